@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := .venv/bin
+export DJANGO_SETTINGS_MODULE := config.settings
+
+.PHONY: run test check format bench picture clean
+
+# daphne's own backlog of 50 makes a thousand connections take 16 seconds instead of one. The ping
+# time-out lies below its interval: otherwise a client that stalled once is dropped although it answers.
+run: $(BIN)/.installed
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py demo --host $(HOST) --port $(PORT)
+	@exec $(BIN)/daphne --verbosity 0 --websocket_connect_timeout 15 --ping-interval 20 --ping-timeout 15 \
+	  --endpoint tcp:port=$(PORT):interface=$(HOST):backlog=4096 config.asgi:application
+
+# The whole suite.
+test: $(BIN)/.installed-tests check
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -m "server or browser"
+
+# The quick part: format, lint, types, unit tests.
+check: $(BIN)/.installed-tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest -m "not server and not browser"
+
+format: $(BIN)/.installed-tests
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Latency and CPU per delivered message, printed as Markdown.
+bench: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.benchmarks.delivery
+
+# The README's picture, renewed.
+picture: $(BIN)/.installed-tests
+	PICTURE=1 $(BIN)/python -m pytest tests/browser/test_pages.py -k sideways
+
+clean:
+	rm -rf .venv var
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Tidemark needs Python 3.11 or newer; this is " + sys.version.split()[0] \
+	  + ". Name another: make run PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+$(BIN)/.installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(BIN)/.installed-tests: tests/requirements.txt requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@ $(BIN)/.installed
