@@ -1,0 +1,115 @@
+"""What clients may send, and what they get told when it is not that."""
+
+import contextlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.engine import messages
+from realtime.engine.errors import BadMessage, BadPosition
+from realtime.engine.messages import Call, Change, Ping, Row, Subscribe, Unsubscribe
+from realtime.engine.position import Position
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "subscribe", "topic": "a.1"}', Subscribe("a.1", None, "rows")),
+        (
+            '{"type": "subscribe", "topic": "a", "position": "e.3", "format": "html"}',
+            Subscribe("a", "e.3", "html"),
+        ),
+        ('{"type": "unsubscribe", "topic": "a"}', Unsubscribe("a")),
+        (
+            '{"type": "call", "id": 1, "action": "echo", "args": {"text": "x"}}',
+            Call(1, "echo", {"text": "x"}),
+        ),
+        ('{"type": "ping", "from": "the future"}', Ping()),
+    ],
+)
+def test_messages_of_the_protocol_are_understood(text, message):
+    """Each type decodes to its struct; unknown fields are ignored."""
+    assert messages.decode_client(text) == message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "null",
+        "[]",
+        "{}",
+        '{"type": "shout"}',
+        '{"type": 1}',
+        '{"type": "subscribe"}',
+        '{"type": "subscribe", "topic": 7}',
+        '{"type": "subscribe", "topic": "a", "format": "xml"}',
+        '{"type": "call", "id": "one", "action": "echo"}',
+        '{"type": "call", "id": 1, "action": "echo", "args": {"x": NaN}}',
+        '{"type": "call", "id": 1, "action": "echo", "args": {"x": 1e999}}',
+        '{"type": "call", "id": 1, "action": "echo", "args": {"x": "\\ud800"}}',
+        '{"type": "call", "id": 1, "action": "echo", "args": {"x": "\ud800"}}',
+        '{"type": "call", "id": 1, "action": "echo", "args": {"x": ' + "[" * 10_000 + "}}",
+        "[" * 10_000,
+        '{"type": "ping"',
+    ],
+    ids=lambda text: text[:40].encode("ascii", "replace").decode(),
+)
+def test_everything_else_is_a_bad_message(text):
+    """Whatever is wrong with a message, the error is the same, and says where to look."""
+    with pytest.raises(BadMessage, match=r"docs/protocol\.md"):
+        messages.decode_client(text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_decoder(text):
+    """Any text is a message or a BadMessage."""
+    with contextlib.suppress(BadMessage):
+        messages.decode_client(text)
+
+
+def test_rows_keep_their_json_to_the_byte():
+    """What the log holds reaches the wire as it was encoded once."""
+    upsert = '{"op":"upsert","key":"1","order":"x","row":{"price":1.50},"html":"<tr></tr>"}'
+    payload = f'[{upsert},{{"op":"delete","key":"2"}}]'
+
+    changes = messages.decode_changes(payload)
+
+    assert messages.encode_changes(changes) == payload
+    assert b'{"price":1.50}' in msgspec.json.encode(changes[0].narrowed("rows"))
+    assert "html" not in messages.encode(messages.Changes("t", 1, "e.2", [changes[0].narrowed("rows")]))
+    assert "price" not in messages.encode(messages.Changes("t", 1, "e.2", [changes[0].narrowed("html")]))
+
+
+def test_a_delete_has_a_key_and_nothing_else():
+    """A delete tells nothing of the row that went."""
+    assert messages.encode_changes([Change("delete", "7")]) == '[{"op":"delete","key":"7"}]'
+
+
+def test_a_row_says_whether_a_reader_could_tell_it_from_another():
+    """Rows are the same when key, place and both forms of their contents are."""
+    row = Row("1", "a", msgspec.Raw(b'{"x":1}'), "<p>")
+
+    assert row.is_same(Row("1", "a", msgspec.Raw(b'{"x":1}'), "<p>"))
+    assert not row.is_same(Row("1", "b", msgspec.Raw(b'{"x":1}'), "<p>"))
+    assert not row.is_same(Row("1", "a", msgspec.Raw(b'{"x":2}'), "<p>"))
+    assert not row.is_same(Row("1", "a", msgspec.Raw(b'{"x":1}'), "<b>"))
+
+
+@given(st.text("abcdef0123456789", max_size=16), st.integers(0, 2**63 - 1))
+def test_positions_survive_the_wire(epoch, offset):
+    """Parsing what was written gives the position back."""
+    assert Position.parse(str(Position(epoch, offset))) == Position(epoch, offset)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "5", "a.", "a.-1", "a.1.2", "a.1e3", "a.٣", "a b.1", "a." + "9" * 30, "a.9223372036854775808"],
+)
+def test_what_is_no_position_is_refused(text):
+    """A position is letters or digits, a dot and digits, within 64 bits."""
+    with pytest.raises(BadPosition):
+        Position.parse(text)

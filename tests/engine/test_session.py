@@ -1,0 +1,174 @@
+"""One connection: what goes out, in which order, and when it is over."""
+
+import msgspec
+import pytest
+
+from realtime.engine import messages
+from realtime.engine.codes import Code
+from realtime.engine.errors import BadMessage, Forbidden
+from realtime.engine.messages import (
+    Bye,
+    Changes,
+    Error,
+    Heartbeat,
+    Notice,
+    Row,
+    Snapshot,
+    Welcome,
+    decode_server,
+)
+from realtime.engine.position import Position
+from realtime.engine.session import Ending, Limits, Session
+from realtime.engine.topic import Topic
+
+
+def row(key: str, number: int = 0) -> Row:
+    return Row(key, key, msgspec.Raw(b'{"n":%d}' % number))
+
+
+@pytest.fixture
+def topic() -> Topic:
+    topic = Topic("numbers")
+    topic.load(Position("e", 5), [row("a")], unchanged_since=5)
+    return topic
+
+
+@pytest.fixture
+def session() -> Session:
+    """A session that has said its welcome."""
+    session = Session(Limits(max_outgoing=10, max_bad_messages=3, max_message_bytes=100))
+    session.take()
+    return session
+
+
+def taken(session: Session) -> list:
+    return [decode_server(text) for text in session.take()]
+
+
+def test_the_first_message_is_a_welcome():
+    """It says which protocol, how often to expect a heartbeat, how much one may send."""
+    (welcome,) = taken(Session(Limits()))
+
+    assert welcome == Welcome("realtime.v1", 15, 16384)
+
+
+def test_every_subscribe_is_answered(session, topic):
+    """By a snapshot, by what was missed, or by "nothing new"."""
+    session.subscribe(topic, None, "rows")
+    session.subscribe(topic, Position("e", 5), "rows")
+
+    snapshot, nothing = taken(session)
+    assert isinstance(snapshot, Snapshot)
+    assert nothing == Changes("numbers", 5, "e.5", [])
+
+
+def test_news_is_asked_for_only_when_it_can_be_sent(session, topic):
+    """Ten changes while a connection could not be written are one message, and no queue."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    session.take()
+    for offset in range(6, 16):
+        topic.apply(offset - 1, offset - 1, offset, [row("a", offset).upsert()])
+        session.notify("numbers")
+
+    (message,) = taken(session)
+    assert message.after == 5
+    assert message.position == "e.15"
+    assert len(message.changes) == 1
+
+
+def test_an_unsubscribed_topic_is_silent(session, topic):
+    """After unsubscribe nothing of the topic goes out, not even what was marked before."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    session.take()
+    topic.apply(5, 5, 6, [row("b").upsert()])
+    session.notify("numbers")
+    session.unsubscribe("numbers")
+    session.notify("numbers")
+
+    assert session.take() == []
+    session.beat()
+    assert taken(session) == [Heartbeat({})]
+
+
+def test_a_heartbeat_follows_the_changes_it_counts(session, topic):
+    """It brings what a lost wake-up left lying, and then the position reached."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    session.take()
+    topic.apply(5, 5, 6, [row("b").upsert()])
+
+    session.beat()
+
+    changes, heartbeat = taken(session)
+    assert changes.position == "e.6"
+    assert heartbeat == Heartbeat({"numbers": "e.6"})
+
+
+@pytest.mark.parametrize(
+    "text", [None, "x", "x" * 101, "é" * 60], ids=["binary", "no JSON", "long", "long in bytes"]
+)
+def test_what_is_no_message_is_refused(session, text):
+    """Binary, nonsense, and what is over the limit in bytes."""
+    with pytest.raises(BadMessage):
+        session.receive(text)
+
+
+def test_a_message_over_the_limit_ends_the_session(session):
+    """Who sends a megabyte once will send it again."""
+    with pytest.raises(BadMessage):
+        session.receive("x" * 1_000_000)
+
+    assert taken(session) == [Bye(Code.BAD_MESSAGE, "a message may be 100 bytes long")]
+    assert session.ending == Ending(Code.BAD_MESSAGE, "a message may be 100 bytes long")
+
+
+def test_a_few_bad_messages_are_forgiven(session):
+    """Each is answered; the third ends the session."""
+    for _ in range(3):
+        session.refuse(BadMessage("nonsense"))
+
+    *errors, bye = taken(session)
+    assert [error.code for error in errors] == [Code.BAD_MESSAGE] * 3
+    assert bye.code == Code.BAD_MESSAGE
+
+
+def test_a_refused_topic_is_named(session):
+    """The page must know which of its topics is meant."""
+    session.refuse(Forbidden("numbers"), "numbers")
+
+    (error,) = taken(session)
+    assert (error.code, error.topic) == (Code.FORBIDDEN, "numbers")
+    assert isinstance(error, Error)
+
+
+def test_who_asks_faster_than_it_reads_is_cut_off(session):
+    """Answers that nobody takes are bounded: then the session ends, and remembers none of them."""
+    for number in range(20):
+        session.post(Notice(text=str(number)))
+
+    (bye,) = taken(session)
+    assert bye.code == Code.TOO_SLOW
+
+
+def test_after_the_ending_nothing_follows(session, topic):
+    """The bye is the last message; the first ending stands."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    session.end(Ending(Code.DRAINING, "stopping", 2.5))
+    session.end(Ending(Code.INTERNAL, "too late"))
+    topic.apply(5, 5, 6, [row("b").upsert()])
+    session.notify("numbers")
+    session.post(Notice(text="too late"))
+
+    assert taken(session)[-1] == Bye(Code.DRAINING, "stopping", 2.5)
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_the_range_of_a_code_is_its_rule(code):
+    """4400 to 4499: do not just retry. Only codes above 3999, which every server can send."""
+    assert code.is_final == (code in {Code.BAD_MESSAGE, Code.SIGNED_OUT, Code.FORBIDDEN, Code.NOT_FOUND})
+    assert 4000 <= code <= 4999
+
+
+def test_messages_encode_to_text():
+    """What take returns can be sent as it is."""
+    assert all(isinstance(text, str) for text in Session(Limits()).take())
+    assert messages.encode(messages.Ping()) == '{"type":"ping"}'

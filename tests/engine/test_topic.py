@@ -1,0 +1,240 @@
+"""A topic brings every cursor to its position, from whatever it has seen."""
+
+import msgspec
+import pytest
+
+from realtime.engine import messages
+from realtime.engine.errors import Gap, Unrecoverable
+from realtime.engine.messages import Changes, Row, Snapshot, decode_server
+from realtime.engine.position import Position
+from realtime.engine.topic import Cursor, Topic
+
+
+def row(key: str, contents: str = "", order: str | None = None) -> Row:
+    return Row(
+        key, order or key, msgspec.Raw(msgspec.json.encode({"contents": contents})), f"<p>{contents}</p>"
+    )
+
+
+def upsert(key: str, contents: str = "") -> messages.Change:
+    return row(key, contents).upsert()
+
+
+@pytest.fixture
+def topic() -> Topic:
+    """Rows a and b as of 10; c came in (10, 12], a went in (14, 15], b was altered in (16, 19]."""
+    topic = Topic("letters")
+    topic.load(Position("e", 10), [row("a"), row("b")], unchanged_since=10)
+    topic.apply(10, 10, 12, [upsert("c")])
+    topic.apply(12, 14, 15, [messages.delete("a")])
+    topic.apply(15, 16, 19, [upsert("b", "new")])
+    return topic
+
+
+def advance(topic: Topic, offset: int | None):
+    cursor = topic.cursor(None if offset is None else Position("e", offset), "rows")
+    return [decode_server(text) for text in topic.advance(cursor)], cursor
+
+
+@pytest.mark.parametrize(
+    ("offset", "missed"),
+    [(19, None), (25, None), (15, ["b"]), (16, ["b"]), (12, ["a", "b"]), (14, ["a", "b"]), (10, None)],
+)
+def test_a_cursor_gets_exactly_what_it_missed(topic, offset, missed):
+    """From any reachable position the rest comes once, merged; what is longer than the rows is a snapshot."""
+    got, cursor = advance(topic, offset)
+
+    if offset >= 19:
+        assert got == []
+    elif missed is None:
+        assert [type(message) for message in got] == [Snapshot]
+    else:
+        (changes,) = got
+        assert isinstance(changes, Changes)
+        assert changes.after <= offset < 19
+        assert sorted(change.key for change in changes.changes) == missed
+    assert cursor.offset == max(offset, 19)
+
+
+@pytest.mark.parametrize("position", [None, Position("other", 19), Position("e", 9)], ids=str)
+def test_what_cannot_be_served_gets_a_snapshot(topic, position):
+    """No position, another epoch's, or one from before what is held: all rows, in order, as of now."""
+    (message,) = map(decode_server, topic.advance(topic.cursor(position, "rows")))
+
+    assert isinstance(message, Snapshot)
+    assert message.position == "e.19"
+    assert [row.key for row in message.rows] == ["b", "c"]
+    assert not message.more
+
+
+def test_a_change_is_encoded_once_for_all(topic):
+    """Subscribers at the head share one text."""
+    one, other = (topic.cursor(Position("e", 15), "rows") for _ in range(2))
+
+    assert topic.advance(one)[0] is topic.advance(other)[0]
+
+
+def test_a_snapshot_is_encoded_once_for_all(topic):
+    """Subscribers without a position share the texts, until something changes."""
+    one, other = topic.advance(Cursor("html")), topic.advance(Cursor("html"))
+    topic.apply(19, 19, 20, [messages.delete("b")])
+
+    assert one is other
+    assert topic.advance(Cursor("html")) != one
+
+
+def test_duplicates_have_no_effect(topic):
+    """A change set at or below the position is dropped."""
+    assert not topic.apply(12, 12, 15, [upsert("a", "back from the dead")])
+    assert [row.key for row in topic.rows] == ["b", "c"]
+
+
+@pytest.mark.parametrize("offset", [17, 18])
+def test_a_page_painted_while_changes_were_being_sequenced_gets_a_snapshot(topic, offset):
+    """It may show a row that came and went in between, of which the log has nothing to tell."""
+    got, _ = advance(topic, offset)
+
+    assert [type(message) for message in got] == [Snapshot]
+
+
+def test_a_page_painted_ahead_of_this_process_is_looked_at_when_it_comes_there(topic):
+    """A row that was there for the page alone, and no longer when its changes were sequenced, goes."""
+    cursor = topic.cursor(Position("e", 25), "rows")
+    assert topic.advance(cursor) == []
+
+    assert topic.apply(19, 21, 28, [messages.delete("flash")])
+
+    assert isinstance(decode_server(topic.advance(cursor)[0]), Snapshot)
+    assert topic.advance(cursor) == []
+
+
+def test_a_gap_is_an_error(topic):
+    """A change set that does not follow the position must not be applied."""
+    with pytest.raises(Gap, match="read the log from 19"):
+        topic.apply(21, 21, 22, [upsert("x")])
+    assert topic.position.offset == 19
+
+
+def test_deletes_of_rows_that_are_not_here_are_nobodys_business(topic):
+    """A hidden row that is edited would otherwise tell its key to everyone."""
+    assert not topic.apply(19, 19, 23, [messages.delete("hidden")])
+
+    got, _ = advance(topic, 19)
+    assert got == []
+
+
+def test_after_a_change_that_does_not_show_nobody_has_a_gap(topic):
+    """Subscribers stay at the last change they saw; the next one follows it."""
+    topic.apply(19, 19, 23, [messages.delete("hidden"), upsert("b", "new")])
+    topic.apply(23, 23, 30, [upsert("d")])
+
+    (message,), _ = advance(topic, 19)
+    assert message.after == 19
+    assert message.position == "e.30"
+
+
+def test_of_several_changes_of_a_row_the_last_one_counts(topic):
+    """Merged for who missed them all, a row comes once, as it is now."""
+    topic.apply(19, 19, 20, [upsert("c", "newer")])
+    topic.apply(20, 20, 21, [upsert("c", "newest")])
+
+    (message,), _ = advance(topic, 16)
+    assert [(change.key, bytes(change.row)) for change in message.changes] == [
+        ("b", b'{"contents":"new"}'),
+        ("c", b'{"contents":"newest"}'),
+    ]
+
+
+def test_what_was_merged_for_one_is_not_what_a_later_one_missed(topic):
+    """A merged change set is shared as long as nothing new has come."""
+    (before,), _ = advance(topic, 12)
+    topic.apply(19, 19, 20, [upsert("b", "newer")])
+
+    (after,), _ = advance(topic, 12)
+    assert (before.position, after.position) == ("e.19", "e.20")
+    assert [bytes(change.row) for change in after.changes if change.key == "b"] == [b'{"contents":"newer"}']
+
+
+def test_what_was_not_seen_in_another_life_does_not_matter(topic):
+    """A cursor at an offset that was blind before an epoch began is served like any other."""
+    topic.load(Position("other", 40), [row("a")], unchanged_since=10)
+
+    assert topic.advance(topic.cursor(Position("other", 17), "rows")) == []
+
+
+def test_rows_come_in_parts_below_the_limit():
+    """A long snapshot is several messages with one position; a row longer than a part has one to itself."""
+    topic = Topic("letters", max_part_bytes=200)
+    rows = [row("a", "x" * 30), row("b", "x" * 30), row("c", "x" * 300), row("d")]
+    topic.load(Position("e", 1), rows, unchanged_since=1)
+
+    parts = [decode_server(text) for text in topic.advance(Cursor("rows"))]
+
+    assert [[row.key for row in part.rows] for part in parts] == [["a", "b"], ["c"], ["d"]]
+    assert [part.more for part in parts] == [True, True, False]
+    assert {part.position for part in parts} == {"e.1"}
+
+
+def test_a_change_set_over_the_limit_comes_as_a_snapshot():
+    """Nothing longer than a part is sent, and no change set is cut in two."""
+    topic = Topic("letters", max_part_bytes=200)
+    topic.load(Position("e", 1), [row(key) for key in "abcdef"], unchanged_since=1)
+    topic.apply(1, 1, 2, [upsert(key, "x" * 80) for key in "abc"])
+
+    assert all(
+        isinstance(decode_server(text), Snapshot)
+        for text in topic.advance(topic.cursor(Position("e", 1), "rows"))
+    )
+
+
+def test_reading_the_rows_anew_sends_only_what_differs(topic):
+    """A second load is a change set like any other: deletes, upserts, and nothing of what stayed."""
+    topic.load(Position("e", 40), [row("c"), row("z")], unchanged_since=40)
+
+    (message,), _ = advance(topic, 19)
+    assert [(change.op, change.key) for change in message.changes] == [("delete", "b"), ("upsert", "z")]
+
+
+@pytest.mark.parametrize(
+    "position", [Position("other", 40), Position("e", 3)], ids=["new epoch", "restored backup"]
+)
+def test_another_life_of_the_log_means_a_snapshot(topic, position):
+    """Offsets of two lives do not compare, whatever their numbers."""
+    _, cursor = advance(topic, 19)
+
+    topic.load(position, [row("q")], unchanged_since=position.offset)
+
+    (message,) = map(decode_server, topic.advance(cursor))
+    assert isinstance(message, Snapshot)
+    assert topic.position_of(cursor) == position
+
+
+def test_a_cursor_in_the_unchanged_past_needs_nothing():
+    """A topic loaded at 50 that has not changed since 20 serves a page rendered at 30 with nothing."""
+    topic = Topic("letters")
+    topic.load(Position("e", 50), [row("a")], unchanged_since=20)
+
+    assert advance(topic, 30)[0] == []
+    assert isinstance(advance(topic, 19)[0][0], Snapshot)
+
+
+def test_old_changes_are_let_go():
+    """Held changes are bounded; who is further behind takes a snapshot."""
+    topic = Topic("letters", max_held_changes=3)
+    topic.load(Position("e", 0), [row(key) for key in "abcdefgh"], unchanged_since=0)
+    for offset in range(1, 9):
+        topic.apply(offset - 1, offset - 1, offset, [upsert("abcdefgh"[offset - 1], "new")])
+
+    assert isinstance(advance(topic, 5)[0][0], Changes)
+    with pytest.raises(Unrecoverable, match="the held changes start at 5"):
+        topic.since(topic.cursor(Position("e", 4), "rows"))
+
+
+def test_held_rows_do_not_hold_the_payload_they_came_in(topic):
+    """A topic keeps its own copy: a log payload of a megabyte must not live on for one row of it."""
+    payload = messages.encode_changes([upsert("big", "x" * 1000), upsert("small")])
+
+    topic.apply(19, 19, 20, messages.decode_changes(payload))
+
+    (small,) = (row for row in topic.rows if row.key == "small")
+    assert len(memoryview(small.row).obj) < 100
