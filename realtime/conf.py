@@ -1,0 +1,68 @@
+"""The one door to the engine's settings: ``get_conf().tick_seconds``, read late, dropped on change."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Conf:
+    """Each field can be set in the ``REALTIME`` dictionary of the settings, under this name in capitals."""
+
+    database: str = "default"
+    """Alias of the database that holds the live models, the outbox and the log."""
+    publisher: bool = True
+    """Whether server processes publish; off where ``manage.py publish`` does it alone."""
+    tick_seconds: float = 0.05
+    """How soon a change by another process is noticed."""
+    floor_seconds: float = 1.0
+    """How often a process looks at the log's tail, whatever the channel layer says (with the in-memory layer:
+    every tick)."""
+    lease_seconds: float = 3.0
+    """How long a silent process keeps the right to run the jobs."""
+    heartbeat_seconds: float = 15.0
+    """How often every connection hears from the server."""
+    recheck_seconds: float = 5.0
+    """How soon a right that was taken away ends the subscriptions that it allowed."""
+    max_message_bytes: int = 16 * 1024
+    """The longest message a client may send."""
+    max_bad_messages: int = 10
+    """After how many of them a connection is closed."""
+    max_subscriptions: int = 128
+    """Topics that one connection may follow."""
+    max_batch_rows: int = 2000
+    """Outbox rows sequenced at once; where more wait, their topics are read anew."""
+    log_retention_seconds: float = 3600.0
+    """How long the log keeps its entries."""
+    topic_linger_seconds: float = 60.0
+    """How long a topic stays in memory after its last subscriber has gone."""
+    reader_threads: int = 4
+    """Threads, each with a database connection, that read for the connections of a process."""
+    action_threads: int = 2
+    """Threads that carry out the actions that clients call."""
+    drain_seconds: float = 5.0
+    """Over how long the clients of a stopping server are told to spread their return."""
+
+
+@cache
+def get_conf() -> Conf:
+    """Return the settings in force.
+
+    Raises: ImproperlyConfigured, for a name that is not one of ``Conf``'s.
+    """
+    given = getattr(settings, "REALTIME", {})
+    known = {field.name.upper(): field.name for field in fields(Conf)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ImproperlyConfigured(
+            f"settings.REALTIME has no {', '.join(unknown)}; it may hold: {', '.join(sorted(known))}"
+        )
+    return Conf(**{known[name]: value for name, value in given.items()})
+
+
+def forget(*, setting: str, **kwargs: object) -> None:
+    """Drop the settings read so far when tests change them; a receiver of ``setting_changed``."""
+    if setting == "REALTIME":
+        get_conf.cache_clear()

@@ -1,0 +1,117 @@
+"""PostgreSQL: a snapshot is ``pg_current_snapshot()``, and the outbox is stamped with transaction ids."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .base import OutboxCursor, Probe
+
+STAMP = "xid"
+
+_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer")
+_PROBE = """
+SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)),
+  coalesce(epoch, ''),
+  coalesce(next - jsonb_array_length(open), 0),
+  coalesce((SELECT max(position) FROM realtime_logentry), 0),
+  EXISTS (
+    SELECT 1 FROM realtime_outboxrow WHERE xid >= next AND xid < pg_snapshot_xmax(now)::text::bigint
+  ) OR jsonb_array_length(open) > 0 AND EXISTS (
+    SELECT 1 FROM realtime_outboxrow WHERE xid = ANY (
+      ARRAY(SELECT jsonb_array_elements_text(open)::bigint)
+    )
+  )
+FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1
+"""
+_NOW = (
+    "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
+    "coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '') FROM pg_current_snapshot() AS now"
+)
+_ORIGIN = (
+    "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
+    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
+)
+
+
+def probe(connection) -> Probe:
+    """Return where outbox and log stand: the question asked every tick, so on the driver's connection."""
+    offset, epoch, sequenced, log_end, is_waiting = connection.connection.execute(_PROBE).fetchone()
+    return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))
+
+
+@contextmanager
+def read_transaction(connection) -> Iterator[None]:
+    """Read one snapshot; READ COMMITTED would take another one for each statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
+
+
+def is_in_transaction(connection) -> bool:
+    idle = connection.Database.pq.TransactionStatus.IDLE
+    return connection.connection.info.transaction_status != idle
+
+
+def now(connection) -> tuple[OutboxCursor, str]:
+    """Return the snapshot that is being read, and the log's epoch, empty before it has begun."""
+    with connection.wrap_database_errors:
+        number, in_progress, epoch = connection.connection.execute(_NOW).fetchone()
+    return OutboxCursor(number, tuple(sorted(in_progress))), epoch
+
+
+def now_in_transaction(connection) -> tuple[OutboxCursor, str]:
+    """Return the same inside a transaction of somebody's, without an epoch: it names no position.
+
+    Each statement there sees another snapshot, and rows that may yet be rolled back. A page painted so
+    gets a snapshot when it subscribes.
+    """
+    return now(connection)[0], ""
+
+
+@contextmanager
+def failing_alone(connection) -> Iterator[None]:
+    """Let queries inside fail without the transaction around them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT realtime")
+        try:
+            yield
+        except BaseException:
+            cursor.execute("ROLLBACK TO SAVEPOINT realtime")
+            raise
+        finally:
+            cursor.execute("RELEASE SAVEPOINT realtime")
+
+
+def lock_sequencer(connection) -> None:
+    """Keep others from beginning an epoch until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE realtime_sequencer IN SHARE ROW EXCLUSIVE MODE")
+
+
+def origin(connection) -> str:
+    """Return what names cluster, database and table: in another one positions mean something else.
+
+    A crash needs no name here: the tables are unlogged and empty after it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_ORIGIN)
+        return cursor.fetchone()[0]
+
+
+def prepare_tables(connection) -> None:
+    """Take the engine's tables out of the write-ahead log.
+
+    After a crash PostgreSQL hands out transaction ids again that had been seen, so positions would
+    repeat. Unlogged tables are empty after a crash, on a replica that takes over and in a restored base
+    backup, and only then: exactly when a new epoch must begin. And capture costs no WAL.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relpersistence = 'p' AND oid = ANY "
+            "(ARRAY(SELECT to_regclass(name) FROM unnest(%s::text[]) AS name))",
+            [list(_TABLES)],
+        )
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"ALTER TABLE {table} SET UNLOGGED")

@@ -1,0 +1,174 @@
+"""Sequencing: turns what has been committed to the outbox into log entries, one per touched topic.
+
+Operations are worked out here, not in triggers. A touched row that is in its feed's queryset now is an
+upsert in its topic; in every other topic that an image of it names it is a delete. Insert, update,
+delete, move, key change and filter transition are that one rule.
+"""
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import QuerySet
+
+from . import log, notices, positions
+from .conf import get_conf
+from .databases import database
+from .engine import messages
+from .engine.messages import Change
+from .feeds import Feed, registry
+from .models import LogEntry, OutboxRow, Sequencer
+from .positions import Probe
+
+logger = logging.getLogger("realtime.sequencer")
+
+Image = dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one round of sequencing added to the log."""
+
+    epoch: str
+    end: int
+    entries: list[LogEntry]
+
+
+def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
+    """Sequence what the outbox holds; None when there was nothing, or another sequencer was quicker.
+
+    ``seen`` is what ``positions.probe`` just said, ``quiet`` what it last said while nothing waited.
+    The rows are read in a snapshot without any lock, so that writers never wait for a feed's query or a
+    template. Then, under the lock of the sequencer's row, the entries go in together with the step of the
+    cursor, if it still stands where it stood: of two sequencers one succeeds, and the other has done some
+    work for nothing.
+    """
+    if not seen.epoch:
+        positions.ensure_epoch()
+        return None
+    if not seen.is_waiting:
+        _begin_anew_if_rewound(seen)
+        return None
+    using = get_conf().database
+    with positions.read_snapshot() as moment:
+        state = _states().get()
+        outbox = positions.unsequenced(state.cursor, moment.cursor)
+        entries = _entries(state, outbox, _begins(state, quiet), moment.cursor.offset)
+    if entries is None:
+        return None
+    with transaction.atomic(using=using):
+        now = _states().select_for_update().first()
+        if now is None or (now.epoch, now.cursor) != (state.epoch, state.cursor):
+            return None
+        _states().update(next=moment.cursor.next, open=list(moment.cursor.open))
+        log.entries().bulk_create(entries)
+    return Batch(state.epoch, moment.cursor.offset, entries)
+
+
+def _begins(state: Sequencer, quiet: Probe | None) -> int:
+    """Return the offset until which nothing happened after what was sequenced.
+
+    The stored cursor moves only with changes, while on PostgreSQL positions move with every transaction.
+    """
+    if quiet is not None and (quiet.epoch, quiet.sequenced) == (state.epoch, state.cursor.offset):
+        return quiet.offset
+    return state.cursor.offset
+
+
+def _states():
+    return Sequencer.objects.using(get_conf().database).filter(pk=Sequencer.ROW)
+
+
+def _begin_anew_if_rewound(seen: Probe) -> None:
+    """Begin a new epoch where the outbox ends before what was sequenced of it: ids would come again."""
+    if seen.offset < seen.sequenced:
+        logger.warning("the outbox ends at %d, sequenced to %d: a new log", seen.offset, seen.sequenced)
+        positions.begin_epoch()
+
+
+def _entries(state: Sequencer, outbox: QuerySet[OutboxRow], begins: int, end: int) -> list[LogEntry] | None:
+    """Return the entries for those outbox rows, as of the snapshot at ``end``, which is being read.
+
+    None when there are no such rows: another sequencer was quicker.
+    """
+    conf = get_conf()
+    images: dict[str, list[Image]] = defaultdict(list)
+    rows = list(outbox.order_by("id").values_list("source", "image")[: conf.max_batch_rows + 1])
+    if not rows:
+        return None
+    is_flood = len(rows) > conf.max_batch_rows
+    if is_flood:
+        sources = set(outbox.order_by().values_list("source", flat=True).distinct())
+        rows = list(outbox.filter(source=notices.SOURCE).order_by("id").values_list("source", "image"))
+        logger.info("more than %d changes at once: their topics are read anew", conf.max_batch_rows)
+    for source, image in rows:
+        images[source].append(image)
+
+    drafts = [_notice(image, end) for image in images.pop(notices.SOURCE, [])]
+    topics: dict[str, list[Change] | None] = {}
+    for feed in registry:
+        table = feed.model._meta.db_table
+        if is_flood and table in sources:
+            topics[feed.name] = None
+        elif table in images:
+            topics |= _touched_topics(feed, images[table])
+    before = log.newest({name for topic in topics for name in (topic, topic.partition(".")[0])})
+    for topic, changes in topics.items():
+        after = max(state.edge, before.get(topic, 0), before.get(topic.partition(".")[0], 0))
+        kind = LogEntry.Kind.RESET if changes is None else LogEntry.Kind.CHANGES
+        payload = "" if changes is None else messages.encode_changes(changes)
+        drafts.append(
+            LogEntry(position=end, topic=topic, kind=kind, after=after, begins=begins, payload=payload)
+        )
+    return drafts
+
+
+def _notice(image: Image, end: int) -> LogEntry:
+    image = image or {}
+    return LogEntry(
+        position=end,
+        topic=image["topic"],
+        kind=LogEntry.Kind.NOTICE,
+        after=end,
+        begins=end,
+        payload=image["text"],
+    )
+
+
+def _touched_topics(feed: Feed, images: list[Image]) -> dict[str, list[Change] | None]:
+    """Return the changes of each topic that the images touch; None: the topic must be read anew.
+
+    A feed that fails (its queryset, a template) stops itself alone: hubs are told to read it anew, and
+    say so to its subscribers as long as it does not work.
+    """
+    if None in images:
+        return {feed.name: None}
+    connection = connections[get_conf().database]
+    try:
+        with database(connection.alias).failing_alone(connection):
+            return _changes(feed, images)
+    except Exception:
+        logger.exception("feed %s cannot read its changed rows; its topics are to be read anew", feed.name)
+        return {feed.name: None}
+
+
+def _changes(feed: Feed, images: list[Image]) -> dict[str, list[Change] | None]:
+    touched: dict[Any, set[str]] = defaultdict(set)
+    for image in images:
+        assert image is not None
+        key, topic = feed.identify(image)
+        touched[key].update(() if topic is None else [topic])
+    present = {instance.pk: instance for instance in feed.live_rows().filter(pk__in=list(touched))}
+    changes: dict[str, list[Change] | None] = defaultdict(list)
+    for key, topics in touched.items():
+        instance = present.get(key)
+        here = feed.topic_of(instance) if instance is not None else None
+        row = feed.row(instance) if here is not None else None
+        if here is not None and row is not None:
+            changes[here].append(row.upsert())
+            topics.discard(here)
+        for topic in topics:
+            changes[topic].append(messages.delete(str(key)))
+    return dict(changes)
