@@ -1,0 +1,81 @@
+"""Actions: what a client may ask a server to do by a ``call``; declared in an app's ``live.py``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+
+from .engine.codes import Code
+from .engine.errors import RealtimeError
+
+
+def is_staff(user: Any) -> bool:
+    return bool(user.is_active and user.is_staff)
+
+
+def everyone(user: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A function of (user, cleaned data) whose answer goes back as JSON."""
+
+    name: str
+    function: Callable[[Any, dict[str, Any]], Any]
+    form: type[forms.Form]
+    permission: Callable[[Any], bool]
+
+
+class ActionRefused(RealtimeError):
+    """A call that is not carried out; ``fields`` names what is wrong with its arguments."""
+
+    def __init__(self, code: Code, why: str, fields: dict[str, list[str]] | None = None) -> None:
+        super().__init__(code, why, fields)
+        self.code, self.why, self.fields = code, why, fields
+
+    def __str__(self) -> str:
+        return self.why
+
+
+actions: dict[str, Action] = {}
+
+
+def action(
+    name: str, *, form: type[forms.Form] = forms.Form, permission: Callable[[Any], bool] = is_staff
+) -> Callable[[Callable[[Any, dict[str, Any]], Any]], Callable[[Any, dict[str, Any]], Any]]:
+    """Declare an action: ``form`` validates its arguments, ``permission`` says who may; staff unless told."""
+
+    def decorate(function: Callable[[Any, dict[str, Any]], Any]) -> Callable[[Any, dict[str, Any]], Any]:
+        actions[name] = Action(name, function, form, permission)
+        return function
+
+    return decorate
+
+
+def perform(user: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """Carry out a call in this thread and return its answer.
+
+    Raises: ActionRefused.
+    """
+    found = actions.get(name)
+    if found is None:
+        raise ActionRefused(Code.NOT_FOUND, f"no action {name[:100]!r}")
+    if not found.permission(user):
+        raise ActionRefused(Code.FORBIDDEN, f"you may not call {name!r}; sign in with an account that may")
+    form = found.form(arguments)
+    if not form.is_valid():
+        fields = {field: [str(error) for error in errors] for field, errors in form.errors.items()}
+        raise ActionRefused(Code.BAD_MESSAGE, f"{name!r} cannot take these arguments", fields)
+    return found.function(user, form.cleaned_data)
+
+
+class EchoForm(forms.Form):
+    text = forms.CharField(max_length=1000, strip=False)
+
+
+@action("echo", form=EchoForm, permission=everyone)
+def echo(user: Any, data: dict[str, Any]) -> dict[str, str]:
+    """Return the text: the smallest proof that the way there and back works."""
+    return {"text": data["text"]}

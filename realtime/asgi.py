@@ -1,0 +1,96 @@
+"""The outermost ASGI application: what has to hold for every server, before and after ours runs."""
+
+import asyncio
+import logging
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from .engine.codes import Code
+from .service import get_service
+
+logger = logging.getLogger("realtime.asgi")
+
+# daphne lets any client set the script prefix with this header.
+_ROOT_PATH_HEADER = b"daphne-root-path"
+
+
+def _drain_on_sigterm() -> None:
+    """Say goodbye to connections when the server is told to stop: it closes them before lifespan says so."""
+    servers_own = signal.getsignal(signal.SIGTERM)
+    if not callable(servers_own) or threading.current_thread() is not threading.main_thread():
+        return
+    loop, service = asyncio.get_running_loop(), get_service()
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(service.dismiss)
+        servers_own(number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+
+
+class RealtimeApplication:
+    """Wraps the project's application: root path, start and stop of the service, no zombie sockets."""
+
+    def __init__(self, application, root_path: str = "") -> None:
+        self._application = application
+        self._root_path = root_path
+
+    async def __call__(self, scope: dict[str, Any], receive, send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        await get_service().ensure_started()
+        headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
+        scope = {**scope, "headers": headers, "root_path": self._root_path}
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._application(scope, receive, send)
+
+    async def _lifespan(self, receive, send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await get_service().ensure_started()
+                _drain_on_sigterm()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await get_service().stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _websocket(self, scope: dict[str, Any], receive, send) -> None:
+        """Run a socket's application; when it ends with the socket open, close it.
+
+        daphne keeps such a socket, answers its pings, and nobody is there.
+        """
+        is_open = True
+
+        async def watched_receive():
+            nonlocal is_open
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                is_open = False
+            return message
+
+        async def watched_send(message):
+            nonlocal is_open
+            if message["type"] == "websocket.close":
+                is_open = False
+            await send(message)
+
+        try:
+            await self._application(scope, watched_receive, watched_send)
+        except ValueError as error:
+            # Channels' router says so of a path that it does not have.
+            if not str(error).startswith("No route found"):
+                raise
+            logger.warning("socket refused: no address %r", scope["path"][:200])
+        finally:
+            if is_open:
+                try:
+                    await send({"type": "websocket.close", "code": int(Code.INTERNAL)})
+                except (Exception, asyncio.CancelledError) as error:
+                    logger.debug("socket not closed: %s", error)

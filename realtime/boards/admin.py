@@ -1,0 +1,130 @@
+"""Where editors change boards and entries: one by one, as a table, or many at once."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from .models import Board, Entry, Status
+
+admin.site.site_title = admin.site.site_header = "Tidemark"
+admin.site.index_title = "Edit here; every open page follows"
+
+
+class EntryRowForm(forms.ModelForm):
+    """An entry as a row of a table: its inputs are as wide as what is usually in them."""
+
+    class Meta:
+        widgets = {
+            name: forms.TextInput({"size": size})
+            for name, size in {"label": 20, "value": 9, "unit": 5, "note": 28}.items()
+        }
+
+
+class EntryInline(admin.TabularInline):
+    model = Entry
+    form = EntryRowForm
+    fields = ["position", "label", "value", "unit", "status", "note", "is_visible"]
+    extra = 1
+
+
+@admin.register(Board)
+class BoardAdmin(admin.ModelAdmin):
+    list_display = ["title", "slug", "position", "is_public", "entry_count", "page"]
+    list_editable = ["position", "is_public"]
+    list_filter = ["is_public"]
+    list_per_page = 50
+    search_fields = ["title", "description"]
+    prepopulated_fields = {"slug": ["title"]}
+    inlines = [EntryInline]
+    fieldsets = [
+        (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
+        (
+            "Headings of the columns",
+            {
+                "fields": [("label_heading", "value_heading", "status_heading", "note_heading")],
+                "description": "A blank one leaves its column without a heading. "
+                "Open pages show new headings after a reload.",
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Board]:
+        return super().get_queryset(request).annotate(entry_total=Count("entries"))
+
+    @admin.display(description="entries", ordering="entry_total")
+    def entry_count(self, board: Any) -> int:
+        return board.entry_total
+
+    @admin.display(description="live page")
+    def page(self, board: Board) -> str:
+        return format_html('<a href="{}">{}</a>', board.get_absolute_url(), board.get_absolute_url())
+
+
+class TargetBoardForm(ActionForm):
+    """The action bar, with the board that the move action moves to."""
+
+    target_board = forms.ModelChoiceField(Board.objects.all(), required=False, label="Board to move to:")
+
+
+Action: TypeAlias = Callable[["EntryAdmin", HttpRequest, QuerySet[Entry]], None]
+
+
+def set_status_to(status: Status) -> Action:
+    """Return the bulk action that gives entries this status."""
+
+    def set_status(entry_admin: "EntryAdmin", request: HttpRequest, entries: QuerySet[Entry]) -> None:
+        entry_admin.update(request, entries, f"status set to “{status.label}”", status=status)
+
+    set_status.__name__ = f"set_status_{status.value or 'none'}"
+    return admin.action(set_status, permissions=["change"], description=f"Set status: {status.label}")
+
+
+@admin.register(Entry)
+class EntryAdmin(admin.ModelAdmin):
+    list_display = ["label", "board", "position", "value", "unit", "status", "is_visible", "updated"]
+    list_editable = ["position", "value", "status", "is_visible"]
+    list_filter = ["board", "status", "is_visible"]
+    list_select_related = ["board"]
+    list_per_page = 50
+    search_fields = ["label", "note"]
+    ordering = ["board__position", "board", "position", "pk"]
+    fields = ["board", "position", "label", "value", "unit", "status", "note", "is_visible", "updated"]
+    readonly_fields = ["updated"]
+    save_on_top = True
+    action_form = TargetBoardForm
+    actions = [*map(set_status_to, Status), "show", "hide", "move"]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm]:
+        return super().get_changelist_form(request, **kwargs | {"form": EntryRowForm})
+
+    @admin.action(permissions=["change"], description="Show on the page")
+    def show(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
+        self.update(request, entries, "shown", is_visible=True)
+
+    @admin.action(permissions=["change"], description="Hide from the page")
+    def hide(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
+        self.update(request, entries, "hidden", is_visible=False)
+
+    @admin.action(permissions=["change"], description="Move to the board chosen beside")
+    def move(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
+        # The admin has validated the action form, so what it names exists.
+        board = Board.objects.filter(pk=request.POST.get("target_board") or None).first()
+        if board is None:
+            sentence = "Nothing was moved: choose a board in “Board to move to”, then run the action again."
+            self.message_user(request, sentence, messages.ERROR)
+            return
+        self.update(request, entries, f"moved to “{board}”", board=board)
+
+    def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
+        """Write the same values into many entries with one statement, and say how many there were."""
+        count = entries.update(**changes, updated=Now())
+        self.message_user(
+            request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS
+        )

@@ -1,0 +1,150 @@
+"""The demo's rows and the editor who changes them, made once; from then on they are the editors' own."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+from .models import Board, Entry
+
+EDITOR = "editor"
+GROUP = "Editors"
+
+# Each board with its entries: label, value, unit, status, note.
+BOARDS: list[tuple[dict[str, Any], list[tuple[str, str, str, str, str]]]] = [
+    (
+        {
+            "slug": "departures",
+            "title": "Departures",
+            "description": "Ferries from Tidemark Harbour, today.",
+            "label_heading": "Destination",
+            "value_heading": "Departs",
+            "status_heading": "Status",
+            "note_heading": "Pier and remarks",
+        },
+        [
+            ("Saltmere", "06:40", "", "info", "Pier 2 · last call, ramp closes in 3 minutes"),
+            ("Port Ellery", "06:55", "", "info", "Pier 4 · boarding"),
+            ("Gannet Sound", "07:10", "", "ok", "Pier 1 · boarding from 06:50"),
+            ("Isle of Wren via Skerry", "07:25", "", "warning", "Pier 3 · 07:50, waiting for the tide"),
+            ("Harrow Bay", "07:40", "", "ok", "Pier 2"),
+            ("Kelpstone", "08:05", "", "critical", "Cancelled · tickets are valid on the 09:20"),
+            ("Low Haven", "08:15", "", "ok", "Pier 5 · foot passengers only"),
+            ("Marrowick", "08:30", "", "ok", "Pier 4"),
+            ("Saltmere", "08:40", "", "ok", "Pier 2"),
+            ("Tern Point", "09:00", "", "warning", "Pier 1 · heavy swell, outer deck closed"),
+            ("Kelpstone", "09:20", "", "ok", "Pier 3 · bicycles welcome"),
+            ("Whitsand Bridge", "09:45", "", "", "Pier to be announced"),
+        ],
+    ),
+    (
+        {
+            "slug": "server",
+            "title": "This server",
+            "description": "The machine that serves this page, measured every five seconds.",
+            "label_heading": "Figure",
+            "value_heading": "Value",
+            "status_heading": "Status",
+            "note_heading": "Details",
+        },
+        [],  # the job fills it
+    ),
+    (
+        {
+            "slug": "roster",
+            "title": "Duty roster",
+            "description": "Who is on call. Staff only: others do not learn that this board exists.",
+            "label_heading": "Duty",
+            "value_heading": "On call",
+            "status_heading": "Status",
+            "note_heading": "Remarks",
+            "is_public": False,
+        },
+        [
+            ("Harbour master", "Ines Calloway", "", "ok", "Until 14:00, then T. Brandt"),
+            ("Pilot boat", "Jonas Reef", "", "info", "At sea since 05:30"),
+            ("Ticket office", "Priya Noor", "", "ok", ""),
+            ("Night watch", "Not filled", "", "warning", "Volunteers: write your name here"),
+        ],
+    ),
+]  # fmt: skip
+
+
+def create_boards() -> bool:
+    """Create the demo's boards, unless there are any boards; return whether it did."""
+    with transaction.atomic():
+        if Board.objects.exists():
+            return False
+        for place, (columns, entries) in enumerate(BOARDS, start=1):
+            board = Board.objects.create(position=place * 10, **columns)
+            Entry.objects.bulk_create(
+                Entry(
+                    board=board,
+                    position=position * 10,
+                    label=label,
+                    value=value,
+                    unit=unit,
+                    status=status,
+                    note=note,
+                )
+                for position, (label, value, unit, status, note) in enumerate(entries, start=1)
+            )
+    return True
+
+
+def create_editor(password_file: Path) -> str | None:
+    """See to it that the user ``editor`` exists; return the password, or None when someone else has set it.
+
+    EDITOR_PASSWORD in the environment sets it. Without it a random one is made for a new editor and
+    kept in ``password_file``, where the next call finds it.
+    """
+    chosen = os.environ.get("EDITOR_PASSWORD") or None
+    with transaction.atomic():
+        editor, is_new = get_user_model().objects.get_or_create(username=EDITOR, defaults={"is_staff": True})
+        if is_new:
+            editor.groups.add(editors_group())
+        if chosen is None and is_new:
+            chosen = keep_password(password_file)
+        # Setting a password signs out everyone who used the old one, so an equal one is left alone.
+        if chosen and not editor.check_password(chosen):
+            editor.set_password(chosen)
+            editor.save(update_fields=["password"])
+    if chosen:
+        return chosen
+    kept = read_password(password_file)
+    return kept if kept and editor.check_password(kept) else None
+
+
+def editors_group() -> Group:
+    """Return the group of editors: they change boards and entries, and see how the engine does."""
+    group, is_new = Group.objects.get_or_create(name=GROUP)
+    if is_new:
+        theirs = Q(content_type__app_label="boards") | Q(
+            content_type__app_label="realtime", codename__startswith="view_"
+        )
+        group.permissions.set(Permission.objects.filter(theirs))
+    return group
+
+
+def keep_password(path: Path) -> str:
+    """Return the password kept in a file, which only its owner may read; make it if there is none."""
+    kept = read_password(path)
+    if kept:
+        return kept
+    password = secrets.token_urlsafe(12)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(password + "\n")
+    return password
+
+
+def read_password(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None

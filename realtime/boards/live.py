@@ -1,0 +1,66 @@
+"""What is live on the boards, and who may read it."""
+
+from typing import Any
+
+from django.db.models import Q
+
+from realtime.feeds import Feed, register
+
+from .models import Board, Entry
+
+
+def can_see(user: Any, board_id: int) -> bool:
+    return Board.objects.visible_to(user).filter(pk=board_id).exists()
+
+
+@register(Entry)
+class EntryFeed(Feed):
+    """Topic entries.<board id>: the visible entries of one board."""
+
+    name = "entries"
+    topic_field = "board_id"
+    filter = Q(is_visible=True)
+    fields = ["label", "value", "unit", "status", "note", "position", "updated"]
+    ordering = ["position"]
+    template_name = "boards/_entry.html"
+
+    def can_subscribe(self, user: Any, key: int) -> bool:
+        return can_see(user, key)
+
+
+@register(Board)
+class BoardFeed(Feed):
+    """Topic board.<id>: the heading of one board, a single row."""
+
+    name = "board"
+    topic_field = "id"
+    fields = ["slug", "title", "description"]
+    template_name = "boards/_board_heading.html"
+
+    def can_subscribe(self, user: Any, key: int) -> bool:
+        return can_see(user, key)
+
+
+@register(Board)
+class PublicBoardFeed(Feed):
+    """Topic boards: the boards everyone may see."""
+
+    name = "boards"
+    filter = Q(is_public=True)
+    fields = ["slug", "title", "description", "position"]
+    ordering = ["position"]
+    template_name = "boards/_board_card.html"
+
+    def can_subscribe(self, user: Any, key: None) -> bool:
+        return True
+
+
+@register(Board)
+class StaffBoardFeed(Feed):
+    """Topic staffboards: the boards for staff only, whom the default lets in."""
+
+    name = "staffboards"
+    filter = Q(is_public=False)
+    fields = ["slug", "title", "description", "position"]
+    ordering = ["position"]
+    template_name = "boards/_board_card.html"

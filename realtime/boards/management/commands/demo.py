@@ -1,0 +1,65 @@
+"""``manage.py demo``: something to look at, and someone to edit it."""
+
+import ipaddress
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection, transaction
+from django.urls import reverse
+
+from realtime.boards import demo
+from realtime.boards.models import Board
+
+
+class Command(BaseCommand):
+    help = "Creates the demo's boards, unless there are boards, and the user “editor”; prints where to go."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="host to print in the addresses (%(default)s)"
+        )
+        parser.add_argument(
+            "--port", default=8000, type=int, help="port to print in the addresses (%(default)s)"
+        )
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        try:
+            if Board._meta.db_table not in connection.introspection.table_names():
+                raise CommandError("The database has no tables yet; run “manage.py migrate” first.")
+            with transaction.atomic():
+                demo.create_boards()
+                password = demo.create_editor(settings.VAR_DIR / "editor-password")
+        except DatabaseError as error:
+            raise CommandError(f"The demo was not created, the database says: {error}") from error
+        except OSError as error:
+            raise CommandError(
+                f"The editor's password cannot be kept: {error}; set EDITOR_PASSWORD instead."
+            ) from error
+
+        origin = f"http://{printable(host)}" + ("" if port == 80 else f":{port}")
+        self.stdout.write(
+            f"Tidemark\n"
+            f"  pages   {origin}{reverse('boards:index')}\n"
+            f"  admin   {origin}{reverse('admin:index')}\n"
+            f"  login   {demo.EDITOR} / {spoken(password)}"
+        )
+
+
+def printable(host: str) -> str:
+    """Return a host as it stands in an address; of all interfaces, the one at hand."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def spoken(password: str | None) -> str:
+    """Return what to print for a password: never one that somebody chose."""
+    if os.environ.get("EDITOR_PASSWORD"):
+        return "the password in EDITOR_PASSWORD"
+    return password or f"the password it was given (“manage.py changepassword {demo.EDITOR}” sets another)"

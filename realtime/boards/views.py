@@ -1,0 +1,16 @@
+"""The two pages of the demo: complete without JavaScript, with it current through ``{% live %}``."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from .models import Board
+
+
+def index(request: HttpRequest) -> HttpResponse:
+    return render(request, "boards/index.html")
+
+
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one board; to whom it is hidden it does not exist."""
+    shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    return render(request, "boards/board.html", {"board": shown})

@@ -1,0 +1,25 @@
+"""``manage.py broadcast "text"``: a notice on every open page."""
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from realtime.engine.errors import UnknownTopic
+from realtime.notices import broadcast
+
+
+class Command(BaseCommand):
+    help = "Show a notice on every open page, or on the pages that follow one topic."
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("text", help="the words, up to 1000 characters")
+        parser.add_argument("--topic", help="only pages that follow this topic, for example entries.7")
+
+    def handle(self, *args, **options) -> None:
+        try:
+            broadcast(options["text"], options["topic"])
+        except ValidationError as error:
+            raise CommandError(error.messages[0]) from error
+        except UnknownTopic as error:
+            raise CommandError(str(error)) from error
+        where = f"pages that follow {options['topic']}" if options["topic"] else "every open page"
+        self.stdout.write(f"sent to {where}")

@@ -1,0 +1,178 @@
+"""The publisher: the periodic task that sequences what was written and sends it to the layer's groups.
+
+One runs in each server process, or alone as ``manage.py publish``; the lease lets one of them tick
+quickly and run the jobs, and the others look rarely.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import close_old_connections
+from django.db.utils import Error as DatabaseError
+
+from . import capture, lease, log, positions, wake
+from .conf import get_conf
+from .feeds import registry
+from .layer import group, to_message
+from .log import EVERYONE
+from .models import LogEntry
+from .readers import ReaderThreads
+from .schedule import jobs
+from .sequencer import Batch, sequence
+from .supervision import supervise
+
+logger = logging.getLogger("realtime.publisher")
+
+KEEP_SECONDS = 10.0
+LAYER_SECONDS = 3.0
+
+
+class Publisher:
+    """Works until it is stopped; every error is logged, waited out and survived."""
+
+    def __init__(self, layer, standby_seconds: float, log_moved: Callable[[], None] = lambda: None) -> None:
+        """``log_moved`` is called, on the loop, when another process has added to the log."""
+        self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(2)}"
+        self.is_leader = False
+        self._layer = layer
+        self._standby_seconds = standby_seconds
+        self._log_moved = log_moved
+        self._thread = ReaderThreads("realtime-publisher", 1)
+        self._job_threads = ThreadPoolExecutor(2, thread_name_prefix="realtime-job")
+        self._awake = threading.Event()
+        self._is_stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._lease_due = self._keep_due = 0.0
+        self._missing_capture = 0
+        self._furthest = ("", 0)
+        self._is_prepared = False
+        self._log_seen = ("", 0)
+        self._quiet: positions.Probe | None = None  # what the last probe said while nothing waited
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        wake.subscribe(self._awake.set)
+        self._task = asyncio.create_task(
+            supervise("publisher", self._round, logger), name="realtime-publisher"
+        )
+
+    async def stop(self) -> None:
+        """Stop after the round under way; what it had not sequenced, the next process does."""
+        wake.unsubscribe(self._awake.set)
+        self._is_stopping = True
+        self._awake.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self._thread.run(lease.release, self.name)
+        except DatabaseError as error:
+            logger.info("lease not released, it expires by itself: %s", error)
+        await asyncio.to_thread(self._thread.close)
+        self._job_threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _round(self) -> None:
+        batch = await self._thread.run(self._work)
+        if batch is not None:
+            await self._publish(batch)
+        if self.is_leader:
+            self._run_jobs()
+
+    # ------------------------------------------------------------ in the publisher's thread
+
+    def _work(self) -> Batch | None:
+        """Do what is due, then wait for something to sequence, until a job or the lease is due.
+
+        The waiting is done here, in the thread: an idle tick is one probe and wakes nobody else.
+        """
+        self._prepare()
+        waiting = [job.due_at for job in jobs.values() if self.is_leader and not job.is_running]
+        ends = min([self._lease_due, *waiting])
+        while not self._is_stopping:
+            seen = positions.probe()
+            if (seen.epoch, seen.log_end) != self._log_seen:
+                self._log_seen = (seen.epoch, seen.log_end)
+                self._loop.call_soon_threadsafe(self._log_moved)
+            self._begin_anew_if_put_back(seen)
+            if not seen.is_waiting:
+                self._quiet = seen
+            batch = sequence(seen, self._quiet)
+            if batch is not None:
+                self._log_seen = (batch.epoch, batch.end)
+                return batch
+            if time.monotonic() >= ends:
+                return None
+            self._awake.wait(get_conf().tick_seconds if self.is_leader else self._standby_seconds)
+            self._awake.clear()
+        return None
+
+    def _begin_anew_if_put_back(self, seen: positions.Probe) -> None:
+        """Begin a new epoch when the database is an earlier one of itself: a backup was restored under us."""
+        epoch, furthest = self._furthest
+        if seen.epoch == epoch and seen.offset < furthest:
+            logger.warning("the database went back from %d to %d: the log starts anew", furthest, seen.offset)
+            positions.begin_epoch()
+        self._furthest = (seen.epoch, seen.offset)
+
+    def _prepare(self) -> None:
+        now = time.monotonic()
+        if not self._is_prepared:
+            wake.ignore_this_thread()
+            capture.install(get_conf().database)
+            positions.ensure_epoch()
+            self._is_prepared = True
+        if now >= self._lease_due:
+            self.is_leader = lease.hold(self.name)
+            self._lease_due = now + get_conf().lease_seconds / 3
+        if self.is_leader and now >= self._keep_due:
+            log.prune()
+            self._keep_capture()
+            self._keep_due = now + KEEP_SECONDS
+
+    def _keep_capture(self) -> None:
+        """Put back triggers that are gone for good: not those that a migration under way has dropped."""
+        missing = bool(capture.missing(get_conf().database))
+        self._missing_capture = self._missing_capture + 1 if missing else 0
+        if self._missing_capture > 3:
+            logger.warning("triggers have been missing for a while; they are installed again")
+            capture.install(get_conf().database)
+
+    # ------------------------------------------------------------ on the loop
+
+    async def _publish(self, batch: Batch) -> None:
+        """Send the entries to their groups. They are in the log: a layer that fails costs a floor's wait."""
+        try:
+            async with asyncio.timeout(LAYER_SECONDS):
+                for entry in batch.entries:
+                    await self._layer.group_send(self._group(entry), to_message(batch.epoch, entry))
+        except Exception as error:
+            logger.error(
+                "channel layer: %s: %s; %d changed topics travel by the log alone",
+                type(error).__name__, error, len(batch.entries),
+            )  # fmt: skip
+
+    @staticmethod
+    def _group(entry: LogEntry) -> str:
+        """Return the entry's group; what concerns all topics of a feed goes to everyone."""
+        concerns_feed = entry.topic in registry and registry[entry.topic].topic_field is not None
+        return group(EVERYONE if concerns_feed else entry.topic)
+
+    def _run_jobs(self) -> None:
+        now = time.monotonic()
+        for job in jobs.values():
+            if job.claim(now):
+                self._job_threads.submit(_run_job, job)
+
+
+def _run_job(job) -> None:
+    try:
+        job.run()
+    finally:
+        close_old_connections()

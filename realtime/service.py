@@ -1,0 +1,106 @@
+"""What one server process runs beside its connections: hub, publisher, reader threads; start and end."""
+
+import asyncio
+import logging
+import random
+import sys
+from weakref import WeakKeyDictionary
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+
+from .conf import get_conf
+from .engine.codes import Code
+from .engine.session import Ending
+from .hub import Hub
+from .publisher import Publisher
+from .readers import ReaderThreads
+from .rights import recheck
+from .supervision import supervise
+
+logger = logging.getLogger("realtime.service")
+
+
+class Service:
+    """Hub and publisher of one process and event loop. Started by the first scope or by lifespan."""
+
+    def __init__(self) -> None:
+        conf, layer = get_conf(), get_channel_layer()
+        self.readers = ReaderThreads("realtime-reader", conf.reader_threads)
+        # Apart from the readers: a slow action must not keep anybody from reading.
+        self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
+        is_local = isinstance(layer, InMemoryChannelLayer)
+        # A layer that reaches no other process leaves the log as the only way from there.
+        follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
+        self.hub = Hub(layer, self.readers, follow_seconds)
+        standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
+        self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
+        self.is_stopping = False
+        self._started: asyncio.Task[None] | None = None
+
+    async def ensure_started(self) -> None:
+        if self._started is None:
+            self._started = asyncio.create_task(self._start(), name="realtime-start")
+        await asyncio.shield(self._started)
+
+    async def _start(self) -> None:
+        await self.hub.start()
+        if self.publisher is not None:
+            self.publisher.start()
+        self._rechecker = asyncio.create_task(
+            supervise("rights", lambda: recheck(self.hub, self.readers), logger), name="realtime-rights"
+        )
+        _stop_with_twisted(self)
+        logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
+
+    def dismiss(self) -> None:
+        """Tell every connection to come back elsewhere, each in its own time."""
+        for connection in self.hub.connections:
+            connection.end(draining())
+
+    async def stop(self) -> None:
+        """Tell every connection to come back elsewhere, then end the tasks. Safe to call twice."""
+        if self.is_stopping or self._started is None:
+            return
+        self.is_stopping = True
+        self.dismiss()
+        writers = [connection.writer for connection in self.hub.connections if connection.writer is not None]
+        if writers:
+            _, pending = await asyncio.wait(writers, timeout=2)
+            logger.info("%d connections told to come back, %d did not take it", len(writers), len(pending))
+        self._rechecker.cancel()
+        if self.publisher is not None:
+            await self.publisher.stop()
+        await self.hub.stop()
+        await asyncio.to_thread(self.readers.close)
+        await asyncio.to_thread(self.action_threads.close)
+        logger.info("stopped")
+
+
+def draining() -> Ending:
+    """Return the ending that a stopping server gives a connection: each its own time to come back."""
+    delay = round(random.uniform(0, get_conf().drain_seconds), 1)
+    return Ending(Code.DRAINING, "this server stops; another one takes over", delay)
+
+
+_services: WeakKeyDictionary[asyncio.AbstractEventLoop, Service] = WeakKeyDictionary()
+
+
+def get_service() -> Service:
+    """Return the service of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _services:
+        _services[loop] = Service()
+    return _services[loop]
+
+
+def _stop_with_twisted(service: Service) -> None:
+    """Stop when daphne's reactor does: daphne sends no lifespan."""
+    reactor = sys.modules.get("twisted.internet.reactor")
+    if reactor is None or not getattr(reactor, "running", False):
+        return
+    from twisted.internet.defer import Deferred
+
+    def stop() -> Deferred:
+        return Deferred.fromFuture(asyncio.ensure_future(service.stop()))
+
+    reactor.addSystemEventTrigger("before", "shutdown", stop)

@@ -1,0 +1,46 @@
+/** Positions on the wire: `<epoch>.<offset>`. Pure. */
+
+/**
+ * Offsets are read as numbers, exact up to 2 ** 53, because `changes.after` is a JSON number anyway.
+ * @param {string} text
+ * @returns {{epoch: string, offset: number}}
+ */
+export function parse(text) {
+  const dot = text.indexOf(".");
+  return { epoch: text.slice(0, dot), offset: Number(text.slice(dot + 1)) };
+}
+
+/**
+ * Whether rows at `mine` lack something that rows at `theirs` have. Another epoch does: its positions do not compare.
+ * @param {string | null} mine
+ * @param {string} theirs
+ */
+export function isBehind(mine, theirs) {
+  if (mine === null) return true;
+  const [a, b] = [parse(mine), parse(theirs)];
+  return a.epoch !== b.epoch || a.offset < b.offset;
+}
+
+/**
+ * The position that all of these share, or null for "send a snapshot". Not the oldest: a row that came and went
+ * between two of them is in what the newer one shows and in no change since the older.
+ * @param {(string | null)[]} positions
+ */
+export function shared(positions) {
+  return positions.every((position) => position === positions[0]) ? (positions[0] ?? null) : null;
+}
+
+/**
+ * What to do with a `changes` message when holding rows at `mine` (docs/protocol.md, "How a client stays exact").
+ * @param {string | null} mine
+ * @param {{after: number, position: string}} message
+ * @returns {"drop" | "apply" | "gap"}
+ */
+export function verdict(mine, message) {
+  // Without rows a snapshot is on its way; what arrives before it belonged to an earlier subscription.
+  if (mine === null) return "drop";
+  const [held, next] = [parse(mine), parse(message.position)];
+  if (held.epoch !== next.epoch) return "gap";
+  if (next.offset <= held.offset) return "drop";
+  return message.after <= held.offset ? "apply" : "gap";
+}

@@ -1,0 +1,10 @@
+"""HTTP addresses under ``/realtime/``."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "realtime"
+urlpatterns = [
+    path("inspector/", views.inspector, name="inspector"),
+]
