@@ -1,0 +1,46 @@
+"""Boards, and people to look at and edit them."""
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+
+from realtime.boards import demo
+from realtime.boards.models import Board
+
+
+@pytest.fixture
+def board(db):
+    return Board.objects.create(slug="quay", title="The quay")
+
+
+@pytest.fixture
+def staff_board(db):
+    return Board.objects.create(slug="safe", title="Harbour safe", is_public=False)
+
+
+@pytest.fixture
+def entry(board):
+    return board.entries.create(label="Saltmere", value="06:40", status="ok", note="Pier 2")
+
+
+@pytest.fixture
+def anonymous():
+    return AnonymousUser()
+
+
+@pytest.fixture
+def visitor(db):
+    return get_user_model().objects.create_user("visitor")
+
+
+@pytest.fixture
+def editor(db):
+    user = get_user_model().objects.create_user("someone", is_staff=True)
+    user.groups.add(demo.editors_group())
+    return user
+
+
+@pytest.fixture
+def editor_client(client, editor):
+    client.force_login(editor)
+    return client

@@ -1,0 +1,192 @@
+import datetime
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+from django.utils import timezone
+
+from realtime.boards.models import Board, Entry, Status
+
+ENTRIES = reverse("admin:boards_entry_changelist")
+LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def entries(board):
+    """Three entries, last changed long ago."""
+    board.entries.bulk_create(
+        Entry(board=board, label=label, position=place) for place, label in enumerate("abc")
+    )
+    board.entries.update(updated=LONG_AGO)
+    return list(board.entries.all())
+
+
+def run(client, action, entries, **chosen):
+    """Run a bulk action, as the browser does; return what the editor is told."""
+    form = {
+        "action": action,
+        "index": 0,
+        "_selected_action": [entry.pk for entry in entries],
+        "target_board": "",
+    }
+    response = client.post(ENTRIES, form | chosen, follow=True)
+    assert response.status_code == 200
+    return [(message.level_tag, message.message) for message in response.context["messages"]]
+
+
+def changelist_form(entries, **changes_of_first):
+    """Return the changelist's form, filled with what the rows are, and with changes of the first."""
+    form = {"form-TOTAL_FORMS": len(entries), "form-INITIAL_FORMS": len(entries), "_save": "Save"}
+    for number, entry in enumerate(entries):
+        row = {"id": entry.pk, "position": entry.position, "value": entry.value, "status": entry.status}
+        row["is_visible"] = "on"
+        if number == 0:
+            row |= changes_of_first
+        form |= {f"form-{number}-{name}": value for name, value in row.items() if value is not None}
+    return form
+
+
+def test_the_list_of_entries_is_edited_in_place(editor_client, entries):
+    """Only what the editor changed is written."""
+    first, second, third = entries
+    form = changelist_form(entries, value="07:15", status="warning", position=9, is_visible=None)
+
+    assert editor_client.post(ENTRIES, form).status_code == 302
+
+    first.refresh_from_db()
+    assert (first.value, first.status, first.position, first.is_visible) == ("07:15", "warning", 9, False)
+    assert first.updated > LONG_AGO
+    for untouched in (second, third):
+        untouched.refresh_from_db()
+        assert untouched.updated == LONG_AGO
+
+
+def test_a_board_is_edited_with_its_entries_in_one_form(editor_client, board, entries):
+    """One save changes the board, changes, removes and adds entries."""
+    first, second, third = entries
+    form = {"slug": board.slug, "title": "The new quay", "position": 3, "is_public": "on"}
+    form |= {"entries-TOTAL_FORMS": 4, "entries-INITIAL_FORMS": 3}
+    rows = [
+        {"id": first.pk, "position": 0, "label": "A", "is_visible": "on"},
+        {"id": second.pk, "position": 1, "label": "b", "is_visible": "on", "DELETE": "on"},
+        {"id": third.pk, "position": 2, "label": "c", "is_visible": "on"},
+        {"position": 7, "label": "d", "status": "info", "is_visible": "on"},
+    ]
+    for number, row in enumerate(rows):
+        form |= {f"entries-{number}-{name}": value for name, value in row.items()} | {
+            f"entries-{number}-board": board.pk
+        }
+
+    response = editor_client.post(reverse("admin:boards_board_change", args=[board.pk]), form)
+
+    assert response.status_code == 302, response.context["errors"]
+    board.refresh_from_db()
+    third.refresh_from_db()
+    assert board.title == "The new quay"
+    assert [(row.label, row.position) for row in board.entries.all()] == [("A", 0), ("c", 2), ("d", 7)]
+    assert third.updated == LONG_AGO
+
+
+def test_the_list_of_boards_counts_entries_and_links_to_the_pages(editor_client, board, entries):
+    """From the list one gets to what others see."""
+    html = editor_client.get(reverse("admin:boards_board_changelist")).content.decode()
+
+    assert f'<a href="{board.get_absolute_url()}">' in html
+    assert '<td class="field-entry_count">3</td>' in html
+
+
+def test_view_on_site_leads_to_the_page(editor_client, board):
+    """The link on a board's form is the board's page."""
+    link = reverse("admin:boards_board_change", args=[board.pk])
+    assert b"View on site" in editor_client.get(link).content
+
+    response = editor_client.get(board_link(board))
+
+    assert response.status_code == 302
+    assert response["Location"].endswith(board.get_absolute_url())
+
+
+def board_link(board):
+    from django.contrib.contenttypes.models import ContentType
+
+    return reverse("admin:view_on_site", args=[ContentType.objects.get_for_model(Board).pk, board.pk])
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_status_is_set_for_many_entries_at_once(status, editor_client, entries):
+    """Of the chosen ones only, and the time of the change with it."""
+    Entry.objects.update(status="ok" if status != "ok" else "info", updated=LONG_AGO)
+    before = timezone.now() - datetime.timedelta(minutes=1)
+
+    told = run(editor_client, f"set_status_{status.value or 'none'}", entries[:2])
+
+    assert told == [("success", f"2 entries: status set to “{status.label}”.")]
+    first, second, third = Entry.objects.all()
+    assert first.status == second.status == status
+    assert third.status != status
+    assert min(first.updated, second.updated) > before
+    assert third.updated == LONG_AGO
+
+
+def test_entries_are_hidden_and_shown_at_once(editor_client, entries):
+    """Hidden ones stay in the admin and leave the page."""
+    assert run(editor_client, "hide", entries[:1]) == [("success", "1 entry: hidden.")]
+    assert [entry.is_visible for entry in Entry.objects.all()] == [False, True, True]
+
+    assert run(editor_client, "show", entries) == [("success", "3 entries: shown.")]
+    assert all(entry.is_visible for entry in Entry.objects.all())
+
+
+def test_entries_are_moved_to_the_chosen_board(editor_client, board, staff_board, entries):
+    """The board is chosen beside the action."""
+    told = run(editor_client, "move", entries[1:], target_board=staff_board.pk)
+
+    assert told == [("success", "2 entries: moved to “Harbour safe”.")]
+    assert [entry.label for entry in board.entries.all()] == ["a"]
+    assert [entry.label for entry in staff_board.entries.all()] == ["b", "c"]
+
+
+def test_a_move_without_a_board_says_what_to_do(editor_client, board, entries):
+    """And moves nothing."""
+    [(level, sentence)] = run(editor_client, "move", entries)
+
+    assert level == "error"
+    assert "choose a board" in sentence
+    assert board.entries.count() == 3
+
+
+def test_the_action_bar_offers_every_board(editor_client, board, staff_board, entries):
+    """Beside the actions, without another page in between."""
+    html = editor_client.get(ENTRIES).content.decode()
+
+    assert f'<option value="{board.pk}">The quay</option>' in html
+    assert f'<option value="{staff_board.pk}">Harbour safe</option>' in html
+
+
+def test_who_may_only_look_is_offered_no_bulk_change(client, entries):
+    """Nor does a forged form change anything."""
+    looker = get_user_model().objects.create_user("looker", is_staff=True)
+    looker.user_permissions.set(Permission.objects.filter(codename="view_entry"))
+    client.force_login(looker)
+
+    html = client.get(ENTRIES).content.decode()
+    client.post(ENTRIES, {"action": "hide", "index": 0, "_selected_action": [entry.pk for entry in entries]})
+
+    assert "Hide from the page" not in html
+    assert all(entry.is_visible for entry in Entry.objects.all())
+
+
+def test_the_list_of_entries_is_searched_and_filtered(editor_client, board, staff_board, entries):
+    """By words of label and note, by board, status and visibility."""
+    staff_board.entries.create(label="d", note="Keys", status="warning", is_visible=False)
+
+    for query in [
+        "q=keys",
+        f"board__id__exact={staff_board.pk}",
+        "status__exact=warning",
+        "is_visible__exact=0",
+    ]:
+        response = editor_client.get(f"{ENTRIES}?{query}")
+
+        assert [entry.label for entry in response.context["cl"].result_list] == ["d"], query

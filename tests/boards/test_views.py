@@ -1,0 +1,133 @@
+import pytest
+from django.urls import reverse
+
+from realtime.boards.models import Board
+
+from .test_templates import EVIL
+
+INDEX = "/"
+
+
+def page(client, path=INDEX):
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_index_shows_a_visitor_the_public_boards(client, board, staff_board):
+    """Others are not so much as mentioned."""
+    html = page(client)
+
+    assert "The quay" in html
+    assert "Harbour safe" not in html
+    assert "staffboards" not in html
+    assert "For staff only" not in html
+
+
+def test_the_index_shows_staff_every_board(editor_client, board, staff_board):
+    """Both lists follow their topic."""
+    html = page(editor_client)
+
+    assert "The quay" in html
+    assert "Harbour safe" in html
+    assert '<live-topic topic="boards" position="' in html
+    assert '<live-topic topic="staffboards" position="' in html
+
+
+def test_a_page_is_complete_without_javascript(client, board, entry):
+    """The first paint holds every visible entry, and the position it is as of."""
+    board.entries.create(label="Kept back", is_visible=False)
+
+    html = page(client, board.get_absolute_url())
+
+    assert "<h1>The quay</h1>" in html
+    assert f'<live-topic topic="board.{board.pk}" position="' in html
+    assert f'<live-topic topic="entries.{board.pk}" position="' in html
+    assert all(text in html for text in ["Saltmere", "06:40", "OK", "Pier 2"])
+    assert "Kept back" not in html
+
+
+def test_an_empty_board_says_so(client, board):
+    """The words for an empty board are in the page from the start, so that they can show later."""
+    assert '<p class="empty" data-empty>' in page(client, board.get_absolute_url())
+
+    board.entries.create(label="First")
+
+    assert '<p class="empty" data-empty hidden>' in page(client, board.get_absolute_url())
+
+
+def test_a_staff_board_does_not_exist_for_others(client, staff_board, visitor):
+    """Its address answers as one that was never given out does."""
+    client.force_login(visitor)
+
+    hidden = client.get(staff_board.get_absolute_url())
+    unknown = client.get(reverse("boards:board", args=["unknown"]))
+
+    assert (hidden.status_code, unknown.status_code) == (404, 404)
+    assert b"Harbour safe" not in hidden.content
+    assert hidden.content.replace(b"safe", b"unknown") == unknown.content
+
+
+def test_a_staff_board_is_a_page_for_staff(editor_client, staff_board):
+    """Its heading says that others do not see it."""
+    html = page(editor_client, staff_board.get_absolute_url())
+
+    assert "<h1>Harbour safe</h1>" in html
+    assert "Staff only" in html
+
+
+def test_the_way_to_the_tools_is_shown_to_staff_only(client, visitor, editor):
+    """Everyone else is not bothered with pages that would turn them away."""
+    links = [reverse("admin:index"), reverse("realtime:inspector")]
+
+    assert not any(f'href="{link}"' in page(client) for link in links)
+    assert "Sign in" in page(client)
+
+    client.force_login(visitor)
+    assert not any(f'href="{link}"' in page(client) for link in links)
+
+    client.force_login(editor)
+    assert all(f'href="{link}"' in page(client) for link in links)
+
+
+def test_signing_out_leads_back_to_the_boards(editor_client):
+    """Whoever signs out sees what everyone sees."""
+    response = editor_client.post(f"{reverse('admin:logout')}?next={INDEX}", follow=True)
+
+    assert response.redirect_chain == [(INDEX, 302)]
+    assert "Sign in" in response.content.decode()
+
+
+def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
+    """So that a strict content security policy can forbid them."""
+    for path in [INDEX, board.get_absolute_url()]:
+        html = page(editor_client, path)
+
+        assert html.count("<script") == html.count('<script type="module" src=') == 1
+        assert "<style" not in html
+        assert " style=" not in html
+
+
+def test_pages_that_name_no_icon_get_one(client):
+    """Browsers ask for it there; the log stays free of it."""
+    assert client.get("/favicon.ico")["Location"] == "/static/boards/favicon.svg"
+
+
+def test_headings_and_title_of_a_board_are_escaped(client, db):
+    """The page's own frame treats editors' texts as text, too."""
+    headings = dict.fromkeys(["label_heading", "value_heading", "status_heading", "note_heading"], EVIL[:60])
+    board = Board.objects.create(slug="evil", title=EVIL, **headings)
+
+    assert "<script>" not in page(client, board.get_absolute_url())
+
+
+@pytest.mark.parametrize("count", [0, 60])
+def test_a_board_takes_as_many_queries_with_many_entries_as_with_none(
+    count, client, board, django_assert_max_num_queries
+):
+    """No query per row."""
+    for number in range(count):
+        board.entries.create(label=f"Entry {number}")
+
+    with django_assert_max_num_queries(12):
+        page(client, board.get_absolute_url())

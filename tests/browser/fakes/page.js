@@ -1,0 +1,59 @@
+/**
+ * A page whose server, clock, chance and window events are the test's: globals, for the test to play with.
+ * `connect()` opens it; the elements are those of the product.
+ */
+import { FakeClock } from "./fake-clock.js";
+import { FakeSocket } from "./fake-socket.js";
+import { delay } from "/static/realtime/backoff.js";
+import { LiveNotices } from "/static/realtime/live-notices.js";
+import { LiveStatus } from "/static/realtime/live-status.js";
+import { LiveTopic } from "/static/realtime/live-topic.js";
+import { Realtime } from "/static/realtime/realtime.js";
+
+const clock = new FakeClock();
+const target = Object.assign(new EventTarget(), {
+  document: { visibilityState: "visible" },
+  navigator: { onLine: true },
+});
+const world = { random: 0.5, pageAnswers: async () => true, pageChecks: 0 };
+const realtime = new Realtime({
+  url: "ws://fake/realtime/ws/",
+  WebSocket: FakeSocket,
+  setTimeout: clock.setTimeout,
+  clearTimeout: clock.clearTimeout,
+  now: clock.now,
+  random: () => world.random,
+  target,
+  checkPage: () => (world.pageChecks++, world.pageAnswers()),
+});
+
+LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
+customElements.define("live-topic", LiveTopic);
+customElements.define("live-status", LiveStatus);
+customElements.define("live-notices", LiveNotices);
+
+const row = (key, order = key, text = `row ${key}`) => ({ key, order, row: { text } });
+const tr = (key, order = key, text = `row ${key}`) =>
+  `<tr data-key="${key}" data-order="${order}"><td>${text}</td></tr>`;
+const html = (key, order = key, text = undefined) => ({ key, order, html: tr(key, order, text) });
+
+Object.assign(window, {
+  FakeSocket, clock, delay, html, realtime, row, target, tr, world,
+  server: () => FakeSocket.last,
+  connect: () => (realtime.start(), FakeSocket.last.opens()),
+  fire: (type, fields = {}) => target.dispatchEvent(Object.assign(new Event(type), fields)),
+  upsert: (each) => ({ op: "upsert", ...each }),
+  remove: (key) => ({ op: "delete", key }),
+  changes: (after, to, list, topic = "t") => ({ type: "changes", topic, after, position: `e.${to}`, changes: list }),
+  snapshot: (at, rows, more = false, topic = "t") => ({ type: "snapshot", topic, position: `e.${at}`, rows, more }),
+  heartbeat: (positions = {}) => ({ type: "heartbeat", positions }),
+  /** A board of rows as the server paints it. */
+  paint: (rows, position = "e.10", topic = "t") => {
+    document.body.insertAdjacentHTML("beforeend", `<live-topic topic="${topic}" ${position ? `position="${position}"` : ""}>
+      <table><thead><tr><th>text</th></tr></thead><tbody data-rows>${rows.join("")}</tbody></table>
+      <p data-empty ${rows.length ? "hidden" : ""}>Nothing here yet.</p></live-topic>`);
+    return document.body.lastElementChild;
+  },
+  texts: () => [...document.querySelectorAll("tbody td")].map((cell) => cell.textContent),
+});
+document.documentElement.dataset.ready = "";

@@ -1,0 +1,296 @@
+"""What tests of the Django side share: a log that has begun, models live for one test, a server and its peers."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.layers import channel_layers
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.apps.registry import Apps
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.db import connection, models
+from django.test import Client
+
+from realtime import capture, positions
+from realtime.asgi import RealtimeApplication
+from realtime.boards.models import Board, Entry
+from realtime.engine.messages import decode_changes
+from realtime.feeds import Feed, registry
+from realtime.models import LogEntry, OutboxRow, Sequencer
+from realtime.routing import websocket_urlpatterns
+from realtime.sequencer import Batch, sequence
+from realtime.service import Service, get_service
+
+Said = dict[str, list[tuple[str, str]] | str]
+PATIENCE_SECONDS = 10.0
+
+
+class Log:
+    """The log as a test drives and reads it."""
+
+    @property
+    def state(self) -> Sequencer:
+        return Sequencer.objects.get(pk=Sequencer.ROW)
+
+    def sequence(self) -> Batch | None:
+        """Do what a publisher's tick does."""
+        return sequence(positions.probe())
+
+    def take(self) -> Said:
+        """Sequence, and return what that says: per topic its (op, key) pairs, sorted, or the entry's kind."""
+        batch = self.sequence()
+        return {} if batch is None else said(batch.entries)
+
+    def entries(self, topic: str) -> list[LogEntry]:
+        return list(LogEntry.objects.filter(topic=topic).order_by("position", "id"))
+
+
+def said(entries: list[LogEntry]) -> Said:
+    return {
+        entry.topic: sorted((change.op, change.key) for change in decode_changes(entry.payload))
+        if entry.kind == LogEntry.Kind.CHANGES
+        else str(entry.kind)
+        for entry in entries
+    }
+
+
+@pytest.fixture
+def log(transactional_db) -> Log:
+    """A log of a fresh epoch, with everything before it sequenced."""
+    capture.install()
+    positions.begin_epoch()
+    return Log()
+
+
+@pytest.fixture
+def images(log) -> Callable[[type[models.Model]], list[tuple[object, ...] | None]]:
+    """Return what a table's triggers have noted since the log began: the values of each image."""
+
+    def since_the_beginning(model: type[models.Model]) -> list[tuple[object, ...] | None]:
+        rows = OutboxRow.objects.filter(source=model._meta.db_table, id__gte=log.state.next).order_by("id")
+        noted = rows.values_list("image", flat=True)
+        return [None if image is None else tuple(image.values()) for image in noted]
+
+    return since_the_beginning
+
+
+# ---------------------------------------------------------------- boards
+
+
+@pytest.fixture
+def quay(log) -> Board:
+    """A public board with two entries, already sequenced."""
+    board = Board.objects.create(slug="quay", title="The quay")
+    Entry.objects.create(board=board, label="Saltmere", position=1)
+    Entry.objects.create(board=board, label="Kelpstone", position=2)
+    log.sequence()
+    return board
+
+
+@pytest.fixture
+def safe(log) -> Board:
+    """A board for staff only, with one entry, already sequenced."""
+    board = Board.objects.create(slug="safe", title="Harbour safe", is_public=False)
+    Entry.objects.create(board=board, label="Combination", value="s3cret")
+    log.sequence()
+    return board
+
+
+# ---------------------------------------------------------------- feeds and models for one test
+
+
+@pytest.fixture
+def live(log) -> Iterator[Callable[..., Feed]]:
+    """Register feeds for one test: ``live(Model, name=…, topic_field=…)``."""
+    names: list[str] = []
+
+    def register(model: type[models.Model], /, **attributes: Any) -> Feed:
+        attributes.setdefault("can_subscribe", lambda self, user, key: True)
+        feed = type("ThrowAwayFeed", (Feed,), attributes)(model)
+        registry.add(feed)
+        names.append(feed.name)
+        capture.install()
+        log.sequence()
+        return feed
+
+    yield register
+    for name in names:
+        registry.remove(name)
+    capture.install()
+
+
+@pytest.fixture
+def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
+    """Make models with their tables for one test: ``make_model("Thing", name=CharField(…))``."""
+    made: list[type[models.Model]] = []
+
+    def make(name: str, meta: dict[str, Any] | None = None, /, **columns: Any) -> type[models.Model]:
+        options = {"app_label": "throwaway", "apps": Apps(), **(meta or {})}
+        model = type(
+            name,
+            (models.Model,),
+            {"__module__": __name__, "Meta": type("Meta", (), options), **columns},
+        )
+        with connection.schema_editor() as editor:
+            editor.create_model(model)
+        made.append(model)
+        return model
+
+    yield make
+    for model in made:
+        with connection.schema_editor() as editor:
+            editor.delete_model(model)
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.fixture
+def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
+    """Return the lines the engine has logged, at a level or all: ``lines(logging.WARNING)``."""
+    monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
+    caplog.set_level(logging.DEBUG, logger="realtime")
+
+    def logged(level: int | None = None, name: str = "realtime") -> list[str]:
+        return [
+            record.getMessage() + ("\nTraceback" if record.exc_info else "")
+            for record in caplog.records
+            if record.name.startswith(name) and level in (None, record.levelno)
+        ]
+
+    return logged
+
+
+# ---------------------------------------------------------------- a server and its peers
+
+
+@pytest.fixture
+def layer() -> Iterator[Any]:
+    """A channel layer of the test's own."""
+    channel_layers.backends.clear()
+    yield channel_layers["default"]
+    channel_layers.backends.clear()
+
+
+@pytest.fixture
+async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication]:
+    """The outermost application around the consumer, with quick ticks, stopped at the end."""
+    settings.REALTIME = {"TICK_SECONDS": 0.01, "FLOOR_SECONDS": 0.2, **getattr(settings, "REALTIME", {})}
+    yield RealtimeApplication(URLRouter(websocket_urlpatterns))
+    await get_service().stop()
+
+
+@pytest.fixture
+async def service(application) -> Service:
+    """The service of that application, started."""
+    await get_service().ensure_started()
+    return get_service()
+
+
+class Peer(WebsocketCommunicator):
+    """A client that speaks and hears JSON."""
+
+    async def open(self) -> dict[str, Any]:
+        """Shake hands and return the welcome."""
+        is_accepted, _ = await self.connect(PATIENCE_SECONDS)
+        assert is_accepted, "the handshake was refused"
+        return await self.hear()
+
+    async def say(self, type: str, **fields: Any) -> None:
+        await self.send_to(text_data=json.dumps({"type": type, **fields}))
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the next message."""
+        return json.loads(await self.receive_from(PATIENCE_SECONDS))
+
+    async def hear_next(self, type: str, topic: str | None = None) -> dict[str, Any]:
+        """Return the next message of a type, of a topic if given, and drop those before it."""
+        while True:
+            message = await self.hear()
+            if message["type"] == type and topic in (None, message.get("topic")):
+                return message
+
+    async def hear_end(self) -> tuple[list[dict[str, Any]], int]:
+        """Return all messages up to the close, and its code."""
+        messages = []
+        while True:
+            event = await self.receive_output(PATIENCE_SECONDS)
+            if event["type"] == "websocket.close":
+                return messages, event["code"]
+            messages.append(json.loads(event["text"]))
+
+    async def follow(self, topic: str, position: str | None = None, format: str = "rows") -> dict[str, Any]:
+        """Subscribe and return the answer."""
+        await self.say("subscribe", topic=topic, position=position, format=format)
+        while True:
+            message = await self.hear()
+            if message.get("topic") == topic:
+                return message
+
+
+@pytest.fixture
+async def connect(application) -> AsyncIterator[Callable[..., Peer]]:
+    """Return peers of the application: a browser's handshake unless told otherwise; all leave at the end."""
+    peers: list[Peer] = []
+
+    def make(
+        origin: str | None = "http://localhost",
+        host: str = "localhost",
+        session: str | None = None,
+        subprotocols: list[str] | None = None,
+        headers: list[tuple[bytes, bytes]] | None = None,
+        path: str = "/realtime/ws/",
+    ) -> Peer:
+        given = [(b"host", host.encode()), *(headers or [])]
+        if origin is not None:
+            given.append((b"origin", origin.encode()))
+        if session is not None:
+            given.append((b"cookie", f"{django_settings.SESSION_COOKIE_NAME}={session}".encode()))
+        peer = Peer(application, path, given, subprotocols)
+        peers.append(peer)
+        return peer
+
+    yield make
+    for peer in peers:
+        if peer.future is not None and not peer.future.done():
+            await peer.disconnect(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def staff(transactional_db):
+    return get_user_model().objects.create_user("staff", password="words", is_staff=True)
+
+
+@pytest.fixture
+def sign_in(transactional_db) -> Callable[[Any], str]:
+    """Return the session key of a user who has signed in over HTTP."""
+
+    def session_of(user: Any) -> str:
+        client = Client()
+        client.force_login(user)
+        return client.cookies[django_settings.SESSION_COOKIE_NAME].value
+
+    return session_of
+
+
+@pytest.fixture
+def in_database() -> Callable[..., Any]:
+    """Run a function of the database from an asynchronous test: ``await in_database(entry.save)``."""
+
+    async def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await database_sync_to_async(function)(*args, **kwargs)
+
+    return run
+
+
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
+    """Let the loop run until a condition holds: for what no message tells of."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)

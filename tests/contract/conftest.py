@@ -1,0 +1,168 @@
+"""Every test here runs on each database: SQLite in a file, PostgreSQL in a server of the tests' own."""
+
+import contextlib
+import itertools
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import dj_database_url
+import pytest
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import connections
+
+from realtime import log, positions
+from realtime.engine.topic import Topic
+from realtime.models import LogEntry
+from realtime.sequencer import Batch, sequence
+from tests import databases
+from tests.databases import postgresql  # noqa: F401
+
+numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.server)
+
+
+class Database:
+    """A database of the test's own, which is Django's default meanwhile."""
+
+    def __init__(self, vendor: str, source: Path | databases.PostgreSQL, name: str) -> None:
+        self.vendor, self.source, self.name = vendor, source, name
+
+    @property
+    def settings(self) -> dict[str, object]:
+        if isinstance(self.source, Path):
+            return {"ENGINE": "django.db.backends.sqlite3", "NAME": self.source / self.name}
+        return dj_database_url.parse(self.source.url(self.name))
+
+    def connect(self, user: str = "postgres"):
+        """Return a plain connection, as any other program would have one."""
+        if isinstance(self.source, Path):
+            return sqlite3.connect(self.source / self.name, timeout=1, isolation_level=None)
+        return self.source.connect(self.name, user)
+
+    def sql(self, *statements: str) -> None:
+        """Run statements as another program, each committed by itself."""
+        with contextlib.closing(self.connect()) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def probe(self) -> positions.Probe:
+        return positions.probe()
+
+    def sequence(self) -> Batch | None:
+        return sequence(positions.probe())
+
+    @contextlib.contextmanager
+    def is_default(self) -> Iterator[None]:
+        kept = connections.settings["default"]
+        options = settings.DATABASE_OPTIONS[str(self.settings["ENGINE"])]
+        connections["default"].close()
+        del connections["default"]
+        connections.settings["default"] = {**kept, **self.settings, "OPTIONS": dict(options)}
+        ContentType.objects.clear_cache()
+        try:
+            yield
+        finally:
+            connections["default"].close()
+            del connections["default"]
+            connections.settings["default"] = kept
+            ContentType.objects.clear_cache()
+
+
+class Follower:
+    """A topic as a process would hold it that reads nothing but the log."""
+
+    def __init__(self, name: str) -> None:
+        self.topic = Topic(name)
+        self.reads = 0
+        self._read()
+
+    def follow(self) -> list[LogEntry]:
+        """Apply what the log has; return it."""
+        feed = self.topic.name.partition(".")[0]
+        missed = log.missed(self.topic.name, feed, self.topic.position.offset)
+        if not missed.is_whole or any(entry.kind == LogEntry.Kind.RESET for entry in missed.entries):
+            self._read()
+            return missed.entries
+        for entry in missed.entries:
+            changes = log_changes(entry)
+            self.topic.apply(entry.after, entry.begins, entry.position, changes)
+        return missed.entries
+
+    def _read(self) -> None:
+        reading = positions.read_topic(self.topic.name)
+        self.topic.load(reading.position, reading.rows, reading.unchanged_since)
+        self.reads += 1
+
+    def assert_equals_source(self) -> None:
+        assert contents(self.topic.rows) == contents(positions.read_topic(self.topic.name).rows)
+
+
+def log_changes(entry: LogEntry):
+    from realtime.engine.messages import decode_changes
+
+    return decode_changes(entry.payload)
+
+
+def contents(rows) -> list[tuple[str, str, bytes]]:
+    return [(row.key, row.order, bytes(row.row)) for row in rows]
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def prepared(request, tmp_path_factory, django_db_blocker) -> Database:
+    """A migrated database with three boards, to be copied."""
+    if request.param == "sqlite":
+        database = Database("sqlite", tmp_path_factory.mktemp("contract"), "prepared")
+    else:
+        server = request.getfixturevalue("postgresql")
+        database = Database("postgresql", server, "prepared")
+        with contextlib.closing(server.connect()) as connection:
+            connection.execute("CREATE DATABASE prepared")
+    with django_db_blocker.unblock(), database.is_default():
+        call_command("migrate", verbosity=0)
+        fill()
+        if database.vendor == "sqlite":
+            connections["default"].cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database
+
+
+def fill() -> None:
+    from realtime.boards.models import Board, Entry
+
+    Board.objects.bulk_create(Board(slug=f"board-{number}", title=f"Board {number}") for number in (1, 2, 3))
+    Entry.objects.bulk_create(
+        Entry(board_id=1 + number % 2, label=f"entry {number}", position=number) for number in range(1, 11)
+    )
+
+
+@pytest.fixture
+def database(prepared, django_db_blocker) -> Iterator[Database]:
+    """A fresh copy, its log begun and its outbox sequenced."""
+    name = f"test_{next(numbers)}"
+    if prepared.vendor == "sqlite":
+        shutil.copy(prepared.source / "prepared", prepared.source / name)
+    else:
+        prepared.source.copy("prepared", name)
+    database = Database(prepared.vendor, prepared.source, name)
+    with django_db_blocker.unblock(), database.is_default():
+        positions.ensure_epoch()
+        database.sequence()
+        yield database
+    if database.vendor == "postgresql":
+        database.source.drop(name)
+
+
+@pytest.fixture
+def on_postgresql(database) -> Database:
+    if database.vendor != "postgresql":
+        pytest.skip("PostgreSQL's own")
+    return database

@@ -1,0 +1,138 @@
+"""Triggers come, are renewed and go, and nobody who writes notices."""
+
+import contextlib
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection
+
+from realtime import capture, positions
+from realtime.boards.models import Board
+from realtime.capture import postgresql
+from realtime.capture.base import Capture
+from realtime.models import OutboxRow
+
+
+def noted() -> list[tuple[str, object]]:
+    return list(OutboxRow.objects.order_by("id").values_list("source", "image"))
+
+
+def test_a_second_installation_finds_nothing_to_do(database):
+    assert capture.missing() == []
+    assert capture.install() == []
+    assert noted() == []
+
+
+def test_what_is_missing_is_installed_and_its_table_read_anew(database):
+    """As after a migration, or a hand that dropped a trigger."""
+    capture.uninstall(["boards_entry"])
+    assert [found.table for found in capture.missing()] == ["boards_entry"]
+
+    capture.install()
+
+    assert capture.missing() == []
+    assert noted() == [("boards_entry", None)]
+
+
+@pytest.mark.parametrize("app", ["boards", "realtime"])
+def test_migrations_down_and_up_again_leave_capture_whole(database, app):
+    """Tables that go and come back, the live ones or the engine's own: captured, in a log that works."""
+    call_command("migrate", app, "zero", verbosity=0)
+    call_command("migrate", verbosity=0)
+    positions.ensure_epoch()
+    database.sequence()
+
+    board = Board.objects.create(slug="after", title="After")
+
+    assert capture.missing() == []
+    assert f"board.{board.pk}" in [entry.topic for entry in database.sequence().entries]
+
+
+def test_the_engines_tables_are_unlogged(on_postgresql):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE starts_with(relname, 'realtime_') AND relpersistence = 'p'"
+        )
+        assert cursor.fetchall() == []
+
+
+def test_triggers_of_tables_that_are_no_longer_live_go(database):
+    """And, on PostgreSQL, functions whose table is gone."""
+    module = capture.backend("default")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE gone (id integer)")
+        cursor.execute("CREATE TABLE idle (id integer)")
+    for table in ("gone", "idle"):
+        for statement in module.triggers(Capture(table, ("id",), (("id",),)), connection).values():
+            with connection.cursor() as cursor:
+                cursor.execute(statement, [])
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE gone")
+
+    capture.install()
+
+    assert set(module.installed(connection).values()) == {"boards_entry", "boards_board"}
+
+
+def test_a_disabled_trigger_is_missing(on_postgresql):
+    """Restore tools switch triggers off."""
+    on_postgresql.sql("ALTER TABLE boards_entry DISABLE TRIGGER USER")
+    assert [found.table for found in capture.missing()] == ["boards_entry"]
+
+    capture.install()
+
+    assert capture.missing() == []
+
+
+def test_installing_does_not_wait_for_ever(on_postgresql, monkeypatch):
+    """Somebody's transaction holds the table: writers must not queue behind us for long."""
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.2)
+    capture.uninstall(["boards_entry"])
+    with contextlib.closing(on_postgresql.connect()) as writer:
+        writer.execute("BEGIN")
+        writer.execute("UPDATE boards_entry SET label = 'x'")
+
+        with pytest.raises(OperationalError, match="lock timeout"):
+            capture.install()
+
+        writer.execute("COMMIT")
+    assert [found.table for found in capture.install()] == ["boards_entry"]
+
+
+def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
+    """Through the root: rows that change partition too. Written straight into a partition: not."""
+    on_postgresql.sql(
+        "CREATE TABLE part (id bigint, board_id bigint) PARTITION BY LIST (board_id)",
+        "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)",
+        "CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2)",
+    )
+    for statement in postgresql.triggers(Capture("part", ("id", "board_id"), ()), connection).values():
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [])
+
+    on_postgresql.sql(
+        "INSERT INTO part VALUES (1, 1), (2, 2)",
+        "UPDATE part SET board_id = 2 WHERE id = 1",
+        "DELETE FROM part WHERE id = 2",
+        "TRUNCATE part",
+        "INSERT INTO part_1 VALUES (9, 1)",
+    )
+
+    found = [image and (image["id"], image["board_id"]) for _, image in noted()]
+    assert found[:2] == [(1, 1), (2, 2)]
+    assert sorted(found[2:4]) == [(1, 1), (1, 2)]
+    assert found[4:] == [(2, 2), None]
+
+
+def test_names_that_need_quotes(database):
+    """Mixed case, spaces, quotes, keywords, a percent sign's neighbour."""
+    module = capture.backend("default")
+    quote = connection.ops.quote_name
+    table, column = "Odd 'table", "order's"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {quote(table)} (id integer PRIMARY KEY, {quote(column)} text)")
+        for statement in module.triggers(Capture(table, ("id", column), (("id",),)), connection).values():
+            cursor.execute(statement, [])
+        cursor.execute(f"INSERT INTO {quote(table)} VALUES (1, 'é')")
+
+    assert (table, {"id": 1, column: "é"}) in noted()

@@ -1,0 +1,117 @@
+"""When positions could repeat, the log begins another life, and pages take a snapshot."""
+
+import contextlib
+import time
+
+import pytest
+from django.db import OperationalError, connection
+
+from realtime import positions
+from realtime.boards.models import Entry
+from realtime.models import LogEntry, OutboxRow, Sequencer
+from tests import databases
+from tests.contract.conftest import Database, Follower
+
+
+@pytest.fixture
+def own_server(prepared, django_db_blocker):
+    """A server that may be stopped and killed: nobody else's."""
+    if prepared.vendor != "postgresql":
+        pytest.skip("PostgreSQL's own")
+    from django.core.management import call_command
+
+    from tests.contract.conftest import fill
+
+    with databases.running() as server:
+        with contextlib.closing(server.connect()) as plain:
+            plain.execute("CREATE DATABASE one")
+        database = Database("postgresql", server, "one")
+        with django_db_blocker.unblock(), database.is_default():
+            call_command("migrate", verbosity=0)
+            fill()
+            positions.ensure_epoch()
+            database.sequence()
+            yield database
+
+
+def test_a_crash_begins_a_new_epoch(own_server):
+    """After a power failure transaction ids come again; after a clean restart they go on."""
+    epoch = positions.ensure_epoch()
+    Entry.objects.filter(pk=1).update(label="before")
+    own_server.sequence()
+
+    connection.close()
+    own_server.source.stop()
+    own_server.source.start()
+    assert positions.ensure_epoch() == epoch
+    assert LogEntry.objects.exists()
+
+    connection.close()
+    own_server.source.crash()
+    assert positions.probe().epoch == ""
+    assert own_server.sequence() is None
+    assert positions.probe().epoch not in ("", epoch)
+    assert not LogEntry.objects.exists()
+
+    follower = Follower("entries.2")
+    Entry.objects.filter(pk=1).update(label="after")
+    own_server.sequence()
+    assert len(follower.follow()) == 1
+    follower.assert_equals_source()
+
+
+def test_a_killed_backend_begins_a_new_epoch(own_server):
+    """The server restarts itself, and what was committed without being flushed is gone."""
+    epoch = positions.ensure_epoch()
+    victim = own_server.connect()
+
+    own_server.source.kill_backend(victim.info.backend_pid)
+
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            positions.ensure_epoch()
+            if positions.probe().epoch != epoch:
+                break
+        except OperationalError:  # it is recovering
+            connection.close()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not LogEntry.objects.exists()
+
+
+def test_a_copied_database_begins_a_new_epoch(on_postgresql):
+    """What was restored under another name counts from another day."""
+    epoch = positions.ensure_epoch()
+    assert positions.ensure_epoch() == epoch
+    connection.close()
+    copy = Database("postgresql", on_postgresql.source, f"{on_postgresql.name}_copy")
+    on_postgresql.source.copy(on_postgresql.name, copy.name)
+
+    with copy.is_default():
+        assert positions.ensure_epoch() != epoch
+
+    copy.source.drop(copy.name)
+
+
+def test_a_flushed_log_begins_a_new_epoch(database):
+    """Somebody emptied the engine's tables."""
+    epoch = positions.ensure_epoch()
+    Sequencer.objects.all().delete()
+    OutboxRow.objects.all().delete()
+
+    assert database.sequence() is None
+
+    assert positions.probe().epoch not in ("", epoch)
+
+
+def test_an_outbox_that_goes_back_begins_a_new_epoch(database):
+    """The log knows of more than the database: a backup was restored over it."""
+    epoch = positions.ensure_epoch()
+    Sequencer.objects.update(next=10**12)
+
+    database.sequence()
+
+    state = positions.probe()
+    assert state.epoch not in ("", epoch)
+    assert state.sequenced <= state.offset

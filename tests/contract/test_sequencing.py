@@ -1,0 +1,290 @@
+"""Commit order, open transactions, several sequencers: nothing lost, nothing waits, nothing twice."""
+
+import contextlib
+import threading
+
+import pytest
+from django.db import connection, connections, transaction
+
+from realtime import log, positions
+from realtime.boards.models import Entry
+from realtime.feeds import registry
+from realtime.models import LogEntry, OutboxRow, Sequencer
+from realtime.sequencer import sequence
+from tests.contract.conftest import Follower, contents
+
+UPDATE = "UPDATE boards_entry SET label = '{}' WHERE id = {}"
+
+
+def labels(entries: list[LogEntry]) -> list[str]:
+    return [part.split('"')[0] for entry in entries for part in entry.payload.split('"label":"')[1:]]
+
+
+@pytest.fixture
+def writer(on_postgresql):
+    with contextlib.closing(on_postgresql.connect()) as connection:
+        yield connection
+
+
+@pytest.fixture
+def other(on_postgresql):
+    with contextlib.closing(on_postgresql.connect()) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([], []), (["SAVEPOINT one"], ["RELEASE one"]), (["SAVEPOINT one"], [])],
+    ids=["plain", "savepoint", "open savepoint"],
+)
+def test_who_commits_late_is_neither_lost_nor_waited_for(on_postgresql, writer, other, before, after):
+    """T1 writes; T2 writes and commits; sequence; T1 commits; sequence: both, in the order of commits."""
+    follower = Follower("entries.2")
+    writer.execute("BEGIN")
+    for statement in [*before, UPDATE.format("first to write", 1), *after]:
+        writer.execute(statement)
+    other.execute(UPDATE.format("first to commit", 3))
+
+    on_postgresql.sequence()
+    assert labels(follower.follow()) == ["first to commit"]
+    writer.execute("COMMIT")
+    on_postgresql.sequence()
+    assert labels(follower.follow()) == ["first to write"]
+
+    follower.assert_equals_source()
+    assert on_postgresql.sequence() is None
+
+
+def test_a_savepoint_taken_back_leaves_no_trace(on_postgresql, writer):
+    """Beside one that stays, while sequencing goes on."""
+    follower = Follower("entries.2")
+    for statement in (
+        "BEGIN", "SAVEPOINT one", UPDATE.format("gone", 1), "ROLLBACK TO one", UPDATE.format("kept", 3),
+    ):  # fmt: skip
+        writer.execute(statement)
+        assert on_postgresql.sequence() is None
+    writer.execute("COMMIT")
+
+    on_postgresql.sequence()
+
+    assert labels(follower.follow()) == ["kept"]
+
+
+def test_a_prepared_transaction_is_sequenced_when_it_commits(on_postgresql, writer, other):
+    """Two-phase commit, finished by another connection."""
+    name = f"prepared_{on_postgresql.name}"
+    follower = Follower("entries.2")
+    writer.execute("BEGIN")
+    writer.execute(UPDATE.format("in two phases", 1))
+    writer.execute(f"PREPARE TRANSACTION '{name}'")
+    other.execute(UPDATE.format("meanwhile", 3))
+
+    on_postgresql.sequence()
+    assert labels(follower.follow()) == ["meanwhile"]
+    other.execute(f"COMMIT PREPARED '{name}'")
+    on_postgresql.sequence()
+
+    assert labels(follower.follow()) == ["in two phases"]
+
+
+def test_a_long_transaction_delays_nobody(on_postgresql, writer, other):
+    """Open for the whole test, with a write in it: each other change is there after one sequencing."""
+    follower = Follower("entries.2")
+    writer.execute("BEGIN")
+    writer.execute(UPDATE.format("long", 1))
+
+    for number in range(20):
+        other.execute(UPDATE.format(number, 3))
+        on_postgresql.sequence()
+        assert labels(follower.follow()) == [str(number)]
+        log.prune()
+
+    writer.execute("COMMIT")
+    on_postgresql.sequence()
+    assert labels(follower.follow()) == ["long"]
+    follower.assert_equals_source()
+
+
+def test_pruning_keeps_what_was_not_sequenced(on_postgresql, writer, other):
+    """A transaction below the cursor that commits between sequencing and pruning is not pruned away."""
+    follower = Follower("entries.2")
+    writer.execute("BEGIN")
+    writer.execute(UPDATE.format("late", 1))
+    other.execute(UPDATE.format("early", 3))
+    on_postgresql.sequence()
+    writer.execute("COMMIT")
+
+    log.prune()
+
+    assert OutboxRow.objects.count() == 1
+    on_postgresql.sequence()
+    log.prune()
+    assert not OutboxRow.objects.exists()
+    assert labels(follower.follow()) == ["early", "late"]
+
+
+def test_every_change_is_pruned_and_the_log_goes_on(database):
+    """An empty outbox, and positions that go on from where they were."""
+    follower = Follower("entries.2")
+    for number in range(3):
+        Entry.objects.filter(pk=1).update(label=str(number))
+        database.sequence()
+        log.prune()
+        assert not OutboxRow.objects.exists()
+        assert labels(follower.follow()) == [str(number)]
+
+
+def test_other_transactions_write_nothing_into_the_log(database):
+    """Positions move with any commit on PostgreSQL; what the engine itself commits must not chase itself."""
+    Entry.objects.filter(pk=1).update(label="x")
+    database.sequence()
+    before = Sequencer.objects.values().get()
+
+    for number in range(5):
+        Sequencer.objects.update(holder=f"somebody {number}")
+        assert database.sequence() is None
+
+    assert Sequencer.objects.values("next", "open").get() == {name: before[name] for name in ("next", "open")}
+    assert not positions.probe().is_waiting
+
+
+def test_an_idle_look_is_one_query(database, django_assert_num_queries):
+    """Through the driver's connection, which Django does not count: so none here, whatever happened before."""
+    Sequencer.objects.update(holder="somebody")
+
+    with django_assert_num_queries(0, connection=connection):
+        for _ in range(3):
+            assert database.sequence() is None
+
+
+def test_entries_begin_at_the_last_quiet_look(database):
+    """A page painted while nothing waited needs no snapshot, however far positions moved meanwhile."""
+    for number in range(5):
+        Sequencer.objects.update(holder=f"somebody {number}")
+    quiet = positions.probe()
+    page = positions.read_topic("entries.2").position
+    Entry.objects.filter(pk=1).update(label="x")
+
+    batch = sequence(positions.probe(), quiet)
+
+    (entry,) = batch.entries
+    assert entry.after <= entry.begins == quiet.offset
+    assert page.offset <= entry.begins < entry.position
+
+
+def test_positions_rise_with_every_batch(database):
+    """The order of positions is the order in which entries were committed."""
+    for number in range(10):
+        Entry.objects.filter(pk=1 + number % 3).update(label=f"{number}")
+        database.sequence()
+
+    found = list(LogEntry.objects.order_by("id").values_list("position", flat=True))
+    assert found == sorted(set(found))
+
+
+def test_two_sequencers_at_once_neither_lose_nor_double(database):
+    """Two that work as fast as they can, and two writers: each change once, in order."""
+    follower, writers_left = Follower("entries.2"), threading.Semaphore(0)
+    errors: list[BaseException] = []
+
+    def in_thread(work):
+        def run():
+            try:
+                work()
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                connections.close_all()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def write(key):
+        for number in range(40):
+            with transaction.atomic():
+                Entry.objects.filter(pk=key).update(label=f"{key}-{number}")
+        writers_left.release()
+
+    def sequence_all():
+        while writers_left._value < 2 or positions.probe().is_waiting:
+            sequence(positions.probe())
+
+    threads = [in_thread(lambda key=key: write(key)) for key in (1, 3)]
+    threads += [in_thread(sequence_all) for _ in range(2)]
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert not errors
+    told = labels(follower.follow())
+    for key in ("1", "3"):
+        mine = [int(label.split("-")[1]) for label in told if label.startswith(key)]
+        assert mine == sorted(set(mine)), "no change twice, none out of order"
+        assert mine[-1] == 39
+    entries = list(LogEntry.objects.order_by("position", "id"))
+    assert [entry.id for entry in entries] == sorted(entry.id for entry in entries)
+    follower.assert_equals_source()
+
+
+def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
+    """Another one finishes between its reading and its writing."""
+    from realtime import sequencer
+
+    seen, overtaken = positions.probe, []
+    work = sequencer._entries
+
+    def slowly(*args):
+        entries = work(*args)
+        if not overtaken:
+            overtaken.append(True)
+            thread = threading.Thread(target=lambda: (sequence(seen()), connections.close_all()))
+            thread.start()
+            thread.join()
+        return entries
+
+    Entry.objects.filter(pk=1).update(label="x")
+    monkeypatch.setattr(sequencer, "_entries", slowly)
+
+    assert database.sequence() is None
+    assert LogEntry.objects.filter(topic="entries.2").count() == 1
+
+
+def test_a_feed_whose_query_fails_stops_itself_alone(database, monkeypatch):
+    """The database refuses a feed's query: its topics are to be read anew, the others go on."""
+    monkeypatch.setattr(
+        type(registry["board"]), "get_queryset", lambda self: self.model.objects.extra(where=["no_such = 1"])
+    )
+
+    with transaction.atomic():
+        Entry.objects.filter(pk=1).update(label="x")
+        database_boards = registry["boards"].model.objects
+        database_boards.filter(pk=1).update(title="y")
+    batch = database.sequence()
+
+    told = {entry.topic: entry.kind for entry in batch.entries}
+    assert told["board"] == "reset"
+    assert told["entries.2"] == told["boards"] == "changes"
+
+
+def test_rows_read_at_a_position_are_those_of_its_log(database):
+    """Whoever renders at any moment and then follows the log misses nothing and sees nothing older."""
+    followers = []
+    for number in range(12):
+        Entry.objects.filter(pk=1 + number % 4).update(label=f"{number}", board_id=1 + number % 3)
+        followers += [Follower("entries.1"), Follower("entries.2")]
+        if number % 3 == 2:
+            database.sequence()
+
+    for follower in followers:
+        follower.follow()
+        follower.assert_equals_source()
+
+
+def test_a_page_painted_inside_a_transaction_takes_a_snapshot(on_postgresql):
+    """Its rows are those of several moments, some of them perhaps rolled back: they name no position."""
+    with transaction.atomic():
+        Entry.objects.filter(pk=1).update(label="perhaps")
+        reading = positions.read_topic("entries.2")
+
+    assert reading.position.epoch == ""
+    assert contents(reading.rows) == contents(positions.read_topic("entries.2").rows)

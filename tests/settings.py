@@ -1,0 +1,11 @@
+"""The project's settings, with what tests of real servers want quicker; from the environment as well."""
+
+import os
+
+from config.settings import *  # noqa: F403
+
+REALTIME = {
+    "HEARTBEAT_SECONDS": float(os.environ.get("HEARTBEAT_SECONDS", "15")),
+    "RECHECK_SECONDS": float(os.environ.get("RECHECK_SECONDS", "5")),
+    "PUBLISHER": os.environ.get("PUBLISHER", "on") == "on",
+}

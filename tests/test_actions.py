@@ -1,0 +1,88 @@
+"""Actions: what a call may do, with which arguments, for whom."""
+
+import pytest
+from django import forms
+from django.contrib.auth.models import AnonymousUser, User
+
+from realtime.actions import ActionRefused, action, actions, perform
+from realtime.engine.codes import Code
+
+
+class SeatsForm(forms.Form):
+    seats = forms.IntegerField(min_value=1)
+    name = forms.CharField(required=False)
+
+
+@pytest.fixture
+def book(monkeypatch):
+    """An action of staff's, declared for one test; the list of what it was called with."""
+    calls: list[tuple] = []
+
+    def book(user, data):
+        calls.append((user, data))
+        return {"booked": data["seats"]}
+
+    monkeypatch.setitem(actions, "book", None)
+    action("book", form=SeatsForm)(book)
+    return calls
+
+
+STAFF = User(username="staff", is_staff=True)
+
+
+def test_an_action_gets_cleaned_data(book):
+    """Text that is a number is a number; what the form does not know is left out."""
+    answer = perform(STAFF, "book", {"seats": "3", "surplus": True})
+
+    assert answer == {"booked": 3}
+    assert book == [(STAFF, {"seats": 3, "name": ""})]
+
+
+@pytest.mark.parametrize(
+    "user",
+    [AnonymousUser(), User(username="reader"), User(username="gone", is_staff=True, is_active=False)],
+    ids=["nobody", "a reader", "deactivated staff"],
+)
+def test_an_action_is_for_staff_unless_told_otherwise(book, user):
+    """Closed by default; its arguments are not even looked at."""
+    with pytest.raises(ActionRefused) as refused:
+        perform(user, "book", {})
+
+    assert (refused.value.code, refused.value.fields) == (Code.FORBIDDEN, None)
+    assert book == []
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ({}, ["seats"]),
+        ({"seats": 0}, ["seats"]),
+        ({"seats": {"a": 1}}, ["seats"]),
+        ({"seats": None}, ["seats"]),
+    ],
+)
+def test_arguments_that_the_form_refuses_are_named(book, arguments, named):
+    """With the form's own words, per field."""
+    with pytest.raises(ActionRefused) as refused:
+        perform(STAFF, "book", arguments)
+
+    assert refused.value.code == Code.BAD_MESSAGE
+    assert list(refused.value.fields) == named
+    assert all(isinstance(word, str) for words in refused.value.fields.values() for word in words)
+    assert book == []
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "x" * 10_000, "__class__"])
+def test_an_unknown_action_is_refused(name):
+    """In few words, however long its name."""
+    with pytest.raises(ActionRefused) as refused:
+        perform(STAFF, name, {})
+
+    assert refused.value.code == Code.NOT_FOUND
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["hi", " kept as it is ", "größe ☃", "x" * 1000])
+def test_echo_returns_the_text(text):
+    """To everyone: the smallest proof that the way there and back works."""
+    assert perform(AnonymousUser(), "echo", {"text": text}) == {"text": text}

@@ -1,0 +1,261 @@
+"""Who is at the other end: host and origin of a handshake, the session behind it, and nothing changed by looking."""
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.models import Session
+
+from realtime import auth
+
+
+def scope(*headers: tuple[bytes, bytes], scheme: str = "") -> dict:
+    return {"headers": list(headers), **({"scheme": scheme} if scheme else {})}
+
+
+@pytest.fixture
+def user(transactional_db):
+    return get_user_model().objects.create_user("reader", password="words")
+
+
+@pytest.fixture
+def key(user, sign_in) -> str:
+    return sign_in(user)
+
+
+# ---------------------------------------------------------------- origin
+
+
+@pytest.mark.parametrize(
+    "origin, host, scheme, is_allowed",
+    [
+        ("http://tide.example", "tide.example", "", True),
+        ("https://tide.example", "tide.example", "", True),
+        ("http://tide.example", "tide.example", "ws", True),
+        ("https://tide.example", "tide.example", "wss", True),
+        ("https://tide.example", "tide.example", "ws", False),
+        ("http://tide.example", "tide.example", "wss", False),
+        ("http://tide.example:8000", "tide.example:8000", "", True),
+        ("http://tide.example:8000", "tide.example", "", False),
+        ("http://tide.example", "tide.example:8000", "", False),
+        ("http://tide.example:8001", "tide.example:8000", "", False),
+        ("http://sub.tide.example", "tide.example", "", False),
+        ("http://tide.example", "sub.tide.example", "", False),
+        ("http://tide.example.evil.example", "tide.example", "", False),
+        ("http://eviltide.example", "tide.example", "", False),
+        ("http://tide.example@evil.example", "tide.example", "", False),
+        ("http://tide.example/", "tide.example", "", False),
+        ("ftp://tide.example", "tide.example", "", False),
+        ("null", "tide.example", "", False),
+        ("null", "null", "", False),
+        ("", "tide.example", "", False),
+        ("http://[", "tide.example", "", False),
+        ("http://[::1]:8000", "[::1]:8000", "", True),
+        ("file://", "tide.example", "", False),
+        ("*", "tide.example", "", False),
+        ("http://a/../tide.example", "a/../tide.example", "", False),
+    ],
+)
+def test_a_page_may_open_a_socket_to_where_it_came_from(origin, host, scheme, is_allowed):
+    """The same scheme, host and port; where the server does not know its scheme, either of the two."""
+    handshake = scope((b"host", host.encode()), (b"origin", origin.encode()), scheme=scheme)
+
+    assert auth.is_origin_allowed(handshake) is is_allowed
+
+
+@pytest.mark.parametrize(
+    "origin, is_allowed",
+    [
+        ("https://trusted.example", True),
+        ("http://trusted.example", False),
+        ("https://sub.trusted.example", False),
+        ("https://a.wild.example", True),
+        ("https://a.b.wild.example", True),
+        ("http://a.wild.example", False),
+        ("https://a.wild.example.evil.example", False),
+        ("https://evilwild.example", False),
+    ],
+)
+def test_trusted_origins_are_those_that_may_post_forms(settings, origin, is_allowed):
+    """CSRF_TRUSTED_ORIGINS means what it means to Django, a * for any subdomain included."""
+    settings.CSRF_TRUSTED_ORIGINS = ["https://trusted.example", "https://*.wild.example"]
+    handshake = scope((b"host", b"tide.example"), (b"origin", origin.encode()))
+
+    assert auth.is_origin_allowed(handshake) is is_allowed
+
+
+def test_two_origins_are_none():
+    """A proxy that adds its own must not lend its name to a page."""
+    two = [(b"origin", b"http://tide.example"), (b"origin", b"http://evil.example")]
+
+    assert not auth.is_origin_allowed(scope((b"host", b"tide.example"), *two))
+    assert not auth.is_origin_allowed(scope((b"host", b"tide.example"), *reversed(two)))
+    assert auth.is_origin_allowed(scope((b"host", b"tide.example"), two[0], two[0]))
+
+
+def test_without_an_origin_one_may_come_in_as_nobody(key):
+    """Only browsers send one, and only browsers send cookies by themselves."""
+    handshake = scope((b"host", b"tide.example"), (b"cookie", f"sessionid={key}".encode()))
+
+    assert auth.is_origin_allowed(handshake)
+    assert auth.session_key(handshake) is None
+
+
+# ---------------------------------------------------------------- host
+
+
+@pytest.mark.parametrize(
+    "host, is_allowed",
+    [
+        (b"tide.example", True),
+        (b"tide.example:8000", True),
+        (b"TIDE.example", True),
+        (b"tide.example.", True),
+        (b"a.wild.example", True),
+        (b"evil.example", False),
+        (b"tide.example.evil.example", False),
+        (b"", False),
+        (b"[", False),
+        (b"[::1", False),
+        (b"tide.example:http", False),
+        (b"tide.example/path", False),
+        (b"tide.example\r\nx: y", False),
+        (b"\xff\xfe", False),
+    ],
+)
+def test_the_host_must_be_one_of_ours(settings, host, is_allowed):
+    """As for HTTP; no server checks it for sockets."""
+    settings.ALLOWED_HOSTS = ["tide.example", ".wild.example"]
+
+    assert auth.is_host_allowed(scope((b"host", host))) is is_allowed
+
+
+def test_no_host_or_two_of_them_are_not_ours(settings):
+    """Whoever sends that wants one part to believe the one, and another part the other."""
+    settings.ALLOWED_HOSTS = ["*"]
+
+    assert not auth.is_host_allowed(scope())
+    assert not auth.is_host_allowed(scope((b"host", b"a.example"), (b"host", b"b.example")))
+
+
+@pytest.mark.parametrize("is_debug", [True, False])
+def test_while_developing_this_machine_is_allowed(settings, is_debug):
+    """As Django does it with an empty list."""
+    settings.ALLOWED_HOSTS, settings.DEBUG = [], is_debug
+
+    assert auth.is_host_allowed(scope((b"host", b"localhost:8000"))) is is_debug
+
+
+# ---------------------------------------------------------------- session
+
+
+def cookie(text: str) -> dict:
+    return scope((b"origin", b"http://tide.example"), (b"cookie", text.encode("latin-1")))
+
+
+@pytest.mark.parametrize(
+    "text, key",
+    [
+        ("sessionid=abc", "abc"),
+        ("a=b; sessionid=abc; c=d", "abc"),
+        ("sessionid=", None),
+        ("", None),
+        ("other=abc", None),
+        ("xsessionid=abc", None),
+        ("sessionid", None),
+        (";;;=;", None),
+        ("é=ü; sessionid=abc", "abc"),
+        ('prefs={"theme": "dark"}; sessionid=abc', "abc"),
+        ("sessionid=abc; list[0]=x, y", "abc"),
+        ("flag; sessionid=abc", "abc"),
+        ("a=b c d; sessionid=abc", "abc"),
+    ],
+)
+def test_the_session_is_found_among_other_cookies(text, key):
+    """Whatever other applications of the host have set: as Django finds it for a page."""
+    assert auth.session_key(cookie(text)) == key
+
+
+def test_cookies_may_come_in_several_headers():
+    """As HTTP/2 sends them."""
+    handshake = scope((b"origin", b"http://tide.example"), (b"cookie", b"a=b"), (b"cookie", b"sessionid=abc"))
+
+    assert auth.session_key(handshake) == "abc"
+
+
+def test_a_session_names_its_user(user, key):
+    """The one who signed in over HTTP."""
+    assert auth.load_user(key) == user
+
+
+@pytest.mark.parametrize("key", [None, "", "x", "x" * 32, "x" * 5000, "\x00", "' OR 1=1 --", "ünïcödé"])
+def test_a_session_that_is_none_names_nobody(transactional_db, key):
+    """No error, and no row made for it."""
+    assert auth.load_user(key) == AnonymousUser()
+    assert not Session.objects.exists()
+
+
+def test_who_was_deactivated_is_nobody(user, key):
+    """At once."""
+    get_user_model().objects.update(is_active=False)
+
+    assert auth.load_user(key) == AnonymousUser()
+
+
+def test_who_was_deleted_is_nobody(user, key):
+    """The session outlives its user."""
+    get_user_model().objects.all().delete()
+
+    assert auth.load_user(key) == AnonymousUser()
+
+
+def test_a_new_password_ends_old_sessions(user, key):
+    """As on every page."""
+    user.set_password("other words")
+    user.save()
+
+    assert auth.load_user(key) == AnonymousUser()
+
+
+def test_an_expired_session_is_over(user, key):
+    """Its row may still be there."""
+    Session.objects.update(expire_date="2020-01-01T00:00:00Z")
+
+    assert auth.load_user(key) == AnonymousUser()
+
+
+def test_a_backend_that_is_gone_vouches_for_nobody(user, key, settings):
+    """Also when its class can still be imported."""
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+
+    assert auth.load_user(key) == AnonymousUser()
+
+
+def test_a_new_secret_key_signs_nobody_out(user, key, settings):
+    """As long as the old one is among the fallbacks; and looking changes nothing of the session."""
+    before = list(Session.objects.values())
+    settings.SECRET_KEY_FALLBACKS = [django_settings.SECRET_KEY]
+    settings.SECRET_KEY = "a new one"
+
+    assert auth.load_user(key) == user
+    assert list(Session.objects.values()) == before
+
+
+def test_an_old_secret_key_vouches_for_nobody(user, key, settings):
+    """And yet nothing of the session is changed: with the key back, it is valid again."""
+    before = list(Session.objects.values())
+    settings.SECRET_KEY = "a new one"
+
+    assert auth.load_user(key) == AnonymousUser()
+    assert list(Session.objects.values()) == before
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["django.contrib.sessions.backends.cached_db", "django.contrib.sessions.backends.signed_cookies"],
+)
+def test_other_session_engines_are_read_too(user, sign_in, settings, engine):
+    """Whichever the project has chosen."""
+    settings.SESSION_ENGINE = engine
+
+    assert auth.load_user(sign_in(user)) == user

@@ -1,0 +1,151 @@
+"""Migrations of a live table: triggers stand in no one's way, are there afterwards, and nothing is lost."""
+
+import contextlib
+import json
+
+import pytest
+from django.db import connection
+
+from realtime.capture import Capture, sqlite
+from tests import servers
+from tests.servers import Project
+
+ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.remade.settings"}
+PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),))
+
+
+def lay(project: Project, capture: Capture) -> None:
+    """Put triggers on a table as an earlier release has done."""
+    with contextlib.closing(project.connect()) as plain:
+        for (name,) in plain.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", [capture.table]
+        ).fetchall():
+            plain.execute(f'DROP TRIGGER "{name}"')
+        for statement in sqlite.triggers(capture, connection).values():
+            plain.execute(statement.replace("%%", "%"))
+
+
+def trigger_names(project: Project) -> set[str]:
+    with contextlib.closing(project.connect()) as plain:
+        found = plain.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'remade_berth'"
+        )
+        return {name for (name,) in found}
+
+
+def images(project: Project) -> list[object]:
+    with contextlib.closing(project.connect()) as plain:
+        found = plain.execute(
+            "SELECT image FROM realtime_outboxrow WHERE source = 'remade_berth' ORDER BY id"
+        )
+        return [image and json.loads(image) for (image,) in found]
+
+
+@pytest.fixture(scope="session")
+def first_release(tmp_path_factory) -> Project:
+    """The app as it was first: its first migration, a row."""
+    project = Project(tmp_path_factory.mktemp("remade"), **ENVIRONMENT)
+    project.manage("migrate", "--verbosity", "0")
+    project.manage("migrate", "remade", "0001", "--verbosity", "0")
+    lay(project, Capture("remade_berth", ("id", "pier"), (("id",),)))
+    with contextlib.closing(project.connect()) as plain:
+        plain.execute("INSERT INTO remade_berth (name, pier, hull, note) VALUES ('one', 1, 7, '')")
+    return project
+
+
+@pytest.fixture(scope="session")
+def present_names(first_release) -> set[str]:
+    """The triggers that the app as it is now asks for."""
+    return set(sqlite.triggers(PRESENT, connection))
+
+
+@pytest.fixture
+def release(first_release, tmp_path) -> Project:
+    """The first release, running since: its triggers on its topic column, nothing to sequence."""
+    project = servers.copy(first_release, tmp_path, **ENVIRONMENT)
+    with contextlib.closing(project.connect()) as plain:
+        plain.execute("DELETE FROM realtime_outboxrow")
+    return project
+
+
+def test_a_table_that_is_made_anew_is_captured_again(release, present_names):
+    """With a reset: the migration itself wrote rows, and nobody noted them."""
+    release.manage("migrate", "--verbosity", "0")
+
+    assert trigger_names(release) == present_names
+    assert images(release)[-1] is None
+    with contextlib.closing(release.connect()) as plain:
+        plain.execute("UPDATE remade_berth SET dock = 2")
+    assert images(release)[-2:] == [{"id": 1, "dock": 2}, {"id": 1, "dock": 1}]
+
+
+@pytest.mark.parametrize("column", ["pier", "hull"], ids=["renamed", "removed"])
+def test_the_column_that_names_topics_may_be(release, present_names, column):
+    """Triggers that name it would make SQLite refuse."""
+    lay(release, Capture("remade_berth", ("id", column), (("id",),)))
+
+    release.manage("migrate", "--verbosity", "0")
+
+    assert trigger_names(release) == present_names
+
+
+@pytest.mark.parametrize("column", ["pier", "hull"], ids=["renamed", "removed"])
+def test_the_column_of_a_feed_that_is_gone_may_be(release, column):
+    """Its triggers are still there, though no feed speaks of the table any more: they go first."""
+    project = Project(release.folder, **ENVIRONMENT, BERTHS_ARE_LIVE="no")
+    lay(project, Capture("remade_berth", ("id", column), (("id",),)))
+
+    migrated = project.manage("migrate", "--verbosity", "0", check=False)
+
+    assert migrated.returncode == 0, migrated.stderr[-500:]
+    assert trigger_names(project) == set()
+
+
+def test_migrating_with_missing_triggers_mends_them(release, present_names):
+    """The check warns and does not stop what cures it."""
+    release.manage("migrate", "--verbosity", "0")
+    with contextlib.closing(release.connect()) as plain:
+        plain.execute(f'DROP TRIGGER "{sorted(present_names)[0]}"')
+
+    checked = release.manage("check", "--database", "default", check=False)
+    diagnosed = release.manage("doctor", check=False)
+    release.manage("migrate", "--verbosity", "0")
+
+    assert (checked.returncode, diagnosed.returncode) == (0, 1)
+    assert "realtime.W001" in checked.stderr
+    assert "triggers on remade_berth are missing" in diagnosed.stdout
+    assert trigger_names(release) == present_names
+    assert "realtime.W001" not in release.manage("check", "--database", "default").stderr
+
+
+def test_migrating_with_nothing_to_do_does_nothing(release):
+    """No reset: pages stay as they are through a deployment."""
+    release.manage("migrate", "--verbosity", "0")
+    before = images(release)
+
+    release.manage("migrate", "--verbosity", "0")
+
+    assert images(release) == before
+
+
+def test_a_step_back_leaves_a_table_that_can_be_written(release):
+    """To an older table with the newer code: what the feed names is not there, but writers must not fail."""
+    release.manage("migrate", "--verbosity", "0")
+
+    release.manage("migrate", "remade", "0002", "--verbosity", "0", check=False)
+
+    with contextlib.closing(release.connect()) as plain:
+        plain.execute("UPDATE remade_berth SET note = 'still possible'")
+
+
+def test_the_engines_own_tables_may_go_and_come_back(release, present_names):
+    """All triggers write into its outbox: without it no live row could be written."""
+    release.manage("migrate", "--verbosity", "0")
+
+    release.manage("migrate", "realtime", "zero", "--verbosity", "0")
+    with contextlib.closing(release.connect()) as plain:
+        plain.execute("UPDATE remade_berth SET note = 'without an engine'")
+    release.manage("migrate", "--verbosity", "0")
+
+    assert trigger_names(release) == present_names
+    assert images(release) == [None]
