@@ -3,8 +3,10 @@
 Unset, they give the embedded shape: SQLite in ``var/``, the in-memory channel layer, ``DEBUG`` off.
 """
 
+import hashlib
 import os
 import secrets
+import socket
 from pathlib import Path
 
 import dj_database_url
@@ -111,7 +113,36 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+REDIS_URLS = from_env("REDIS_URL")
+"""One address, or several, over which the channel layer spreads its groups."""
+REDIS_PREFIX = (
+    os.environ.get("REDIS_PREFIX") or hashlib.blake2s(SECRET_KEY.encode(), digest_size=6).hexdigest()
+)
+"""Deployments that share a server must not hear each other; the processes of one must. They share the key."""
+
+
+def redis_host(address: str) -> dict[str, object]:
+    """Return what redis-py is told of a server, so that one that has gone without a word is noticed."""
+    host: dict[str, object] = {
+        "address": address,
+        "socket_connect_timeout": 3,
+        "socket_timeout": 5,
+        "health_check_interval": 15,
+    }
+    if not address.startswith("unix:"):
+        keepalive = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+        host |= {"socket_keepalive": True, "socket_keepalive_options": keepalive}
+    return host
+
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [redis_host(address) for address in REDIS_URLS], "prefix": REDIS_PREFIX},
+    }
+    if REDIS_URLS
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

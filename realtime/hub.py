@@ -26,6 +26,8 @@ from .supervision import supervise
 logger = logging.getLogger("realtime.hub")
 
 REJOIN_SECONDS = 60.0
+REJOIN_SOON_SECONDS = 3.0  # after one that failed
+LAYER_SECONDS = 1.0  # a subscriber waits for the group of a topic that nobody follows yet
 BEATS = 15
 
 
@@ -47,7 +49,11 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._channel = await self._layer.new_channel("realtime")
+        try:
+            await self._open_channel()
+        except Exception as error:
+            # A server whose layer is away serves its pages from the log; the receiver tries again.
+            logger.error("channel layer: %s: %s; this process follows the log", type(error).__name__, error)
         for name, one_round in (
             ("receiver", self._receive),
             ("floor", self._follow),
@@ -56,6 +62,11 @@ class Hub:
         ):
             task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
             self._tasks.append(task)
+
+    async def _open_channel(self) -> None:
+        async with asyncio.timeout(LAYER_SECONDS):
+            self._channel = await self._layer.new_channel("realtime")
+        self._rejoined_at = -REJOIN_SECONDS
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -120,21 +131,26 @@ class Hub:
 
     async def _join(self, group_name: str) -> None:
         """Join a group; without it the topic still follows the log's tail, only later."""
+        if not self._channel:
+            return
         try:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(LAYER_SECONDS):
                 await self._layer.group_add(group_name, self._channel)
         except Exception as error:
+            self._rejoined_at = time.monotonic() - REJOIN_SECONDS + REJOIN_SOON_SECONDS
             logger.error("channel layer: %s: %s; %s follows the log", type(error).__name__, error, group_name)
 
     async def _leave(self, group_name: str) -> None:
         """Leave a group; if that fails the layer forgets this channel by itself, in time."""
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(LAYER_SECONDS):
                 await self._layer.group_discard(group_name, self._channel)
         except Exception as error:
             logger.info("group %s not left: %s", group_name, error)
 
     async def _receive(self) -> None:
+        if not self._channel:
+            await self._open_channel()
         message = await self._layer.receive(self._channel)
         if message.get("type") == MESSAGE_TYPE:  # others may write to the layer: nothing else is for us
             self._take(message)
@@ -213,7 +229,7 @@ class Hub:
             if held.idle_since is not None and now - held.idle_since > linger and not held.is_reading:
                 del self._held[name]
                 await self._leave(group(name))
-        if now - self._rejoined_at > REJOIN_SECONDS:
+        if self._channel and now - self._rejoined_at > REJOIN_SECONDS:
             self._rejoined_at = now
             await asyncio.gather(*(self._join(name) for name in [EVERYONE_GROUP, *map(group, self._held)]))
         await asyncio.sleep(self._follow_seconds)

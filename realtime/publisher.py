@@ -32,6 +32,7 @@ logger = logging.getLogger("realtime.publisher")
 
 KEEP_SECONDS = 10.0
 LAYER_SECONDS = 3.0
+OUTGOING = 1000  # entries that wait for the layer at most
 
 
 class Publisher:
@@ -48,29 +49,30 @@ class Publisher:
         self._job_threads = ThreadPoolExecutor(2, thread_name_prefix="realtime-job")
         self._awake = threading.Event()
         self._is_stopping = False
-        self._task: asyncio.Task[None] | None = None
         self._lease_due = self._keep_due = 0.0
         self._missing_capture = 0
         self._furthest = ("", 0)
         self._is_prepared = False
         self._log_seen = ("", 0)
         self._quiet: positions.Probe | None = None  # what the last probe said while nothing waited
+        self._outgoing: asyncio.Queue[tuple[str, LogEntry]] = asyncio.Queue(OUTGOING)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         wake.subscribe(self._awake.set)
-        self._task = asyncio.create_task(
-            supervise("publisher", self._round, logger), name="realtime-publisher"
-        )
+        for name, one_round in (("publisher", self._round), ("sender", self._send)):
+            task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """Stop after the round under way; what it had not sequenced, the next process does."""
         wake.unsubscribe(self._awake.set)
         self._is_stopping = True
         self._awake.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._thread.run(lease.release, self.name)
         except DatabaseError as error:
@@ -81,7 +83,7 @@ class Publisher:
     async def _round(self) -> None:
         batch = await self._thread.run(self._work)
         if batch is not None:
-            await self._publish(batch)
+            self._publish(batch)
         if self.is_leader:
             self._run_jobs()
 
@@ -146,16 +148,28 @@ class Publisher:
 
     # ------------------------------------------------------------ on the loop
 
-    async def _publish(self, batch: Batch) -> None:
-        """Send the entries to their groups. They are in the log: a layer that fails costs a floor's wait."""
+    def _publish(self, batch: Batch) -> None:
+        """Hand the entries to the sender: a layer that hangs holds up no sequencing."""
+        for entry in batch.entries:
+            try:
+                self._outgoing.put_nowait((batch.epoch, entry))
+            except asyncio.QueueFull:
+                break  # they are in the log
+
+    async def _send(self) -> None:
+        """Send an entry to its group. It is in the log: a layer that fails costs a floor's wait."""
+        epoch, entry = await self._outgoing.get()
         try:
             async with asyncio.timeout(LAYER_SECONDS):
-                for entry in batch.entries:
-                    await self._layer.group_send(self._group(entry), to_message(batch.epoch, entry))
+                await self._layer.group_send(self._group(entry), to_message(epoch, entry))
         except Exception as error:
+            waiting = self._outgoing.qsize()
+            for _ in range(waiting):
+                self._outgoing.get_nowait()
+            self._log_moved()
             logger.error(
                 "channel layer: %s: %s; %d changed topics travel by the log alone",
-                type(error).__name__, error, len(batch.entries),
+                type(error).__name__, error, 1 + waiting,
             )  # fmt: skip
 
     @staticmethod
