@@ -6,7 +6,7 @@ PORT ?= 8000
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE := config.settings
 
-.PHONY: run test check format bench picture clean
+.PHONY: run test check format bench faults picture clean
 
 # daphne's own backlog of 50 makes a thousand connections take 16 seconds instead of one. The ping
 # time-out lies below its interval: otherwise a client that stalled once is dropped although it answers.
@@ -36,6 +36,12 @@ format: $(BIN)/.installed-tests
 # Latency and CPU per delivered message, printed as Markdown.
 bench: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.benchmarks.delivery
+
+# Faults in a random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate
+SEED ?= 1
+SECONDS ?= 300
+faults: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.faults --seed $(SEED) --seconds $(SECONDS) --faults "$(FAULTS)"
 
 # The README's picture, renewed.
 picture: $(BIN)/.installed-tests

@@ -55,6 +55,10 @@ class PostgreSQL:
         self.stop("immediate")
         self.start()
 
+    @property
+    def process_id(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def kill_backend(self, process: int) -> None:
         """Kill one backend: the server starts itself anew, with every connection lost."""
         os.kill(process, signal.SIGKILL)

@@ -1,0 +1,318 @@
+"""The faults, by name. Each strikes a world under load and returns when what it broke is whole again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+
+import psutil
+import psycopg
+
+from tests.faults.apps import STEPS
+from tests.faults.world import BACKUP, DATABASE, World
+from tests.servers import ROOT
+
+Fault = Callable[[World], Awaitable[None]]
+
+FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
+"""How long something is frozen: 10 in the long run."""
+OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
+"""How long a writer's transaction stays open: 30 in the long run."""
+
+
+# ---------------------------------------------------------------- servers and publishers
+
+
+async def kill_a_server(world: World) -> None:
+    await world.restart(world.chance.choice(world.servers), signal.SIGKILL)
+
+
+async def stop_a_server(world: World) -> None:
+    await world.restart(world.chance.choice(world.servers), signal.SIGTERM)
+
+
+async def freeze_a_server(world: World) -> None:
+    process = world.chance.choice(world.servers).process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(FREEZE_SECONDS)
+    process.send_signal(signal.SIGCONT)
+
+
+async def kill_the_standby(world: World) -> None:
+    assert world.standby is not None
+    world.standby.kill()
+    world.standby.wait()
+    world.start_standby()
+
+
+def kill_the_publisher(step: str) -> Fault:
+    """Return the fault that a server kills itself at that step of publishing."""
+
+    async def fault(world: World) -> None:
+        server = world.chance.choice(world.servers)
+        with contextlib.suppress(RuntimeError):  # it may be dead before its first page
+            await world.restart(server, signal.SIGTERM, 0, DIE_AT=step)
+        process = server.process
+        assert process is not None
+        # Others may be quicker at every tick; alone it has to publish sooner or later.
+        others = [one.process for one in world.servers if one is not server] + [world.standby]
+        for other in others:
+            other.send_signal(signal.SIGSTOP)
+        try:
+            await world.until(lambda: process.poll() is not None, f"a server dies {step}")
+        finally:
+            for other in others:
+                other.send_signal(signal.SIGCONT)
+        await world.restart(server, signal.SIGKILL, 0)
+
+    return fault
+
+
+async def set_a_clock_ahead(world: World) -> None:
+    """A server whose clock is 61 s ahead, for a while."""
+    server = world.chance.choice(world.servers)
+    await world.restart(server, signal.SIGTERM, 0, CLOCK_AHEAD="61")
+    await asyncio.sleep(1)
+    await world.restart(server, signal.SIGTERM, 0)
+
+
+# ---------------------------------------------------------------- the channel layer
+
+
+async def restart_valkey(world: World) -> None:
+    """Without persistence: it comes back with nothing."""
+    await asyncio.to_thread(world.valkey.kill)
+    await asyncio.sleep(1)
+    await asyncio.to_thread(world.valkey.start)
+
+
+async def freeze_valkey(world: World) -> None:
+    world.valkey.freeze()
+    await asyncio.sleep(FREEZE_SECONDS)
+    world.valkey.thaw()
+
+
+async def flush_valkey(world: World) -> None:
+    await asyncio.to_thread(world.valkey.command, "FLUSHALL")
+
+
+async def kill_valkeys_clients(world: World) -> None:
+    for kind in ("normal", "pubsub"):
+        await asyncio.to_thread(world.valkey.command, "CLIENT", "KILL", "TYPE", kind)
+
+
+async def flood_the_layer(world: World) -> None:
+    """More than a process can take at once, and none of it understandable."""
+
+    def flood() -> None:
+        channels = world.valkey.command("PUBSUB", "CHANNELS")
+        assert isinstance(channels, list)
+        for channel in channels:
+            for _ in range(300):
+                world.valkey.command("PUBLISH", channel, b"\xc1 nonsense " * 100)
+
+    await asyncio.to_thread(flood)
+
+
+# ---------------------------------------------------------------- the database
+
+
+async def restart_postgresql(world: World) -> None:
+    await asyncio.to_thread(world.postgresql.stop)
+    await asyncio.to_thread(world.postgresql.start)
+
+
+async def crash_postgresql(world: World) -> None:
+    await asyncio.to_thread(world.postgresql.crash)
+
+
+async def kill_a_backend(world: World) -> None:
+    def kill() -> None:
+        with contextlib.closing(world.postgresql.connect()) as admin:
+            (process,) = admin.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend' LIMIT 1",
+                [DATABASE],
+            ).fetchone()
+            world.postgresql.kill_backend(process)
+
+    await asyncio.to_thread(kill)
+    await _postgresql_is_back(world)
+
+
+async def terminate_all_backends(world: World) -> None:
+    def terminate() -> None:
+        with contextlib.closing(world.postgresql.connect()) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [DATABASE]
+            )
+
+    await asyncio.to_thread(terminate)
+
+
+async def freeze_postgresql(world: World) -> None:
+    postmaster = psutil.Process(world.postgresql.process_id)
+    frozen = [postmaster, *postmaster.children(recursive=True)]
+    for process in frozen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    await asyncio.sleep(FREEZE_SECONDS)
+    for process in frozen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+async def keep_a_transaction_open(world: World) -> None:
+    """It writes first and commits last, while everything else goes on."""
+
+    def write(database: psycopg.Connection) -> None:
+        database.execute("BEGIN")
+        database.execute("INSERT INTO boards_entry (board_id, label) VALUES (1, 'written long ago')")
+
+    with contextlib.closing(world.connect()) as database:
+        await asyncio.to_thread(write, database)
+        await asyncio.sleep(OPEN_SECONDS)
+        await asyncio.to_thread(database.execute, "COMMIT")
+
+
+async def truncate(world: World) -> None:
+    def empty() -> None:
+        with contextlib.closing(world.connect()) as database, database.transaction():
+            database.execute("TRUNCATE boards_entry")
+            for number in range(20):
+                database.execute(
+                    "INSERT INTO boards_entry (board_id, label, position) VALUES (%s, 'after', %s)",
+                    [1 + number % 2, number],
+                )
+
+    await asyncio.to_thread(empty)
+
+
+async def change_thousands(world: World) -> None:
+    """More rows in one statement than are sequenced one by one."""
+
+    def change() -> None:
+        with contextlib.closing(world.connect()) as database, database.transaction():
+            database.execute(
+                "INSERT INTO boards_entry (board_id, label, is_visible, note) "
+                "SELECT 1, 'one of many', FALSE, 'many' FROM generate_series(1, 3000)"
+            )
+            database.execute("DELETE FROM boards_entry WHERE note = 'many'")
+
+    await asyncio.to_thread(change)
+
+
+async def prune_the_log(world: World) -> None:
+    """While a server is frozen: its viewers' cursors, and its own, fall behind the log's edge."""
+    process = world.chance.choice(world.servers).process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        await asyncio.sleep(0.5)
+        await _in_a_process(world, "from realtime.log import prune; prune()", LOG_RETENTION_SECONDS="0")
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+async def remake_a_table(world: World) -> None:
+    """A migration that rewrites a live table under load: what is written without triggers is found after."""
+    began = await asyncio.to_thread(_position, world)
+    await _in_a_process(world, _MIGRATION)
+    ended = await asyncio.to_thread(_position, world)
+    await asyncio.sleep(2)
+    sequenced = await asyncio.to_thread(_position, world)
+    if began[0] == ended[0] == sequenced[0]:
+        world.oracle.exclude(began[0], began[1] - 1, sequenced[1])
+
+
+_MIGRATION = """
+from django.apps import apps
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db import connection
+from django.db.migrations import Migration
+
+plan = [(Migration("remake", "boards"), False)]
+emit_pre_migrate_signal(0, False, "default", plan=plan, apps=apps)
+with connection.cursor() as cursor:
+    cursor.execute("ALTER TABLE boards_entry ALTER COLUMN note TYPE varchar(400)")
+    cursor.execute("ALTER TABLE boards_entry ALTER COLUMN note TYPE varchar(500)")
+emit_post_migrate_signal(0, False, "default", plan=plan, apps=apps)
+"""
+
+
+async def restore_a_backup(world: World) -> None:
+    """The database as it was at the start, under running servers."""
+    await world.compare()  # what was shown until now is soon forgotten by the database
+
+    def restore() -> None:
+        with contextlib.closing(world.postgresql.connect()) as admin:
+            admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+            admin.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {BACKUP}")
+
+    await asyncio.to_thread(restore)
+
+
+# ---------------------------------------------------------------- viewers
+
+
+async def drop_viewers(world: World) -> None:
+    for viewer in world.chance.sample(world.viewers, len(world.viewers) // 2):
+        viewer.drop()
+
+
+async def leave_viewers_half_open(world: World) -> None:
+    for viewer in world.chance.sample(world.viewers, len(world.viewers) // 5):
+        viewer.leave_half_open()
+
+
+async def freeze_viewers(world: World) -> None:
+    chosen = world.chance.sample(world.viewers, len(world.viewers) // 5)
+    await asyncio.gather(*(viewer.freeze(FREEZE_SECONDS) for viewer in chosen))
+
+
+# ---------------------------------------------------------------- help
+
+
+async def _in_a_process(world: World, script: str, **environment: str) -> None:
+    """Run a script as an operator would, in a process of its own; an outage meanwhile is no error of it."""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
+        cwd=ROOT, env=world.project(**environment).environment, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def _position(world: World) -> tuple[str, int]:
+    with contextlib.closing(world.connect()) as database:
+        return database.execute(
+            "SELECT coalesce(epoch, ''), "
+            "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
+            "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
+        ).fetchone()
+
+
+async def _postgresql_is_back(world: World) -> None:
+    def is_back() -> bool:
+        try:
+            world.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    while not await asyncio.to_thread(is_back):
+        await asyncio.sleep(0.1)
+
+
+FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        kill_a_server, stop_a_server, freeze_a_server, kill_the_standby, set_a_clock_ahead,
+        restart_valkey, freeze_valkey, flush_valkey, kill_valkeys_clients, flood_the_layer,
+        restart_postgresql, crash_postgresql, kill_a_backend, terminate_all_backends, freeze_postgresql,
+        keep_a_transaction_open, truncate, change_thousands, prune_the_log, remake_a_table, restore_a_backup,
+        drop_viewers, leave_viewers_half_open, freeze_viewers,
+    )
+} | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}  # fmt: skip

@@ -1,0 +1,184 @@
+"""What each topic was at every position, worked out by the database from triggers of the suite's own.
+
+A trigger on each live table keeps every row's contents with the writer's transaction; one on the
+sequencer's row keeps which transactions each sequenced position sees. Independent of capture, sequencer,
+log and hub.
+"""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import psycopg
+
+from realtime.engine.position import Position
+
+State = dict[str, tuple[object, ...]]
+"""Rows of a topic: key to the values of its columns."""
+
+COLUMNS = {
+    "entries": ("position", "label", "value", "unit", "status", "note"),
+    "boards": ("slug", "title", "description", "position"),
+}
+_TABLES = {"entries": "boards_entry", "boards": "boards_board"}
+
+_SET_UP = """
+CREATE TABLE audit (
+  id bigserial PRIMARY KEY, xid bigint, source text, key bigint, contents jsonb
+);
+CREATE TABLE seen (epoch text, position bigint, next bigint, open jsonb, PRIMARY KEY (epoch, position));
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO public.audit (xid, source) VALUES (pg_current_xact_id()::text::bigint, TG_TABLE_NAME);
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO public.audit (xid, source, key)
+      VALUES (pg_current_xact_id()::text::bigint, TG_TABLE_NAME, OLD.id);
+  ELSE
+    INSERT INTO public.audit (xid, source, key, contents)
+      VALUES (pg_current_xact_id()::text::bigint, TG_TABLE_NAME, NEW.id, to_jsonb(NEW));
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  INSERT INTO public.seen
+    VALUES (NEW.epoch, NEW.next - jsonb_array_length(NEW.open), NEW.next, NEW.open) ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER seen AFTER INSERT OR UPDATE ON realtime_sequencer FOR EACH ROW EXECUTE FUNCTION seen();
+"""
+
+
+def install(database: psycopg.Connection) -> None:
+    """Install the triggers; what is there already counts as written before everything."""
+    database.execute(_SET_UP)
+    for table in _TABLES.values():
+        database.execute(
+            f"INSERT INTO audit (xid, source, key, contents) SELECT 0, '{table}', id, to_jsonb({table}) FROM {table};"
+            f"CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION audit();"
+            f"CREATE TRIGGER audit_all AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit();"
+        )
+
+
+def stored(database: psycopg.Connection, topic: str) -> State:
+    """Return the rows of a topic as SELECT has them."""
+    feed, _, board = topic.partition(".")
+    where = f"board_id = {int(board)} AND is_visible" if board else "is_public"
+    found = database.execute(
+        f"SELECT id, {', '.join(COLUMNS[feed])} FROM {_TABLES[feed]} WHERE {where}"
+    ).fetchall()
+    return {str(key): tuple(values) for key, *values in found}
+
+
+@lru_cache(maxsize=20_000)
+def values(feed: str, row: bytes) -> tuple[object, ...]:
+    """Return the columns that are compared, of a row as it travels."""
+    contents = json.loads(row)
+    return tuple(contents[column] for column in COLUMNS[feed])
+
+
+@dataclass
+class Findings:
+    """What the viewers' states showed. Each violation is a sentence."""
+
+    messages: int = 0
+    checked: int = 0
+    unknown: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+class Oracle:
+    """Collects the states that viewers were in, and compares them with what the database had."""
+
+    def __init__(self) -> None:
+        self.findings = Findings()
+        self._states: dict[tuple[str, str, int], State] = {}
+        self._compared: set[tuple[str, str, int]] = set()
+        self._blind: list[tuple[str, int, int]] = []
+        self._sums: set[int] = set()
+
+    def note(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes]]) -> None:
+        """Take a viewer's rows after a message; two viewers at one position must agree."""
+        self.findings.messages += 1
+        feed = topic.partition(".")[0]
+        state = {key: values(feed, row) for key, (_, row) in rows.items()}
+        at = (topic, position.epoch, position.offset)
+        if feed == "boards":
+            self._check_sum(at, state)
+        known = self._states.setdefault(at, state)
+        if known != state and not self._is_blind(at):
+            self._violate(f"two viewers differ at {at}: {difference(known, state)}")
+
+    def note_backwards(self, topic: str, before: Position, after: Position) -> None:
+        self._violate(f"{topic} went back from {before} to {after}")
+
+    def exclude(self, epoch: str, begins: int, ends: int) -> None:
+        """Leave positions out of the comparison: capture was away there, as in a migration."""
+        self._blind.append((epoch, begins, ends))
+
+    def compare(self, database: psycopg.Connection) -> None:
+        """Compare all states that were not compared yet and whose position was sequenced."""
+        waiting = [at for at in self._states if at not in self._compared]
+        by_epoch: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+        for at in waiting:
+            by_epoch[at[1]].append(at)
+        records = database.execute("SELECT xid, source, key, contents FROM audit ORDER BY id").fetchall()
+        for epoch, states in by_epoch.items():
+            snapshots = {
+                position: (end, frozenset(open_))
+                for position, end, open_ in database.execute(
+                    "SELECT position, next, open FROM seen WHERE epoch = %s", [epoch]
+                )
+            }
+            for at in states:
+                topic, _, offset = at
+                if offset not in snapshots or self._is_blind(at):
+                    continue
+                self._compared.add(at)
+                self.findings.checked += 1
+                expected = _rows(records, topic, *snapshots[offset])
+                if expected != self._states[at]:
+                    self._violate(f"rows at {at} are not the topic: {difference(expected, self._states[at])}")
+        self.findings.unknown = len(self._states) - len(self._compared)
+
+    def _check_sum(self, at: tuple[str, str, int], state: State) -> None:
+        """Transfers between boards keep the sum of their positions: less or more is half of one."""
+        self._sums.add(sum(int(str(row[-1])) for row in state.values()))
+        if len(self._sums) > 1:
+            self._violate(f"half of a transfer at {at}: {self._sums}")
+            self._sums.pop()
+
+    def _is_blind(self, at: tuple[str, str, int]) -> bool:
+        return any(epoch == at[1] and begins <= at[2] <= ends for epoch, begins, ends in self._blind)
+
+    def _violate(self, words: str) -> None:
+        if len(self.findings.violations) < 20:
+            self.findings.violations.append(words)
+
+
+def _rows(records: list[tuple], topic: str, end: int, open_: frozenset[int]) -> State:
+    """Return a topic as the snapshot saw it: of each row the last record that it could see."""
+    feed, _, board = topic.partition(".")
+    found: dict[int, dict[str, object] | None] = {}
+    for xid, source, key, contents in records:
+        if source != _TABLES[feed] or xid >= end or xid in open_:
+            continue
+        if key is None:
+            found.clear()
+        else:
+            found[key] = contents
+    return {
+        str(key): tuple(contents[column] for column in COLUMNS[feed])
+        for key, contents in found.items()
+        if contents
+        and (
+            contents["board_id"] == int(board) and contents["is_visible"] if board else contents["is_public"]
+        )
+    }
+
+
+def difference(expected: State, got: State) -> str:
+    """Return the first few rows in which two states differ."""
+    keys = sorted(key for key in {*expected, *got} if expected.get(key) != got.get(key))
+    return "; ".join(f"row {key}: {expected.get(key)} / {got.get(key)}" for key in keys[:3])

@@ -1,0 +1,103 @@
+"""Viewers: clients that come back to any server with what they have, and check every message."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from realtime.engine.messages import Error, decode_server
+from tests.faults.oracle import Oracle, State, values
+from tests.replica import Replica
+
+
+class Viewer:
+    """Follows a topic as a page does: two heartbeats of silence and it goes elsewhere."""
+
+    def __init__(
+        self, addresses: Callable[[], list[str]], topic: str, oracle: Oracle, silence: float
+    ) -> None:
+        self.replica = Replica(topic)
+        self.connections = 0
+        self._addresses, self._oracle, self._silence = addresses, oracle, silence
+        self._socket: ClientConnection | None = None
+        self._abandoned: list[ClientConnection] = []
+        self._task = asyncio.create_task(self._follow())
+
+    @property
+    def state(self) -> State:
+        feed = self.replica.topic.partition(".")[0]
+        return {key: values(feed, row) for key, (_, row) in self.replica.rows.items()}
+
+    async def stop(self) -> None:
+        if self._task.done():
+            self._task.result()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        for socket in self._abandoned:
+            socket.transport.abort()
+
+    # ------------------------------------------------------------ what may befall it
+
+    def drop(self) -> None:
+        """Break the connection off without a farewell."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    def leave_half_open(self) -> None:
+        """Hear nothing more on this connection and never close it, as when a network goes away."""
+        if self._socket is not None:
+            self._socket.transport.pause_reading()
+            self._abandoned.append(self._socket)
+
+    async def freeze(self, seconds: float) -> None:
+        """Read nothing for a while."""
+        socket = self._socket
+        if socket is not None:
+            socket.transport.pause_reading()
+            await asyncio.sleep(seconds)
+            socket.transport.resume_reading()
+
+    # ------------------------------------------------------------ following
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, TimeoutError, websockets.WebSocketException):
+                await self._view(random.choice(self._addresses()))
+            await asyncio.sleep(random.random() * 0.5)
+
+    async def _view(self, address: str) -> None:
+        socket = await connect(
+            address, subprotocols=["realtime.v1.json"], compression=None, open_timeout=5, close_timeout=1,
+            ping_interval=None,
+        )  # fmt: skip
+        self._socket = socket
+        self.connections += 1
+        try:
+            await socket.send(self.replica.subscription())
+            while True:
+                async with asyncio.timeout(self._silence):
+                    text = await socket.recv()
+                await self._take(socket, str(text))
+        finally:
+            self._socket = None
+            if socket not in self._abandoned:
+                socket.transport.abort()
+
+    async def _take(self, socket: ClientConnection, text: str) -> None:
+        message = decode_server(text)
+        before = self.replica.position
+        must_resume = self.replica.receive(message)
+        after = self.replica.position
+        if after is not None:
+            if before is not None and before.epoch == after.epoch and after.offset < before.offset:
+                self._oracle.note_backwards(self.replica.topic, before, after)
+            if after is not before:
+                self._oracle.note(self.replica.topic, after, self.replica.rows)
+        if isinstance(message, Error) and message.topic == self.replica.topic:
+            await asyncio.sleep(0.3)  # it cannot be read now: ask again, as a page does
+            must_resume = True
+        if must_resume:
+            await socket.send(self.replica.subscription())
