@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, models, transaction
+from django.db.migrations import Migration
 from django.db.models import Q
 from django.utils.html import escape
 
 from realtime import capture, positions
+from realtime.apps import _remove_capture
 from realtime.feeds import Feed, registry
 from tests.contract.conftest import Follower, log_changes
 from tests.library.models import (
@@ -395,6 +397,29 @@ def test_a_related_change_that_waits_counts_as_a_change(library):
     reading = positions.read_topic("books.1")
 
     assert reading.unchanged_since == reading.position.offset
+
+
+def test_a_hidden_row_that_is_touched_is_no_news(library):
+    """Its delete is in the log, and whoever holds the topic does not hold the row."""
+    Book.objects.get(pk=4).tags.clear()
+    library.sequence()
+    follower = Follower("sea.1")
+    Chapter.objects.filter(book=4).update(title="hidden")
+
+    (entry,) = (entry for entry in library.sequence().entries if entry.topic == "sea.1")
+
+    (change,) = log_changes(entry)
+    assert (change.op, change.key) == ("delete", "4")
+    assert not follower.topic.apply(entry.after, entry.begins, entry.position, [change])
+
+
+def test_a_migration_of_a_related_app_finds_no_triggers_of_ours(library):
+    """With them it might be refused; afterwards they are back, with a reset."""
+    _remove_capture([(Migration("0002", "library"), False)], using="default", apps=None)
+    absent = {found.table for found in capture.missing()}
+
+    assert absent == {model._meta.db_table for model in MODELS} | {"library_book_tags"}
+    assert {found.table for found in capture.install()} == absent
 
 
 # ---------------------------------------------------------------- any order of anything
