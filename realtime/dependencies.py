@@ -56,9 +56,9 @@ def dependencies(model: type[models.Model], paths: Iterable[str]) -> list[Depend
 
 def _parents(model: type[models.Model], way: str) -> Iterator[Dependency]:
     """Yield the tables of a model's parents; ``way`` is the lookup that leads to the model."""
-    fields = model._meta.concrete_model._meta.local_fields
-    for link in fields:
-        if link in model._meta.concrete_model._meta.parents.values():
+    own = model._meta.concrete_model._meta
+    for link in own.local_fields:
+        if link in own.parents.values():
             yield from _steps(link, way)
             yield from _parents(link.related_model, f"{way}{link.name}__")
 
@@ -77,6 +77,11 @@ def _relation(model: type[models.Model], name: str, path: str):
         raise FieldDoesNotExist(
             f"depends_on has {path!r}, but {model.__name__}.{name} is a generic relation, which cannot be "
             "followed; depend on a foreign key, or write a column of the feed's own table with the change"
+        )
+    if len(relation.path_infos) > 2:
+        raise FieldDoesNotExist(
+            f"depends_on has {path!r}, but the links of {model.__name__}.{name} are in two tables (multi-table "
+            "inheritance); name the link's own relations instead, one after the other"
         )
     return relation
 

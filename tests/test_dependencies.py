@@ -1,12 +1,23 @@
 """What a feed depends on: paths of relations, and plain words about those that cannot be followed."""
 
 import pytest
+from django.apps.registry import Apps
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.core.exceptions import ImproperlyConfigured
+from django.db import models
 
 from realtime.dependencies import dependencies
 from realtime.feeds import Feed
-from tests.library.models import AudioBook, Author, Book, Chapter, Cover, Model, Tag
+from tests.library.models import AudioBook, Author, Book, Chapter, Cover, Tag
+
+
+class Model(models.Model):
+    """Not in the library's own registry, which would look for their tables when a book is deleted."""
+
+    class Meta:
+        abstract = True
+        app_label = "library"
+        apps = Apps(["tests.library"])
 
 
 class Shelved(Model):
@@ -14,6 +25,24 @@ class Shelved(Model):
 
     notes = GenericRelation(Chapter)
     thing = GenericForeignKey("kind", "number")
+
+
+class Bird(Model):
+    pass
+
+
+class Sighting(Model):
+    bird = models.ForeignKey(Bird, models.CASCADE)
+
+
+class SightingByReader(Sighting):
+    reader = models.ForeignKey("Reader", models.CASCADE)
+
+
+class Reader(Model):
+    """Linked by rows that are in two tables each."""
+
+    birds = models.ManyToManyField(Bird, through=SightingByReader)
 
 
 def noted(model, *paths: str) -> list[tuple[str, str, str]]:
@@ -51,6 +80,15 @@ def test_paths_that_share_a_step_note_it_once():
     assert noted(Book, "author", "author__country") == noted(Book, "author__country")
 
 
+def test_links_in_two_tables_are_followed_by_their_own_names():
+    """First to the link, both its tables, then on."""
+    assert noted(Reader, "sightingbyreader__bird") == [
+        ("library_sightingbyreader", "reader_id", "id"),
+        ("library_sighting", "id", "sightingbyreader__sighting_ptr__id"),
+        ("library_bird", "id", "sightingbyreader__bird__id"),
+    ]
+
+
 def test_parents_are_depended_on_unasked():
     """A part of each row is in their tables."""
     assert noted(AudioBook) == [("library_book", "id", "book_ptr__id")]
@@ -65,6 +103,7 @@ def test_parents_are_depended_on_unasked():
         (Book, {"depends_on": "author"}, 'write ["author"]'),
         (Shelved, {"depends_on": ["notes"]}, "Shelved.notes is a generic relation"),
         (Shelved, {"depends_on": ["thing"]}, "Shelved.thing is a generic relation"),
+        (Reader, {"depends_on": ["birds"]}, "the links of Reader.birds are in two tables"),
         (AudioBook, {"topic_field": "shelf"}, "shelf is a column of Book's table"),
         (Book, {"limit": 0}, "limit 0: use a whole number above 0"),
         (Book, {"limit": True}, "limit True"),

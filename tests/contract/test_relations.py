@@ -4,6 +4,7 @@ Whatever changes in whichever table: after one sequencing who follows the log ha
 """
 
 import contextlib
+import logging
 import random
 from collections.abc import Callable, Iterator
 
@@ -403,7 +404,7 @@ def test_a_flood_of_related_rows_is_a_reset(library, settings):
         follower.assert_equals_source()
 
 
-def test_a_related_table_that_was_not_captured_for_a_while_is_a_reset(library):
+def test_a_related_table_that_was_not_captured_for_a_while_is_a_reset(library, lines):
     """Its triggers were away, and nobody noted what happened."""
     followers = [Follower("books.1"), Follower("home")]
     capture.uninstall(["library_author"])
@@ -414,6 +415,7 @@ def test_a_related_table_that_was_not_captured_for_a_while_is_a_reset(library):
     told = {entry.topic: entry.kind for entry in library.sequence().entries}
 
     assert told["books"] == told["home"] == told["tags"] == "reset"
+    assert not lines(logging.ERROR), "not because a feed failed"
     for follower in followers:
         follower.follow()
         follower.assert_equals_source()
