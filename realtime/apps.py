@@ -38,8 +38,8 @@ def _remove_capture(plan, using: str, apps, **kwargs) -> None:
     if RealtimeConfig.name in touched:
         capture.uninstall(using=using)
         return
-    tables = {feed.model._meta.db_table for feed in registry if feed.model._meta.app_label in touched}
-    capture.uninstall(tables, using)
+    sources = {model for feed in registry for model in feed.sources}
+    capture.uninstall({model._meta.db_table for model in sources if model._meta.app_label in touched}, using)
 
 
 def _install_capture(using: str, **kwargs) -> None:

@@ -5,16 +5,19 @@ A feed is registered beside its models, in the app's ``live.py``, which is impor
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import connections, models
 from django.template.loader import get_template
+from django.utils.functional import cached_property
 from django.utils.html import escape
 
 from .conf import get_conf
+from .dependencies import dependencies
 from .engine.errors import UnknownTopic
 from .engine.messages import Row
 from .engine.order import sort_key
@@ -41,8 +44,12 @@ class Feed:
     fields: Sequence[str] = ()
     """What subscribers of the format ``rows`` get of a row."""
     filter: models.Q | None = None
+    depends_on: Sequence[str] = ()
+    """Relations, as in ``prefetch_related``, whose rows a row is computed from: ``["author", "tags__group"]``."""
     ordering: Sequence[str] = ()
     """Field names as in ``order_by``, "-" for descending; the primary key settles ties."""
+    limit: int | None = None
+    """How many rows a topic has at most: its first ones in the database's ordering."""
     template_name: str | None = None
     """The template of one row, one root element; it gets the row under the model's name."""
 
@@ -55,12 +62,17 @@ class Feed:
             self._topic_column = model._meta.get_field(self.topic_field) if self.topic_field else None
             for name in self.fields:
                 model._meta.get_field(name)
+            self._dependencies = dependencies(model, self.depends_on)
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
-        if model._meta.parents:
+        if self._topic_column not in (None, *model._meta.concrete_model._meta.local_fields):
             raise ImproperlyConfigured(
-                f"feed {self.name!r}: {model.__name__} keeps a part of each row in another table (multi-table "
-                "inheritance), whose changes would be missed; register the parent model instead"
+                f"feed {self.name!r}: {self.topic_field} is a column of {self._topic_column.model.__name__}'s table; "
+                f"split by one of {model.__name__}'s own"
+            )
+        if self.limit is not None and not (type(self.limit) is int and self.limit > 0):
+            raise ImproperlyConfigured(
+                f"feed {self.name!r}: limit {self.limit!r}: use a whole number above 0"
             )
         for column in filter(None, [self._topic_column, model._meta.pk]):
             if isinstance(column, models.BinaryField):
@@ -77,7 +89,54 @@ class Feed:
     def get_queryset(self) -> models.QuerySet:
         """Return the rows of all topics; the place for ``select_related``."""
         rows = self.model._default_manager.all()
-        return rows.filter(self.filter) if self.filter is not None else rows
+        if self.filter is None:
+            return rows
+        if self.depends_on:
+            # A row that its filter finds by several related rows is still one.
+            found = self.model._default_manager.filter(self.filter, pk=models.OuterRef("pk"))
+            return rows.filter(models.Exists(found))
+        return rows.filter(self.filter)
+
+    # ------------------------------------------------------------ tables
+
+    @cached_property
+    def sources(self) -> dict[type[models.Model], list[models.Field]]:
+        """The models in whose tables the rows have their contents, and what must be known of a change there."""
+        own = [self.model._meta.pk, *filter(None, [self._topic_column])]
+        sources = {self.model._meta.concrete_model: own}
+        for dependency in self._dependencies:
+            sources.setdefault(dependency.model, []).append(dependency.column)
+        return sources
+
+    @cached_property
+    def tables(self) -> set[str]:
+        """The names of these tables."""
+        return {model._meta.db_table for model in self.sources}
+
+    def touched(
+        self, images: Mapping[str, Sequence[dict[str, Any]]], at_most: int
+    ) -> dict[Any, set[str]] | None:
+        """Return the rows that a change touches, by primary key: for each the topics it was in and is in.
+
+        ``images`` are those captured, by table. None when more than ``at_most`` rows are touched.
+        """
+        touched: dict[Any, set[str]] = defaultdict(set)
+        for image in images.get(self.model._meta.db_table, ()):
+            key, topic = self.identify(image)
+            touched[key].update(() if topic is None else [topic])
+        topic_columns = [self._topic_column.attname] if self._topic_column is not None else []
+        everywhere = self.model._base_manager.using(get_conf().database).order_by()
+        for dependency in self._dependencies:
+            values = {
+                self._from_database(dependency.column, image) for image in images.get(dependency.table, ())
+            } - {None}
+            if not values:
+                continue
+            # With those that the filter hides: they may have left it just now.
+            rows = everywhere.filter(**{f"{dependency.lookup}__in": values}).values_list("pk", *topic_columns)
+            for key, *topic_key in rows.distinct()[: at_most + 1]:
+                touched[key].update([] if topic_key == [None] else [self.topic(*topic_key)])
+        return touched if len(touched) <= at_most else None
 
     # ------------------------------------------------------------ topics
 
@@ -114,7 +173,7 @@ class Feed:
     def _from_database(self, column: models.Field, image: dict[str, Any]) -> Any:
         """Return a captured column as an instance would have it: converted as Django converts what it reads."""
         connection = connections[get_conf().database]
-        expression = column.get_col(self.model._meta.db_table)
+        expression = column.get_col(column.model._meta.db_table)
         value = image[column.column]
         for convert in connection.ops.get_db_converters(expression) + expression.get_db_converters(
             connection
@@ -127,11 +186,11 @@ class Feed:
         return self.get_queryset().using(get_conf().database)
 
     def topic_rows(self, key: Any) -> models.QuerySet:
-        """Return the rows of one topic, in order."""
+        """Return the rows of one topic, in order, no more than ``limit``."""
         rows = self.live_rows()
         if self._topic_column is not None:
             rows = rows.filter(**{self._topic_column.attname: key})
-        return rows.order_by(*self.ordering, "pk")
+        return rows.order_by(*self.ordering, "pk")[: self.limit]
 
     # ------------------------------------------------------------ rows
 

@@ -93,7 +93,8 @@ def read_topic(topic: str) -> Reading:
     """
     feed, key = registry.find(topic)
     with read_snapshot() as moment:
-        rows = feed.rows(feed.topic_rows(key))
+        # By our own order, not the database's collation: what is painted first stays where it is.
+        rows = sorted(feed.rows(feed.topic_rows(key)), key=lambda row: row.order)
         return Reading(moment.position, rows, _unchanged_since(topic, moment))
 
 
@@ -105,7 +106,7 @@ def _unchanged_since(topic: str, moment: Moment) -> int:
     if state is None:
         return moment.cursor.offset
     waiting = unsequenced(state.cursor, moment.cursor)
-    if waiting.filter(source=feed.model._meta.db_table).exists():
+    if waiting.filter(source__in=feed.tables).exists():
         return moment.cursor.offset
     entries = LogEntry.objects.using(using).filter(topic__in={topic, feed.name})
     latest = entries.exclude(kind=LogEntry.Kind.NOTICE).aggregate(latest=Max("position"))["latest"]

@@ -2,7 +2,7 @@
 
 Operations are worked out here, not in triggers. A touched row that is in its feed's queryset now is an
 upsert in its topic; in every other topic that an image of it names it is a delete. Insert, update,
-delete, move, key change and filter transition are that one rule.
+delete, move, key change, filter transition and change of a related row are that one rule.
 """
 
 import logging
@@ -109,11 +109,11 @@ def _entries(state: Sequencer, outbox: QuerySet[OutboxRow], begins: int, end: in
     drafts = [_notice(image, end) for image in images.pop(notices.SOURCE, [])]
     topics: dict[str, list[Change] | None] = {}
     for feed in registry:
-        table = feed.model._meta.db_table
-        if is_flood and table in sources:
+        concerned = {table: images[table] for table in feed.tables & images.keys()}
+        if is_flood and feed.tables & sources:
             topics[feed.name] = None
-        elif table in images:
-            topics |= _touched_topics(feed, images[table])
+        elif concerned:
+            topics |= _touched_topics(feed, concerned)
     before = log.newest({name for topic in topics for name in (topic, topic.partition(".")[0])})
     for topic, changes in topics.items():
         after = max(state.edge, before.get(topic, 0), before.get(topic.partition(".")[0], 0))
@@ -137,13 +137,13 @@ def _notice(image: Image, end: int) -> LogEntry:
     )
 
 
-def _touched_topics(feed: Feed, images: list[Image]) -> dict[str, list[Change] | None]:
+def _touched_topics(feed: Feed, images: dict[str, list[Image]]) -> dict[str, list[Change] | None]:
     """Return the changes of each topic that the images touch; None: the topic must be read anew.
 
     A feed that fails (its queryset, a template) stops itself alone: hubs are told to read it anew, and
     say so to its subscribers as long as it does not work.
     """
-    if None in images:
+    if any(None in of_table for of_table in images.values()):
         return {feed.name: None}
     connection = connections[get_conf().database]
     try:
@@ -154,12 +154,13 @@ def _touched_topics(feed: Feed, images: list[Image]) -> dict[str, list[Change] |
         return {feed.name: None}
 
 
-def _changes(feed: Feed, images: list[Image]) -> dict[str, list[Change] | None]:
-    touched: dict[Any, set[str]] = defaultdict(set)
-    for image in images:
-        assert image is not None
-        key, topic = feed.identify(image)
-        touched[key].update(() if topic is None else [topic])
+def _changes(feed: Feed, images: dict[str, list[Any]]) -> dict[str, list[Change] | None]:
+    touched = feed.touched(images, get_conf().max_batch_rows)
+    if touched is None:
+        return {feed.name: None}
+    if feed.limit is not None:
+        # Which row comes in for one that leaves is found by reading; hubs send what differs.
+        return dict.fromkeys(topic for topics in touched.values() for topic in topics)
     present = {instance.pk: instance for instance in feed.live_rows().filter(pk__in=list(touched))}
     changes: dict[str, list[Change] | None] = defaultdict(list)
     for key, topics in touched.items():

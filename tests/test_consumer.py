@@ -253,6 +253,29 @@ async def test_a_key_too_large_for_the_database_is_no_fault_of_ours(connect, liv
     assert not any("Traceback" in line for line in lines())
 
 
+async def test_a_limited_topic_moves_up_when_a_row_leaves(connect, live, quay, in_database):
+    """And down when one comes: who follows hears both halves in one message."""
+    await in_database(
+        live, Entry, name="latest", topic_field="board_id", fields=["label"], ordering=["-position"], limit=2
+    )
+    peer = connect()
+    await peer.open()
+    replica = Replica(f"latest.{quay.pk}")
+    replica.receive(json.dumps(await peer.follow(replica.topic)))
+    first = list(replica.keys)
+
+    new = await in_database(quay.entries.create, label="new", position=9)
+    replica.receive(json.dumps(await peer.hear_next("changes")))
+    second = list(replica.keys)
+    await in_database(new.delete)
+    replica.receive(json.dumps(await peer.hear_next("changes")))
+
+    assert len(first) == 2
+    assert second[1:] == first[:1]
+    assert replica.keys == first
+    assert replica.snapshots == 1
+
+
 async def test_changes_arrive(connect, quay, topic, in_database):
     """An insert, an update, a move out of sight and a delete, each after the one before."""
     peer = connect()

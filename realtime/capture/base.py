@@ -13,7 +13,8 @@ TRIGGER_PREFIX = "realtime_"
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The columns of a table that its triggers note, old and new: the key first, then what names topics.
+    """The columns of a table that its triggers note, old and new: what names its rows, their topics, or
+    the rows of other tables that depend on them.
 
     Shape: ``unique`` holds the column groups by which one row can push out another (INSERT OR REPLACE).
     """
@@ -37,10 +38,8 @@ def captures(feeds: Iterable[Feed]) -> list[Capture]:
     """Return what the feeds need captured, one capture per table."""
     columns: dict[type[models.Model], dict[str, None]] = {}
     for feed in feeds:
-        model = feed.model._meta.concrete_model
-        noted = columns.setdefault(model, {model._meta.pk.column: None})
-        if feed.topic_field is not None:
-            noted[model._meta.get_field(feed.topic_field).column] = None
+        for model, fields in feed.sources.items():
+            columns.setdefault(model, {}).update(dict.fromkeys(field.column for field in fields))
     return [Capture(model._meta.db_table, tuple(noted), _unique(model)) for model, noted in columns.items()]
 
 

@@ -113,8 +113,8 @@ def log_changes(entry: LogEntry):
     return decode_changes(entry.payload)
 
 
-def contents(rows) -> list[tuple[str, str, bytes]]:
-    return [(row.key, row.order, bytes(row.row)) for row in rows]
+def contents(rows) -> list[tuple[str, str, bytes, object]]:
+    return [(row.key, row.order, bytes(row.row), row.html) for row in rows]
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

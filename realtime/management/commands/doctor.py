@@ -34,14 +34,13 @@ class Command(BaseCommand):
         if not list(registry):
             self._bad("feeds: none is registered", "write a live.py beside the models of an app")
         for feed in registry:
-            table = feed.model._meta.db_table
-            if table in missing:
+            for table in sorted(feed.tables & missing):
                 self._bad(
                     f"feed {feed.name}: triggers on {table} are missing or out of date",
                     "run `manage.py migrate`, or start a server",
                 )
-            else:
-                self._good(f"feed {feed.name}: changes of {table} are captured")
+            if not feed.tables & missing:
+                self._good(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
 
     def _check_sequencer(self) -> None:
         database = get_conf().database

@@ -1,0 +1,1 @@
+"""Models with every kind of relation, for tests of feeds that depend on other tables."""

@@ -1,0 +1,119 @@
+"""What a feed depends on: paths of relations, and plain words about those that cannot be followed."""
+
+import pytest
+from django.apps.registry import Apps
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+
+from realtime.dependencies import dependencies
+from realtime.feeds import Feed
+from tests.library.models import AudioBook, Author, Book, Chapter, Cover, Tag
+
+
+class Model(models.Model):
+    """Not in the library's own registry, which would look for their tables when a book is deleted."""
+
+    class Meta:
+        abstract = True
+        app_label = "library"
+        apps = Apps(["tests.library"])
+
+
+class Shelved(Model):
+    """Related in the ways that no trigger could tell of."""
+
+    notes = GenericRelation(Chapter)
+    thing = GenericForeignKey("kind", "number")
+
+
+class Bird(Model):
+    pass
+
+
+class Sighting(Model):
+    bird = models.ForeignKey(Bird, models.CASCADE)
+
+
+class SightingByReader(Sighting):
+    reader = models.ForeignKey("Reader", models.CASCADE)
+
+
+class Reader(Model):
+    """Linked by rows that are in two tables each."""
+
+    birds = models.ManyToManyField(Bird, through=SightingByReader)
+
+
+def noted(model, *paths: str) -> list[tuple[str, str, str]]:
+    return [(found.table, found.column.column, found.lookup) for found in dependencies(model, paths)]
+
+
+@pytest.mark.parametrize(
+    "model, path, expected",
+    [
+        (Book, "author", [("library_author", "id", "author__id")]),
+        (Book, "publisher", [("library_publisher", "code", "publisher__code")]),
+        (Book, "chapter_set", [("library_chapter", "book_id", "id")]),
+        (Book, "chapter", [("library_chapter", "book_id", "id")]),
+        (Book, "cover", [("library_cover", "book_id", "id")]),
+        (Cover, "book", [("library_book", "id", "book__id")]),
+        (Book, "tags", [("library_book_tags", "book_id", "id"), ("library_tag", "id", "tags__id")]),
+        (Tag, "book_set", [("library_book_tags", "tag_id", "id"), ("library_book", "id", "book__id")]),
+        (Book, "prizes", [("library_win", "book_id", "id"), ("library_prize", "id", "prizes__id")]),
+        (
+            Book, "author__country",
+            [("library_author", "id", "author__id"), ("library_country", "id", "author__country__id")],
+        ),
+        (
+            Author, "book_set__chapter_set",
+            [("library_book", "author_id", "id"), ("library_chapter", "book_id", "book__id")],
+        ),
+    ],
+)  # fmt: skip
+def test_each_step_of_a_path_is_a_table_and_the_way_back(model, path, expected):
+    """By the column that the rows on the near side join by: a row that is gone is found all the same."""
+    assert noted(model, path) == expected
+
+
+def test_paths_that_share_a_step_note_it_once():
+    assert noted(Book, "author", "author__country") == noted(Book, "author__country")
+
+
+def test_links_in_two_tables_are_followed_by_their_own_names():
+    """First to the link, both its tables, then on."""
+    assert noted(Reader, "sightingbyreader__bird") == [
+        ("library_sightingbyreader", "reader_id", "id"),
+        ("library_sighting", "id", "sightingbyreader__sighting_ptr__id"),
+        ("library_bird", "id", "sightingbyreader__bird__id"),
+    ]
+
+
+def test_parents_are_depended_on_unasked():
+    """A part of each row is in their tables."""
+    assert noted(AudioBook) == [("library_book", "id", "book_ptr__id")]
+    assert ("library_book", "id", "book__audiobook__book_ptr__id") in noted(Cover, "book__audiobook")
+
+
+@pytest.mark.parametrize(
+    "model, attributes, words",
+    [
+        (Book, {"depends_on": ["writer"]}, "Book has no relation 'writer'; it has: audiobook, author, "),
+        (Book, {"depends_on": ["author__title"]}, "'author__title', but Author has no relation 'title'"),
+        (Book, {"depends_on": "author"}, 'write ["author"]'),
+        (Shelved, {"depends_on": ["notes"]}, "Shelved.notes is a generic relation"),
+        (Shelved, {"depends_on": ["thing"]}, "Shelved.thing is a generic relation"),
+        (Reader, {"depends_on": ["birds"]}, "the links of Reader.birds are in two tables"),
+        (AudioBook, {"topic_field": "shelf"}, "shelf is a column of Book's table"),
+        (Book, {"limit": 0}, "limit 0: use a whole number above 0"),
+        (Book, {"limit": True}, "limit True"),
+        (Book, {"limit": "50"}, "limit '50'"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_do(model, attributes, words):
+    """When Django starts, not when somebody looks."""
+    with pytest.raises(ImproperlyConfigured) as refused:
+        type("Refused", (Feed,), {"name": "refused", **attributes})(model)
+
+    assert "feed 'refused': " in str(refused.value)
+    assert words in str(refused.value)
