@@ -5,7 +5,7 @@ come from one read transaction.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,6 +47,12 @@ class Moment:
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.cursor.offset)
+
+    @staticmethod
+    def is_kept(tables: Iterable[str]) -> bool:
+        """Return whether the tables, read before, still were as of the snapshot that is being read."""
+        connection = connections[get_conf().database]
+        return database(connection.alias).is_snapshot_kept(connection, tables)
 
 
 @contextmanager
@@ -92,10 +98,13 @@ def read_topic(topic: str) -> Reading:
     Raises: UnknownTopic.
     """
     feed, key = registry.find(topic)
-    with read_snapshot() as moment:
-        # By our own order, not the database's collation: what is painted first stays where it is.
-        rows = sorted(feed.rows(feed.topic_rows(key)), key=lambda row: row.order)
-        return Reading(moment.position, rows, _unchanged_since(topic, moment))
+    while True:
+        with read_snapshot() as moment:
+            # By our own order, not the database's collation: what is painted first stays where it is.
+            rows = sorted(feed.rows(feed.topic_rows(key)), key=lambda row: row.order)
+            # Without an epoch the position names nothing, and the snapshot may be the caller's for long.
+            if not moment.epoch or moment.is_kept(feed.tables):
+                return Reading(moment.position, rows, _unchanged_since(topic, moment))
 
 
 def _unchanged_since(topic: str, moment: Moment) -> int:

@@ -56,8 +56,8 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
         state = _states().get()
         outbox = positions.unsequenced(state.cursor, moment.cursor)
         entries = _entries(state, outbox, _begins(state, quiet), moment.cursor.offset)
-    if entries is None:
-        return None
+        if entries is None or not moment.is_kept(_tables(entries)):
+            return None
     with transaction.atomic(using=using):
         now = _states().select_for_update().first()
         if now is None or (now.epoch, now.cursor) != (state.epoch, state.cursor):
@@ -75,6 +75,12 @@ def _begins(state: Sequencer, quiet: Probe | None) -> int:
     if quiet is not None and (quiet.epoch, quiet.sequenced) == (state.epoch, state.cursor.offset):
         return quiet.offset
     return state.cursor.offset
+
+
+def _tables(entries: list[LogEntry]) -> set[str]:
+    """Return the tables that were read for these entries."""
+    feeds = {entry.topic.partition(".")[0] for entry in entries if entry.kind == LogEntry.Kind.CHANGES}
+    return {table for name in feeds for table in registry[name].tables}
 
 
 def _states():

@@ -1,6 +1,6 @@
 """PostgreSQL: a snapshot is ``pg_current_snapshot()``, and the outbox is stamped with transaction ids."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from .base import OutboxCursor, Probe
@@ -26,6 +26,14 @@ _NOW = (
     "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
     "coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '') FROM pg_current_snapshot() AS now"
 )
+_REWRITTEN = """
+SELECT EXISTS (
+  SELECT 1 FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
+    LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
+    JOIN pg_class ON pg_class.oid = part.oid
+  WHERE coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
+)
+"""
 _ORIGIN = (
     "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
     "FROM pg_control_system(), pg_database WHERE datname = current_database()"
@@ -68,6 +76,18 @@ def now_in_transaction(connection) -> tuple[OutboxCursor, str]:
     gets a snapshot when it subscribes.
     """
     return now(connection)[0], ""
+
+
+def is_snapshot_kept(connection, tables: Iterable[str]) -> bool:
+    """Return whether the tables, read before, were as of the snapshot.
+
+    TRUNCATE, and a migration that rewrites a table, take rows away from older snapshots too. The snapshot
+    has the table's old file still, and the function the new one. Having read the table we keep others from
+    doing that until we end, so what is looked at after the reading holds for it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_REWRITTEN, [list(tables)])
+        return not cursor.fetchone()[0]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """SQLite: writers take turns, so a snapshot is how many outbox rows there have been."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,6 +52,11 @@ def now(connection) -> tuple[OutboxCursor, str]:
 def now_in_transaction(connection) -> tuple[OutboxCursor, str]:
     """Return the same inside a transaction of somebody's: it keeps everybody else from writing."""
     return now(connection)
+
+
+def is_snapshot_kept(connection, tables: Iterable[str]) -> bool:
+    """Return whether the tables, read before, were as of the snapshot; here a snapshot is of everything."""
+    return True
 
 
 @contextmanager

@@ -280,6 +280,38 @@ def test_rows_read_at_a_position_are_those_of_its_log(database):
         follower.assert_equals_source()
 
 
+@pytest.mark.parametrize("kind", ["emptied", "rewritten"])
+def test_a_table_that_changes_its_file_under_a_snapshot_is_read_again(on_postgresql, kind, monkeypatch):
+    """TRUNCATE and ALTER TABLE take rows away from older snapshots too: these must not be named for it."""
+    statements = {
+        "emptied": ["TRUNCATE boards_entry"] * 2,
+        "rewritten": [f"ALTER TABLE boards_entry ALTER note TYPE varchar({size})" for size in (300, 400)],
+    }[kind]
+    feed, follower = registry["entries"], Follower("entries.2")
+    live_rows = feed.live_rows
+
+    def strike():
+        if len(statements) in strikes:
+            strikes.discard(len(statements))
+            on_postgresql.sql(statements.pop())
+        return live_rows()
+
+    monkeypatch.setattr(feed, "live_rows", strike)
+    strikes = {2}
+    reading = positions.read_topic("entries.2")
+    assert not strikes
+    assert contents(reading.rows) == ([] if kind == "emptied" else contents(follower.topic.rows))
+    assert reading.position.offset == positions.position_now().offset, "rows and position are those of now"
+
+    on_postgresql.sequence()
+    Entry.objects.create(board_id=2, label="new")
+    strikes = {1}
+    assert on_postgresql.sequence() is None, "the snapshot had lost its rows: nothing may be said of it"
+    assert on_postgresql.sequence() is not None
+    follower.follow()
+    follower.assert_equals_source()
+
+
 def test_a_page_painted_inside_a_transaction_takes_a_snapshot(on_postgresql):
     """Its rows are those of several moments, some of them perhaps rolled back: they name no position."""
     with transaction.atomic():
