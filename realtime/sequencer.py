@@ -53,6 +53,8 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
         return None
     using = get_conf().database
     with positions.read_snapshot() as moment:
+        if moment.epoch != seen.epoch:
+            return None
         state = _states().get()
         outbox = positions.unsequenced(state.cursor, moment.cursor)
         entries = _entries(state, outbox, _begins(state, quiet), moment.cursor.offset)

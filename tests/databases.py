@@ -78,9 +78,29 @@ class PostgreSQL:
         with self.connect() as connection:
             connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
 
+    def backup(self, database: str, file: Path) -> None:
+        """Write what the database holds to a file, while others go on writing."""
+        self._ask("pg_dump", "--format=custom", f"--file={file}", self.url(database))
+
+    def restore(self, file: Path, database: str) -> None:
+        """Put the file's contents in place of what the database holds, in one transaction."""
+        self._ask(
+            "pg_restore",
+            "--clean",
+            "--if-exists",
+            "--single-transaction",
+            f"--dbname={self.url(database)}",
+            str(file),
+        )
+
     def drop(self, database: str) -> None:
         with self.connect() as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def _ask(self, command: str, *arguments: str) -> None:
+        done = subprocess.run([self._bin / command, *arguments], capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"{command} failed:\n{done.stderr}")
 
     def _run(self, command: str, *arguments: str) -> None:
         # To a file, not a pipe: the server inherits it and would keep a pipe open.

@@ -8,7 +8,14 @@ from .base import OutboxCursor, Probe
 STAMP = "xid"
 
 _TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer")
-_PROBE = """
+# What names cluster, database and table: in another one positions mean something else.
+_ORIGIN = (
+    "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
+    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
+)
+# A log that was put here from elsewhere, a backup under running servers, has not begun.
+_LOG = f"realtime_sequencer ON id = 1 AND origin = ({_ORIGIN})"
+_PROBE = f"""
 SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)),
   coalesce(epoch, ''),
   coalesce(next - jsonb_array_length(open), 0),
@@ -20,24 +27,20 @@ SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_x
       ARRAY(SELECT jsonb_array_elements_text(open)::bigint)
     )
   )
-FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1
+FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}
 """
 _NOW = (
     "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
-    "coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '') FROM pg_current_snapshot() AS now"
+    f"coalesce(epoch, '') FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}"
 )
 _REWRITTEN = """
 SELECT EXISTS (
   SELECT 1 FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
     LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
-    JOIN pg_class ON pg_class.oid = part.oid
-  WHERE coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
+    LEFT JOIN pg_class ON pg_class.oid = part.oid
+  WHERE pg_class.oid IS NULL OR coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
 )
 """
-_ORIGIN = (
-    "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
-    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
-)
 
 
 def probe(connection) -> Probe:
@@ -111,7 +114,7 @@ def lock_sequencer(connection) -> None:
 
 
 def origin(connection) -> str:
-    """Return what names cluster, database and table: in another one positions mean something else.
+    """Return what names cluster, database and table.
 
     A crash needs no name here: the tables are unlogged and empty after it.
     """

@@ -9,6 +9,7 @@ from django.db import OperationalError, connection
 from realtime import positions
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow, Sequencer
+from realtime.sequencer import sequence
 from tests import databases
 from tests.contract.conftest import Database, Follower
 
@@ -81,7 +82,7 @@ def test_a_killed_backend_begins_a_new_epoch(own_server):
 
 
 def test_a_copied_database_begins_a_new_epoch(on_postgresql):
-    """What was restored under another name counts from another day."""
+    """What was restored under another name counts from another day; until it does, no position is named."""
     epoch = positions.ensure_epoch()
     assert positions.ensure_epoch() == epoch
     connection.close()
@@ -89,9 +90,28 @@ def test_a_copied_database_begins_a_new_epoch(on_postgresql):
     on_postgresql.source.copy(on_postgresql.name, copy.name)
 
     with copy.is_default():
-        assert positions.ensure_epoch() != epoch
+        assert positions.read_topic("entries.2").position.epoch == ""
+        copy.sequence()
+        assert positions.probe().epoch not in ("", epoch)
 
     copy.source.drop(copy.name)
+
+
+def test_a_backup_restored_under_a_publisher_begins_a_new_epoch(on_postgresql, tmp_path):
+    """It brings its log along, in which the newer positions that pages have would be lower ones."""
+    server, name = on_postgresql.source, on_postgresql.name
+    epoch = positions.ensure_epoch()
+    on_postgresql.sequence()
+    server.backup(name, tmp_path / "backup")
+    Entry.objects.filter(pk=1).update(label="lost")
+    seen = positions.probe()
+
+    server.restore(tmp_path / "backup", name)
+
+    assert sequence(seen) is None, "the outbox of another life is nobody's news"
+    assert positions.probe().epoch == ""
+    on_postgresql.sequence()
+    assert positions.probe().epoch not in ("", epoch)
 
 
 def test_a_flushed_log_begins_a_new_epoch(database):

@@ -312,6 +312,27 @@ def test_a_table_that_changes_its_file_under_a_snapshot_is_read_again(on_postgre
     follower.assert_equals_source()
 
 
+def test_a_table_that_is_replaced_under_a_snapshot_is_read_again(on_postgresql, monkeypatch):
+    """A restore drops the table and makes it anew: what the snapshot sees of the new one is nothing."""
+    feed, follower = registry["entries"], Follower("entries.2")
+    live_rows = feed.live_rows
+    statements = [
+        "CREATE TABLE other (LIKE boards_entry INCLUDING ALL); INSERT INTO other SELECT * FROM boards_entry;"
+        "DROP TABLE boards_entry CASCADE; ALTER TABLE other RENAME TO boards_entry"
+    ]
+
+    def strike():
+        while statements:
+            on_postgresql.sql(statements.pop())
+        return live_rows()
+
+    monkeypatch.setattr(feed, "live_rows", strike)
+
+    reading = positions.read_topic("entries.2")
+
+    assert contents(reading.rows) == contents(follower.topic.rows)
+
+
 def test_a_page_painted_inside_a_transaction_takes_a_snapshot(on_postgresql):
     """Its rows are those of several moments, some of them perhaps rolled back: they name no position."""
     with transaction.atomic():

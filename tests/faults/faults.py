@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import psutil
 import psycopg
 
 from tests.faults.apps import STEPS
-from tests.faults.world import BACKUP, DATABASE, World
+from tests.faults.world import DATABASE, World
 from tests.servers import ROOT
 
 Fault = Callable[[World], Awaitable[None]]
@@ -243,14 +244,45 @@ emit_post_migrate_signal(0, False, "default", plan=plan, apps=apps)
 """
 
 
-async def restore_a_backup(world: World) -> None:
-    """The database as it was at the start, under running servers."""
+async def restore_the_first_backup(world: World) -> None:
+    """The database as it was before the log began, under running servers."""
+    await _restore(world, world.first_backup, is_new=True)
+
+
+async def restore_into_a_new_database(world: World) -> None:
+    """The database as it was a while ago, log and all, in place of one that was dropped."""
+    await _restore(world, await _backup(world), is_new=True)
+
+
+async def restore_into_the_same_database(world: World) -> None:
+    """The same with the tables replaced in one transaction: nobody loses a connection."""
+    await _restore(world, await _backup(world), is_new=False)
+
+
+async def _backup(world: World) -> Path:
+    """Return a backup that is out of date by now."""
+    file = world.folder / "backup"
+    await asyncio.to_thread(world.postgresql.backup, DATABASE, file)
+    await asyncio.sleep(1)
+    return file
+
+
+async def _restore(world: World, file: Path, is_new: bool) -> None:
     await world.compare()  # what was shown until now is soon forgotten by the database
 
     def restore() -> None:
-        with contextlib.closing(world.postgresql.connect()) as admin:
-            admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
-            admin.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {BACKUP}")
+        if is_new:
+            with contextlib.closing(world.postgresql.connect()) as admin:
+                admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+                admin.execute(f"CREATE DATABASE {DATABASE}")
+        # Writers may be in its way, so that one of the two is sent back.
+        for attempts in reversed(range(10)):
+            try:
+                world.postgresql.restore(file, DATABASE)
+                return
+            except RuntimeError as error:
+                if not attempts or "deadlock" not in str(error):
+                    raise
 
     await asyncio.to_thread(restore)
 
@@ -312,7 +344,8 @@ FAULTS: dict[str, Fault] = {
         kill_a_server, stop_a_server, freeze_a_server, kill_the_standby, set_a_clock_ahead,
         restart_valkey, freeze_valkey, flush_valkey, kill_valkeys_clients, flood_the_layer,
         restart_postgresql, crash_postgresql, kill_a_backend, terminate_all_backends, freeze_postgresql,
-        keep_a_transaction_open, truncate, change_thousands, prune_the_log, remake_a_table, restore_a_backup,
+        keep_a_transaction_open, truncate, change_thousands, prune_the_log, remake_a_table,
+        restore_the_first_backup, restore_into_a_new_database, restore_into_the_same_database,
         drop_viewers, leave_viewers_half_open, freeze_viewers,
     )
 } | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}  # fmt: skip

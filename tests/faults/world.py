@@ -24,7 +24,7 @@ from tests.valkey import Valkey
 
 HEARTBEAT_SECONDS = 2.0
 TOPICS = ("entries.1", "entries.2", "entries.1", "entries.2", "boards")
-DATABASE, BACKUP = "faults", "faults_backup"
+DATABASE = "faults"
 
 
 @dataclass
@@ -54,7 +54,7 @@ class World:
         self.viewers: list[Viewer] = []
         self.servers: list[Server] = []
         self.standby: subprocess.Popen[bytes] | None = None
-        self._folder, self._seed, self._number = folder, seed, viewers
+        self.folder, self._seed, self._number = folder, seed, viewers
         self._writers: list[subprocess.Popen[str]] = []
         self._figures = Figures(self.oracle.findings)
 
@@ -81,6 +81,11 @@ class World:
 
     # ------------------------------------------------------------ for faults
 
+    @property
+    def first_backup(self) -> Path:
+        """The database with the demo's boards, from before anything ran."""
+        return self.folder / "first-backup"
+
     def addresses(self) -> list[str]:
         return [server.socket_url for server in self.servers]
 
@@ -106,7 +111,7 @@ class World:
 
     def project(self, **environment: str) -> Project:
         return Project(
-            self._folder,
+            self.folder,
             DJANGO_SETTINGS_MODULE="tests.faults.settings",
             DATABASE_URL=self.postgresql.url(DATABASE),
             REDIS_URL=self.valkey.url,
@@ -119,7 +124,7 @@ class World:
         self.standby = subprocess.Popen(
             [sys.executable, "manage.py", "publish"],
             cwd=ROOT, env=self.project().environment,
-            stdout=subprocess.DEVNULL, stderr=(self._folder / "standby.log").open("ab"),
+            stdout=subprocess.DEVNULL, stderr=(self.folder / "standby.log").open("ab"),
         )  # fmt: skip
 
     async def compare(self) -> None:
@@ -175,17 +180,17 @@ class World:
     # ------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.valkey.start()
         self.postgresql.create()
         with self.postgresql.connect() as admin:
             admin.execute(f"CREATE DATABASE {DATABASE}")
-        servers.prepare(self._folder, **{name: self.project().environment[name] for name in _OURS})
+        servers.prepare(self.folder, **{name: self.project().environment[name] for name in _OURS})
         with contextlib.closing(self.connect()) as database:
             # The demo's own job would go on writing when the writers have stopped.
             database.execute("DELETE FROM boards_board WHERE slug = 'this-server'")
             oracle.install(database)
-        self.postgresql.copy(DATABASE, BACKUP)
+        self.postgresql.backup(DATABASE, self.first_backup)
         self.servers = [Server(self.project(), name) for name in ("daphne", "daphne", "uvicorn")]
         for server in self.servers:
             server.start()
