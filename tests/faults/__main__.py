@@ -17,7 +17,7 @@ os.environ.setdefault("FREEZE_SECONDS", "10")
 os.environ.setdefault("OPEN_SECONDS", "30")
 
 from tests.faults.faults import FAULTS
-from tests.faults.world import Figures, World
+from tests.faults.world import Distributed, Figures
 
 SHRINKING_RUNS = 6
 
@@ -26,7 +26,7 @@ async def run(seed: int, seconds: float, names: list[str]) -> tuple[Figures, lis
     """Strike until the time is over or something is wrong; return figures and what has struck."""
     chance, struck = random.Random(seed), []
     with tempfile.TemporaryDirectory(prefix="tidemark-faults-") as folder:
-        async with World(Path(folder), seed) as world:
+        async with Distributed(Path(folder), seed) as world:
             began = time.monotonic()
             waiting: list[str] = []
             while time.monotonic() - began < seconds and not world.oracle.findings.violations:
@@ -41,37 +41,23 @@ async def run(seed: int, seconds: float, names: list[str]) -> tuple[Figures, lis
             return await world.settle(), struck
 
 
-def report(figures: Figures, seed: int, seconds: float) -> str:
-    findings = figures.findings
-    rows = {
-        "seed, seconds": f"{seed}, {seconds:g}",
-        "faults": f"{sum(figures.faults.values())} of {len(figures.faults)} kinds",
-        "writes committed": figures.writes,
-        "messages that changed a viewer's rows": findings.messages,
-        "distinct states compared with the database": findings.checked,
-        "states at positions between two batches, compared with other viewers alone": findings.unknown,
-        "viewers that never came to SELECT": figures.missing,
-        "violations": len(findings.violations),
-        "seconds from the last write to all viewers equal": round(figures.converged_seconds, 2),
-        "connections made": figures.connections,
-    }
-    lines = ["| what | figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows.items())]
-    return "\n".join([*lines, *(f"VIOLATION {words}" for words in findings.violations)])
-
-
-def shrink(seed: int, struck: list[str]) -> list[str]:
+def shrink(seed: int, struck: list[str], seconds: float = 40) -> list[str]:
     """Return fewer kinds of faults that still bring the violation about, where a few runs find them."""
     kinds = list(dict.fromkeys(reversed(struck)))  # the last one first: it is the likeliest
-    seconds = 40.0
-    for _ in range(SHRINKING_RUNS):
-        if len(kinds) == 1:
-            break
-        half = kinds[: (len(kinds) + 1) // 2]
-        print(f"again with {', '.join(half)}", flush=True)
-        figures, _ = asyncio.run(run(seed, seconds, half))
-        if figures.is_clean:
-            break
-        kinds = half
+    runs = SHRINKING_RUNS
+    while len(kinds) > 1:
+        middle = (len(kinds) + 1) // 2
+        for half in (kinds[:middle], kinds[middle:]):
+            if not runs:
+                return kinds
+            runs -= 1
+            print(f"again with {', '.join(half)}", flush=True)
+            figures, _ = asyncio.run(run(seed, seconds, half))
+            if not figures.is_clean:
+                kinds = half
+                break
+        else:
+            break  # it takes some of both
     return kinds
 
 
@@ -85,7 +71,7 @@ def main() -> None:
     if unknown := set(names) - set(FAULTS):
         parser.error(f"no such faults: {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
     figures, struck = asyncio.run(run(arguments.seed, arguments.seconds, names))
-    print(report(figures, arguments.seed, arguments.seconds))
+    print(f"seed {arguments.seed}, {arguments.seconds:g} s\n\n{figures.markdown()}")
     if not figures.is_clean:
         kinds = shrink(arguments.seed, struck)
         print(f"repeat: make faults SEED={arguments.seed} SECONDS=60 FAULTS={','.join(kinds)}")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ import psutil
 import psycopg
 
 from tests.faults.apps import STEPS
-from tests.faults.world import DATABASE, World
+from tests.faults.world import DATABASE, Distributed, Embedded, World
 from tests.servers import ROOT
 
 Fault = Callable[[World], Awaitable[None]]
@@ -23,6 +24,8 @@ FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
 OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
 """How long a writer's transaction stays open: 30 in the long run."""
 
+TRUNCATES = 20
+MAX_OFFSET = 2**63
 
 # ---------------------------------------------------------------- servers and publishers
 
@@ -43,7 +46,7 @@ async def freeze_a_server(world: World) -> None:
     process.send_signal(signal.SIGCONT)
 
 
-async def kill_the_standby(world: World) -> None:
+async def kill_the_standby(world: Distributed) -> None:
     assert world.standby is not None
     world.standby.kill()
     world.standby.wait()
@@ -53,7 +56,7 @@ async def kill_the_standby(world: World) -> None:
 def kill_the_publisher(step: str) -> Fault:
     """Return the fault that a server kills itself at that step of publishing."""
 
-    async def fault(world: World) -> None:
+    async def fault(world: Distributed) -> None:
         server = world.chance.choice(world.servers)
         with contextlib.suppress(RuntimeError):  # it may be dead before its first page
             await world.restart(server, signal.SIGTERM, 0, DIE_AT=step)
@@ -84,29 +87,29 @@ async def set_a_clock_ahead(world: World) -> None:
 # ---------------------------------------------------------------- the channel layer
 
 
-async def restart_valkey(world: World) -> None:
+async def restart_valkey(world: Distributed) -> None:
     """Without persistence: it comes back with nothing."""
     await asyncio.to_thread(world.valkey.kill)
     await asyncio.sleep(1)
     await asyncio.to_thread(world.valkey.start)
 
 
-async def freeze_valkey(world: World) -> None:
+async def freeze_valkey(world: Distributed) -> None:
     world.valkey.freeze()
     await asyncio.sleep(FREEZE_SECONDS)
     world.valkey.thaw()
 
 
-async def flush_valkey(world: World) -> None:
+async def flush_valkey(world: Distributed) -> None:
     await asyncio.to_thread(world.valkey.command, "FLUSHALL")
 
 
-async def kill_valkeys_clients(world: World) -> None:
+async def kill_valkeys_clients(world: Distributed) -> None:
     for kind in ("normal", "pubsub"):
         await asyncio.to_thread(world.valkey.command, "CLIENT", "KILL", "TYPE", kind)
 
 
-async def flood_the_layer(world: World) -> None:
+async def flood_the_layer(world: Distributed) -> None:
     """More than a process can take at once, and none of it understandable."""
 
     def flood() -> None:
@@ -122,16 +125,16 @@ async def flood_the_layer(world: World) -> None:
 # ---------------------------------------------------------------- the database
 
 
-async def restart_postgresql(world: World) -> None:
+async def restart_postgresql(world: Distributed) -> None:
     await asyncio.to_thread(world.postgresql.stop)
     await asyncio.to_thread(world.postgresql.start)
 
 
-async def crash_postgresql(world: World) -> None:
+async def crash_postgresql(world: Distributed) -> None:
     await asyncio.to_thread(world.postgresql.crash)
 
 
-async def kill_a_backend(world: World) -> None:
+async def kill_a_backend(world: Distributed) -> None:
     def kill() -> None:
         with contextlib.closing(world.postgresql.connect()) as admin:
             (process,) = admin.execute(
@@ -141,10 +144,10 @@ async def kill_a_backend(world: World) -> None:
             world.postgresql.kill_backend(process)
 
     await asyncio.to_thread(kill)
-    await _postgresql_is_back(world)
+    await asyncio.to_thread(world.position)
 
 
-async def terminate_all_backends(world: World) -> None:
+async def terminate_all_backends(world: Distributed) -> None:
     def terminate() -> None:
         with contextlib.closing(world.postgresql.connect()) as admin:
             admin.execute(
@@ -154,16 +157,18 @@ async def terminate_all_backends(world: World) -> None:
     await asyncio.to_thread(terminate)
 
 
-async def freeze_postgresql(world: World) -> None:
+async def freeze_postgresql(world: Distributed) -> None:
     postmaster = psutil.Process(world.postgresql.process_id)
     frozen = [postmaster, *postmaster.children(recursive=True)]
     for process in frozen:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()
-    await asyncio.sleep(FREEZE_SECONDS)
-    for process in frozen:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.resume()
+    try:
+        await asyncio.sleep(FREEZE_SECONDS)
+    finally:
+        for process in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 async def keep_a_transaction_open(world: World) -> None:
@@ -179,20 +184,24 @@ async def keep_a_transaction_open(world: World) -> None:
         await asyncio.to_thread(database.execute, "COMMIT")
 
 
-async def truncate(world: World) -> None:
+async def truncate(world: Distributed) -> None:
+    """Again and again: whoever reads the table meanwhile has it emptied under its snapshot."""
+
     def empty() -> None:
-        with contextlib.closing(world.connect()) as database, database.transaction():
-            database.execute("TRUNCATE boards_entry")
-            for number in range(20):
-                database.execute(
-                    "INSERT INTO boards_entry (board_id, label, position) VALUES (%s, 'after', %s)",
-                    [1 + number % 2, number],
-                )
+        with contextlib.closing(world.connect()) as database:
+            for number in range(TRUNCATES):
+                with contextlib.suppress(psycopg.errors.DeadlockDetected), database.transaction():
+                    database.execute("TRUNCATE boards_entry")
+                    database.execute(
+                        "INSERT INTO boards_entry (board_id, label, position) "
+                        "SELECT 1 + number %% 2, 'after ' || %s, number FROM generate_series(1, 20) AS number",
+                        [number],
+                    )
 
     await asyncio.to_thread(empty)
 
 
-async def change_thousands(world: World) -> None:
+async def change_thousands(world: Distributed) -> None:
     """More rows in one statement than are sequenced one by one."""
 
     def change() -> None:
@@ -206,7 +215,7 @@ async def change_thousands(world: World) -> None:
     await asyncio.to_thread(change)
 
 
-async def prune_the_log(world: World) -> None:
+async def prune_the_log(world: Distributed) -> None:
     """While a server is frozen: its viewers' cursors, and its own, fall behind the log's edge."""
     process = world.chance.choice(world.servers).process
     assert process is not None
@@ -218,15 +227,14 @@ async def prune_the_log(world: World) -> None:
         process.send_signal(signal.SIGCONT)
 
 
-async def remake_a_table(world: World) -> None:
+async def remake_a_table(world: Distributed) -> None:
     """A migration that rewrites a live table under load: what is written without triggers is found after."""
-    began = await asyncio.to_thread(_position, world)
+    began = await asyncio.to_thread(world.position)
     await _in_a_process(world, _MIGRATION)
-    ended = await asyncio.to_thread(_position, world)
     await asyncio.sleep(2)
-    sequenced = await asyncio.to_thread(_position, world)
-    if began[0] == ended[0] == sequenced[0]:
-        world.oracle.exclude(began[0], began[1] - 1, sequenced[1])
+    sequenced = await asyncio.to_thread(world.position)
+    if began.epoch == sequenced.epoch:
+        world.oracle.exclude(began.epoch, began.offset - 1, sequenced.offset)
 
 
 _MIGRATION = """
@@ -244,22 +252,38 @@ emit_post_migrate_signal(0, False, "default", plan=plan, apps=apps)
 """
 
 
-async def restore_the_first_backup(world: World) -> None:
+async def restore_the_first_backup(world: Distributed) -> None:
     """The database as it was before the log began, under running servers."""
     await _restore(world, world.first_backup, is_new=True)
 
 
-async def restore_into_a_new_database(world: World) -> None:
+async def restore_into_a_new_database(world: Distributed) -> None:
     """The database as it was a while ago, log and all, in place of one that was dropped."""
     await _restore(world, await _backup(world), is_new=True)
 
 
-async def restore_into_the_same_database(world: World) -> None:
+async def restore_into_the_same_database(world: Distributed) -> None:
     """The same with the tables replaced in one transaction: nobody loses a connection."""
     await _restore(world, await _backup(world), is_new=False)
 
 
-async def _backup(world: World) -> Path:
+async def put_the_file_back(world: Embedded) -> None:
+    """SQLite's own way to restore: a transaction that replaces every page, under the running server."""
+
+    def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+        with contextlib.closing(source), contextlib.closing(target):
+            source.backup(target)
+
+    file = world.folder / "backup.sqlite3"
+    await asyncio.to_thread(copy, world.connect(), sqlite3.connect(file, check_same_thread=False))
+    await asyncio.sleep(2)
+    await world.compare()
+    # What this life of the log shows from now on is of a future that nobody will remember.
+    world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
+    await asyncio.to_thread(copy, sqlite3.connect(file, check_same_thread=False), world.connect())
+
+
+async def _backup(world: Distributed) -> Path:
     """Return a backup that is out of date by now."""
     file = world.folder / "backup"
     await asyncio.to_thread(world.postgresql.backup, DATABASE, file)
@@ -267,7 +291,7 @@ async def _backup(world: World) -> Path:
     return file
 
 
-async def _restore(world: World, file: Path, is_new: bool) -> None:
+async def _restore(world: Distributed, file: Path, is_new: bool) -> None:
     await world.compare()  # what was shown until now is soon forgotten by the database
 
     def restore() -> None:
@@ -308,7 +332,7 @@ async def freeze_viewers(world: World) -> None:
 # ---------------------------------------------------------------- help
 
 
-async def _in_a_process(world: World, script: str, **environment: str) -> None:
+async def _in_a_process(world: Distributed, script: str, **environment: str) -> None:
     """Run a script as an operator would, in a process of its own; an outage meanwhile is no error of it."""
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
@@ -317,30 +341,18 @@ async def _in_a_process(world: World, script: str, **environment: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _position(world: World) -> tuple[str, int]:
-    with contextlib.closing(world.connect()) as database:
-        return database.execute(
-            "SELECT coalesce(epoch, ''), "
-            "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
-            "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
-        ).fetchone()
+def _named(*faults: Fault) -> dict[str, Fault]:
+    return {fault.__name__: fault for fault in faults}
 
 
-async def _postgresql_is_back(world: World) -> None:
-    def is_back() -> bool:
-        try:
-            world.connect().close()
-        except psycopg.OperationalError:
-            return False
-        return True
+EMBEDDED = _named(
+    kill_a_server, stop_a_server, freeze_a_server, set_a_clock_ahead, keep_a_transaction_open,
+    put_the_file_back, drop_viewers, leave_viewers_half_open, freeze_viewers,
+)  # fmt: skip
+"""What can befall one server with SQLite."""
 
-    while not await asyncio.to_thread(is_back):
-        await asyncio.sleep(0.1)
-
-
-FAULTS: dict[str, Fault] = {
-    fault.__name__: fault
-    for fault in (
+FAULTS = (
+    _named(
         kill_a_server, stop_a_server, freeze_a_server, kill_the_standby, set_a_clock_ahead,
         restart_valkey, freeze_valkey, flush_valkey, kill_valkeys_clients, flood_the_layer,
         restart_postgresql, crash_postgresql, kill_a_backend, terminate_all_backends, freeze_postgresql,
@@ -348,4 +360,6 @@ FAULTS: dict[str, Fault] = {
         restore_the_first_backup, restore_into_a_new_database, restore_into_the_same_database,
         drop_viewers, leave_viewers_half_open, freeze_viewers,
     )
-} | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}  # fmt: skip
+    | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}
+)  # fmt: skip
+"""What can befall PostgreSQL, Valkey and everything around them."""

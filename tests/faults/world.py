@@ -1,9 +1,11 @@
-"""The world of a run: PostgreSQL, Valkey, three servers, a standby publisher, four writers, fifty viewers."""
+"""The world of a run: a database, servers, writers and viewers, in the two shapes that the product runs in."""
 
 import asyncio
 import contextlib
 import random
 import signal
+import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -11,16 +13,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self, TypeVar
 
 import psycopg
 
-from tests import servers
+from realtime.engine.position import Position
 from tests.databases import PostgreSQL
 from tests.faults import oracle, writers
-from tests.faults.oracle import Findings, Oracle
+from tests.faults.oracle import Findings, Oracle, SQLiteOracle
 from tests.faults.viewers import Viewer
 from tests.servers import ROOT, Project, Server
 from tests.valkey import Valkey
+
+T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 2.0
 TOPICS = ("entries.1", "entries.2", "entries.1", "entries.2", "boards")
@@ -35,32 +40,57 @@ class Figures:
     faults: Counter[str] = field(default_factory=Counter)
     writes: int = 0
     connections: int = 0
+    recoveries: list[tuple[float, str]] = field(default_factory=list)
     converged_seconds: float = 0.0
     missing: int = 0
-    tracebacks: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         return not self.findings.violations and not self.missing
 
+    def markdown(self) -> str:
+        findings = self.findings
+        seconds, slowest = max(self.recoveries, default=(0.0, "none"))
+        middle = statistics.median([took for took, _ in self.recoveries] or [0.0])
+        rows = {
+            "faults": f"{sum(self.faults.values())} of {len(self.faults)} kinds",
+            "writes committed": self.writes,
+            "messages that changed a viewer's rows": findings.messages,
+            "distinct states compared with the database": findings.checked,
+            "states between two batches, compared with other viewers alone": findings.unknown,
+            "viewers that never came to SELECT": self.missing,
+            "violations: stale, backwards, half of a transaction, applied twice": len(findings.violations),
+            "seconds from a fault's end until all viewers were beyond it, median": f"{middle:.1f}",
+            "the same at most": f"{seconds:.1f} ({slowest})",
+            "seconds from the last write to all viewers equal": f"{self.converged_seconds:.1f}",
+            "connections made": self.connections,
+        }
+        lines = [
+            "| what | figure |",
+            "|---|---|",
+            *(f"| {what} | {figure} |" for what, figure in rows.items()),
+        ]
+        return "\n".join([*lines, *(f"VIOLATION {words}" for words in findings.violations)])
+
 
 class World:
-    """Everything that a fault can strike. ``async with World(folder, seed) as world``."""
+    """Everything that a fault can strike. ``async with Distributed(folder, seed) as world``."""
+
+    oracle: Oracle
+    writers = writers.KINDS
 
     def __init__(self, folder: Path, seed: int, viewers: int = 50) -> None:
         self.chance = random.Random(seed)
-        self.postgresql, self.valkey = PostgreSQL(), Valkey()
-        self.oracle = Oracle()
         self.viewers: list[Viewer] = []
         self.servers: list[Server] = []
-        self.standby: subprocess.Popen[bytes] | None = None
         self.folder, self._seed, self._number = folder, seed, viewers
         self._writers: list[subprocess.Popen[str]] = []
-        self._figures = Figures(self.oracle.findings)
+        self._recovering: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         try:
             await asyncio.to_thread(self._start)
+            self._figures = Figures(self.oracle.findings)
             self.viewers = [
                 Viewer(self.addresses, TOPICS[number % len(TOPICS)], self.oracle, 2 * HEARTBEAT_SECONDS)
                 for number in range(self._number)
@@ -68,29 +98,40 @@ class World:
             await self.until(
                 lambda: all(viewer.replica.position for viewer in self.viewers), "first snapshots"
             )
-            self._writers = [self._start_writer(kind) for kind in writers.KINDS]
+            self._writers = [self._start_writer(kind) for kind in self.writers]
         except BaseException:
             await asyncio.to_thread(self._stop)
             raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        for task in self._recovering:
+            task.cancel()
         with contextlib.suppress(Exception):
             await asyncio.gather(*(viewer.stop() for viewer in self.viewers))
         await asyncio.to_thread(self._stop)
 
     # ------------------------------------------------------------ for faults
 
-    @property
-    def first_backup(self) -> Path:
-        """The database with the demo's boards, from before anything ran."""
-        return self.folder / "first-backup"
-
     def addresses(self) -> list[str]:
         return [server.socket_url for server in self.servers]
 
-    def connect(self) -> psycopg.Connection:
-        return self.postgresql.connect(DATABASE)
+    def connect(self):
+        """Return a plain connection to the database, as any other program would have one."""
+        raise NotImplementedError
+
+    def position(self) -> Position:
+        """Return the database's own position, as the engine would name it."""
+        raise NotImplementedError
+
+    def project(self, **environment: str) -> Project:
+        return Project(
+            self.folder,
+            DJANGO_SETTINGS_MODULE="tests.faults.settings",
+            HEARTBEAT_SECONDS=str(HEARTBEAT_SECONDS),
+            LOG_LEVEL="WARNING",
+            **environment,
+        )
 
     async def until(self, condition: Callable[[], bool], words: str, seconds: float = 90) -> float:
         """Wait until something holds; return how long it took."""
@@ -109,24 +150,6 @@ class World:
         server.project = self.project(**environment)
         await asyncio.to_thread(server.start)
 
-    def project(self, **environment: str) -> Project:
-        return Project(
-            self.folder,
-            DJANGO_SETTINGS_MODULE="tests.faults.settings",
-            DATABASE_URL=self.postgresql.url(DATABASE),
-            REDIS_URL=self.valkey.url,
-            HEARTBEAT_SECONDS=str(HEARTBEAT_SECONDS),
-            LOG_LEVEL="WARNING",
-            **environment,
-        )
-
-    def start_standby(self) -> None:
-        self.standby = subprocess.Popen(
-            [sys.executable, "manage.py", "publish"],
-            cwd=ROOT, env=self.project().environment,
-            stdout=subprocess.DEVNULL, stderr=(self.folder / "standby.log").open("ab"),
-        )  # fmt: skip
-
     async def compare(self) -> None:
         """Compare what viewers have shown so far with what the database knows now."""
 
@@ -139,11 +162,33 @@ class World:
     async def strike(self, name: str, fault: Callable) -> None:
         await fault(self)
         self._figures.faults[name] += 1
+        self._recovering.append(asyncio.create_task(self._recover(name)))
+
+    async def _recover(self, name: str) -> None:
+        """Measure until every viewer shows the database as it was when the fault was over, or later.
+
+        The next fault may well strike meanwhile. Where the epoch ends, any that comes after it will do.
+        """
+        goal = await asyncio.to_thread(self.position)
+        old = {goal.epoch, *(viewer.replica.position.epoch for viewer in self.viewers)}
+
+        def is_there(viewer: Viewer) -> bool:
+            position = viewer.replica.position
+            return position.epoch not in old or (
+                position.epoch == goal.epoch and position.offset >= goal.offset
+            )
+
+        try:
+            seconds = await self.until(lambda: all(map(is_there, self.viewers)), f"recovered from {name}")
+            self._figures.recoveries.append((seconds, name))
+        except AssertionError as error:
+            self._figures.findings.violations.append(str(error))
 
     # ------------------------------------------------------------ the end
 
     async def settle(self) -> Figures:
         """Stop the writers, wait until every viewer has what SELECT has, compare everything."""
+        await asyncio.gather(*self._recovering)
         for writer in self._writers:
             writer.send_signal(signal.SIGTERM)
         outputs = await asyncio.to_thread(
@@ -180,21 +225,20 @@ class World:
     # ------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.valkey.start()
-        self.postgresql.create()
-        with self.postgresql.connect() as admin:
-            admin.execute(f"CREATE DATABASE {DATABASE}")
-        servers.prepare(self.folder, **{name: self.project().environment[name] for name in _OURS})
+        raise NotImplementedError
+
+    def _prepare(self) -> None:
+        """Migrate and fill the database, without what would go on writing when the writers have stopped."""
+        project = self.project()
+        project.manage("migrate", "--verbosity", "0")
+        project.manage("demo")
         with contextlib.closing(self.connect()) as database:
-            # The demo's own job would go on writing when the writers have stopped.
             database.execute("DELETE FROM boards_board WHERE slug = 'this-server'")
-            oracle.install(database)
-        self.postgresql.backup(DATABASE, self.first_backup)
-        self.servers = [Server(self.project(), name) for name in ("daphne", "daphne", "uvicorn")]
+
+    def _start_servers(self, *names: str) -> None:
+        self.servers = [Server(self.project(), name) for name in names]
         for server in self.servers:
             server.start()
-        self.start_standby()
 
     def _start_writer(self, kind: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -203,14 +247,105 @@ class World:
         )  # fmt: skip
 
     def _stop(self) -> None:
-        processes = [*self._writers, *(server.process for server in self.servers), self.standby]
-        for process in processes:
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait(timeout=20)
-        if self.valkey.process is not None and self.valkey.process.poll() is None:
-            self.valkey.kill()
+        for process in [*self._writers, *(server.process for server in self.servers)]:
+            _end(process)
+
+
+class Distributed(World):
+    """PostgreSQL, Valkey, three servers and a standby publisher."""
+
+    def __init__(self, folder: Path, seed: int, viewers: int = 50) -> None:
+        super().__init__(folder, seed, viewers)
+        self.postgresql, self.valkey = PostgreSQL(), Valkey()
+        self.oracle = Oracle()
+        self.standby: subprocess.Popen[bytes] | None = None
+
+    @property
+    def first_backup(self) -> Path:
+        """The database with the demo's boards, from before anything ran."""
+        return self.folder / "first-backup"
+
+    def connect(self) -> psycopg.Connection:
+        return self.postgresql.connect(DATABASE)
+
+    def position(self) -> Position:
+        return asked_again(self._position, psycopg.Error)
+
+    def _position(self) -> Position:
+        with contextlib.closing(self.connect()) as database:
+            found = database.execute(
+                "SELECT coalesce(epoch, ''), "
+                "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
+                "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
+            ).fetchone()
+        return Position(*found)
+
+    def project(self, **environment: str) -> Project:
+        addresses = {"DATABASE_URL": self.postgresql.url(DATABASE), "REDIS_URL": self.valkey.url}
+        return super().project(**addresses, **environment)
+
+    def start_standby(self) -> None:
+        self.standby = subprocess.Popen(
+            [sys.executable, "manage.py", "publish"],
+            cwd=ROOT, env=self.project().environment,
+            stdout=subprocess.DEVNULL, stderr=(self.folder / "standby.log").open("ab"),
+        )  # fmt: skip
+
+    def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.valkey.start()
+        self.postgresql.create()
+        with self.postgresql.connect() as admin:
+            admin.execute(f"CREATE DATABASE {DATABASE}")
+        self._prepare()
+        with contextlib.closing(self.connect()) as database:
+            oracle.install(database)
+        self.postgresql.backup(DATABASE, self.first_backup)
+        self._start_servers("daphne", "daphne", "uvicorn")
+        self.start_standby()
+
+    def _stop(self) -> None:
+        super()._stop()
+        _end(self.standby)
+        _end(self.valkey.process)
         self.postgresql.remove()
 
 
-_OURS = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL", "HEARTBEAT_SECONDS", "LOG_LEVEL")
+class Embedded(World):
+    """SQLite and one server."""
+
+    def connect(self) -> sqlite3.Connection:
+        return self.project().connect()
+
+    def position(self) -> Position:
+        with contextlib.closing(self.connect()) as database:
+            return Position(
+                *database.execute(
+                    "SELECT epoch, (SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow') + 1 "
+                    "FROM realtime_sequencer"
+                ).fetchone()
+            )
+
+    def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._prepare()
+        self.oracle = SQLiteOracle(self.connect())
+        self._start_servers("daphne")
+
+
+def asked_again(ask: Callable[[], T], error: type[Exception], seconds: float = 60) -> T:
+    """Return what a question comes to, asked until the database is there to answer it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except error:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _end(process: subprocess.Popen | None) -> None:
+    if process is not None and process.poll() is None:
+        process.kill()
+        process.wait(timeout=20)

@@ -6,6 +6,7 @@ how many writes it committed.
 
 import random
 import signal
+import sqlite3
 import sys
 import time
 from functools import partial
@@ -33,13 +34,21 @@ def transfer(chance: random.Random) -> None:
         Board.objects.filter(pk=taker.pk).update(position=taker.position + amount)
 
 
-def connected_sql(chance: random.Random, kept: list[psycopg.Connection]) -> None:
+Connection = psycopg.Connection | sqlite3.Connection
+
+
+def connected_sql(chance: random.Random, kept: list[Connection]) -> None:
     """Write in plain SQL, with a connection that is made anew when it breaks."""
+    on_postgresql = bool(settings.DATABASE_URL)
     if not kept:
-        kept.append(psycopg.connect(settings.DATABASE_URL, autocommit=True, connect_timeout=5))
+        kept.append(
+            psycopg.connect(settings.DATABASE_URL, autocommit=True, connect_timeout=5)
+            if on_postgresql
+            else sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20, isolation_level=None)
+        )
     try:
-        writer.postgresql(chance, kept[0])
-    except psycopg.Error:
+        (writer.postgresql if on_postgresql else writer.sql)(chance, kept[0])
+    except (psycopg.Error, sqlite3.Error, IndexError):
         kept.pop().close()
         raise
 
@@ -66,7 +75,7 @@ def main(kind: str, seed: str) -> None:
             writes[kind](chance)
             done += 1
         # IndexError: a table that was just emptied has no row to choose.
-        except (DatabaseError, psycopg.Error, IndexError):
+        except (DatabaseError, psycopg.Error, sqlite3.Error, IndexError):
             connection.close()
             time.sleep(0.1)
         time.sleep(chance.random() * 0.08)
