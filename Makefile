@@ -33,8 +33,9 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Latency and CPU per delivered message, printed as Markdown.
+# What capture costs a writer; latency and CPU per delivered message. Printed as Markdown.
 bench: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.benchmarks.capture
 	$(BIN)/python -m tests.benchmarks.delivery
 
 # Faults in a random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate

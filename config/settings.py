@@ -171,6 +171,9 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
+    "filters": {
+        "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
     },
@@ -181,5 +184,13 @@ LOGGING = {
             "propagate": False,
         },
         "django.request": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # What is tried again by itself, all the time that Redis is away.
+        "realtime.layer": {"filters": ["first_of_a_row"]},
+        "channels_redis.pubsub": {
+            "handlers": ["console"],
+            "level": "WARNING",
+            "propagate": False,
+            "filters": ["first_of_a_row"],
+        },
     },
 }

@@ -29,6 +29,7 @@ from .sequencer import Batch, sequence
 from .supervision import supervise
 
 logger = logging.getLogger("realtime.publisher")
+layer_log = logging.getLogger("realtime.layer")
 
 KEEP_SECONDS = 10.0
 LAYER_SECONDS = 3.0
@@ -167,8 +168,8 @@ class Publisher:
             for _ in range(waiting):
                 self._outgoing.get_nowait()
             self._log_moved()
-            logger.error(
-                "channel layer: %s: %s; %d changed topics travel by the log alone",
+            layer_log.error(
+                "not sent: %s: %s; %d changed topics travel by the log alone",
                 type(error).__name__, error, 1 + waiting,
             )  # fmt: skip
 
