@@ -37,9 +37,10 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What capture costs a writer; latency and CPU per delivered message. Printed as Markdown.
+# What capture costs a writer and a layer adds; latency and CPU per delivered message. Printed as Markdown.
 bench: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.benchmarks.capture
+	$(BIN)/python -m tests.benchmarks.layers
 	$(BIN)/python -m tests.benchmarks.delivery
 
 # Faults in a random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate

@@ -82,6 +82,14 @@ class Hub:
     def connections(self) -> list[Subscriber]:
         return [subscriber for beat in self._beats for subscriber in beat]
 
+    @property
+    def topics(self) -> int:
+        return len(self._held)
+
+    @property
+    def subscriptions(self) -> int:
+        return sum(len(held.subscribers) for held in self._held.values())
+
     def connect(self, subscriber: Subscriber) -> None:
         """Count a connection in: it gets heartbeats, and the notices from now on."""
         if not any(self._beats):

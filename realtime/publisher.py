@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import close_old_connections
 from django.db.utils import Error as DatabaseError
 
-from . import capture, lease, log, positions, wake
+from . import capture, lease, log, metrics, positions, wake
 from .conf import get_conf
 from .feeds import registry
 from .layer import group, to_message
@@ -151,6 +151,7 @@ class Publisher:
 
     def _publish(self, batch: Batch) -> None:
         """Hand the entries to the sender: a layer that hangs holds up no sequencing."""
+        metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
         for entry in batch.entries:
             try:
                 self._outgoing.put_nowait((batch.epoch, entry))
@@ -163,7 +164,9 @@ class Publisher:
         try:
             async with asyncio.timeout(LAYER_SECONDS):
                 await self._layer.group_send(self._group(entry), to_message(epoch, entry))
+            metrics.published.inc()
         except Exception as error:
+            metrics.layer_errors.inc()
             waiting = self._outgoing.qsize()
             for _ in range(waiting):
                 self._outgoing.get_nowait()
