@@ -73,7 +73,9 @@ class Hub:
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A layer that hangs may keep its receiver from ending; the process ends all the same.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=3 * LAYER_SECONDS)
         await asyncio.gather(*(self._leave(name) for name in [EVERYONE_GROUP, *map(group, self._held)]))
 
     # ------------------------------------------------------------ connections

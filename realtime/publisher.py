@@ -73,7 +73,8 @@ class Publisher:
         self._awake.set()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAYER_SECONDS)
         try:
             await self._thread.run(lease.release, self.name)
         except DatabaseError as error:
