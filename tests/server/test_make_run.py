@@ -62,7 +62,7 @@ class MakeRun:
         raise AssertionError(self.output.read_text())
 
     def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
+        os.killpg(self.process.pid, signal.SIGTERM)  # SIGINT is ignored below a background job
         self.process.wait(timeout=20)
 
 
