@@ -6,7 +6,7 @@ PORT ?= 8000
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE := config.settings
 
-.PHONY: run test check format bench faults picture clean
+.PHONY: run test check format bench faults cluster picture clean
 
 # daphne's own backlog of 50 makes a thousand connections take 16 seconds instead of one. The ping
 # time-out lies below its interval: otherwise a client that stalled once is dropped although it answers.
@@ -15,6 +15,10 @@ run: $(BIN)/.installed
 	@$(BIN)/python manage.py demo --host $(HOST) --port $(PORT)
 	@exec $(BIN)/daphne --verbosity 0 --websocket_connect_timeout 15 --ping-interval 20 --ping-timeout 15 \
 	  --endpoint tcp:port=$(PORT):interface=$(HOST):backlog=4096 config.asgi:application
+
+# PostgreSQL, Valkey and three servers on PORT and the two after it; all of it goes with Ctrl-C.
+cluster: $(BIN)/.installed-tests
+	@exec $(BIN)/python -m tests.cluster $(HOST) $(PORT)
 
 # The whole suite.
 test: $(BIN)/.installed-tests check
@@ -33,8 +37,10 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Latency and CPU per delivered message, printed as Markdown.
+# What capture costs a writer and a layer adds; latency and CPU per delivered message. Printed as Markdown.
 bench: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.benchmarks.capture
+	$(BIN)/python -m tests.benchmarks.layers
 	$(BIN)/python -m tests.benchmarks.delivery
 
 # Faults in a random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate

@@ -4,8 +4,17 @@
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, OperationalError) as error:
+        # What an operator can mend needs no traceback; --traceback shows it.
+        if "--traceback" in sys.argv:
+            raise
+        what = "The database does not answer" if isinstance(error, OperationalError) else "The settings"
+        sys.exit(f"{what}: {error}")

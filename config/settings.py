@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Everything the running project writes lives here and is ignored by git.
@@ -84,11 +85,19 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
-DATABASES = {
-    "default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)
-    if DATABASE_URL
-    else {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "db.sqlite3"}
-}
+try:
+    if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite://")):
+        raise ValueError("another database")
+    DATABASES = {
+        "default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)
+        if DATABASE_URL
+        else {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "db.sqlite3"}
+    }
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be used; write postgresql://user:password@host:5432/name, with special characters "
+        "of the password as %40 and the like, or leave it out for SQLite"
+    ) from error
 DATABASE_OPTIONS = {
     "django.db.backends.sqlite3": {
         # A deferred transaction that reads and then writes fails at once when another process
@@ -115,6 +124,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URLS = from_env("REDIS_URL")
 """One address, or several, over which the channel layer spreads its groups."""
+for address in REDIS_URLS:
+    if not address.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(
+            f"REDIS_URL holds {address.rpartition('@')[2]!r}; write redis://host:6379/0, rediss://… for TLS, or "
+            "unix:///run/valkey.sock; several with commas between"
+        )
 REDIS_PREFIX = (
     os.environ.get("REDIS_PREFIX") or hashlib.blake2s(SECRET_KEY.encode(), digest_size=6).hexdigest()
 )
@@ -144,6 +159,8 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
+REALTIME = {"METRICS_TOKEN": os.environ.get("METRICS_TOKEN", "")}
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -171,6 +188,9 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
+    "filters": {
+        "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
+    },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
     },
@@ -181,5 +201,13 @@ LOGGING = {
             "propagate": False,
         },
         "django.request": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # What is tried again by itself, all the time that Redis is away.
+        "realtime.layer": {"filters": ["first_of_a_row"]},
+        "channels_redis.pubsub": {
+            "handlers": ["console"],
+            "level": "WARNING",
+            "propagate": False,
+            "filters": ["first_of_a_row"],
+        },
     },
 }

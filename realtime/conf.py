@@ -36,12 +36,16 @@ class Conf:
     """Outbox rows sequenced at once; where more wait, their topics are read anew."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries."""
+    log_max_entries: int = 100_000
+    """How many entries the log keeps, however young they are."""
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has gone."""
     reader_threads: int = 4
     """Threads, each with a database connection, that read for the connections of a process."""
     action_threads: int = 2
     """Threads that carry out the actions that clients call."""
+    metrics_token: str = ""
+    """Who names it as a bearer may read ``/realtime/metrics/``; staff may in any case."""
     drain_seconds: float = 5.0
     """Over how long the clients of a stopping server are told to spread their return."""
 

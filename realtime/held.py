@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import MsgspecError
 
-from . import log
+from . import log, metrics
 from .engine.codes import Code
 from .engine.errors import Gap
 from .engine.messages import Error, ServerMessage, decode_changes
@@ -115,6 +115,7 @@ class HeldTopic:
         try:
             async with self._reading:
                 await self._catch_up(tail)
+            metrics.caught_up.inc()
             self._failures = 0
         except Exception as error:
             self.is_stale = True

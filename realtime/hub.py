@@ -24,6 +24,7 @@ from .readers import ReaderThreads
 from .supervision import supervise
 
 logger = logging.getLogger("realtime.hub")
+layer_log = logging.getLogger("realtime.layer")
 
 REJOIN_SECONDS = 60.0
 REJOIN_SOON_SECONDS = 3.0  # after one that failed
@@ -49,11 +50,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        try:
-            await self._open_channel()
-        except Exception as error:
-            # A server whose layer is away serves its pages from the log; the receiver tries again.
-            logger.error("channel layer: %s: %s; this process follows the log", type(error).__name__, error)
+        await self._open_channel()
         for name, one_round in (
             ("receiver", self._receive),
             ("floor", self._follow),
@@ -64,14 +61,21 @@ class Hub:
             self._tasks.append(task)
 
     async def _open_channel(self) -> None:
-        async with asyncio.timeout(LAYER_SECONDS):
-            self._channel = await self._layer.new_channel("realtime")
-        self._rejoined_at = -REJOIN_SECONDS
+        """Open this process's channel; a server whose layer is away serves its pages from the log."""
+        try:
+            async with asyncio.timeout(LAYER_SECONDS):
+                self._channel = await self._layer.new_channel("realtime")
+        except Exception as error:
+            layer_log.error("away: %s: %s; this process follows the log", type(error).__name__, error)
+        else:
+            self._rejoined_at = -REJOIN_SECONDS
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A layer that hangs may keep its receiver from ending; the process ends all the same.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=3 * LAYER_SECONDS)
         await asyncio.gather(*(self._leave(name) for name in [EVERYONE_GROUP, *map(group, self._held)]))
 
     # ------------------------------------------------------------ connections
@@ -79,6 +83,14 @@ class Hub:
     @property
     def connections(self) -> list[Subscriber]:
         return [subscriber for beat in self._beats for subscriber in beat]
+
+    @property
+    def topics(self) -> int:
+        return len(self._held)
+
+    @property
+    def subscriptions(self) -> int:
+        return sum(len(held.subscribers) for held in self._held.values())
 
     def connect(self, subscriber: Subscriber) -> None:
         """Count a connection in: it gets heartbeats, and the notices from now on."""
@@ -138,7 +150,7 @@ class Hub:
                 await self._layer.group_add(group_name, self._channel)
         except Exception as error:
             self._rejoined_at = time.monotonic() - REJOIN_SECONDS + REJOIN_SOON_SECONDS
-            logger.error("channel layer: %s: %s; %s follows the log", type(error).__name__, error, group_name)
+            layer_log.error("not joined: %s: %s; %s follows the log", type(error).__name__, error, group_name)
 
     async def _leave(self, group_name: str) -> None:
         """Leave a group; if that fails the layer forgets this channel by itself, in time."""
@@ -150,16 +162,23 @@ class Hub:
 
     async def _receive(self) -> None:
         if not self._channel:
+            await asyncio.sleep(REJOIN_SOON_SECONDS)
             await self._open_channel()
-        message = await self._layer.receive(self._channel)
-        if message.get("type") == MESSAGE_TYPE:  # others may write to the layer: nothing else is for us
+            return
+        try:
+            message = await self._layer.receive(self._channel)
+        except ValueError as error:  # bytes that the layer itself cannot unpack
+            layer_log.warning("message not understood: %r", error)
+            return
+        # Others may write to the layer: nothing else is for us.
+        if isinstance(message, dict) and message.get("type") == MESSAGE_TYPE:
             self._take(message)
 
     def _take(self, message: dict[str, Any]) -> None:
         try:
             epoch, entry = from_message(message)
-        except (KeyError, TypeError, ValueError) as error:  # of another version, or from somebody else
-            logger.warning("layer message not understood, the log is read: %r", error)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:  # of another version, or forged
+            layer_log.warning("message not understood, the log is read: %r", error)
             self.look_soon()
             return
         held = self._held.get(entry.topic)

@@ -44,7 +44,7 @@ def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
 def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
     """Return the epoch and the entry that ``to_message`` was given.
 
-    Raises: KeyError, TypeError or ValueError, for what it cannot have made.
+    Raises: KeyError, TypeError, ValueError or OverflowError, for what it cannot have made.
     """
     position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])

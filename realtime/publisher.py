@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import close_old_connections
 from django.db.utils import Error as DatabaseError
 
-from . import capture, lease, log, positions, wake
+from . import capture, lease, log, metrics, positions, wake
 from .conf import get_conf
 from .feeds import registry
 from .layer import group, to_message
@@ -29,6 +29,7 @@ from .sequencer import Batch, sequence
 from .supervision import supervise
 
 logger = logging.getLogger("realtime.publisher")
+layer_log = logging.getLogger("realtime.layer")
 
 KEEP_SECONDS = 10.0
 LAYER_SECONDS = 3.0
@@ -72,7 +73,8 @@ class Publisher:
         self._awake.set()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAYER_SECONDS)
         try:
             await self._thread.run(lease.release, self.name)
         except DatabaseError as error:
@@ -150,6 +152,7 @@ class Publisher:
 
     def _publish(self, batch: Batch) -> None:
         """Hand the entries to the sender: a layer that hangs holds up no sequencing."""
+        metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
         for entry in batch.entries:
             try:
                 self._outgoing.put_nowait((batch.epoch, entry))
@@ -162,13 +165,15 @@ class Publisher:
         try:
             async with asyncio.timeout(LAYER_SECONDS):
                 await self._layer.group_send(self._group(entry), to_message(epoch, entry))
+            metrics.published.inc()
         except Exception as error:
+            metrics.layer_errors.inc()
             waiting = self._outgoing.qsize()
             for _ in range(waiting):
                 self._outgoing.get_nowait()
             self._log_moved()
-            logger.error(
-                "channel layer: %s: %s; %d changed topics travel by the log alone",
+            layer_log.error(
+                "not sent: %s: %s; %d changed topics travel by the log alone",
                 type(error).__name__, error, 1 + waiting,
             )  # fmt: skip
 

@@ -12,6 +12,7 @@ from .conf import get_conf
 from .engine.codes import Code
 from .engine.session import Ending
 from .hub import Hub
+from .metrics import Figure
 from .publisher import Publisher
 from .readers import ReaderThreads
 from .rights import recheck
@@ -52,6 +53,16 @@ class Service:
         _stop_with_twisted(self)
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
 
+    def figures(self) -> list[Figure]:
+        """Return what this process serves now."""
+        is_leader = self.publisher is not None and self.publisher.is_leader
+        return [
+            Figure("connections", "Open connections of this process.", len(self.hub.connections)),
+            Figure("topics", "Topics that this process holds.", self.hub.topics),
+            Figure("subscriptions", "Topics followed by its connections.", self.hub.subscriptions),
+            Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
+        ]
+
     def dismiss(self) -> None:
         """Tell every connection to come back elsewhere, each in its own time."""
         for connection in self.hub.connections:
@@ -91,6 +102,11 @@ def get_service() -> Service:
     if loop not in _services:
         _services[loop] = Service()
     return _services[loop]
+
+
+def running_service() -> Service | None:
+    """Return the service of the running event loop, if it has one."""
+    return _services.get(asyncio.get_running_loop())
 
 
 def _stop_with_twisted(service: Service) -> None:

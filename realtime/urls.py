@@ -6,5 +6,6 @@ from . import views
 
 app_name = "realtime"
 urlpatterns = [
+    path("metrics/", views.metrics, name="metrics"),
     path("inspector/", views.inspector, name="inspector"),
 ]

@@ -22,6 +22,7 @@ from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
+from realtime.logs import FirstOfARow
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.routing import websocket_urlpatterns
 from realtime.sequencer import Batch, sequence
@@ -155,6 +156,8 @@ def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
 def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
     """Return the lines the engine has logged, at a level or all: ``lines(logging.WARNING)``."""
     monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
+    # No row that an earlier test has begun.
+    monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfARow()])
     caplog.set_level(logging.DEBUG, logger="realtime")
 
     def logged(level: int | None = None, name: str = "realtime") -> list[str]:

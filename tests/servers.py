@@ -53,19 +53,21 @@ class Project:
 class Server:
     """One server process of a project; ``name`` says which server."""
 
-    def __init__(self, project: Project, name: str = "daphne", port: int | None = None) -> None:
-        self.project, self.name = project, name
+    def __init__(
+        self, project: Project, name: str = "daphne", port: int | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        self.project, self.name, self.host = project, name, host
         self.port = port or free_port()
         self.log = project.folder / f"{name}-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def socket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/realtime/ws/"
+        return f"ws://{self.host}:{self.port}/realtime/ws/"
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -86,7 +88,7 @@ class Server:
         assert self.process is not None
         self.process.send_signal(number)
         try:
-            return self.process.wait(timeout=20)
+            return self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -94,7 +96,7 @@ class Server:
     def _command(self) -> list[str]:
         application = "config.asgi:application"
         if self.name == "daphne":
-            endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=4096"
+            endpoint = f"tcp:port={self.port}:interface={self.host}:backlog=4096"
             return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
         return [
             sys.executable, "-m", "uvicorn", application, "--port", str(self.port), "--backlog", "4096",

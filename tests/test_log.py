@@ -132,6 +132,38 @@ def test_what_is_old_goes_and_the_edge_says_so(log, quay, topic):
     assert the_log.missed(topic, "entries", old).is_whole
 
 
+@pytest.mark.parametrize("kept", [1, 3, 5])
+def test_the_log_keeps_no_more_entries_than_it_may(log, quay, topic, settings, kept):
+    """The newest ones, whole positions each; the edge is where they begin."""
+    positions = []
+    for number in range(5):
+        quay.entries.create(label=str(number))
+        positions.append(log.sequence().end)
+    settings.REALTIME = {"LOG_MAX_ENTRIES": kept}
+
+    the_log.prune()
+
+    assert [entry.position for entry in log.entries(topic)] == positions[-kept:]
+    assert the_log.missed(topic, "entries", log.state.edge).is_whole
+
+
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_pruning_goes_in_steps_that_leave_nothing_behind(log, quay, topic, settings, monkeypatch, rows):
+    """However small a step is, at its end the log begins where the edge says."""
+    monkeypatch.setattr(the_log, "PRUNE_ROWS", rows)
+    for number in range(5):
+        quay.entries.create(label=str(number))
+        end = log.sequence().end
+    settings.REALTIME = {"LOG_RETENTION_SECONDS": -1.0}
+
+    the_log.prune()
+
+    assert not OutboxRow.objects.exists()
+    assert not LogEntry.objects.exists()
+    assert log.state.edge == end
+    assert the_log.missed(topic, "entries", end).is_whole
+
+
 def test_sequenced_outbox_rows_go(log, quay):
     """Nobody needs them any more."""
     quay.entries.create(label="new")

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -27,6 +26,7 @@ import psutil
 from picows import WSListener, WSMsgType, ws_connect
 
 from tests import servers
+from tests.editor import Editor
 from tests.servers import ROOT, free_port
 
 SUBSCRIBE = b'{"type":"subscribe","topic":"entries.1"}'
@@ -175,10 +175,10 @@ async def latency(prepared: servers.Project, folder: Path) -> dict[str, list[flo
             committed = time.perf_counter()
             await _arrival(before)
             found["foreign writer"].append(1000 * (Subscriber.arrivals[-1] - committed))
-        admin = await asyncio.to_thread(Admin, server.url)
+        admin = await asyncio.to_thread(Editor, server.url)
         for number in range(60):
             before = len(Subscriber.arrivals)
-            await asyncio.to_thread(admin.save, number)
+            await asyncio.to_thread(admin.save, f"save {number}")
             await _arrival(before)
             # The row says when it was saved, just before the commit; both clocks are this machine's.
             saved = json.loads(Subscriber.last)["changes"][0]["row"]["updated"]
@@ -191,31 +191,6 @@ async def latency(prepared: servers.Project, folder: Path) -> dict[str, list[flo
 async def _arrival(before: int) -> None:
     while len(Subscriber.arrivals) == before:
         await asyncio.sleep(0.0005)
-
-
-class Admin:
-    """An editor signed in to the admin, who saves one entry's form again and again."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        self._post("/admin/login/", username="editor", password=servers.PASSWORD, next="/admin/")
-
-    def save(self, number: int) -> None:
-        self._post(
-            "/admin/boards/entry/1/change/",
-            board="1", position="10", label="Saltmere", value=f"save {number}", unit="", status="ok", note="",
-            is_visible="on",
-        )  # fmt: skip
-
-    def _post(self, path: str, **fields: str) -> None:
-        page = self._browser.open(self._url + path).read().decode()
-        token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-        body = urllib.parse.urlencode({**fields, "csrfmiddlewaretoken": token}).encode()
-        request = urllib.request.Request(self._url + path, body, {"Referer": self._url + path})
-        answer = self._browser.open(request)
-        if answer.url == self._url + path:
-            raise RuntimeError(f"the admin did not take the form at {path}")
 
 
 async def main(options) -> None:

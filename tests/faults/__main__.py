@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -70,6 +71,8 @@ def main() -> None:
     names = [name for name in arguments.faults.split(",") if name] or list(FAULTS)
     if unknown := set(names) - set(FAULTS):
         parser.error(f"no such faults: {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
+    # Whoever stops this run stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     figures, struck = asyncio.run(run(arguments.seed, arguments.seconds, names))
     print(f"seed {arguments.seed}, {arguments.seconds:g} s\n\n{figures.markdown()}")
     if not figures.is_clean:

@@ -9,6 +9,7 @@ from tests import servers
 from tests.databases import postgresql  # noqa: F401
 from tests.projects import prepared, project  # noqa: F401
 from tests.servers import Server
+from tests.valkey import shared_valkey, valkey  # noqa: F401
 
 
 def pytest_collection_modifyitems(items) -> None:

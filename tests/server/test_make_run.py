@@ -1,5 +1,6 @@
 """What a newcomer does: the project's files in an empty folder, and ``make run``."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Client
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT, Project, free_port
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,11 @@ def clone(tmp_path_factory) -> Path:
 class MakeRun:
     """``make run`` in a folder, on a port of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.folder, self.port = folder, free_port()
         self.output = folder / "make-run.log"
         kept = {"PATH", "HOME", "LANG", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "TMPDIR"}
-        environment = {name: value for name, value in os.environ.items() if name in kept}
+        environment = {name: value for name, value in os.environ.items() if name in kept} | variables
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 ["make", "run", f"PORT={self.port}"],
@@ -61,7 +62,7 @@ class MakeRun:
         raise AssertionError(self.output.read_text())
 
     def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
+        os.killpg(self.process.pid, signal.SIGTERM)  # SIGINT is ignored below a background job
         self.process.wait(timeout=20)
 
 
@@ -69,8 +70,8 @@ class MakeRun:
 def make_run(clone) -> Iterator:
     started: list[MakeRun] = []
 
-    def start() -> MakeRun:
-        started.append(MakeRun(clone))
+    def start(**variables: str) -> MakeRun:
+        started.append(MakeRun(clone, **variables))
         return started[-1]
 
     yield start
@@ -102,3 +103,40 @@ async def test_a_fresh_copy_reaches_a_moving_page_and_keeps_its_data(make_run, c
     page = urllib.request.urlopen(f"http://127.0.0.1:{run.port}/boards/departures/").read().decode()
     assert "kept" in page
     assert "Installing" not in said
+
+
+async def test_two_variables_choose_postgresql_and_redis(make_run, postgresql, shared_valkey):
+    """The same with both: addresses, a login, a board that moves; a change in PostgreSQL shows, by way of Valkey."""
+    with contextlib.closing(postgresql.connect()) as admin:
+        admin.execute("CREATE DATABASE made_to_run")
+    run = make_run(DATABASE_URL=postgresql.url("made_to_run"), REDIS_URL=shared_valkey.url)
+    run.wait(300)
+
+    assert re.search(r"editor / (\S+)", run.output.read_text())
+    async with Client(f"ws://127.0.0.1:{run.port}/realtime/ws/", "entries.1") as client:
+        await client.until(lambda: client.replica.position is not None)
+        assert any(b"entries.1" in name for name in shared_valkey.command("PUBSUB", "CHANNELS"))
+        with contextlib.closing(postgresql.connect("made_to_run")) as database:
+            database.execute("UPDATE boards_entry SET value = 'from PostgreSQL' WHERE id = 1")
+        await client.until(lambda: "from PostgreSQL" in str(client.replica.rows["1"]))
+    run.stop()
+    assert "Traceback" not in run.output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"DATABASE_URL": "localhost:5432/name"}, "DATABASE_URL cannot be used; write postgresql://"),
+        ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL cannot be used; write postgresql://"),
+        ({"DATABASE_URL": "postgresql://user@127.0.0.1:1/name"}, "The database does not answer"),
+        ({"REDIS_URL": "localhost:6379"}, "REDIS_URL holds 'localhost:6379'; write redis://"),
+    ],
+    ids=["no scheme", "another database", "nobody there", "redis without scheme"],
+)
+def test_what_is_wrong_with_a_variable_is_said(variables, words, tmp_path):
+    """In a line, without a traceback, and without the password."""
+    done = Project(tmp_path, **variables).manage("migrate", check=False)
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

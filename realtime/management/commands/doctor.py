@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db.models.functions import Now
 
-from realtime import capture, positions
+from realtime import capture, log
 from realtime.conf import get_conf
 from realtime.feeds import registry
-from realtime.models import LogEntry, Sequencer
+from realtime.models import Sequencer
 
 
 class Command(BaseCommand):
@@ -48,11 +48,10 @@ class Command(BaseCommand):
         if state is None:
             self._bad("log: has not begun", "start a server, or `manage.py publish`")
             return
-        with positions.read_snapshot() as moment:
-            waiting = positions.unsequenced(state.cursor, moment.cursor).count()
-        held = LogEntry.objects.using(database).count()
+        sizes = {figure.name: int(figure.value) for figure in log.sizes()}
         self._good(
-            f"log: epoch {state.epoch}, at {state.cursor.offset}, {held} entries, {waiting} changes wait"
+            f"log: epoch {state.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
+            f"{sizes['outbox_waiting']} changes wait in an outbox of {sizes['outbox_rows']}"
         )
         alive = Sequencer.objects.using(database).filter(pk=Sequencer.ROW, expires_at__gt=Now()).exists()
         if alive:

@@ -1,0 +1,51 @@
+"""Metrics of this process and of the log, in Prometheus' text format.
+
+Counters are counted where things happen; what can be looked up is looked up when somebody asks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+_counted = CollectorRegistry()
+published = Counter(
+    "realtime_entries_published",
+    "Log entries that this process sent to the channel layer.",
+    registry=_counted,
+)
+layer_errors = Counter(
+    "realtime_layer_errors", "Messages that the channel layer did not take.", registry=_counted
+)
+caught_up = Counter(
+    "realtime_topics_caught_up", "Times a topic was brought up from the log or its rows.", registry=_counted
+)
+resets = Counter("realtime_resets", "Entries that ask for a topic to be read anew.", registry=_counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure that is looked up: its name, what it means, its value now."""
+
+    name: str
+    meaning: str
+    value: float
+
+
+class _LookedUp:
+    """A collector of figures, as the library wants it."""
+
+    def __init__(self, figures: list[Figure]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        for figure in self._figures:
+            yield GaugeMetricFamily(f"realtime_{figure.name}", figure.meaning, figure.value)
+
+
+def text(figures: list[Figure]) -> bytes:
+    """Return the counters of this process and the given figures, as Prometheus reads them."""
+    looked_up = CollectorRegistry()
+    looked_up.register(_LookedUp(figures))
+    return generate_latest(_counted) + generate_latest(looked_up)
