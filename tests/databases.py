@@ -98,7 +98,11 @@ class PostgreSQL:
             connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _ask(self, command: str, *arguments: str) -> None:
-        done = subprocess.run([self._bin / command, *arguments], capture_output=True, text=True, timeout=60)
+        # Of two that are in each other's way the one that looks first is sent back: never this one.
+        environment = {**os.environ, "PGOPTIONS": "-c deadlock_timeout=60s"}
+        done = subprocess.run(
+            [self._bin / command, *arguments], env=environment, capture_output=True, text=True, timeout=60
+        )
         if done.returncode:
             raise RuntimeError(f"{command} failed:\n{done.stderr}")
 

@@ -299,14 +299,7 @@ async def _restore(world: Distributed, file: Path, is_new: bool) -> None:
             with contextlib.closing(world.postgresql.connect()) as admin:
                 admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
                 admin.execute(f"CREATE DATABASE {DATABASE}")
-        # Writers may be in its way, so that one of the two is sent back.
-        for attempts in reversed(range(10)):
-            try:
-                world.postgresql.restore(file, DATABASE)
-                return
-            except RuntimeError as error:
-                if not attempts or "deadlock" not in str(error):
-                    raise
+        world.postgresql.restore(file, DATABASE)
 
     await asyncio.to_thread(restore)
 
