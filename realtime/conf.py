@@ -32,6 +32,11 @@ class Conf:
     """After how many of them a connection is closed."""
     max_subscriptions: int = 128
     """Topics that one connection may follow."""
+    max_unacknowledged_bytes: int = 256 * 1024
+    """How much a client that acknowledges is sent ahead of its acknowledgements."""
+    max_silent_bytes: int = 8 * 1024 * 1024
+    """How much a client that never acknowledges is sent, by a server that does not wait for slow readers
+    (daphne); then it is told to, and may come back."""
     max_batch_rows: int = 2000
     """Outbox rows sequenced at once; where more wait, their topics are read anew."""
     log_retention_seconds: float = 3600.0

@@ -25,6 +25,7 @@ from .engine.order import sort_key
 logger = logging.getLogger("realtime.feeds")
 
 MAX_ROW_BYTES = 256 * 1024
+MAX_INTERVAL_SECONDS = 60
 _ROOT_ELEMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<[A-Za-z][\w-]*", re.DOTALL)
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -50,6 +51,8 @@ class Feed:
     """Field names as in ``order_by``, "-" for descending; the primary key settles ties."""
     limit: int | None = None
     """How many rows a topic has at most: its first ones in the database's ordering."""
+    min_interval: float = 0.0
+    """Seconds between two messages of a topic at least; what changes in between comes together, the latest state."""
     template_name: str | None = None
     """The template of one row, one root element; it gets the row under the model's name."""
 
@@ -73,6 +76,13 @@ class Feed:
         if self.limit is not None and not (type(self.limit) is int and self.limit > 0):
             raise ImproperlyConfigured(
                 f"feed {self.name!r}: limit {self.limit!r}: use a whole number above 0"
+            )
+        if not (
+            isinstance(self.min_interval, int | float) and 0 <= self.min_interval <= MAX_INTERVAL_SECONDS
+        ):
+            raise ImproperlyConfigured(
+                f"feed {self.name!r}: min_interval {self.min_interval!r}: use seconds, "
+                f"from 0 to {MAX_INTERVAL_SECONDS}"
             )
         for column in filter(None, [self._topic_column, model._meta.pk]):
             if isinstance(column, models.BinaryField):

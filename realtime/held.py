@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from msgspec import MsgspecError
@@ -14,6 +16,7 @@ from .engine.messages import Error, ServerMessage, decode_changes
 from .engine.position import Position
 from .engine.session import Ending
 from .engine.topic import Topic
+from .feeds import registry
 from .models import LogEntry
 from .positions import Reading, read_topic
 from .readers import ReaderThreads
@@ -21,8 +24,15 @@ from .readers import ReaderThreads
 logger = logging.getLogger("realtime.hub")
 
 
+FAN_OUT_AT_ONCE = 50
+"""Connections told in one go; then the loop sees to everything else (at 45 µs each on daphne: 2 ms)."""
+
+
 class Subscriber(Protocol):
-    """A connection, as the process sees it. None of these may wait."""
+    """A connection, as the process sees it. None of these may wait.
+
+    ``writer`` is the task that sends what the server did not take at once, None while there is none.
+    """
 
     session_key: str | None
     writer: asyncio.Task[None] | None
@@ -31,7 +41,7 @@ class Subscriber(Protocol):
     def topics(self) -> list[str]: ...
     def notify(self, topic: str) -> None: ...
     def post(self, message: ServerMessage) -> None: ...
-    def beat(self) -> None: ...
+    def pulse(self) -> None: ...
     def revoke(self, topic: str) -> None: ...
     def end(self, ending: Ending) -> None: ...
 
@@ -48,6 +58,10 @@ class HeldTopic:
         self.is_stale = False
         self._is_put_back = False
         self._readers, self._fell_behind = readers, fell_behind
+        self._untold: Iterator[Subscriber] | None = None  # of the round that is under way
+        self._must_tell_again = False
+        self._told_at = -math.inf
+        self._next_round: asyncio.TimerHandle | None = None
         self._reading = asyncio.Lock()
         self._failures = 0
 
@@ -96,8 +110,44 @@ class HeldTopic:
         return True
 
     def _notify(self) -> None:
-        for subscriber in self.subscribers:
+        """Tell the subscribers that there is news, no more often than the feed's ``min_interval``.
+
+        Whoever is told late is told more at once: its cursor says what it has not seen.
+        """
+        if self._untold is not None:
+            self._must_tell_again = True
+            return
+        if self._next_round is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._told_at + self._min_interval - loop.time()
+        if wait > 0:
+            self._next_round = loop.call_later(wait, self._begin_round)
+        else:
+            self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._next_round = None
+        self._told_at = asyncio.get_running_loop().time()
+        self._untold = iter(list(self.subscribers))
+        self._tell_some()
+
+    def _tell_some(self) -> None:
+        assert self._untold is not None
+        some = list(islice(self._untold, FAN_OUT_AT_ONCE))
+        for subscriber in some:
             subscriber.notify(self.name)
+        if some:
+            asyncio.get_running_loop().call_soon(self._tell_some)
+            return
+        self._untold = None
+        if self._must_tell_again:
+            self._must_tell_again = False
+            self._notify()
+
+    @property
+    def _min_interval(self) -> float:
+        return registry[self.feed].min_interval if self.feed in registry else 0.0
 
     # ------------------------------------------------------------ the log, the rows
 

@@ -41,6 +41,7 @@ class Hub:
         self._epoch = ""
         self._cursor = -1  # the log has been looked at up to here; below 0: not yet
         self._reached = 0  # the highest offset that this epoch is known to have come to
+        self._probing = asyncio.Lock()
         self._held: dict[str, HeldTopic] = {}
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
@@ -136,7 +137,9 @@ class Hub:
     async def has_reached(self, offset: int) -> bool:
         """Return whether the database has come to an offset; false for one from a lost future (a restore)."""
         if offset > self._reached:
-            self._reached = (await self._readers.run(probe)).offset
+            async with self._probing:  # a thousand who come back at once ask once
+                if offset > self._reached:
+                    self._reached = (await self._readers.run(probe)).offset
         return offset <= self._reached
 
     # ------------------------------------------------------------ the layer
@@ -260,4 +263,4 @@ class Hub:
         await asyncio.sleep(get_conf().heartbeat_seconds / BEATS)
         self._beat = (self._beat + 1) % BEATS
         for subscriber in list(self._beats[self._beat]):
-            subscriber.beat()
+            subscriber.pulse()

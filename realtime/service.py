@@ -15,7 +15,7 @@ from .hub import Hub
 from .metrics import Figure
 from .publisher import Publisher
 from .readers import ReaderThreads
-from .rights import recheck
+from .rights import Rights, recheck
 from .supervision import supervise
 
 logger = logging.getLogger("realtime.service")
@@ -29,6 +29,7 @@ class Service:
         self.readers = ReaderThreads("realtime-reader", conf.reader_threads)
         # Apart from the readers: a slow action must not keep anybody from reading.
         self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
+        self.rights = Rights(self.readers)
         is_local = isinstance(layer, InMemoryChannelLayer)
         # A layer that reaches no other process leaves the log as the only way from there.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds

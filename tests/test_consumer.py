@@ -58,6 +58,7 @@ async def test_a_subprotocol_is_chosen_from_those_offered(connect, offered, chos
         "protocol": "realtime.v1",
         "heartbeat_seconds": 15.0,
         "max_message_bytes": 16384,
+        "acknowledge_bytes": 65536,
     }
 
 

@@ -33,7 +33,7 @@ class Follower:
         self.session_key = None
         self.writer = None
         self.session = Session(Limits())
-        self.session.take()
+        list(iter(self.session.next, None))
         self.replica = Replica(topic)
         self.heard: list[Any] = []
         self.ended: Ending | None = None
@@ -51,7 +51,7 @@ class Follower:
         self.session.post(message)
         self.take()
 
-    def beat(self) -> None:
+    def pulse(self) -> None:
         self.beats += 1
 
     def revoke(self, topic: str) -> None:
@@ -61,7 +61,7 @@ class Follower:
         self.ended = ending
 
     def take(self) -> None:
-        for text in self.session.take():
+        for text in list(iter(self.session.next, None)):
             message = decode_server(text)
             self.heard.append(message)
             assert not self.replica.receive(message), f"a gap: {message}"

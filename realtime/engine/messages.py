@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -14,9 +14,21 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from .errors import BadMessage
 
 PROTOCOL = "realtime.v1"
-JSON_SUBPROTOCOL = "realtime.v1.json"
 
 Format = Literal["rows", "html"]
+Encoding = Literal["json", "msgpack"]
+Encoded = str | bytes
+"""A message on the wire: JSON travels as text, MessagePack as bytes."""
+
+SUBPROTOCOLS: dict[str, Encoding] = {"realtime.v1.json": "json", "realtime.v1.msgpack": "msgpack"}
+
+
+class Form(NamedTuple):
+    """How one subscriber gets what everybody gets; what is encoded once is kept by it."""
+
+    format: Format = "rows"
+    encoding: Encoding = "json"
+
 
 # ---------------------------------------------------------------- rows and changes
 
@@ -109,7 +121,13 @@ class Ping(_Message):
     pass
 
 
-ClientMessage = Subscribe | Unsubscribe | Call | Ping
+class Ack(_Message):
+    """``received``: how many messages of this connection the client has taken, the welcome included."""
+
+    received: int
+
+
+ClientMessage = Subscribe | Unsubscribe | Call | Ping | Ack
 
 # ---------------------------------------------------------------- server to client
 
@@ -118,6 +136,7 @@ class Welcome(_Message):
     protocol: str
     heartbeat_seconds: float
     max_message_bytes: int
+    acknowledge_bytes: int
 
 
 class Snapshot(_Message, omit_defaults=False):
@@ -173,30 +192,56 @@ ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Erro
 
 _encoder = msgspec.json.Encoder()
 _client_decoder = msgspec.json.Decoder(ClientMessage)
+_binary_client_decoder = msgspec.msgpack.Decoder(ClientMessage)
 _server_decoder = msgspec.json.Decoder(ServerMessage)
 _changes_decoder = msgspec.json.Decoder(list[Change])
 
 
-def encode(message: ServerMessage | ClientMessage) -> str:
-    return _encoder.encode(message).decode()
+def encode(message: ServerMessage | ClientMessage, encoding: Encoding = "json") -> Encoded:
+    """Return a message as it travels: text for JSON, bytes for MessagePack."""
+    encoded = _encoder.encode(message)
+    return encoded.decode() if encoding == "json" else as_msgpack(encoded)
 
 
-def decode_client(text: str) -> ClientMessage:
-    """Return what a client sent.
+def as_msgpack(encoded: bytes) -> bytes:
+    """Return a JSON document as MessagePack: rows are kept as JSON, so that is where both begin."""
+    value = msgspec.json.decode(encoded)
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:
+        return msgspec.msgpack.encode(_without_huge_integers(value))
+
+
+def _without_huge_integers(value: Any) -> Any:
+    """Return a value with each integer that MessagePack cannot hold as the float that JavaScript reads."""
+    if isinstance(value, dict):
+        return {key: _without_huge_integers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_huge_integers(item) for item in value]
+    return float(value) if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+
+
+def decode_client(encoded: Encoded) -> ClientMessage:
+    """Return what a client sent: JSON in text, MessagePack in bytes.
 
     Raises: BadMessage, whatever is wrong: not JSON, nested too deeply, an unknown type, a field amiss.
     """
     try:
-        message: ClientMessage = _client_decoder.decode(text)
+        if isinstance(encoded, str):
+            message: ClientMessage = _client_decoder.decode(encoded)
+        else:
+            message = _binary_client_decoder.decode(encoded)
     # A lone surrogate cannot be encoded (UnicodeError); a thousand brackets exhaust the stack.
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BadMessage(str(error)) from error
     return message
 
 
-def decode_server(text: str) -> ServerMessage:
+def decode_server(encoded: Encoded) -> ServerMessage:
     """Return what a server sent: for clients in Python, tests among them."""
-    message: ServerMessage = _server_decoder.decode(text)
+    if isinstance(encoded, bytes):
+        encoded = msgspec.json.encode(msgspec.msgpack.decode(encoded))
+    message: ServerMessage = _server_decoder.decode(encoded)
     return message
 
 

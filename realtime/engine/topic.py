@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from . import messages
 from .errors import Gap, Unrecoverable
-from .messages import Change, Format, Row
+from .messages import Change, Encoded, Form, Format, Row
 from .position import Position
 
 MAX_PART_BYTES = 256 * 1024
@@ -25,20 +25,19 @@ class ChangeSet:
     after: int
     position: int
     changes: Sequence[Change]
-    _encoded: dict[Format, str] = field(default_factory=dict)
+    _encoded: dict[Form, Encoded] = field(default_factory=dict)
 
-    def encoded(self, topic: str, epoch: str, format: Format) -> str:
+    def encoded(self, topic: str, epoch: str, form: Form) -> Encoded:
         """Return the ``changes`` message, encoded once for all subscribers of this process."""
-        if format not in self._encoded:
-            self._encoded[format] = messages.encode(
-                messages.Changes(
-                    topic=topic,
-                    after=self.after,
-                    position=str(Position(epoch, self.position)),
-                    changes=[change.narrowed(format) for change in self.changes],
-                )
+        if form not in self._encoded:
+            message = messages.Changes(
+                topic=topic,
+                after=self.after,
+                position=str(Position(epoch, self.position)),
+                changes=[change.narrowed(form.format) for change in self.changes],
             )
-        return self._encoded[format]
+            self._encoded[form] = messages.encode(message, form.encoding)
+        return self._encoded[form]
 
 
 @dataclass(slots=True)
@@ -49,7 +48,7 @@ class Cursor:
     ``is_ahead``: the client named a position that this process has not come to yet.
     """
 
-    format: Format
+    form: Form
     offset: int | None = None
     life: int = 0
     is_ahead: bool = False
@@ -74,7 +73,7 @@ class Topic:
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_HELD_CHANGES)
         self._blind_reach = 0  # below this offset nobody remembers what was not seen
         self._furthest = 0  # the furthest position that a client named before this process came there
-        self._parts: dict[Format, list[str]] = {}
+        self._parts: dict[Form, list[Encoded]] = {}
         self._merged: dict[int, ChangeSet] = {}
 
     @property
@@ -166,12 +165,12 @@ class Topic:
 
     # ------------------------------------------------------------ what subscribers ask
 
-    def cursor(self, position: Position | None, format: Format) -> Cursor:
+    def cursor(self, position: Position | None, form: Form) -> Cursor:
         """Return a cursor at a position a client named; without an offset when it names another life."""
         if position is None or position.epoch != self.position.epoch:
-            return Cursor(format)
+            return Cursor(form)
         self._furthest = max(self._furthest, position.offset)
-        return Cursor(format, position.offset, self._life, is_ahead=True)
+        return Cursor(form, position.offset, self._life, is_ahead=True)
 
     def position_of(self, cursor: Cursor) -> Position | None:
         """Return where that cursor stands, for a heartbeat."""
@@ -179,7 +178,7 @@ class Topic:
             return None
         return Position(self.position.epoch, cursor.offset)
 
-    def advance(self, cursor: Cursor) -> list[str]:
+    def advance(self, cursor: Cursor) -> Sequence[Encoded]:
         """Bring the cursor here; return the messages that bring its client along, none when it saw all."""
         try:
             change_set = self.since(cursor)
@@ -187,7 +186,7 @@ class Topic:
             return self._restart(cursor)
         if change_set is None:
             return []
-        encoded = change_set.encoded(self.name, self.position.epoch, cursor.format)
+        encoded = change_set.encoded(self.name, self.position.epoch, cursor.form)
         if len(encoded) > self._max_part_bytes:
             return self._restart(cursor)
         cursor.offset = change_set.position
@@ -220,13 +219,14 @@ class Topic:
             self._merged[missed[0].after] = merged
         return merged
 
-    def _restart(self, cursor: Cursor) -> list[str]:
+    def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
         cursor.offset, cursor.life, cursor.is_ahead = self.position.offset, self._life, False
-        if cursor.format not in self._parts:
-            self._parts[cursor.format] = list(self._snapshot(cursor.format))
-        return self._parts[cursor.format]
+        if cursor.form not in self._parts:
+            parts = self._snapshot(cursor.form.format)
+            self._parts[cursor.form] = [messages.encode(part, cursor.form.encoding) for part in parts]
+        return self._parts[cursor.form]
 
-    def _snapshot(self, format: Format) -> Iterable[str]:
+    def _snapshot(self, format: Format) -> Iterable[messages.Snapshot]:
         """Return the snapshot messages, each under the size limit unless one row alone is over it."""
         position = str(self.position)
         part: list[Row] = []
@@ -235,8 +235,8 @@ class Topic:
             narrowed = row.narrowed(format)
             row_bytes = messages.encoded_size(narrowed)
             if part and size + row_bytes > self._max_part_bytes:
-                yield messages.encode(messages.Snapshot(self.name, position, part, more=True))
+                yield messages.Snapshot(self.name, position, part, more=True)
                 part, size = [], 0
             part.append(narrowed)
             size += row_bytes
-        yield messages.encode(messages.Snapshot(self.name, position, part, more=False))
+        yield messages.Snapshot(self.name, position, part, more=False)

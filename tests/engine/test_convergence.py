@@ -222,7 +222,7 @@ class Convergence(RuleBasedStateMachine):
 
     def read(self, client: Client, limit: int) -> None:
         """Hand over up to ``limit`` messages; what breaks off or shows a gap is followed by a resume."""
-        texts = client.session.take()
+        texts = list(iter(client.session.next, None))
         if not self._deliver(client, texts[:limit]) or limit < len(texts):
             client.connect(self.hub)
 
@@ -259,9 +259,9 @@ class Convergence(RuleBasedStateMachine):
         self.hub.look()
         self._wake()
         for client in self.everyone:
-            if not self._deliver(client, client.session.take()):
+            if not self._deliver(client, list(iter(client.session.next, None))):
                 client.connect(self.hub)
-                assert self._deliver(client, client.session.take())
+                assert self._deliver(client, list(iter(client.session.next, None)))
             assert self._contents(client) == self.source.rows
             expected = sorted(
                 self.source.rows, key=lambda key: (to_row(key, self.source.rows[key]).order, key)

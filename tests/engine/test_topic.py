@@ -5,7 +5,7 @@ import pytest
 
 from realtime.engine import messages
 from realtime.engine.errors import Gap, Unrecoverable
-from realtime.engine.messages import Changes, Row, Snapshot, decode_server
+from realtime.engine.messages import Changes, Form, Row, Snapshot, decode_server
 from realtime.engine.position import Position
 from realtime.engine.topic import Cursor, Topic
 
@@ -32,7 +32,7 @@ def topic() -> Topic:
 
 
 def advance(topic: Topic, offset: int | None):
-    cursor = topic.cursor(None if offset is None else Position("e", offset), "rows")
+    cursor = topic.cursor(None if offset is None else Position("e", offset), Form())
     return [decode_server(text) for text in topic.advance(cursor)], cursor
 
 
@@ -59,7 +59,7 @@ def test_a_cursor_gets_exactly_what_it_missed(topic, offset, missed):
 @pytest.mark.parametrize("position", [None, Position("other", 19), Position("e", 9)], ids=str)
 def test_what_cannot_be_served_gets_a_snapshot(topic, position):
     """No position, another epoch's, or one from before what is held: all rows, in order, as of now."""
-    (message,) = map(decode_server, topic.advance(topic.cursor(position, "rows")))
+    (message,) = map(decode_server, topic.advance(topic.cursor(position, Form())))
 
     assert isinstance(message, Snapshot)
     assert message.position == "e.19"
@@ -69,18 +69,18 @@ def test_what_cannot_be_served_gets_a_snapshot(topic, position):
 
 def test_a_change_is_encoded_once_for_all(topic):
     """Subscribers at the head share one text."""
-    one, other = (topic.cursor(Position("e", 15), "rows") for _ in range(2))
+    one, other = (topic.cursor(Position("e", 15), Form()) for _ in range(2))
 
     assert topic.advance(one)[0] is topic.advance(other)[0]
 
 
 def test_a_snapshot_is_encoded_once_for_all(topic):
     """Subscribers without a position share the texts, until something changes."""
-    one, other = topic.advance(Cursor("html")), topic.advance(Cursor("html"))
+    one, other = topic.advance(Cursor(Form("html"))), topic.advance(Cursor(Form("html")))
     topic.apply(19, 19, 20, [messages.delete("b")])
 
     assert one is other
-    assert topic.advance(Cursor("html")) != one
+    assert topic.advance(Cursor(Form("html"))) != one
 
 
 def test_duplicates_have_no_effect(topic):
@@ -99,7 +99,7 @@ def test_a_page_painted_while_changes_were_being_sequenced_gets_a_snapshot(topic
 
 def test_a_page_painted_ahead_of_this_process_is_looked_at_when_it_comes_there(topic):
     """A row that was there for the page alone, and no longer when its changes were sequenced, goes."""
-    cursor = topic.cursor(Position("e", 25), "rows")
+    cursor = topic.cursor(Position("e", 25), Form())
     assert topic.advance(cursor) == []
 
     assert topic.apply(19, 21, 28, [messages.delete("flash")])
@@ -159,7 +159,7 @@ def test_what_was_not_seen_in_another_life_does_not_matter(topic):
     """A cursor at an offset that was blind before an epoch began is served like any other."""
     topic.load(Position("other", 40), [row("a")], unchanged_since=10)
 
-    assert topic.advance(topic.cursor(Position("other", 17), "rows")) == []
+    assert topic.advance(topic.cursor(Position("other", 17), Form())) == []
 
 
 def test_rows_come_in_parts_below_the_limit():
@@ -168,7 +168,7 @@ def test_rows_come_in_parts_below_the_limit():
     rows = [row("a", "x" * 30), row("b", "x" * 30), row("c", "x" * 300), row("d")]
     topic.load(Position("e", 1), rows, unchanged_since=1)
 
-    parts = [decode_server(text) for text in topic.advance(Cursor("rows"))]
+    parts = [decode_server(text) for text in topic.advance(Cursor(Form()))]
 
     assert [[row.key for row in part.rows] for part in parts] == [["a", "b"], ["c"], ["d"]]
     assert [part.more for part in parts] == [True, True, False]
@@ -183,7 +183,7 @@ def test_a_change_set_over_the_limit_comes_as_a_snapshot():
 
     assert all(
         isinstance(decode_server(text), Snapshot)
-        for text in topic.advance(topic.cursor(Position("e", 1), "rows"))
+        for text in topic.advance(topic.cursor(Position("e", 1), Form()))
     )
 
 
@@ -227,7 +227,7 @@ def test_old_changes_are_let_go():
 
     assert isinstance(advance(topic, 5)[0][0], Changes)
     with pytest.raises(Unrecoverable, match="the held changes start at 5"):
-        topic.since(topic.cursor(Position("e", 4), "rows"))
+        topic.since(topic.cursor(Position("e", 4), Form()))
 
 
 def test_held_rows_do_not_hold_the_payload_they_came_in(topic):

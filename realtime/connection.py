@@ -1,0 +1,277 @@
+"""A connection, whatever carries it: a session, the hub it listens to, and what goes out when.
+
+A transport (``consumers.py``, ``streams.py``) hands in what its client says, and how to send to it.
+"""
+
+import asyncio
+import itertools
+import logging
+import sys
+import time
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import Error as DatabaseError
+
+from . import auth
+from .actions import ActionRefused, perform
+from .conf import get_conf
+from .engine import messages
+from .engine.codes import Code
+from .engine.errors import BadMessage, Forbidden, RealtimeError
+from .engine.messages import Ack, Call, Encoded, Encoding, Ping, Reply, ReplyError, ServerMessage, Subscribe
+from .engine.position import Position
+from .engine.session import Ending, Limits, Session
+from .service import Service, draining
+
+logger = logging.getLogger("realtime.connection")
+
+_numbers = itertools.count(1)
+_SORRY = "the server could not do this now; try again"
+
+
+class Connection:
+    """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
+
+    def __init__(
+        self,
+        service: Service,
+        session_key: str | None,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+        frame: Callable[[Session, Encoded], dict[str, Any]],
+        close: Callable[[Ending], Awaitable[None]],
+        encoding: Encoding = "json",
+    ) -> None:
+        """``send`` is the server's; ``frame`` returns the event that it is given for a message."""
+        self.name = f"c{next(_numbers)}"
+        self.session_key = session_key
+        self.session = Session(_limits(), encoding)
+        self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
+        self._service = service
+        self._send, self._frame, self._close = send, frame, close
+        self._is_writing = False
+        self._is_over = False
+        self._opened_at = time.monotonic()
+
+    def open(self) -> None:
+        """Listen to the hub from now on, and say the welcome."""
+        if self._service.is_stopping:
+            self.session.end(draining())
+        self._service.hub.connect(self)
+        self._push()
+
+    async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
+        """Leave nothing behind, however the connection ended; one that is cut off by us hears it if it can."""
+        self._service.hub.disconnect(self, self.session.topics)
+        if self.writer is not None:
+            self.writer.cancel()
+        if is_cut_off and not self._is_over:
+            self.session.end(draining())
+            await self._flush()
+        self._is_over = True
+        self.log(logging.INFO, "close %s after %.1f s", code, time.monotonic() - self._opened_at)
+
+    # ------------------------------------------------------------ what the client asks for
+
+    async def receive(self, encoded: Encoded) -> None:
+        """Carry out one message of the client."""
+        if self.session.ending is not None:
+            return
+        try:
+            message = self.session.receive(encoded)
+        except BadMessage as error:
+            self.log(logging.WARNING, "message refused: %s", error)
+            self.session.refuse(error)
+        else:
+            await self._carry_out(message)
+        self._push()
+
+    async def _carry_out(self, message: messages.ClientMessage) -> None:
+        match message:
+            case Subscribe():
+                await self.subscribe(message)
+            case messages.Unsubscribe(topic=topic):
+                self.log(logging.INFO, "message unsubscribe %r", topic[:200])
+                self._drop(topic)
+            case Call():
+                await self._call(message)
+            case Ping():
+                self.log(logging.DEBUG, "message ping")
+                self.session.beat()
+            case Ack(received=received):
+                self.session.acknowledge(received)
+
+    async def subscribe(self, message: Subscribe) -> None:
+        """Follow a topic, or say why not."""
+        hub = self._service.hub
+        try:
+            position = None if message.position is None else Position.parse(message.position)
+            if not self.session.has_room_for(message.topic):
+                raise TooManySubscriptions(get_conf().max_subscriptions)
+            await self._service.rights.check(self.session_key, message.topic)
+            if position is not None and not await hub.has_reached(position.offset):
+                position = None
+            topic = await hub.subscribe(message.topic, self)
+        except RealtimeError as error:
+            self.log(logging.WARNING, "message subscribe %r refused: %s", message.topic[:200], error)
+            self._drop(message.topic)
+            self.session.refuse(error, message.topic)
+        except Exception as error:
+            self._fail("subscribe", error)
+            self._drop(message.topic)
+            self.session.post(messages.Error(code=Code.INTERNAL, message=_SORRY, topic=message.topic))
+        else:
+            self.session.subscribe(topic, position, message.format)
+            self.log(logging.INFO, "message subscribe %r from %s", message.topic, message.position)
+
+    def _drop(self, topic: str) -> None:
+        """End a subscription: a refused subscribe leaves none behind."""
+        self._service.hub.unsubscribe(topic, self)
+        self.session.unsubscribe(topic)
+
+    async def _call(self, message: Call) -> None:
+        try:
+            user = AnonymousUser()
+            if self.session_key is not None:  # as of now: it may have been signed out since
+                user = await self._service.readers.run(auth.load_user, self.session_key)
+            answer = await self._service.action_threads.run(perform, user, message.action, message.args)
+            self.session.post(Reply(id=message.id, ok=answer))
+        except ActionRefused as error:
+            self.log(logging.WARNING, "message call %r refused: %s", message.action[:100], error)
+            fields = messages.UNSET if error.fields is None else error.fields
+            self.session.post(Reply(id=message.id, error=ReplyError(error.code, str(error), fields)))
+        except Exception as error:
+            self._fail(f"call {message.action[:100]!r}", error)
+            self.session.post(Reply(id=message.id, error=ReplyError(Code.INTERNAL, _SORRY)))
+        else:
+            self.log(logging.INFO, "message call %r", message.action)
+
+    # ------------------------------------------------------------ as the hub's subscriber
+
+    @property
+    def topics(self) -> list[str]:
+        return self.session.topics
+
+    def notify(self, topic: str) -> None:
+        self.session.notify(topic)
+        self._push()
+
+    def post(self, message: ServerMessage) -> None:
+        self.session.post(message)
+        self._push()
+
+    def pulse(self) -> None:
+        self.session.pulse()
+        self._push()
+
+    def revoke(self, topic: str) -> None:
+        """End a subscription whose right is gone."""
+        self.log(logging.INFO, "revoked %r", topic)
+        self._drop(topic)
+        self.session.refuse(Forbidden(topic), topic)
+        self._push()
+
+    def end(self, ending: Ending) -> None:
+        """Close the connection after telling why."""
+        self.session.end(ending)
+        self._push()
+
+    # ------------------------------------------------------------ out
+
+    def _push(self) -> None:
+        """Send what waits: here and now, as far as the server takes it at once; a task does the rest.
+
+        A task switch and an event per message and connection would cost more than the sending itself.
+        """
+        if self._is_writing or self._is_over:
+            return
+        writing = self._flush()
+        try:
+            waits_for = writing.send(None)
+        except StopIteration:
+            return
+        self.writer = asyncio.create_task(_go_on(writing, waits_for), name=f"realtime-writer-{self.name}")
+
+    async def _flush(self) -> None:
+        """Send whatever the session has to say, and close when that was the last of it."""
+        self._is_writing = True
+        try:
+            while (message := self.session.next()) is not None:
+                await self._send(self._frame(self.session, message))
+            if self.session.ending is not None:
+                self._is_over = True
+                await self._close(self.session.ending)
+        except Exception as error:  # each server has its own word for "the client has gone"
+            self._is_over = True
+            self.log(logging.DEBUG, "not sent: %s: %s", type(error).__name__, error)
+        finally:
+            self._is_writing = False
+            self.writer = None
+
+    # ------------------------------------------------------------ words
+
+    def log(self, level: int, words: str, *values: object) -> None:
+        logger.log(level, f"%s {words}", self.name, *map(_one_line, values))
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """Log what we could not do: a line for the database being away, a traceback for a fault of ours."""
+        self.log(logging.ERROR, "%s failed: %s: %s", what, type(error).__name__, error)
+        if not isinstance(error, DatabaseError):
+            logger.error("%s %s", self.name, what, exc_info=error)
+
+
+async def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    """Run a coroutine to its end that has begun already and waits for something."""
+    await _rest(begun, waits_for)
+
+
+@types.coroutine
+def _rest(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    try:
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(sent)
+    except StopIteration:
+        return
+
+
+def _limits() -> Limits:
+    conf = get_conf()
+    return Limits(
+        heartbeat_seconds=conf.heartbeat_seconds,
+        max_message_bytes=conf.max_message_bytes,
+        max_bad_messages=conf.max_bad_messages,
+        max_subscriptions=conf.max_subscriptions,
+        max_unacknowledged_bytes=conf.max_unacknowledged_bytes,
+        max_silent_bytes=None if _waits_for_slow_readers() else conf.max_silent_bytes,
+    )
+
+
+def _waits_for_slow_readers() -> bool:
+    """Whether the server holds ``send`` back while a client does not read. daphne does not."""
+    reactor = sys.modules.get("twisted.internet.reactor")
+    return reactor is None or not getattr(reactor, "running", False)
+
+
+def _one_line(value: object) -> object:
+    """Return a value for the log; a text that could break or forge its lines is quoted."""
+    return value if isinstance(value, int | float) or str(value).isprintable() else ascii(str(value))
+
+
+class TooManySubscriptions(RealtimeError):
+    """One connection asked for more topics than it may follow."""
+
+    code = Code.TOO_MUCH
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"a connection may follow {self.limit} topics; unsubscribe from one first"
