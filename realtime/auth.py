@@ -72,8 +72,11 @@ def _own_origins(scope: Scope) -> set[str]:
 
 
 def session_key(scope: Scope) -> str | None:
-    """Return the session the handshake's cookies name; none without an Origin that was checked."""
-    if header(scope, b"origin") is None:
+    """Return the session that the cookies name; for a socket none without an Origin that was checked.
+
+    Browsers name the origin with every handshake, but not with every request (see ``requests.enter``).
+    """
+    if scope["type"] == "websocket" and header(scope, b"origin") is None:
         return None
     cookies: dict[str, str] = {}
     for name, value in scope["headers"]:

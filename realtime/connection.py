@@ -12,24 +12,20 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
-from django.db import Error as DatabaseError
-
-from . import auth
-from .actions import ActionRefused, perform
+from .calls import answer
 from .conf import get_conf
 from .engine import messages
 from .engine.codes import Code
 from .engine.errors import BadMessage, Forbidden, RealtimeError
-from .engine.messages import Ack, Call, Encoded, Encoding, Ping, Reply, ReplyError, ServerMessage, Subscribe
+from .engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
 from .engine.position import Position
 from .engine.session import Ending, Limits, Session
+from .logs import SORRY, log_failure, one_line
 from .service import Service, draining
 
 logger = logging.getLogger("realtime.connection")
 
 _numbers = itertools.count(1)
-_SORRY = "the server could not do this now; try again"
 
 
 class Connection:
@@ -43,15 +39,17 @@ class Connection:
         frame: Callable[[Session, Encoded], dict[str, Any]],
         close: Callable[[Ending], Awaitable[None]],
         encoding: Encoding = "json",
+        write: Callable[[Encoded], bool] | None = None,
     ) -> None:
-        """``send`` is the server's; ``frame`` returns the event that it is given for a message."""
+        """``send`` is the server's; ``frame`` returns the event that it is given for a message. ``write``, where
+        the server has it, writes a message at once, or returns False: then it is sent."""
         self.name = f"c{next(_numbers)}"
         self.session_key = session_key
         self.session = Session(_limits(), encoding)
         self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
         self._service = service
-        self._send, self._frame, self._close = send, frame, close
-        self._is_writing = False
+        self._send, self._frame, self._close, self._write = send, frame, close, write
+        self._is_writing = True  # nothing goes out before ``open``
         self._is_over = False
         self._opened_at = time.monotonic()
 
@@ -60,6 +58,7 @@ class Connection:
         if self._service.is_stopping:
             self.session.end(draining())
         self._service.hub.connect(self)
+        self._is_writing = False
         self._push()
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
@@ -69,7 +68,7 @@ class Connection:
             self.writer.cancel()
         if is_cut_off and not self._is_over:
             self.session.end(draining())
-            await self._flush()
+            await self._flush(self.session.next())
         self._is_over = True
         self.log(logging.INFO, "close %s after %.1f s", code, time.monotonic() - self._opened_at)
 
@@ -96,15 +95,15 @@ class Connection:
                 self.log(logging.INFO, "message unsubscribe %r", topic[:200])
                 self._drop(topic)
             case Call():
-                await self._call(message)
+                self.session.post(await answer(self._service, self.session_key, message, self.log))
             case Ping():
                 self.log(logging.DEBUG, "message ping")
                 self.session.beat()
             case Ack(received=received):
                 self.session.acknowledge(received)
 
-    async def subscribe(self, message: Subscribe) -> None:
-        """Follow a topic, or say why not."""
+    async def subscribe(self, message: Subscribe) -> messages.Error | None:
+        """Follow a topic; if that cannot be, return what the client is told instead."""
         hub = self._service.hub
         try:
             position = None if message.position is None else Position.parse(message.position)
@@ -117,36 +116,21 @@ class Connection:
         except RealtimeError as error:
             self.log(logging.WARNING, "message subscribe %r refused: %s", message.topic[:200], error)
             self._drop(message.topic)
-            self.session.refuse(error, message.topic)
+            return self.session.refuse(error, message.topic)
         except Exception as error:
-            self._fail("subscribe", error)
+            log_failure(self.log, "subscribe", error)
             self._drop(message.topic)
-            self.session.post(messages.Error(code=Code.INTERNAL, message=_SORRY, topic=message.topic))
-        else:
-            self.session.subscribe(topic, position, message.format)
-            self.log(logging.INFO, "message subscribe %r from %s", message.topic, message.position)
+            sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=message.topic)
+            self.session.post(sorry)
+            return sorry
+        self.session.subscribe(topic, position, message.format)
+        self.log(logging.INFO, "message subscribe %r from %s", message.topic, message.position)
+        return None
 
     def _drop(self, topic: str) -> None:
         """End a subscription: a refused subscribe leaves none behind."""
         self._service.hub.unsubscribe(topic, self)
         self.session.unsubscribe(topic)
-
-    async def _call(self, message: Call) -> None:
-        try:
-            user = AnonymousUser()
-            if self.session_key is not None:  # as of now: it may have been signed out since
-                user = await self._service.readers.run(auth.load_user, self.session_key)
-            answer = await self._service.action_threads.run(perform, user, message.action, message.args)
-            self.session.post(Reply(id=message.id, ok=answer))
-        except ActionRefused as error:
-            self.log(logging.WARNING, "message call %r refused: %s", message.action[:100], error)
-            fields = messages.UNSET if error.fields is None else error.fields
-            self.session.post(Reply(id=message.id, error=ReplyError(error.code, str(error), fields)))
-        except Exception as error:
-            self._fail(f"call {message.action[:100]!r}", error)
-            self.session.post(Reply(id=message.id, error=ReplyError(Code.INTERNAL, _SORRY)))
-        else:
-            self.log(logging.INFO, "message call %r", message.action)
 
     # ------------------------------------------------------------ as the hub's subscriber
 
@@ -187,19 +171,27 @@ class Connection:
         """
         if self._is_writing or self._is_over:
             return
-        writing = self._flush()
+        message = self.session.next()
+        if message is None and self.session.ending is None:
+            return
+        while message is not None and self._write is not None and self._write(message):
+            message = self.session.next()
+            if message is None and self.session.ending is None:
+                return
+        writing = self._flush(message)
         try:
             waits_for = writing.send(None)
         except StopIteration:
             return
         self.writer = asyncio.create_task(_go_on(writing, waits_for), name=f"realtime-writer-{self.name}")
 
-    async def _flush(self) -> None:
-        """Send whatever the session has to say, and close when that was the last of it."""
+    async def _flush(self, message: Encoded | None) -> None:
+        """Send a message and whatever the session has to say after it; close when that was the last of it."""
         self._is_writing = True
         try:
-            while (message := self.session.next()) is not None:
+            while message is not None:
                 await self._send(self._frame(self.session, message))
+                message = self.session.next()
             if self.session.ending is not None:
                 self._is_over = True
                 await self._close(self.session.ending)
@@ -213,13 +205,7 @@ class Connection:
     # ------------------------------------------------------------ words
 
     def log(self, level: int, words: str, *values: object) -> None:
-        logger.log(level, f"%s {words}", self.name, *map(_one_line, values))
-
-    def _fail(self, what: str, error: Exception) -> None:
-        """Log what we could not do: a line for the database being away, a traceback for a fault of ours."""
-        self.log(logging.ERROR, "%s failed: %s: %s", what, type(error).__name__, error)
-        if not isinstance(error, DatabaseError):
-            logger.error("%s %s", self.name, what, exc_info=error)
+        logger.log(level, f"%s {words}", self.name, *map(one_line, values))
 
 
 async def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:
@@ -257,11 +243,6 @@ def _waits_for_slow_readers() -> bool:
     """Whether the server holds ``send`` back while a client does not read. daphne does not."""
     reactor = sys.modules.get("twisted.internet.reactor")
     return reactor is None or not getattr(reactor, "running", False)
-
-
-def _one_line(value: object) -> object:
-    """Return a value for the log; a text that could break or forge its lines is quoted."""
-    return value if isinstance(value, int | float) or str(value).isprintable() else ascii(str(value))
 
 
 class TooManySubscriptions(RealtimeError):

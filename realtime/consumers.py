@@ -13,6 +13,7 @@ from . import auth
 from .connection import Connection
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
+from .frames import EXTENSION, frame
 from .service import get_service
 
 logger = logging.getLogger("realtime.connection")
@@ -55,6 +56,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             return
         subprotocol = next(filter(SUBPROTOCOLS.get, self.scope["subprotocols"]), None)
         await self.accept(subprotocol)
+        write_frame = self.scope.get("extensions", {}).get(EXTENSION)
         self._connection = Connection(
             get_service(),
             auth.session_key(self.scope),
@@ -62,6 +64,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             frame=_frame,
             close=self._end,
             encoding=SUBPROTOCOLS.get(subprotocol or "", "json"),
+            write=write_frame and (lambda message: write_frame(frame(message))),
         )
         self._connection.log(logging.INFO, "open from %s", client)
         self._connection.open()

@@ -1,7 +1,10 @@
-"""What keeps the log readable while something that is asked again and again is away."""
+"""What keeps the log readable: one line for what a client or an outage can cause, and no row of them."""
 
 import logging
 import time
+from typing import Protocol
+
+from django.db import Error as DatabaseError
 
 ROW_ENDS_SECONDS = 10.0
 
@@ -27,3 +30,25 @@ class FirstOfARow(logging.Filter):
             record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}: {error}", ()
             record.exc_info = record.exc_text = None
         return is_first
+
+
+SORRY = "the server could not do this now; try again"
+"""What a client is told of a failure that is not its own."""
+
+
+class Log(Protocol):
+    """A connection's way to the log: level, words, values."""
+
+    def __call__(self, level: int, words: str, *values: object) -> None: ...
+
+
+def log_failure(log: Log, what: str, error: Exception) -> None:
+    """Log what we could not do: a line for the database being away, a traceback for a fault of ours."""
+    log(logging.ERROR, "%s failed: %s: %s", what, type(error).__name__, error)
+    if not isinstance(error, DatabaseError):
+        logging.getLogger("realtime.connection").error("%s", what, exc_info=error)
+
+
+def one_line(value: object) -> object:
+    """Return a value for the log; a text that could break or forge its lines is quoted."""
+    return value if isinstance(value, int | float) or str(value).isprintable() else ascii(str(value))

@@ -1,7 +1,15 @@
-"""WebSocket addresses; ``config/asgi.py`` routes them."""
+"""Addresses that are served beside Django; ``config/asgi.py`` routes them."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from .consumers import RealtimeConsumer
+from .polls import call, poll
+from .streams import stream
 
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
+
+http_urlpatterns = [
+    path("realtime/sse/", stream),
+    re_path(r"^realtime/topics/(?P<topic>.+)/$", poll),
+    path("realtime/calls/", call),
+]

@@ -24,7 +24,7 @@ from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
 from realtime.logs import FirstOfARow
 from realtime.models import LogEntry, OutboxRow, Sequencer
-from realtime.routing import websocket_urlpatterns
+from realtime.routing import http_urlpatterns, websocket_urlpatterns
 from realtime.sequencer import Batch, sequence
 from realtime.service import Service, get_service
 
@@ -185,7 +185,7 @@ def layer() -> Iterator[Any]:
 async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication]:
     """The outermost application around the consumer, with quick ticks, stopped at the end."""
     settings.REALTIME = {"TICK_SECONDS": 0.01, "FLOOR_SECONDS": 0.2, **getattr(settings, "REALTIME", {})}
-    yield RealtimeApplication(URLRouter(websocket_urlpatterns))
+    yield RealtimeApplication(URLRouter([*websocket_urlpatterns, *http_urlpatterns]))
     await get_service().stop()
 
 

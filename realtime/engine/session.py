@@ -56,7 +56,7 @@ class _Subscription:
 class _Unacknowledged:
     """What was sent and not yet acknowledged, in a few marks however much it is."""
 
-    __slots__ = ("_acknowledged", "_marks", "bytes", "messages", "unheard_beats")
+    __slots__ = ("_marks", "acknowledged", "bytes", "messages", "unheard_beats")
 
     MARK_BYTES = 16 * 1024
 
@@ -64,12 +64,8 @@ class _Unacknowledged:
         self.messages = 0
         self.bytes = 0  # all that was sent
         self.unheard_beats = 0
-        self._acknowledged = 0  # of these bytes
+        self.acknowledged = 0  # of these bytes
         self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # messages and bytes sent at some moments
-
-    @property
-    def waiting_bytes(self) -> int:
-        return self.bytes - self._acknowledged
 
     def sent(self, size: int) -> None:
         self.messages += 1
@@ -81,9 +77,9 @@ class _Unacknowledged:
         """Note what the client has received: everything, or as far as the last mark before it."""
         while len(self._marks) > 1 and self._marks[1][0] <= received:
             self._marks.popleft()
-        self._acknowledged = max(self._acknowledged, self._marks[0][1])
+        self.acknowledged = max(self.acknowledged, self._marks[0][1])
         if received >= self.messages:
-            self._acknowledged = self.bytes
+            self.acknowledged = self.bytes
         self.unheard_beats = 0
 
 
@@ -94,6 +90,11 @@ class Session:
     connection's cursor has not seen. So a slow connection costs the same memory as a quick one. One that
     acknowledges what it receives gets no further ahead of its acknowledgements than the limits say.
     """
+
+    __slots__ = (
+        "_bad_messages", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits", "_news", "_outgoing",
+        "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
         self._limits, self._encoding = limits, encoding
@@ -137,14 +138,15 @@ class Session:
             raise BadMessage(f"realtime.v1.{self._encoding} takes {takes} messages")
         return messages.decode_client(encoded)
 
-    def refuse(self, error: RealtimeError, topic: str | None = None) -> None:
-        """Tell the client what was wrong; end the session when it does not learn."""
-        name = UNSET if topic is None else topic
-        self.post(messages.Error(code=error.code, message=str(error), topic=name))
+    def refuse(self, error: RealtimeError, topic: str | None = None) -> messages.Error:
+        """Tell the client what was wrong, and return it; end the session when it does not learn."""
+        told = messages.Error(code=error.code, message=str(error), topic=UNSET if topic is None else topic)
+        self.post(told)
         if isinstance(error, BadMessage):
             self._bad_messages += 1
             if self._bad_messages >= self._limits.max_bad_messages:
                 self.end(Ending(Code.BAD_MESSAGE, f"{self._bad_messages} bad messages"))
+        return told
 
     def acknowledge(self, received: int) -> None:
         """Note how many messages the client has received: what was held back for it may go on."""
@@ -215,7 +217,8 @@ class Session:
     def _is_held(self) -> bool:
         """Whether what was sent has to be acknowledged first. A farewell waits for nobody."""
         limits, unacknowledged = self._limits, self._unacknowledged
-        if self.ending is not None or unacknowledged.waiting_bytes <= limits.max_unacknowledged_bytes:
+        waiting = unacknowledged.bytes - unacknowledged.acknowledged
+        if waiting <= limits.max_unacknowledged_bytes or self.ending is not None:
             return False
         if self._has_acknowledged:
             return True

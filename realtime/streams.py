@@ -1,0 +1,107 @@
+"""Server-Sent Events: ``GET /realtime/sse/?topic=…&topic=…``, the messages of a WebSocket one way.
+
+An event's ``id`` is the positions of the topics in the order of the address, so ``Last-Event-ID`` resumes.
+"""
+
+import logging
+from typing import Any
+
+from . import requests
+from .conf import get_conf
+from .connection import Connection
+from .engine.codes import Code
+from .engine.messages import Encoded, Error, Subscribe
+from .engine.session import Ending, Session
+from .requests import Refused
+from .service import get_service
+
+RETRY_MILLISECONDS = 2000
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would collect events before it hands them on
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+async def stream(scope: dict[str, Any], receive, send) -> None:
+    """Send what the topics have and will have, until the client leaves."""
+    try:
+        requests.enter(scope, "GET")
+        parameters = requests.query(scope)
+        events = Events(_topics(parameters), send)
+        format = requests.form(parameters).format
+        since = requests.auth.header(scope, b"last-event-id") or parameters.get("since", [""])[-1]
+        positions = events.positions(since)
+        connection = Connection(
+            get_service(), requests.session_key(scope), send=send, frame=events.frame, close=events.close
+        )
+        errors = []
+        for topic, position in zip(events.topics, positions, strict=True):
+            errors.append(await connection.subscribe(Subscribe(topic, position, format)))
+        if all(errors):
+            raise Refused([error for error in errors if error is not None])
+    except Refused as refused:
+        await requests.refuse(scope, send, refused)
+        return
+    try:
+        connection.log(logging.INFO, "open by SSE from %s", ":".join(map(str, scope.get("client") or ["?"])))
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
+        connection.open()
+        await requests.until_gone(receive)
+    finally:
+        await connection.close("stream", is_cut_off=False)
+
+
+class Events:
+    """How messages become events of one stream."""
+
+    def __init__(self, topics: list[str], send) -> None:
+        self.topics = topics
+        self._send = send
+
+    def positions(self, id: str) -> list[str | None]:
+        """Return the position of each topic that an event's id names.
+
+        Raises: Refused, when it is of another stream.
+        """
+        if not id:
+            return [None] * len(self.topics)
+        positions = id.split(",")
+        if len(positions) != len(self.topics):
+            words = (
+                f"{len(positions)} positions for {len(self.topics)} topics: name one for each, in their order"
+            )
+            raise Refused([Error(Code.BAD_MESSAGE, words)])
+        return [position or None for position in positions]
+
+    def frame(self, session: Session, message: Encoded) -> dict[str, Any]:
+        """Return a message as an event. Part of a snapshot has no id: a client that has but that has nothing."""
+        kind = ": heartbeat\nevent: heartbeat\n" if str(message).startswith('{"type":"heartbeat"') else ""
+        id = ""
+        positions = session.positions(self.topics) if session.is_whole else []
+        if any(positions):
+            id = f"id: {','.join('' if position is None else str(position) for position in positions)}\n"
+        return _body(f"{kind}{id}data: {message!s}\n\n")
+
+    async def close(self, ending: Ending) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+def _body(text: str) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": text.encode(), "more_body": True}
+
+
+def _topics(parameters: dict[str, list[str]]) -> list[str]:
+    """Return the topics asked for, each once.
+
+    Raises: Refused.
+    """
+    topics = list(dict.fromkeys(parameters.get("topic", [])))
+    limit = get_conf().max_subscriptions
+    if not topics:
+        raise Refused([Error(Code.BAD_MESSAGE, "name what to follow: ?topic=boards&topic=entries.1")])
+    if len(topics) > limit:
+        raise Refused([Error(Code.TOO_MUCH, f"a stream may follow {limit} topics, not {len(topics)}")])
+    return topics
