@@ -2,12 +2,13 @@
 
 import logging
 
+import msgspec
 from django.contrib.auth.models import AnonymousUser
 
 from . import auth
 from .actions import ActionRefused, perform
 from .engine.codes import Code
-from .engine.messages import UNSET, Call, Reply, ReplyError
+from .engine.messages import Call, Reply, ReplyError
 from .logs import SORRY, Log, log_failure
 from .service import Service
 
@@ -19,12 +20,13 @@ async def answer(service: Service, session_key: str | None, call: Call, log: Log
         if session_key is not None:  # as of now: it may have been signed out since
             user = await service.readers.run(auth.load_user, session_key)
         done = await service.action_threads.run(perform, user, call.action, call.args)
+        encoded = msgspec.Raw(msgspec.json.encode(done))
     except ActionRefused as error:
         log(logging.WARNING, "message call %r refused: %s", call.action[:100], error)
-        fields = UNSET if error.fields is None else error.fields
+        fields = msgspec.UNSET if error.fields is None else error.fields
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
     except Exception as error:
         log_failure(log, f"call {call.action[:100]!r}", error)
         return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SORRY))
     log(logging.INFO, "message call %r", call.action)
-    return Reply(id=call.id, ok=done)
+    return Reply(id=call.id, ok=encoded)

@@ -79,12 +79,10 @@ class Connection:
         if self.session.ending is not None:
             return
         try:
-            message = self.session.receive(encoded)
+            await self._carry_out(self.session.receive(encoded))
         except BadMessage as error:
             self.log(logging.WARNING, "message refused: %s", error)
             self.session.refuse(error)
-        else:
-            await self._carry_out(message)
         self._push()
 
     async def _carry_out(self, message: messages.ClientMessage) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 
 from realtime import held as held_module
@@ -16,6 +17,7 @@ from realtime.boards.models import Entry
 from realtime.engine.messages import Error, Notice, decode_server
 from realtime.engine.session import Ending, Limits, Session
 from realtime.feeds import registry
+from realtime.held import HeldTopic
 from realtime.hub import Hub
 from realtime.layer import group, to_message
 from realtime.models import OutboxRow
@@ -763,3 +765,61 @@ async def test_every_connection_hears_a_heartbeat(make_wire, settings):
 def test_all_feeds_of_the_demo_are_registered():
     """The names these tests rely on."""
     assert {"entries", "board", "boards", "staffboards"} <= {feed.name for feed in registry}
+
+
+# ---------------------------------------------------------------- telling many
+
+
+class Listener:
+    """A subscriber that notes when it was told."""
+
+    session_key = None
+    writer = None
+
+    def __init__(self, told: list[Any]) -> None:
+        self._told = told
+
+    def notify(self, topic: str) -> None:
+        self._told.append(self)
+
+
+async def test_telling_many_lets_others_in_between(quick, quay, in_database):
+    """A thousand subscribers are told in small groups; whoever else waits has a turn after each."""
+    held = HeldTopic(f"entries.{quay.pk}", quick.readers, quick.hub.look_soon)
+    told: list[Any] = []
+    held.subscribers = {Listener(told) for _ in range(1000)}
+    await held.load()
+    await until(lambda: len(told) == 1000)
+    told.clear()
+    seen: list[int] = []
+
+    await in_database(quay.entries.create, label="news")
+    reading = asyncio.create_task(held._read())
+    while len(told) < 1000:
+        seen.append(len(told))
+        await asyncio.sleep(0)
+    await reading
+
+    assert len(set(seen)) > 15
+    assert len(set(told)) == 1000
+
+
+async def test_a_feed_may_ask_for_a_slower_rhythm(quick, live, quay, in_database):
+    """One message in the interval, the last state in it; nothing final is skipped."""
+    await in_database(live, Entry, name="slow", topic_field="board_id", fields=["value"], min_interval=0.3)
+    entry = await in_database(quay.entries.first)
+    follower = await Follower(f"slow.{quay.pk}").follow(quick.hub)
+    follower.heard.clear()
+
+    for value in range(10):
+        await quick.send(await quick.write(Entry.objects.filter(pk=entry.pk).update, value=str(value)))
+    await until(lambda: b'"9"' in follower.replica.rows[str(entry.pk)][1])
+
+    assert len(follower.heard) <= 3
+
+
+@pytest.mark.parametrize("interval", [-1, "1", 61, None])
+def test_an_interval_that_is_none_is_refused(live, interval):
+    """When the feed is registered, with words."""
+    with pytest.raises(ImproperlyConfigured, match="min_interval"):
+        live(Entry, min_interval=interval)

@@ -149,7 +149,12 @@ class Session:
         return told
 
     def acknowledge(self, received: int) -> None:
-        """Note how many messages the client has received: what was held back for it may go on."""
+        """Note how many messages the client has received: what was held back for it may go on.
+
+        Raises: BadMessage, for more than it was sent.
+        """
+        if not 0 <= received <= self._unacknowledged.messages:
+            raise BadMessage(f"{received} messages received, of {self._unacknowledged.messages} sent")
         self._has_acknowledged = True
         self._unacknowledged.take(received)
 
@@ -224,9 +229,8 @@ class Session:
             return True
         if limits.max_silent_bytes is not None and unacknowledged.bytes > limits.max_silent_bytes:
             self._outgoing.clear()
-            self.end(
-                Ending(Code.TOO_SLOW, 'say what you have received: {"type":"ack","received":<messages>}')
-            )
+            words = f"{unacknowledged.bytes} bytes and no acknowledgement; come back and go on"
+            self.end(Ending(Code.TOO_SLOW, words))
         return False
 
     def _next(self) -> Encoded | None:

@@ -175,3 +175,128 @@ def test_messages_encode_to_text():
     """What take returns can be sent as it is."""
     assert all(isinstance(text, str) for text in iter(Session(Limits()).next, None))
     assert messages.encode(messages.Ping()) == '{"type":"ping"}'
+
+
+# ---------------------------------------------------------------- clients that do not read
+
+
+LIMITS = Limits(acknowledge_bytes=64, max_unacknowledged_bytes=1000, max_silent_bytes=5000)
+
+
+def follower(topic: Topic, limits: Limits = LIMITS) -> Session:
+    """A session that follows the topic and has nothing left to say."""
+    session = Session(limits)
+    session.subscribe(topic, None, "rows")
+    taken(session)
+    return session
+
+
+def change(topic: Topic, session: Session, times: int) -> int:
+    """Change the topic so often, each time with a wake-up; return how many messages went out."""
+    sent = 0
+    for _ in range(times):
+        offset = topic.position.offset + 1
+        topic.apply(offset - 1, offset - 1, offset, [row("a", offset).upsert()])
+        session.notify("numbers")
+        sent += len(taken(session))
+    return sent
+
+
+def test_nobody_is_sent_more_than_it_acknowledges(topic):
+    """Held back at the limit; after an acknowledgement one message holds all that happened meanwhile."""
+    session = follower(topic)
+    session.acknowledge(2)
+
+    sent = change(topic, session, 50)
+    assert 5 < sent < 15
+    session.post(Notice(text="waits as well"))
+    assert taken(session) == []
+    session.acknowledge(2 + sent)
+    notice, caught_up = taken(session)
+
+    assert notice == Notice(text="waits as well")
+    assert (caught_up.position, len(caught_up.changes)) == (str(topic.position), 1)
+
+
+def test_an_acknowledgement_of_part_frees_part(topic):
+    """Counted in messages; bytes are known from marks in between."""
+    limits = Limits(max_unacknowledged_bytes=100_000)
+    session = Session(limits)
+    for _ in range(20):
+        session.post(Notice(text="x" * 9_000))
+    session.acknowledge(0)
+    first = len(taken(session))
+    session.acknowledge(7)
+    second = len(taken(session))
+
+    assert (first, second) == (13, 6)
+
+
+def test_acknowledging_what_was_not_sent_frees_nothing(topic):
+    """It is a bad message; one that goes backwards says nothing new."""
+    session = follower(topic)
+    session.acknowledge(2)
+    change(topic, session, 50)
+
+    for received in (-5, 10**9):
+        with pytest.raises(BadMessage):
+            session.acknowledge(received)
+    session.acknowledge(0)
+
+    assert change(topic, session, 5) == 0
+
+
+def test_heartbeats_that_nobody_acknowledges_end_it(topic):
+    """Two of them; whoever acknowledges anything new in between is alive."""
+    session = follower(topic)
+    for _ in range(5):
+        session.pulse()
+        session.acknowledge(2)
+    session.pulse()
+    session.pulse()
+    assert session.ending is None
+
+    session.pulse()
+
+    assert session.ending is not None
+    assert session.ending.code == Code.TOO_SLOW
+    assert isinstance(taken(session)[-1], Bye)
+
+
+def test_who_never_acknowledges_gets_a_larger_budget_and_then_a_farewell(topic):
+    """As wscat does: it may come back and go on."""
+    session = follower(topic)
+
+    sent = change(topic, session, 200)
+
+    assert sent > 30
+    assert session.ending is not None
+    assert session.ending.code == Code.TOO_SLOW
+    assert "acknowledge" in session.ending.reason
+
+
+def test_a_server_that_waits_for_slow_readers_has_no_such_end(topic):
+    """There the connection itself says when it can take more."""
+    session = follower(topic, Limits(max_unacknowledged_bytes=1000, max_silent_bytes=None))
+
+    assert change(topic, session, 200) == 200
+
+
+def test_a_snapshot_of_many_parts_waits_part_by_part(topic):
+    """Nothing is copied for the connection; one that leaves the topic gets no more of it."""
+    topic = Topic("numbers", max_part_bytes=400)
+    topic.load(Position("e", 5), [row(f"{key:03}") for key in range(300)], unchanged_since=5)
+    session = Session(LIMITS)
+    session.acknowledge(0)
+    session.subscribe(topic, None, "rows")
+
+    first = taken(session)
+    assert 3 <= len(first) <= 5
+    assert not session.is_whole
+    session.acknowledge(len(first))
+    assert len(taken(session)) >= 2
+    session.unsubscribe("numbers")
+    session.acknowledge(len(first) + 2)
+
+    assert taken(session) == []
+    assert session.is_whole
