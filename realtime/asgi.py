@@ -7,6 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
+from .daphne import buffered, is_daphne
 from .engine.codes import Code
 from .service import get_service
 
@@ -67,6 +68,10 @@ class RealtimeApplication:
         daphne keeps such a socket, answers its pings, and nobody is there.
         """
         is_open = True
+        if is_daphne():
+            waiting_send = buffered(send)
+            scope["realtime.waits"] = waiting_send is not None
+            send = waiting_send or send
 
         async def watched_receive():
             nonlocal is_open

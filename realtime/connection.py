@@ -6,7 +6,6 @@ A transport (``consumers.py``, ``streams.py``) hands in what its client says, an
 import asyncio
 import itertools
 import logging
-import sys
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -39,13 +38,15 @@ class Connection:
         frame: Callable[[Session, Encoded], dict[str, Any]],
         close: Callable[[Ending], Awaitable[None]],
         encoding: Encoding = "json",
+        waits: bool = True,
         write: Callable[[Encoded], bool] | None = None,
     ) -> None:
-        """``send`` is the server's; ``frame`` returns the event that it is given for a message. ``write``, where
-        the server has it, writes a message at once, or returns False: then it is sent."""
+        """``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it
+        takes its time while the client does not read. ``write``, where the server has it, writes a message at
+        once, or returns False: then it is sent."""
         self.name = f"c{next(_numbers)}"
         self.session_key = session_key
-        self.session = Session(_limits(), encoding)
+        self.session = Session(_limits(waits), encoding)
         self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
         self._service = service
         self._send, self._frame, self._close, self._write = send, frame, close, write
@@ -225,7 +226,7 @@ def _rest(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, An
         return
 
 
-def _limits() -> Limits:
+def _limits(server_waits: bool) -> Limits:
     conf = get_conf()
     return Limits(
         heartbeat_seconds=conf.heartbeat_seconds,
@@ -233,14 +234,8 @@ def _limits() -> Limits:
         max_bad_messages=conf.max_bad_messages,
         max_subscriptions=conf.max_subscriptions,
         max_unacknowledged_bytes=conf.max_unacknowledged_bytes,
-        max_silent_bytes=None if _waits_for_slow_readers() else conf.max_silent_bytes,
+        max_silent_bytes=None if server_waits else conf.max_silent_bytes,
     )
-
-
-def _waits_for_slow_readers() -> bool:
-    """Whether the server holds ``send`` back while a client does not read. daphne does not."""
-    reactor = sys.modules.get("twisted.internet.reactor")
-    return reactor is None or not getattr(reactor, "running", False)
 
 
 class TooManySubscriptions(RealtimeError):

@@ -64,6 +64,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             frame=_frame,
             close=self._end,
             encoding=SUBPROTOCOLS.get(subprotocol or "", "json"),
+            waits=self.scope.get("realtime.waits", True),
             write=write_frame and (lambda message: write_frame(frame(message))),
         )
         self._connection.log(logging.INFO, "open from %s", client)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from .conf import get_conf
+from .daphne import is_daphne
 from .engine.codes import Code
 from .engine.session import Ending
 from .hub import Hub
@@ -112,9 +113,9 @@ def running_service() -> Service | None:
 
 def _stop_with_twisted(service: Service) -> None:
     """Stop when daphne's reactor does: daphne sends no lifespan."""
-    reactor = sys.modules.get("twisted.internet.reactor")
-    if reactor is None or not getattr(reactor, "running", False):
+    if not is_daphne():
         return
+    reactor = sys.modules["twisted.internet.reactor"]
     from twisted.internet.defer import Deferred
 
     def stop() -> Deferred:

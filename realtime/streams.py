@@ -9,6 +9,7 @@ from typing import Any
 from . import requests
 from .conf import get_conf
 from .connection import Connection
+from .daphne import buffered, is_daphne
 from .engine.codes import Code
 from .engine.messages import Encoded, Error, Subscribe
 from .engine.session import Ending, Session
@@ -26,6 +27,8 @@ _HEADERS = [
 
 async def stream(scope: dict[str, Any], receive, send) -> None:
     """Send what the topics have and will have, until the client leaves."""
+    waiting_send = buffered(send) if is_daphne() else send
+    send = waiting_send or send
     try:
         requests.enter(scope, "GET")
         parameters = requests.query(scope)
@@ -34,7 +37,12 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
         since = requests.auth.header(scope, b"last-event-id") or parameters.get("since", [""])[-1]
         positions = events.positions(since)
         connection = Connection(
-            get_service(), requests.session_key(scope), send=send, frame=events.frame, close=events.close
+            get_service(),
+            requests.session_key(scope),
+            send=send,
+            frame=events.frame,
+            close=events.close,
+            waits=waiting_send is not None,
         )
         errors = []
         for topic, position in zip(events.topics, positions, strict=True):

@@ -100,7 +100,7 @@ class Server:
             return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
         return [
             sys.executable, "-m", "uvicorn", application, "--port", str(self.port), "--backlog", "4096",
-            "--log-level", "warning",
+            "--log-level", "warning", "--timeout-graceful-shutdown", "5",
         ]  # fmt: skip
 
 

@@ -250,6 +250,12 @@ def encoded_size(row: Row) -> int:
     return len(_encoder.encode(row))
 
 
+def contents_size(change: Change) -> int:
+    """Return about how many bytes a change holds in memory, in both forms."""
+    html = 0 if isinstance(change.html, UnsetType) else len(change.html)
+    return len(_raw_bytes(change.row)) + html
+
+
 def encode_changes(changes: Sequence[Change]) -> str:
     """Return a change set as the log keeps it: a JSON array, rows in both forms."""
     return _encoder.encode(changes).decode()

@@ -16,15 +16,17 @@ from .position import Position
 
 MAX_PART_BYTES = 256 * 1024
 MAX_HELD_CHANGES = 2000
+MAX_HELD_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
 class ChangeSet:
-    """Changes that lead from any position in [after, position) to ``position``."""
+    """Changes that lead from any position in [after, position) to ``position``; ``size`` of their contents in bytes."""
 
     after: int
     position: int
     changes: Sequence[Change]
+    size: int = 0
     _encoded: dict[Form, Encoded] = field(default_factory=dict)
 
     def encoded(self, topic: str, epoch: str, form: Form) -> Encoded:
@@ -38,6 +40,9 @@ class ChangeSet:
             )
             self._encoded[form] = messages.encode(message, form.encoding)
         return self._encoded[form]
+
+    def forget_encodings(self) -> None:
+        self._encoded.clear()
 
 
 @dataclass(slots=True)
@@ -58,7 +63,11 @@ class Topic:
     """The rows of one topic at ``position``, with enough of the past to bring most cursors there."""
 
     def __init__(
-        self, name: str, max_held_changes: int = MAX_HELD_CHANGES, max_part_bytes: int = MAX_PART_BYTES
+        self,
+        name: str,
+        max_held_changes: int = MAX_HELD_CHANGES,
+        max_held_bytes: int = MAX_HELD_BYTES,
+        max_part_bytes: int = MAX_PART_BYTES,
     ):
         self.name = name
         self.position = Position("", 0)
@@ -68,7 +77,9 @@ class Topic:
         self._rows: dict[str, Row] = {}
         self._held: deque[ChangeSet] = deque()
         self._held_changes = 0
-        self._max_held_changes, self._max_part_bytes = max_held_changes, max_part_bytes
+        self._held_bytes = 0
+        self._max_held_changes, self._max_held_bytes = max_held_changes, max_held_bytes
+        self._max_part_bytes = max_part_bytes
         # Between these offsets the topic changed in ways that were not seen one by one.
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_HELD_CHANGES)
         self._blind_reach = 0  # below this offset nobody remembers what was not seen
@@ -99,7 +110,7 @@ class Topic:
         self._life += 1
         self._held.clear()
         self._blind.clear()
-        self._held_changes = self._furthest = self._blind_reach = 0
+        self._held_changes = self._held_bytes = self._furthest = self._blind_reach = 0
         self._rows = fresh
         self.position = position
         self._reach = self._changed_at = min(unchanged_since, position.offset)
@@ -134,7 +145,8 @@ class Topic:
                     del self._rows[change.key]
                 else:
                     self._rows[change.key] = change.upserted()
-            self._hold(ChangeSet(self._changed_at, position, visible))
+            size = sum(map(messages.contents_size, visible))
+            self._hold(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
             self._forget_encodings()
         return bool(visible) or self._furthest > held
@@ -152,12 +164,20 @@ class Topic:
         return held is None or not held.is_same(change.upserted())
 
     def _hold(self, change_set: ChangeSet) -> None:
+        if self._held:
+            self._held[-1].forget_encodings()  # who has not seen this one gets it merged
         self._held.append(change_set)
         self._held_changes += len(change_set.changes)
-        while self._held_changes > self._max_held_changes:
+        self._held_bytes += change_set.size
+        # The newest stays whatever its size: everybody is about to be sent it.
+        while len(self._held) > 1 and self._is_over():
             oldest = self._held.popleft()
             self._held_changes -= len(oldest.changes)
+            self._held_bytes -= oldest.size
             self._reach = oldest.position
+
+    def _is_over(self) -> bool:
+        return self._held_changes > self._max_held_changes or self._held_bytes > self._max_held_bytes
 
     def _forget_encodings(self) -> None:
         self._parts.clear()
