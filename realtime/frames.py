@@ -10,7 +10,7 @@ EXTENSION = "realtime.write_frame"
 _TEXT, _BINARY = 0x81, 0x82
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # what is being told to all just now; a frame may be 256 KiB
 def frame(message: Encoded) -> bytes:
     """Return a message as one unmasked frame of RFC 6455."""
     payload, kind = (message.encode(), _TEXT) if isinstance(message, str) else (message, _BINARY)
