@@ -60,7 +60,7 @@ async def poll(scope: dict[str, Any], receive, send) -> None:
     try:
         requests.enter(scope, "GET")
         parameters = requests.query(scope)
-        form = requests.form(parameters)
+        (form,) = requests.forms(parameters)
         seconds = _seconds(parameters.get("wait", ["0"])[-1])
         since = parameters.get("since", [""])[-1]
         known = (requests.auth.header(scope, b"if-none-match") or "").removeprefix("W/").strip('"')

@@ -80,16 +80,20 @@ def query(scope: Scope) -> dict[str, list[str]]:
         raise Refused([Error(Code.BAD_MESSAGE, f"the address is not understood: {error}")]) from error
 
 
-def form(parameters: dict[str, list[str]]) -> Form:
-    """Return how the rows are asked for: as JSON, ``format`` says what is in it.
+def forms(parameters: dict[str, list[str]], topics: int = 1) -> list[Form]:
+    """Return how the rows of each topic are asked for: one ``format`` for all, or one for each in their order.
 
     Raises: Refused.
     """
-    asked: dict[str, Format] = {"rows": "rows", "html": "html"}
-    name = parameters.get("format", ["rows"])[-1]
-    if name not in asked:
-        raise Refused([Error(Code.BAD_MESSAGE, f"format is rows or html, not {name[:40]!r}")])
-    return Form(asked[name])
+    known: dict[str, Format] = {"rows": "rows", "html": "html"}
+    names = parameters.get("format", ["rows"])
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise Refused([Error(Code.BAD_MESSAGE, f"format is rows or html, not {strange[0][:40]!r}")])
+    if len(names) not in (1, topics):
+        words = f"{len(names)} formats for {topics} topics: name one for all, or one for each"
+        raise Refused([Error(Code.BAD_MESSAGE, words)])
+    return [Form(known[name]) for name in (names if len(names) == topics else names * topics)]
 
 
 async def body(receive, limit: int) -> bytes:

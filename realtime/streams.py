@@ -33,7 +33,7 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
         requests.enter(scope, "GET")
         parameters = requests.query(scope)
         events = Events(_topics(parameters), send)
-        format = requests.form(parameters).format
+        forms = requests.forms(parameters, len(events.topics))
         since = requests.auth.header(scope, b"last-event-id") or parameters.get("since", [""])[-1]
         positions = events.positions(since)
         connection = Connection(
@@ -45,8 +45,8 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
             waits=waiting_send is not None,
         )
         errors = []
-        for topic, position in zip(events.topics, positions, strict=True):
-            errors.append(await connection.subscribe(Subscribe(topic, position, format)))
+        for topic, position, form in zip(events.topics, positions, forms, strict=True):
+            errors.append(await connection.subscribe(Subscribe(topic, position, form.format)))
         if all(errors):
             raise Refused([error for error in errors if error is not None])
     except Refused as refused:

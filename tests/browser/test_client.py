@@ -536,7 +536,7 @@ def test_a_final_code_stops_the_page(page: Page, code: int) -> None:
         code,
     )
 
-    status = {"state": "stopped", "code": code, "reason": "because", "willRetry": False, "attempt": 0}
+    status = {"state": "stopped", "code": code, "reason": "because", "willRetry": False, "attempt": 0, "transport": None}
     assert got == [status, 1]
 
 

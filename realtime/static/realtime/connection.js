@@ -1,49 +1,59 @@
 /**
- * The connection of this page, kept open over one socket after another.
+ * The connection of this page, kept open over one transport after another, by the best way that gets through.
  * It knows when to come back (docs/protocol.md, "Close codes", "Reconnecting") and nothing of topics.
  */
 
 import { delay } from "./backoff.js";
 import { SIGNED_OUT, isFinal } from "./codes.js";
-import { Socket } from "./socket.js";
+import { Ways } from "./ways.js";
 
 const WAKE_MS = 300;
 
 /**
  * @typedef {{state: "connecting" | "live" | "reconnecting" | "offline" | "stopped", code: number | null,
- *   reason: string, willRetry: boolean, attempt: number}} Status - code null: no close code led here
+ *   reason: string, willRetry: boolean, attempt: number,
+ *   transport: "websocket" | "sse" | "poll" | null}} Status - code null: no close code led here
  */
 
 export class Connection {
   /** @type {Status} */
-  status = { state: "connecting", code: null, reason: "", willRetry: true, attempt: 0 };
+  status = { state: "connecting", code: null, reason: "", willRetry: true, attempt: 0, transport: null };
   /** When a message came last, in the environment's milliseconds. @type {number | null} */
   heardAt = null;
   #env;
   #onMessage;
   #onStatus;
-  /** @type {Socket | null} */
-  #socket = null;
+  #wanted;
+  #ways;
+  /** @type {import("./transport.js").Transport | null} */
+  #transport = null;
+  /** The best way, being tried beside one that works. @type {import("./transport.js").Transport | null} */
+  #trial = null;
+  #trialTimer;
   #timer;
   #attempt = 0;
   #notBefore = 0;
   #isPageChecked = false;
+  #wasGreeted = false;
   // Counts what was decided, so that an answer that comes late can see that it is.
   #generation = 0;
 
   /**
-   * @param {import("./socket.js").Environment} env
-   * @param {{onMessage: (message: object) => void, onStatus: (status: Status) => void}} handlers
+   * @param {import("./transport.js").Environment} env
+   * @param {{onMessage: (message: object) => void, onStatus: (status: Status) => void,
+   *   wanted: () => import("./transport.js").Wanted[]}} handlers
    */
-  constructor(env, { onMessage, onStatus }) {
+  constructor(env, { onMessage, onStatus, wanted }) {
     this.#env = env;
+    this.#wanted = wanted;
+    this.#ways = new Ways(env);
     this.#onMessage = onMessage;
     this.#onStatus = onStatus;
   }
 
   /** Whether messages go both ways; the state "offline" alone does not deny it. */
   get isConnected() {
-    return this.#socket?.isWelcome ?? false;
+    return this.#transport?.isWelcome ?? false;
   }
 
   start() {
@@ -59,15 +69,16 @@ export class Connection {
 
   /** @param {object} message @returns {boolean} whether it went out */
   send(message) {
-    return this.#socket?.send(message) ?? false;
+    return this.#transport?.send(message) ?? false;
   }
 
   #open() {
     this.#generation += 1;
     try {
-      this.#socket = new Socket(this.#env, {
+      this.#transport = this.#ways.open({
         onMessage: (message) => this.#receive(message),
         onEnd: (ending) => this.#ended(ending),
+        wanted: this.#wanted,
       });
     } catch (error) {
       this.#report("stopped", { reason: error.message, willRetry: false });
@@ -81,12 +92,66 @@ export class Connection {
       this.#attempt = 0;
       this.#isPageChecked = false;
     }
+    if (message.type === "welcome") this.#welcomed();
     if (this.isConnected && this.status.state !== "live") this.#report("live");
     this.#onMessage(message);
   }
 
+  #welcomed() {
+    this.#wasGreeted = true;
+    this.#ways.succeeded();
+    this.#env.clearTimeout(this.#trialTimer);
+    if (this.#ways.isSecondBest) this.#tryUpLater();
+  }
+
+  #tryUpLater() {
+    this.#env.clearTimeout(this.#trialTimer);
+    this.#trialTimer = this.#env.setTimeout(() => this.#tryUp(), this.#ways.nextTrialMs());
+  }
+
+  /** Try the best way beside the one that works; the page moves over once it is greeted there. */
+  #tryUp() {
+    if (this.#trial || !this.#ways.isSecondBest || !this.isConnected) return;
+    const handlers = {
+      wanted: this.#wanted,
+      onMessage: (message) => {
+        if (this.#transport !== trial) this.#moveTo(trial);
+        this.#receive(message);
+      },
+      onEnd: (ending) => {
+        if (this.#transport === trial) {
+          this.#ended(ending);
+        } else {
+          this.#trial = null;
+          this.#tryUpLater();
+        }
+      },
+    };
+    const trial = this.#ways.openBest(handlers);
+    this.#trial = trial;
+  }
+
+  /** From the second best to the best: it has greeted us. */
+  #moveTo(trial) {
+    this.#transport?.close();
+    this.#trial = null;
+    this.#ways.bestSucceeded();
+    // For topics and calls it is a connection that ended and another that began.
+    this.#report("reconnecting", { reason: "a better way to the server" });
+    this.#transport = trial;
+  }
+
+  #dropTrial() {
+    this.#env.clearTimeout(this.#trialTimer);
+    this.#trial?.close();
+    this.#trial = null;
+  }
+
   async #ended({ code, reason, delayMs }) {
-    this.#socket = null;
+    const wasGreeted = this.#wasGreeted;
+    this.#wasGreeted = false;
+    this.#transport = null;
+    this.#dropTrial();
     const generation = ++this.#generation;
     let mayRetry = !isFinal(code);
     if (code === SIGNED_OUT && !this.#isPageChecked) {
@@ -101,8 +166,12 @@ export class Connection {
       return;
     }
     this.#notBefore = this.#env.now() + delayMs;
-    this.#schedule(delayMs + delay(this.#attempt, this.#env.random));
-    this.#attempt += 1;
+    if (!wasGreeted && this.#ways.failed()) {
+      this.#schedule(delayMs);
+    } else {
+      this.#schedule(delayMs + delay(this.#attempt, this.#env.random));
+      this.#attempt += 1;
+    }
     this.#report("reconnecting", { code, reason });
   }
 
@@ -113,8 +182,9 @@ export class Connection {
 
   #wake() {
     if (this.status.state === "stopped") return;
-    if (this.#socket) {
-      this.#socket.probe();
+    if (this.#transport) {
+      this.#transport.probe();
+      this.#tryUp();
       return;
     }
     this.#generation += 1;
@@ -126,15 +196,16 @@ export class Connection {
   /** The browser says that it is offline. It may be wrong about this server: ask. */
   #doubt() {
     if (this.status.state === "stopped") return;
-    this.#socket?.probe();
+    this.#transport?.probe();
     this.#report("offline", this.status);
   }
 
   #leave() {
     this.#generation += 1;
     this.#env.clearTimeout(this.#timer);
-    this.#socket?.close();
-    this.#socket = null;
+    this.#dropTrial();
+    this.#transport?.close();
+    this.#transport = null;
     if (this.status.state !== "stopped") this.#report("reconnecting", { reason: "the page was left" });
   }
 
@@ -146,8 +217,9 @@ export class Connection {
   }
 
   #report(state, { code = null, reason = "", willRetry = true } = {}) {
+    const transport = this.isConnected ? this.#ways.name : null;
     const isOffline = state === "reconnecting" && this.#env.target.navigator.onLine === false;
-    this.status = { state: isOffline ? "offline" : state, code, reason, willRetry, attempt: this.#attempt };
+    this.status = { state: isOffline ? "offline" : state, code, reason, willRetry, attempt: this.#attempt, transport };
     this.#onStatus(this.status);
   }
 }

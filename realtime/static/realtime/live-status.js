@@ -2,7 +2,7 @@
 
 const WORDS = {
   connecting: () => "connecting",
-  live: () => "live",
+  live: ({ transport }) => ({ sse: "live (SSE)", poll: "live (polling)" })[transport] ?? "live",
   reconnecting: () => "reconnecting",
   offline: () => "offline",
   stopped: ({ reason }) => `stopped: ${reason}`,
@@ -16,6 +16,7 @@ export class LiveStatus extends HTMLElement {
     const { status } = LiveStatus.realtime;
     const words = WORDS[status.state](status);
     this.dataset.state = status.state;
+    this.dataset.transport = status.transport ?? "";
     // Said only when it differs: a screen reader repeats every new text.
     if (this.#output.textContent !== words) this.#output.textContent = words;
     this.#explain();
@@ -26,8 +27,9 @@ export class LiveStatus extends HTMLElement {
     const positions = [...document.querySelectorAll("live-topic[position]")].map(
       (element) => `${element.getAttribute("topic")} at ${element.getAttribute("position")}`,
     );
+    const by = status.transport ? [`connected by ${status.transport}`] : [];
     const why = status.state === "live" || !status.reason ? [] : [status.reason];
-    this.title = [heard, ...why, ...new Set(positions)].join("\n");
+    this.title = [heard, ...by, ...why, ...new Set(positions)].join("\n");
   };
 
   connectedCallback() {

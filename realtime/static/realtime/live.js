@@ -11,7 +11,15 @@ url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
 const realtime = new Realtime({
   url: url.href,
+  paths: {
+    stream: new URL("../sse/", new URL(path, location.href)).href,
+    topics: new URL("../topics/", new URL(path, location.href)).href,
+    calls: new URL("../calls/", new URL(path, location.href)).href,
+  },
   WebSocket,
+  EventSource,
+  fetch: (...args) => fetch(...args),
+  storage: sessionStorage,
   // Called as plain functions: the browser's own insist on their window.
   setTimeout: (...args) => setTimeout(...args),
   clearTimeout: (timer) => clearTimeout(timer),

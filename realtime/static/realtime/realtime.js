@@ -21,12 +21,13 @@ export class Realtime {
   /** @type {Map<string, Set<Function>>} */
   #handlers = new Map();
 
-  /** @param {import("./socket.js").Environment} env */
+  /** @param {import("./transport.js").Environment} env */
   constructor(env) {
     this.#env = env;
     this.#connection = new Connection(env, {
       onMessage: (message) => this.#receive(message),
       onStatus: (status) => this.#changeStatus(status),
+      wanted: () => this.#subscriptions.wanted(),
     });
     this.#calls = new Calls(env, (message) => this.#connection.send(message));
     this.#subscriptions = new Subscriptions((message) => this.#connection.send(message));

@@ -45,6 +45,11 @@ export class Subscriptions {
     return this.#topics.get(name)?.position ?? null;
   }
 
+  /** @returns {import("./transport.js").Wanted[]} what the page follows, and how far it has come */
+  wanted() {
+    return [...this.#topics.values()].map(({ name, format, position }) => ({ topic: name, format, position }));
+  }
+
   /** Subscriptions are state, not messages: every connection is told all of them. */
   connected() {
     this.#isConnected = true;

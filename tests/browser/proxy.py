@@ -1,0 +1,60 @@
+"""A proxy that refuses what it is told to: as some in offices and hotels do."""
+
+import contextlib
+import socket
+import threading
+
+
+class Proxy:
+    """Passes connections on to a server on this machine; requests with one of the words in their head are refused."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.refused: tuple[str, ...] = ()
+        self.swallowed: tuple[str, ...] = ()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """One request a connection: every answer says that it is the last."""
+        with contextlib.suppress(OSError), client:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(65536) or b"\r\n\r\n"
+            if any(word.encode() in head for word in self.refused):
+                client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            if any(word.encode() in head for word in self.swallowed):
+                client.recv(1)  # until it gives up
+                return
+            if b"Upgrade: websocket" not in head:
+                head = head.replace(b"Connection: keep-alive", b"Connection: close")
+            with socket.create_connection(("127.0.0.1", self._target)) as server:
+                server.sendall(head)
+                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                back.start()
+                _pump(client, server)
+                back.join()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
