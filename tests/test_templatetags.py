@@ -140,3 +140,19 @@ def test_a_key_that_names_no_topic_is_an_error(paint, log, source):
     """Not an empty list that never fills."""
     with pytest.raises(UnknownTopic):
         paint(source)
+
+
+def test_tabs_of_one_session_share_a_name_that_does_not_give_it_away(rf, client, django_user_model):
+    """Empty without a session; another after a sign-in; not the key itself."""
+    source = Template("{% load realtime %}{% live_session %}")
+    request = rf.get("/")
+    names = [source.render(Context({"request": request}))]
+    for name in ("one", "other"):
+        client.force_login(django_user_model.objects.create_user(name))
+        request.session = client.session
+        names.append(source.render(Context({"request": request})))
+        assert client.session.session_key not in names[-1]
+
+    assert names[0] == ""
+    assert len(set(names)) == 3
+    assert source.render(Context({"request": request})) == names[-1]

@@ -4,6 +4,7 @@ from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.template.loader import get_template
+from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -45,3 +46,15 @@ def live(context: template.Context, name: str, key: object = None, template: str
     return format_html(
         '<live-topic topic="{}" position="{}">\n{}\n</live-topic>', topic, str(reading.position), rows
     )
+
+
+@register.simple_tag(takes_context=True)
+def live_session(context: template.Context) -> str:
+    """Render a name for the page's session that tells nobody which it is; empty for a page without one.
+
+    Put it into ``<meta name="realtime-session" content="{% live_session %}">``: tabs of one session share a
+    connection then, and a page loaded after a sign-in does not use the one of before.
+    """
+    session = getattr(context.get("request"), "session", None)
+    key = getattr(session, "session_key", None)
+    return salted_hmac("realtime.tabs", key).hexdigest()[:20] if key else ""

@@ -536,7 +536,14 @@ def test_a_final_code_stops_the_page(page: Page, code: int) -> None:
         code,
     )
 
-    status = {"state": "stopped", "code": code, "reason": "because", "willRetry": False, "attempt": 0, "transport": None}
+    status = {
+        "state": "stopped",
+        "code": code,
+        "reason": "because",
+        "willRetry": False,
+        "attempt": 0,
+        "transport": None,
+    }
     assert got == [status, 1]
 
 
@@ -945,3 +952,74 @@ def test_a_page_that_loads_live_js_is_connected(
     assert page.evaluate("realtime.url") == site.replace("http", "ws") + path
     assert page.evaluate("import('/static/realtime/live.js').then((live) => live.default === realtime)")
     assert '"subscribe"' in said[0]
+
+
+# ---------------------------------------------------------------- acknowledging, sharing
+
+
+def test_what_has_come_is_acknowledged(page: Page) -> None:
+    """At each heartbeat, and after so many bytes: by the number of messages; not where the server does not ask."""
+    got = page.evaluate(
+        """() => {
+            realtime.start();
+            const welcome = { type: "welcome", heartbeat_seconds: 15, max_message_bytes: 16384 };
+            server().readyState = 1;
+            server().says({ ...welcome, acknowledge_bytes: 1000 }).take();
+            server().says(heartbeat());
+            const beat = server().take();
+            for (let n = 0; n < 3; n++) server().says({ type: "notice", text: "x".repeat(400) });
+            return [beat, server().take()];
+        }"""
+    )
+    assert got == [[{"type": "ack", "received": 2}], [{"type": "ack", "received": 5}]]
+
+
+RELAY = "const { Relay } = await import('/static/realtime/relay.js'); const relay = new Relay();"
+
+
+def test_a_tab_that_is_ahead_takes_nothing_from_the_others(page: Page) -> None:
+    """The server goes on from where all tabs have come to; one that is behind, or alone, says so itself."""
+    positions = page.evaluate(
+        """async () => {"""
+        + RELAY
+        + """
+            const ask = (tab, position) =>
+                relay.from(tab, { type: "subscribe", topic: "t", ...(position && { position }) }).position;
+            const first = ask("a", "e.10");
+            relay.to({ type: "changes", topic: "t", after: 10, position: "e.20", changes: [] });
+            return [first, ask("b", "e.30"), ask("b", "e.15"), ask("b", "other.99"), ask("b") ?? null,
+                relay.left("b"), ask("a", "e.40")];
+        }"""
+    )
+    assert positions == ["e.10", "e.20", "e.15", "other.99", None, [], "e.40"]
+
+
+def test_a_reply_goes_to_the_tab_that_called(page: Page) -> None:
+    """Two tabs count their calls alike."""
+    got = page.evaluate(
+        """async () => {"""
+        + RELAY
+        + """
+            const ids = ["a", "b"].map((tab) => relay.from(tab, { type: "call", id: 1, action: "echo", args: {} }).id);
+            const back = ids.map((id) => relay.to({ type: "reply", id, ok: id }));
+            return [ids, back.map(({ tab, message }) => [tab, message.id])];
+        }"""
+    )
+    assert got == [[1, 2], [["a", 1], ["b", 1]]]
+
+
+def test_a_topic_is_left_with_its_last_tab(page: Page) -> None:
+    """And a tab that wants it in another format is told to go its own way."""
+    got = page.evaluate(
+        """async () => {"""
+        + RELAY
+        + """
+            const ask = (tab, format) => relay.from(tab, { type: "subscribe", topic: "t", format });
+            const leave = (tab) => relay.from(tab, { type: "unsubscribe", topic: "t" });
+            ask("a", "html"); ask("b", "html");
+            let refused = null;
+            try { ask("c", "rows"); } catch (error) { refused = error.name; }
+            return [refused, leave("a"), leave("a"), relay.left("b"), ask("c", "rows").format];
+        }"""
+    )
+    assert got == ["RangeError", None, None, [{"type": "unsubscribe", "topic": "t"}], "rows"]

@@ -206,6 +206,7 @@ export class Connection {
     this.#dropTrial();
     this.#transport?.close();
     this.#transport = null;
+    this.#ways.leave();
     if (this.status.state !== "stopped") this.#report("reconnecting", { reason: "the page was left" });
   }
 

@@ -9,6 +9,10 @@ const path = document.querySelector('meta[name="realtime-path"]')?.content ?? "/
 const url = new URL(path, location.href);
 url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
+// Pages of another session must not hear what this one may; a page that does not say whose it is shares nothing.
+const identity = document.querySelector('meta[name="realtime-session"]')?.content;
+const canShare = identity !== undefined && navigator.locks && window.BroadcastChannel;
+
 const realtime = new Realtime({
   url: url.href,
   paths: {
@@ -16,6 +20,7 @@ const realtime = new Realtime({
     topics: new URL("../topics/", new URL(path, location.href)).href,
     calls: new URL("../calls/", new URL(path, location.href)).href,
   },
+  tabs: canShare ? { name: `realtime ${url.href} ${identity}`, locks: navigator.locks, BroadcastChannel } : undefined,
   WebSocket,
   EventSource,
   fetch: (...args) => fetch(...args),

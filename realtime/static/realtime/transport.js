@@ -16,6 +16,8 @@ const GRACE_MS = 2_000;
  * @property {typeof WebSocket} WebSocket
  * @property {typeof EventSource} [EventSource]
  * @property {typeof fetch} [fetch]
+ * @property {{name: string, locks: LockManager, BroadcastChannel: typeof BroadcastChannel}} [tabs] - to share with; left
+ *   out: this page has a connection of its own
  * @property {Storage} [storage] - remembers for the next page which way got through
  * @property {Function} setTimeout
  * @property {Function} clearTimeout

@@ -3,6 +3,7 @@
 import { Poll } from "./poll.js";
 import { Socket } from "./socket.js";
 import { Stream } from "./stream.js";
+import { SharedSocket, Tabs } from "./tabs.js";
 
 const WELCOME_MS = 15_000;
 // So that a page whose sockets are swallowed is live by the next way within five seconds.
@@ -23,6 +24,7 @@ export class Ways {
   #env;
   #ways;
   #index;
+  #tabs;
   #failures = 0;
   #trials = 0;
   /** Ways that this page was greeted on: if one of these fails, the server is away rather than the way barred. */
@@ -32,6 +34,7 @@ export class Ways {
   constructor(env) {
     this.#env = env;
     this.#ways = env.paths ? WAYS : WAYS.slice(0, 1);
+    this.#tabs = env.tabs ? new Tabs(env) : null;
     const remembered = this.#ways.findIndex(({ name }) => name === env.storage?.getItem(REMEMBERED));
     this.#index = Math.max(0, remembered);
   }
@@ -57,7 +60,14 @@ export class Ways {
 
   #open(index, handlers) {
     const isFirst = this.#ways.length > 1 && !this.#known.has(index) && index < this.#ways.length - 1;
-    return new this.#ways[index].Transport(this.#env, handlers, isFirst ? FIRST_WELCOME_MS : WELCOME_MS);
+    const welcomeMs = isFirst ? FIRST_WELCOME_MS : WELCOME_MS;
+    if (index === 0 && this.#tabs) return new SharedSocket(this.#env, handlers, welcomeMs, this.#tabs);
+    return new this.#ways[index].Transport(this.#env, handlers, welcomeMs);
+  }
+
+  /** The page is left. */
+  leave() {
+    this.#tabs?.leave();
   }
 
   /** It gets through. */

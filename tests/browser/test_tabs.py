@@ -1,0 +1,192 @@
+"""One connection for all tabs of a browser: it survives whichever of them is closed."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.servers import PASSWORD, Server
+
+DEPARTURES = "/boards/departures/"
+
+
+@pytest.fixture
+def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=server.url)
+    yield context
+    context.close()
+
+
+def open_tab(context: BrowserContext, path: str = DEPARTURES) -> Page:
+    tab = context.new_page()
+    tab.goto(path)
+    is_live(tab)
+    return tab
+
+
+def is_live(tab: Page, seconds: float = 10) -> None:
+    expect(tab.locator("live-status")).to_have_attribute("data-state", "live", timeout=1000 * seconds)
+    expect(tab.locator("live-status")).to_have_attribute("data-transport", "websocket")
+    expect(tab.locator("live-topic").first).to_have_attribute("state", "live", timeout=1000 * seconds)
+
+
+def connections(server: Server) -> int:
+    """Return how many connections the server has open, as its log tells."""
+    log = server.log.read_text()
+    return len(re.findall(r" c\d+ open ", log)) - len(re.findall(r" c\d+ close ", log))
+
+
+def write(server: Server, words: str, key: int = 1) -> None:
+    server.project.connect().execute("UPDATE boards_entry SET label = ? WHERE id = ?", [words, key])
+
+
+def test_three_tabs_share_one_connection(server, context):
+    """Of two boards; each shows what happens on its own."""
+    tabs = [open_tab(context), open_tab(context), open_tab(context, "/boards/server/")]
+
+    write(server, "seen by both")
+
+    assert connections(server) == 1
+    for tab in tabs[:2]:
+        expect(tab.get_by_text("seen by both")).to_be_visible()
+    assert tabs[1].evaluate("realtime.call('echo', {text: 'hi'})") == {"text": "hi"}
+
+
+def test_the_others_go_on_when_the_tab_that_owns_it_is_closed(server, context):
+    """Twice in a row; what is written meanwhile is not lost."""
+    tabs = [open_tab(context) for _ in range(3)]
+
+    for number in range(2):
+        tabs.pop(0).close()
+        write(server, f"written in between {number}")
+        for tab in tabs:
+            expect(tab.get_by_text(f"written in between {number}")).to_be_visible(timeout=10_000)
+            is_live(tab)
+
+    assert connections(server) == 1
+
+
+def test_a_tab_that_leaves_takes_its_topics_with_it(server, context):
+    """The connection follows what some tab shows, and no more."""
+    stays, leaves = open_tab(context), open_tab(context, "/boards/server/")
+    topic = leaves.locator("live-topic[topic^=entries]").get_attribute("topic")
+
+    leaves.close()
+
+    expect.set_options(timeout=10_000)
+    stays.wait_for_timeout(100)
+    for _ in range(50):
+        if f"message unsubscribe '{topic}'" in server.log.read_text():
+            break
+        stays.wait_for_timeout(100)
+    assert f"message unsubscribe '{topic}'" in server.log.read_text()
+    write(server, "still here")
+    expect(stays.get_by_text("still here")).to_be_visible()
+
+
+def test_the_server_may_restart_under_shared_tabs(server, context):
+    """All come back, again by one connection, with what was written in the dark."""
+    tabs = [open_tab(context) for _ in range(3)]
+
+    server.stop()
+    write(server, "written in the dark")
+    server.start()
+
+    for tab in tabs:
+        expect(tab.get_by_text("written in the dark")).to_be_visible(timeout=20_000)
+        is_live(tab)
+    assert connections(server) == 1
+
+
+def test_pages_of_two_sessions_share_nothing(server, context):
+    """A page loaded after a sign-in does not use the connection of before."""
+    before = open_tab(context)
+    page = context.new_page()
+    page.goto("/admin/")
+    page.fill("#id_username", "editor")
+    page.fill("#id_password", PASSWORD)
+    page.click("[type=submit]")
+    expect(page.locator("#user-tools")).to_be_visible()
+
+    after = open_tab(context)
+
+    assert connections(server) == 2
+    write(server, "seen by whoever")
+    for tab in (before, after):
+        expect(tab.get_by_text("seen by whoever")).to_be_visible()
+
+
+def test_another_format_of_a_topic_takes_a_connection_of_its_own(server, context):
+    """A script follows rows that another tab shows as HTML."""
+    open_tab(context)
+    other = open_tab(context, "/boards/server/")
+    topic = "entries.1"
+
+    label = other.evaluate(
+        """(topic) => new Promise((resolve) => {
+            const followed = realtime.subscribe(topic, { onSnapshot: () => resolve(followed.rows.size) });
+        })""",
+        topic,
+    )
+
+    assert label > 0
+    assert connections(server) == 2
+
+
+def test_without_locks_each_tab_has_its_own(server, context):
+    """As in a browser that knows none."""
+    context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
+    tabs = [open_tab(context), open_tab(context)]
+
+    assert connections(server) == 2
+    write(server, "seen by both")
+    for tab in tabs:
+        expect(tab.get_by_text("seen by both")).to_be_visible()
+
+
+def test_an_owner_that_says_nothing_is_not_waited_for(server, context):
+    """A frozen tab keeps its lock; the others do without."""
+    first = context.new_page()
+    first.goto("/admin/login/")  # a page of the same origin without our script, which holds the lock
+    second = open_tab(context)
+    name = f"realtime {server.socket_url} "
+    second.close()
+    first.evaluate("(name) => void navigator.locks.request(name, () => new Promise(() => {}))", name)
+
+    third = open_tab(context)
+
+    write(server, "on its own")
+    expect(third.get_by_text("on its own")).to_be_visible()
+
+
+def test_the_page_comes_back_from_the_cache_of_pages(server, context):
+    """Back and forward: it holds neither lock nor channel while it is away, and resumes."""
+    tab, other = open_tab(context), open_tab(context)
+    tab.goto("/admin/login/")
+    write(server, "while away")
+    expect(other.get_by_text("while away")).to_be_visible(timeout=10_000)
+
+    tab.go_back()
+
+    expect(tab.get_by_text("while away")).to_be_visible(timeout=10_000)
+    is_live(tab)
+    is_live(other)
+
+
+def test_tabs_come_and_go_while_rows_change(server, context):
+    """Whoever owns the connection, and however late a tab came: in the end all show the same."""
+    tabs = [open_tab(context)]
+    for number in range(12):
+        write(server, f"turn {number}")
+        if number % 3 == 0:
+            tabs.append(context.new_page())
+            tabs[-1].goto(DEPARTURES)
+        write(server, f"turn {number} again", key=2)
+        if number % 4 == 3:
+            tabs.pop(0).close()
+
+    for tab in tabs:
+        expect(tab.get_by_text("turn 11", exact=True)).to_be_visible()
+        expect(tab.get_by_text("turn 11 again", exact=True)).to_be_visible()
+        is_live(tab)
