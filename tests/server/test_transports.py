@@ -1,10 +1,8 @@
 """Other ways in than a WebSocket of our own client, on real servers; and readers that do not read."""
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -19,6 +17,7 @@ import pytest
 from tests import servers
 from tests.client import Client
 from tests.servers import Server
+from tests.stalled import stalled_socket, stalled_stream
 
 MIB = 2**20
 
@@ -77,36 +76,6 @@ def test_a_poll_is_plain_http(each):
         (message,) = json.load(response)["messages"]
 
     assert message["changes"][0]["row"]["label"] == "polled"
-
-
-def stalled_socket(server: Server) -> socket.socket:
-    """Open a WebSocket that follows a topic and reads nothing."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    opened = _connect(
-        server, f"GET /realtime/ws/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )  # fmt: skip
-    while not opened.recv(4096).rstrip(b"\r\n").startswith(b"HTTP/1.1 101"):
-        pass
-    payload, mask = b'{"type":"subscribe","topic":"entries.1"}', os.urandom(4)
-    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-    opened.sendall(bytes((0x81, 0x80 | len(payload))) + mask + masked)
-    return opened
-
-
-def stalled_stream(server: Server) -> socket.socket:
-    """Open a stream of events and read nothing of it."""
-    host = f"127.0.0.1:{server.port}"
-    return _connect(server, f"GET /realtime/sse/?topic=entries.1 HTTP/1.1\r\nHost: {host}\r\n\r\n")
-
-
-def _connect(server: Server, request: str) -> socket.socket:
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    opened.settimeout(10)
-    opened.connect((server.host, server.port))
-    opened.sendall(request.encode())
-    return opened
 
 
 @pytest.mark.parametrize("stall", [stalled_socket, stalled_stream], ids=["socket", "stream"])

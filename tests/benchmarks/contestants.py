@@ -1,0 +1,157 @@
+"""Who is compared: Tidemark on each server, and the others, each in a process of its own."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import servers
+from tests.servers import ROOT, free_port
+
+TIDEMARK = {
+    "uvicorn, frames": "frames",
+    "uvicorn": "uvicorn",
+    "daphne": "daphne",
+}
+BASELINES = {
+    "kernel floor": ("floor", "plain"),
+    "Channels group on uvicorn": ("uvicorn", "plain"),
+    "Channels group on daphne": ("daphne", "plain"),
+    "django-eventstream on uvicorn": ("uvicorn", "events"),
+    "django-eventstream on daphne": ("daphne", "events"),
+    "ws on node": ("ws", "plain"),
+    "socket.io on node": ("socket.io", "plain"),
+}
+
+
+FIRST_TOPIC = 101
+"""Of the topics that nobody but the benchmark writes to."""
+
+
+@dataclass
+class Running:
+    """A contestant that runs: where its clients go, its process, and how to make a change.
+
+    ``change`` makes one and returns when it was committed (a baseline: when it was asked for), by ``perf_counter``.
+    """
+
+    url: str
+    pid: int
+    change: Callable[..., float]
+    dialect: str = "tidemark"
+    server: servers.Server | None = None
+
+
+class Prepared:
+    """What contestants need and takes a while: a migrated project, node's packages. Lives in one folder."""
+
+    def __init__(self, folder: Path, topics: int) -> None:
+        self.folder = folder
+        self.project = servers.prepare(folder / "prepared")
+        self.node = _node_packages(folder / "node")
+        self._numbers = iter(range(10**9))
+        database = self.project.connect()
+        for number in range(FIRST_TOPIC, FIRST_TOPIC + topics):
+            database.execute(
+                "INSERT INTO boards_board (id, slug, title) VALUES (?, 'board-' || ?, 'Board')",
+                [number, number],
+            )
+            database.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'Entry')", [number])
+        database.close()
+
+    @contextlib.contextmanager
+    def run(self, name: str) -> Iterator[Running]:
+        """Start a contestant and yield it once it answers."""
+        if name in TIDEMARK:
+            with self._tidemark(TIDEMARK[name]) as running:
+                yield running
+        else:
+            with self._baseline(*BASELINES[name]) as running:
+                yield running
+
+    @contextlib.contextmanager
+    def _tidemark(self, name: str) -> Iterator[Running]:
+        folder = self.folder / f"{name}-{next(self._numbers)}"
+        project = servers.copy(self.project, folder, LOG_LEVEL="WARNING")
+        database = project.connect()
+        entries = dict(database.execute("SELECT board_id, min(id) FROM boards_entry GROUP BY board_id"))
+
+        def change(topic: str, value: str = "") -> float:
+            key = entries[int(topic.partition(".")[2])]
+            database.execute(
+                "UPDATE boards_entry SET value = ? WHERE id = ?", [value or str(next(self._numbers)), key]
+            )
+            return time.perf_counter()
+
+        with servers.running(project, name) as server:
+            yield Running(server.socket_url, server.process.pid, change, server=server)
+        database.close()
+        shutil.rmtree(folder)
+
+    @contextlib.contextmanager
+    def _baseline(self, name: str, dialect: str) -> Iterator[Running]:
+        port = free_port()
+        application = f"tests.benchmarks.{'eventstream' if dialect == 'events' else 'baselines'}:application"
+        endpoint = f"tcp:port={port}:interface=127.0.0.1:backlog=4096"
+        python = [sys.executable, "-m"]
+        commands = {
+            "floor": [*python, "tests.benchmarks.baselines", str(port)],
+            "daphne": [*python, "daphne", "-v", "0", "-e", endpoint, application],
+            "uvicorn": [
+                *python, "uvicorn", application, "--port", str(port), "--backlog", "4096", "--log-level", "error",
+                "--timeout-graceful-shutdown", "1",
+            ],
+            "ws": ["node", str(Path(__file__).parent / "node_server.mjs"), "ws", str(port), str(self.node)],
+            "socket.io": [
+                "node", str(Path(__file__).parent / "node_server.mjs"), "socket.io", str(port), str(self.node)
+            ],
+        }  # fmt: skip
+        path = {"socket.io": "/socket.io/?EIO=4&transport=websocket"}.get(name, "/")
+        url = f"http://127.0.0.1:{port}/events/" if dialect == "events" else f"ws://127.0.0.1:{port}{path}"
+
+        def change(topic: str, value: str = "") -> float:
+            asked = time.perf_counter()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/send", timeout=60).close()
+            return asked
+
+        process = subprocess.Popen(commands[name], cwd=ROOT)
+        try:
+            for _ in range(200):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+                    break
+                time.sleep(0.05)
+            yield Running(url, process.pid, change, dialect)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    @property
+    def names(self) -> list[str]:
+        """All that can run here; node's only where node is."""
+        return [*TIDEMARK, *(name for name in BASELINES if self.node or not name.endswith("node"))]
+
+
+def _node_packages(folder: Path) -> Path | None:
+    """Return a folder with node's packages; None where there is no node, or they cannot be had."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        return None
+    folder.mkdir(parents=True)
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "ws@8", "socket.io@4"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300)
+    return folder if done.returncode == 0 else None
+
+
+@contextlib.contextmanager
+def prepared(topics: int = 100) -> Iterator[Prepared]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Prepared(Path(folder), topics)

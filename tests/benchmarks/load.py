@@ -1,0 +1,190 @@
+"""The load: thousands of clients in one process, quick enough not to be what is measured.
+
+Its own cost is printed with the results. Every way a contestant speaks is a dialect: what a client says
+when it is open, and which of the messages that come are deliveries.
+"""
+
+import asyncio
+import random
+import resource
+import time
+import urllib.parse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from picows import WSListener, WSMsgType, WSTransport, ws_connect
+
+AT_ONCE = 50
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """When each delivery came, and how long they were."""
+
+    times: list[float] = field(default_factory=list)
+    bytes: int = 0
+    messages: int = 0
+
+    def clear(self) -> None:
+        self.times.clear()
+        self.bytes = self.messages = 0
+
+
+class Client(WSListener):
+    """A client of one topic: counts deliveries, acknowledges, remembers how far it has come."""
+
+    def __init__(self, arrivals: Arrivals, topic: str, position: bytes = b"") -> None:
+        self.arrivals, self.topic = arrivals, topic
+        self.position = position
+        self.latest = b""  # the last delivery
+        self.transport: WSTransport | None = None
+        self._received = self._unacknowledged = 0
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        position = f',"position":"{self.position.decode()}"' if self.position else ""
+        asked = f'{{"type":"subscribe","topic":"{self.topic}"{position}}}'
+        transport.send(WSMsgType.TEXT, asked.encode())
+
+    def on_ws_frame(self, transport: WSTransport, frame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        payload = frame.get_payload_as_bytes()
+        self._received += 1
+        self._unacknowledged += len(payload)
+        head = payload[:20]
+        if b'"changes"' in head or b'"snapshot"' in head:
+            self.arrivals.times.append(time.perf_counter())
+            self.arrivals.bytes += len(payload)
+            self.latest = payload
+            at = payload.index(b'"position":"') + 12
+            self.position = payload[at : payload.index(b'"', at)]
+        if b'"heartbeat"' in head or self._unacknowledged > 65536:
+            self._unacknowledged = 0
+            transport.send(WSMsgType.TEXT, b'{"type":"ack","received":%d}' % self._received)
+
+
+class Listener(Client):
+    """A client of a baseline: every message is a delivery."""
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame) -> None:
+        if frame.msg_type != WSMsgType.TEXT:
+            return
+        payload = frame.get_payload_as_bytes()
+        if payload[:2] == b"0{":  # socket.io's greeting
+            transport.send(WSMsgType.TEXT, b"40")
+        elif payload == b"2":  # its ping
+            transport.send(WSMsgType.TEXT, b"3")
+        elif b"changes" in payload[:40]:
+            self.arrivals.times.append(time.perf_counter())
+            self.arrivals.bytes += len(payload)
+
+
+class EventListener(asyncio.Protocol):
+    """A client of a stream of Server-Sent Events: every event that holds a change is a delivery."""
+
+    def __init__(self, arrivals: Arrivals, path: str, host: str) -> None:
+        self._arrivals, self._request = arrivals, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        for _ in range(data.count(b'"changes"')):
+            self._arrivals.times.append(time.perf_counter())
+        self._arrivals.bytes += len(data)
+
+
+class Load:
+    """Clients of one contestant; ``opened_in`` is how many seconds it took to open them."""
+
+    def __init__(self, url: str, dialect: str = "tidemark") -> None:
+        self._url, self._dialect = url, dialect
+        self.arrivals = Arrivals()
+        self.clients: list[Client] = []
+        self._transports: list = []
+        self.opened_in = 0.0
+
+    async def open(self, topics: Sequence[str]) -> None:
+        """Open a client for each of these topics, fifty at a time, and let them settle."""
+        began = time.perf_counter()
+        for start in range(0, len(topics), AT_ONCE):
+            await asyncio.gather(*(self._open(topic) for topic in topics[start : start + AT_ONCE]))
+        self.opened_in = time.perf_counter() - began
+        await asyncio.sleep(2)
+        self.arrivals.clear()
+
+    async def _open(self, topic: str) -> None:
+        if self._dialect == "events":
+            parts = urllib.parse.urlsplit(self._url)
+            loop = asyncio.get_running_loop()
+            _, listener = await loop.create_connection(
+                lambda: EventListener(self.arrivals, f"{parts.path}?{parts.query}", parts.netloc),
+                parts.hostname,
+                parts.port,
+            )
+            self._transports.append(listener.transport)
+            return
+        kind = Client if self._dialect == "tidemark" else Listener
+        client = kind(self.arrivals, topic)
+        transport, _ = await ws_connect(lambda: client, self._url)
+        self.clients.append(client)
+        self._transports.append(transport)
+
+    async def until(self, deliveries: int, seconds: float) -> bool:
+        """Wait for so many deliveries; return whether they came."""
+        deadline = time.perf_counter() + seconds
+        while len(self.arrivals.times) < deliveries:
+            if time.perf_counter() > deadline:
+                return False
+            await asyncio.sleep(0.001)
+        return True
+
+    def close(self) -> None:
+        for transport in self._transports:
+            if isinstance(transport, WSTransport):
+                transport.disconnect(False)
+            else:
+                transport.abort()
+
+
+async def come_back(load: Load, url: str, is_current: Callable[[Client], bool], seconds: float) -> int:
+    """Let all clients of a server that was killed come back as docs/protocol.md says; return the handshakes made.
+
+    Each resumes from its position, and is back once it is current.
+    """
+    handshakes = 0
+
+    async def resume(client: Client) -> None:
+        nonlocal handshakes
+        attempt = 0
+        while not is_current(client):
+            await asyncio.sleep(random.random() * min(20, 0.5 * 2**attempt))
+            attempt += 1
+            handshakes += 1
+            try:
+                transport, _ = await ws_connect(lambda: client, url)
+            except Exception:  # refused, or reset: the server is not up yet
+                continue
+            load._transports.append(transport)
+            gone = asyncio.create_task(transport.wait_disconnected())
+            while not is_current(client) and not gone.done():
+                await asyncio.wait([gone], timeout=0.05)
+            gone.cancel()
+
+    async with asyncio.timeout(seconds):
+        await asyncio.gather(*map(resume, load.clients))
+    return handshakes
+
+
+def allow_many_files() -> int:
+    """Let this process and its children open as many sockets as the machine allows; return how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
