@@ -86,6 +86,11 @@ class Hub:
         return [subscriber for beat in self._beats for subscriber in beat]
 
     @property
+    def size(self) -> int:
+        """How many connections there are; any thread may ask."""
+        return sum(map(len, self._beats))
+
+    @property
     def topics(self) -> int:
         return len(self._held)
 

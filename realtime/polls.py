@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,10 +135,13 @@ async def _answer(send, position: str, messages: Sequence[Encoded]) -> None:
 def _seconds(text: str) -> float:
     """Return how long to wait. Raises: Refused."""
     try:
-        return min(max(float(text), 0.0), MAX_WAIT_SECONDS)
+        seconds = float(text)
     except ValueError:
+        seconds = math.nan
+    if math.isnan(seconds):
         words = f"wait is a number of seconds up to {MAX_WAIT_SECONDS:g}, not {text[:40]!r}"
-        raise Refused([Error(Code.BAD_MESSAGE, words)]) from None
+        raise Refused([Error(Code.BAD_MESSAGE, words)])
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
 
 
 def _log(level: int, words: str, *values: object) -> None:

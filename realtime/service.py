@@ -59,7 +59,7 @@ class Service:
         """Return what this process serves now."""
         is_leader = self.publisher is not None and self.publisher.is_leader
         return [
-            Figure("connections", "Open connections of this process.", len(self.hub.connections)),
+            Figure("connections", "Open connections of this process.", self.hub.size),
             Figure("topics", "Topics that this process holds.", self.hub.topics),
             Figure("subscriptions", "Topics followed by its connections.", self.hub.subscriptions),
             Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
@@ -109,6 +109,11 @@ def get_service() -> Service:
 def running_service() -> Service | None:
     """Return the service of the running event loop, if it has one."""
     return _services.get(asyncio.get_running_loop())
+
+
+def connections_open() -> int:
+    """Return how many connections this process has open; any thread may ask."""
+    return sum(service.hub.size for service in list(_services.values()))
 
 
 def _stop_with_twisted(service: Service) -> None:

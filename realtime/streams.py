@@ -35,7 +35,10 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
         events = Events(_topics(parameters), send)
         forms = requests.forms(parameters, len(events.topics))
         since = requests.auth.header(scope, b"last-event-id") or parameters.get("since", [""])[-1]
-        positions = events.positions(since)
+        wanted = [
+            Subscribe(topic, position, form.format)
+            for topic, position, form in zip(events.topics, events.positions(since), forms, strict=True)
+        ]
         connection = Connection(
             get_service(),
             requests.session_key(scope),
@@ -44,22 +47,20 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
             close=events.close,
             waits=waiting_send is not None,
         )
-        errors = []
-        for topic, position, form in zip(events.topics, positions, forms, strict=True):
-            errors.append(await connection.subscribe(Subscribe(topic, position, form.format)))
-        if all(errors):
-            raise Refused([error for error in errors if error is not None])
+        try:
+            errors = [await connection.subscribe(message) for message in wanted]
+            if all(errors):
+                raise Refused([error for error in errors if error is not None])
+            client = ":".join(map(str, scope.get("client") or ["?"]))
+            connection.log(logging.INFO, "open by SSE from %s", client)
+            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
+            connection.open()
+            await requests.until_gone(receive)
+        finally:
+            await connection.close("stream")
     except Refused as refused:
         await requests.refuse(scope, send, refused)
-        return
-    try:
-        connection.log(logging.INFO, "open by SSE from %s", ":".join(map(str, scope.get("client") or ["?"])))
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
-        connection.open()
-        await requests.until_gone(receive)
-    finally:
-        await connection.close("stream", is_cut_off=False)
 
 
 class Events:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from realtime.schedule import every
+from realtime.service import connections_open
 
 from .models import Board, Entry
 
@@ -72,13 +73,6 @@ def figures() -> list[Figure]:
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(settings.VAR_DIR))
     process = psutil.Process()
-    try:
-        # This process's only: to look through every process of a large machine takes too long.
-        connections = str(
-            sum(one.status == psutil.CONN_ESTABLISHED for one in process.net_connections(kind="tcp"))
-        )
-    except psutil.AccessDenied:
-        connections = "n/a"
     return [
         Figure(
             "Load", f"{load:.2f}", f"on {processors} CPUs" if processors > 1 else "on 1 CPU",
@@ -93,7 +87,7 @@ def figures() -> list[Figure]:
             "Disk used", f"{disk.percent:.0f}", "%",
             by_threshold(disk.percent, 85, 95), f"{gibibytes(disk.free)} free",
         ),
-        Figure("Connections", connections, note="TCP connections of the process that writes this"),
+        Figure("Connections", str(connections_open()), note="Pages and programs that follow this process"),
         Figure("Process memory", f"{process.memory_info().rss / 2**20:.0f}", "MiB", note="Resident"),
         Figure("Uptime", duration(time.time() - psutil.boot_time()), note="Since the machine started"),
     ]  # fmt: skip

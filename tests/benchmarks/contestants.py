@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tests import servers
@@ -54,7 +55,6 @@ class Prepared:
     def __init__(self, folder: Path, topics: int) -> None:
         self.folder = folder
         self.project = servers.prepare(folder / "prepared")
-        self.node = _node_packages(folder / "node")
         self._numbers = iter(range(10**9))
         database = self.project.connect()
         for number in range(FIRST_TOPIC, FIRST_TOPIC + topics):
@@ -64,6 +64,11 @@ class Prepared:
             )
             database.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'Entry')", [number])
         database.close()
+
+    @cached_property
+    def node(self) -> Path | None:
+        """A folder with node's packages; None where there is no node, or they cannot be had."""
+        return _node_packages(self.folder / "node")
 
     @contextlib.contextmanager
     def run(self, name: str) -> Iterator[Running]:
@@ -142,7 +147,6 @@ class Prepared:
 
 
 def _node_packages(folder: Path) -> Path | None:
-    """Return a folder with node's packages; None where there is no node, or they cannot be had."""
     if not (shutil.which("node") and shutil.which("npm")):
         return None
     folder.mkdir(parents=True)

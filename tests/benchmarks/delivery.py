@@ -49,10 +49,10 @@ async def main(options: argparse.Namespace) -> None:
     print(", ".join(f"{name} {value}" for name, value in about.items()), flush=True)
     results: dict[str, list[Figures]] = {}
     with prepared() as ready:
-        if ready.node is None:
-            print("\nnode, or its packages, cannot be had here: ws and socket.io are left out")
         for name in options.scenario or SCENARIOS:
             rows = results[name] = await SCENARIOS[name](ready, options.scale)
+            if name == "fan-out" and ready.node is None:
+                print("\nnode, or its packages, cannot be had here: ws and socket.io are left out")
             print(f"\n## {name}\n\n{SCENARIOS[name].__doc__}\n\n{table(rows)}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps({"machine": about, "results": results}, indent=1))

@@ -13,6 +13,14 @@ url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 const identity = document.querySelector('meta[name="realtime-session"]')?.content;
 const canShare = identity !== undefined && navigator.locks && window.BroadcastChannel;
 
+// Where a browser keeps nothing for a page it may refuse the very name.
+let storage;
+try {
+  storage = sessionStorage;
+} catch {
+  storage = undefined;
+}
+
 const realtime = new Realtime({
   url: url.href,
   paths: {
@@ -24,7 +32,7 @@ const realtime = new Realtime({
   WebSocket,
   EventSource,
   fetch: (...args) => fetch(...args),
-  storage: sessionStorage,
+  storage,
   // Called as plain functions: the browser's own insist on their window.
   setTimeout: (...args) => setTimeout(...args),
   clearTimeout: (timer) => clearTimeout(timer),
