@@ -10,7 +10,7 @@ from realtime import auth
 
 
 def scope(*headers: tuple[bytes, bytes], scheme: str = "") -> dict:
-    return {"headers": list(headers), **({"scheme": scheme} if scheme else {})}
+    return {"type": "websocket", "headers": list(headers), **({"scheme": scheme} if scheme else {})}
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_the_server_may_restart_under_shared_tabs(server, context):
 
     server.stop()
     write(server, "written in the dark")
+    tabs[0].wait_for_timeout(2500)  # until some have tried in vain
     server.start()
 
     for tab in tabs:

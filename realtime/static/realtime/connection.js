@@ -46,7 +46,7 @@ export class Connection {
   constructor(env, { onMessage, onStatus, wanted }) {
     this.#env = env;
     this.#wanted = wanted;
-    this.#ways = new Ways(env);
+    this.#ways = new Ways(env, () => this.#isAsked());
     this.#onMessage = onMessage;
     this.#onStatus = onStatus;
   }
@@ -191,6 +191,13 @@ export class Connection {
     // At once, but not before the time the server named, and not all pages in one instant.
     this.#schedule(Math.max(0, this.#notBefore - this.#env.now()) + WAKE_MS * this.#env.random());
     this.#report("reconnecting", this.status);
+  }
+
+  /** Another tab asks for the connection, and there is none. @returns {boolean} whether it will be there */
+  #isAsked() {
+    if (this.#transport || this.status.state === "stopped") return false;
+    this.#wake();
+    return true;
   }
 
   /** The browser says that it is offline. It may be wrong about this server: ask. */

@@ -36,6 +36,7 @@ export class SharedSocket extends Transport {
 
 export class Tabs {
   #env;
+  #onAsked;
   #id;
   #channel = null;
   /** Ends our claim to the lock, or our hold on it. */
@@ -47,13 +48,19 @@ export class Tabs {
   #welcome = null;
   #relay = new Relay();
   #isOwner = false;
+  /** We have a connection of our own although the lock is another's; `#staysApart`: because we have to. */
   #isApart = false;
+  #staysApart = false;
   #welcomeMs = 0;
   #helloTimer;
 
-  /** @param {import("./transport.js").Environment} env - with `tabs` */
-  constructor(env) {
+  /**
+   * @param {import("./transport.js").Environment} env - with `tabs`
+   * @param {() => boolean} onAsked - for the connection while there is none: whether one is on its way
+   */
+  constructor(env, onAsked) {
     this.#env = env;
+    this.#onAsked = onAsked;
     this.#id = `${env.now()}.${env.random()}`;
   }
 
@@ -62,6 +69,7 @@ export class Tabs {
     this.#join();
     this.#transport = transport;
     this.#welcomeMs = welcomeMs;
+    this.#isApart = this.#staysApart;
     this.#begin();
   }
 
@@ -89,7 +97,7 @@ export class Tabs {
     this.#release();
     this.#channel?.close();
     this.#channel = null;
-    this.#isOwner = this.#isApart = false;
+    this.#isOwner = this.#isApart = this.#staysApart = false;
   }
 
   #join() {
@@ -111,7 +119,7 @@ export class Tabs {
   /** The lock is ours: the owner before us, if there was one, has gone. */
   #own() {
     this.#isOwner = true;
-    this.#isApart = false;
+    this.#isApart = this.#staysApart = false;
     this.#post({ kind: "ended", ending: { code: null, reason: GONE } });
     if (!this.#socket) this.#beginAnew(null, GONE);
   }
@@ -130,8 +138,15 @@ export class Tabs {
 
   /** The connection is another now. To one that had not got to it yet, that is all the same. */
   #beginAnew(code, reason) {
-    if (this.#transport?.isWelcome) this.#transport.ended(code, reason);
+    if (this.#transport?.isWelcome) this.#endTransport(code, reason);
     else if (this.#transport) this.#begin();
+  }
+
+  /** Until the page opens another there is none: whoever gets the lock meanwhile opens no socket for nobody. */
+  #endTransport(code, reason) {
+    const transport = this.#transport;
+    this.#transport = null;
+    transport?.ended(code, reason);
   }
 
   #openSocket() {
@@ -154,7 +169,7 @@ export class Tabs {
   #ended({ code, reason }) {
     this.#socket = this.#welcome = null;
     if (this.#isOwner) this.#post({ kind: "ended", ending: { code, reason } });
-    this.#transport?.ended(code, reason);
+    this.#endTransport(code, reason);
   }
 
   #forward(tab, message) {
@@ -182,13 +197,18 @@ export class Tabs {
       if (kind === "message" && (isOurs || !tab)) this.#take(message);
       else if (kind === "ended") this.#beginAnew(ending.code, ending.reason);
       else if (kind === "wait" && isOurs) this.#env.clearTimeout(this.#helloTimer);
-      else if (kind === "apart" && isOurs) this.#part();
+      else if (kind === "none" && isOurs) this.#part();
+      else if (kind === "apart" && isOurs) {
+        this.#staysApart = true;
+        this.#part();
+      }
     }
   }
 
   #answer(tab) {
     if (this.#welcome) this.#post({ kind: "message", tab, message: this.#welcome });
-    else this.#post({ kind: this.#transport ? "wait" : "apart", tab });
+    // A hidden page's timers may be a minute late, but not what it does when it is asked.
+    else this.#post({ kind: this.#transport || this.#onAsked() ? "wait" : "none", tab });
   }
 
   #take(message) {

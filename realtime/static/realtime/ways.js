@@ -10,7 +10,7 @@ const WELCOME_MS = 15_000;
 const FIRST_WELCOME_MS = 3_000;
 const UP_AGAIN_MS = 60_000;
 const MAX_UP_AGAIN_MS = 600_000;
-const FAILURES_OF_A_KNOWN_WAY = 3;
+const FAILURES_OF_A_KNOWN_WAY = 6; // some fifteen seconds: servers restart
 const REMEMBERED = "realtime-way";
 
 /** @type {{name: "websocket" | "sse" | "poll", Transport: typeof import("./transport.js").Transport}[]} */
@@ -30,11 +30,14 @@ export class Ways {
   /** Ways that this page was greeted on: if one of these fails, the server is away rather than the way barred. */
   #known = new Set();
 
-  /** @param {import("./transport.js").Environment} env */
-  constructor(env) {
+  /**
+   * @param {import("./transport.js").Environment} env
+   * @param {() => boolean} onAsked - see tabs.js
+   */
+  constructor(env, onAsked) {
     this.#env = env;
     this.#ways = env.paths ? WAYS : WAYS.slice(0, 1);
-    this.#tabs = env.tabs ? new Tabs(env) : null;
+    this.#tabs = env.tabs ? new Tabs(env, onAsked) : null;
     const remembered = this.#ways.findIndex(({ name }) => name === env.storage?.getItem(REMEMBERED));
     this.#index = Math.max(0, remembered);
   }
