@@ -9,6 +9,7 @@ from typing import Any
 
 from .daphne import buffered, is_daphne
 from .engine.codes import Code
+from .frames import WRITER, writer
 from .service import get_service
 
 logger = logging.getLogger("realtime.asgi")
@@ -68,6 +69,7 @@ class RealtimeApplication:
         daphne keeps such a socket, answers its pings, and nobody is there.
         """
         is_open = True
+        scope[WRITER] = writer(send)
         if is_daphne():
             waiting_send = buffered(send)
             scope["realtime.waits"] = waiting_send is not None

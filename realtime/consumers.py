@@ -13,7 +13,7 @@ from . import auth
 from .connection import Connection
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
-from .frames import EXTENSION, frame
+from .frames import WRITER, frame
 from .service import get_service
 
 logger = logging.getLogger("realtime.connection")
@@ -56,7 +56,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             return
         subprotocol = next(filter(SUBPROTOCOLS.get, self.scope["subprotocols"]), None)
         await self.accept(subprotocol)
-        write_frame = self.scope.get("extensions", {}).get(EXTENSION)
+        write_frame = self.scope.get(WRITER)
         self._connection = Connection(
             get_service(),
             auth.session_key(self.scope),

@@ -34,6 +34,8 @@ layer_log = logging.getLogger("realtime.layer")
 KEEP_SECONDS = 10.0
 LAYER_SECONDS = 3.0
 OUTGOING = 1000  # entries that wait for the layer at most
+BUSY_SECONDS = 1.0
+LOOKS_PER_TICK = 5
 
 
 class Publisher:
@@ -51,6 +53,7 @@ class Publisher:
         self._awake = threading.Event()
         self._is_stopping = False
         self._lease_due = self._keep_due = 0.0
+        self._sequenced_at = -BUSY_SECONDS
         self._missing_capture = 0
         self._furthest = ("", 0)
         self._is_prepared = False
@@ -110,10 +113,13 @@ class Publisher:
             batch = sequence(seen, self._quiet)
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
+                self._sequenced_at = time.monotonic()
                 return batch
-            if time.monotonic() >= ends:
+            now = time.monotonic()
+            if now >= ends:
                 return None
-            self._awake.wait(get_conf().tick_seconds if self.is_leader else self._standby_seconds)
+            tick = pause(get_conf().tick_seconds, now - self._sequenced_at)
+            self._awake.wait(tick if self.is_leader else self._standby_seconds)
             self._awake.clear()
         return None
 
@@ -188,6 +194,15 @@ class Publisher:
         for job in jobs.values():
             if job.claim(now):
                 self._job_threads.submit(_run_job, job)
+
+
+def pause(tick_seconds: float, quiet_seconds: float) -> float:
+    """Return how long to wait for the next look, so many seconds after something was sequenced.
+
+    A whole tick at first: what is written in a row is sequenced together. Then, for a second, part of one: where
+    something was written more is likely to come, and a look that finds nothing is cheap.
+    """
+    return tick_seconds / LOOKS_PER_TICK if tick_seconds <= quiet_seconds < BUSY_SECONDS else tick_seconds
 
 
 def _run_job(job) -> None:

@@ -5,21 +5,22 @@ upsert in its topic; in every other topic that an image of it names it is a dele
 delete, move, key change, filter transition and change of a related row are that one rule.
 """
 
+import json
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import QuerySet
 
 from . import log, notices, positions
 from .conf import get_conf
-from .databases import database
+from .databases import OutboxCursor, database
 from .engine import messages
 from .engine.messages import Change
 from .feeds import Feed, registry
-from .models import LogEntry, OutboxRow, Sequencer
+from .models import LogEntry, Sequencer
 from .positions import Probe
 
 logger = logging.getLogger("realtime.sequencer")
@@ -55,21 +56,62 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     with positions.read_snapshot() as moment:
         if moment.epoch != seen.epoch:
             return None
-        state = _states().get()
-        outbox = positions.unsequenced(state.cursor, moment.cursor)
-        entries = _entries(state, outbox, _begins(state, quiet), moment.cursor.offset)
+        state = _state()
+        entries = _entries(state, moment.cursor, _begins(state, quiet))
         if entries is None or not moment.is_kept(_tables(entries)):
             return None
     with transaction.atomic(using=using):
-        now = _states().select_for_update().first()
-        if now is None or (now.epoch, now.cursor) != (state.epoch, state.cursor):
+        if not _advance(state, moment.cursor):
             return None
-        _states().update(next=moment.cursor.next, open=list(moment.cursor.open))
-        log.entries().bulk_create(entries)
+        log.append(entries)
     return Batch(state.epoch, moment.cursor.offset, entries)
 
 
-def _begins(state: Sequencer, quiet: Probe | None) -> int:
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How far the outbox has been sequenced, and from where on the log is whole."""
+
+    epoch: str
+    cursor: OutboxCursor
+    edge: int
+
+
+def _state() -> _State:
+    with connections[get_conf().database].cursor() as cursor:
+        cursor.execute(
+            "SELECT epoch, next, open, edge FROM realtime_sequencer WHERE id = %s", [Sequencer.ROW]
+        )
+        epoch, next, open, edge = cursor.fetchone()
+    return _State(epoch, OutboxCursor(next, tuple(json.loads(open))), edge)
+
+
+def _advance(state: _State, until: OutboxCursor) -> bool:
+    """Move the stored cursor on, if it still stands where it stood; return whether it did.
+
+    The row stays locked until the transaction ends: who comes second waits, and finds it moved.
+    """
+    with connections[get_conf().database].cursor() as cursor:
+        cursor.execute(
+            "UPDATE realtime_sequencer SET next = %s, open = %s "
+            "WHERE id = %s AND epoch = %s AND next = %s AND open = %s",
+            [
+                until.next,
+                _as_json(until.open),
+                Sequencer.ROW,
+                state.epoch,
+                state.cursor.next,
+                _as_json(state.cursor.open),
+            ],
+        )
+        return cursor.rowcount == 1
+
+
+def _as_json(open: Sequence[int]) -> str:
+    """Return transaction numbers as Django's JSONField writes them, which SQLite compares as text."""
+    return json.dumps(list(open))
+
+
+def _begins(state: _State, quiet: Probe | None) -> int:
     """Return the offset until which nothing happened after what was sequenced.
 
     The stored cursor moves only with changes, while on PostgreSQL positions move with every transaction.
@@ -85,10 +127,6 @@ def _tables(entries: list[LogEntry]) -> set[str]:
     return {table for name in feeds for table in registry[name].tables}
 
 
-def _states():
-    return Sequencer.objects.using(get_conf().database).filter(pk=Sequencer.ROW)
-
-
 def _begin_anew_if_rewound(seen: Probe) -> None:
     """Begin a new epoch where the outbox ends before what was sequenced of it: ids would come again."""
     if seen.offset < seen.sequenced:
@@ -96,18 +134,32 @@ def _begin_anew_if_rewound(seen: Probe) -> None:
         positions.begin_epoch()
 
 
-def _entries(state: Sequencer, outbox: QuerySet[OutboxRow], begins: int, end: int) -> list[LogEntry] | None:
-    """Return the entries for those outbox rows, as of the snapshot at ``end``, which is being read.
+def _outbox_rows(since: OutboxCursor, until: OutboxCursor, at_most: int) -> list[tuple[str, Image]]:
+    """Return source and image of the outbox rows seen at ``until`` and not at ``since``, oldest first."""
+    using = get_conf().database
+    missing, parameters = since.missing_sql(until, database(using).STAMP)
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"SELECT source, image FROM realtime_outboxrow WHERE {missing} ORDER BY id LIMIT %s",
+            [*parameters, at_most],
+        )
+        return [(source, None if image is None else json.loads(image)) for source, image in cursor.fetchall()]
 
-    None when there are no such rows: another sequencer was quicker.
+
+def _entries(state: _State, until: OutboxCursor, begins: int) -> list[LogEntry] | None:
+    """Return the entries for what the outbox has beyond the stored cursor, as of the snapshot that is being read.
+
+    None when that is nothing: another sequencer was quicker.
     """
     conf = get_conf()
+    end = until.offset
     images: dict[str, list[Image]] = defaultdict(list)
-    rows = list(outbox.order_by("id").values_list("source", "image")[: conf.max_batch_rows + 1])
+    rows = _outbox_rows(state.cursor, until, conf.max_batch_rows + 1)
     if not rows:
         return None
     is_flood = len(rows) > conf.max_batch_rows
     if is_flood:
+        outbox = positions.unsequenced(state.cursor, until)
         sources = set(outbox.order_by().values_list("source", flat=True).distinct())
         rows = list(outbox.filter(source=notices.SOURCE).order_by("id").values_list("source", "image"))
         logger.info("more than %d changes at once: their topics are read anew", conf.max_batch_rows)
@@ -169,7 +221,7 @@ def _changes(feed: Feed, images: dict[str, list[Any]]) -> dict[str, list[Change]
     if feed.limit is not None:
         # Which row comes in for one that leaves is found by reading; hubs send what differs.
         return dict.fromkeys(topic for topics in touched.values() for topic in topics)
-    present = {instance.pk: instance for instance in feed.live_rows().filter(pk__in=list(touched))}
+    present = {instance.pk: instance for instance in feed.live_rows().filter(pk__in=list(touched)).order_by()}
     changes: dict[str, list[Change] | None] = defaultdict(list)
     for key, topics in touched.items():
         instance = present.get(key)

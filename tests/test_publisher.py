@@ -54,6 +54,15 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
     assert "new" in message["payload"]
 
 
+@pytest.mark.parametrize(
+    "quiet_seconds, pause_seconds",
+    [(0, 0.05), (0.04, 0.05), (0.05, 0.01), (0.9, 0.01), (1, 0.05), (1000, 0.05)],
+)
+def test_looks_come_quicker_while_changes_come(quiet_seconds, pause_seconds):
+    """But the first after a change leaves others their time to join the next batch."""
+    assert publisher_module.pause(0.05, quiet_seconds) == pause_seconds
+
+
 async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
     """Nobody is in a group of that name."""
     channel = await layer.new_channel()

@@ -31,6 +31,11 @@ class OutboxCursor:
         missing = Q(**{f"{stamp}__gte": self.next, f"{stamp}__lt": until.next})
         return missing | Q(**{f"{stamp}__in": list(self.open)}) if self.open else missing
 
+    def missing_sql(self, until: "OutboxCursor", stamp: str) -> tuple[str, list[int]]:
+        """Return the same condition as SQL with its parameters."""
+        late = f" OR {stamp} IN ({', '.join(['%s'] * len(self.open))})" if self.open else ""
+        return f"({stamp} >= %s AND {stamp} < %s{late})", [self.next, until.next, *self.open]
+
     def seen(self, stamp: str) -> Q:
         """Return the condition for what has been seen here."""
         seen = Q(**{f"{stamp}__lt": self.next})

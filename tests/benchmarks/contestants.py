@@ -15,11 +15,7 @@ from pathlib import Path
 from tests import servers
 from tests.servers import ROOT, free_port
 
-TIDEMARK = {
-    "uvicorn, frames": "frames",
-    "uvicorn": "uvicorn",
-    "daphne": "daphne",
-}
+TIDEMARK = ["uvicorn", "daphne"]
 BASELINES = {
     "kernel floor": ("floor", "plain"),
     "Channels group on uvicorn": ("uvicorn", "plain"),
@@ -74,7 +70,7 @@ class Prepared:
     def run(self, name: str) -> Iterator[Running]:
         """Start a contestant and yield it once it answers."""
         if name in TIDEMARK:
-            with self._tidemark(TIDEMARK[name]) as running:
+            with self._tidemark(name) as running:
                 yield running
         else:
             with self._baseline(*BASELINES[name]) as running:

@@ -22,7 +22,7 @@ from .load import Client, Load, come_back
 
 Figures = dict[str, float | str]
 MIB = 2**20
-TIDEMARKS = ["uvicorn, frames", "uvicorn", "daphne"]
+TIDEMARKS = ["uvicorn", "daphne"]
 
 
 def cpu(process: psutil.Process) -> float:
@@ -245,7 +245,7 @@ async def growth(prepared: Prepared, scale: float) -> list[Figures]:
     rows = []
     shapes = [(int(count * scale), 2.0) for count in (100, 300, 1000, 3000, 5000)]
     shapes += [(int(300 * scale), rate) for rate in (5.0, 20.0, 50.0)]
-    for name in ("uvicorn, frames", "daphne"):
+    for name in TIDEMARKS:
         for count, rate in shapes:
             topics = ["entries.1"] * count
             async with connected(prepared, name, topics) as (running, load, process, _):

@@ -9,23 +9,15 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from tests import servers
 from tests.client import Client
 from tests.servers import Server
 from tests.stalled import stalled_socket, stalled_stream
 
 MIB = 2**20
-
-
-@pytest.fixture(params=["daphne", "uvicorn", "frames"])
-def each(request, project) -> Iterator[Server]:
-    with servers.running(project, request.param) as server:
-        yield server
 
 
 def curl(server: Server, path: str, *arguments: str, seconds: float = 1) -> str:
@@ -43,14 +35,14 @@ def curl(server: Server, path: str, *arguments: str, seconds: float = 1) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_a_stream_resumes_with_plain_curl(each):
+def test_a_stream_resumes_with_plain_curl(server):
     """Last-Event-ID brings what was missed, and nothing else."""
-    first = curl(each, "/realtime/sse/?topic=entries.1", seconds=2)
+    first = curl(server, "/realtime/sse/?topic=entries.1", seconds=2)
     ids = [line.removeprefix("id: ") for line in first.splitlines() if line.startswith("id: ")]
-    database = each.project.connect()
+    database = server.project.connect()
     database.execute("UPDATE boards_entry SET label = 'missed' WHERE id = 1")
 
-    again = curl(each, "/realtime/sse/?topic=entries.1", "--header", f"Last-Event-ID: {ids[-1]}")
+    again = curl(server, "/realtime/sse/?topic=entries.1", "--header", f"Last-Event-ID: {ids[-1]}")
 
     assert '"type":"snapshot"' in first
     data = [
@@ -61,9 +53,9 @@ def test_a_stream_resumes_with_plain_curl(each):
     assert "snapshot" not in again
 
 
-def test_a_poll_is_plain_http(each):
+def test_a_poll_is_plain_http(server):
     """A snapshot, then what is new since, then 304."""
-    path = f"{each.url}/realtime/topics/entries.1/"
+    path = f"{server.url}/realtime/topics/entries.1/"
     answer = {"position": "."}
     while answer["position"].startswith("."):  # the log has not begun yet: the server has only just started
         with urllib.request.urlopen(path, timeout=10) as response:
@@ -73,7 +65,7 @@ def test_a_poll_is_plain_http(each):
         urllib.request.urlopen(urllib.request.Request(path, headers={"If-None-Match": tag}), timeout=10)
     assert raised.value.code == 304
 
-    each.project.connect().execute("UPDATE boards_entry SET label = 'polled' WHERE id = 1")
+    server.project.connect().execute("UPDATE boards_entry SET label = 'polled' WHERE id = 1")
     with urllib.request.urlopen(f"{path}?since={answer['position']}&wait=10", timeout=20) as response:
         (message,) = json.load(response)["messages"]
 
@@ -81,10 +73,10 @@ def test_a_poll_is_plain_http(each):
 
 
 @pytest.mark.parametrize("stall", [stalled_socket, stalled_stream], ids=["socket", "stream"])
-async def test_readers_that_do_not_read_cost_little_and_hold_up_nobody(each, stall):
-    """Ten megabytes of changes, which they would have to be sent: a fraction of it is kept for each."""
-    database = each.project.connect()
-    process = psutil.Process(each.process.pid)
+async def test_readers_that_do_not_read_cost_little_and_hold_up_nobody(server, stall):
+    """Ten megabytes of changes, which they would have to be sent: a fraction of it is kept for server."""
+    database = server.project.connect()
+    process = psutil.Process(server.process.pid)
 
     async def change(times: int, mark: str) -> None:
         for number in range(times):
@@ -92,12 +84,12 @@ async def test_readers_that_do_not_read_cost_little_and_hold_up_nobody(each, sta
             await asyncio.to_thread(database.execute, "UPDATE boards_entry SET note = ? WHERE id = 1", [note])
             await client.until(lambda note=note: note.encode() in client.replica.rows["1"][1])
 
-    async with Client(each.socket_url, "entries.1") as client:
+    async with Client(server.socket_url, "entries.1") as client:
         await client.until(lambda: client.replica.position is not None)
         await change(10, "before")
         before = process.memory_info().rss
         with contextlib.ExitStack() as stack:
-            stalled = [await asyncio.to_thread(stall, each) for _ in range(4)]
+            stalled = [await asyncio.to_thread(stall, server) for _ in range(4)]
             for one in stalled:
                 stack.enter_context(contextlib.closing(one))
             await change(90, "stalled")
