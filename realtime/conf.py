@@ -16,7 +16,7 @@ class Conf:
     publisher: bool = True
     """Whether server processes publish; off where ``manage.py publish`` does it alone."""
     tick_seconds: float = 0.05
-    """How soon a change by another process is noticed at the latest; while changes come, mostly five times sooner."""
+    """How soon a change by another process is noticed at the latest; while changes come, mostly four times sooner."""
     floor_seconds: float = 1.0
     """How often a process looks at the log's tail, whatever the channel layer says (with the in-memory layer:
     every tick)."""

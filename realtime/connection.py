@@ -9,16 +9,18 @@ import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import lru_cache
 from typing import Any
 
 from .calls import answer
-from .conf import get_conf
+from .conf import Conf, get_conf
 from .engine import messages
 from .engine.codes import Code
 from .engine.errors import BadMessage, Forbidden, RealtimeError
 from .engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
 from .engine.position import Position
 from .engine.session import Ending, Limits, Session
+from .frames import Writer
 from .logs import SORRY, log_failure, one_line
 from .service import Service, draining
 
@@ -30,6 +32,11 @@ _numbers = itertools.count(1)
 class Connection:
     """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
 
+    __slots__ = (
+        "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_send", "_service", "_write", "name", "session",
+        "session_key", "writer",
+    )  # fmt: skip
+
     def __init__(
         self,
         service: Service,
@@ -39,14 +46,14 @@ class Connection:
         close: Callable[[Ending], Awaitable[None]],
         encoding: Encoding = "json",
         waits: bool = True,
-        write: Callable[[Encoded], bool] | None = None,
+        write: Writer | None = None,
     ) -> None:
         """``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it
         takes its time while the client does not read. ``write``, where the server has it, writes a message at
         once, or returns False: then it is sent."""
         self.name = f"c{next(_numbers)}"
         self.session_key = session_key
-        self.session = Session(_limits(waits), encoding)
+        self.session = Session(_limits(get_conf(), waits), encoding)
         self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
         self._service = service
         self._send, self._frame, self._close, self._write = send, frame, close, write
@@ -170,13 +177,12 @@ class Connection:
         """
         if self._is_writing or self._is_over:
             return
-        message = self.session.next()
-        if message is None and self.session.ending is None:
+        session, write = self.session, self._write
+        message = session.next()
+        while message is not None and write is not None and write(message):
+            message = session.next() if session.is_waiting else None
+        if message is None and session.ending is None:
             return
-        while message is not None and self._write is not None and self._write(message):
-            message = self.session.next()
-            if message is None and self.session.ending is None:
-                return
         writing = self._flush(message)
         try:
             waits_for = writing.send(None)
@@ -226,8 +232,8 @@ def _rest(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, An
         return
 
 
-def _limits(server_waits: bool) -> Limits:
-    conf = get_conf()
+@lru_cache(maxsize=2)  # one for all connections
+def _limits(conf: Conf, server_waits: bool) -> Limits:
     return Limits(
         heartbeat_seconds=conf.heartbeat_seconds,
         max_message_bytes=conf.max_message_bytes,

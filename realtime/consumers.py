@@ -13,7 +13,7 @@ from . import auth
 from .connection import Connection
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
-from .frames import WRITER, frame
+from .frames import WRITER
 from .service import get_service
 
 logger = logging.getLogger("realtime.connection")
@@ -56,7 +56,6 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             return
         subprotocol = next(filter(SUBPROTOCOLS.get, self.scope["subprotocols"]), None)
         await self.accept(subprotocol)
-        write_frame = self.scope.get(WRITER)
         self._connection = Connection(
             get_service(),
             auth.session_key(self.scope),
@@ -65,7 +64,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             close=self._end,
             encoding=SUBPROTOCOLS.get(subprotocol or "", "json"),
             waits=self.scope.get("realtime.waits", True),
-            write=write_frame and (lambda message: write_frame(frame(message))),
+            write=self.scope.get(WRITER),
         )
         self._connection.log(logging.INFO, "open from %s", client)
         self._connection.open()

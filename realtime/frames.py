@@ -11,18 +11,18 @@ from typing import Any
 
 from .engine.messages import Encoded
 
-WRITER = "realtime.write_frame"
-"""Key in the scope that the consumer gets: a ``FrameWriter``, or None where the server has no place for one."""
+WRITER = "realtime.write"
+"""Key in the scope that the consumer gets: a ``Writer``, or None where the server has no place for one."""
 
-FrameWriter = Callable[[bytes], bool]
-"""Writes a frame if it can go out now; False: it has to be sent the usual way."""
+Writer = Callable[[Encoded], bool]
+"""Writes a message to an accepted socket if it can go out now; False: it has to be sent the usual way."""
 
 _TEXT, _BINARY = 0x81, 0x82
 
-# What is asked of a server. One that lacks a part, as another version may, gets every message the usual way.
-_UVICORN = ("transport", "writable", "handshake_complete", "close_sent", "disconnected", "conn")
-_DAPHNE = ("transport", "state", "send_queue", "STATE_OPEN", "serverSend")
-_TWISTED_TRANSPORT = ("writeSomeData", "write", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
+# What is asked of a transport. One that lacks a part, as with TLS or in another version, gets every message the usual
+# way. Nothing is asked of protocols: each call looks at few objects, as with thousands of sockets none is in a cache.
+_ASYNCIO = ("write", "is_closing", "get_write_buffer_size")
+_TWISTED = ("write", "writeSomeData", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
 
 
 @lru_cache(maxsize=4)  # what is being told to all just now; a frame may be 256 KiB
@@ -37,54 +37,43 @@ def frame(message: Encoded) -> bytes:
     return bytes((kind, 127)) + size.to_bytes(8) + payload
 
 
-def writer(send: Any) -> FrameWriter | None:
-    """Return what writes frames to the socket that a server's own ``send`` is of; None where that is not known."""
-    protocol = getattr(send, "__self__", None)  # uvicorn's is a method of its protocol
-    if _has(protocol, _UVICORN):
-        return _to_uvicorn(protocol)
-    protocol = next(iter(getattr(send, "args", ())), None)  # daphne's is functools.partial(…, protocol)
-    if _has(protocol, _DAPHNE) and _has(protocol.transport, _TWISTED_TRANSPORT):  # not so with TLS
-        return _to_daphne(protocol)
+def writer(send: Any) -> Writer | None:
+    """Return what writes to the socket that a server's own ``send`` is of; None where that is not known."""
+    # uvicorn's is a method of its protocol, daphne's functools.partial(…, protocol).
+    protocol = getattr(send, "__self__", None) or next(iter(getattr(send, "args", ())), None)
+    transport = getattr(protocol, "transport", None)
+    if all(hasattr(transport, name) for name in _ASYNCIO):
+        return _to_asyncio(transport)
+    if all(hasattr(transport, name) for name in _TWISTED):
+        return _to_twisted(transport)
     return None
 
 
-def _has(thing: Any, names: tuple[str, ...]) -> bool:
-    return all(hasattr(thing, name) for name in names)
-
-
-def _to_uvicorn(protocol: Any) -> FrameWriter:
-    def write(frame: bytes) -> bool:
-        if (
-            not protocol.handshake_complete
-            or protocol.close_sent
-            or protocol.disconnected
-            or not protocol.writable.is_set()
-        ):
+def _to_asyncio(transport: Any) -> Writer:
+    def write(message: Encoded) -> bool:
+        if transport.is_closing() or transport.get_write_buffer_size():
             return False
-        protocol.transport.write(frame)
+        transport.write(frame(message))
         return True
 
     return write
 
 
-def _to_daphne(protocol: Any) -> FrameWriter:
-    transport = protocol.transport
-
-    def write(frame: bytes) -> bool:
+def _to_twisted(transport: Any) -> Writer:
+    def write(message: Encoded) -> bool:
         if (
-            protocol.state != protocol.STATE_OPEN
-            or protocol.send_queue
-            or transport.dataBuffer
+            transport.dataBuffer
             or transport._tempDataBuffer
             or transport.disconnecting
             or not transport.connected
         ):
             return False
-        written = transport.writeSomeData(frame)
+        framed = frame(message)
+        written = transport.writeSomeData(framed)
         if not isinstance(written, int):  # an error: Twisted finds out for itself
             return False
-        if written < len(frame):
-            transport.write(frame[written:])
+        if written < len(framed):
+            transport.write(framed[written:])
         return True
 
     return write

@@ -35,7 +35,7 @@ KEEP_SECONDS = 10.0
 LAYER_SECONDS = 3.0
 OUTGOING = 1000  # entries that wait for the layer at most
 BUSY_SECONDS = 1.0
-LOOKS_PER_TICK = 5
+LOOKS_PER_TICK = 4
 
 
 class Publisher:

@@ -56,7 +56,7 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
 
 @pytest.mark.parametrize(
     "quiet_seconds, pause_seconds",
-    [(0, 0.05), (0.04, 0.05), (0.05, 0.01), (0.9, 0.01), (1, 0.05), (1000, 0.05)],
+    [(0, 0.05), (0.04, 0.05), (0.05, 0.0125), (0.9, 0.0125), (1, 0.05), (1000, 0.05)],
 )
 def test_looks_come_quicker_while_changes_come(quiet_seconds, pause_seconds):
     """But the first after a change leaves others their time to join the next batch."""

@@ -56,7 +56,7 @@ class _Subscription:
 class _Unacknowledged:
     """What was sent and not yet acknowledged, in a few marks however much it is."""
 
-    __slots__ = ("_marks", "acknowledged", "bytes", "messages", "unheard_beats")
+    __slots__ = ("_marks", "_next_mark", "acknowledged", "bytes", "messages", "unheard_beats")
 
     MARK_BYTES = 16 * 1024
 
@@ -66,12 +66,14 @@ class _Unacknowledged:
         self.unheard_beats = 0
         self.acknowledged = 0  # of these bytes
         self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # messages and bytes sent at some moments
+        self._next_mark = self.MARK_BYTES
 
     def sent(self, size: int) -> None:
         self.messages += 1
         self.bytes += size
-        if self.bytes - self._marks[-1][1] >= self.MARK_BYTES:
+        if self.bytes >= self._next_mark:
             self._marks.append((self.messages, self.bytes))
+            self._next_mark = self.bytes + self.MARK_BYTES
 
     def take(self, received: int) -> None:
         """Note what the client has received: everything, or as far as the last mark before it."""
@@ -211,6 +213,11 @@ class Session:
             delay = UNSET if ending.retry_after_seconds is None else ending.retry_after_seconds
             self.post(messages.Bye(code=ending.code, reason=ending.reason, retry_after_seconds=delay))
             self.ending = self.ending or ending
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there may be something to say."""
+        return bool(self._news or self._outgoing or self._parts or self._is_beat_due)
 
     def next(self) -> Encoded | None:
         """Return the message to write now, None when there is nothing to say, or nobody who takes it."""
