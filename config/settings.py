@@ -159,7 +159,13 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-REALTIME = {"METRICS_TOKEN": os.environ.get("METRICS_TOKEN", "")}
+REALTIME = {
+    "METRICS_TOKEN": os.environ.get("METRICS_TOKEN", ""),
+    # The boards are public: whoever may read them with a browser may do so with curl and wscat.
+    "ALLOW_WITHOUT_ORIGIN": os.environ.get("ALLOW_WITHOUT_ORIGIN", "on").lower()
+    in {"1", "true", "yes", "on"},
+    "PROXIES": int(os.environ.get("PROXIES", "0")),
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

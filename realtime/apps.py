@@ -14,7 +14,7 @@ class RealtimeConfig(AppConfig):
     def ready(self) -> None:
         from django.utils.module_loading import autodiscover_modules
 
-        from . import wake
+        from . import revocation, wake
         from .checks import check_capture
         from .conf import forget
 
@@ -22,6 +22,7 @@ class RealtimeConfig(AppConfig):
         checks.register(check_capture, checks.Tags.database)
         setting_changed.connect(forget)
         connection_created.connect(wake.watch_connection)
+        revocation.connect()
         pre_migrate.connect(_remove_capture, sender=self)
         post_migrate.connect(_install_capture, sender=self)
 

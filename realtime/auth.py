@@ -1,35 +1,40 @@
-"""Who is at the other end of a socket, read without changing anything.
-
-Channels' own middleware ends a session whose hash it cannot verify, and knows no ``SECRET_KEY_FALLBACKS``:
-opening a page would sign people out. A socket only reads.
-"""
+"""The door: where a request or handshake comes from, and whose cookies it brings. Costs no query."""
 
 from functools import partial
-from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.contrib.auth import (
-    BACKEND_SESSION_KEY,
-    HASH_SESSION_KEY,
-    SESSION_KEY,
-    get_user_model,
-    load_backend,
-)
-from django.contrib.auth.models import AnonymousUser
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
-from django.utils.crypto import constant_time_compare
 from django.utils.http import is_same_domain
 
+from .conf import get_conf
+from .visitors import NOBODY, Visitor
+
 Scope = dict[str, Any]
+
+_OWN_SITES = ("same-origin", "none")  # none: typed into the address bar
+_FOREIGN_SITES = ("same-site", "cross-site")
 
 
 def header(scope: Scope, name: bytes) -> str | None:
     """Return a header of the handshake; None when it is absent or there twice with different values."""
     values = {value for key, value in scope["headers"] if key == name}
     return values.pop().decode("latin-1") if len(values) == 1 else None
+
+
+def refusal(scope: Scope) -> str:
+    """Return why whoever asks is not let in, empty when it is."""
+    if not is_host_allowed(scope):
+        return f"host {header(scope, b'host')!r} is not in ALLOWED_HOSTS"
+    if not is_origin_allowed(scope):
+        if not _names_origin(scope):
+            return "no Origin; REALTIME['ALLOW_WITHOUT_ORIGIN'] would let programs in"
+        return f"origin {header(scope, b'origin')!r} is not ours; see CSRF_TRUSTED_ORIGINS"
+    if header(scope, b"sec-fetch-site") in _FOREIGN_SITES and scope["type"] == "http":
+        return "asked for by a page of another site"
+    return ""
 
 
 def is_host_allowed(scope: Scope) -> bool:
@@ -40,19 +45,22 @@ def is_host_allowed(scope: Scope) -> bool:
 
 
 def is_origin_allowed(scope: Scope) -> bool:
-    """Whether the page that opens the socket is one of ours: the request's own origin or a trusted one.
+    """Whether the page that asks is one of ours: of the request's own origin or a trusted one.
 
-    A client without Origin is no browser: it may come in, as nobody (see ``session_key``).
+    A client that names none is no browser, and comes in where the settings say so (see ``visitor``).
     """
-    origins = {value for key, value in scope["headers"] if key == b"origin"}
-    if not origins:
-        return True
+    if not _names_origin(scope):
+        return get_conf().allow_without_origin or header(scope, b"sec-fetch-site") in _OWN_SITES
     origin = header(scope, b"origin")
     if origin is None:
         return False
     return origin in _own_origins(scope) or any(
         map(partial(_is_trusted, origin), settings.CSRF_TRUSTED_ORIGINS)
     )
+
+
+def _names_origin(scope: Scope) -> bool:
+    return any(key == b"origin" for key, _ in scope["headers"])
 
 
 def _is_trusted(origin: str, trusted: str) -> bool:
@@ -71,36 +79,20 @@ def _own_origins(scope: Scope) -> set[str]:
     return {f"{scheme}://{host}" for scheme in schemes if urlsplit(f"{scheme}://{host}").netloc == host}
 
 
-def session_key(scope: Scope) -> str | None:
-    """Return the session that the cookies name; for a socket none without an Origin that was checked.
+def visitor(scope: Scope) -> Visitor:
+    """Return who the cookies say it is; nobody without a sign that a page of ours has sent them.
 
-    Browsers name the origin with every handshake, but not with every request (see ``requests.enter``).
+    Browsers name the origin with every handshake of a socket, and where a request comes from with others.
     """
-    if scope["type"] == "websocket" and header(scope, b"origin") is None:
-        return None
+    is_vouched_for = header(scope, b"origin") is not None or header(scope, b"sec-fetch-site") in _OWN_SITES
+    return Visitor(session_key(scope)) if is_vouched_for else NOBODY
+
+
+def session_key(scope: Scope) -> str | None:
     cookies: dict[str, str] = {}
     for name, value in scope["headers"]:
         if name == b"cookie":
             cookies |= parse_cookie(value.decode("latin-1"))
-    return cookies.get(settings.SESSION_COOKIE_NAME) or None
-
-
-def load_user(key: str | None) -> Any:
-    """Return the user of a session, AnonymousUser when it has none; reads the database, writes nothing."""
-    if not key:
-        return AnonymousUser()
-    session = import_module(settings.SESSION_ENGINE).SessionStore(key).load()
-    path = session.get(BACKEND_SESSION_KEY)
-    if SESSION_KEY not in session or path not in settings.AUTHENTICATION_BACKENDS:
-        return AnonymousUser()
-    user = load_backend(path).get_user(get_user_model()._meta.pk.to_python(session[SESSION_KEY]))
-    if user is None or not _is_hash_valid(user, session.get(HASH_SESSION_KEY, "")):
-        return AnonymousUser()
-    return user
-
-
-def _is_hash_valid(user: Any, session_hash: str) -> bool:
-    if not hasattr(user, "get_session_auth_hash"):
-        return True
-    valid = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return any(constant_time_compare(session_hash, candidate) for candidate in valid)
+    key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    # One that no database takes must not spoil the question about those of others.
+    return key if key and key.isprintable() else None

@@ -5,25 +5,27 @@ import logging
 import msgspec
 from django.contrib.auth.models import AnonymousUser
 
-from . import auth
 from .actions import ActionRefused, perform
 from .engine.codes import Code
 from .engine.messages import Call, Reply, ReplyError
+from .limits import TooMuch
 from .logs import SORRY, Log, log_failure
 from .service import Service
+from .visitors import NOBODY, Visitor, load_user
 
 
-async def answer(service: Service, session_key: str | None, call: Call, log: Log) -> Reply:
-    """Run the action as the session's user and return the reply; whatever fails is a reply too."""
+async def answer(service: Service, visitor: Visitor, address: str | None, call: Call, log: Log) -> Reply:
+    """Run the action as the visitor's user and return the reply; whatever fails is a reply too."""
     try:
-        user = AnonymousUser()
-        if session_key is not None:  # as of now: it may have been signed out since
-            user = await service.readers.run(auth.load_user, session_key)
-        done = await service.action_threads.run(perform, user, call.action, call.args)
+        with service.places.call(address, visitor):
+            user = AnonymousUser()
+            if visitor != NOBODY:  # as of now: it may have been signed out since
+                user = await service.readers.run(load_user, visitor)
+            done = await service.action_threads.run(perform, user, call.action, call.args)
         encoded = msgspec.Raw(msgspec.json.encode(done))
-    except ActionRefused as error:
+    except (ActionRefused, TooMuch) as error:
         log(logging.WARNING, "message call %r refused: %s", call.action[:100], error)
-        fields = msgspec.UNSET if error.fields is None else error.fields
+        fields = getattr(error, "fields", None) or msgspec.UNSET
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
     except Exception as error:
         log_failure(log, f"call {call.action[:100]!r}", error)

@@ -24,8 +24,30 @@ class Conf:
     """How long a silent process keeps the right to run the jobs."""
     heartbeat_seconds: float = 15.0
     """How often every connection hears from the server."""
-    recheck_seconds: float = 5.0
-    """How soon a right that was taken away ends the subscriptions that it allowed."""
+    recheck_seconds: float = 3.0
+    """How often rights are asked again; one that was taken away has ended what it allowed within five seconds."""
+    allow_without_origin: bool = False
+    """Whether clients that name no Origin, and so are no browsers, may connect. Cookies of theirs do not count."""
+    proxies: int = 0
+    """How many proxies of yours each request passes, all of which add to X-Forwarded-For: whose address counts."""
+    ticket_seconds: float = 30.0
+    """How long a ticket may be used, once."""
+    max_connections: int = 10_000
+    """Connections of one process, streams and waiting polls included."""
+    max_connections_per_address: int = 200
+    """Of one address (of IPv6: one /64 network) in one process."""
+    max_connections_per_session: int = 20
+    """Of one session in one process; the tabs of a browser share one where they can."""
+    max_connections_per_user: int = 50
+    """Of one signed-in user in one process, over all sessions."""
+    max_calls: int = 100
+    """Calls that one process carries out or keeps waiting at once."""
+    max_calls_per_caller: int = 10
+    """Of these, how many of one session, or of one address without one."""
+    max_messages_per_second: float = 20.0
+    """What one connection may send in the long run; ten times as many at once after a rest."""
+    max_bytes_per_second: float = 16 * 1024.0
+    """The same, in bytes."""
     max_message_bytes: int = 16 * 1024
     """The longest message a client may send."""
     max_bad_messages: int = 10

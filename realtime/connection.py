@@ -21,8 +21,10 @@ from .engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, 
 from .engine.position import Position
 from .engine.session import Ending, Limits, Session
 from .frames import Writer
+from .limits import Place, TooMuch
 from .logs import SORRY, log_failure, one_line
 from .service import Service, draining
+from .visitors import Visitor
 
 logger = logging.getLogger("realtime.connection")
 
@@ -33,14 +35,15 @@ class Connection:
     """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
 
     __slots__ = (
-        "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_send", "_service", "_write", "name", "session",
-        "session_key", "writer",
+        "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send", "_service", "_write", "name",
+        "session", "visitor", "writer",
     )  # fmt: skip
 
     def __init__(
         self,
         service: Service,
-        session_key: str | None,
+        visitor: Visitor,
+        place: Place | None,
         send: Callable[[dict[str, Any]], Awaitable[None]],
         frame: Callable[[Session, Encoded], dict[str, Any]],
         close: Callable[[Ending], Awaitable[None]],
@@ -48,23 +51,26 @@ class Connection:
         waits: bool = True,
         write: Writer | None = None,
     ) -> None:
-        """``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it
-        takes its time while the client does not read. ``write``, where the server has it, writes a message at
-        once, or returns False: then it is sent."""
+        """``place`` is left at the end; None: there was none. ``send`` is the server's; ``frame`` returns the event
+        that it is given for a message. ``waits``: it takes its time while the client does not read. ``write``, where
+        the server has it, writes a message at once, or returns False: then it is sent."""
         self.name = f"c{next(_numbers)}"
-        self.session_key = session_key
+        self.visitor = visitor
         self.session = Session(_limits(get_conf(), waits), encoding)
         self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
-        self._service = service
+        self._service, self._place = service, place
         self._send, self._frame, self._close, self._write = send, frame, close, write
         self._is_writing = True  # nothing goes out before ``open``
         self._is_over = False
         self._opened_at = time.monotonic()
 
-    def open(self) -> None:
-        """Listen to the hub from now on, and say the welcome."""
+    def open(self, ending: Ending | None = None) -> None:
+        """Listen to the hub from now on, and say the welcome; with an ending, that it is over at once."""
         if self._service.is_stopping:
-            self.session.end(draining())
+            ending = draining()
+        if ending is not None:
+            self.log(logging.WARNING, "turned away: %s", ending.reason)
+            self.session.end(ending)
         self._service.hub.connect(self)
         self._is_writing = False
         self._push()
@@ -72,6 +78,8 @@ class Connection:
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
         """Leave nothing behind, however the connection ended; one that is cut off by us hears it if it can."""
         self._service.hub.disconnect(self, self.session.topics)
+        if self._place is not None:
+            self._place.leave()
         if self.writer is not None:
             self.writer.cancel()
         if is_cut_off and not self._is_over:
@@ -87,7 +95,7 @@ class Connection:
         if self.session.ending is not None:
             return
         try:
-            await self._carry_out(self.session.receive(encoded))
+            await self._carry_out(self.session.receive(encoded, time.monotonic()))
         except BadMessage as error:
             self.log(logging.WARNING, "message refused: %s", error)
             self.session.refuse(error)
@@ -101,7 +109,7 @@ class Connection:
                 self.log(logging.INFO, "message unsubscribe %r", topic[:200])
                 self._drop(topic)
             case Call():
-                self.session.post(await answer(self._service, self.session_key, message, self.log))
+                self.session.post(await answer(self._service, self.visitor, None, message, self.log))
             case Ping():
                 self.log(logging.DEBUG, "message ping")
                 self.session.beat()
@@ -114,8 +122,10 @@ class Connection:
         try:
             position = None if message.position is None else Position.parse(message.position)
             if not self.session.has_room_for(message.topic):
-                raise TooManySubscriptions(get_conf().max_subscriptions)
-            await self._service.rights.check(self.session_key, message.topic)
+                raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
+            user = await self._service.rights.check(self.visitor, message.topic)
+            if self._place is not None:
+                self._place.take("user", user)
             if position is not None and not await hub.has_reached(position.offset):
                 position = None
             topic = await hub.subscribe(message.topic, self)
@@ -241,17 +251,6 @@ def _limits(conf: Conf, server_waits: bool) -> Limits:
         max_subscriptions=conf.max_subscriptions,
         max_unacknowledged_bytes=conf.max_unacknowledged_bytes,
         max_silent_bytes=None if server_waits else conf.max_silent_bytes,
+        max_messages_per_second=conf.max_messages_per_second,
+        max_bytes_per_second=conf.max_bytes_per_second,
     )
-
-
-class TooManySubscriptions(RealtimeError):
-    """One connection asked for more topics than it may follow."""
-
-    code = Code.TOO_MUCH
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-    def __str__(self) -> str:
-        return f"a connection may follow {self.limit} topics; unsubscribe from one first"

@@ -11,10 +11,15 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from . import auth
 from .connection import Connection
+from .engine.codes import Code
+from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
 from .frames import WRITER
+from .limits import turned_away
+from .logs import SORRY, log_failure, one_line
 from .service import get_service
+from .visitors import NOBODY
 
 logger = logging.getLogger("realtime.connection")
 
@@ -54,11 +59,20 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             logger.warning("refused %s: %s", client, refusal)
             await self.close()
             return
+        service = get_service()
+        visitor, place, ending = NOBODY, None, None
+        try:
+            visitor, place = await service.admit(self.scope)
+        except RealtimeError as error:
+            ending = turned_away(error)
+        except Exception as error:
+            log_failure(_log, f"handshake of {client}", error)
+            ending = Ending(Code.INTERNAL, SORRY)
         subprotocol = next(filter(SUBPROTOCOLS.get, self.scope["subprotocols"]), None)
-        await self.accept(subprotocol)
         self._connection = Connection(
-            get_service(),
-            auth.session_key(self.scope),
+            service,
+            visitor,
+            place,
             send=self.base_send,
             frame=_frame,
             close=self._end,
@@ -66,8 +80,10 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             waits=self.scope.get("realtime.waits", True),
             write=self.scope.get(WRITER),
         )
+        # Who is turned away is let in for a word: of a refused handshake a browser learns nothing.
+        await self.accept(subprotocol)
         self._connection.log(logging.INFO, "open from %s", client)
-        self._connection.open()
+        self._connection.open(ending)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._connection is not None:
@@ -82,14 +98,14 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
     def _refusal(self) -> str:
         """Return why a handshake is refused, empty when it is not. Costs no database query."""
         offered = self.scope["subprotocols"]
-        if not auth.is_host_allowed(self.scope):
-            return f"host {auth.header(self.scope, b'host')!r} is not in ALLOWED_HOSTS"
-        if not auth.is_origin_allowed(self.scope):
-            return f"origin {auth.header(self.scope, b'origin')!r} is not ours; see CSRF_TRUSTED_ORIGINS"
         if offered and not SUBPROTOCOLS.keys() & set(offered):
             return f"subprotocols {offered[:5]!r}: we speak {', '.join(SUBPROTOCOLS)}"
-        return ""
+        return auth.refusal(self.scope)
 
 
 def _frame(session: Session, message: Encoded) -> dict[str, Any]:
     return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
+
+
+def _log(level: int, words: str, *values: object) -> None:
+    logger.log(level, words, *map(one_line, values))

@@ -20,6 +20,7 @@ from .feeds import registry
 from .models import LogEntry
 from .positions import Reading, read_topic
 from .readers import ReaderThreads
+from .visitors import Visitor
 
 logger = logging.getLogger("realtime.hub")
 
@@ -34,7 +35,7 @@ class Subscriber(Protocol):
     ``writer`` is the task that sends what the server did not take at once, None while there is none.
     """
 
-    session_key: str | None
+    visitor: Visitor
     writer: asyncio.Task[None] | None
 
     @property

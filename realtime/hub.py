@@ -46,8 +46,9 @@ class Hub:
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
         self._behind = asyncio.Event()  # something says that the log has more than is held
+        self.rights_changed = asyncio.Event()  # the log says that rights may have changed
         self._rejoined_at = -REJOIN_SECONDS
-        self._seen_notices: deque[int] = deque(maxlen=1000)
+        self._seen_announcements: deque[int] = deque(maxlen=1000)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -190,19 +191,22 @@ class Hub:
             self.look_soon()
             return
         held = self._held.get(entry.topic)
-        if entry.kind == LogEntry.Kind.NOTICE:
-            self._notice(entry)
+        if entry.kind in log.ANNOUNCEMENTS:
+            self._announce(entry)
         elif held is not None:
             held.hear(epoch, entry)
         elif entry.kind == LogEntry.Kind.RESET:  # of a whole feed
             self.look_soon()
 
-    def _notice(self, entry: LogEntry) -> None:
-        """Show a notice once, whether the layer or the log brings it first."""
-        seen = hash((entry.position, entry.topic, entry.payload))
-        if seen in self._seen_notices:
+    def _announce(self, entry: LogEntry) -> None:
+        """Pass on what is said once, whether the layer or the log brings it first."""
+        seen = hash((entry.kind, entry.position, entry.topic, entry.payload))
+        if seen in self._seen_announcements:
             return
-        self._seen_notices.append(seen)
+        self._seen_announcements.append(seen)
+        if entry.kind == LogEntry.Kind.RIGHTS:
+            self.rights_changed.set()
+            return
         if entry.topic == EVERYONE:
             notice, subscribers = Notice(text=entry.payload), self.connections
         else:
@@ -233,8 +237,8 @@ class Hub:
         tail = await self._readers.run(log.tail, max(self._cursor, 0))
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
             self._cursor = max(self._cursor, tail.end)
-            for notice in tail.notices:
-                self._notice(notice)
+            for announcement in tail.announcements:
+                self._announce(announcement)
         else:  # what was said before we began, or in another life of the log, is nobody's news
             self._epoch, self._cursor = tail.epoch, tail.end
         self._reached = tail.offset

@@ -21,6 +21,8 @@ from .positions import probe, read_snapshot, unsequenced
 
 EVERYONE = "*"
 """Topic of a notice to every page."""
+ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
+"""Kinds of entries that are no changes of a topic, and are heard once by who is there."""
 PRUNE_ROWS = 5_000
 """How many rows of a table one transaction drops at most."""
 
@@ -36,7 +38,7 @@ class Tail:
     offset: int
     end: int
     newest: dict[str, int]
-    notices: list[LogEntry]
+    announcements: list[LogEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,14 @@ def tail(after: int) -> Tail:
     """Return what the log has at positions > ``after``: the floor under every other way of delivery."""
     seen = probe()
     found: dict[str, int] = {}
-    notices: list[LogEntry] = []
+    announcements: list[LogEntry] = []
     if seen.log_end > after:
         # Not beyond what was seen: what comes between the queries is for the next look, all of it.
         beyond = entries().filter(position__gt=after, position__lte=seen.log_end)
-        changed = beyond.exclude(kind=LogEntry.Kind.NOTICE).order_by().values_list("topic")
+        changed = beyond.exclude(kind__in=ANNOUNCEMENTS).order_by().values_list("topic")
         found = dict(changed.annotate(newest=Max("position")))
-        notices = list(beyond.filter(kind=LogEntry.Kind.NOTICE).order_by("id"))
-    return Tail(seen.epoch, seen.offset, seen.log_end, found, notices)
+        announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
+    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements)
 
 
 def missed(topic: str, feed: str, after: int) -> Missed:

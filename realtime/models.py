@@ -1,4 +1,4 @@
-"""The engine's three tables: what triggers note, what was sequenced, and how far sequencing has come."""
+"""The engine's tables: what triggers note, what was sequenced, how far sequencing has come; and tickets."""
 
 from typing import Any
 
@@ -51,6 +51,7 @@ class LogEntry(models.Model):
         CHANGES = "changes", "changes of rows"
         RESET = "reset", "too much or unknown: read the rows"
         NOTICE = "notice", "words for the readers of pages"
+        RIGHTS = "rights", "rights may have changed: ask them again"
 
     position = models.BigIntegerField()
     topic = models.CharField(max_length=200, help_text="A topic; a feed's name stands for all of its topics.")
@@ -94,3 +95,15 @@ class Sequencer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.cursor.offset}"
+
+
+class Ticket(models.Model):
+    """Lets one connection in as somebody, once (``tickets.py``)."""
+
+    digest = models.CharField(primary_key=True, max_length=64, help_text="SHA-256 of the ticket.")
+    session = models.TextField(blank=True, help_text="The session it stands for, or else")
+    login = models.JSONField(help_text="the user, backend and hash that a session would hold.")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"until {self.expires_at}"

@@ -4,17 +4,20 @@ Plain ASGI, not Django views: no middleware, no thread per request, the same doo
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qs
 
-from msgspec import json
+from msgspec import UNSET, UnsetType, json
 
 from . import auth
 from .engine.codes import Code
 from .engine.errors import BadMessage, RealtimeError
 from .engine.messages import Error, Form, Format
-from .logs import one_line
+from .limits import retry_after_seconds
+from .logs import SORRY, log_failure, one_line
 
 logger = logging.getLogger("realtime.connection")
 
@@ -40,6 +43,24 @@ class Refused(RealtimeError):
         return "; ".join(error.message for error in self.errors)
 
 
+@contextmanager
+def refusing(what: str, topic: str | UnsetType = UNSET) -> Iterator[None]:
+    """Refuse a request for whatever goes wrong inside; ``what`` failed is for the log alone."""
+    try:
+        yield
+    except Refused:
+        raise
+    except RealtimeError as error:
+        raise Refused([Error(error.code, str(error), topic)]) from error
+    except Exception as error:
+        log_failure(_log, what, error)
+        raise Refused([Error(Code.INTERNAL, SORRY, topic)]) from error
+
+
+def _log(level: int, words: str, *values: object) -> None:
+    logger.log(level, words, *map(one_line, values))
+
+
 def status_of(code: int) -> int:
     """Return the HTTP status that says what a close code says: its last three digits where there is one."""
     return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)
@@ -50,22 +71,11 @@ def enter(scope: Scope, method: str) -> None:
 
     Raises: Refused. Costs no database query.
     """
-    why = ""
-    if not auth.is_host_allowed(scope):
-        why = f"host {auth.header(scope, b'host')!r} is not in ALLOWED_HOSTS"
-    elif not auth.is_origin_allowed(scope):
-        why = f"origin {auth.header(scope, b'origin')!r} is not ours; see CSRF_TRUSTED_ORIGINS"
-    elif auth.header(scope, b"sec-fetch-site") in ("cross-site", "same-site"):
-        why = "asked for by a page of another site"
+    why = auth.refusal(scope)
     if why:
         raise Refused([Error(Code.FORBIDDEN, why)])
     if scope["method"] != method:
         raise Refused([Error(Code.BAD_MESSAGE, f"use {method}")], 405)
-
-
-def session_key(scope: Scope) -> str | None:
-    """Return the session that a request's cookies name; ``enter`` has seen that no foreign page makes it."""
-    return auth.session_key(scope)
 
 
 def query(scope: Scope) -> dict[str, list[str]]:
@@ -134,4 +144,7 @@ async def refuse(scope: Scope, send, refused: Refused) -> None:
     client = ":".join(map(str, scope.get("client") or ["?"]))
     why, path = one_line(str(refused)[:500]), one_line(scope["path"][:200])
     logger.warning("refused %s, %s %s: %s", client, scope["method"], path, why)
-    await respond(send, refused.status, {"errors": refused.errors})
+    retry = (
+        [(b"retry-after", str(ceil(retry_after_seconds())).encode())] if refused.status in (429, 503) else []
+    )
+    await respond(send, refused.status, {"errors": refused.errors}, retry)

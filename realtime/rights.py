@@ -3,23 +3,33 @@ few seconds for all who follow one."""
 
 import asyncio
 import logging
+from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
 
-from . import auth
 from .conf import get_conf
 from .engine.errors import Forbidden, UnknownTopic
 from .feeds import registry
 from .hub import Hub
 from .readers import ReaderThreads
+from .visitors import Visitor, load_users
 
 logger = logging.getLogger("realtime.rights")
 
 MAX_CLAIMS = 500
 """How many are looked at in one turn of a reader thread."""
+REST_SECONDS = 0.2
+"""Between two turns, however much changes."""
 
-Claim = tuple[str | None, str]
-"""A session key (None: nobody's) and a topic that a connection of that session follows or asks for."""
+Claim = tuple[Visitor, str]
+"""A visitor, and a topic that a connection of its follows or asks for."""
+
+
+class Verdict(NamedTuple):
+    """Whether a claim holds; ``user`` is the primary key of the visitor's user, None for nobody."""
+
+    holds: bool
+    user: Any = None
 
 
 class Rights:
@@ -31,11 +41,11 @@ class Rights:
 
     def __init__(self, readers: ReaderThreads) -> None:
         self._readers = readers
-        self._waiting: dict[str, dict[Claim, asyncio.Future[bool]]] = {}
+        self._waiting: dict[str, dict[Claim, asyncio.Future[Verdict]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, session_key: str | None, topic: str) -> None:
-        """Return if this session's user may follow the topic now.
+    async def check(self, visitor: Visitor, topic: str) -> Any:
+        """Return the key of the visitor's user, None for nobody, if it may follow the topic now.
 
         Raises: UnknownTopic, Forbidden, and what the feed or the database raises.
         """
@@ -46,9 +56,11 @@ class Rights:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         waiting = self._waiting[feed.name]
-        answer = waiting.setdefault((session_key, topic), asyncio.get_running_loop().create_future())
-        if not await asyncio.shield(answer):
+        answer = waiting.setdefault((visitor, topic), asyncio.get_running_loop().create_future())
+        verdict = await asyncio.shield(answer)
+        if not verdict.holds:
             raise Forbidden(topic)
+        return verdict.user
 
     async def _answer(self, feed: str) -> None:
         """Answer all who wait for one feed, those who come meanwhile too."""
@@ -69,18 +81,21 @@ class Rights:
 
 
 async def recheck(hub: Hub, readers: ReaderThreads) -> None:
-    """Wait for the next turn, then take from each connection the topics that it may no longer follow."""
-    await asyncio.sleep(get_conf().recheck_seconds)
-    claims = {
-        (connection.session_key, topic) for connection in hub.connections for topic in connection.topics
-    }
-    if not claims:
-        return
-    lost = await readers.run(lost_claims, claims)
+    """Wait for the next turn, then take from each connection the topics that it may no longer follow.
+
+    A turn comes at a fixed rhythm, and when the log says that rights may have changed.
+    """
+    timer = asyncio.get_running_loop().call_later(get_conf().recheck_seconds, hub.rights_changed.set)
+    await hub.rights_changed.wait()
+    timer.cancel()
+    hub.rights_changed.clear()
+    claims = {(connection.visitor, topic) for connection in hub.connections for topic in connection.topics}
+    lost = await readers.run(lost_claims, claims) if claims else set()
     for connection in hub.connections if lost else []:
         for topic in connection.topics:
-            if (connection.session_key, topic) in lost:
+            if (connection.visitor, topic) in lost:
                 connection.revoke(topic)
+    await asyncio.sleep(REST_SECONDS)
 
 
 def lost_claims(claims: set[Claim]) -> set[Claim]:
@@ -93,21 +108,28 @@ def lost_claims(claims: set[Claim]) -> set[Claim]:
         elif isinstance(verdict, Exception):
             logger.error("the feed of %r cannot say who may read it", claim[1], exc_info=verdict)
             lost.update([] if isinstance(verdict, DatabaseError) else [claim])
-        elif not verdict:
+        elif not verdict.holds:
             lost.add(claim)
     return lost
 
 
-def judge(claims: set[Claim]) -> dict[Claim, bool | Exception]:
-    """Return for each claim whether it holds, or why that cannot be said. One look at each session, one question
-    per session and topic."""
-    users = {key: auth.load_user(key) for key in {key for key, _ in claims}}
-    return {(key, topic): _may_follow(users[key], topic) for key, topic in claims}
+def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
+    """Return for each claim whether it holds, or why that cannot be said.
+
+    One query for all sessions and one for all users; then each feed is asked once for each user and topic.
+    """
+    users = load_users(visitor for visitor, _ in claims)
+    asked: dict[tuple[Any, str], Verdict | Exception] = {}
+    for visitor, topic in claims:
+        user = users[visitor]
+        if (user.pk, topic) not in asked:
+            asked[user.pk, topic] = _verdict(user, topic)
+    return {(visitor, topic): asked[users[visitor].pk, topic] for visitor, topic in claims}
 
 
-def _may_follow(user: object, topic: str) -> bool | Exception:
+def _verdict(user: Any, topic: str) -> Verdict | Exception:
     try:
         feed, key = registry.find(topic)
-        return bool(feed.can_subscribe(user, key))
+        return Verdict(bool(feed.can_subscribe(user, key)), user.pk)
     except Exception as error:
         return error

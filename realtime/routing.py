@@ -3,7 +3,8 @@
 from django.urls import path, re_path
 
 from .consumers import RealtimeConsumer
-from .polls import call, poll
+from .polls import poll
+from .posts import call, ticket
 from .streams import stream
 
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
@@ -12,4 +13,5 @@ http_urlpatterns = [
     path("realtime/sse/", stream),
     re_path(r"^realtime/topics/(?P<topic>.+)/$", poll),
     path("realtime/calls/", call),
+    path("realtime/ticket/", ticket),
 ]

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from . import log, notices, positions
+from . import log, notices, positions, revocation
 from .conf import get_conf
 from .databases import OutboxCursor, database
 from .engine import messages
@@ -161,12 +161,15 @@ def _entries(state: _State, until: OutboxCursor, begins: int) -> list[LogEntry] 
     if is_flood:
         outbox = positions.unsequenced(state.cursor, until)
         sources = set(outbox.order_by().values_list("source", flat=True).distinct())
-        rows = list(outbox.filter(source=notices.SOURCE).order_by("id").values_list("source", "image"))
+        own = outbox.filter(source__in=(notices.SOURCE, revocation.SOURCE))
+        rows = list(own.order_by("id").values_list("source", "image"))
         logger.info("more than %d changes at once: their topics are read anew", conf.max_batch_rows)
     for source, image in rows:
         images[source].append(image)
 
     drafts = [_notice(image, end) for image in images.pop(notices.SOURCE, [])]
+    if images.pop(revocation.SOURCE, None):
+        drafts.append(_announcement(end, LogEntry.Kind.RIGHTS.value, log.EVERYONE))
     topics: dict[str, list[Change] | None] = {}
     for feed in registry:
         concerned = {table: images[table] for table in feed.tables & images.keys()}
@@ -187,14 +190,11 @@ def _entries(state: _State, until: OutboxCursor, begins: int) -> list[LogEntry] 
 
 def _notice(image: Image, end: int) -> LogEntry:
     image = image or {}
-    return LogEntry(
-        position=end,
-        topic=image["topic"],
-        kind=LogEntry.Kind.NOTICE,
-        after=end,
-        begins=end,
-        payload=image["text"],
-    )
+    return _announcement(end, LogEntry.Kind.NOTICE.value, image["topic"], image["text"])
+
+
+def _announcement(end: int, kind: str, topic: str, payload: str = "") -> LogEntry:
+    return LogEntry(position=end, topic=topic, kind=kind, after=end, begins=end, payload=payload)
 
 
 def _touched_topics(feed: Feed, images: dict[str, list[Image]]) -> dict[str, list[Change] | None]:

@@ -8,16 +8,19 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
+from . import auth, tickets
 from .conf import get_conf
 from .daphne import is_daphne
 from .engine.codes import Code
 from .engine.session import Ending
 from .hub import Hub
+from .limits import Place, Places, address_of
 from .metrics import Figure
 from .publisher import Publisher
 from .readers import ReaderThreads
 from .rights import Rights, recheck
 from .supervision import supervise
+from .visitors import Visitor
 
 logger = logging.getLogger("realtime.service")
 
@@ -31,6 +34,7 @@ class Service:
         # Apart from the readers: a slow action must not keep anybody from reading.
         self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
         self.rights = Rights(self.readers)
+        self.places = Places()
         is_local = isinstance(layer, InMemoryChannelLayer)
         # A layer that reaches no other process leaves the log as the only way from there.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
@@ -54,6 +58,23 @@ class Service:
         )
         _stop_with_twisted(self)
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
+
+    async def admit(self, scope: auth.Scope) -> tuple[Visitor, Place]:
+        """Return who comes in, by a ticket or by cookies, and the place it takes.
+
+        Raises: TooMuch before anything is read, BadTicket, and what reading a ticket raises.
+        """
+        visitor = auth.visitor(scope)
+        place = self.places.enter(address_of(scope), visitor)
+        ticket = tickets.named_in(scope.get("query_string", b""))
+        if ticket:
+            try:
+                visitor = await self.readers.run(tickets.redeem, ticket)
+                place.take("session", visitor.session)
+            except BaseException:
+                place.leave()
+                raise
+        return visitor, place
 
     def figures(self) -> list[Figure]:
         """Return what this process serves now."""

@@ -39,9 +39,13 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
             Subscribe(topic, position, form.format)
             for topic, position, form in zip(events.topics, events.positions(since), forms, strict=True)
         ]
+        service = get_service()
+        with requests.refusing("stream"):
+            visitor, place = await service.admit(scope)
         connection = Connection(
-            get_service(),
-            requests.session_key(scope),
+            service,
+            visitor,
+            place,
             send=send,
             frame=events.frame,
             close=events.close,

@@ -249,13 +249,14 @@ async def connect(application) -> AsyncIterator[Callable[..., Peer]]:
         subprotocols: list[str] | None = None,
         headers: list[tuple[bytes, bytes]] | None = None,
         path: str = "/realtime/ws/",
+        query: str = "",
     ) -> Peer:
         given = [(b"host", host.encode()), *(headers or [])]
         if origin is not None:
             given.append((b"origin", origin.encode()))
         if session is not None:
             given.append((b"cookie", f"{django_settings.SESSION_COOKIE_NAME}={session}".encode()))
-        peer = Peer(application, path, given, subprotocols)
+        peer = Peer(application, f"{path}?{query}" if query else path, given, subprotocols)
         peers.append(peer)
         return peer
 

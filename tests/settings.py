@@ -5,6 +5,7 @@ import os
 from config.settings import *  # noqa: F403
 
 REALTIME = {
+    **REALTIME,  # noqa: F405
     "HEARTBEAT_SECONDS": float(os.environ.get("HEARTBEAT_SECONDS", "15")),
     "RECHECK_SECONDS": float(os.environ.get("RECHECK_SECONDS", "5")),
     "PUBLISHER": os.environ.get("PUBLISHER", "on") == "on",

@@ -1,26 +1,13 @@
-"""Who is at the other end: host and origin of a handshake, the session behind it, and nothing changed by looking."""
+"""The door: host and origin of a handshake or request, and whose cookies count."""
 
 import pytest
-from django.conf import settings as django_settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AnonymousUser
-from django.contrib.sessions.models import Session
 
 from realtime import auth
+from realtime.visitors import NOBODY, Visitor
 
 
-def scope(*headers: tuple[bytes, bytes], scheme: str = "") -> dict:
-    return {"type": "websocket", "headers": list(headers), **({"scheme": scheme} if scheme else {})}
-
-
-@pytest.fixture
-def user(transactional_db):
-    return get_user_model().objects.create_user("reader", password="words")
-
-
-@pytest.fixture
-def key(user, sign_in) -> str:
-    return sign_in(user)
+def scope(*headers: tuple[bytes, bytes], scheme: str = "", type: str = "websocket") -> dict:
+    return {"type": type, "headers": list(headers), **({"scheme": scheme} if scheme else {})}
 
 
 # ---------------------------------------------------------------- origin
@@ -93,12 +80,39 @@ def test_two_origins_are_none():
     assert auth.is_origin_allowed(scope((b"host", b"tide.example"), two[0], two[0]))
 
 
-def test_without_an_origin_one_may_come_in_as_nobody(key):
-    """Only browsers send one, and only browsers send cookies by themselves."""
-    handshake = scope((b"host", b"tide.example"), (b"cookie", f"sessionid={key}".encode()))
+@pytest.mark.parametrize("is_allowed", [True, False])
+@pytest.mark.parametrize("type", ["websocket", "http"])
+def test_a_client_that_names_no_origin_comes_in_as_nobody_or_not_at_all(settings, type, is_allowed):
+    """As the settings say; only browsers send one, and only browsers send cookies by themselves."""
+    settings.REALTIME = {"ALLOW_WITHOUT_ORIGIN": is_allowed}
+    asked = scope((b"host", b"localhost"), (b"cookie", b"sessionid=abc"), type=type)
 
-    assert auth.is_origin_allowed(handshake)
-    assert auth.session_key(handshake) is None
+    assert bool(auth.refusal(asked)) is not is_allowed
+    assert auth.visitor(asked) == NOBODY
+
+
+def test_without_a_setting_programs_stay_outside(settings):
+    """Closed by default."""
+    settings.REALTIME = {}
+
+    assert "ALLOW_WITHOUT_ORIGIN" in auth.refusal(scope((b"host", b"localhost")))
+
+
+@pytest.mark.parametrize(
+    "site, is_allowed", [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False)]
+)
+def test_a_browsers_request_says_where_it_comes_from(settings, site, is_allowed):
+    """It names no origin where page and address have the same, and its cookies count all the same."""
+    settings.REALTIME = {}
+    asked = scope(
+        (b"host", b"localhost"),
+        (b"cookie", b"sessionid=abc"),
+        (b"sec-fetch-site", site.encode()),
+        type="http",
+    )
+
+    assert bool(auth.refusal(asked)) is not is_allowed
+    assert auth.visitor(asked) == (Visitor("abc") if is_allowed else NOBODY)
 
 
 # ---------------------------------------------------------------- host
@@ -169,6 +183,7 @@ def cookie(text: str) -> dict:
         ("sessionid=abc; list[0]=x, y", "abc"),
         ("flag; sessionid=abc", "abc"),
         ("a=b c d; sessionid=abc", "abc"),
+        ("sessionid=a\x00c", None),
     ],
 )
 def test_the_session_is_found_among_other_cookies(text, key):
@@ -181,81 +196,3 @@ def test_cookies_may_come_in_several_headers():
     handshake = scope((b"origin", b"http://tide.example"), (b"cookie", b"a=b"), (b"cookie", b"sessionid=abc"))
 
     assert auth.session_key(handshake) == "abc"
-
-
-def test_a_session_names_its_user(user, key):
-    """The one who signed in over HTTP."""
-    assert auth.load_user(key) == user
-
-
-@pytest.mark.parametrize("key", [None, "", "x", "x" * 32, "x" * 5000, "\x00", "' OR 1=1 --", "ünïcödé"])
-def test_a_session_that_is_none_names_nobody(transactional_db, key):
-    """No error, and no row made for it."""
-    assert auth.load_user(key) == AnonymousUser()
-    assert not Session.objects.exists()
-
-
-def test_who_was_deactivated_is_nobody(user, key):
-    """At once."""
-    get_user_model().objects.update(is_active=False)
-
-    assert auth.load_user(key) == AnonymousUser()
-
-
-def test_who_was_deleted_is_nobody(user, key):
-    """The session outlives its user."""
-    get_user_model().objects.all().delete()
-
-    assert auth.load_user(key) == AnonymousUser()
-
-
-def test_a_new_password_ends_old_sessions(user, key):
-    """As on every page."""
-    user.set_password("other words")
-    user.save()
-
-    assert auth.load_user(key) == AnonymousUser()
-
-
-def test_an_expired_session_is_over(user, key):
-    """Its row may still be there."""
-    Session.objects.update(expire_date="2020-01-01T00:00:00Z")
-
-    assert auth.load_user(key) == AnonymousUser()
-
-
-def test_a_backend_that_is_gone_vouches_for_nobody(user, key, settings):
-    """Also when its class can still be imported."""
-    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
-
-    assert auth.load_user(key) == AnonymousUser()
-
-
-def test_a_new_secret_key_signs_nobody_out(user, key, settings):
-    """As long as the old one is among the fallbacks; and looking changes nothing of the session."""
-    before = list(Session.objects.values())
-    settings.SECRET_KEY_FALLBACKS = [django_settings.SECRET_KEY]
-    settings.SECRET_KEY = "a new one"
-
-    assert auth.load_user(key) == user
-    assert list(Session.objects.values()) == before
-
-
-def test_an_old_secret_key_vouches_for_nobody(user, key, settings):
-    """And yet nothing of the session is changed: with the key back, it is valid again."""
-    before = list(Session.objects.values())
-    settings.SECRET_KEY = "a new one"
-
-    assert auth.load_user(key) == AnonymousUser()
-    assert list(Session.objects.values()) == before
-
-
-@pytest.mark.parametrize(
-    "engine",
-    ["django.contrib.sessions.backends.cached_db", "django.contrib.sessions.backends.signed_cookies"],
-)
-def test_other_session_engines_are_read_too(user, sign_in, settings, engine):
-    """Whichever the project has chosen."""
-    settings.SESSION_ENGINE = engine
-
-    assert auth.load_user(sign_in(user)) == user

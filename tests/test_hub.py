@@ -24,6 +24,7 @@ from realtime.models import OutboxRow
 from realtime.positions import read_topic
 from realtime.readers import ReaderThreads
 from realtime.sequencer import Batch
+from realtime.visitors import NOBODY
 from tests.conftest import until
 from tests.replica import Replica
 
@@ -32,7 +33,7 @@ class Follower:
     """A connection without a socket: what its session would send goes into a replica at once."""
 
     def __init__(self, topic: str) -> None:
-        self.session_key = None
+        self.visitor = NOBODY
         self.writer = None
         self.session = Session(Limits())
         list(iter(self.session.next, None))
@@ -773,7 +774,7 @@ def test_all_feeds_of_the_demo_are_registered():
 class Listener:
     """A subscriber that notes when it was told."""
 
-    session_key = None
+    visitor = NOBODY
     writer = None
 
     def __init__(self, told: list[Any]) -> None:

@@ -51,7 +51,7 @@ def test_the_tail_says_where_the_log_ends(log, quay, ahead):
     assert (tail.end, tail.offset, tail.newest) == (end, end, {})
 
 
-def test_the_tail_brings_notices_apart(log, quay):
+def test_the_tail_brings_announcements_apart(log, quay):
     """Oldest first; they are no change of their topic."""
     end = log.state.next
     for text in ("one", "two"):
@@ -60,7 +60,7 @@ def test_the_tail_brings_notices_apart(log, quay):
 
     tail = the_log.tail(end)
 
-    assert [notice.payload for notice in tail.notices] == ["one", "two"]
+    assert [notice.payload for notice in tail.announcements] == ["one", "two"]
     assert tail.newest == {}
     assert tail.end == log.state.next
 

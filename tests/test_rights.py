@@ -9,6 +9,7 @@ from django.db import OperationalError
 from realtime.boards.models import Board
 from realtime.engine.errors import Forbidden, UnknownTopic
 from realtime.rights import Rights, judge, lost_claims
+from realtime.visitors import NOBODY, Visitor
 from tests.conftest import PATIENCE_SECONDS
 
 
@@ -29,7 +30,9 @@ async def test_those_who_ask_meanwhile_are_asked_together(service, quay, asked):
     """A thousand claims of a few kinds: the first alone, the rest in one go, each kind once."""
     rights = Rights(service.readers)
 
-    await asyncio.gather(*(rights.check(f"session{n % 20}", f"entries.{quay.pk}") for n in range(1000)))
+    await asyncio.gather(
+        *(rights.check(Visitor(f"session{n % 20}"), f"entries.{quay.pk}") for n in range(1000))
+    )
 
     assert sum(asked) <= 40
     assert len(asked) <= 3
@@ -40,7 +43,7 @@ async def test_each_gets_its_own_answer(service, quay, safe):
     rights = Rights(service.readers)
     topics = [f"entries.{quay.pk}", f"entries.{safe.pk}", "boards", "staffboards", "nothing"]
 
-    answers = await asyncio.gather(*(rights.check(None, topic) for topic in topics), return_exceptions=True)
+    answers = await asyncio.gather(*(rights.check(NOBODY, topic) for topic in topics), return_exceptions=True)
 
     assert [type(answer) for answer in answers] == [
         type(None),
@@ -58,10 +61,10 @@ async def test_a_feed_that_takes_its_time_holds_up_no_other(service, live, in_da
         live, Board, name="slow", can_subscribe=lambda self, user, key: may_go_on.wait(PATIENCE_SECONDS)
     )
     rights = Rights(service.readers)
-    slow = asyncio.create_task(rights.check(None, "slow"))
+    slow = asyncio.create_task(rights.check(NOBODY, "slow"))
     await asyncio.sleep(0)
 
-    await rights.check(None, "boards")
+    await rights.check(NOBODY, "boards")
     assert not slow.done()
     may_go_on.set()
     await slow
@@ -77,5 +80,5 @@ async def test_a_feed_that_cannot_say_opens_nothing(service, live, in_database, 
     await in_database(live, Board, name="broken", can_subscribe=fail)
 
     with pytest.raises(type(error)):
-        await Rights(service.readers).check(None, "broken")
-    assert bool(await in_database(lost_claims, {(None, "broken")})) == is_lost
+        await Rights(service.readers).check(NOBODY, "broken")
+    assert bool(await in_database(lost_claims, {(NOBODY, "broken")})) == is_lost

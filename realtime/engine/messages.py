@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -188,6 +189,9 @@ class Bye(_Message):
 
 ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Error | Bye
 
+MAX_DEPTH = 32
+"""Of lists and objects in each other, in the arguments of a call."""
+
 # ---------------------------------------------------------------- encoding
 
 _encoder = msgspec.json.Encoder()
@@ -234,7 +238,28 @@ def decode_client(encoded: Encoded) -> ClientMessage:
     # A lone surrogate cannot be encoded (UnicodeError); a thousand brackets exhaust the stack.
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BadMessage(str(error)) from error
+    if isinstance(message, Call):
+        check_arguments(message.args)
     return message
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """Refuse what no form expects and something behind it may not survive.
+
+    Raises: BadMessage, for what is nested too deeply, and for numbers that are none in every language.
+    """
+    level: list[Any] = [arguments]
+    for _ in range(MAX_DEPTH):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+        for item in level:
+            if (isinstance(item, float) and not math.isfinite(item)) or (
+                isinstance(item, int) and abs(item) >= 2**63
+            ):
+                raise BadMessage("a number that is not finite, or no 64-bit integer")
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise BadMessage(f"more than {MAX_DEPTH} lists and objects in each other")
 
 
 def decode_server(encoded: Encoded) -> ServerMessage:

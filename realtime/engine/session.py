@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from . import messages
+from .bucket import Bucket
 from .codes import Code
 from .errors import BadMessage, RealtimeError
 from .messages import ClientMessage, Encoded, Encoding, Form, Format, ServerMessage
 from .position import Position
 from .topic import Cursor, Topic
+
+BURST_SECONDS = 10
+"""How long a client may save up what it may send."""
+REST_SECONDS = 10.0
+"""How long a client that sent too much is told to stay away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Limits:
     acknowledge_bytes: int = 64 * 1024
     max_unacknowledged_bytes: int = 256 * 1024
     max_silent_bytes: int | None = 8 * 1024 * 1024
+    max_messages_per_second: float = 20
+    max_bytes_per_second: float = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +102,8 @@ class Session:
     """
 
     __slots__ = (
-        "_bad_messages", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits", "_news", "_outgoing",
-        "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
+        "_bad_messages", "_bytes", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits", "_messages", "_news",
+        "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
@@ -107,6 +115,10 @@ class Session:
         self._parted = ""  # its topic
         self._is_beat_due = False
         self._bad_messages = 0
+        self._messages = Bucket(
+            limits.max_messages_per_second, limits.max_messages_per_second * BURST_SECONDS
+        )
+        self._bytes = Bucket(limits.max_bytes_per_second, limits.max_bytes_per_second * BURST_SECONDS)
         self._has_acknowledged = False
         self._unacknowledged = _Unacknowledged()
         self.ending: Ending | None = None
@@ -125,16 +137,21 @@ class Session:
 
     # ------------------------------------------------------------ in
 
-    def receive(self, encoded: Encoded) -> ClientMessage:
-        """Return what the client asks for.
+    def receive(self, encoded: Encoded, now: float) -> ClientMessage:
+        """Return what the client asks for; ``now`` is any clock's seconds.
 
-        Raises: BadMessage, when it is none of the protocol's, or too long.
+        Raises: BadMessage, when it is none of the protocol's, too long, or one too many.
         """
         # Characters first: no need to encode a megabyte to know that it is too long.
         limit = self._limits.max_message_bytes
         if len(encoded) > limit or _size(encoded) > limit:
             self.end(Ending(Code.BAD_MESSAGE, f"a message may be {limit} bytes long"))
             raise BadMessage(f"over {limit} bytes")
+        if not (self._messages.take(1, now) and self._bytes.take(len(encoded), now)):
+            limits = self._limits
+            words = f"{limits.max_messages_per_second:g} messages and {limits.max_bytes_per_second:g} bytes a second"
+            self.end(Ending(Code.TOO_MUCH, f"no more than {words}, ten times as many at once", REST_SECONDS))
+            raise BadMessage("more than is allowed in so short a time")
         if isinstance(encoded, str) != (self._encoding == "json"):
             takes = "text" if self._encoding == "json" else "binary"
             raise BadMessage(f"realtime.v1.{self._encoding} takes {takes} messages")

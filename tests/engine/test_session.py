@@ -112,13 +112,13 @@ def test_a_heartbeat_follows_the_changes_it_counts(session, topic):
 def test_what_is_no_message_is_refused(session, text):
     """Binary, nonsense, and what is over the limit in bytes."""
     with pytest.raises(BadMessage):
-        session.receive(text)
+        session.receive(text, 0.0)
 
 
 def test_a_message_over_the_limit_ends_the_session(session):
     """Who sends a megabyte once will send it again."""
     with pytest.raises(BadMessage):
-        session.receive("x" * 1_000_000)
+        session.receive("x" * 1_000_000, 0.0)
 
     assert taken(session) == [Bye(Code.BAD_MESSAGE, "a message may be 100 bytes long")]
     assert session.ending == Ending(Code.BAD_MESSAGE, "a message may be 100 bytes long")
