@@ -26,10 +26,8 @@ class FaultsConfig(AppConfig):
 
 def _die_at(step: str) -> None:
     from channels_redis.pubsub import RedisPubSubLoopLayer
-    from django.db.models import QuerySet
 
-    from realtime import publisher
-    from realtime.models import LogEntry
+    from realtime import log, publisher
 
     passes = 0
 
@@ -39,14 +37,12 @@ def _die_at(step: str) -> None:
         if passes >= PASSES:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    bulk_create, sequence = QuerySet.bulk_create, publisher.sequence
+    append, sequence = log.append, publisher.sequence
     group_send = RedisPubSubLoopLayer.group_send
 
-    def dying_bulk_create(self, *arguments, **options):
-        created = bulk_create(self, *arguments, **options)
-        if self.model is LogEntry:
-            die()
-        return created
+    def dying_append(entries):
+        append(entries)
+        die()
 
     def dying_sequence(*arguments):
         batch = sequence(*arguments)
@@ -62,7 +58,7 @@ def _die_at(step: str) -> None:
             die()
 
     if step == "before_commit":
-        QuerySet.bulk_create = dying_bulk_create
+        log.append = dying_append
     elif step == "after_commit":
         publisher.sequence = dying_sequence
     else:
