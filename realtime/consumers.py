@@ -85,6 +85,8 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
         offered = self.scope["subprotocols"]
         if not auth.is_host_allowed(self.scope):
             return f"host {auth.header(self.scope, b'host')!r} is not in ALLOWED_HOSTS"
+        if not auth.is_scheme_allowed(self.scope):
+            return auth.PLAIN_HTTP
         if not auth.is_origin_allowed(self.scope):
             return f"origin {auth.header(self.scope, b'origin')!r} is not ours; see CSRF_TRUSTED_ORIGINS"
         if offered and not SUBPROTOCOLS.keys() & set(offered):

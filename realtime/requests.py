@@ -53,6 +53,8 @@ def enter(scope: Scope, method: str) -> None:
     why = ""
     if not auth.is_host_allowed(scope):
         why = f"host {auth.header(scope, b'host')!r} is not in ALLOWED_HOSTS"
+    elif not auth.is_scheme_allowed(scope):
+        why = auth.PLAIN_HTTP
     elif not auth.is_origin_allowed(scope):
         why = f"origin {auth.header(scope, b'origin')!r} is not ours; see CSRF_TRUSTED_ORIGINS"
     elif auth.header(scope, b"sec-fetch-site") in ("cross-site", "same-site"):
