@@ -208,28 +208,33 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "realtime.logs.Lines",
+            "fmt": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "filters": {
+        "clients_faults": {"()": "realtime.logs.ClientsFaults"},
+        "few_of_a_kind": {"()": "realtime.logs.FewOfAKind"},
         "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
-    },
-    "loggers": {
-        "realtime": {
-            "handlers": ["console"],
-            "level": os.environ.get("LOG_LEVEL", "INFO").upper(),
-            "propagate": False,
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["clients_faults", "few_of_a_kind"],
         },
-        "django.request": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+    },
+    # One way out for all, servers and libraries too: whatever a client can cause passes the filters.
+    "root": {"handlers": ["console"]},
+    "loggers": {
+        "realtime": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+        # In place of handlers that they would have otherwise.
+        "django": {"level": "INFO"},
+        "uvicorn.error": {"handlers": ["console"], "propagate": False},
         # What is tried again by itself, all the time that Redis is away.
         "realtime.layer": {"filters": ["first_of_a_row"]},
-        "channels_redis.pubsub": {
-            "handlers": ["console"],
-            "level": "WARNING",
-            "propagate": False,
-            "filters": ["first_of_a_row"],
-        },
+        "channels_redis.pubsub": {"filters": ["first_of_a_row"]},
     },
 }
