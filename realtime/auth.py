@@ -67,8 +67,8 @@ def _is_trusted(origin: str, trusted: str) -> bool:
 def _own_origins(scope: Scope) -> set[str]:
     """Return our own origins for this handshake."""
     host = header(scope, b"host") or ""
-    by = "https" if settings.SECURE_SSL_REDIRECT else scheme(scope)
-    origins = [f"{by}://{host}" for by in ([by] if by else ["http", "https"])]
+    known = "https" if settings.SECURE_SSL_REDIRECT else scheme(scope)
+    origins = {f"{either}://{host}" for either in ([known] if known else ["http", "https"])}
     return {origin for origin in origins if urlsplit(origin).netloc == host}
 
 

@@ -71,7 +71,7 @@ class FewOfAKind(logging.Filter):
             return False
         self._kinds[kind] = left - 1, now, 0
         if missed:
-            record.msg = f"{record.msg} (… {missed} more like it)"
+            record.msg = f"(… {missed} more like this) {record.msg}"  # in front: long lines are cut
         return True
 
 

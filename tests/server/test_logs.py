@@ -36,7 +36,7 @@ SCANNED = {
     "no cookie": b"GET /admin/ HTTP/1.1\r\n" + OURS + b"Cookie: sessionid=%00\x1b; csrftoken=\xff\r\n\r\n",
     "a long way": b"GET /" + b"a" * 15_000 + b" HTTP/1.1\r\n" + OURS + b"\r\n",
 }
-FLOODS = {name: SCANNED[name] for name in ("no such page", "no such host", "another origin", "no HTTP")}
+FLOODS = {name: SCANNED[name] for name in ("a long way", "no such host", "another origin", "no HTTP")}
 
 
 def ask(server: Server, request: bytes) -> bytes:
@@ -84,6 +84,6 @@ def test_a_flood_is_told_in_few_lines_with_its_number(server, request_):
         assert time.monotonic() - began < 120
     seconds = time.monotonic() - began
 
-    missed = sum(map(int, re.findall(r"\(… (\d+) more like it\)", "\n".join(told()))))
+    missed = sum(map(int, re.findall(r"\(… (\d+) more like this\)", "\n".join(told()))))
     assert len(told()) + missed == sent
     assert len(told()) <= logs.BURST + seconds * logs.PER_SECOND + 1
