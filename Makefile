@@ -6,7 +6,7 @@ PORT ?= 8000
 BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE := config.settings
 
-.PHONY: run test check format bench faults cluster picture clean
+.PHONY: run test check audit format bench faults cluster picture clean
 
 # daphne's own backlog of 50 makes a thousand connections take 16 seconds instead of one. The ping
 # time-out lies below its interval: otherwise a client that stalled once is dropped although it answers.
@@ -32,6 +32,10 @@ check: $(BIN)/.installed-tests
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m pytest -m "not server and not browser"
+
+# Known vulnerabilities in what is installed; says so where their database cannot be reached.
+audit: $(BIN)/.installed-tests
+	@$(BIN)/python -m tests.audit
 
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .

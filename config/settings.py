@@ -23,6 +23,11 @@ def from_env(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def is_on(name: str) -> bool:
+    """Return whether an environment variable says yes."""
+    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
 def kept_secret(path: Path) -> str:
     """Return the secret in ``path``; make it once, readable by its owner alone."""
     try:
@@ -35,11 +40,28 @@ def kept_secret(path: Path) -> str:
     return secret
 
 
-DEBUG = os.environ.get("DEBUG", "").lower() in {"1", "true", "yes", "on"}
+DEBUG = is_on("DEBUG")
 SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret(VAR_DIR / "secret-key")
 SECRET_KEY_FALLBACKS = from_env("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = from_env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = from_env("CSRF_TRUSTED_ORIGINS")
+
+if is_on("HTTPS"):
+    # Pages come by TLS, which ends at a proxy in front of us. It must overwrite this header (docs/deploy.md).
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Each process has figures of its own: they are read from it, not through the proxy.
+    SECURE_REDIRECT_EXEMPT = [r"^realtime/metrics/$"]
+    try:
+        SECURE_HSTS_SECONDS = int(os.environ.get("HSTS_SECONDS") or 30 * 24 * 3600)
+    except ValueError as error:
+        raise ImproperlyConfigured("HSTS_SECONDS is a whole number, such as 31536000 for a year") from error
+    # Two options of that header bind all subdomains, one of them in browsers' own lists: a decision for the
+    # owner of the domain, whose other hosts may have no TLS. The checks that miss them are silenced.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    # Browsers take a cookie of such a name from this host alone, over TLS: no subdomain can plant one.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
 INSTALLED_APPS = [
     "daphne",  # first: it must choose Twisted's reactor before anything imports asyncio's
@@ -192,28 +214,33 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {
+            "()": "realtime.logs.Lines",
+            "fmt": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "filters": {
+        "clients_faults": {"()": "realtime.logs.ClientsFaults"},
+        "few_of_a_kind": {"()": "realtime.logs.FewOfAKind"},
         "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
-    },
-    "loggers": {
-        "realtime": {
-            "handlers": ["console"],
-            "level": os.environ.get("LOG_LEVEL", "INFO").upper(),
-            "propagate": False,
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["clients_faults", "few_of_a_kind"],
         },
-        "django.request": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+    },
+    # One way out for all, servers and libraries too: whatever a client can cause passes the filters.
+    "root": {"handlers": ["console"]},
+    "loggers": {
+        "realtime": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+        # In place of handlers that they would have otherwise.
+        "django": {"level": "INFO"},
+        "uvicorn.error": {"handlers": ["console"], "propagate": False},
         # What is tried again by itself, all the time that Redis is away.
         "realtime.layer": {"filters": ["first_of_a_row"]},
-        "channels_redis.pubsub": {
-            "handlers": ["console"],
-            "level": "WARNING",
-            "propagate": False,
-            "filters": ["first_of_a_row"],
-        },
+        "channels_redis.pubsub": {"filters": ["first_of_a_row"]},
     },
 }

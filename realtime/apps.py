@@ -15,11 +15,15 @@ class RealtimeConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         from . import revocation, wake
-        from .checks import check_capture
+        from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
 
         autodiscover_modules("live", "jobs")
         checks.register(check_capture, checks.Tags.database)
+        for check in ALWAYS:
+            checks.register(check, self.name)
+        for check in FOR_DEPLOYMENTS:
+            checks.register(check, self.name, deploy=True)
         setting_changed.connect(forget)
         connection_created.connect(wake.watch_connection)
         revocation.connect()

@@ -28,6 +28,8 @@ def refusal(scope: Scope) -> str:
     """Return why whoever asks is not let in, empty when it is."""
     if not is_host_allowed(scope):
         return f"host {header(scope, b'host')!r} is not in ALLOWED_HOSTS"
+    if not is_scheme_allowed(scope):
+        return PLAIN_HTTP
     if not is_origin_allowed(scope):
         if not _names_origin(scope):
             return "no Origin; REALTIME['ALLOW_WITHOUT_ORIGIN'] would let programs in"
@@ -73,10 +75,34 @@ def _is_trusted(origin: str, trusted: str) -> bool:
 
 
 def _own_origins(scope: Scope) -> set[str]:
-    """Return our own origins for this handshake; daphne does not say whether it came by TLS."""
+    """Return our own origins for this handshake."""
     host = header(scope, b"host") or ""
-    schemes = {"ws": ["http"], "wss": ["https"]}.get(scope.get("scheme", ""), ["http", "https"])
-    return {f"{scheme}://{host}" for scheme in schemes if urlsplit(f"{scheme}://{host}").netloc == host}
+    known = "https" if settings.SECURE_SSL_REDIRECT else scheme(scope)
+    origins = {f"{either}://{host}" for either in ([known] if known else ["http", "https"])}
+    return {origin for origin in origins if urlsplit(origin).netloc == host}
+
+
+PLAIN_HTTP = "it came by http and pages come by https; a proxy says which in X-Forwarded-Proto"
+
+
+def is_scheme_allowed(scope: Scope) -> bool:
+    """Whether it came by TLS, or need not: where Django redirects pages to https, nothing goes out in the clear."""
+    return not settings.SECURE_SSL_REDIRECT or scheme(scope) != "http"
+
+
+def scheme(scope: Scope) -> str | None:
+    """Return what the browser speaks, http or https; None where nobody says (daphne's sockets).
+
+    A proxy that the settings trust has the first word, as in Django: a server believes some, or none.
+    """
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        said = header(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode())
+        if said is not None:
+            # wss: Traefik's word for a socket by TLS.
+            return "https" if said.partition(",")[0].strip() in {secure, "wss"} else "http"
+    own = scope.get("scheme", "")
+    return {"ws": "http", "wss": "https"}.get(own, own) or None
 
 
 def visitor(scope: Scope) -> Visitor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from functools import cache
 
+import msgspec
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -81,7 +82,7 @@ class Conf:
 def get_conf() -> Conf:
     """Return the settings in force.
 
-    Raises: ImproperlyConfigured, for a name that is not one of ``Conf``'s.
+    Raises: ImproperlyConfigured, for a name that is not one of ``Conf``'s, or a value that is not of its type.
     """
     given = getattr(settings, "REALTIME", {})
     known = {field.name.upper(): field.name for field in fields(Conf)}
@@ -90,7 +91,10 @@ def get_conf() -> Conf:
         raise ImproperlyConfigured(
             f"settings.REALTIME has no {', '.join(unknown)}; it may hold: {', '.join(sorted(known))}"
         )
-    return Conf(**{known[name]: value for name, value in given.items()})
+    try:
+        return msgspec.convert({known[name]: value for name, value in given.items()}, Conf)
+    except msgspec.ValidationError as error:
+        raise ImproperlyConfigured(f"settings.REALTIME: {error}") from error
 
 
 def forget(*, setting: str, **kwargs: object) -> None:

@@ -75,9 +75,10 @@ class Server:
                 self._command(), cwd=ROOT, env=self.project.environment, stdout=log, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + 30
+        page = urllib.request.Request(f"{self.url}/", headers={"X-Forwarded-Proto": "https"})
         while True:
             with contextlib.suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(f"{self.url}/", timeout=5).close()
+                urllib.request.urlopen(page, timeout=5).close()
                 return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()}")

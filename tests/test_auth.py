@@ -115,6 +115,63 @@ def test_a_browsers_request_says_where_it_comes_from(settings, site, is_allowed)
     assert auth.visitor(asked) == (Visitor("abc") if is_allowed else NOBODY)
 
 
+# ---------------------------------------------------------------- TLS, which ends at a proxy
+
+
+@pytest.fixture
+def tls(settings) -> None:
+    """What HTTPS=1 sets of all that is asked here."""
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+
+# What a server says itself, and what its proxy says.
+BY_TLS = {
+    "daphne": ("", b"https"),
+    "uvicorn that trusts the proxy": ("wss", b"https"),
+    "uvicorn that does not": ("ws", b"https"),
+    "Traefik": ("", b"wss"),
+    "two proxies": ("ws", b"https, http"),
+    "TLS of uvicorn's own": ("wss", None),
+    "TLS of daphne's own": ("", None),
+}
+IN_THE_CLEAR = {
+    "daphne": ("", b"http"),
+    "uvicorn": ("ws", b"http"),
+    "a request": ("http", None),
+    "two proxies": ("wss", b"http, https"),
+    "nonsense": ("", b"https\x00"),
+    "past the proxy": ("ws", None),
+}
+
+
+def forwarded(own: str, proto: bytes | None, *headers: tuple[bytes, bytes]) -> dict:
+    said = [] if proto is None else [(b"x-forwarded-proto", proto)]
+    return scope((b"host", b"tide.example"), *said, *headers, scheme=own)
+
+
+@pytest.mark.parametrize("own, proto", BY_TLS.values(), ids=BY_TLS.keys())
+def test_behind_a_proxy_our_own_pages_are_those_that_come_by_tls(tls, own, proto):
+    """Without a word in CSRF_TRUSTED_ORIGINS, whatever the server believes; a page in the clear is a stranger's."""
+    assert auth.is_scheme_allowed(forwarded(own, proto))
+    assert auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"https://tide.example")))
+    assert not auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
+
+
+@pytest.mark.parametrize("own, proto", IN_THE_CLEAR.values(), ids=IN_THE_CLEAR.keys())
+def test_nothing_is_served_in_the_clear_where_pages_come_by_tls(tls, own, proto):
+    """Django sends the reader of a page to https; here it is refused, whatever the origin."""
+    assert not auth.is_scheme_allowed(forwarded(own, proto))
+    assert not auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
+
+
+@pytest.mark.parametrize("own, proto", [*BY_TLS.values(), *IN_THE_CLEAR.values()])
+def test_without_a_proxy_in_the_settings_its_header_says_nothing(own, proto):
+    """Anybody could send it."""
+    assert auth.is_scheme_allowed(forwarded(own, proto))
+    assert auth.scheme(forwarded(own, proto)) == auth.scheme(forwarded(own, None))
+
+
 # ---------------------------------------------------------------- host
 
 

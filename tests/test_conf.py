@@ -43,6 +43,18 @@ def test_an_unknown_setting_is_refused_with_those_there_are(settings, name):
         get_conf()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"TICK_SECONDS": "0.5"}, {"READER_THREADS": 2.5}, {"READER_THREADS": True}, {"PUBLISHER": "off"}],
+)
+def test_a_value_of_another_type_is_refused_with_its_name(settings, given):
+    """It would fail later, elsewhere; and "off" would be on."""
+    settings.REALTIME = given
+
+    with pytest.raises(ImproperlyConfigured, match=next(iter(given)).lower()):
+        get_conf()
+
+
 def test_every_setting_says_what_it_is():
     """One sentence below each field, which docs and editors show."""
     (body,) = [node.body for node in ast.parse(inspect.getsource(Conf)).body]

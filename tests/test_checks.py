@@ -1,0 +1,184 @@
+"""System checks: each speaks when it should, says what to do, and is silent on the project as it comes."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.db import connections
+
+from realtime import checks as ours
+from tests.servers import ROOT, Project
+
+IN_MEMORY = "channels.layers.InMemoryChannelLayer"
+CORE = "channels_redis.core.RedisChannelLayer"
+PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+
+
+def found(*, deploy: bool = True) -> dict[str, str]:
+    """Return what our checks say now: id and words, hint included."""
+    said = checks.run_checks(tags=["realtime"], include_deployment_checks=deploy)
+    return {message.id: f"{message.msg}\n{message.hint}" for message in said}
+
+
+@pytest.fixture
+def spoil(settings, monkeypatch) -> Callable[..., None]:
+    """Change what checks look at: a setting, of the live database, of the environment, or an installed version."""
+
+    def change(name: str, value: Any) -> None:
+        match name.split():
+            case ["database", key]:
+                monkeypatch.setitem(connections["default"].settings_dict, key, value)
+            case ["vendor"]:
+                monkeypatch.setattr(type(connections["default"]), "vendor", value)
+            case ["environment", key]:
+                monkeypatch.setenv(key, value)
+            case ["version", package]:
+                installed = ours.version
+                monkeypatch.setattr(
+                    ours, "version", lambda name: value if name == package else installed(name)
+                )
+            case ["layer"]:
+                settings.CHANNEL_LAYERS = {"default": value}
+            case _:
+                setattr(settings, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize("deploy", [True, False])
+def test_the_project_as_it_comes_is_silent(deploy):
+    """Otherwise nobody would read on."""
+    assert found(deploy=deploy) == {}
+
+
+@pytest.mark.parametrize(
+    "id, changes, words",
+    [
+        ("E001", {"REALTIME": {"TICK": 1}}, "has no TICK"),
+        ("E001", {"REALTIME": {"TICK_SECONDS": "0.5"}}, "tick_seconds"),
+        ("E001", {"REALTIME": {"READER_THREADS": True}}, "reader_threads"),
+        ("E001", {"REALTIME": {"DATABASE": None}}, "database"),
+        ("E002", {"STATIC_URL": "static/"}, "STATIC_URL is 'static/'"),
+        ("E002", {"MEDIA_URL": "media/"}, "MEDIA_URL is 'media/'"),
+        ("W002", {"vendor": "postgresql"}, "the database is PostgreSQL"),
+        ("W002", {"REALTIME": {"PUBLISHER": False}}, "REALTIME['PUBLISHER'] is off"),
+        ("W002", {"environment WEB_CONCURRENCY": "4"}, "WEB_CONCURRENCY is 4"),
+        ("W003", {"ALLOWED_HOSTS": ["live.example.com", "*"]}, "Name the hosts"),
+        ("W004", {"CSRF_TRUSTED_ORIGINS": ["https://*"]}, "'https://*'"),
+        ("W004", {"CSRF_TRUSTED_ORIGINS": ["https://a.example", "https://*.com"]}, "'https://*.com'"),
+        ("W005", {"version daphne": "4.2.2"}, "daphne is older than 4.2.3"),
+        ("W005", {"version autobahn": "25.12.2"}, "autobahn is older than 26.7.1"),
+        ("W006", {"version redis": "8.1.0", "layer": {"BACKEND": CORE}}, "'socket_timeout': 20"),
+        (
+            "W006",
+            {
+                "version redis": "8.1.0",
+                "layer": {
+                    "BACKEND": CORE,
+                    "CONFIG": {"hosts": [{"address": "redis://a", "socket_timeout": 20}, "redis://b"]},
+                },
+            },
+            "RedisPubSubChannelLayer",
+        ),
+        ("W008", {"database ATOMIC_REQUESTS": True}, "ATOMIC_REQUESTS is on"),
+        ("W009", {"database OPTIONS": {}}, "'IMMEDIATE'"),
+        ("W009", {"database OPTIONS": {"transaction_mode": "deferred"}}, "'IMMEDIATE'"),
+        ("W010", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}, "signed out"),
+    ],
+)
+def test_what_would_cost_something_is_said_with_its_cure(spoil, id, changes, words):
+    """One message, and no other."""
+    for name, value in changes.items():
+        spoil(name, value)
+
+    said = found()
+
+    assert list(said) == [f"realtime.{id}"]
+    assert words in said[f"realtime.{id}"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REALTIME": {"TICK_SECONDS": 1, "PUBLISHER": True}},
+        {"STATIC_URL": "https://static.example.com/", "MEDIA_URL": "/media/"},
+        {"STATIC_URL": None},
+        {"vendor": "postgresql", "layer": {"BACKEND": PUBSUB, "CONFIG": {"hosts": ["redis://a"]}}},
+        {"environment WEB_CONCURRENCY": "1"},
+        {"environment WEB_CONCURRENCY": "many"},
+        {"ALLOWED_HOSTS": [".example.com"]},
+        {"CSRF_TRUSTED_ORIGINS": ["https://example.com", "https://*.example.com"]},
+        {"version daphne": "4.10.0", "version autobahn": "26.10.2"},
+        {"version redis": "8.1.0", "layer": {"BACKEND": PUBSUB}},
+        {"version redis": "7.4.1", "layer": {"BACKEND": CORE}},
+        {
+            "version redis": "8.1.0",
+            "layer": {
+                "BACKEND": CORE,
+                "CONFIG": {"hosts": [{"address": "redis://a", "socket_timeout": None}]},
+            },
+        },
+        {"database OPTIONS": {"transaction_mode": "EXCLUSIVE"}},
+        {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
+        {"INSTALLED_APPS": [name for name in ours.settings.INSTALLED_APPS if name != "daphne"]},
+    ],
+    ids=str,
+)
+def test_what_is_right_or_a_choice_is_not_warned_of(spoil, changes):
+    """A check that cries wolf is switched off."""
+    for name, value in changes.items():
+        spoil(name, value)
+
+    assert found() == {}
+
+
+def test_a_server_that_is_not_installed_is_not_too_old(monkeypatch):
+    """uvicorn needs neither daphne nor autobahn."""
+    monkeypatch.setattr(ours, "LEAST_VERSIONS", {"no-such-package-here": ("1.0", "is old")})
+
+    assert found() == {}
+
+
+def test_daphne_must_be_the_first_app(settings):
+    """It chooses Twisted's reactor as it is imported."""
+    others = [name for name in settings.INSTALLED_APPS if name != "daphne"]
+    settings.INSTALLED_APPS = [others[0], "daphne", *others[1:]]
+
+    assert list(found()) == ["realtime.W007"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"ALLOWED_HOSTS": ["*"]}, {"vendor": "postgresql"}],
+    ids=str,
+)
+def test_what_matters_to_deployments_alone_is_said_there_alone(spoil, changes):
+    """While developing, both are usual."""
+    for name, value in changes.items():
+        spoil(name, value)
+
+    assert found(deploy=False) == {}
+
+
+def test_a_setting_that_is_none_of_ours_is_an_error_without_a_traceback(tmp_path):
+    """As the command says it; the other checks go on with the defaults."""
+    (tmp_path / "misspelt.py").write_text("from config.settings import *\nREALTIME = {'TICK': 1}\n")
+    project = Project(tmp_path, DJANGO_SETTINGS_MODULE="misspelt", PYTHONPATH=str(tmp_path))
+
+    checked = project.manage("check", check=False)
+
+    assert checked.returncode == 1
+    assert "(realtime.E001) settings.REALTIME has no TICK" in checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
+def test_every_check_is_in_the_table():
+    """docs/operations.md, with its id."""
+    table = re.findall(
+        r"^\| `(realtime\.[EW]\d+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE
+    )
+    source = re.findall(r"realtime\.[EW]\d+", (ROOT / "realtime" / "checks.py").read_text())
+
+    assert sorted(table) == sorted(source)
