@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from . import auth
 from .actions import ActionRefused, perform
 from .engine.codes import Code
-from .engine.messages import Call, Reply, ReplyError
+from .engine.messages import Call, Reply, ReplyError, encode_value
 from .logs import SORRY, Log, log_failure
 from .service import Service
 
@@ -20,7 +20,7 @@ async def answer(service: Service, session_key: str | None, call: Call, log: Log
         if session_key is not None:  # as of now: it may have been signed out since
             user = await service.readers.run(auth.load_user, session_key)
         done = await service.action_threads.run(perform, user, call.action, call.args)
-        encoded = msgspec.Raw(msgspec.json.encode(done))
+        encoded = msgspec.Raw(encode_value(done))
     except ActionRefused as error:
         log(logging.WARNING, "message call %r refused: %s", call.action[:100], error)
         fields = msgspec.UNSET if error.fields is None else error.fields
