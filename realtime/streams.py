@@ -21,7 +21,7 @@ _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would collect events before it hands them on
-    (b"x-content-type-options", b"nosniff"),
+    *requests.SECURITY_HEADERS,
 ]
 
 

@@ -417,6 +417,30 @@ async def test_a_request_that_cannot_be_is_refused_in_words(
     assert (service.hub.connections, service.hub.subscriptions) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    "path, parameters, status",
+    [
+        ("/realtime/sse/", [("topic", "boards")], 200),
+        ("/realtime/sse/", [], 400),
+        ("/realtime/topics/boards/", [], 200),
+        ("/realtime/topics/nope/", [], 404),
+        ("/realtime/calls/", [], 405),
+    ],
+)
+async def test_an_answer_is_no_page_and_no_part_of_another_sites(application, path, parameters, status):
+    """Whatever is in it: a browser runs nothing of it, guesses no type, and lends it to nobody."""
+    request = Request(application, path, parameters)
+
+    got, headers = await request.start()
+    await request.leave()
+
+    assert got == status
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["content-type"].startswith(("text/event-stream", "application/json"))
+
+
 # ---------------------------------------------------------------- calls
 
 
