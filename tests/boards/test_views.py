@@ -210,6 +210,21 @@ def test_a_form_from_elsewhere_is_refused_with_a_page_of_ours(client, db):
     assert_is_guarded(response, ADMINS)
 
 
+@pytest.mark.parametrize("path", [INDEX, "/boards/quay/", "/boards/safe/", "/realtime/inspector/", "/admin/"])
+@pytest.mark.parametrize("is_staff", [True, False], ids=["staff", "nobody"])
+def test_no_cache_answers_others_with_a_page(client, board, staff_board, editor, path, is_staff):
+    """Each says to whom it leads and who may see what; a board that is not there for one is there for another."""
+    if is_staff:
+        client.force_login(editor)
+
+    response = client.get(path)
+
+    assert {"private", "no-cache"} <= {*response["Cache-Control"].split(", ")}
+    assert "Cookie" in response["Vary"]
+    # Boards come back from the back/forward cache, which keeps nothing that is not to be stored.
+    assert path == "/admin/" or "no-store" not in response["Cache-Control"]
+
+
 @pytest.mark.parametrize("count", [0, 60])
 def test_a_board_takes_as_many_queries_with_many_entries_as_with_none(
     count, client, board, django_assert_max_num_queries
