@@ -1,3 +1,6 @@
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -54,6 +57,18 @@ def test_an_empty_board_says_so(client, board):
     board.entries.create(label="First")
 
     assert '<p class="empty" data-empty hidden>' in page(client, board.get_absolute_url())
+
+
+@pytest.mark.parametrize("slug", ["with space", "größe", "a/b", "javascript:alert(1)", EVIL[:50], "?#%"])
+def test_a_slug_written_in_sql_breaks_no_list(client, board, slug):
+    """Forms take letters and digits alone; whatever else is there has its page like the others."""
+    Board.objects.filter(pk=board.pk).update(slug=slug)
+
+    html = page(client)
+
+    [link] = re.findall(r'class="card-title" href="(.*?)"', html)
+    assert link.startswith("/boards/")
+    assert "The quay" in page(client, unescape(link))
 
 
 def test_a_staff_board_does_not_exist_for_others(client, staff_board, visitor):
