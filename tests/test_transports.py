@@ -418,17 +418,19 @@ async def test_a_request_that_cannot_be_is_refused_in_words(
 
 
 @pytest.mark.parametrize(
-    "path, parameters, status",
+    "path, parameters, status, caching",
     [
-        ("/realtime/sse/", [("topic", "boards")], 200),
-        ("/realtime/sse/", [], 400),
-        ("/realtime/topics/boards/", [], 200),
-        ("/realtime/topics/nope/", [], 404),
-        ("/realtime/calls/", [], 405),
+        ("/realtime/sse/", [("topic", "boards")], 200, "no-store, no-transform"),
+        ("/realtime/sse/", [], 400, "private, no-cache"),
+        ("/realtime/topics/boards/", [], 200, "private, no-cache"),
+        ("/realtime/topics/nope/", [], 404, "private, no-cache"),
+        ("/realtime/calls/", [], 405, "private, no-cache"),
     ],
 )
-async def test_an_answer_is_no_page_and_no_part_of_another_sites(application, path, parameters, status):
-    """Whatever is in it: a browser runs nothing of it, guesses no type, and lends it to nobody."""
+async def test_an_answer_is_no_page_and_no_part_of_another_sites(
+    application, path, parameters, status, caching
+):
+    """Whatever is in it: a browser runs nothing of it and guesses no type; no page and no cache lends it to others."""
     request = Request(application, path, parameters)
 
     got, headers = await request.start()
@@ -439,6 +441,7 @@ async def test_an_answer_is_no_page_and_no_part_of_another_sites(application, pa
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["content-type"].startswith(("text/event-stream", "application/json"))
+    assert headers["cache-control"] == caching
 
 
 # ---------------------------------------------------------------- calls

@@ -215,7 +215,7 @@ def encode_value(value: Any, fallback: Callable[[Any], Any] | None = None) -> by
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with None for each number that has no end; msgspec sees to floats itself."""
+    """Return a value with None for each number that is none; of floats msgspec sees to it."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
