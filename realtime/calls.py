@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from .actions import ActionRefused, perform
 from .engine.codes import Code
-from .engine.messages import Call, Reply, ReplyError
+from .engine.messages import Call, Reply, ReplyError, encode_value
 from .limits import TooMuch
 from .logs import SORRY, Log, log_failure
 from .service import Service
@@ -22,7 +22,7 @@ async def answer(service: Service, visitor: Visitor, address: str | None, call: 
             if visitor != NOBODY:  # as of now: it may have been signed out since
                 user = await service.readers.run(load_user, visitor)
             done = await service.action_threads.run(perform, user, call.action, call.args)
-        encoded = msgspec.Raw(msgspec.json.encode(done))
+        encoded = msgspec.Raw(encode_value(done))
     except (ActionRefused, TooMuch) as error:
         log(logging.WARNING, "message call %r refused: %s", call.action[:100], error)
         fields = getattr(error, "fields", None) or msgspec.UNSET

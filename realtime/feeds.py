@@ -19,7 +19,7 @@ from django.utils.html import escape
 from .conf import get_conf
 from .dependencies import dependencies
 from .engine.errors import UnknownTopic
-from .engine.messages import Row
+from .engine.messages import Row, encode_value
 from .engine.order import sort_key
 
 logger = logging.getLogger("realtime.feeds")
@@ -213,8 +213,7 @@ class Feed:
         key = str(instance.pk)
         order = self._order(instance)
         fields = {name: getattr(instance, _attname(self.model, name)) for name in self.fields}
-        # msgspec writes NaN and infinities as null; what it does not know (files, lazy texts) is its text.
-        encoded = msgspec.json.encode(fields, enc_hook=str)
+        encoded = encode_value(fields, str)  # what has no JSON of its own (files, lazy texts) is its text
         html = self.render(instance, key, order) if self.template_name else None
         row_bytes = len(encoded) + len(msgspec.json.encode(html))
         if row_bytes > MAX_ROW_BYTES:

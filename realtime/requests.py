@@ -23,11 +23,18 @@ logger = logging.getLogger("realtime.connection")
 
 Scope = dict[str, Any]
 
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+"""Data, never a page: it runs nothing, stands in no frame, and is no part of another site's page."""
+
 JSON_HEADERS = [
     (b"content-type", b"application/json"),
     (b"cache-control", b"private, no-cache"),
     (b"vary", b"cookie"),
-    (b"x-content-type-options", b"nosniff"),
+    *SECURITY_HEADERS,
 ]
 
 

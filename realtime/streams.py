@@ -19,9 +19,9 @@ from .service import get_service
 RETRY_MILLISECONDS = 2000
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
+    (b"cache-control", b"no-store, no-transform"),  # a proxy that compressed it would hold it back
     (b"x-accel-buffering", b"no"),  # nginx would collect events before it hands them on
-    (b"x-content-type-options", b"nosniff"),
+    *requests.SECURITY_HEADERS,
 ]
 
 

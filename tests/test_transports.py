@@ -1,13 +1,16 @@
 """The same promises on every way in: WebSocket (JSON, MessagePack), Server-Sent Events, polling."""
 
 import asyncio
+import decimal
 import json
 import random
 
 import msgspec
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection, models
 
+from realtime.actions import Action, actions
 from realtime.boards.models import Entry
 from realtime.positions import position_now
 from tests.conftest import PATIENCE_SECONDS, until
@@ -97,6 +100,42 @@ async def test_one_that_missed_nothing_is_told_so(client, topic):
     answer = await one.next()
 
     assert (answer["type"], answer["changes"], answer["position"]) == ("changes", [], stays.id)
+
+
+async def test_what_is_no_number_comes_as_null(client, make_model, live, in_database):
+    """In a column, in JSON or as a decimal; one such row must not cost a reader the whole topic."""
+    columns = {"level": models.FloatField(), "more": models.JSONField(), "metres": NotANumber(5, 2)}
+    gauges = await in_database(lambda: make_model("Gauge", **columns))
+    await in_database(lambda: live(gauges, name="gauges", fields=list(columns)))
+    await in_database(write_gauge, gauges._meta.db_table)
+    one = client()
+
+    await one.open("gauges")
+    snapshot = await one.next()
+    await in_database(gauges.objects.update, level=2.5)
+    changes = await one.next()
+
+    endless = {"level": None, "more": {"deep": [None, None]}, "metres": None}
+    assert [row["row"] for row in snapshot["rows"]] == [endless]
+    assert [change["row"] for change in changes["changes"]] == [endless | {"level": 2.5}]
+
+
+class NotANumber(models.DecimalField):
+    """A decimal as PostgreSQL may have it."""
+
+    def __init__(self, max_digits: int, decimal_places: int) -> None:
+        super().__init__(max_digits=max_digits, decimal_places=decimal_places)
+
+    def from_db_value(self, value, expression, connection):
+        return decimal.Decimal("NaN")
+
+
+def write_gauge(table: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (level, more, metres) VALUES (9e999, %s, 1)",
+            [f'{{"deep": [1e999, {10**400}]}}'],
+        )
 
 
 @pytest.mark.parametrize("since", ["another0.5", "{epoch}.999999999999"])
@@ -378,6 +417,33 @@ async def test_a_request_that_cannot_be_is_refused_in_words(
     assert (service.hub.connections, service.hub.subscriptions) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    "path, parameters, status, caching",
+    [
+        ("/realtime/sse/", [("topic", "boards")], 200, "no-store, no-transform"),
+        ("/realtime/sse/", [], 400, "private, no-cache"),
+        ("/realtime/topics/boards/", [], 200, "private, no-cache"),
+        ("/realtime/topics/nope/", [], 404, "private, no-cache"),
+        ("/realtime/calls/", [], 405, "private, no-cache"),
+    ],
+)
+async def test_an_answer_is_no_page_and_no_part_of_another_sites(
+    application, path, parameters, status, caching
+):
+    """Whatever is in it: a browser runs nothing of it and guesses no type; no page and no cache lends it to others."""
+    request = Request(application, path, parameters)
+
+    got, headers = await request.start()
+    await request.leave()
+
+    assert got == status
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["content-type"].startswith(("text/event-stream", "application/json"))
+    assert headers["cache-control"] == caching
+
+
 # ---------------------------------------------------------------- calls
 
 
@@ -392,6 +458,21 @@ async def test_a_call_by_post_is_answered(application):
     status, _, answer = await posted(application, {"action": "echo", "args": {"text": "hi"}}).fetch()
 
     assert (status, answer) == (200, {"ok": {"text": "hi"}})
+
+
+async def test_what_is_no_number_is_null_in_an_answer(application, connect, monkeypatch):
+    """By POST and on a socket."""
+    form, everyone = actions["echo"].form, actions["echo"].permission
+    answer = {"metres": decimal.Decimal("NaN"), "levels": [float("inf"), 1.5]}
+    monkeypatch.setitem(actions, "gauge", Action("gauge", lambda user, data: answer, form, everyone))
+    peer = connect()
+    await peer.open()
+
+    _, _, posted_answer = await posted(application, {"action": "gauge", "args": {"text": "x"}}).fetch()
+    await peer.say("call", id=1, action="gauge", args={"text": "x"})
+
+    assert posted_answer["ok"] == {"metres": None, "levels": [None, 1.5]}
+    assert (await peer.hear())["ok"] == posted_answer["ok"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -205,6 +207,28 @@ def encode(message: ServerMessage | ClientMessage, encoding: Encoding = "json") 
     """Return a message as it travels: text for JSON, bytes for MessagePack."""
     encoded = _encoder.encode(message)
     return encoded.decode() if encoding == "json" else as_msgpack(encoded)
+
+
+def encode_value(value: Any, fallback: Callable[[Any], Any] | None = None) -> bytes:
+    """Return what a feed or an action gives as JSON; ``fallback`` stands in for what has no JSON of its own.
+
+    NaN and infinities are null: JSON has none, and a client that is sent one can read nothing of the message.
+    """
+    plain = msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=fallback)
+    return _encoder.encode(_finite(plain))
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with None for each number that is none; of floats msgspec sees to it."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, int):  # an infinity to JavaScript
+        return value if abs(value) <= sys.float_info.max else None
+    return value
 
 
 def as_msgpack(encoded: bytes) -> bytes:

@@ -57,4 +57,6 @@ def live_session(context: template.Context) -> str:
     """
     session = getattr(context.get("request"), "session", None)
     key = getattr(session, "session_key", None)
+    if session is not None:
+        session.accessed = True  # no other session may be answered with this page: Django varies it by cookie
     return salted_hmac("realtime.tabs", key).hexdigest()[:20] if key else ""

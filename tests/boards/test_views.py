@@ -1,3 +1,6 @@
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
@@ -54,6 +57,18 @@ def test_an_empty_board_says_so(client, board):
     board.entries.create(label="First")
 
     assert '<p class="empty" data-empty hidden>' in page(client, board.get_absolute_url())
+
+
+@pytest.mark.parametrize("slug", ["with space", "größe", "a/b", "javascript:alert(1)", EVIL[:50], "?#%"])
+def test_a_slug_written_in_sql_breaks_no_list(client, board, slug):
+    """Forms take letters and digits alone; whatever else is there has its page like the others."""
+    Board.objects.filter(pk=board.pk).update(slug=slug)
+
+    html = page(client)
+
+    [link] = re.findall(r'class="card-title" href="(.*?)"', html)
+    assert link.startswith("/boards/")
+    assert "The quay" in page(client, unescape(link))
 
 
 def test_a_staff_board_does_not_exist_for_others(client, staff_board, visitor):
@@ -119,6 +134,110 @@ def test_headings_and_title_of_a_board_are_escaped(client, db):
     board = Board.objects.create(slug="evil", title=EVIL, **headings)
 
     assert "<script>" not in page(client, board.get_absolute_url())
+
+
+# ---------------------------------------------------------------- headers
+
+OURS = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+    "object-src": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "realtime",
+}
+# Its jQuery turns text into elements all over.
+ADMINS = {name: sources for name, sources in OURS.items() if "trusted-types" not in name}
+
+
+def assert_is_guarded(response, policy=OURS):
+    directives = response["Content-Security-Policy"].split("; ")
+    assert dict(directive.split(" ", 1) for directive in directives) == policy
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "path, status, policy",
+    [
+        (INDEX, 200, OURS),
+        ("/boards/quay/", 200, OURS),
+        ("/realtime/inspector/", 200, OURS),
+        ("/realtime/metrics/", 200, OURS),
+        ("/static/realtime/live.js", 200, OURS),
+        ("/static/nothing.js", 404, OURS),
+        ("/favicon.ico", 302, OURS),
+        ("/boards/nothing/", 404, OURS),
+        ("/admin/", 200, ADMINS),
+        ("/admin/boards/entry/add/", 200, ADMINS),
+        ("/admin/auth/user/", 403, ADMINS),
+        ("/admin/nothing/", 404, ADMINS),
+    ],
+)
+def test_every_answer_may_run_and_load_its_own_files_and_nothing_else(
+    editor_client, board, path, status, policy
+):
+    """Pages, files and refusals: nothing inline, nothing from elsewhere, in no frame."""
+    response = editor_client.get(path)
+
+    assert response.status_code == status
+    assert_is_guarded(response, policy)
+
+
+def test_the_sign_in_page_is_guarded(client, db):
+    """It is the one that others would most like to stand in a frame."""
+    assert_is_guarded(client.get(reverse("admin:login")), ADMINS)
+
+
+def test_a_refusal_before_any_view_is_guarded(client):
+    """Django gives it in the middle of the middleware."""
+    response = client.get(INDEX, headers={"host": "evil.example"})
+
+    assert response.status_code == 400
+    assert_is_guarded(response)
+
+
+def test_a_failure_is_guarded(client, monkeypatch):
+    """Its page is shown when all else has failed."""
+    monkeypatch.setattr("realtime.boards.views.render", None)
+    client.raise_request_exception = False
+
+    response = client.get(INDEX)
+
+    assert (response.status_code, b"Something failed here" in response.content) == (500, True)
+    assert_is_guarded(response)
+
+
+def test_a_form_from_elsewhere_is_refused_with_a_page_of_ours(client, db):
+    """Django's own has its style inline, which the policy forbids."""
+    client.handler.enforce_csrf_checks = True
+
+    response = client.post(reverse("admin:login"))
+
+    assert (response.status_code, b"This form was not taken" in response.content) == (403, True)
+    assert_is_guarded(response, ADMINS)
+
+
+@pytest.mark.parametrize("path", [INDEX, "/boards/quay/", "/boards/safe/", "/realtime/inspector/", "/admin/"])
+@pytest.mark.parametrize("is_staff", [True, False], ids=["staff", "nobody"])
+def test_no_cache_answers_others_with_a_page(client, board, staff_board, editor, path, is_staff):
+    """Each says to whom it leads and who may see what; a board that is not there for one is there for another."""
+    if is_staff:
+        client.force_login(editor)
+
+    response = client.get(path)
+
+    assert {"private", "no-cache"} <= {*response["Cache-Control"].split(", ")}
+    assert "Cookie" in response["Vary"]
+    # Boards come back from the back/forward cache, which keeps nothing that is not to be stored.
+    assert path == "/admin/" or "no-store" not in response["Cache-Control"]
 
 
 @pytest.mark.parametrize("count", [0, 60])

@@ -1,6 +1,10 @@
 """What clients may send, and what they get told when it is not that."""
 
 import contextlib
+import json
+import math
+from dataclasses import dataclass
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -82,6 +86,57 @@ def test_rows_keep_their_json_to_the_byte():
     assert b'{"price":1.50}' in msgspec.json.encode(changes[0].narrowed("rows"))
     assert "html" not in messages.encode(messages.Changes("t", 1, "e.2", [changes[0].narrowed("rows")]))
     assert "price" not in messages.encode(messages.Changes("t", 1, "e.2", [changes[0].narrowed("html")]))
+
+
+@dataclass
+class Reading:
+    metres: Decimal
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Decimal("-Infinity"),
+        10**400,
+        -(10**400),
+    ],
+    ids=lambda number: f"{type(number).__name__} {number!s:.9}",
+)
+def test_what_is_no_number_is_null_in_both_encodings(number):
+    """However deep it lies; a reader that was sent a NaN could read nothing of the message."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} on the wire")
+
+    value = {"is": number, "in": [{"a": (number, 1.5)}], "held": Reading(number), "text": "NaN"}
+
+    reply = messages.Reply(id=1, ok=msgspec.Raw(messages.encode_value(value)))
+
+    expected = {"is": None, "in": [{"a": [None, 1.5]}], "held": {"metres": None}, "text": "NaN"}
+    assert json.loads(messages.encode(reply), parse_constant=refuse)["ok"] == expected
+    assert msgspec.msgpack.decode(messages.encode(reply, "msgpack"))["ok"] == expected
+
+
+@pytest.mark.parametrize(
+    "value, encoded",
+    [
+        (Decimal("1.50"), '"1.50"'),
+        (True, "true"),
+        (2**64, "18446744073709551616"),
+        (-0.0, "-0.0"),
+        ({1, 2}, "[1,2]"),
+        (Reading(Decimal(2)), '{"metres":"2"}'),
+    ],
+    ids=repr,
+)
+def test_what_is_a_number_stays_what_it_was(value, encoded):
+    """Decimals as text, to the last digit."""
+    assert messages.encode_value(value) == encoded.encode()
 
 
 def test_a_delete_has_a_key_and_nothing_else():

@@ -1,5 +1,7 @@
-/** The one place that turns html into elements. The html is the server's: templates that escape what people wrote. */
+/** The one place that turns text into elements; a page's Content-Security-Policy may forbid every other (docs/feeds.md). */
 
+// It changes nothing: the html is a row as Django's template painted it, and that has escaped what people wrote.
+// Browsers without Trusted Types get it as it is.
 const policy = globalThis.trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
 
 /**
