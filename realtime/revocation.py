@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from .conf import get_conf
 from .models import OutboxRow
+from .visitors import login_of
 
 SOURCE = "realtime.rights"
 
@@ -30,8 +31,8 @@ def connect() -> None:
         if links is not None:
             m2m_changed.connect(_changed, sender=links.through)
     store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    if hasattr(store, "get_model_class"):  # signing out deletes the row
-        post_delete.connect(_changed, sender=store.get_model_class())
+    if hasattr(store, "get_model_class"):
+        post_delete.connect(_session_deleted, sender=store.get_model_class())
 
 
 def announce() -> None:
@@ -42,6 +43,12 @@ def announce() -> None:
 def _user_saved(update_fields: frozenset[str] | None = None, created: bool = False, **of_signal: Any) -> None:
     # A new user has no connections yet; each sign-in writes its time.
     if not created and update_fields != {"last_login"}:
+        _changed(**of_signal)
+
+
+def _session_deleted(instance: Any, **of_signal: Any) -> None:
+    # Signing out deletes a session that holds a login; signing in may delete one that holds none.
+    if login_of(instance.get_decoded()):
         _changed(**of_signal)
 
 

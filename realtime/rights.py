@@ -18,7 +18,7 @@ logger = logging.getLogger("realtime.rights")
 
 MAX_CLAIMS = 500
 """How many are looked at in one turn of a reader thread."""
-REST_SECONDS = 0.2
+REST_SECONDS = 1.0
 """Between two turns, however much changes."""
 
 Claim = tuple[Visitor, str]
