@@ -16,9 +16,14 @@ class Client:
     """Follows a topic through any number of connections; ``seen`` holds every message, newest last."""
 
     def __init__(
-        self, url: str, topic: str, format: str = "rows", check: Callable[[Replica], None] | None = None
+        self,
+        url: str,
+        topic: str,
+        format: str = "rows",
+        check: Callable[[Replica], None] | None = None,
+        headers: dict[str, str] | None = None,
     ):
-        self.url = url
+        self.url, self.headers = url, headers
         self.replica = Replica(topic, format)
         self.seen: list[ServerMessage] = []
         self.connections = 0
@@ -54,7 +59,12 @@ class Client:
     async def _follow(self) -> None:
         while True:
             with contextlib.suppress(OSError, websockets.WebSocketException):
-                async with connect(self.url, subprotocols=["realtime.v1.json"], compression=None) as socket:
+                async with connect(
+                    self.url,
+                    subprotocols=["realtime.v1.json"],
+                    compression=None,
+                    additional_headers=self.headers,
+                ) as socket:
                     self._socket = socket
                     self.connections += 1
                     await socket.send(self.replica.subscription())

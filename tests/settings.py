@@ -7,6 +7,6 @@ from config.settings import *  # noqa: F403
 REALTIME = {
     **REALTIME,  # noqa: F405
     "HEARTBEAT_SECONDS": float(os.environ.get("HEARTBEAT_SECONDS", "15")),
-    "RECHECK_SECONDS": float(os.environ.get("RECHECK_SECONDS", "5")),
+    "RECHECK_SECONDS": float(os.environ.get("RECHECK_SECONDS", "3")),
     "PUBLISHER": os.environ.get("PUBLISHER", "on") == "on",
 }

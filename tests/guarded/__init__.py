@@ -1,0 +1,1 @@
+"""A feed whose readers need a permission, for tests of rights that are taken away."""
