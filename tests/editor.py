@@ -2,6 +2,7 @@
 
 import urllib.parse
 import urllib.request
+from http.cookiejar import CookieJar
 
 from tests.servers import PASSWORD
 
@@ -11,7 +12,8 @@ class Editor:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self._cookies = CookieJar()
+        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
         self._post("/admin/login/", username="editor", password=PASSWORD, next="/admin/")
 
     def save(self, label: str) -> None:
@@ -20,6 +22,14 @@ class Editor:
             board="1", position="10", label=label, value="", unit="", status="ok", note="",
             is_visible="on",
         )  # fmt: skip
+
+    @property
+    def session(self) -> str:
+        return next(cookie.value or "" for cookie in self._cookies if cookie.name == "sessionid")
+
+    def is_signed_in(self) -> bool:
+        """Whether the admin still knows who it is."""
+        return "/login/" not in self._browser.open(f"{self._url}/admin/").url
 
     def _post(self, path: str, **fields: str) -> None:
         page = self._browser.open(self._url + path).read().decode()

@@ -26,7 +26,7 @@ def prepare() -> dict[str, tuple[str, str]]:
         for each in (group, other):
             each.permissions.add(permission)
         for kind in KINDS:
-            user = User.objects.create_user(f"{kind} {way}", password="words", is_staff=kind == "demoted")
+            user = User.objects.create_user(f"{kind} {way}", is_staff=kind == "demoted")
             if kind in ("group", "of the group"):
                 user.groups.add(group if kind == "group" else other)
             elif kind != "demoted":

@@ -12,6 +12,7 @@ import pytest
 from realtime.engine.messages import Error
 from tests import servers
 from tests.client import Client
+from tests.editor import Editor
 from tests.servers import ROOT, Project, Server
 
 
@@ -69,3 +70,37 @@ async def test_each_kind_of_right_that_is_lost_ends_what_it_allowed(layer, prepa
 
 def follower(server: Server, session: str, topic: str) -> Client:
     return Client(server.socket_url, topic, headers={"Origin": server.url, "Cookie": f"sessionid={session}"})
+
+
+async def test_a_new_secret_key_signs_nobody_out_by_opening_a_page(project):
+    """With the old key among the fallbacks: the socket reads the session, and leaves it as it is."""
+    project.environment["SECRET_KEY"] = "the old key"
+    with servers.running(project) as server:
+        editor = await asyncio.to_thread(Editor, server.url)
+    project.environment |= {"SECRET_KEY": "the new key", "SECRET_KEY_FALLBACKS": "the old key"}
+    server.start()
+    try:
+        async with follower(server, editor.session, "staffboards") as client:
+            await client.until(lambda: client.replica.position is not None)
+
+        assert await asyncio.to_thread(editor.is_signed_in)
+    finally:
+        server.stop()
+
+
+async def test_without_the_old_key_a_page_is_nobodys_and_the_session_stays(project):
+    """Until the key comes back, for instance: whoever looks at a session does not end it."""
+    project.environment["SECRET_KEY"] = "the old key"
+    with servers.running(project) as server:
+        editor = await asyncio.to_thread(Editor, server.url)
+    project.environment["SECRET_KEY"] = "the new key"
+    server.start()
+    async with follower(server, editor.session, "staffboards") as client:
+        await client.until(lambda: refused(client))
+    server.stop()
+    project.environment["SECRET_KEY"] = "the old key"
+    server.start()
+    try:
+        assert await asyncio.to_thread(editor.is_signed_in)
+    finally:
+        server.stop()
