@@ -57,7 +57,7 @@ async def poll(scope: dict[str, Any], receive, send) -> None:
     try:
         requests.enter(scope, "GET")
         asked = _asked(scope)
-        with requests.refusing("poll", asked.topic):
+        with requests.refusing("poll"):
             visitor, place = await get_service().admit(scope)
         with place:
             await _answer(asked, Poll(asked.topic, visitor), place, receive, send)
