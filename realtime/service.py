@@ -14,7 +14,7 @@ from .daphne import is_daphne
 from .engine.codes import Code
 from .engine.session import Ending
 from .hub import Hub
-from .limits import Place, Places, address_of
+from .limits import Place, Places, TooMuch, address_of
 from .metrics import Figure
 from .publisher import Publisher
 from .readers import ReaderThreads
@@ -65,7 +65,14 @@ class Service:
         Raises: TooMuch before anything is read, BadTicket, and what reading a ticket raises.
         """
         visitor = auth.visitor(scope)
-        place = self.places.enter(address_of(scope), visitor)
+        try:
+            place = self.places.enter(address_of(scope), visitor)
+        except TooMuch as error:
+            if not get_conf().proxies and auth.header(scope, b"x-forwarded-for"):
+                logger.warning(
+                    "%s; it came through a proxy: if that is yours, set REALTIME['PROXIES']", error
+                )
+            raise
         ticket = tickets.named_in(scope.get("query_string", b""))
         if ticket:
             try:
