@@ -865,3 +865,29 @@ async def test_a_new_epoch_reaches_every_page_as_a_snapshot(connect, topic, in_d
     after = await peer.hear_next("snapshot", topic)
     assert after["position"].split(".")[0] != before["position"].split(".")[0]
     assert labels(after) == labels(before)
+
+
+async def test_a_storm_of_returning_clients_is_a_few_questions_to_the_database(
+    connect, service, topic, monkeypatch
+):
+    """From a cold start, each with the position it had: rows, rights and positions are asked for once for all."""
+    asked: list[str] = []
+    run = service.readers.run
+
+    async def counted(function, *arguments):
+        asked.append(function.__name__)
+        return await run(function, *arguments)
+
+    first = connect()
+    await first.open()
+    position = (await first.follow(topic))["position"]
+    monkeypatch.setattr(service.readers, "run", counted)
+    service.hub._held.clear()
+    peers = [connect() for _ in range(100)]
+    await asyncio.gather(*(peer.open() for peer in peers))
+
+    answers = await asyncio.gather(*(peer.follow(topic, position) for peer in peers))
+
+    assert {answer["type"] for answer in answers} == {"changes"}
+    assert asked.count("read_topic") == 1
+    assert len([name for name in asked if name != "tail"]) <= 10

@@ -1,0 +1,51 @@
+"""Refusals, on their own: this module has no database and no layer, so whatever asks for either fails."""
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+
+from realtime.consumers import RealtimeConsumer
+from realtime.polls import poll
+from realtime.posts import call, ticket
+from realtime.streams import stream
+
+FOREIGN = [
+    {"origin": "http://evil.example"},
+    {"origin": "null"},
+    {"host": "evil.example", "origin": "http://evil.example"},
+    {"host": "localhost", "cookie": "sessionid=" + "x" * 32, "origin": "http://localhost.evil.example"},
+]
+
+
+def scope(kind: str, headers: dict[str, str], method: str = "GET") -> dict:
+    given = {"host": "localhost", **headers}
+    return {
+        "type": kind, "method": method, "path": "/realtime/", "query_string": b"ticket=x&topic=boards",
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "subprotocols": [], "client": ["127.0.0.1", 9], "url_route": {"kwargs": {"topic": "boards"}},
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_layer(settings):
+    """Naming a layer that does not exist: using it is an error."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "nothing.Layer"}}
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_a_socket_is_refused_without_asking_anybody(headers):
+    """A flood of them must not become a flood of queries."""
+    socket = ApplicationCommunicator(RealtimeConsumer.as_asgi(), scope("websocket", headers))
+    await socket.send_input({"type": "websocket.connect"})
+
+    assert (await socket.receive_output(10))["type"] == "websocket.close"
+
+
+@pytest.mark.parametrize("headers", [*FOREIGN, {"sec-fetch-site": "cross-site"}], ids=str)
+@pytest.mark.parametrize(
+    "view, method", [(stream, "GET"), (poll, "GET"), (call, "POST"), (ticket, "POST")], ids=str
+)
+async def test_a_request_is_refused_without_asking_anybody(view, method, headers):
+    """Nor is its body read."""
+    request = ApplicationCommunicator(view, scope("http", headers, method))
+
+    assert (await request.receive_output(10))["status"] == 403
