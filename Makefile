@@ -20,10 +20,10 @@ run: $(BIN)/.installed
 cluster: $(BIN)/.installed-tests
 	@exec $(BIN)/python -m tests.cluster $(HOST) $(PORT)
 
-# The whole suite.
+# The whole suite. Most of its time it waits for servers and pages: three at once take a third of it on two cores.
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "server or browser"
+	$(BIN)/python -m pytest -m "server or browser" -n 3 --dist loadfile
 
 # The quick part: format, lint, types, unit tests.
 check: $(BIN)/.installed-tests
@@ -31,7 +31,7 @@ check: $(BIN)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -m "not server and not browser"
+	$(BIN)/python -m pytest -m "not server and not browser" -n 2
 
 # Known vulnerabilities in what is installed; says so where their database cannot be reached.
 audit: $(BIN)/.installed-tests

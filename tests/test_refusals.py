@@ -41,9 +41,7 @@ async def test_a_socket_is_refused_without_asking_anybody(headers):
 
 
 @pytest.mark.parametrize("headers", [*FOREIGN, {"sec-fetch-site": "cross-site"}], ids=str)
-@pytest.mark.parametrize(
-    "view, method", [(stream, "GET"), (poll, "GET"), (call, "POST"), (ticket, "POST")], ids=str
-)
+@pytest.mark.parametrize("view, method", [(stream, "GET"), (poll, "GET"), (call, "POST"), (ticket, "POST")])
 async def test_a_request_is_refused_without_asking_anybody(view, method, headers):
     """Nor is its body read."""
     request = ApplicationCommunicator(view, scope("http", headers, method))

@@ -119,14 +119,15 @@ def contents(rows) -> list[tuple[str, str, bytes, object]]:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def prepared(request, tmp_path_factory, django_db_blocker) -> Database:
-    """A migrated database with three boards, to be copied."""
+    """A migrated database with three boards, to be copied. Made anew when tests of the other come between."""
+    name = f"prepared_{next(numbers)}"
     if request.param == "sqlite":
-        database = Database("sqlite", tmp_path_factory.mktemp("contract"), "prepared")
+        database = Database("sqlite", tmp_path_factory.mktemp("contract"), name)
     else:
         server = request.getfixturevalue("postgresql")
-        database = Database("postgresql", server, "prepared")
+        database = Database("postgresql", server, name)
         with contextlib.closing(server.connect()) as connection:
-            connection.execute("CREATE DATABASE prepared")
+            connection.execute(f"CREATE DATABASE {name}")
     with django_db_blocker.unblock(), database.is_default():
         call_command("migrate", verbosity=0)
         fill()
@@ -149,9 +150,9 @@ def database(prepared, django_db_blocker) -> Iterator[Database]:
     """A fresh copy, its log begun and its outbox sequenced."""
     name = f"test_{next(numbers)}"
     if prepared.vendor == "sqlite":
-        shutil.copy(prepared.source / "prepared", prepared.source / name)
+        shutil.copy(prepared.source / prepared.name, prepared.source / name)
     else:
-        prepared.source.copy("prepared", name)
+        prepared.source.copy(prepared.name, name)
     database = Database(prepared.vendor, prepared.source, name)
     with django_db_blocker.unblock(), database.is_default():
         positions.ensure_epoch()
