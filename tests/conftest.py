@@ -32,6 +32,12 @@ Said = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 10.0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> None:
+    """Half a second for each is what guessing shall cost, not signing in for a test."""
+    django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 class Log:
     """The log as a test drives and reads it."""
 
