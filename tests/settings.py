@@ -8,5 +8,6 @@ REALTIME = {
     **REALTIME,  # noqa: F405
     "HEARTBEAT_SECONDS": float(os.environ.get("HEARTBEAT_SECONDS", "15")),
     "RECHECK_SECONDS": float(os.environ.get("RECHECK_SECONDS", "3")),
+    "MAX_CONNECTIONS_PER_ADDRESS": int(os.environ.get("MAX_CONNECTIONS_PER_ADDRESS", "200")),
     "PUBLISHER": os.environ.get("PUBLISHER", "on") == "on",
 }

@@ -79,7 +79,9 @@ class Prepared:
     @contextlib.contextmanager
     def _tidemark(self, name: str) -> Iterator[Running]:
         folder = self.folder / f"{name}-{next(self._numbers)}"
-        project = servers.copy(self.project, folder, LOG_LEVEL="WARNING")
+        project = servers.copy(
+            self.project, folder, LOG_LEVEL="WARNING", MAX_CONNECTIONS_PER_ADDRESS="100000"
+        )
         database = project.connect()
         entries = dict(database.execute("SELECT board_id, min(id) FROM boards_entry GROUP BY board_id"))
 
