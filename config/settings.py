@@ -190,9 +190,11 @@ LOGGING = {
     },
     "filters": {
         "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
+        "clients_fault": {"()": "realtime.logs.ClientsFault"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "requests": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["clients_fault"]},
     },
     "loggers": {
         "realtime": {
@@ -200,7 +202,8 @@ LOGGING = {
             "level": os.environ.get("LOG_LEVEL", "INFO").upper(),
             "propagate": False,
         },
-        "django.request": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        "django.request": {"handlers": ["requests"], "level": "WARNING", "propagate": False},
+        "django.security": {"handlers": ["requests"], "level": "WARNING", "propagate": False},
         # What is tried again by itself, all the time that Redis is away.
         "realtime.layer": {"filters": ["first_of_a_row"]},
         "channels_redis.pubsub": {

@@ -26,10 +26,32 @@ class FirstOfARow(logging.Filter):
         now = time.monotonic()
         is_first = now - self._came_at.get(kind, -ROW_ENDS_SECONDS) >= ROW_ENDS_SECONDS
         self._came_at[kind] = now
-        if error is not None:
-            record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}: {error}", ()
-            record.exc_info = record.exc_text = None
+        _in_one_line(record)
         return is_first
+
+
+class ClientsFault(logging.Filter):
+    """Makes one line of what a client alone can have caused: a host that is not ours, a form that is none.
+
+    For ``django.request``, whose errors are faults of ours, and for ``django.security``, where even they are not.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR or record.name.startswith("django.security."):
+            _in_one_line(record)
+        return True
+
+
+def _in_one_line(record: logging.LogRecord) -> None:
+    """Put a record's error into its words in place of the traceback, unless they say it already."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return
+    words = record.getMessage()
+    if str(error) not in words:
+        words = f"{words}: {type(error).__name__}: {error}"
+    record.msg, record.args = str(one_line(words)), ()
+    record.exc_info = record.exc_text = None
 
 
 SORRY = "the server could not do this now; try again"

@@ -134,4 +134,6 @@ async def refuse(scope: Scope, send, refused: Refused) -> None:
     client = ":".join(map(str, scope.get("client") or ["?"]))
     why, path = one_line(str(refused)[:500]), one_line(scope["path"][:200])
     logger.warning("refused %s, %s %s: %s", client, scope["method"], path, why)
-    await respond(send, refused.status, {"errors": refused.errors})
+    # What is left of a body that is too long is not read.
+    closing = [(b"connection", b"close")] if refused.status == 413 else []
+    await respond(send, refused.status, {"errors": refused.errors}, closing)
