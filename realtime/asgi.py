@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any
 
+from .bodies import Body
 from .daphne import buffered, is_daphne
 from .engine.codes import Code
 from .frames import WRITER, writer
+from .requests import Refused, refuse
 from .service import get_service
 
 logger = logging.getLogger("realtime.asgi")
@@ -32,12 +35,25 @@ def _drain_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, drain)
 
 
+def _guard_daphne() -> None:
+    """Let daphne, if this is its process, take no connection unguarded."""
+    if "daphne.server" not in sys.modules:
+        return
+    try:
+        from .guards import install
+
+        install()
+    except ImportError as error:
+        logger.warning("daphne is not guarded against hostile clients: %s; see docs/operations.md", error)
+
+
 class RealtimeApplication:
     """Wraps the project's application: root path, start and stop of the service, no zombie sockets."""
 
     def __init__(self, application, root_path: str = "") -> None:
         self._application = application
         self._root_path = root_path
+        _guard_daphne()
 
     async def __call__(self, scope: dict[str, Any], receive, send) -> None:
         if scope["type"] == "lifespan":
@@ -46,10 +62,13 @@ class RealtimeApplication:
         await get_service().ensure_started()
         headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
         scope = {**scope, "headers": headers, "root_path": self._root_path}
+        get_service().stalls.watch(send)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        else:
+        elif is_daphne():  # has read the whole body already, by its guards
             await self._application(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
 
     async def _lifespan(self, receive, send) -> None:
         while True:
@@ -63,6 +82,29 @@ class RealtimeApplication:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    async def _http(self, scope: dict[str, Any], receive, send) -> None:
+        """Run a request's application with a body that is not too long for us."""
+        body, is_started = Body(), False
+
+        async def bounded_receive():
+            event = await receive()
+            if event["type"] == "http.request":
+                body.take(len(event.get("body", b"")))
+            return event
+
+        async def watched_send(event):
+            nonlocal is_started
+            is_started = True
+            await send(event)
+
+        try:
+            await self._application(scope, bounded_receive, watched_send)
+        except Refused as refused:
+            if not is_started:
+                await refuse(scope, send, refused)
+        finally:
+            body.done()
+
     async def _websocket(self, scope: dict[str, Any], receive, send) -> None:
         """Run a socket's application; when it ends with the socket open, close it.
 
@@ -70,6 +112,8 @@ class RealtimeApplication:
         """
         is_open = True
         scope[WRITER] = writer(send)
+        # daphne's own queue knows no bound; its guard hears that there is room again.
+        taken = getattr(next(iter(getattr(send, "args", ())), None), "taken", None)
         if is_daphne():
             waiting_send = buffered(send)
             scope["realtime.waits"] = waiting_send is not None
@@ -78,6 +122,8 @@ class RealtimeApplication:
         async def watched_receive():
             nonlocal is_open
             message = await receive()
+            if taken is not None:
+                taken()
             if message["type"] == "websocket.disconnect":
                 is_open = False
             return message

@@ -49,6 +49,16 @@ class Conf:
     """What one connection may send in the long run; ten times as many at once after a rest."""
     max_bytes_per_second: float = 16 * 1024.0
     """The same, in bytes."""
+    handshake_seconds: float = 10.0
+    """How long a client may take for the head of a request or of a handshake."""
+    request_seconds: float = 60.0
+    """How long a whole request may take to arrive."""
+    max_handshakes: int = 1000
+    """Connections of a process that may be without a request; one more, and the oldest is dropped."""
+    max_request_bytes: int = 4 * 1024 * 1024
+    """The longest body of a request; sixteen such may be on their way to a process at once."""
+    stall_seconds: float = 60.0
+    """How long a client may take nothing of what is sent to it; it is ended before twice that."""
     max_message_bytes: int = 16 * 1024
     """The longest message a client may send."""
     max_bad_messages: int = 10

@@ -42,9 +42,12 @@ def writer(send: Any) -> Writer | None:
     # uvicorn's is a method of its protocol, daphne's functools.partial(…, protocol).
     protocol = getattr(send, "__self__", None) or next(iter(getattr(send, "args", ())), None)
     transport = getattr(protocol, "transport", None)
+    if hasattr(type(transport), "guarded"):  # by guards.py
+        transport = transport.guarded
     if all(hasattr(transport, name) for name in _ASYNCIO):
         return _to_asyncio(transport)
-    if all(hasattr(transport, name) for name in _TWISTED):
+    # TLS around a socket hands on what it is asked for, and would write past itself.
+    if hasattr(type(transport), "writeSomeData") and all(hasattr(transport, name) for name in _TWISTED):
         return _to_twisted(transport)
     return None
 

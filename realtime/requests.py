@@ -151,7 +151,9 @@ async def refuse(scope: Scope, send, refused: Refused) -> None:
     client = ":".join(map(str, scope.get("client") or ["?"]))
     why, path = one_line(str(refused)[:500]), one_line(scope["path"][:200])
     logger.warning("refused %s, %s %s: %s", client, scope["method"], path, why)
-    retry = (
-        [(b"retry-after", str(ceil(retry_after_seconds())).encode())] if refused.status in (429, 503) else []
-    )
-    await respond(send, refused.status, {"errors": refused.errors}, retry)
+    headers = []
+    if refused.status in (429, 503):
+        headers.append((b"retry-after", str(ceil(retry_after_seconds())).encode()))
+    if refused.status == 413:
+        headers.append((b"connection", b"close"))  # what is left of the body is not read
+    await respond(send, refused.status, {"errors": refused.errors}, headers)

@@ -19,6 +19,7 @@ from .metrics import Figure
 from .publisher import Publisher
 from .readers import ReaderThreads
 from .rights import Rights, recheck
+from .stalls import Stalls
 from .supervision import supervise
 from .visitors import Visitor
 
@@ -35,6 +36,7 @@ class Service:
         self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
         self.rights = Rights(self.readers)
         self.places = Places()
+        self.stalls = Stalls()
         is_local = isinstance(layer, InMemoryChannelLayer)
         # A layer that reaches no other process leaves the log as the only way from there.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
@@ -53,9 +55,13 @@ class Service:
         await self.hub.start()
         if self.publisher is not None:
             self.publisher.start()
-        self._rechecker = asyncio.create_task(
-            supervise("rights", lambda: recheck(self.hub, self.readers), logger), name="realtime-rights"
-        )
+        self._watchers = [
+            asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
+            for name, one_round in (
+                ("rights", lambda: recheck(self.hub, self.readers)),
+                ("stalls", self.stalls.look),
+            )
+        ]
         _stop_with_twisted(self)
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
 
@@ -108,7 +114,8 @@ class Service:
         if writers:
             _, pending = await asyncio.wait(writers, timeout=2)
             logger.info("%d connections told to come back, %d did not take it", len(writers), len(pending))
-        self._rechecker.cancel()
+        for watcher in self._watchers:
+            watcher.cancel()
         if self.publisher is not None:
             await self.publisher.stop()
         await self.hub.stop()

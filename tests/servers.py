@@ -51,7 +51,7 @@ class Project:
 
 
 class Server:
-    """One server process of a project; ``name`` says which: daphne or uvicorn."""
+    """One server process of a project; ``name`` says which: daphne, uvicorn, or uvicorn guarded."""
 
     def __init__(
         self, project: Project, name: str = "daphne", port: int | None = None, host: str = "127.0.0.1"
@@ -99,9 +99,14 @@ class Server:
         if self.name == "daphne":
             endpoint = f"tcp:port={self.port}:interface={self.host}:backlog=4096"
             return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
+        guards = [
+            "--http", "realtime.uvicorn:GuardedHttp", "--ws", "realtime.uvicorn:GuardedWebSocket",
+            "--ws-max-size", "65536",
+        ]  # fmt: skip
         return [
             sys.executable, "-m", "uvicorn", application, "--port", str(self.port), "--backlog", "4096",
             "--log-level", "warning", "--timeout-graceful-shutdown", "5",
+            *(guards if self.name == "guarded" else []),
         ]  # fmt: skip
 
 

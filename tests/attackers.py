@@ -1,0 +1,125 @@
+"""Clients that mean harm, by plain sockets: they send what no library would."""
+
+import socket
+import struct
+import time
+
+PATIENCE_SECONDS = 30.0
+
+Address = tuple[str, int]
+
+
+def head(*lines: bytes, start: bytes = b"GET / HTTP/1.1", host: bytes = b"127.0.0.1") -> bytes:
+    """Return a request's head."""
+    return b"\r\n".join([start, b"Host: " + host, *lines, b"", b""])
+
+
+def upgrade(
+    *lines: bytes,
+    path: bytes = b"/realtime/ws/",
+    key: bytes = b"dGhlIHNhbXBsZSBub25jZQ==",
+    version: bytes = b"13",
+    host: bytes = b"127.0.0.1",
+) -> bytes:
+    """Return the head of a WebSocket handshake."""
+    own = [b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Key: " + key]
+    start = b"GET " + path + b" HTTP/1.1"
+    return head(*own, b"Sec-WebSocket-Version: " + version, *lines, start=start, host=host)
+
+
+def frame(
+    payload: bytes = b"", opcode: int = 1, *, fin: bool = True, rsv: int = 0, is_masked: bool = True
+) -> bytes:
+    """Return a client's frame, whether the standard allows it or not."""
+    size, mask = len(payload), 0x80 if is_masked else 0
+    if size < 126:
+        length = bytes([mask | size])
+    elif size < 2**16:
+        length = bytes([mask | 126]) + struct.pack("!H", size)
+    else:
+        length = bytes([mask | 127]) + struct.pack("!Q", size)
+    return bytes([fin << 7 | rsv << 4 | opcode]) + length + (b"\0\0\0\0" if is_masked else b"") + payload
+
+
+class Attacker:
+    """One connection, that says whatever it is told to and notes when it has been cut off."""
+
+    def __init__(self, address: Address, first: bytes = b"") -> None:
+        self._socket = socket.create_connection(address, timeout=PATIENCE_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._unsent = b""
+        self.read = b""
+        self.is_over = False
+        self.say(first)
+
+    def say(self, data: bytes) -> None:
+        """Send all of it, as long as it takes."""
+        self._socket.settimeout(PATIENCE_SECONDS)
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            self.is_over = True
+
+    def push(self, data: bytes) -> None:
+        """Send what is taken at once; the rest comes first the next time."""
+        self._socket.setblocking(False)
+        self._unsent = self._unsent or data
+        try:
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.is_over = True
+
+    def hear(self, words: bytes | None = None, seconds: float = PATIENCE_SECONDS) -> bytes:
+        """Read until these words come, or the end; return what has been read so far.
+
+        Raises: TimeoutError, when neither comes.
+        """
+        deadline = time.monotonic() + seconds
+        while words is None or words not in self.read:
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            if not self._receive():
+                break
+        return self.read
+
+    def has_ended(self) -> bool:
+        """Return whether the server has ended the connection, as far as is known without reading."""
+        self._socket.setblocking(False)
+        try:
+            self.is_over = self.is_over or not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.is_over = True
+        return self.is_over
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> "Attacker":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _receive(self) -> bool:
+        """Read what is there; return whether it was anything but the end."""
+        try:
+            part = self._socket.recv(65536)
+        except TimeoutError:
+            raise
+        except OSError:
+            part = b""
+        self.read = (self.read + part)[-100_000:]
+        self.is_over = not part
+        return bool(part)
+
+
+def greeted(address: Address, *lines: bytes) -> Attacker:
+    """Return an attacker that has opened a WebSocket and was welcomed, or refused."""
+    attacker = Attacker(address, upgrade(*lines))
+    attacker.hear(b'"welcome"')
+    return attacker
