@@ -24,9 +24,9 @@ def from_env(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def is_on(name: str) -> bool:
+def is_on(name: str, default: str = "") -> bool:
     """Return whether an environment variable says yes."""
-    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+    return os.environ.get(name, default).lower() in {"1", "true", "yes", "on"}
 
 
 def kept_secret(path: Path) -> str:
@@ -203,12 +203,21 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
+try:
+    PROXIES = int(os.environ.get("PROXIES") or 0)
+    if PROXIES < 0:
+        raise ValueError("below zero")
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "PROXIES is how many proxies of yours each request passes: write 0, 1, 2 …"
+    ) from error
 REALTIME = {
     "METRICS_TOKEN": os.environ.get("METRICS_TOKEN", ""),
     # The boards are public: whoever may read them with a browser may do so with curl and wscat.
-    "ALLOW_WITHOUT_ORIGIN": os.environ.get("ALLOW_WITHOUT_ORIGIN", "on").lower()
-    in {"1", "true", "yes", "on"},
-    "PROXIES": int(os.environ.get("PROXIES", "0")),
+    "ALLOW_WITHOUT_ORIGIN": is_on("ALLOW_WITHOUT_ORIGIN", "on"),
+    # Here nobody signs in by more than a password.
+    "TICKETS_FOR_PASSWORDS": is_on("TICKETS_FOR_PASSWORDS", "on"),
+    "PROXIES": PROXIES,
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -17,10 +17,12 @@ from .visitors import NOBODY, Visitor, load_user
 async def answer(service: Service, visitor: Visitor, address: str | None, call: Call, log: Log) -> Reply:
     """Run the action as the visitor's user and return the reply; whatever fails is a reply too."""
     try:
-        with service.places.call(address, visitor):
+        with service.places.one("calls") as place:
             user = AnonymousUser()
             if visitor != NOBODY:  # as of now: it may have been signed out since
                 user = await service.readers.run(load_user, visitor)
+            # Not by session: whoever makes one up is nobody, and has an address.
+            place.take("caller", user.pk or address)
             done = await service.action_threads.run(perform, user, call.action, call.args)
         encoded = msgspec.Raw(encode_value(done))
     except (ActionRefused, TooMuch) as error:

@@ -33,6 +33,10 @@ class Conf:
     """How many proxies of yours each request passes, all of which add to X-Forwarded-For: whose address counts."""
     ticket_seconds: float = 30.0
     """How long a ticket may be used, once."""
+    tickets_for_passwords: bool = False
+    """Whether a name and a password get a ticket; off where signing in asks for more than these."""
+    max_passwords: int = 20
+    """Passwords that one process looks at or keeps waiting at once."""
     max_connections: int = 10_000
     """Connections of one process, streams and waiting polls included."""
     max_connections_per_address: int = 200
@@ -44,7 +48,7 @@ class Conf:
     max_calls: int = 100
     """Calls that one process carries out or keeps waiting at once."""
     max_calls_per_caller: int = 10
-    """Of these, how many of one session, or of one address without one."""
+    """Of these, how many of one user, or of one address of nobody."""
     max_messages_per_second: float = 20.0
     """What one connection may send in the long run; ten times as many at once after a rest."""
     max_bytes_per_second: float = 16 * 1024.0

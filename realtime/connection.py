@@ -20,6 +20,7 @@ from .engine.errors import BadMessage, Forbidden, RealtimeError
 from .engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
 from .engine.position import Position
 from .engine.session import Ending, Limits, Session
+from .engine.topic import Topic
 from .frames import Writer
 from .limits import Place, TooMuch
 from .logs import SORRY, log_failure, one_line
@@ -35,14 +36,15 @@ class Connection:
     """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
 
     __slots__ = (
-        "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send", "_service", "_write", "name",
-        "session", "visitor", "writer",
+        "_address", "_asked", "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send",
+        "_service", "_write", "name", "session", "visitor", "writer",
     )  # fmt: skip
 
     def __init__(
         self,
         service: Service,
         visitor: Visitor,
+        address: str | None,
         place: Place | None,
         send: Callable[[dict[str, Any]], Awaitable[None]],
         frame: Callable[[Session, Encoded], dict[str, Any]],
@@ -51,15 +53,17 @@ class Connection:
         waits: bool = True,
         write: Writer | None = None,
     ) -> None:
-        """``place`` is left at the end; None: there was none. ``send`` is the server's; ``frame`` returns the event
-        that it is given for a message. ``waits``: it takes its time while the client does not read. ``write``, where
-        the server has it, writes a message at once, or returns False: then it is sent."""
+        """``address`` is whose it is by ``limits.address_of``; ``place`` is left at the end; None: there was none.
+        ``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it takes its
+        time while the client does not read. ``write``, where the server has it, writes a message at once, or returns
+        False: then it is sent."""
         self.name = f"c{next(_numbers)}"
-        self.visitor = visitor
+        self.visitor, self._address = visitor, address
         self.session = Session(_limits(get_conf(), waits), encoding)
         self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
         self._service, self._place = service, place
         self._send, self._frame, self._close, self._write = send, frame, close, write
+        self._asked: set[str] = set()  # topics that are being read for a subscribe
         self._is_writing = True  # nothing goes out before ``open``
         self._is_over = False
         self._opened_at = time.monotonic()
@@ -77,7 +81,7 @@ class Connection:
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
         """Leave nothing behind, however the connection ended; one that is cut off by us hears it if it can."""
-        self._service.hub.disconnect(self, self.session.topics)
+        self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
         if self.writer is not None:
@@ -109,7 +113,7 @@ class Connection:
                 self.log(logging.INFO, "message unsubscribe %r", topic[:200])
                 self._drop(topic)
             case Call():
-                self.session.post(await answer(self._service, self.visitor, None, message, self.log))
+                self.session.post(await answer(self._service, self.visitor, self._address, message, self.log))
             case Ping():
                 self.log(logging.DEBUG, "message ping")
                 self.session.beat()
@@ -118,30 +122,43 @@ class Connection:
 
     async def subscribe(self, message: Subscribe) -> messages.Error | None:
         """Follow a topic; if that cannot be, return what the client is told instead."""
-        hub = self._service.hub
+        name = message.topic
+        self._asked.add(name)
         try:
-            position = None if message.position is None else Position.parse(message.position)
-            if not self.session.has_room_for(message.topic):
-                raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
-            user = await self._service.rights.check(self.visitor, message.topic)
-            if self._place is not None:
-                self._place.take("user", user)
-            if position is not None and not await hub.has_reached(position.offset):
-                position = None
-            topic = await hub.subscribe(message.topic, self)
+            position, topic = await self._find(message)
+            if name not in self._asked:  # the right was lost meanwhile
+                raise Forbidden(name)
         except RealtimeError as error:
-            self.log(logging.WARNING, "message subscribe %r refused: %s", message.topic[:200], error)
-            self._drop(message.topic)
-            return self.session.refuse(error, message.topic)
+            self.log(logging.WARNING, "message subscribe %r refused: %s", name[:200], error)
+            self._drop(name)
+            return self.session.refuse(error, name)
         except Exception as error:
             log_failure(self.log, "subscribe", error)
-            self._drop(message.topic)
-            sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=message.topic)
+            self._drop(name)
+            sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=name)
             self.session.post(sorry)
             return sorry
+        finally:
+            self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)
-        self.log(logging.INFO, "message subscribe %r from %s", message.topic, message.position)
+        self.log(logging.INFO, "message subscribe %r from %s", name, message.position)
         return None
+
+    async def _find(self, message: Subscribe) -> tuple[Position | None, Topic]:
+        """Return the topic that a client asks for, and the position from which it can go on.
+
+        Raises: RealtimeError, and what reading rights and rows raises.
+        """
+        hub = self._service.hub
+        position = None if message.position is None else Position.parse(message.position)
+        if not self.session.has_room_for(message.topic):
+            raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
+        user = await self._service.rights.check(self.visitor, message.topic)
+        if self._place is not None:
+            self._place.take("user", user)
+        if position is not None and not await hub.has_reached(position.offset):
+            position = None
+        return position, await hub.subscribe(message.topic, self)
 
     def _drop(self, topic: str) -> None:
         """End a subscription: a refused subscribe leaves none behind."""
@@ -152,7 +169,8 @@ class Connection:
 
     @property
     def topics(self) -> list[str]:
-        return self.session.topics
+        """What is followed or asked for: whoever takes rights away takes both."""
+        return [*self.session.topics, *(self._asked - set(self.session.topics))]
 
     def notify(self, topic: str) -> None:
         self.session.notify(topic)
@@ -170,6 +188,9 @@ class Connection:
         """End a subscription whose right is gone."""
         self.log(logging.INFO, "revoked %r", topic)
         self._drop(topic)
+        if topic in self._asked:  # its subscribe, under way, finds out and says so
+            self._asked.discard(topic)
+            return
         self.session.refuse(Forbidden(topic), topic)
         self._push()
 

@@ -16,7 +16,7 @@ from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
 from .frames import WRITER
-from .limits import turned_away
+from .limits import address_of, turned_away
 from .logs import SORRY, log_failure, one_line
 from .service import get_service
 from .visitors import NOBODY
@@ -72,6 +72,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
         self._connection = Connection(
             service,
             visitor,
+            address_of(self.scope),
             place,
             send=self.base_send,
             frame=_frame,

@@ -42,6 +42,8 @@ def writer(send: Any) -> Writer | None:
     # uvicorn's is a method of its protocol, daphne's functools.partial(…, protocol).
     protocol = getattr(send, "__self__", None) or next(iter(getattr(send, "args", ())), None)
     transport = getattr(protocol, "transport", None)
+    if hasattr(protocol, "handshake_started_event"):  # uvicorn's older one: it answers the handshake after us
+        return None
     if hasattr(type(transport), "guarded"):  # by guards.py
         transport = transport.guarded
     if all(hasattr(transport, name) for name in _ASYNCIO):

@@ -100,7 +100,9 @@ class Hub:
         return sum(len(held.subscribers) for held in self._held.values())
 
     def connect(self, subscriber: Subscriber) -> None:
-        """Count a connection in: it gets heartbeats, and the notices from now on."""
+        """Count a connection in, once: it gets heartbeats and notices from now on, and its rights are looked after."""
+        if any(subscriber in beat for beat in self._beats):
+            return
         if not any(self._beats):
             self._cursor = -1  # nobody was here to look for; what was said meanwhile is old
             self.look_soon()

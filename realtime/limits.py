@@ -10,7 +10,7 @@ from .conf import get_conf
 from .engine.codes import Code
 from .engine.errors import RealtimeError
 from .engine.session import Ending
-from .visitors import NOBODY, Visitor
+from .visitors import Visitor
 
 RETRY_SECONDS = 30.0
 """Whoever is turned away is told to come back after half to all of this."""
@@ -22,6 +22,7 @@ _LIMITS = {
     "user": ("max_connections_per_user", "connections of one user"),
     "calls": ("max_calls", "calls at once at this server"),
     "caller": ("max_calls_per_caller", "calls at once of one client"),
+    "passwords": ("max_passwords", "passwords looked at at once by this server"),
 }
 """What is counted: the setting that limits it, and what it is called."""
 
@@ -61,12 +62,12 @@ class Places:
         """
         return Place(self._taken, server="all", address=address, session=visitor.session)
 
-    def call(self, address: str | None, visitor: Visitor) -> "Place":
-        """Return a call's place.
+    def one(self, kind: str) -> "Place":
+        """Return a place among all of a kind, "calls" for instance; whose it is is taken when that is known.
 
         Raises: TooMuch.
         """
-        return Place(self._taken, calls="all", caller=address if visitor == NOBODY else visitor)
+        return Place(self._taken, **{kind: "all"})
 
 
 class Place:
@@ -121,7 +122,7 @@ def address_of(scope: auth.Scope) -> str | None:
     """
     candidates = [(scope.get("client") or [""])[0]]
     proxies = get_conf().proxies
-    if proxies:
+    if proxies > 0:
         headers = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
         forwarded = ",".join(headers).split(",")
         candidates.insert(0, forwarded[-min(proxies, len(forwarded))].strip())

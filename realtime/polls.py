@@ -92,9 +92,10 @@ def _asked(scope: dict[str, Any]) -> _Asked:
 async def _answer(asked: _Asked, subscriber: Poll, place: Place, receive, send) -> None:
     """Raises: Refused."""
     service = get_service()
-    topic, (holds, has_seen) = await _subscribe(service, subscriber, place, asked.since, asked.known)
+    service.hub.connect(subscriber)  # from here on its rights are looked after
     gone = asyncio.create_task(requests.until_gone(receive))
     try:
+        topic, (holds, has_seen) = await _subscribe(service, subscriber, place, asked.since, asked.known)
         await _wait(topic, topic.cursor(has_seen or holds, asked.form), subscriber, asked.seconds, gone)
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(asked.topic)), asked.topic)])
@@ -125,7 +126,6 @@ async def _subscribe(
             for position in parsed
         ]
         topic = await service.hub.subscribe(name, subscriber)
-    service.hub.connect(subscriber)  # from here on its rights are looked after
     return topic, reached
 
 

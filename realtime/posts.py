@@ -1,7 +1,6 @@
 """What is asked by POST: calls, where no socket gets through, and tickets, for clients without cookies."""
 
 import base64
-import binascii
 import logging
 from collections import OrderedDict
 from time import monotonic
@@ -16,7 +15,7 @@ from .calls import answer
 from .conf import get_conf
 from .engine.bucket import Bucket
 from .engine.codes import Code
-from .engine.errors import BadMessage, RealtimeError
+from .engine.errors import RealtimeError
 from .engine.messages import Call, Error, check_arguments
 from .limits import address_of
 from .logs import one_line
@@ -28,30 +27,42 @@ logger = logging.getLogger("realtime.connection")
 
 PASSWORDS_PER_SECOND = 0.2
 PASSWORDS_AT_ONCE = 10
-ADDRESSES = 10_000
-"""Of so many addresses it is remembered how many passwords they have tried."""
+REMEMBERED = 100_000
+"""Of so many names and addresses it is remembered how many passwords were tried."""
 
 
 async def call(scope: dict[str, Any], receive, send) -> None:
     """Run an action and answer with its reply."""
     try:
-        visitor = _enter(scope)
-        if not (auth.header(scope, b"content-type") or "").startswith("application/json"):
-            raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
-        try:
-            asked = _call_decoder.decode(await requests.body(receive, get_conf().max_message_bytes))
-            check_arguments(asked.args)
-        except (BadMessage, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise Refused([Error(Code.BAD_MESSAGE, str(error))]) from error
+        visitor, address, service = _enter(scope), address_of(scope), get_service()
+        with requests.refusing("call"), service.places.enter(address, visitor):
+            asked = await _asked(scope, receive)
+            message = Call(0, asked.action, asked.args)
+            reply = await answer(service, visitor, address, message, _log)
     except Refused as refused:
         await requests.refuse(scope, send, refused)
         return
-    message = Call(0, asked.action, asked.args)
-    reply = await answer(get_service(), visitor, address_of(scope), message, _log)
     if isinstance(reply.error, msgspec.UnsetType):
         await requests.respond(send, 200, {"ok": reply.ok})
     else:
-        await requests.respond(send, requests.status_of(reply.error.code), {"error": reply.error})
+        status = requests.status_of(reply.error.code)
+        await requests.respond(send, status, {"error": reply.error}, requests.retry_header(status))
+
+
+async def _asked(scope: dict[str, Any], receive) -> "_Call":
+    """Return what a request's body asks for.
+
+    Raises: Refused, or BadMessage.
+    """
+    if not (auth.header(scope, b"content-type") or "").startswith("application/json"):
+        raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
+    encoded = await requests.body(receive, get_conf().max_message_bytes)
+    try:
+        asked = _call_decoder.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Refused([Error(Code.BAD_MESSAGE, str(error))]) from error
+    check_arguments(asked.args)
+    return asked
 
 
 class _Call(msgspec.Struct):
@@ -67,11 +78,16 @@ _call_decoder = msgspec.json.Decoder(_Call)
 async def ticket(scope: dict[str, Any], receive, send) -> None:
     """Answer with a ticket for whom a password or a session of ours names."""
     try:
-        visitor = _enter(scope)
-        service = get_service()
-        authorization, address = auth.header(scope, b"authorization") or "", address_of(scope)
-        with requests.refusing("ticket"), service.places.call(address, visitor):
-            given = await service.action_threads.run(_ticket_for, visitor, authorization, address)
+        visitor, service = _enter(scope), get_service()
+        with requests.refusing("ticket"):
+            credentials = _credentials(auth.header(scope, b"authorization") or "")
+            if credentials is None:
+                given = await service.readers.run(_ticket_for, visitor)
+            else:
+                _allow(credentials[0], address_of(scope))
+                with service.places.one("passwords"):
+                    remote = (scope.get("client") or [""])[0]
+                    given = await service.password_threads.run(_ticket_for_password, *credentials, remote)
     except Refused as refused:
         await requests.refuse(scope, send, refused)
     else:
@@ -85,11 +101,11 @@ class SignedOut(RealtimeError):
     code = Code.SIGNED_OUT
 
     def __str__(self) -> str:
-        return "name and password are not known; send them as Authorization: Basic, or sign in first"
+        return "name and password are not known, or not taken here; send them as Authorization: Basic, or sign in first"
 
 
 class TooManyPasswords(RealtimeError):
-    """An address tries one password after another."""
+    """One password after another is tried, for a name or from an address."""
 
     code = Code.TOO_MUCH
 
@@ -105,41 +121,52 @@ def _enter(scope: dict[str, Any]) -> Visitor:
     return auth.visitor(scope)
 
 
-def _ticket_for(visitor: Visitor, authorization: str, address: str | None) -> str:
-    if authorization:
-        visitor = _by_password(authorization, address)
+def _credentials(authorization: str) -> tuple[str, str] | None:
+    """Return name and password, None where there are none to look at.
+
+    Raises: SignedOut.
+    """
+    if not authorization:
+        return None
+    scheme, _, text = authorization.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        raise SignedOut from None
+    if scheme.lower() != "basic" or not colon or "\0" in name or not get_conf().tickets_for_passwords:
+        raise SignedOut
+    return name, password
+
+
+def _ticket_for(visitor: Visitor) -> str:
     if not load_user(visitor).is_authenticated:
         raise SignedOut
     return tickets.issue(visitor)
 
 
-def _by_password(authorization: str, address: str | None) -> Visitor:
-    """Return whom name and password name, asking all of the project's authentication backends."""
-    scheme, _, text = authorization.partition(" ")
-    try:
-        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeError):
-        raise SignedOut from None
-    if scheme.lower() != "basic" or not colon or "\0" in name:
-        raise SignedOut
-    if not _may_try(address):
-        raise TooManyPasswords
+def _ticket_for_password(name: str, password: str, remote: str) -> str:
+    """Return a ticket for whom all of the project's authentication backends know by that name and password."""
     request = HttpRequest()
-    request.META["REMOTE_ADDR"] = address or ""
+    request.META["REMOTE_ADDR"] = remote
     user = authenticate(request, username=name, password=password)
-    return NOBODY if user is None else Visitor(login=login_for(user))
+    return _ticket_for(NOBODY if user is None else Visitor(login=login_for(user)))
 
 
-_tried: OrderedDict[str | None, Bucket] = OrderedDict()
+_tried: OrderedDict[tuple[str, str | None], Bucket] = OrderedDict()
 
 
-def _may_try(address: str | None) -> bool:
-    """Whether an address may try another password; those that have tried least lately are forgotten."""
-    bucket = _tried.pop(address, None) or Bucket(PASSWORDS_PER_SECOND, PASSWORDS_AT_ONCE)
-    _tried[address] = bucket
-    if len(_tried) > ADDRESSES:
-        _tried.popitem(last=False)
-    return bucket.take(1, monotonic())
+def _allow(name: str, address: str | None) -> None:
+    """Count a password that is tried for a name and from an address; those tried least lately are forgotten.
+
+    Raises: TooManyPasswords.
+    """
+    for key in (("address", address), ("name", name)):
+        bucket = _tried.pop(key, None) or Bucket(PASSWORDS_PER_SECOND, PASSWORDS_AT_ONCE)
+        _tried[key] = bucket
+        if len(_tried) > REMEMBERED:
+            _tried.popitem(last=False)
+        if not bucket.take(1, monotonic()):
+            raise TooManyPasswords
 
 
 def _log(level: int, words: str, *values: object) -> None:

@@ -146,14 +146,17 @@ async def respond(send, status: int, content: Any, headers: Sequence[tuple[bytes
     await send({"type": "http.response.body", "body": encoded})
 
 
+def retry_header(status: int) -> list[tuple[bytes, bytes]]:
+    """Return when to come back, for an answer that says so."""
+    return [(b"retry-after", str(ceil(retry_after_seconds())).encode())] if status in (429, 503) else []
+
+
 async def refuse(scope: Scope, send, refused: Refused) -> None:
     """Answer with what is wrong, and note it in one line."""
     client = ":".join(map(str, scope.get("client") or ["?"]))
     why, path = one_line(str(refused)[:500]), one_line(scope["path"][:200])
     logger.warning("refused %s, %s %s: %s", client, scope["method"], path, why)
-    headers = []
-    if refused.status in (429, 503):
-        headers.append((b"retry-after", str(ceil(retry_after_seconds())).encode()))
+    headers = retry_header(refused.status)
     if refused.status == 413:
         headers.append((b"connection", b"close"))  # what is left of the body is not read
     await respond(send, refused.status, {"errors": refused.errors}, headers)

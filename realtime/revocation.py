@@ -8,9 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
-from django.db import transaction
+from django.contrib.auth.models import Group, Permission
+from django.db import connections, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from .conf import get_conf
@@ -30,6 +31,8 @@ def connect() -> None:
     ):  # fmt: skip
         if links is not None:
             m2m_changed.connect(_changed, sender=links.through)
+    for source in (Group, Permission):
+        post_delete.connect(_changed, sender=source)
     store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
     if hasattr(store, "get_model_class"):
         post_delete.connect(_session_deleted, sender=store.get_model_class())
@@ -47,11 +50,14 @@ def _user_saved(update_fields: frozenset[str] | None = None, created: bool = Fal
 
 
 def _session_deleted(instance: Any, **of_signal: Any) -> None:
-    # Signing out deletes a session that holds a login; signing in may delete one that holds none.
-    if login_of(instance.get_decoded()):
+    # Signing out deletes a session that holds a login; signing in may delete one that holds none, and those that have
+    # expired are swept up by the thousand.
+    if instance.expire_date > timezone.now() and login_of(instance.get_decoded()):
         _changed(**of_signal)
 
 
 def _changed(using: str, **of_signal: Any) -> None:
-    # Not in the writer's transaction: nothing of ours may make that fail.
-    transaction.on_commit(announce, using=using, robust=True)
+    pending = connections[using].run_on_commit
+    if not (pending and pending[-1][1] is announce):  # one a transaction is enough
+        # Not in the writer's transaction: nothing of ours may make that fail.
+        transaction.on_commit(announce, using=using, robust=True)

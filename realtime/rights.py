@@ -6,6 +6,7 @@ import logging
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
+from django.db import connections
 
 from .conf import get_conf
 from .engine.errors import Forbidden, UnknownTopic
@@ -80,22 +81,33 @@ class Rights:
         del self._waiting[feed]
 
 
+rest = asyncio.sleep
+
+
 async def recheck(hub: Hub, readers: ReaderThreads) -> None:
     """Wait for the next turn, then take from each connection the topics that it may no longer follow.
 
     A turn comes at a fixed rhythm, and when the log says that rights may have changed.
     """
-    timer = asyncio.get_running_loop().call_later(get_conf().recheck_seconds, hub.rights_changed.set)
+    timer = asyncio.get_running_loop().call_later(
+        get_conf().recheck_seconds - REST_SECONDS, hub.rights_changed.set
+    )
     await hub.rights_changed.wait()
     timer.cancel()
     hub.rights_changed.clear()
-    claims = {(connection.visitor, topic) for connection in hub.connections for topic in connection.topics}
-    lost = await readers.run(lost_claims, claims) if claims else set()
+    try:
+        claims = {
+            (connection.visitor, topic) for connection in hub.connections for topic in connection.topics
+        }
+        lost = await readers.run(lost_claims, claims) if claims else set()
+    except BaseException:
+        hub.rights_changed.set()  # what was announced is still to be looked at
+        raise
     for connection in hub.connections if lost else []:
         for topic in connection.topics:
             if (connection.visitor, topic) in lost:
                 connection.revoke(topic)
-    await asyncio.sleep(REST_SECONDS)
+    await rest(REST_SECONDS)
 
 
 def lost_claims(claims: set[Claim]) -> set[Claim]:
@@ -124,6 +136,8 @@ def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
         user = users[visitor]
         if (user.pk, topic) not in asked:
             asked[user.pk, topic] = _verdict(user, topic)
+    if any(isinstance(verdict, DatabaseError) for verdict in asked.values()):
+        connections.close_all()  # they may be the fault: the next question makes new ones
     return {(visitor, topic): asked[users[visitor].pk, topic] for visitor, topic in claims}
 
 

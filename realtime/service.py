@@ -34,6 +34,8 @@ class Service:
         self.readers = ReaderThreads("realtime-reader", conf.reader_threads)
         # Apart from the readers: a slow action must not keep anybody from reading.
         self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
+        # To look at a password takes half a second of a core, by design.
+        self.password_threads = ReaderThreads("realtime-password", 1)
         self.rights = Rights(self.readers)
         self.places = Places()
         self.stalls = Stalls()
@@ -121,6 +123,7 @@ class Service:
         await self.hub.stop()
         await asyncio.to_thread(self.readers.close)
         await asyncio.to_thread(self.action_threads.close)
+        await asyncio.to_thread(self.password_threads.close)
         logger.info("stopped")
 
 

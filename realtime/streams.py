@@ -13,6 +13,7 @@ from .daphne import buffered, is_daphne
 from .engine.codes import Code
 from .engine.messages import Encoded, Error, Subscribe
 from .engine.session import Ending, Session
+from .limits import address_of
 from .requests import Refused
 from .service import get_service
 
@@ -45,6 +46,7 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
         connection = Connection(
             service,
             visitor,
+            address_of(scope),
             place,
             send=send,
             frame=events.frame,
@@ -52,6 +54,7 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
             waits=waiting_send is not None,
         )
         try:
+            service.hub.connect(connection)
             errors = [await connection.subscribe(message) for message in wanted]
             if all(errors):
                 raise Refused([error for error in errors if error is not None])

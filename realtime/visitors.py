@@ -4,8 +4,9 @@ Channels' own middleware ends a session whose hash it cannot verify, and knows n
 opening a page would sign people out. Here sessions are only read, and those of many visitors in one query.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -21,8 +22,11 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.core.exceptions import ValidationError
+from django.db import Error as DatabaseError
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+logger = logging.getLogger("realtime.rights")
 
 READ_AT_ONCE = 5_000
 """How many sessions or users one query asks for."""
@@ -81,7 +85,7 @@ def _session_logins(keys: Collection[str]) -> dict[str, Login]:
 def _sessions(keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
     store = import_module(settings.SESSION_ENGINE).SessionStore
     if store.load is not DatabaseStore.load:
-        return {key: store(key).load() for key in keys}
+        return _each(keys, lambda key: store(key).load())
     valid = store.get_model_class()._default_manager.filter(expire_date__gt=timezone.now())
     return {
         session.session_key: session.get_decoded()
@@ -105,11 +109,27 @@ def _users(logins: Collection[Login]) -> dict[Login, Any]:
 def _users_of(backend: Any, keys: Iterable[str]) -> dict[str, Any]:
     parsed = {key: value for key in keys if (value := _primary_key(key)) is not None}
     if type(backend).get_user is not ModelBackend.get_user:
-        return {key: backend.get_user(value) for key, value in parsed.items()}
+        return _each(parsed, lambda key: backend.get_user(parsed[key]))
     everybody = get_user_model()._default_manager
     found = {user.pk: user for some in _in_parts(parsed.values()) for user in everybody.filter(pk__in=some)}
     users = ((key, found.get(value)) for key, value in parsed.items())
     return {key: user for key, user in users if user is not None and backend.user_can_authenticate(user)}
+
+
+def _each(keys: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what is read for each key; one that cannot be read is nobody's, and spoils nothing for the others.
+
+    Raises: DatabaseError, which is not about any of them.
+    """
+    found = {}
+    for key in keys:
+        try:
+            found[key] = read(key)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("a session or user cannot be read; it counts as nobody meanwhile")
+    return found
 
 
 def _primary_key(text: str) -> Any:

@@ -263,6 +263,7 @@ async def connect(application) -> AsyncIterator[Callable[..., Peer]]:
         if session is not None:
             given.append((b"cookie", f"{django_settings.SESSION_COOKIE_NAME}={session}".encode()))
         peer = Peer(application, f"{path}?{query}" if query else path, given, subprotocols)
+        peer.scope["client"] = ["127.0.0.1", 9]
         peers.append(peer)
         return peer
 

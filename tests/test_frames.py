@@ -97,6 +97,14 @@ def test_a_frame_overtakes_nothing(transport):
     assert transport.written == b""
 
 
+def test_uvicorns_older_protocol_is_left_alone():
+    """It answers the handshake after the application has accepted, and a frame would come before that."""
+    protocol = ServersProtocol(AsyncioTransport())
+    protocol.handshake_started_event = object()
+
+    assert writer(protocol.send) is None
+
+
 @pytest.mark.parametrize("send", [print, partial(print), partial(print, ServersProtocol(object())), object()])
 def test_an_unknown_server_is_left_alone(send):
     """It gets its messages the usual way."""

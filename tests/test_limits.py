@@ -1,12 +1,16 @@
 """Limits: how many connections and calls there may be, each at its edge; and whose an address is."""
 
+import asyncio
 import json
+import threading
 
 import pytest
+from django import forms
 
+from realtime.actions import Action, actions
 from realtime.limits import Place, Places, TooMuch, address_of
-from realtime.visitors import NOBODY, Login, Visitor
-from tests.conftest import PATIENCE_SECONDS
+from realtime.visitors import NOBODY, Visitor
+from tests.conftest import PATIENCE_SECONDS, until
 from tests.transports import Request
 
 SESSION = Visitor("a" * 32)
@@ -74,22 +78,6 @@ def test_a_connection_counts_once_for_its_user(settings):
         other.take("user", 7)
     one.leave()
     other.take("user", 7)
-
-
-@pytest.mark.parametrize(
-    "visitor, address", [(NOBODY, "1.1.1.1"), (SESSION, None), (Visitor(login=Login("1", "b", "h")), None)]
-)
-def test_calls_are_counted_by_caller(settings, visitor, address):
-    """By session or user, or by the address of nobody."""
-    settings.REALTIME = {"MAX_CALLS_PER_CALLER": 1}
-    places = Places()
-
-    with places.call(address, visitor):
-        with pytest.raises(TooMuch):
-            places.call(address, visitor)
-        places.call("2.2.2.2", NOBODY)
-    with places.call(address, visitor):
-        pass
 
 
 @pytest.mark.parametrize(
@@ -169,14 +157,82 @@ async def test_a_request_too_many_is_429(application, settings, service, path):
     assert answer["errors"][0]["code"] == 4529
 
 
+@pytest.fixture
+def busy(monkeypatch) -> threading.Event:
+    """An action that goes on until it is let go, for whoever calls it."""
+    may_end = threading.Event()
+
+    def wait(user, data):
+        may_end.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setitem(actions, "wait", Action("wait", wait, forms.Form, lambda user: True))
+    yield may_end
+    may_end.set()
+
+
+def post_call(application, **headers: str) -> Request:
+    body = b'{"action": "wait"}'
+    given = {"content-type": "application/json", **headers}
+    return Request(application, "/realtime/calls/", method="POST", headers=given, body=body)
+
+
+async def test_calls_of_one_address_leave_room_for_others(application, connect, settings, service, busy):
+    """Whether they come by sockets or by POST, and whatever sessions they make up."""
+    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 2, "ACTION_THREADS": 4}
+    first = connect()
+    await first.open()
+    await first.say("call", id=1, action="wait")
+    made_up = post_call(application, origin="http://localhost", cookie="sessionid=" + "x" * 32)
+    calls = [asyncio.create_task(made_up.fetch())]
+    await until(lambda: service.places._taken[("caller", "127.0.0.1")] == 2)
+
+    second = connect()
+    await second.open()
+    await second.say("call", id=2, action="wait")
+    refused = await second.hear()
+    status, headers, _ = await post_call(application, origin="http://localhost", cookie="sessionid=y").fetch()
+
+    assert refused["error"]["code"] == 4529
+    assert status == 429
+    assert int(headers["retry-after"]) > 0
+    busy.set()
+    assert (await first.hear())["id"] == 1
+    assert (await calls[0])[0] == 200
+    await second.say("call", id=3, action="wait")
+    assert "error" not in await second.hear()
+
+
+async def test_calls_of_one_user_are_counted_over_sessions(
+    application, settings, service, busy, staff, sign_in, in_database
+):
+    """A user who signs in again is the same user."""
+    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 1, "ACTION_THREADS": 4}
+    one, other = [f"sessionid={await in_database(sign_in, staff)}" for _ in range(2)]
+    under_way = asyncio.create_task(post_call(application, origin="http://localhost", cookie=one).fetch())
+    await until(lambda: service.places._taken[("caller", staff.pk)] == 1)
+
+    status, _, _ = await post_call(application, origin="http://localhost", cookie=other).fetch()
+
+    assert status == 429
+    busy.set()
+    assert (await under_way)[0] == 200
+
+
 async def test_a_poll_leaves_its_place(application, settings, service, quay):
     """Whether it was answered, refused or given up."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
     for topic, expected in [("boards", 200), ("nothing", 404), ("staffboards", 403), ("boards", 200)]:
         status, _, _ = await Request(application, f"/realtime/topics/{topic}/").fetch()
         assert status == expected
-    waiting = Request(application, "/realtime/topics/boards/", [("wait", "20"), ("since", "nonsense")])
-    assert (await waiting.fetch())[0] == 400
+    status, headers, _ = await Request(application, "/realtime/topics/boards/").fetch()
+    waiting = Request(
+        application, "/realtime/topics/boards/", [("wait", "20")], headers={"if-none-match": headers["etag"]}
+    )
+    answer = asyncio.create_task(waiting.fetch())
+    await until(lambda: service.hub.size == 1)
+    await waiting.leave()
+    await asyncio.gather(answer, return_exceptions=True)
+    assert (await Request(application, "/realtime/topics/boards/").fetch())[0] == 200
 
 
 async def test_a_stream_leaves_its_place(application, settings, service, quay):

@@ -1,5 +1,6 @@
 """Revocation: what Django is told of users, groups and sessions reaches all processes at once."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +8,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.core.management import call_command
+from django.db import OperationalError, transaction
 from django.test import Client
 
-from realtime import revocation
+from realtime import revocation, rights
 from realtime.models import LogEntry, OutboxRow
 from tests.conftest import until
+from tests.transports import Request
 
 
 def announced() -> int:
@@ -39,6 +42,11 @@ def demote(user: Any) -> None:
     user.save()
 
 
+def promote(user: Any) -> None:
+    user.is_staff = True
+    user.save()
+
+
 def change_password(user: Any) -> None:
     user.set_password("other words")
     user.save(update_fields=["password"])
@@ -52,6 +60,8 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "removed from a group": lambda user: Group.objects.get().user_set.remove(user),
     "lost a permission": lambda user: user.user_permissions.clear(),
     "its group lost a permission": lambda user: Group.objects.get().permissions.clear(),
+    "group deleted": lambda user: Group.objects.get().delete(),
+    "permission deleted": lambda user: user.user_permissions.get().delete(),
     "signed out": lambda user: user.client.logout(),
     "signed out by an administrator": lambda user: Session.objects.all().delete(),
 }
@@ -69,8 +79,20 @@ def test_what_takes_nothing_away_is_not(member):
     """Signing in, and somebody new: both happen all day."""
     Client().login(username="member", password="words")
     get_user_model().objects.create_user("newcomer")
+    Session.objects.update(expire_date="2020-01-01T00:00:00Z")
+    call_command("clearsessions")
 
     assert announced() == 0
+
+
+def test_a_transaction_is_announced_once(member):
+    """However many of its writes take rights away."""
+    with transaction.atomic():
+        demote(member)
+        change_password(member)
+        Group.objects.all().delete()
+
+    assert announced() == 1
 
 
 def test_nothing_is_announced_before_it_is_true(member):
@@ -105,12 +127,17 @@ def test_many_announcements_are_one_entry(log, member):
     assert [(entry.kind, entry.topic) for entry in batch.entries] == [(LogEntry.Kind.RIGHTS, "*")]
 
 
+@pytest.fixture
+def no_turns(settings) -> None:
+    """Rights are asked again only when somebody says that they have changed."""
+    settings.REALTIME = {**settings.REALTIME, "RECHECK_SECONDS": 1000}
+
+
 @pytest.mark.parametrize("change", [demote, change_password, lambda user: user.client.logout()])
 async def test_an_open_connection_loses_its_topic_at_once(
-    connect, settings, member, safe, in_database, change, service
+    no_turns, service, connect, member, safe, in_database, change
 ):
     """Long before the next turn; not a word of the topic after it."""
-    settings.REALTIME |= {"RECHECK_SECONDS": 1000}
     peer = connect(session=member.client.cookies["sessionid"].value)
     await peer.open()
     await peer.follow(f"entries.{safe.pk}")
@@ -125,25 +152,124 @@ async def test_an_open_connection_loses_its_topic_at_once(
     assert "more secret" not in str(await peer.hear_next("changes", "boards"))
 
 
-async def test_turns_come_no_quicker_than_they_can_be_taken(service, monkeypatch, in_database, connect, quay):
-    """A hundred announcements are a few turns."""
-    from realtime import rights
-
-    turns = []
+async def test_turns_come_no_quicker_than_they_can_be_taken(no_turns, service, monkeypatch, connect, quay):
+    """After each a rest, however much is announced meanwhile."""
+    turns, rests = [], []
     lost_claims = rights.lost_claims
 
     def counted(claims):
         turns.append(len(claims))
+        service.hub.rights_changed.set()
         return lost_claims(claims)
 
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        await service_may_go_on.wait()
+
+    service_may_go_on = asyncio.Event()
     monkeypatch.setattr(rights, "lost_claims", counted)
+    monkeypatch.setattr(rights, "rest", rest)
     peer = connect()
     await peer.open()
     await peer.follow("boards")
 
-    for _ in range(100):
-        service.hub.rights_changed.set()
-        await until(lambda: True)
+    service.hub.rights_changed.set()
+    await until(lambda: rests)
 
-    await until(lambda: turns)
-    assert len(turns) <= 3
+    assert turns == [1]
+    assert rests == [rights.REST_SECONDS]
+
+
+async def test_what_was_announced_is_looked_at_although_a_turn_failed(
+    no_turns, service, monkeypatch, connect, member, safe, in_database
+):
+    """The database may have been away just then."""
+    failed = []
+    lost_claims = rights.lost_claims
+
+    def fail_once(claims):
+        if not failed:
+            failed.append(claims)
+            raise OperationalError("away")
+        return lost_claims(claims)
+
+    monkeypatch.setattr(rights, "lost_claims", fail_once)
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    await peer.follow(f"entries.{safe.pk}")
+
+    await in_database(demote, member)
+
+    assert (await peer.hear_next("error"))["code"] == 4403
+    assert failed
+
+
+@pytest.mark.parametrize("is_followed", [False, True], ids=["first", "again"])
+async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
+    no_turns, service, monkeypatch, connect, member, safe, in_database, is_followed
+):
+    """The right was there when it was asked for, and had gone when the rows came."""
+    topic = f"entries.{safe.pk}"
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    if is_followed:
+        await peer.follow(topic)
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+    subscribe = service.hub.subscribe
+
+    async def slow(name, subscriber):
+        has_begun.set()
+        await may_go_on.wait()
+        return await subscribe(name, subscriber)
+
+    monkeypatch.setattr(service.hub, "subscribe", slow)
+    await peer.say("subscribe", topic=topic)
+    await has_begun.wait()
+    await in_database(demote, member)
+    (connection,) = service.hub.connections
+    await until(lambda: topic not in connection.topics)
+    await in_database(safe.entries.update, value="after the right")
+    may_go_on.set()
+
+    error = await peer.hear()
+    await peer.say("ping")
+
+    assert (error["type"], error["code"]) == ("error", 4403)
+    assert await peer.hear() == {"type": "heartbeat", "positions": {}}
+
+
+async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(
+    no_turns, application, service, monkeypatch, member, safe, in_database
+):
+    """As a whole, if it was for that topic alone."""
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+    subscribe = service.hub.subscribe
+
+    async def slow(name, subscriber):
+        has_begun.set()
+        await may_go_on.wait()
+        return await subscribe(name, subscriber)
+
+    monkeypatch.setattr(service.hub, "subscribe", slow)
+    key = member.client.cookies["sessionid"].value
+    headers = {"cookie": f"sessionid={key}", "sec-fetch-site": "same-origin"}
+    for path in ("/realtime/sse/", f"/realtime/topics/entries.{safe.pk}/"):
+        await in_database(promote, member)
+        has_begun.clear()
+        may_go_on.clear()
+        request = Request(application, path, [("topic", f"entries.{safe.pk}")], headers=headers)
+        answer = asyncio.create_task(request.fetch())
+        await has_begun.wait()
+        await in_database(demote, member)
+        await until(lambda: revoked(service))
+        may_go_on.set()
+
+        status, _, content = await answer
+
+        assert status == 403
+        assert "s3cret" not in str(content)
+
+
+def revoked(service) -> bool:
+    (subscriber,) = service.hub.connections
+    return getattr(subscriber, "is_revoked", False) or not subscriber.topics

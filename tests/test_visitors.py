@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 
@@ -122,3 +123,21 @@ def test_a_login_of_no_user_names_nobody(transactional_db, key):
     visitor = Visitor(login=Login(key, "django.contrib.auth.backends.ModelBackend", ""))
 
     assert load_user(visitor) == AnonymousUser()
+
+
+class AwayBackend(ModelBackend):
+    """A directory that does not answer."""
+
+    def get_user(self, user_id):
+        raise ConnectionError("the directory is away")
+
+
+def test_a_backend_that_fails_makes_nobody_of_its_own_alone(user, key, settings, caplog):
+    """Others' rights are found lost all the same, and nobody else becomes nobody."""
+    path = f"{__name__}.AwayBackend"
+    settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, path]
+    theirs = Visitor(login=Login(str(user.pk), path, user.get_session_auth_hash()))
+
+    found = load_users([theirs, Visitor(key)])
+
+    assert found == {theirs: AnonymousUser(), Visitor(key): user}

@@ -30,6 +30,7 @@ class Request(ApplicationCommunicator):
         method: str = "GET",
         headers: dict[str, str] | None = None,
         body: bytes = b"",
+        client: str = "127.0.0.1",
     ) -> None:
         given = {"host": "localhost", **(headers or {})}
         super().__init__(
@@ -39,9 +40,9 @@ class Request(ApplicationCommunicator):
                 "method": method,
                 "path": path,
                 "query_string": urlencode(parameters or []).encode(),
-                "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+                "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
                 "scheme": "http",
-                "client": ["127.0.0.1", 9],
+                "client": [client, 9],
             },
         )
         self._body = body
