@@ -67,21 +67,20 @@ class Prepared:
         return _node_packages(self.folder / "node")
 
     @contextlib.contextmanager
-    def run(self, name: str) -> Iterator[Running]:
-        """Start a contestant and yield it once it answers."""
-        if name in TIDEMARK:
-            with self._tidemark(name) as running:
+    def run(self, name: str, **environment: str) -> Iterator[Running]:
+        """Start a contestant and yield it once it answers; the environment is for Tidemark's servers."""
+        if name in BASELINES:
+            with self._baseline(*BASELINES[name]) as running:
                 yield running
         else:
-            with self._baseline(*BASELINES[name]) as running:
+            # All clients have one address here.
+            with self._tidemark(name, **{"MAX_CONNECTIONS_PER_ADDRESS": "100000", **environment}) as running:
                 yield running
 
     @contextlib.contextmanager
-    def _tidemark(self, name: str) -> Iterator[Running]:
+    def _tidemark(self, name: str, **environment: str) -> Iterator[Running]:
         folder = self.folder / f"{name}-{next(self._numbers)}"
-        project = servers.copy(
-            self.project, folder, LOG_LEVEL="WARNING", MAX_CONNECTIONS_PER_ADDRESS="100000"
-        )
+        project = servers.copy(self.project, folder, LOG_LEVEL="WARNING", **environment)
         database = project.connect()
         entries = dict(database.execute("SELECT board_id, min(id) FROM boards_entry GROUP BY board_id"))
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import psutil
 
+from tests import attacks
 from tests.editor import Editor
 from tests.stalled import stalled_socket
 
@@ -281,6 +282,47 @@ async def one_client(prepared: Prepared, scale: float) -> list[Figures]:
     return [{"": title, **latency(milliseconds)} for title, milliseconds in found.items()]
 
 
+async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
+    """20 readers, 10 changes a second, without an attack and under each: daphne, and uvicorn with its guards."""
+    seconds, readers = 8 * scale, 20
+    rows = []
+    for name in ("daphne", "guarded"):
+        with prepared.run(name, MAX_CONNECTIONS_PER_ADDRESS="200") as running:
+            assert running.server is not None
+            process, load = psutil.Process(running.pid), Load(running.url)
+            await load.open(["entries.1"] * readers)
+            for attack in (None, *attacks.ATTACKS):
+                before = process.memory_info().rss
+                async with contextlib.AsyncExitStack() as stack:
+                    if attack is not None:
+                        address = (running.server.host, running.server.port)
+                        end = stack.enter_context(attacks.running(attack, address, seconds))
+                    latencies = await _rhythm(running, load, readers, seconds)
+                    if attack is not None:
+                        await asyncio.to_thread(end)
+                await asyncio.sleep(2)
+                rows.append({
+                    "": name, "attack": attack or "none", **latency(latencies),
+                    "delivered %": 100 * len(latencies) / (readers * max(1, int(10 * seconds))),
+                    "MiB more after": (process.memory_info().rss - before) / MIB,
+                })  # fmt: skip
+            load.close()
+    return rows
+
+
+async def _rhythm(running: Running, load: Load, readers: int, seconds: float) -> list[float]:
+    """Make ten changes a second and return how long each took to each reader, in milliseconds."""
+    latencies: list[float] = []
+    began = time.perf_counter()
+    for number in range(max(1, int(10 * seconds))):
+        await asyncio.sleep(max(0.0, began + number / 10 - time.perf_counter()))
+        first = len(load.arrivals.times)
+        committed = await asyncio.to_thread(running.change, "entries.1")
+        await load.until(first + readers, 10)
+        latencies += [1000 * (arrival - committed) for arrival in load.arrivals.times[first:]]
+    return latencies
+
+
 SCENARIOS = {
     "one-client": one_client,
     "fan-out": fan_out,
@@ -290,4 +332,5 @@ SCENARIOS = {
     "resume-storm": resume_storm,
     "stalled-readers": stalled_readers,
     "growth": growth,
+    "hostile": hostile,
 }
