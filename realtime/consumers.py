@@ -17,7 +17,7 @@ from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
 from .frames import WRITER
 from .limits import address_of, turned_away
-from .logs import SORRY, log_failure, one_line
+from .logs import SORRY, client_of, log_failure, one_line
 from .service import get_service
 from .visitors import NOBODY
 
@@ -53,7 +53,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             await self.websocket_disconnect(message)
 
     async def connect(self) -> None:
-        client = ":".join(map(str, self.scope.get("client") or ["?"]))
+        client = client_of(self.scope)
         refusal = self._refusal()
         if refusal:
             logger.warning("refused %s: %s", client, refusal)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import Error as DatabaseError
 
@@ -113,6 +113,11 @@ def log_failure(log: Log, what: str, error: Exception) -> None:
     log(logging.ERROR, "%s failed: %s: %s", what, type(error).__name__, error)
     if not isinstance(error, DatabaseError):
         logging.getLogger("realtime.connection").error("%s", what, exc_info=error)
+
+
+def client_of(scope: dict[str, Any]) -> str:
+    """Return the client of an ASGI scope for the log, as its server names it."""
+    return ":".join(map(str, scope.get("client") or ["?"]))
 
 
 def one_line(value: object) -> object:

@@ -17,7 +17,7 @@ from .engine.codes import Code
 from .engine.errors import BadMessage, RealtimeError
 from .engine.messages import Error, Form, Format
 from .limits import retry_after_seconds
-from .logs import SORRY, log_failure, one_line
+from .logs import SORRY, client_of, log_failure, one_line
 
 logger = logging.getLogger("realtime.connection")
 
@@ -153,7 +153,7 @@ def retry_header(status: int) -> list[tuple[bytes, bytes]]:
 
 async def refuse(scope: Scope, send, refused: Refused) -> None:
     """Answer with what is wrong, and note it in one line."""
-    client = ":".join(map(str, scope.get("client") or ["?"]))
+    client = client_of(scope)
     why, path = one_line(str(refused)[:500]), one_line(scope["path"][:200])
     logger.warning("refused %s, %s %s: %s", client, scope["method"], path, why)
     headers = retry_header(refused.status)

@@ -14,6 +14,7 @@ from .engine.codes import Code
 from .engine.messages import Encoded, Error, Subscribe
 from .engine.session import Ending, Session
 from .limits import address_of
+from .logs import client_of
 from .requests import Refused
 from .service import get_service
 
@@ -58,7 +59,7 @@ async def stream(scope: dict[str, Any], receive, send) -> None:
             errors = [await connection.subscribe(message) for message in wanted]
             if all(errors):
                 raise Refused([error for error in errors if error is not None])
-            client = ":".join(map(str, scope.get("client") or ["?"]))
+            client = client_of(scope)
             connection.log(logging.INFO, "open by SSE from %s", client)
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))

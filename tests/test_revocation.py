@@ -204,16 +204,9 @@ async def test_what_was_announced_is_looked_at_although_a_turn_failed(
     assert failed
 
 
-@pytest.mark.parametrize("is_followed", [False, True], ids=["first", "again"])
-async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
-    no_turns, service, monkeypatch, connect, member, safe, in_database, is_followed
-):
-    """The right was there when it was asked for, and had gone when the rows came."""
-    topic = f"entries.{safe.pk}"
-    peer = connect(session=member.client.cookies["sessionid"].value)
-    await peer.open()
-    if is_followed:
-        await peer.follow(topic)
+@pytest.fixture
+def slow_reading(no_turns, service, monkeypatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Topics that are read once the second event is set; the first one says that somebody waits for that."""
     has_begun, may_go_on = asyncio.Event(), asyncio.Event()
     subscribe = service.hub.subscribe
 
@@ -223,6 +216,20 @@ async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
         return await subscribe(name, subscriber)
 
     monkeypatch.setattr(service.hub, "subscribe", slow)
+    return has_begun, may_go_on
+
+
+@pytest.mark.parametrize("is_followed", [False, True], ids=["first", "again"])
+async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
+    request, no_turns, service, connect, member, safe, in_database, is_followed
+):
+    """The right was there when it was asked for, and had gone when the rows came."""
+    topic = f"entries.{safe.pk}"
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    if is_followed:
+        await peer.follow(topic)
+    has_begun, may_go_on = request.getfixturevalue("slow_reading")
     await peer.say("subscribe", topic=topic)
     await has_begun.wait()
     await in_database(demote, member)
@@ -239,18 +246,10 @@ async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
 
 
 async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(
-    no_turns, application, service, monkeypatch, member, safe, in_database
+    application, service, slow_reading, member, safe, in_database
 ):
     """As a whole, if it was for that topic alone."""
-    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
-    subscribe = service.hub.subscribe
-
-    async def slow(name, subscriber):
-        has_begun.set()
-        await may_go_on.wait()
-        return await subscribe(name, subscriber)
-
-    monkeypatch.setattr(service.hub, "subscribe", slow)
+    has_begun, may_go_on = slow_reading
     key = member.client.cookies["sessionid"].value
     headers = {"cookie": f"sessionid={key}", "sec-fetch-site": "same-origin"}
     for path in ("/realtime/sse/", f"/realtime/topics/entries.{safe.pk}/"):

@@ -7,7 +7,7 @@ from .base import OutboxCursor, Probe
 
 STAMP = "xid"
 
-_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer")
+_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket")
 # What names cluster, database and table: in another one positions mean something else.
 _ORIGIN = (
     "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "

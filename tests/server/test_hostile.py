@@ -308,7 +308,16 @@ class Talk:
         self._socket: ClientConnection | None = None
 
     def ask(self, message: str | bytes) -> set[int]:
-        """Say something, and return the codes of all errors up to the answer to what is said next, or to the end."""
+        """Say something, and return the codes of all errors up to the answer to what is said next, or to the end.
+
+        Where the end came without a code it is said once more, on a new connection: one that was closed for its tenth
+        bad message is reset by what we say meanwhile, and the reason is lost on its way.
+        """
+        is_new = self._socket is None
+        codes = self._ask(message)
+        return codes if is_new or 1006 not in codes else self._ask(message)
+
+    def _ask(self, message: str | bytes) -> set[int]:
         codes = set()
         self._calls += 1
         try:
