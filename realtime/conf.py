@@ -58,7 +58,7 @@ class Conf:
     request_seconds: float = 60.0
     """How long a whole request may take to arrive."""
     max_handshakes: int = 1000
-    """Connections of a process that may be without a request; one more, and the oldest is dropped."""
+    """Connections of a process that may be without a request; for one more the oldest makes room, after a second."""
     max_request_bytes: int = 4 * 1024 * 1024
     """The longest body of a request; sixteen such may be on their way to a process at once."""
     stall_seconds: float = 60.0

@@ -179,6 +179,7 @@ class GuardedRequest(WebRequest):
         """Hear that the request is whole, and serve it."""
         if self._guard is not None:
             handshakes.done(self._guard)
+            self._guard.intake.wait_for("answer")
         if self._is_refused:
             self.channel.loseConnection()
             return None
@@ -186,12 +187,16 @@ class GuardedRequest(WebRequest):
         if self.requestHeaders.hasHeader(b"upgrade") and (fault := self._fault_of_upgrade()):
             self.basic_error(400, b"Bad Request", fault)
             return None
-        return super().process()
+        served = super().process()
+        if self._guard is not None and self.transport is None:  # a WebSocket has it now
+            self._guard.intake.ready("answer")
+        return served
 
     def finish(self) -> None:
         super().finish()
         self._body.done()
         if self._guard is not None:
+            self._guard.intake.ready("answer")
             self._guard.is_idle = True
             self._guard.expect(math.inf)  # Twisted's own time-out, or others that want the room
 

@@ -21,7 +21,11 @@ from tests.attackers import Address, Attacker, frame, greeted, head
 ROOT = Path(__file__).resolve().parent.parent
 PING = frame(b'{"type":"ping"}')
 FOLLOW = frame(b'{"type":"subscribe","topic":"entries.1"}')
-FORM = b"a&" * 2_000_000
+POST = b"POST / HTTP/1.1"
+FIELDS = b"a&" * 2_000_000
+FORM = (
+    head(b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: 4000000", start=POST) + FIELDS
+)
 
 
 @dataclass
@@ -69,22 +73,15 @@ def flood(data: bytes) -> Attack:
     return Attack(10, is_socket=True, word=lambda: data, pause_seconds=0, comes_back=True)
 
 
-def post(*lines: bytes) -> bytes:
-    return head(*lines, start=b"POST / HTTP/1.1")
-
-
 ATTACKS = {
     "silence": Attack(500),
     "tricklers": Attack(500, first=b"GET / HTTP/1.1\r\nX: ", word=lambda: b"x", pause_seconds=0.3),
-    "slow bodies": Attack(100, first=post(b"Content-Length: 10000"), word=lambda: b"x", pause_seconds=0.3),
+    "slow bodies": Attack(100, first=head(b"Content-Length: 10000", start=POST), word=lambda: b"x", pause_seconds=0.3),
     "endless bodies": Attack(
-        10, first=post(b"Transfer-Encoding: chunked"), word=lambda: b"8000\r\n%s\r\n" % bytes(0x8000),
+        10, first=head(b"Transfer-Encoding: chunked", start=POST), word=lambda: b"8000\r\n%s\r\n" % bytes(0x8000),
         pause_seconds=0, comes_back=True,
     ),
-    "forms": Attack(
-        2, pause_seconds=0.5, comes_back=True,
-        first=post(b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(FORM)) + FORM,
-    ),
+    "forms": Attack(2, word=lambda: FORM, pause_seconds=0.01),
     "noise": Attack(20, word=lambda: os.urandom(500), pause_seconds=0.02, comes_back=True),
     "crowd": Attack(1000, is_socket=True),
     "reconnects": Attack(1, is_socket=True, word=lambda: frame(b"", 8), pause_seconds=0, comes_back=True),

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,9 +54,14 @@ class Server:
     """One server process of a project; ``name`` says which: daphne, uvicorn, or uvicorn guarded."""
 
     def __init__(
-        self, project: Project, name: str = "daphne", port: int | None = None, host: str = "127.0.0.1"
+        self,
+        project: Project,
+        name: str = "daphne",
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        options: Sequence[str] = (),
     ) -> None:
-        self.project, self.name, self.host = project, name, host
+        self.project, self.name, self.host, self.options = project, name, host, options
         self.port = port or free_port()
         self.log = project.folder / f"{name}-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -98,7 +103,7 @@ class Server:
         application = "config.asgi:application"
         if self.name == "daphne":
             endpoint = f"tcp:port={self.port}:interface={self.host}:backlog=4096"
-            return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, application]
+            return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, *self.options, application]
         guards = [
             "--http", "realtime.uvicorn:GuardedHttp", "--ws", "realtime.uvicorn:GuardedWebSocket",
             "--ws-max-size", "65536",

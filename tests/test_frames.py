@@ -97,6 +97,33 @@ def test_a_frame_overtakes_nothing(transport):
     assert transport.written == b""
 
 
+class Around:
+    """A transport around another, as Twisted has them: hands on whatever it is asked for."""
+
+    def __init__(self, transport: object) -> None:
+        self.transport = transport
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.transport, name)
+
+
+class GuardAround(Around):
+    @property
+    def guarded(self) -> object:
+        return self.transport
+
+
+def test_nothing_is_written_past_what_is_around_a_socket():
+    """Past TLS it would go out in the clear; our own guard has nothing against it, but behind TLS neither."""
+    within = TwistedTransport()
+
+    assert writer_of(Around(within)) is None
+    assert writer_of(Around(GuardAround(within))) is None
+
+    assert writer_of(GuardAround(within))("words")
+    assert within.written == frame("words")
+
+
 def test_uvicorns_older_protocol_is_left_alone():
     """It answers the handshake after the application has accepted, and a frame would come before that."""
     protocol = ServersProtocol(AsyncioTransport())

@@ -26,6 +26,7 @@ PATIENCE_SECONDS = 30
 GUARDED = ["daphne", "guarded"]
 EVIL = b"Origin: http://evil.example"
 POST = b"POST /realtime/calls/ HTTP/1.1"
+STREAM = head(start=b"GET /realtime/sse/?topic=entries.1 HTTP/1.1")
 ECHO = frame(b'{"type":"call","id":1,"action":"echo","args":{"text":"x"}}')
 LOGIN = b"POST /admin/login/ HTTP/1.1"
 
@@ -77,7 +78,7 @@ def victim(request, prepared, tmp_path_factory) -> Iterator[tuple[Server, Bystan
     project = servers.copy(
         prepared, tmp_path_factory.mktemp("hostile") / "project",
         HANDSHAKE_SECONDS="2", REQUEST_SECONDS="2", STALL_SECONDS="1", HEARTBEAT_SECONDS="2", TICK_SECONDS="0.01",
-        LOG_LEVEL="WARNING",
+        MAX_HANDSHAKES="300", LOG_LEVEL="WARNING",
     )  # fmt: skip
     with servers.running(project, request.param) as server:
         bystander = Bystander(server)
@@ -147,6 +148,7 @@ def test_who_reads_nothing_but_goes_on_talking_is_ended(server, address):
         talkers = [stack.enter_context(greeted(address)) for _ in range(3)]
         for talker in talkers:
             talker.say(attacks.FOLLOW)
+        talkers += [stack.enter_context(Attacker(address, STREAM)) for _ in range(3)]
         database = server.project.connect()
         deadline = time.monotonic() + PATIENCE_SECONDS
         for number in itertools.count():
