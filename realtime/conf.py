@@ -57,7 +57,7 @@ class Conf:
     """How long a client may take for the head of a request or of a handshake."""
     request_seconds: float = 60.0
     """How long a whole request may take to arrive."""
-    max_handshakes: int = 1000
+    max_handshakes: int = 5000
     """Connections of a process that may be without a request; for one more the oldest makes room, after a second."""
     max_request_bytes: int = 4 * 1024 * 1024
     """The longest body of a request; sixteen such may be on their way to a process at once."""
