@@ -27,7 +27,7 @@ class Stalls:
     def watch(self, send) -> None:
         """Look at a connection too: uvicorn's ``send`` is a method of what holds its transport."""
         transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
-        if hasattr(transport, "get_write_buffer_size"):
+        if hasattr(transport, "get_write_buffer_size") and type(transport).__weakrefoffset__:
             self._transports.add(transport)
 
     async def look(self) -> None:

@@ -66,6 +66,23 @@ async def connected(prepared: Prepared, name: str, topics: list[str]):
             await asyncio.sleep(0.2)
 
 
+async def make(
+    running: Running, load: Load, topics: list[str], changes: int, rate: float, padding: str = ""
+) -> list[float]:
+    """Make changes, each once all clients of the last one's topic have it; return all latencies in milliseconds."""
+    receivers = len(load.clients or load._transports) // len(topics)
+    latencies: list[float] = []
+    began = time.perf_counter()
+    for number in range(changes):
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+        first = len(load.arrivals.times)
+        value = f"{number} {padding}" if padding else ""
+        committed = await asyncio.to_thread(running.change, topics[number % len(topics)], value)
+        await load.until(first + receivers, 10)
+        latencies += [1000 * (arrival - committed) for arrival in load.arrivals.times[first:]]
+    return latencies
+
+
 async def deliver(
     running: Running,
     load: Load,
@@ -79,16 +96,9 @@ async def deliver(
     receivers = len(load.clients or load._transports) // len(topics)
     own = psutil.Process()
     at_rest = await idle(process)
-    latencies: list[float] = []
     load.arrivals.clear()
     began, used, load_used = time.perf_counter(), cpu(process), cpu(own)
-    for number in range(changes):
-        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
-        first = len(load.arrivals.times)
-        value = f"{number} {padding}" if padding else ""
-        committed = await asyncio.to_thread(running.change, topics[number % len(topics)], value)
-        await load.until(first + receivers, 10)
-        latencies += [1000 * (arrival - committed) for arrival in load.arrivals.times[first:]]
+    latencies = await make(running, load, topics, changes, rate, padding)
     seconds = time.perf_counter() - began
     count = max(1, len(latencies))
     return {
@@ -283,10 +293,10 @@ async def one_client(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
-    """20 readers, 10 changes a second, without an attack and under each: daphne, and uvicorn with its guards."""
-    seconds, readers = 8 * scale, 20
+    """20 readers, 10 changes a second, without an attack and under each: daphne, uvicorn with guards and without."""
+    seconds, readers, changes = 8 * scale, 20, max(1, int(80 * scale))
     rows = []
-    for name in ("daphne", "guarded"):
+    for name in ("daphne", "guarded", "uvicorn"):
         with prepared.run(name, MAX_CONNECTIONS_PER_ADDRESS="200") as running:
             assert running.server is not None
             process, load = psutil.Process(running.pid), Load(running.url)
@@ -297,30 +307,17 @@ async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
                     if attack is not None:
                         address = (running.server.host, running.server.port)
                         end = stack.enter_context(attacks.running(attack, address, seconds))
-                    latencies = await _rhythm(running, load, readers, seconds)
+                    latencies = await make(running, load, ["entries.1"], changes, 10)
                     if attack is not None:
                         await asyncio.to_thread(end)
                 await asyncio.sleep(2)
                 rows.append({
                     "": name, "attack": attack or "none", **latency(latencies),
-                    "delivered %": 100 * len(latencies) / (readers * max(1, int(10 * seconds))),
+                    "delivered %": 100 * len(latencies) / (readers * changes),
                     "MiB more after": (process.memory_info().rss - before) / MIB,
                 })  # fmt: skip
             load.close()
     return rows
-
-
-async def _rhythm(running: Running, load: Load, readers: int, seconds: float) -> list[float]:
-    """Make ten changes a second and return how long each took to each reader, in milliseconds."""
-    latencies: list[float] = []
-    began = time.perf_counter()
-    for number in range(max(1, int(10 * seconds))):
-        await asyncio.sleep(max(0.0, began + number / 10 - time.perf_counter()))
-        first = len(load.arrivals.times)
-        committed = await asyncio.to_thread(running.change, "entries.1")
-        await load.until(first + readers, 10)
-        latencies += [1000 * (arrival - committed) for arrival in load.arrivals.times[first:]]
-    return latencies
 
 
 SCENARIOS = {
