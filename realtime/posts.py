@@ -152,7 +152,7 @@ def _ticket_for_password(name: str, password: str, remote: str) -> str:
     return _ticket_for(NOBODY if user is None else Visitor(login=login_for(user)))
 
 
-_tried: OrderedDict[tuple[str, str | None], Bucket] = OrderedDict()
+_tried: OrderedDict[tuple[str, int], Bucket] = OrderedDict()
 
 
 def _allow(name: str, address: str | None) -> None:
@@ -160,7 +160,7 @@ def _allow(name: str, address: str | None) -> None:
 
     Raises: TooManyPasswords.
     """
-    for key in (("address", address), ("name", name)):
+    for key in (("address", hash(address)), ("name", hash(name))):  # a name may be as long as a header
         bucket = _tried.pop(key, None) or Bucket(PASSWORDS_PER_SECOND, PASSWORDS_AT_ONCE)
         _tried[key] = bucket
         if len(_tried) > REMEMBERED:

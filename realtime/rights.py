@@ -82,6 +82,7 @@ class Rights:
 
 
 rest = asyncio.sleep
+"""What turns do between each other; a name of its own, so that a test can end it."""
 
 
 async def recheck(hub: Hub, readers: ReaderThreads) -> None:
