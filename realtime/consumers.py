@@ -7,6 +7,7 @@ what is new, which sends what its cursors have not seen.
 import logging
 from typing import Any
 
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from . import auth
@@ -27,14 +28,20 @@ logger = logging.getLogger("realtime.connection")
 class RealtimeConsumer(AsyncWebsocketConsumer):
     """One WebSocket connection; see docs/protocol.md for what travels on it."""
 
-    # No layer channel per socket: the hub has one for the whole process.
-    channel_layer_alias = None
-
     async def __call__(self, scope, receive, send) -> None:
+        """Hand on one event after the other.
+
+        No layer channel per socket: the hub has one for the whole process. So there is one source of events, which
+        needs no task of its own for each connection, and for each message, as Channels has for several.
+        """
+        self.scope, self.base_send = scope, send
         self._connection: Connection | None = None
         self._close_code: int | str = "lost"
         try:
-            await super().__call__(scope, receive, send)
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
             # However it ended: a close, an error, a cancelled task.
             if self._connection is not None:

@@ -6,6 +6,7 @@ quickly and run the jobs, and the others look rarely.
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -20,6 +21,7 @@ from django.db.utils import Error as DatabaseError
 from . import capture, lease, log, metrics, positions, wake
 from .conf import get_conf
 from .feeds import registry
+from .filewatch import FileWatch, watch
 from .layer import group, to_message
 from .log import EVERYONE
 from .models import LogEntry
@@ -36,6 +38,8 @@ LAYER_SECONDS = 3.0
 OUTGOING = 1000  # entries that wait for the layer at most
 BUSY_SECONDS = 1.0
 LOOKS_PER_TICK = 4
+COMMIT_SECONDS = 0.002  # from the first byte of a commit to its end, mostly
+TICKS_PER_QUIET_LOOK = 4
 
 
 class Publisher:
@@ -60,11 +64,14 @@ class Publisher:
         self._log_seen = ("", 0)
         self._quiet: positions.Probe | None = None  # what the last probe said while nothing waited
         self._outgoing: asyncio.Queue[tuple[str, LogEntry]] = asyncio.Queue(OUTGOING)
+        self._file: FileWatch | None = None
+        self._heard_at = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         wake.subscribe(self._awake.set)
+        self._file = watch(get_conf().database, self._hear)
         for name, one_round in (("publisher", self._round), ("sender", self._send)):
             task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
             self._tasks.append(task)
@@ -72,6 +79,8 @@ class Publisher:
     async def stop(self) -> None:
         """Stop after the round under way; what it had not sequenced, the next process does."""
         wake.unsubscribe(self._awake.set)
+        if self._file is not None:
+            self._file.close()
         self._is_stopping = True
         self._awake.set()
         for task in self._tasks:
@@ -113,15 +122,23 @@ class Publisher:
             batch = sequence(seen, self._quiet)
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
-                self._sequenced_at = time.monotonic()
+                self._sequenced_at, self._heard_at = time.monotonic(), -math.inf
                 return batch
             now = time.monotonic()
             if now >= ends:
                 return None
-            tick = pause(get_conf().tick_seconds, now - self._sequenced_at)
-            self._awake.wait(tick if self.is_leader else self._standby_seconds)
+            self._awake.wait(min(self._pause(now), ends - now))
             self._awake.clear()
         return None
+
+    def _pause(self, now: float) -> float:
+        """Return how long to wait for the next look."""
+        if not self.is_leader:
+            return self._standby_seconds
+        tick = get_conf().tick_seconds
+        if self._file is None:
+            return pause(tick, now - self._sequenced_at)
+        return pause_of_watched(tick, now - self._heard_at, now - self._sequenced_at)
 
     def _begin_anew_if_put_back(self, seen: positions.Probe) -> None:
         """Begin a new epoch when the database is an earlier one of itself: a backup was restored under us."""
@@ -155,6 +172,16 @@ class Publisher:
             capture.install(get_conf().database)
 
     # ------------------------------------------------------------ on the loop
+
+    def _hear(self) -> None:
+        """Hear that somebody writes to the database's file, perhaps we: look when it is there to be read.
+
+        But what is written in a row is sequenced together.
+        """
+        if self.is_leader:  # the others leave it to that one
+            self._heard_at = now = time.monotonic()
+            tick_over = self._sequenced_at + get_conf().tick_seconds - now
+            self._loop.call_later(max(COMMIT_SECONDS, tick_over), self._awake.set)
 
     def _publish(self, batch: Batch) -> None:
         """Hand the entries to the sender: a layer that hangs holds up no sequencing."""
@@ -196,13 +223,24 @@ class Publisher:
                 self._job_threads.submit(_run_job, job)
 
 
-def pause(tick_seconds: float, quiet_seconds: float) -> float:
-    """Return how long to wait for the next look, so many seconds after something was sequenced.
+def pause(tick_seconds: float, since_sequenced: float) -> float:
+    """Return how long to wait for the next look, so long after something was sequenced.
 
     A whole tick at first: what is written in a row is sequenced together. Then, for a second, part of one: where
     something was written more is likely to come, and a look that finds nothing is cheap.
     """
-    return tick_seconds / LOOKS_PER_TICK if tick_seconds <= quiet_seconds < BUSY_SECONDS else tick_seconds
+    return tick_seconds / LOOKS_PER_TICK if tick_seconds <= since_sequenced < BUSY_SECONDS else tick_seconds
+
+
+def pause_of_watched(tick_seconds: float, since_heard: float, since_sequenced: float) -> float:
+    """Return the same where the database's file tells of writes.
+
+    One that was heard of and not found is being committed: that is looked for again and again, at first very soon.
+    Otherwise a look is a mere precaution.
+    """
+    if since_heard < tick_seconds:
+        return max(since_heard, COMMIT_SECONDS)
+    return TICKS_PER_QUIET_LOOK * tick_seconds if since_sequenced > BUSY_SECONDS else tick_seconds
 
 
 def _run_job(job) -> None:

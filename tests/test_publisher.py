@@ -1,13 +1,15 @@
 """The publisher: sequences, sends, runs jobs, in one process at a time, and survives whatever happens."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from realtime import capture, lease, positions
+from realtime import capture, filewatch, lease, positions
 from realtime import publisher as publisher_module
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow
@@ -61,6 +63,41 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
 def test_looks_come_quicker_while_changes_come(quiet_seconds, pause_seconds):
     """But the first after a change leaves others their time to join the next batch."""
     assert publisher_module.pause(0.05, quiet_seconds) == pause_seconds
+
+
+@pytest.mark.parametrize(
+    "since_heard, since_sequenced, pause_seconds",
+    [
+        (1000, 1000, 0.2),
+        (0.0001, 1000, 0.002),
+        (0.002, 1000, 0.002),
+        (0.03, 1000, 0.03),
+        (0.05, 1000, 0.2),
+        (1000, 0.01, 0.05),
+        (0.01, 0.01, 0.01),
+        (1000, 1, 0.05),
+        (1000, 1.1, 0.2),
+    ],
+)
+def test_a_write_that_was_heard_of_is_looked_for(since_heard, since_sequenced, pause_seconds):
+    """Its commit may take a while; without one the looks are few."""
+    assert publisher_module.pause_of_watched(0.05, since_heard, since_sequenced) == pause_seconds
+
+
+@pytest.mark.skipif(filewatch.INotify is None, reason="only Linux tells of writes")
+async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, quay, no_jobs, settings):
+    """A tick of minutes shows it: the file tells."""
+    settings.REALTIME = {"TICK_SECONDS": 100, "LEASE_SECONDS": 1000}
+    channel = await layer.new_channel()
+    await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
+    publisher = start()
+    await until(lambda: publisher._quiet)  # it has looked, and waits
+
+    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
+        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'told of')", [quay.pk])
+
+    message = await asyncio.wait_for(layer.receive(channel), 10)
+    assert "told of" in message["payload"]
 
 
 async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
