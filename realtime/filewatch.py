@@ -48,6 +48,10 @@ class FileWatch:
         self._loop.remove_reader(self._events.fileno())
         self._events.close()
 
+    def skip(self) -> None:
+        """Take what has been written until now as known: the caller's own writes, mostly."""
+        self._events.read(timeout=0)
+
     def _listen(self) -> None:
         self._loop.add_reader(self._events.fileno(), self._hear)
 

@@ -58,6 +58,7 @@ class Publisher:
         self._is_stopping = False
         self._lease_due = self._keep_due = 0.0
         self._sequenced_at = -BUSY_SECONDS
+        self._is_busy = False  # one batch soon after the other
         self._missing_capture = 0
         self._furthest = ("", 0)
         self._is_prepared = False
@@ -122,7 +123,7 @@ class Publisher:
             batch = sequence(seen, self._quiet)
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
-                self._sequenced_at, self._heard_at = time.monotonic(), -math.inf
+                self._note_batch(time.monotonic())
                 return batch
             now = time.monotonic()
             if now >= ends:
@@ -130,6 +131,10 @@ class Publisher:
             self._awake.wait(min(self._pause(now), ends - now))
             self._awake.clear()
         return None
+
+    def _note_batch(self, now: float) -> None:
+        self._is_busy = now - self._sequenced_at < 2 * get_conf().tick_seconds
+        self._sequenced_at, self._heard_at = now, -math.inf
 
     def _pause(self, now: float) -> float:
         """Return how long to wait for the next look."""
@@ -174,17 +179,19 @@ class Publisher:
     # ------------------------------------------------------------ on the loop
 
     def _hear(self) -> None:
-        """Hear that somebody writes to the database's file, perhaps we: look when it is there to be read.
+        """Hear that somebody writes to the database's file: look when it is there to be read.
 
-        But what is written in a row is sequenced together.
+        But of what is written in a row each tick's is sequenced together.
         """
         if self.is_leader:  # the others leave it to that one
             self._heard_at = now = time.monotonic()
-            tick_over = self._sequenced_at + get_conf().tick_seconds - now
-            self._loop.call_later(max(COMMIT_SECONDS, tick_over), self._awake.set)
+            rest = self._sequenced_at + get_conf().tick_seconds - now if self._is_busy else 0.0
+            self._loop.call_later(max(COMMIT_SECONDS, rest), self._awake.set)
 
     def _publish(self, batch: Batch) -> None:
         """Hand the entries to the sender: a layer that hangs holds up no sequencing."""
+        if self._file is not None:
+            self._file.skip()
         metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
         for entry in batch.entries:
             try:

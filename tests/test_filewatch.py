@@ -69,6 +69,20 @@ async def test_a_flood_is_heard_of_now_and_then(database, heard):
     assert len(heard) < 100
 
 
+async def test_what_is_known_is_skipped(database, tmp_path):
+    """The publisher's own writes; not what comes after them."""
+    heard: list[int] = []
+    watched = FileWatch(tmp_path / "db.sqlite3", lambda: heard.append(1))
+    database.execute("INSERT INTO told VALUES (1)")
+    watched.skip()
+    await asyncio.sleep(5 * filewatch.REST_SECONDS)
+    assert not heard
+
+    database.execute("INSERT INTO told VALUES (2)")
+    await until(lambda: heard)
+    watched.close()
+
+
 async def test_nothing_is_heard_after_the_end(database, tmp_path):
     """Neither by a watch that listens nor by one that rests."""
     heard: list[int] = []

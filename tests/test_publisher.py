@@ -100,6 +100,18 @@ async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, 
     assert "told of" in message["payload"]
 
 
+@pytest.mark.parametrize("gap, is_busy", [(0.05, True), (0.09, True), (0.11, False), (10, False)])
+def test_only_batches_in_a_row_wait_for_more(layer, settings, gap, is_busy):
+    """A single batch before it holds up no other."""
+    settings.REALTIME = {"TICK_SECONDS": 0.05}
+    publisher = Publisher(layer, standby_seconds=1)
+    publisher._note_batch(100)
+
+    publisher._note_batch(100 + gap)
+
+    assert publisher._is_busy == is_busy
+
+
 async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
     """Nobody is in a group of that name."""
     channel = await layer.new_channel()

@@ -153,6 +153,7 @@ async def idle_then_one(prepared: Prepared, scale: float) -> list[Figures]:
     for name in TIDEMARKS:
         topics = ["entries.1"] * count
         async with connected(prepared, name, topics) as (running, load, process, memory):
+            await asyncio.sleep(10 * scale)  # what the handshakes left behind is no idling
             figures = await deliver(running, load, process, topics[:1], 3, 0.5)
             rows.append(
                 {"": name, "connections": count, **figures, "KiB each": memory,
