@@ -61,6 +61,7 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
         if entries is None or not moment.is_kept(_tables(entries)):
             return None
     with transaction.atomic(using=using):
+        database(using).hold_briefly(connections[using])
         if not _advance(state, moment.cursor):
             return None
         log.append(entries)

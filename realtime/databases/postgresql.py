@@ -7,6 +7,9 @@ from .base import OutboxCursor, Probe
 
 STAMP = "xid"
 
+HOLD_MILLISECONDS = 5000
+"""How long a transaction that everybody waits for may stand still, as in a frozen process."""
+
 _TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket")
 # What names cluster, database and table: in another one positions mean something else.
 _ORIGIN = (
@@ -105,6 +108,12 @@ def failing_alone(connection) -> Iterator[None]:
             raise
         finally:
             cursor.execute("RELEASE SAVEPOINT realtime")
+
+
+def hold_briefly(connection) -> None:
+    """Let the server end this transaction if its process stands still: it is to hold a lock for which all wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{HOLD_MILLISECONDS}ms'")
 
 
 def lock_sequencer(connection) -> None:

@@ -65,6 +65,10 @@ def failing_alone(connection) -> Iterator[None]:
     yield
 
 
+def hold_briefly(connection) -> None:
+    """Bound how long a transaction may stand still; nobody can end one here but its process."""
+
+
 def lock_sequencer(connection) -> None:
     """Keep others from beginning an epoch; a transaction that is to write has the whole file already."""
 

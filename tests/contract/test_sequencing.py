@@ -4,10 +4,11 @@ import contextlib
 import threading
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from realtime import log, positions
 from realtime.boards.models import Entry
+from realtime.databases import postgresql
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.sequencer import sequence
@@ -278,6 +279,41 @@ def test_rows_read_at_a_position_are_those_of_its_log(database):
     for follower in followers:
         follower.follow()
         follower.assert_equals_source()
+
+
+def test_a_sequencer_that_stands_still_holds_the_others_up_only_briefly(on_postgresql, monkeypatch):
+    """A process may be frozen with the lock in its hands: its transaction is ended, and its work is done by others."""
+    monkeypatch.setattr(postgresql, "HOLD_MILLISECONDS", 200)
+    append, holds, thawed, outcome = log.append, threading.Event(), threading.Event(), []
+
+    def freeze(entries):
+        holds.set()
+        thawed.wait(30)
+        append(entries)
+
+    def frozen():
+        try:
+            outcome.append(on_postgresql.sequence())
+        except OperationalError:
+            outcome.append("ended")
+        finally:
+            connections.close_all()
+
+    Entry.objects.filter(pk=1).update(label="held")
+    monkeypatch.setattr(log, "append", freeze)
+    thread = threading.Thread(target=frozen)
+    thread.start()
+    assert holds.wait(30)
+    monkeypatch.setattr(log, "append", append)
+
+    batch = on_postgresql.sequence()
+    thawed.set()
+    thread.join()
+
+    assert batch is not None
+    assert labels(batch.entries) == ["held"]
+    assert outcome == ["ended"]
+    assert LogEntry.objects.count() == len(batch.entries)
 
 
 @pytest.mark.parametrize("kind", ["emptied", "rewritten"])
