@@ -18,7 +18,7 @@ run: $(BIN)/.installed
 
 # PostgreSQL, Valkey and three servers on PORT and the two after it; all of it goes with Ctrl-C.
 cluster: $(BIN)/.installed-tests
-	@exec $(BIN)/python -m tests.cluster $(HOST) $(PORT)
+	@exec $(BIN)/python -m tests.support.cluster $(HOST) $(PORT)
 
 # The whole suite. Most of its time it waits for servers and pages: three at once take a third of it on two cores.
 # Files in their order: by default those with few tests come last, and these are the longest ones.
@@ -36,7 +36,7 @@ check: $(BIN)/.installed-tests
 
 # Known vulnerabilities in what is installed; says so where their database cannot be reached.
 audit: $(BIN)/.installed-tests
-	@$(BIN)/python -m tests.audit
+	@$(BIN)/python -m tests.support.audit
 
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .

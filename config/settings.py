@@ -104,7 +104,7 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],
-        # Text becomes elements in one place, realtime/html.js; anywhere else the browser refuses.
+        # Text becomes elements in one place, realtime/elements/html.js; anywhere else the browser refuses.
         "require-trusted-types-for": ["'script'"],
         "trusted-types": ["realtime"],
     }
@@ -246,15 +246,15 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "realtime.logs.Lines",
+            "()": "realtime.log_filters.Lines",
             "fmt": "{asctime} {levelname} {name}: {message}",
             "style": "{",
         },
     },
     "filters": {
-        "clients_faults": {"()": "realtime.logs.ClientsFaults"},
-        "few_of_a_kind": {"()": "realtime.logs.FewOfAKind"},
-        "first_of_a_row": {"()": "realtime.logs.FirstOfARow"},
+        "clients_faults": {"()": "realtime.log_filters.ClientsFaults"},
+        "few_of_a_kind": {"()": "realtime.log_filters.FewOfAKind"},
+        "first_of_a_row": {"()": "realtime.log_filters.FirstOfARow"},
     },
     "handlers": {
         "console": {

@@ -14,9 +14,10 @@ class RealtimeConfig(AppConfig):
     def ready(self) -> None:
         from django.utils.module_loading import autodiscover_modules
 
-        from . import revocation, wake
+        from .access import revocation
         from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
+        from .publishing import commit_watch as wake
 
         autodiscover_modules("live", "jobs")
         checks.register(check_capture, checks.Tags.database)
@@ -33,9 +34,9 @@ class RealtimeConfig(AppConfig):
 
 def _remove_capture(plan, using: str, apps, **kwargs) -> None:
     """Drop the triggers of tables that a migration may touch: with them some changes are refused."""
-    from . import capture
     from .conf import get_conf
     from .feeds import registry
+    from .publishing import capture
 
     touched = {migration.app_label for migration, _ in plan or []}
     if using != get_conf().database or not touched:
@@ -51,10 +52,10 @@ def _install_capture(using: str, **kwargs) -> None:
     """Install what is missing; each reinstalled table is read anew by whoever follows it."""
     from django.db import connections
 
-    from . import capture
     from .conf import get_conf
     from .databases import database
     from .models import OutboxRow
+    from .publishing import capture
 
     if using == get_conf().database and _exists(OutboxRow, using):
         database(using).prepare_tables(connections[using])

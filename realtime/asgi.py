@@ -8,12 +8,12 @@ import threading
 from types import FrameType
 from typing import Any
 
-from .bodies import Body
-from .daphne import buffered, is_daphne
 from .engine.codes import Code
-from .frames import WRITER, writer
-from .requests import Refused, refuse
+from .servers.backpressure import buffered, is_daphne
+from .servers.frames import WRITER, writer
+from .servers.request_bodies import Body
 from .service import get_service
+from .transports.http import Refused, refuse
 
 logger = logging.getLogger("realtime.asgi")
 
@@ -40,7 +40,7 @@ def _guard_daphne() -> None:
     if "daphne.server" not in sys.modules:
         return
     try:
-        from .guards import install
+        from .servers.daphne import install
 
         install()
     except ImportError as error:
@@ -62,7 +62,7 @@ class RealtimeApplication:
         await get_service().ensure_started()
         headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
         scope = {**scope, "headers": headers, "root_path": self._root_path}
-        get_service().stalls.watch(send)
+        get_service().stalled_clients.watch(send)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif is_daphne():  # has read the whole body already, by its guards

@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.version import get_version_tuple
 
-from . import capture
 from .conf import Conf, get_conf
+from .publishing import capture
 
 # What is installed must be at least of these versions, because older ones …
 LEAST_VERSIONS = {

@@ -10,17 +10,17 @@ from typing import Any
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from . import auth
-from .connection import Connection
+from .access import origins as auth
+from .access.limits import address_of, turned_away
+from .access.visitors import NOBODY
 from .engine.codes import Code
 from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
-from .frames import WRITER
-from .limits import address_of, turned_away
-from .logs import SORRY, client_of, log_failure, one_line
+from .runtime.client_log import SORRY, client_of, log_failure, one_line
+from .servers.frames import WRITER
 from .service import get_service
-from .visitors import NOBODY
+from .transports.connection import Connection
 
 logger = logging.getLogger("realtime.connection")
 

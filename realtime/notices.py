@@ -4,8 +4,8 @@ from django.core.exceptions import ValidationError
 
 from .conf import get_conf
 from .feeds import registry
-from .log import EVERYONE
 from .models import OutboxRow
+from .publishing.log import EVERYONE
 
 SOURCE = "realtime.notice"
 MAX_CHARACTERS = 1000

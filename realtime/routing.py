@@ -3,9 +3,9 @@
 from django.urls import path, re_path
 
 from .consumers import RealtimeConsumer
-from .polls import poll
-from .posts import call, ticket
-from .streams import stream
+from .transports.polling import poll
+from .transports.post_requests import call, ticket
+from .transports.sse import stream
 
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
 

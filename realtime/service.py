@@ -8,20 +8,21 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
-from . import auth, tickets
+from .access import origins as auth
+from .access import tickets
+from .access.limits import Place, Places, TooMuch, address_of
+from .access.visitors import Visitor
 from .conf import get_conf
-from .daphne import is_daphne
+from .delivery.hub import Hub
+from .delivery.rights import Rights, recheck
 from .engine.codes import Code
 from .engine.session import Ending
-from .hub import Hub
-from .limits import Place, Places, TooMuch, address_of
-from .metrics import Figure
-from .publisher import Publisher
-from .readers import ReaderThreads
-from .rights import Rights, recheck
-from .stalls import Stalls
-from .supervision import supervise
-from .visitors import Visitor
+from .publishing.publisher import Publisher
+from .runtime.metrics import Figure
+from .runtime.supervision import supervise
+from .runtime.threads import DatabaseThreads
+from .servers.backpressure import is_daphne
+from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
 
@@ -31,18 +32,18 @@ class Service:
 
     def __init__(self) -> None:
         conf, layer = get_conf(), get_channel_layer()
-        self.readers = ReaderThreads("realtime-reader", conf.reader_threads)
+        self.reader_threads = DatabaseThreads("realtime-reader", conf.reader_threads)
         # Apart from the readers: a slow action must not keep anybody from reading.
-        self.action_threads = ReaderThreads("realtime-action", conf.action_threads)
+        self.action_threads = DatabaseThreads("realtime-action", conf.action_threads)
         # To look at a password takes half a second of a core, by design.
-        self.password_threads = ReaderThreads("realtime-password", 1)
-        self.rights = Rights(self.readers)
+        self.password_threads = DatabaseThreads("realtime-password", 1)
+        self.rights = Rights(self.reader_threads)
         self.places = Places()
-        self.stalls = Stalls()
+        self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)
         # A layer that reaches no other process leaves the log as the only way from there.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
-        self.hub = Hub(layer, self.readers, follow_seconds)
+        self.hub = Hub(layer, self.reader_threads, follow_seconds)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
@@ -60,8 +61,8 @@ class Service:
         self._watchers = [
             asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
             for name, one_round in (
-                ("rights", lambda: recheck(self.hub, self.readers)),
-                ("stalls", self.stalls.look),
+                ("rights", lambda: recheck(self.hub, self.reader_threads)),
+                ("stalls", self.stalled_clients.look),
             )
         ]
         _stop_with_twisted(self)
@@ -84,7 +85,7 @@ class Service:
         ticket = tickets.named_in(scope.get("query_string", b""))
         if ticket:
             try:
-                visitor = await self.readers.run(tickets.redeem, ticket)
+                visitor = await self.reader_threads.run(tickets.redeem, ticket)
                 place.take("session", visitor.session)
             except BaseException:
                 place.leave()
@@ -121,7 +122,7 @@ class Service:
         if self.publisher is not None:
             await self.publisher.stop()
         await self.hub.stop()
-        await asyncio.to_thread(self.readers.close)
+        await asyncio.to_thread(self.reader_threads.close)
         await asyncio.to_thread(self.action_threads.close)
         await asyncio.to_thread(self.password_threads.close)
         logger.info("stopped")

@@ -7,10 +7,10 @@ from django.shortcuts import render
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from . import log
 from .conf import get_conf
 from .feeds import topics_in_use
-from .metrics import text
+from .publishing import log
+from .runtime.metrics import text
 from .service import running_service
 
 

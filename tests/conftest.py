@@ -17,15 +17,15 @@ from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.test import Client
 
-from realtime import capture, positions
 from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
-from realtime.logs import FirstOfARow
+from realtime.log_filters import FirstOfARow
 from realtime.models import LogEntry, OutboxRow, Sequencer
+from realtime.publishing import capture, positions
+from realtime.publishing.sequencer import Batch, sequence
 from realtime.routing import http_urlpatterns, websocket_urlpatterns
-from realtime.sequencer import Batch, sequence
 from realtime.service import Service, get_service
 
 Said = dict[str, list[tuple[str, str]] | str]

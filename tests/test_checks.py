@@ -9,7 +9,7 @@ from django.core import checks
 from django.db import connections
 
 from realtime import checks as ours
-from tests.servers import ROOT, Project
+from tests.support.servers import ROOT, Project
 
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"

@@ -8,7 +8,7 @@ from django.db import models
 
 from realtime.dependencies import dependencies
 from realtime.feeds import Feed
-from tests.library.models import AudioBook, Author, Book, Chapter, Cover, Tag
+from tests.apps.library.models import AudioBook, Author, Book, Chapter, Cover, Tag
 
 
 class Model(models.Model):
@@ -17,7 +17,7 @@ class Model(models.Model):
     class Meta:
         abstract = True
         app_label = "library"
-        apps = Apps(["tests.library"])
+        apps = Apps(["tests.apps.library"])
 
 
 class Shelved(Model):

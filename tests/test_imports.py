@@ -1,4 +1,4 @@
-"""Imports run one way: config, the demo's boards, the engine's Django side, the engine."""
+"""Imports run one way, from the project's wiring down to the pure protocol: the layers of docs/architecture.md."""
 
 import ast
 import sys
@@ -7,15 +7,30 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-# What a room may import of ours: itself and what is below it.
-ROOMS = ["realtime.engine", "realtime", "realtime.boards", "config"]
+ROOT = Path(__file__).resolve().parents[1]
+
+LAYERS = [
+    ["config", "realtime.boards"],
+    [f"realtime.{name}" for name in ("routing", "asgi", "urls", "apps", "management", "templatetags")],
+    ["realtime.transports", "realtime.consumers", "realtime.views", "realtime.middleware"],
+    ["realtime.service", "realtime.checks"],
+    ["realtime.delivery"],
+    ["realtime.publishing", "realtime.access", "realtime.notices"],
+    [f"realtime.{name}" for name in ("feeds", "dependencies", "models", "servers", "actions", "schedule")],
+    [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters")],
+]
+"""A module may import from its own layer and from those below it."""
 
 
-def room(module: str) -> str | None:
-    """Return the room a module is in; None when it is not ours."""
-    inside = [name for name in ROOMS if module == name or module.startswith(f"{name}.")]
-    return max(inside, key=len, default=None)
+def layer(module: str) -> int | None:
+    """Return the number of the layer that a module is in, 0 for the topmost; None for foreign modules."""
+    found = [
+        (len(name), number)
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}.")
+    ]
+    return max(found)[1] if found else None
 
 
 def modules(folder: Path) -> list[Path]:
@@ -44,33 +59,64 @@ OURS = [*modules(ROOT / "realtime"), *modules(ROOT / "config")]
 
 
 @pytest.mark.parametrize("path", OURS, ids=name_of)
-def test_a_module_imports_nothing_from_above_its_room(path):
-    """So that the engine can be used without the demo, and understood without Django."""
-    here = room(name_of(path))
-    assert here is not None
+def test_a_module_imports_nothing_from_a_higher_layer(path):
+    """So that each room can be understood and tested without those above it."""
+    if name_of(path) == "realtime":
+        return
+    here = layer(name_of(path))
+    assert here is not None, "name the module's layer in LAYERS"
 
-    above = ROOMS[ROOMS.index(here) + 1 :]
-    assert [name for name in imported(path) if room(name) in above] == []
+    above = [name for name in imported(path) if (there := layer(name)) is not None and there < here]
+
+    assert above == []
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "realtime"), ids=name_of)
+def test_only_the_boards_import_the_boards(path):
+    """The demo is no part of the app that other projects install."""
+    if "boards" not in path.parts:
+        assert [name for name in imported(path) if name.startswith("realtime.boards")] == []
 
 
 @pytest.mark.parametrize("path", modules(ROOT / "realtime" / "engine"), ids=name_of)
 def test_the_engine_is_pure(path):
-    """No Django, no event loop, no clock, no chance: they come in as arguments. msgspec alone is not Python's."""
+    """No Django, no event loop, no clock, no randomness: they are arguments. The one dependency is msgspec."""
     banned = {"asyncio", "time", "random", "secrets", "threading", "socket", "logging", "os", "sqlite3"}
-    foreign = {name.partition(".")[0] for name in imported(path) if room(name) is None}
+    names = {name for name in imported(path) if not name.startswith("realtime.engine")}
+    foreign = {name.partition(".")[0] for name in names}
 
     assert not foreign & banned
     assert not foreign - set(sys.stdlib_module_names) - {"msgspec"}
 
 
-def test_the_packages_themselves_import_nothing():
+def test_imports_form_no_circle():
+    """Packages of one layer do not import each other in turn, and neither do modules."""
+    graph = {name_of(path): set() for path in OURS}
+    for path in OURS:
+        for name in imported(path):
+            while name and name not in graph:
+                name = name.rpartition(".")[0]
+            if name and name != name_of(path) and path.name != "__init__.py":
+                graph[name_of(path)].add(name)
+
+    leaves = True
+    while leaves:
+        leaves = {name for name, targets in graph.items() if not targets & graph.keys()}
+        for name in leaves:
+            del graph[name]
+
+    assert graph == {}
+
+
+def test_packages_import_nothing():
     """Django imports them before it is ready for anything else."""
-    for package in ("realtime", "realtime/engine", "realtime/boards", "config"):
-        assert list(imported(ROOT / package / "__init__.py")) == []
+    for package in sorted((ROOT / "realtime").rglob("__init__.py")):
+        if package.parent.name != "databases":
+            assert list(imported(package)) == [], package
 
 
-def test_the_reader_of_imports_sees_all_kinds(tmp_path, monkeypatch):
-    """Else this file would hold nothing."""
+def test_the_reader_of_imports_finds_all_kinds(tmp_path, monkeypatch):
+    """Otherwise the tests above would pass whatever is imported."""
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     path = tmp_path / "realtime" / "engine" / "x.py"
     path.parent.mkdir(parents=True)

@@ -6,11 +6,12 @@ import json
 import pytest
 from django.db import connection
 
-from realtime.capture import Capture, sqlite
-from tests import servers
-from tests.servers import Project
+from realtime.databases import sqlite_triggers as sqlite
+from realtime.publishing.capture import Capture
+from tests.support import servers
+from tests.support.servers import Project
 
-ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.remade.settings"}
+ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.apps.remade.settings"}
 PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),))
 
 

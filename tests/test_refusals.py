@@ -4,9 +4,9 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from realtime.consumers import RealtimeConsumer
-from realtime.polls import poll
-from realtime.posts import call, ticket
-from realtime.streams import stream
+from realtime.transports.polling import poll
+from realtime.transports.post_requests import call, ticket
+from realtime.transports.sse import stream
 
 FOREIGN = [
     {"origin": "http://evil.example"},

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ..feeds import registry
-from ..positions import read_topic
+from ..publishing.positions import read_topic
 
 register = template.Library()
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import databases, servers
-from tests.servers import ROOT, Project
+from tests.support import databases, servers
+from tests.support.servers import ROOT, Project
 
 ROUNDS = 7
 SAVES = 200
@@ -28,10 +28,10 @@ def measure() -> None:
     import django
 
     django.setup()
-    from realtime import capture, log, positions
     from realtime.boards.models import Board, Entry
     from realtime.models import OutboxRow
-    from realtime.sequencer import sequence
+    from realtime.publishing import capture, log, positions
+    from realtime.publishing.sequencer import sequence
 
     board = Board.objects.first()
     Entry.objects.bulk_create(Entry(board=board, label=f"row {number}") for number in range(ROWS))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests import servers
-from tests.servers import ROOT, free_port
+from tests.support import servers
+from tests.support.servers import ROOT, free_port
 
 TIDEMARK = ["uvicorn", "daphne"]
 BASELINES = {

@@ -14,7 +14,7 @@ from channels.layers import InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from tests.valkey import Valkey
+from tests.support.valkey import Valkey
 
 MESSAGES = 2000
 BURST = 90  # below the capacity of 100, over which a core layer drops

@@ -14,9 +14,9 @@ from datetime import datetime
 
 import psutil
 
-from tests import attacks
-from tests.editor import Editor
-from tests.stalled import stalled_socket
+from tests.support import attacks
+from tests.support.editor import Editor
+from tests.support.stalled import stalled_socket
 
 from .contestants import FIRST_TOPIC, Prepared, Running
 from .load import Client, Load, come_back

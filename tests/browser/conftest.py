@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests import servers
 from tests.browser import chromium
-from tests.projects import prepared, project  # noqa: F401
-from tests.servers import Server
+from tests.support import servers
+from tests.support.projects import prepared, project  # noqa: F401
+from tests.support.servers import Server
 
 
 def pytest_collection_modifyitems(items) -> None:

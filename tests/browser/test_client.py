@@ -974,7 +974,7 @@ def test_what_has_come_is_acknowledged(page: Page) -> None:
     assert got == [[{"type": "ack", "received": 2}], [{"type": "ack", "received": 5}]]
 
 
-RELAY = "const { Relay } = await import('/static/realtime/relay.js'); const relay = new Relay();"
+RELAY = "const { Relay } = await import('/static/realtime/transports/relay.js'); const relay = new Relay();"
 
 
 def test_a_tab_that_is_ahead_takes_nothing_from_the_others(page: Page) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.servers import PASSWORD, ROOT, Server
+from tests.support.servers import PASSWORD, ROOT, Server
 
 DEPARTURES = "/boards/departures/"
 

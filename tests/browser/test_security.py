@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests import servers
 from tests.browser.test_pages import DEPARTURES, Window
-from tests.servers import ROOT, Server
+from tests.support import servers
+from tests.support.servers import ROOT, Server
 
 # Each calls `hacked`, if it is taken for what it is not.
 PAYLOADS = [

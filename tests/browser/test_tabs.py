@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.servers import PASSWORD, Server
+from tests.support.servers import PASSWORD, Server
 
 DEPARTURES = "/boards/departures/"
 

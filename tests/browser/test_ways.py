@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.proxy import Proxy
-from tests.servers import Server
+from tests.support.servers import Server
 
 UPGRADE = "Upgrade: websocket"
 STREAM = "GET /realtime/sse/"

@@ -14,12 +14,12 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections
 
-from realtime import log, positions
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
-from realtime.sequencer import Batch, sequence
-from tests import databases
-from tests.databases import postgresql  # noqa: F401
+from realtime.publishing import log, positions
+from realtime.publishing.sequencer import Batch, sequence
+from tests.support import databases
+from tests.support.databases import postgresql  # noqa: F401
 
 numbers = itertools.count(1)
 

@@ -19,8 +19,8 @@ def main() -> None:
     django.setup()
     from django.db.models import QuerySet
 
-    from realtime import positions, sequencer
     from realtime.models import LogEntry
+    from realtime.publishing import positions, sequencer
 
     read, create = sequencer._entries, QuerySet.bulk_create
 

@@ -6,11 +6,11 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection
 
-from realtime import capture, positions
 from realtime.boards.models import Board
-from realtime.capture import postgresql
-from realtime.capture.base import Capture
+from realtime.databases import postgresql_triggers as postgresql
+from realtime.databases.captures import Capture
 from realtime.models import OutboxRow
+from realtime.publishing import capture, positions
 
 
 def noted() -> list[tuple[str, object]]:

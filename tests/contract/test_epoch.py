@@ -6,12 +6,12 @@ import time
 import pytest
 from django.db import OperationalError, connection
 
-from realtime import positions
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow, Sequencer
-from realtime.sequencer import sequence
-from tests import databases
+from realtime.publishing import positions
+from realtime.publishing.sequencer import sequence
 from tests.contract.conftest import Database, Follower
+from tests.support import databases
 
 
 @pytest.fixture

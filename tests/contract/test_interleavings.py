@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from django.db.models import Count
 
-from realtime import log
 from realtime.boards.models import Entry
 from realtime.models import LogEntry
+from realtime.publishing import log
 from tests.contract.conftest import Follower
 from tests.contract.test_sequencing import labels
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 STEPS = 3  # of one round: read, write, commit
 BLOCKED_SECONDS = 0.15  # after which the other one goes on; how long it is decides nothing

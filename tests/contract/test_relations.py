@@ -14,11 +14,10 @@ from django.db.migrations import Migration
 from django.db.models import Q
 from django.utils.html import escape
 
-from realtime import capture, positions
 from realtime.apps import _remove_capture
 from realtime.feeds import Feed, registry
-from tests.contract.conftest import Follower, log_changes
-from tests.library.models import (
+from realtime.publishing import capture, positions
+from tests.apps.library.models import (
     MODELS,
     AudioBook,
     Author,
@@ -31,6 +30,7 @@ from tests.library.models import (
     Tag,
     Win,
 )
+from tests.contract.conftest import Follower, log_changes
 
 
 class Library(Feed):

@@ -6,12 +6,12 @@ import threading
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from realtime import log, positions
 from realtime.boards.models import Entry
 from realtime.databases import postgresql
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
-from realtime.sequencer import sequence
+from realtime.publishing import log, positions
+from realtime.publishing.sequencer import sequence
 from tests.contract.conftest import Follower, contents
 
 UPDATE = "UPDATE boards_entry SET label = '{}' WHERE id = {}"
@@ -229,7 +229,7 @@ def test_two_sequencers_at_once_neither_lose_nor_double(database):
 
 def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
     """Another one finishes between its reading and its writing."""
-    from realtime import sequencer
+    from realtime.publishing import sequencer
 
     seen, overtaken = positions.probe, []
     work = sequencer._entries

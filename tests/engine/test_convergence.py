@@ -16,7 +16,7 @@ from realtime.engine.messages import Row
 from realtime.engine.position import Position
 from realtime.engine.session import Limits, Session
 from realtime.engine.topic import Topic
-from tests.replica import Replica
+from tests.support.replica import Replica
 
 KEYS = st.sampled_from("abcdefgh")
 

@@ -27,7 +27,7 @@ class FaultsConfig(AppConfig):
 def _die_at(step: str) -> None:
     from channels_redis.pubsub import RedisPubSubLoopLayer
 
-    from realtime import log, publisher
+    from realtime.publishing import log, publisher
 
     passes = 0
 

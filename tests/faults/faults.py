@@ -15,7 +15,7 @@ import psycopg
 
 from tests.faults.apps import STEPS
 from tests.faults.world import DATABASE, Distributed, Embedded, World
-from tests.servers import ROOT
+from tests.support.servers import ROOT
 
 Fault = Callable[[World], Awaitable[None]]
 
@@ -222,7 +222,9 @@ async def prune_the_log(world: Distributed) -> None:
     process.send_signal(signal.SIGSTOP)
     try:
         await asyncio.sleep(0.5)
-        await _in_a_process(world, "from realtime.log import prune; prune()", LOG_RETENTION_SECONDS="0")
+        await _in_a_process(
+            world, "from realtime.publishing.log import prune; prune()", LOG_RETENTION_SECONDS="0"
+        )
     finally:
         process.send_signal(signal.SIGCONT)
 

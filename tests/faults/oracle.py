@@ -14,7 +14,7 @@ from functools import lru_cache
 import psycopg
 
 from realtime.engine.position import Position
-from tests.server.oracle import Oracle as Recorder
+from tests.processes.oracle import Oracle as Recorder
 
 State = dict[str, tuple[object, ...]]
 """Rows of a topic: key to the values of its columns."""

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from realtime.engine.messages import Error, decode_server
 from tests.faults.oracle import Oracle, State, values
-from tests.replica import Replica
+from tests.support.replica import Replica
 
 
 class Viewer:

@@ -18,12 +18,12 @@ from typing import Self, TypeVar
 import psycopg
 
 from realtime.engine.position import Position
-from tests.databases import PostgreSQL
 from tests.faults import oracle, writers
 from tests.faults.oracle import Findings, Oracle, SQLiteOracle
 from tests.faults.viewers import Viewer
-from tests.servers import ROOT, Project, Server
-from tests.valkey import Valkey
+from tests.support.databases import PostgreSQL
+from tests.support.servers import ROOT, Project, Server
+from tests.support.valkey import Valkey
 
 T = TypeVar("T")
 

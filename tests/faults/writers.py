@@ -16,7 +16,7 @@ import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
-from tests.server import writer
+from tests.processes import writer
 
 KINDS = ("orm", "bulk", "sql", "transfer")
 

@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 from django.db.models.functions import Now
 
-from realtime import capture, log
 from realtime.conf import get_conf
 from realtime.feeds import registry
 from realtime.models import Sequencer
+from realtime.publishing import capture, log
 
 
 class Command(BaseCommand):

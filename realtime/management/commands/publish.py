@@ -7,7 +7,7 @@ from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand
 
 from realtime.conf import get_conf
-from realtime.publisher import Publisher
+from realtime.publishing.publisher import Publisher
 
 
 class Command(BaseCommand):

@@ -2,7 +2,7 @@
 
 from django.core.management.base import BaseCommand
 
-from realtime.positions import begin_epoch
+from realtime.publishing.positions import begin_epoch
 
 
 class Command(BaseCommand):

@@ -1,8 +1,8 @@
 /** The page's entry: one connection, the elements that speak through it, and `window.realtime` for scripts. */
 
-import { LiveNotices } from "./live-notices.js";
-import { LiveStatus } from "./live-status.js";
-import { LiveTopic } from "./live-topic.js";
+import { LiveNotices } from "./elements/live-notices.js";
+import { LiveStatus } from "./elements/live-status.js";
+import { LiveTopic } from "./elements/live-topic.js";
 import { Realtime } from "./realtime.js";
 
 const path = document.querySelector('meta[name="realtime-path"]')?.content ?? "/realtime/ws/";

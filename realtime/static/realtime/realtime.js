@@ -1,10 +1,10 @@
 /** What scripts and elements of a page speak to: one connection, its topics, its calls, its messages. */
 
-import { Calls } from "./calls.js";
-import { Connection } from "./connection.js";
-import { guarded } from "./guarded.js";
-import { RowMap } from "./row-map.js";
-import { Subscriptions } from "./subscriptions.js";
+import { Calls } from "./transports/calls.js";
+import { Connection } from "./transports/connection.js";
+import { guarded } from "./topics/handlers.js";
+import { RowMap } from "./topics/row-map.js";
+import { Subscriptions } from "./topics/subscriptions.js";
 
 /**
  * @example
@@ -21,7 +21,7 @@ export class Realtime {
   /** @type {Map<string, Set<Function>>} */
   #handlers = new Map();
 
-  /** @param {import("./transport.js").Environment} env */
+  /** @param {import("./transports/transport.js").Environment} env */
   constructor(env) {
     this.#env = env;
     this.#connection = new Connection(env, {
@@ -42,7 +42,7 @@ export class Realtime {
     return this.#env.url;
   }
 
-  /** @returns {import("./connection.js").Status} */
+  /** @returns {import("./transports/connection.js").Status} */
   get status() {
     return this.#connection.status;
   }

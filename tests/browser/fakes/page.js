@@ -4,10 +4,10 @@
  */
 import { FakeClock } from "./fake-clock.js";
 import { FakeSocket } from "./fake-socket.js";
-import { delay } from "/static/realtime/backoff.js";
-import { LiveNotices } from "/static/realtime/live-notices.js";
-import { LiveStatus } from "/static/realtime/live-status.js";
-import { LiveTopic } from "/static/realtime/live-topic.js";
+import { delay } from "/static/realtime/transports/backoff.js";
+import { LiveNotices } from "/static/realtime/elements/live-notices.js";
+import { LiveStatus } from "/static/realtime/elements/live-status.js";
+import { LiveTopic } from "/static/realtime/elements/live-topic.js";
 import { Realtime } from "/static/realtime/realtime.js";
 
 const clock = new FakeClock();

@@ -1,0 +1,54 @@
+"""What travels over the channel layer: one message per log entry, strings and integers only.
+
+The layer carries changes quickly; it never carries truth. A message that is lost, late, doubled or
+strange costs a look into the log.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+from ..models import LogEntry
+from .log import EVERYONE
+
+MESSAGE_TYPE = "realtime.entry"
+MAX_PAYLOAD_CHARACTERS = 256 * 1024
+EVERYONE_GROUP = "realtime.everyone"
+_LEGAL = re.compile(r"[A-Za-z0-9._-]{1,70}")
+
+
+def group(topic: str) -> str:
+    """Return the group of a topic; a name that Channels would refuse is hashed."""
+    if topic == EVERYONE:
+        return EVERYONE_GROUP
+    if not _LEGAL.fullmatch(topic):
+        return f"realtime.hashed.{hashlib.blake2s(topic.encode(), digest_size=20).hexdigest()}"
+    return f"realtime.topic.{topic}"
+
+
+def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
+    """Return an entry as a layer message; a long payload stays in the log, which the hub reads then."""
+    is_short = len(entry.payload) <= MAX_PAYLOAD_CHARACTERS
+    return {
+        "type": MESSAGE_TYPE,
+        "epoch": epoch,
+        "topic": entry.topic,
+        "kind": entry.kind if is_short else LogEntry.Kind.RESET.value,
+        "after": entry.after,
+        "begins": entry.begins,
+        "position": entry.position,
+        "payload": entry.payload if is_short else "",
+    }
+
+
+def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
+    """Return the epoch and the entry that ``to_message`` was given.
+
+    Raises: KeyError, TypeError, ValueError or OverflowError, for what it cannot have made.
+    """
+    position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
+    kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])
+    entry = LogEntry(
+        topic=str(message["topic"]), kind=kind, position=position, begins=begins, after=after, payload=payload
+    )
+    return str(message["epoch"]), entry

@@ -1,0 +1,277 @@
+"""A connection, whatever carries it: a session, the hub it listens to, and what goes out when.
+
+A transport (``consumers.py``, ``streams.py``) hands in what its client says, and how to send to it.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import lru_cache
+from typing import Any
+
+from ..access.limits import Place, TooMuch
+from ..access.visitors import Visitor
+from ..conf import Conf, get_conf
+from ..engine import messages
+from ..engine.codes import Code
+from ..engine.errors import BadMessage, Forbidden, RealtimeError
+from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
+from ..engine.position import Position
+from ..engine.session import Ending, Limits, Session
+from ..engine.topic import Topic
+from ..runtime.client_log import SORRY, log_failure, one_line
+from ..servers.frames import Writer
+from ..service import Service, draining
+from .calls import answer
+
+logger = logging.getLogger("realtime.connection")
+
+_numbers = itertools.count(1)
+
+
+class Connection:
+    """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
+
+    __slots__ = (
+        "_address", "_asked", "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send",
+        "_service", "_write", "name", "session", "visitor", "writer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        service: Service,
+        visitor: Visitor,
+        address: str | None,
+        place: Place | None,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+        frame: Callable[[Session, Encoded], dict[str, Any]],
+        close: Callable[[Ending], Awaitable[None]],
+        encoding: Encoding = "json",
+        waits: bool = True,
+        write: Writer | None = None,
+    ) -> None:
+        """``address`` is whose it is by ``limits.address_of``; ``place`` is left at the end; None: there was none.
+        ``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it takes its
+        time while the client does not read. ``write``, where the server has it, writes a message at once, or returns
+        False: then it is sent."""
+        self.name = f"c{next(_numbers)}"
+        self.visitor, self._address = visitor, address
+        self.session = Session(_limits(get_conf(), waits), encoding)
+        self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
+        self._service, self._place = service, place
+        self._send, self._frame, self._close, self._write = send, frame, close, write
+        self._asked: set[str] = set()  # topics that are being read for a subscribe
+        self._is_writing = True  # nothing goes out before ``open``
+        self._is_over = False
+        self._opened_at = time.monotonic()
+
+    def open(self, ending: Ending | None = None) -> None:
+        """Listen to the hub from now on, and say the welcome; with an ending, that it is over at once."""
+        if self._service.is_stopping:
+            ending = draining()
+        if ending is not None:
+            self.log(logging.WARNING, "turned away: %s", ending.reason)
+            self.session.end(ending)
+        self._service.hub.connect(self)
+        self._is_writing = False
+        self._push()
+
+    async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
+        """Leave nothing behind, however the connection ended; one that is cut off by us hears it if it can."""
+        self._service.hub.disconnect(self, self.topics)
+        if self._place is not None:
+            self._place.leave()
+        if self.writer is not None:
+            self.writer.cancel()
+        if is_cut_off and not self._is_over:
+            self.session.end(draining())
+            await self._flush(self.session.next())
+        self._is_over = True
+        self.log(logging.INFO, "close %s after %.1f s", code, time.monotonic() - self._opened_at)
+
+    # ------------------------------------------------------------ what the client asks for
+
+    async def receive(self, encoded: Encoded) -> None:
+        """Carry out one message of the client."""
+        if self.session.ending is not None:
+            return
+        try:
+            await self._carry_out(self.session.receive(encoded, time.monotonic()))
+        except BadMessage as error:
+            self.log(logging.WARNING, "message refused: %s", error)
+            self.session.refuse(error)
+        self._push()
+
+    async def _carry_out(self, message: messages.ClientMessage) -> None:
+        match message:
+            case Subscribe():
+                await self.subscribe(message)
+            case messages.Unsubscribe(topic=topic):
+                self.log(logging.INFO, "message unsubscribe %r", topic[:200])
+                self._drop(topic)
+            case Call():
+                self.session.post(await answer(self._service, self.visitor, self._address, message, self.log))
+            case Ping():
+                self.log(logging.DEBUG, "message ping")
+                self.session.beat()
+            case Ack(received=received):
+                self.session.acknowledge(received)
+
+    async def subscribe(self, message: Subscribe) -> messages.Error | None:
+        """Follow a topic; if that cannot be, return what the client is told instead."""
+        name = message.topic
+        self._asked.add(name)
+        try:
+            position, topic = await self._find(message)
+            if name not in self._asked:  # the right was lost meanwhile
+                raise Forbidden(name)
+        except RealtimeError as error:
+            self.log(logging.WARNING, "message subscribe %r refused: %s", name[:200], error)
+            self._drop(name)
+            return self.session.refuse(error, name)
+        except Exception as error:
+            log_failure(self.log, "subscribe", error)
+            self._drop(name)
+            sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=name)
+            self.session.post(sorry)
+            return sorry
+        finally:
+            self._asked.discard(name)
+        self.session.subscribe(topic, position, message.format)
+        self.log(logging.INFO, "message subscribe %r from %s", name, message.position)
+        return None
+
+    async def _find(self, message: Subscribe) -> tuple[Position | None, Topic]:
+        """Return the topic that a client asks for, and the position from which it can go on.
+
+        Raises: RealtimeError, and what reading rights and rows raises.
+        """
+        hub = self._service.hub
+        position = None if message.position is None else Position.parse(message.position)
+        if not self.session.has_room_for(message.topic):
+            raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
+        user = await self._service.rights.check(self.visitor, message.topic)
+        if self._place is not None:
+            self._place.take("user", user)
+        if position is not None and not await hub.has_reached(position.offset):
+            position = None
+        return position, await hub.subscribe(message.topic, self)
+
+    def _drop(self, topic: str) -> None:
+        """End a subscription: a refused subscribe leaves none behind."""
+        self._service.hub.unsubscribe(topic, self)
+        self.session.unsubscribe(topic)
+
+    # ------------------------------------------------------------ as the hub's subscriber
+
+    @property
+    def topics(self) -> list[str]:
+        """What is followed or asked for: whoever takes rights away takes both."""
+        return [*self.session.topics, *(self._asked - set(self.session.topics))]
+
+    def notify(self, topic: str) -> None:
+        self.session.notify(topic)
+        self._push()
+
+    def post(self, message: ServerMessage) -> None:
+        self.session.post(message)
+        self._push()
+
+    def pulse(self) -> None:
+        self.session.pulse()
+        self._push()
+
+    def revoke(self, topic: str) -> None:
+        """End a subscription whose right is gone."""
+        self.log(logging.INFO, "revoked %r", topic)
+        self._drop(topic)
+        if topic in self._asked:  # its subscribe, under way, finds out and says so
+            self._asked.discard(topic)
+            return
+        self.session.refuse(Forbidden(topic), topic)
+        self._push()
+
+    def end(self, ending: Ending) -> None:
+        """Close the connection after telling why."""
+        self.session.end(ending)
+        self._push()
+
+    # ------------------------------------------------------------ out
+
+    def _push(self) -> None:
+        """Send what waits: here and now, as far as the server takes it at once; a task does the rest.
+
+        A task switch and an event per message and connection would cost more than the sending itself.
+        """
+        if self._is_writing or self._is_over:
+            return
+        session, write = self.session, self._write
+        message = session.next()
+        while message is not None and write is not None and write(message):
+            message = session.next() if session.is_waiting else None
+        if message is None and session.ending is None:
+            return
+        writing = self._flush(message)
+        try:
+            waits_for = writing.send(None)
+        except StopIteration:
+            return
+        self.writer = asyncio.create_task(_go_on(writing, waits_for), name=f"realtime-writer-{self.name}")
+
+    async def _flush(self, message: Encoded | None) -> None:
+        """Send a message and whatever the session has to say after it; close when that was the last of it."""
+        self._is_writing = True
+        try:
+            while message is not None:
+                await self._send(self._frame(self.session, message))
+                message = self.session.next()
+            if self.session.ending is not None:
+                self._is_over = True
+                await self._close(self.session.ending)
+        except Exception as error:  # each server has its own word for "the client has gone"
+            self._is_over = True
+            self.log(logging.DEBUG, "not sent: %s: %s", type(error).__name__, error)
+        finally:
+            self._is_writing = False
+            self.writer = None
+
+    # ------------------------------------------------------------ words
+
+    def log(self, level: int, words: str, *values: object) -> None:
+        logger.log(level, f"%s {words}", self.name, *map(one_line, values))
+
+
+async def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:
+    """Run a coroutine to its end that has begun already and waits for something."""
+    await _rest(begun, waits_for)
+
+
+@types.coroutine
+def _rest(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
+    try:
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                waits_for = begun.throw(error)
+            else:
+                waits_for = begun.send(sent)
+    except StopIteration:
+        return
+
+
+@lru_cache(maxsize=2)  # one for all connections
+def _limits(conf: Conf, server_waits: bool) -> Limits:
+    return Limits(
+        heartbeat_seconds=conf.heartbeat_seconds,
+        max_message_bytes=conf.max_message_bytes,
+        max_bad_messages=conf.max_bad_messages,
+        max_subscriptions=conf.max_subscriptions,
+        max_unacknowledged_bytes=conf.max_unacknowledged_bytes,
+        max_silent_bytes=None if server_waits else conf.max_silent_bytes,
+        max_messages_per_second=conf.max_messages_per_second,
+        max_bytes_per_second=conf.max_bytes_per_second,
+    )

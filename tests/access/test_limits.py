@@ -1,0 +1,269 @@
+"""Limits: how many connections and calls there may be, each at its edge; and whose an address is."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+from django import forms
+
+from realtime.access.limits import Place, Places, TooMuch, address_of
+from realtime.access.visitors import NOBODY, Visitor
+from realtime.actions import Action, actions
+from tests.conftest import PATIENCE_SECONDS, until
+from tests.support.transports import Request
+
+SESSION = Visitor("a" * 32)
+
+
+@pytest.mark.parametrize(
+    "setting, whose, other",
+    [
+        ("MAX_CONNECTIONS", ("1.1.1.1", NOBODY), None),
+        ("MAX_CONNECTIONS_PER_ADDRESS", ("1.1.1.1", NOBODY), ("2.2.2.2", NOBODY)),
+        ("MAX_CONNECTIONS_PER_SESSION", (None, SESSION), (None, Visitor("b" * 32))),
+    ],
+)
+def test_there_is_room_up_to_the_limit(settings, setting, whose, other):
+    """One more is turned away, others are not; whoever leaves makes room for one."""
+    settings.REALTIME = {setting: 3}
+    places = Places()
+    taken = [places.enter(*whose) for _ in range(3)]
+
+    with pytest.raises(TooMuch, match="no more than 3 "):
+        places.enter(*whose)
+    if other is not None:
+        places.enter(*other)
+    taken.pop().leave()
+    taken.append(places.enter(*whose))
+    with pytest.raises(TooMuch):
+        places.enter(*whose)
+
+
+def test_who_is_turned_away_takes_no_place(settings):
+    """Neither the one that was refused nor those it would have had."""
+    settings.REALTIME = {"MAX_CONNECTIONS": 2, "MAX_CONNECTIONS_PER_ADDRESS": 1}
+    places = Places()
+    places.enter("1.1.1.1", NOBODY)
+    for _ in range(5):
+        with pytest.raises(TooMuch):
+            places.enter("1.1.1.1", NOBODY)
+
+    assert isinstance(places.enter("2.2.2.2", NOBODY), Place)
+
+
+def test_a_place_is_left_once(settings):
+    """However often that is said."""
+    settings.REALTIME = {"MAX_CONNECTIONS": 1}
+    places = Places()
+    place = places.enter(None, NOBODY)
+    place.leave()
+    place.leave()
+
+    places.enter(None, NOBODY)
+    with pytest.raises(TooMuch):
+        places.enter(None, NOBODY)
+
+
+def test_a_connection_counts_once_for_its_user(settings):
+    """However many topics it follows; nobody's connections have no such limit."""
+    settings.REALTIME = {"MAX_CONNECTIONS_PER_USER": 1}
+    places = Places()
+    one, other = places.enter(None, NOBODY), places.enter(None, NOBODY)
+    for _ in range(3):
+        one.take("user", 7)
+        other.take("user", None)
+
+    with pytest.raises(TooMuch):
+        other.take("user", 7)
+    one.leave()
+    other.take("user", 7)
+
+
+@pytest.mark.parametrize(
+    "client, forwarded, proxies, address",
+    [
+        (["1.1.1.1", 9], [], 0, "1.1.1.1"),
+        (["1.1.1.1", 9], [b"6.6.6.6"], 0, "1.1.1.1"),
+        (["1.1.1.1", 9], [b"6.6.6.6, 2.2.2.2"], 1, "2.2.2.2"),
+        (["1.1.1.1", 9], [b"6.6.6.6, 2.2.2.2, 3.3.3.3"], 2, "2.2.2.2"),
+        (["1.1.1.1", 9], [b"6.6.6.6", b"2.2.2.2"], 1, "2.2.2.2"),
+        (["1.1.1.1", 9], [b"2.2.2.2"], 3, "2.2.2.2"),
+        (["1.1.1.1", 9], [], 1, "1.1.1.1"),
+        (["1.1.1.1", 9], [b"nonsense"], 1, "1.1.1.1"),
+        (None, [], 0, None),
+        (["", 0], [b"2.2.2.2"], 1, "2.2.2.2"),
+        (["2001:db8:1:2:3:4:5:6", 9], [], 0, "2001:db8:1:2::/64"),
+        (["::ffff:1.1.1.1", 9], [], 0, "1.1.1.1"),
+    ],
+)
+def test_an_address_is_what_our_own_proxies_have_seen(settings, client, forwarded, proxies, address):
+    """What the client itself has written into the header counts for nothing."""
+    settings.REALTIME = {"PROXIES": proxies}
+    scope = {"client": client, "headers": [(b"x-forwarded-for", value) for value in forwarded]}
+
+    assert address_of(scope) == address
+
+
+# ---------------------------------------------------------------- as a client meets them
+
+
+async def test_a_socket_too_many_is_told_when_to_come_back(connect, settings, service):
+    """It is let in for that word, follows nothing, and leaves no place taken."""
+    settings.REALTIME |= {"MAX_CONNECTIONS": 1}
+    first, second = connect(), connect()
+    await first.open()
+
+    await second.open()
+    (bye,), code = await second.hear_end()
+
+    assert (bye["code"], code) == (4529, 4529)
+    assert "no more than 1 connections of this server" in bye["reason"]
+    assert 15 <= bye["retry_after_seconds"] <= 30
+    await second.disconnect(timeout=PATIENCE_SECONDS)
+    await first.disconnect(timeout=PATIENCE_SECONDS)
+    third = connect()
+    assert (await third.open())["type"] == "welcome"
+    await third.say("ping")
+    assert (await third.hear())["type"] == "heartbeat"
+
+
+async def test_a_connection_too_many_of_a_user_follows_nothing(
+    connect, settings, staff, sign_in, in_database, quay
+):
+    """Whose it is shows when it asks for a topic; it may stay and ask again when others have left."""
+    settings.REALTIME |= {"MAX_CONNECTIONS_PER_USER": 1}
+    one, other = [connect(session=await in_database(sign_in, staff)) for _ in range(2)]
+    await one.open()
+    await other.open()
+
+    assert (await one.follow("boards"))["type"] == "snapshot"
+    refused = await other.follow("boards")
+    await one.disconnect(timeout=PATIENCE_SECONDS)
+
+    assert (refused["type"], refused["code"]) == ("error", 4529)
+    assert (await other.follow("boards"))["type"] == "snapshot"
+
+
+@pytest.mark.parametrize("path", ["/realtime/sse/", "/realtime/topics/boards/"])
+async def test_a_request_too_many_is_429(application, settings, service, path):
+    """With a time to come back."""
+    settings.REALTIME |= {"MAX_CONNECTIONS_PER_ADDRESS": 0}
+
+    status, headers, answer = await Request(application, path, [("topic", "boards")]).fetch()
+
+    assert status == 429
+    assert int(headers["retry-after"]) > 0
+    assert answer["errors"][0]["code"] == 4529
+
+
+@pytest.fixture
+def busy(monkeypatch) -> threading.Event:
+    """An action that goes on until it is let go, for whoever calls it."""
+    may_end = threading.Event()
+
+    def wait(user, data):
+        may_end.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setitem(actions, "wait", Action("wait", wait, forms.Form, lambda user: True))
+    yield may_end
+    may_end.set()
+
+
+def post_call(application, **headers: str) -> Request:
+    body = b'{"action": "wait"}'
+    given = {"content-type": "application/json", **headers}
+    return Request(application, "/realtime/calls/", method="POST", headers=given, body=body)
+
+
+async def test_calls_of_one_address_leave_room_for_others(application, connect, settings, service, busy):
+    """Whether they come by sockets or by POST, and whatever sessions they make up."""
+    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 2, "ACTION_THREADS": 4}
+    first = connect()
+    await first.open()
+    await first.say("call", id=1, action="wait")
+    made_up = post_call(application, origin="http://localhost", cookie="sessionid=" + "x" * 32)
+    calls = [asyncio.create_task(made_up.fetch())]
+    await until(lambda: service.places._taken[("caller", "127.0.0.1")] == 2)
+
+    second = connect()
+    await second.open()
+    await second.say("call", id=2, action="wait")
+    refused = await second.hear()
+    status, headers, _ = await post_call(application, origin="http://localhost", cookie="sessionid=y").fetch()
+
+    assert refused["error"]["code"] == 4529
+    assert status == 429
+    assert int(headers["retry-after"]) > 0
+    busy.set()
+    assert (await first.hear())["id"] == 1
+    assert (await calls[0])[0] == 200
+    await second.say("call", id=3, action="wait")
+    assert "error" not in await second.hear()
+
+
+async def test_calls_of_one_user_are_counted_over_sessions(
+    application, settings, service, busy, staff, sign_in, in_database
+):
+    """A user who signs in again is the same user."""
+    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 1, "ACTION_THREADS": 4}
+    one, other = [f"sessionid={await in_database(sign_in, staff)}" for _ in range(2)]
+    under_way = asyncio.create_task(post_call(application, origin="http://localhost", cookie=one).fetch())
+    await until(lambda: service.places._taken[("caller", staff.pk)] == 1)
+
+    status, _, _ = await post_call(application, origin="http://localhost", cookie=other).fetch()
+
+    assert status == 429
+    busy.set()
+    assert (await under_way)[0] == 200
+
+
+async def test_a_poll_leaves_its_place(application, settings, service, quay):
+    """Whether it was answered, refused or given up."""
+    settings.REALTIME |= {"MAX_CONNECTIONS": 1}
+    for topic, expected in [("boards", 200), ("nothing", 404), ("staffboards", 403), ("boards", 200)]:
+        status, _, _ = await Request(application, f"/realtime/topics/{topic}/").fetch()
+        assert status == expected
+    status, headers, _ = await Request(application, "/realtime/topics/boards/").fetch()
+    waiting = Request(
+        application, "/realtime/topics/boards/", [("wait", "20")], headers={"if-none-match": headers["etag"]}
+    )
+    answer = asyncio.create_task(waiting.fetch())
+    await until(lambda: service.hub.size == 1)
+    await waiting.leave()
+    await asyncio.gather(answer, return_exceptions=True)
+    assert (await Request(application, "/realtime/topics/boards/").fetch())[0] == 200
+
+
+async def test_a_stream_leaves_its_place(application, settings, service, quay):
+    """When its client does, and when nothing of it could be followed."""
+    settings.REALTIME |= {"MAX_CONNECTIONS": 1}
+    for topic, expected in [("staffboards", 403), ("boards", 200), ("boards", 200)]:
+        stream = Request(application, "/realtime/sse/", [("topic", topic)])
+        status, _ = await stream.start()
+        assert status == expected
+        await stream.leave()
+
+
+@pytest.mark.parametrize(
+    "limits, messages",
+    [
+        ({"MAX_MESSAGES_PER_SECOND": 0.5}, [{"type": "ping"}] * 6),
+        ({"MAX_BYTES_PER_SECOND": 100}, [{"type": "subscribe", "topic": "x" * 600}] * 2),
+    ],
+    ids=["messages", "bytes"],
+)
+async def test_who_sends_too_much_is_closed_and_told_when_to_come_back(connect, settings, limits, messages):
+    """The last one over the limit is not carried out."""
+    settings.REALTIME |= limits
+    peer = connect()
+    await peer.open()
+
+    for message in messages:
+        await peer.send_to(text_data=json.dumps(message))
+    heard, code = await peer.hear_end()
+
+    assert code == 4529
+    assert heard[-1]["type"] == "bye"
+    assert heard[-1]["retry_after_seconds"] == 10
+    assert len(heard) == len(messages), "all but the last were answered; the last is why it was closed"

@@ -1,0 +1,275 @@
+"""Revocation: what Django is told of users, groups and sessions reaches all processes at once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import OperationalError, transaction
+from django.test import Client
+
+from realtime.access import revocation
+from realtime.delivery import rights
+from realtime.models import LogEntry, OutboxRow
+from tests.conftest import until
+from tests.support.transports import Request
+
+
+def announced() -> int:
+    return OutboxRow.objects.filter(source=revocation.SOURCE).count()
+
+
+@pytest.fixture
+def member(log):
+    """A user with a permission, in a group with another one, signed in."""
+    user = get_user_model().objects.create_user("member", password="words", is_staff=True)
+    group = Group.objects.create(name="readers")
+    group.permissions.add(Permission.objects.first())
+    user.groups.add(group)
+    user.user_permissions.add(Permission.objects.last())
+    client = Client()
+    client.force_login(user)
+    user.client = client
+    OutboxRow.objects.all().delete()
+    return user
+
+
+def demote(user: Any) -> None:
+    user.is_staff = False
+    user.save()
+
+
+def promote(user: Any) -> None:
+    user.is_staff = True
+    user.save()
+
+
+def change_password(user: Any) -> None:
+    user.set_password("other words")
+    user.save(update_fields=["password"])
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "staff flag": demote,
+    "password": change_password,
+    "deleted": lambda user: user.delete(),
+    "left a group": lambda user: user.groups.clear(),
+    "removed from a group": lambda user: Group.objects.get().user_set.remove(user),
+    "lost a permission": lambda user: user.user_permissions.clear(),
+    "its group lost a permission": lambda user: Group.objects.get().permissions.clear(),
+    "group deleted": lambda user: Group.objects.get().delete(),
+    "permission deleted": lambda user: user.user_permissions.get().delete(),
+    "signed out": lambda user: user.client.logout(),
+    "signed out by an administrator": lambda user: Session.objects.all().delete(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_what_takes_rights_away_is_announced(member, change):
+    """Whichever of Django's ways it goes."""
+    change(member)
+
+    assert announced() >= 1
+
+
+def test_what_takes_nothing_away_is_not(member):
+    """Signing in, and somebody new: both happen all day."""
+    Client().login(username="member", password="words")
+    get_user_model().objects.create_user("newcomer")
+    Session.objects.update(expire_date="2020-01-01T00:00:00Z")
+    call_command("clearsessions")
+
+    assert announced() == 0
+
+
+def test_a_transaction_is_announced_once(member):
+    """However many of its writes take rights away."""
+    with transaction.atomic():
+        demote(member)
+        change_password(member)
+        Group.objects.all().delete()
+
+    assert announced() == 1
+
+
+def test_nothing_is_announced_before_it_is_true(member):
+    """Nor if it never comes true."""
+    with transaction.atomic():
+        demote(member)
+        assert announced() == 0
+        transaction.set_rollback(True)
+
+    assert announced() == 0
+
+
+def test_an_announcement_that_fails_costs_the_change_nothing(member, monkeypatch):
+    """It is found at the next turn."""
+
+    def fail() -> None:
+        raise RuntimeError("no outbox")
+
+    monkeypatch.setattr(revocation, "announce", fail)
+    demote(member)
+
+    assert not get_user_model().objects.get(pk=member.pk).is_staff
+
+
+def test_many_announcements_are_one_entry(log, member):
+    """However many users lose their rights at once, and beside a flood of changes too."""
+    for _ in range(5):
+        revocation.announce()
+
+    batch = log.sequence()
+
+    assert [(entry.kind, entry.topic) for entry in batch.entries] == [(LogEntry.Kind.RIGHTS, "*")]
+
+
+@pytest.fixture
+def no_turns(settings) -> None:
+    """Rights are asked again only when somebody says that they have changed."""
+    settings.REALTIME = {**settings.REALTIME, "RECHECK_SECONDS": 1000}
+
+
+@pytest.mark.parametrize("change", [demote, change_password, lambda user: user.client.logout()])
+async def test_an_open_connection_loses_its_topic_at_once(
+    no_turns, service, connect, member, safe, in_database, change
+):
+    """Long before the next turn; not a word of the topic after it."""
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    await peer.follow(f"entries.{safe.pk}")
+    await peer.follow("boards")
+
+    await in_database(change, member)
+    error = await peer.hear_next("error")
+
+    assert (error["code"], error["topic"]) == (4403, f"entries.{safe.pk}")
+    await in_database(safe.entries.update, value="more secret")
+    await in_database(type(safe).objects.create, slug="new", title="For everyone")
+    assert "more secret" not in str(await peer.hear_next("changes", "boards"))
+
+
+async def test_turns_come_no_quicker_than_they_can_be_taken(no_turns, service, monkeypatch, connect, quay):
+    """After each a rest, however much is announced meanwhile."""
+    turns, rests = [], []
+    lost_claims = rights.lost_claims
+
+    def counted(claims):
+        turns.append(len(claims))
+        service.hub.rights_changed.set()
+        return lost_claims(claims)
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        await service_may_go_on.wait()
+
+    service_may_go_on = asyncio.Event()
+    monkeypatch.setattr(rights, "lost_claims", counted)
+    monkeypatch.setattr(rights, "rest", rest)
+    peer = connect()
+    await peer.open()
+    await peer.follow("boards")
+
+    service.hub.rights_changed.set()
+    await until(lambda: rests)
+
+    assert turns == [1]
+    assert rests == [rights.REST_SECONDS]
+
+
+async def test_what_was_announced_is_looked_at_although_a_turn_failed(
+    no_turns, service, monkeypatch, connect, member, safe, in_database
+):
+    """The database may have been away just then."""
+    failed = []
+    lost_claims = rights.lost_claims
+
+    def fail_once(claims):
+        if not failed:
+            failed.append(claims)
+            raise OperationalError("away")
+        return lost_claims(claims)
+
+    monkeypatch.setattr(rights, "lost_claims", fail_once)
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    await peer.follow(f"entries.{safe.pk}")
+
+    await in_database(demote, member)
+
+    assert (await peer.hear_next("error"))["code"] == 4403
+    assert failed
+
+
+@pytest.fixture
+def slow_reading(no_turns, service, monkeypatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Topics that are read once the second event is set; the first one says that somebody waits for that."""
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+    subscribe = service.hub.subscribe
+
+    async def slow(name, subscriber):
+        has_begun.set()
+        await may_go_on.wait()
+        return await subscribe(name, subscriber)
+
+    monkeypatch.setattr(service.hub, "subscribe", slow)
+    return has_begun, may_go_on
+
+
+@pytest.mark.parametrize("is_followed", [False, True], ids=["first", "again"])
+async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
+    request, no_turns, service, connect, member, safe, in_database, is_followed
+):
+    """The right was there when it was asked for, and had gone when the rows came."""
+    topic = f"entries.{safe.pk}"
+    peer = connect(session=member.client.cookies["sessionid"].value)
+    await peer.open()
+    if is_followed:
+        await peer.follow(topic)
+    has_begun, may_go_on = request.getfixturevalue("slow_reading")
+    await peer.say("subscribe", topic=topic)
+    await has_begun.wait()
+    await in_database(demote, member)
+    (connection,) = service.hub.connections
+    await until(lambda: topic not in connection.topics)
+    await in_database(safe.entries.update, value="after the right")
+    may_go_on.set()
+
+    error = await peer.hear()
+    await peer.say("ping")
+
+    assert (error["type"], error["code"]) == ("error", 4403)
+    assert await peer.hear() == {"type": "heartbeat", "positions": {}}
+
+
+async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(
+    application, service, slow_reading, member, safe, in_database
+):
+    """As a whole, if it was for that topic alone."""
+    has_begun, may_go_on = slow_reading
+    key = member.client.cookies["sessionid"].value
+    headers = {"cookie": f"sessionid={key}", "sec-fetch-site": "same-origin"}
+    for path in ("/realtime/sse/", f"/realtime/topics/entries.{safe.pk}/"):
+        await in_database(promote, member)
+        has_begun.clear()
+        may_go_on.clear()
+        request = Request(application, path, [("topic", f"entries.{safe.pk}")], headers=headers)
+        answer = asyncio.create_task(request.fetch())
+        await has_begun.wait()
+        await in_database(demote, member)
+        await until(lambda: revoked(service))
+        may_go_on.set()
+
+        status, _, content = await answer
+
+        assert status == 403
+        assert "s3cret" not in str(content)
+
+
+def revoked(service) -> bool:
+    (subscriber,) = service.hub.connections
+    return getattr(subscriber, "is_revoked", False) or not subscriber.topics

@@ -1,0 +1,80 @@
+"""Books, and all that is told of a book by other tables.
+
+In a registry of their own: the project does not know them, and a test makes their tables.
+"""
+
+from django.apps.registry import Apps
+from django.db import models
+
+apps = Apps(["tests.apps.library"])
+
+
+class Model(models.Model):
+    class Meta:
+        abstract = True
+        app_label = "library"
+        apps = apps
+
+
+class Country(Model):
+    name = models.CharField(max_length=40)
+
+
+class Author(Model):
+    name = models.CharField(max_length=40)
+    country = models.ForeignKey(Country, models.SET_NULL, null=True)
+
+
+class Publisher(Model):
+    """Known by its code, not by its key."""
+
+    code = models.CharField(max_length=10, unique=True)
+    name = models.CharField(max_length=40)
+
+
+class Tag(Model):
+    name = models.CharField(max_length=40)
+
+
+class Prize(Model):
+    name = models.CharField(max_length=40)
+
+
+class Book(Model):
+    shelf = models.IntegerField(default=1, null=True)
+    title = models.CharField(max_length=40)
+    rank = models.IntegerField(default=0)
+    author = models.ForeignKey(Author, models.SET_NULL, null=True)
+    publisher = models.ForeignKey(Publisher, models.CASCADE, to_field="code", null=True)
+    sequel_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="sequels")
+    tags = models.ManyToManyField(Tag)
+    prizes = models.ManyToManyField(Prize, through="Win")
+
+
+class Win(Model):
+    """A link that says something itself, and whose rows nobody can reach from a prize."""
+
+    book = models.ForeignKey(Book, models.CASCADE, related_name="+")
+    prize = models.ForeignKey(Prize, models.CASCADE, related_name="+")
+    year = models.IntegerField()
+
+
+class Chapter(Model):
+    """Its books know it by no better name than ``chapter_set``."""
+
+    book = models.ForeignKey(Book, models.CASCADE)
+    title = models.CharField(max_length=40)
+
+
+class Cover(Model):
+    book = models.OneToOneField(Book, models.CASCADE)
+    colour = models.CharField(max_length=40)
+
+
+class AudioBook(Book):
+    """A part of each row is in the table of books."""
+
+    minutes = models.IntegerField(default=0)
+
+
+MODELS = [Country, Author, Publisher, Tag, Prize, Book, Win, Chapter, Cover, AudioBook]

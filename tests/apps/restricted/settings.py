@@ -1,0 +1,5 @@
+"""The settings of tests of real servers, with that feed."""
+
+from tests.settings import *  # noqa: F403
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.apps.restricted"]  # noqa: F405

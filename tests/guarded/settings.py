@@ -1,5 +1,0 @@
-"""The settings of tests of real servers, with that feed."""
-
-from tests.settings import *  # noqa: F403
-
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.guarded"]  # noqa: F405

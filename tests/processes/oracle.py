@@ -1,0 +1,108 @@
+"""What a topic was at every position, worked out from the outbox by the database itself."""
+
+import json
+import sqlite3
+
+import psycopg
+
+from tests.support.replica import Replica
+
+_COLUMNS = ("board_id", "is_visible", "position", "label", "value", "unit", "status", "note")
+
+
+class Oracle:
+    """Records, by a trigger on the outbox, each row's contents at each change.
+
+    On SQLite position p is the snapshot with all outbox rows below p. So a topic at p is: of each entry,
+    what the last record below p says. Independent of sequencer, log and hub.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        contents = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
+        database.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY, entry INTEGER, contents TEXT)")
+        # What is there before the first change counts as recorded at 0.
+        contents_of_all = f"SELECT id AS entry, json_object({contents}) AS contents FROM boards_entry"
+        database.execute(f"CREATE TABLE start AS {contents_of_all}")
+        database.execute(
+            "CREATE TRIGGER audit AFTER INSERT ON realtime_outboxrow WHEN NEW.source = 'boards_entry' BEGIN "
+            "INSERT INTO audit VALUES (NEW.id, json_extract(NEW.image, '$.id'), "
+            f"(SELECT json_object({contents}) FROM boards_entry WHERE id = json_extract(NEW.image, '$.id'))); END"
+        )
+
+    def rows(self, board: int, position: int) -> dict[str, dict[str, object]]:
+        """Return the visible entries of a board as of a position, by key."""
+        found = dict(self._database.execute("SELECT entry, contents FROM start").fetchall())
+        changed = self._database.execute(
+            "SELECT entry, contents FROM audit WHERE id < ? ORDER BY id", [position]
+        ).fetchall()
+        found.update(changed)
+        entries = {str(entry): json.loads(contents) for entry, contents in found.items() if contents}
+        return {
+            key: entry for key, entry in entries.items() if entry["board_id"] == board and entry["is_visible"]
+        }
+
+    def check(self, replica: Replica) -> None:
+        """Fail unless a replica's rows are its topic exactly as of its position."""
+        board = int(replica.topic.partition(".")[2])
+        expected = self.rows(board, replica.position.offset)
+        got = {key: json.loads(row) for key, (_, row) in replica.rows.items()}
+        assert got.keys() == expected.keys(), f"at {replica.position}"
+        for key, row in got.items():
+            for column in _COLUMNS[2:]:
+                assert row[column] == expected[key][column], f"{key}.{column} at {replica.position}"
+        in_order = sorted(expected, key=lambda key: (expected[key]["position"], int(key)))
+        assert replica.keys == in_order, f"order at {replica.position}"
+
+
+class PostgreSQLOracle(Oracle):
+    """The same on PostgreSQL, where each record bears its transaction.
+
+    A position is a snapshot there. Of those that were sequenced, a trigger on the sequencer's row keeps
+    which transactions each one sees. Row locks put the records of one entry in the order of commits.
+    """
+
+    def __init__(self, database: psycopg.Connection) -> None:
+        self._database = database
+        self.checked = 0
+        contents = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
+        database.execute(
+            "CREATE TABLE audit (id bigserial PRIMARY KEY, xid bigint, entry bigint, contents jsonb);"
+            "CREATE TABLE seen (position bigint PRIMARY KEY, next bigint, open jsonb);"
+            f"CREATE TABLE start AS SELECT id AS entry, jsonb_build_object({contents}) AS contents "
+            "FROM boards_entry;"
+            "CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO public.audit (xid, entry, contents) "
+            "SELECT pg_current_xact_id()::text::bigint, (NEW.image->>'id')::bigint, "
+            f"(SELECT jsonb_build_object({contents}) FROM public.boards_entry "
+            "WHERE id = (NEW.image->>'id')::bigint); RETURN NULL; END $$;"
+            "CREATE TRIGGER audit AFTER INSERT ON realtime_outboxrow FOR EACH ROW "
+            "WHEN (NEW.source = 'boards_entry') EXECUTE FUNCTION audit();"
+            "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO public.seen VALUES (NEW.next - jsonb_array_length(NEW.open), NEW.next, NEW.open) "
+            "ON CONFLICT DO NOTHING; RETURN NULL; END $$;"
+            "CREATE TRIGGER seen AFTER UPDATE ON realtime_sequencer FOR EACH ROW EXECUTE FUNCTION seen();"
+        )
+
+    def rows(self, board: int, position: int) -> dict[str, dict[str, object]]:
+        found = dict(self._database.execute("SELECT entry, contents FROM start").fetchall())
+        found.update(
+            self._database.execute(
+                "SELECT entry, contents FROM audit, seen WHERE position = %s "
+                "AND xid < next AND NOT open @> to_jsonb(xid) ORDER BY id",
+                [position],
+            ).fetchall()
+        )
+        entries = {str(entry): contents for entry, contents in found.items() if contents}
+        return {
+            key: entry for key, entry in entries.items() if entry["board_id"] == board and entry["is_visible"]
+        }
+
+    def check(self, replica: Replica) -> None:
+        """Fail unless a replica's rows are its topic as of its position, where that was sequenced."""
+        was_sequenced = self._database.execute(
+            "SELECT 1 FROM seen WHERE position = %s", [replica.position.offset]
+        ).fetchone()
+        if was_sequenced:
+            self.checked += 1
+            super().check(replica)

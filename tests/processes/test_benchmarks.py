@@ -1,0 +1,31 @@
+"""The benchmark runs: its smallest scenario, with small numbers. What it measures is for people to judge."""
+
+import json
+import subprocess
+import sys
+
+from tests.support.servers import ROOT
+
+
+def test_the_benchmark_prints_and_writes_its_figures(tmp_path):
+    """A Markdown table, and the same as JSON with the machine it ran on."""
+    file = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.delivery",
+        "--scenario",
+        "one-client",
+        "--scale",
+        "0.03",
+    ]
+
+    done = subprocess.run(
+        [*command, "--json", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "| another process |" in done.stdout
+    written = json.loads(file.read_text())
+    assert {"python", "daphne"} <= set(written["machine"])
+    assert {"p50 ms", "p99 ms", "max ms"} <= set(written["results"]["one-client"][0])

@@ -1,0 +1,194 @@
+"""Two servers on one database and a Valkey that fails: everything arrives, and goes through it again after."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import msgpack
+import pytest
+
+from realtime.publishing.layer import group
+from tests.support import servers
+from tests.support.client import Client
+from tests.support.servers import Project, Server
+from tests.support.valkey import Valkey
+
+TOPIC = "entries.1"
+
+
+@pytest.fixture
+def on_redis(project):
+    """Return a project of that kind with the channel layer on these addresses."""
+
+    def make(*addresses: str, **environment: str) -> Project:
+        project.environment |= {"REDIS_URL": ",".join(addresses), **environment}
+        return project
+
+    return make
+
+
+@contextlib.contextmanager
+def two_servers(project: Project) -> Iterator[list[Server]]:
+    with servers.running(project, "daphne") as one, servers.running(project, "uvicorn") as other:
+        yield [one, other]
+
+
+class Watch:
+    """A client at each server; ``shows`` waits until all have a value that a foreign writer wrote."""
+
+    def __init__(self, project: Project, running: list[Server]) -> None:
+        self._database = project.connect()
+        self._running = running
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "Watch":
+        self.clients = [
+            await self._stack.enter_async_context(Client(server.socket_url, TOPIC))
+            for server in self._running
+        ]
+        for client in self.clients:
+            await client.until(lambda client=client: client.replica.position is not None)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+        self._database.close()
+
+    async def shows(self, value: str) -> None:
+        self._database.execute("UPDATE boards_entry SET value = ? WHERE id = 1", [value])
+        for client in self.clients:
+            await client.until(lambda client=client: f'"{value}"' in str(client.replica.rows.get("1")), 60)
+
+
+def subscriptions(server: Valkey) -> int:
+    """Return how many processes have joined the topic's group at that server."""
+    channels = server.command("PUBSUB", "CHANNELS", f"*{group(TOPIC)}")
+    return sum(server.command("PUBSUB", "NUMSUB", *channels)[1::2]) if channels else 0
+
+
+async def joined(*valkeys: Valkey) -> None:
+    """Wait until both processes have joined the group, at whichever server it is."""
+    async with asyncio.timeout(60):
+        while sum(map(subscriptions, valkeys)) < 2:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_change_goes_through_valkey_whatever_befalls_it(on_redis, valkey):
+    """Killed, frozen, flushed, all clients cut off: each change arrives, and the groups are joined again."""
+    project = on_redis(valkey.url)
+    with two_servers(project) as running:
+        async with Watch(project, running) as watch:
+            await joined(valkey)
+            await watch.shows("through valkey")
+
+            valkey.kill()
+            await watch.shows("while it is dead")
+            valkey.start()
+            await joined(valkey)
+            await watch.shows("through the new one")
+
+            valkey.freeze()
+            await watch.shows("while it is frozen")
+            valkey.thaw()
+            await joined(valkey)
+
+            valkey.command("FLUSHALL")
+            await watch.shows("after a flush")
+            for kind in ("normal", "pubsub"):
+                valkey.command("CLIENT", "KILL", "TYPE", kind)
+            await watch.shows("after all were cut off")
+            await joined(valkey)
+
+        assert all(client.connections == 1 for client in watch.clients), "no page has noticed anything"
+    for server in running:
+        assert "Traceback" not in server.log.read_text()
+
+
+async def test_a_server_starts_without_its_layer(on_redis, valkey):
+    """Pages and changes by the log; when the layer comes, it is joined."""
+    valkey.kill()
+    project = on_redis(valkey.url)
+    with two_servers(project) as running:
+        async with Watch(project, running) as watch:
+            await watch.shows("without a layer")
+            valkey.start()
+            await joined(valkey)
+            await watch.shows("with it")
+
+
+async def test_messages_that_nobody_understands_are_ignored(on_redis, valkey):
+    """Garbage, other types, other versions, Channels' own events: to the group and to the process."""
+    poison = [
+        b"\xc1 garbage",
+        msgpack.packb({1: 2}),
+        msgpack.packb(["no", "message"]),
+        msgpack.packb({"type": "websocket.disconnect", "code": 1000}),
+        msgpack.packb({"type": "of.the.future", "text": "x"}),
+        msgpack.packb({"type": "realtime.entry", "version": 2}),
+        msgpack.packb({"type": "realtime.entry", "epoch": "x", "topic": TOPIC, "kind": "changes", "after": 0,
+                       "begins": 0, "position": 10**15, "payload": "[{]"}),
+    ]  # fmt: skip
+    project = on_redis(valkey.url)
+    with two_servers(project) as running:
+        async with Watch(project, running) as watch:
+            await joined(valkey)
+            for channel in valkey.command("PUBSUB", "CHANNELS"):
+                for message in poison:
+                    valkey.command("PUBLISH", channel, message)
+            await watch.shows("after the poison")
+            assert all(client.connections == 1 for client in watch.clients)
+    for server in running:
+        assert "Traceback" not in server.log.read_text()
+
+
+async def test_groups_are_spread_over_two_servers(on_redis, valkey, shared_valkey):
+    """Either may be away: what went through it goes by the log."""
+    # The prefix decides which group is where; with one made of a random key all may be at one server.
+    project = on_redis(valkey.url, shared_valkey.url, REDIS_PREFIX="tests")
+    with two_servers(project) as running:
+        async with contextlib.AsyncExitStack() as stack:
+            for topic in ("entries.2", "board.1", "board.2", "boards"):
+                client = await stack.enter_async_context(Client(running[0].socket_url, topic))
+                await client.until(lambda client=client: client.replica.position is not None)
+            async with Watch(project, running) as watch:
+                await joined(valkey, shared_valkey)
+                for one in (valkey, shared_valkey):
+                    assert one.command("PUBSUB", "CHANNELS"), "groups at both"
+                await watch.shows("through one of two")
+                valkey.kill()
+                await watch.shows("with one of two")
+                for client in watch.clients:
+                    assert client.connections == 1
+
+
+async def test_deployments_on_one_server_do_not_hear_each_other(on_redis, tmp_path, prepared, shared_valkey):
+    """A notice to every page is for the pages of its own deployment."""
+    ours = on_redis(shared_valkey.url)
+    theirs = servers.copy(
+        prepared, tmp_path / "theirs", REDIS_URL=shared_valkey.url, SECRET_KEY="another one"
+    )
+    with servers.running(ours, "uvicorn") as one, servers.running(theirs, "uvicorn") as other:
+        async with Client(one.socket_url, TOPIC) as here, Client(other.socket_url, TOPIC) as there:
+            for client in (here, there):
+                await client.until(lambda client=client: client.replica.position is not None)
+            ours.manage("broadcast", "for us")
+            theirs.manage("broadcast", "for them")
+            for client, words in ((here, "for us"), (there, "for them")):
+                await client.until(lambda client=client, words=words: words in str(client.seen), 60)
+            assert "for them" not in str(here.seen)
+            assert "for us" not in str(there.seen)
+
+
+async def test_a_large_change_travels_as_a_hint(on_redis, shared_valkey):
+    """Nothing over 256 KiB goes through the layer; the other server reads the log."""
+    project = on_redis(shared_valkey.url)
+    with two_servers(project) as running:
+        async with Watch(project, running) as watch:
+            await joined(shared_valkey)
+            database = project.connect()
+            database.execute("UPDATE boards_entry SET note = ? WHERE board_id = 1", ["x" * 100_000])
+            for client in watch.clients:
+                await client.until(
+                    lambda client=client: all("xxxx" in str(row) for row in client.replica.rows.values()), 60
+                )
+            database.close()

@@ -1,0 +1,59 @@
+"""What travels over the channel layer: legal group names, and messages that every layer can carry."""
+
+import msgpack
+import pytest
+from channels.layers import BaseChannelLayer
+
+from realtime.models import LogEntry
+from realtime.publishing.layer import EVERYONE_GROUP, MAX_PAYLOAD_CHARACTERS, group, to_message
+from realtime.publishing.log import EVERYONE
+
+TOPICS = [
+    "boards", "entries.7", "entries." + "7" * 190, "x" * 64 + ".y", "things.größe", "things.a b", "things.☃" * 20,
+    "things.", "things." + "a" * 62, "things." + "a" * 63, "things." + "a" * 64, "things.{x}", "things.\n",
+    "realtime.everyone", "things.*",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic[:20])
+def test_every_topic_has_a_legal_group(topic):
+    """Channels allows ASCII letters, digits, hyphens, underscores and periods, under a hundred of them."""
+    name = group(topic)
+
+    assert BaseChannelLayer().require_valid_group_name(name)
+    assert len(name) < 100
+
+
+def test_topics_share_no_group():
+    """Also those that look alike, and the group of everyone."""
+    assert len({group(topic) for topic in TOPICS}) == len(TOPICS)
+    assert group(EVERYONE) == EVERYONE_GROUP
+    assert EVERYONE_GROUP not in {group(topic) for topic in TOPICS}
+
+
+@pytest.mark.parametrize("kind", list(LogEntry.Kind))
+@pytest.mark.parametrize("payload", ["", "[]", '[{"op":"delete","key":"größe ☃"}]', "\x00"], ids=ascii)
+def test_a_message_survives_the_journey(kind, payload):
+    """Redis layers pack it: strings and integers under string keys come back as they were."""
+    entry = LogEntry(
+        position=2**63 - 1, topic="things.größe", kind=kind, after=0, begins=2**53 + 1, payload=payload
+    )
+    message = to_message("0123abcd", entry)
+
+    arrived = msgpack.unpackb(msgpack.packb(message), strict_map_key=True)
+
+    assert arrived == message
+    assert {type(value) for value in arrived.values()} == {str, int}
+    assert arrived["payload"] == payload
+    assert arrived["type"].replace(".", "_").isidentifier()
+
+
+def test_a_long_payload_stays_in_the_log():
+    """The message says only that something is there to be read."""
+    fields = {"position": 9, "topic": "boards", "kind": LogEntry.Kind.CHANGES, "after": 1, "begins": 8}
+
+    fits = to_message("e", LogEntry(payload="x" * MAX_PAYLOAD_CHARACTERS, **fields))
+    is_too_long = to_message("e", LogEntry(payload="x" * (MAX_PAYLOAD_CHARACTERS + 1), **fields))
+
+    assert (fits["kind"], len(fits["payload"])) == ("changes", MAX_PAYLOAD_CHARACTERS)
+    assert (is_too_long["kind"], is_too_long["payload"], is_too_long["position"]) == ("reset", "", 9)

@@ -1,0 +1,328 @@
+"""The publisher: sequences, sends, runs jobs, in one process at a time, and survives whatever happens."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from realtime.boards.models import Entry
+from realtime.models import LogEntry, OutboxRow
+from realtime.publishing import capture, lease, positions
+from realtime.publishing import file_watch as filewatch
+from realtime.publishing import publisher as publisher_module
+from realtime.publishing.publisher import Publisher
+from realtime.schedule import Job, jobs
+from tests.conftest import until
+
+
+@pytest.fixture
+async def start(log, layer, settings) -> AsyncIterator[Callable[[], Publisher]]:
+    """Start publishers; all are stopped at the end."""
+    settings.REALTIME = {"TICK_SECONDS": 0.01, "LEASE_SECONDS": 0.3}
+    publishers: list[Publisher] = []
+
+    def one(log_moved: Callable[[], None] = lambda: None) -> Publisher:
+        publisher = Publisher(layer, standby_seconds=0.01, log_moved=log_moved)
+        publisher.start()
+        publishers.append(publisher)
+        return publisher
+
+    yield one
+    for publisher in publishers:
+        if not publisher._is_stopping:
+            await publisher.stop()
+
+
+@pytest.fixture
+def no_jobs(monkeypatch) -> dict[str, Job]:
+    """The schedule, empty."""
+    monkeypatch.setattr(publisher_module, "jobs", {})
+    return publisher_module.jobs
+
+
+async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_database):
+    """As one message per entry."""
+    channel = await layer.new_channel()
+    await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
+    start()
+
+    await in_database(quay.entries.create, label="new")
+
+    message = await asyncio.wait_for(layer.receive(channel), 10)
+    assert (message["type"], message["kind"]) == ("realtime.entry", "changes")
+    assert "new" in message["payload"]
+
+
+@pytest.mark.parametrize(
+    "quiet_seconds, pause_seconds",
+    [(0, 0.05), (0.04, 0.05), (0.05, 0.0125), (0.9, 0.0125), (1, 0.05), (1000, 0.05)],
+)
+def test_looks_come_quicker_while_changes_come(quiet_seconds, pause_seconds):
+    """But the first after a change leaves others their time to join the next batch."""
+    assert publisher_module.pause(0.05, quiet_seconds) == pause_seconds
+
+
+@pytest.mark.parametrize(
+    "since_heard, since_sequenced, pause_seconds",
+    [
+        (1000, 1000, 0.2),
+        (0.0001, 1000, 0.002),
+        (0.002, 1000, 0.002),
+        (0.03, 1000, 0.03),
+        (0.05, 1000, 0.2),
+        (1000, 0.01, 0.05),
+        (0.01, 0.01, 0.01),
+        (1000, 1, 0.05),
+        (1000, 1.1, 0.2),
+    ],
+)
+def test_a_write_that_was_heard_of_is_looked_for(since_heard, since_sequenced, pause_seconds):
+    """Its commit may take a while; without one the looks are few."""
+    assert publisher_module.pause_of_watched(0.05, since_heard, since_sequenced) == pause_seconds
+
+
+@pytest.mark.skipif(filewatch.INotify is None, reason="only Linux tells of writes")
+async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, quay, no_jobs, settings):
+    """A tick of minutes shows it: the file tells."""
+    settings.REALTIME = {"TICK_SECONDS": 100, "LEASE_SECONDS": 1000}
+    channel = await layer.new_channel()
+    await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
+    publisher = start()
+    await until(lambda: publisher._quiet)  # it has looked, and waits
+
+    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
+        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'told of')", [quay.pk])
+
+    message = await asyncio.wait_for(layer.receive(channel), 10)
+    assert "told of" in message["payload"]
+
+
+@pytest.mark.parametrize("gap, is_busy", [(0.05, True), (0.09, True), (0.11, False), (10, False)])
+def test_only_batches_in_a_row_wait_for_more(layer, settings, gap, is_busy):
+    """A single batch before it holds up no other."""
+    settings.REALTIME = {"TICK_SECONDS": 0.05}
+    publisher = Publisher(layer, standby_seconds=1)
+    publisher._note_batch(100)
+
+    publisher._note_batch(100 + gap)
+
+    assert publisher._is_busy == is_busy
+
+
+async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
+    """Nobody is in a group of that name."""
+    channel = await layer.new_channel()
+    await layer.group_add("realtime.everyone", channel)
+    start()
+
+    await in_database(OutboxRow.objects.create, source="boards_entry", image=None)
+
+    message = await asyncio.wait_for(layer.receive(channel), 10)
+    assert (message["kind"], message["topic"]) == ("reset", "entries")
+
+
+async def test_a_layer_that_fails_stops_no_publisher(start, layer, quay, in_database, monkeypatch, lines):
+    """The entries are in the log; one line says that they travel by it alone, not one for each."""
+    refused = []
+
+    async def refuse(*args: object) -> None:
+        refused.append(args)
+        raise ConnectionError("no layer")
+
+    monkeypatch.setattr(layer, "group_send", refuse)
+    start()
+
+    for number in (1, 2):
+        await in_database(quay.entries.create, label="new")
+        await until(lambda number=number: len(refused) == number)
+
+    topic = f"entries.{quay.pk}"
+    assert await in_database(LogEntry.objects.filter(topic=topic, payload__contains="new").count) == 2
+    assert len([line for line in lines() if "by the log alone" in line]) == 1
+
+
+async def test_a_database_that_fails_is_survived(start, quay, in_database, monkeypatch, lines):
+    """Tried again until it works; then every change is there."""
+    probe = positions.probe
+    failures = [OperationalError("disk I/O error")] * 2
+
+    def fail_at_first():
+        if failures:
+            raise failures.pop()
+        return probe()
+
+    monkeypatch.setattr(positions, "probe", fail_at_first)
+    start()
+    await in_database(Entry.objects.create, board=quay, label="new")
+
+    await until(lambda: any("publisher goes on" in line for line in lines()))
+
+    assert await in_database(LogEntry.objects.filter(payload__contains="new").exists)
+    assert len([line for line in lines() if "disk I/O error" in line]) == 1
+
+
+async def test_one_process_leads_and_another_takes_over(start):
+    """At once when the first one stops in good order."""
+    first = start()
+    await until(lambda: first.is_leader)
+    second = start()
+    await until(lambda: second._lease_due)
+    was_leader = second.is_leader
+
+    await first.stop()
+
+    await until(lambda: second.is_leader)
+    assert not was_leader
+
+
+def test_a_lease_is_one_holders_until_it_expires(log, settings):
+    """Renewed by that one alone; free at once when given up."""
+    assert lease.hold("one")
+    assert lease.hold("one")
+    assert not lease.hold("two")
+
+    settings.REALTIME = {"LEASE_SECONDS": -1}
+    assert lease.hold("one")
+    assert lease.hold("two")
+
+    settings.REALTIME = {}
+    assert lease.hold("two")
+    lease.release("two")
+    assert lease.hold("one")
+
+
+def test_only_its_holder_gives_a_lease_up(log):
+    """A process that lost it long ago takes nothing from the next."""
+    assert lease.hold("two")
+
+    lease.release("one")
+
+    assert not lease.hold("one")
+
+
+async def test_jobs_run_in_their_rhythm(start, no_jobs):
+    """Again and again, without anyone asking."""
+    turns: list[int] = []
+    no_jobs["count"] = Job("count", lambda: turns.append(1), seconds=0.02)
+
+    start()
+
+    await until(lambda: len(turns) >= 3)
+
+
+async def test_a_long_job_holds_up_no_change(start, no_jobs, quay, layer, in_database):
+    """It runs in a thread of its own; it is not started a second time meanwhile."""
+    begun, may_end = threading.Event(), threading.Event()
+    turns: list[int] = []
+
+    def linger() -> None:
+        turns.append(1)
+        begun.set()
+        may_end.wait(20)
+
+    no_jobs["linger"] = Job("linger", linger, seconds=0.01)
+    channel = await layer.new_channel()
+    await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
+    start()
+    await asyncio.to_thread(begun.wait, 10)
+
+    await in_database(quay.entries.create, label="meanwhile")
+    message = await asyncio.wait_for(layer.receive(channel), 10)
+    may_end.set()
+
+    assert "meanwhile" in message["payload"]
+    assert turns == [1]
+
+
+class Patience:
+    """Stands for the publisher's wake-up: notes that it was waited for, and ends the waiting."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher, self.waits = publisher, 0
+
+    def wait(self, seconds: float) -> None:
+        self.waits += 1
+        self.publisher._is_stopping = True
+
+    def clear(self) -> None: ...
+
+    def set(self) -> None: ...
+
+
+async def test_a_job_that_takes_longer_than_its_rhythm_costs_no_rest(log, layer, no_jobs, in_database):
+    """While it runs the publisher waits between its ticks as ever, and does not spin."""
+    job = no_jobs["linger"] = Job("linger", lambda: None, seconds=0.001)
+    assert job.claim(0)  # it runs, and its next turn is long past
+    publisher = Publisher(layer, standby_seconds=0.01)
+    publisher._loop = asyncio.get_running_loop()
+    publisher._awake = patience = Patience(publisher)
+
+    await in_database(publisher._work)
+
+    assert publisher.is_leader
+    assert patience.waits == 1
+
+
+async def test_the_log_of_another_process_is_noticed(start, quay, in_database, log):
+    """This process's hub is told to look, although this publisher has sequenced nothing."""
+    moved: list[int] = []
+    publisher = start(lambda: moved.append(1))
+    await until(lambda: moved)
+    moved.clear()
+
+    def add_to_the_log() -> None:
+        position = positions.position_now().offset
+        LogEntry.objects.create(
+            position=position + 1, topic="boards", kind="changes", after=1, begins=position, payload="[]"
+        )
+
+    await in_database(add_to_the_log)
+
+    await until(lambda: moved)
+    assert publisher.is_leader
+
+
+async def test_a_database_that_was_put_back_begins_a_new_epoch(start, quay, in_database, log):
+    """A backup restored under a running server is consistent in itself; its positions will come again."""
+    for number in range(5):
+        await in_database(quay.entries.create, label=str(number))
+    await in_database(log.sequence)
+    before = await in_database(lambda: log.state)
+    publisher = start()
+    await until(lambda: publisher._log_seen[0] == before.epoch)
+
+    def put_back() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE sqlite_sequence SET seq = %s WHERE name = 'realtime_outboxrow'", [before.next - 4]
+            )
+            cursor.execute("DELETE FROM realtime_logentry WHERE position > %s", [before.next - 3])
+            cursor.execute("UPDATE realtime_sequencer SET next = %s", [before.next - 3])
+
+    await in_database(put_back)
+
+    async with asyncio.timeout(10):
+        while (await in_database(lambda: log.state)).epoch == before.epoch:
+            await asyncio.sleep(0.01)
+
+
+async def test_triggers_that_were_dropped_for_good_are_put_back(start, in_database, monkeypatch):
+    """By whatever tool: the leader looks now and then, and is patient with a migration under way."""
+    monkeypatch.setattr(publisher_module, "KEEP_SECONDS", 0.0)
+    publisher = start()
+    await until(lambda: publisher.is_leader)
+
+    await in_database(capture.uninstall, ["boards_entry"])
+
+    async with asyncio.timeout(10):
+        while await in_database(capture.missing):
+            await asyncio.sleep(0.01)
+
+
+def test_the_demos_jobs_are_scheduled():
+    """The publisher runs what jobs.py modules declare."""
+    assert publisher_module.jobs is jobs

@@ -1,0 +1,84 @@
+"""A WebSocket client that keeps a replica of one topic, for tests of real servers."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from realtime.engine.messages import ServerMessage, decode_server
+from tests.support.replica import Replica
+
+
+class Client:
+    """Follows a topic through any number of connections; ``seen`` holds every message, newest last."""
+
+    def __init__(
+        self,
+        url: str,
+        topic: str,
+        format: str = "rows",
+        check: Callable[[Replica], None] | None = None,
+        headers: dict[str, str] | None = None,
+    ):
+        self.url, self.headers = url, headers
+        self.replica = Replica(topic, format)
+        self.seen: list[ServerMessage] = []
+        self.connections = 0
+        self._check = check
+        self._news = asyncio.Condition()
+        self._socket: ClientConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Client":
+        self._task = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._task is not None
+        if self._task.done():
+            self._task.result()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def drop(self) -> None:
+        """Break the connection off without a farewell; the client comes back with what it has."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until a condition holds, looking after each message."""
+        async with asyncio.timeout(seconds), self._news:
+            while not condition():
+                if self._task is not None and self._task.done():
+                    self._task.result()
+                await self._news.wait()
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(OSError, websockets.WebSocketException):
+                async with connect(
+                    self.url,
+                    subprotocols=["realtime.v1.json"],
+                    compression=None,
+                    additional_headers=self.headers,
+                ) as socket:
+                    self._socket = socket
+                    self.connections += 1
+                    await socket.send(self.replica.subscription())
+                    async for text in socket:
+                        await self._take(socket, str(text))
+            await asyncio.sleep(random.random() * 0.2)
+
+    async def _take(self, socket: ClientConnection, text: str) -> None:
+        message = decode_server(text)
+        must_resume = self.replica.receive(message)
+        if self._check is not None and self.replica.position is not None:
+            self._check(self.replica)
+        async with self._news:
+            self.seen.append(message)
+            self._news.notify_all()
+        if must_resume:
+            await socket.send(self.replica.subscription())

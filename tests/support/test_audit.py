@@ -1,0 +1,97 @@
+"""``make audit``, the real pip-audit against a database of the test's own: found, not found, not reached."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.support.audit import audit, installed
+
+
+class Database(ThreadingHTTPServer):
+    """Answers as OSV does: ``vulnerable`` packages have one vulnerability each."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server_port}/v1/query"
+        self.vulnerable: set[str] = set()
+        self.asked: list[tuple[str, str]] = []
+        self.status = 200
+        self.answers = 10_000
+        self.is_over = threading.Event()
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name, version = question["package"]["name"], question["version"]
+        self.server.asked.append((name, version))
+        if len(self.server.asked) > self.server.answers:
+            self.server.is_over.wait()
+        vulnerability = {
+            "id": "OSV-2026-1",
+            "summary": "lets anybody in",
+            "affected": [{"package": {"name": name, "ecosystem": "PyPI"}}],
+        }
+        answer = json.dumps({"vulns": [vulnerability]} if name in self.server.vulnerable else {}).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with Database() as database:
+        thread = threading.Thread(target=database.serve_forever)
+        thread.start()
+        yield database
+        database.is_over.set()
+        database.shutdown()
+        thread.join()
+
+
+def test_what_is_found_is_named_and_fails(database, capfd):
+    """Each installed package is asked for, as it is installed."""
+    database.vulnerable = {"msgspec"}
+
+    assert audit(database.url) == 1
+
+    said = capfd.readouterr().out
+    assert "msgspec" in said
+    assert "OSV-2026-1" in said
+    assert ("django", installed()["django"]) in database.asked
+    assert len(database.asked) == 1 + len(installed())
+
+
+def test_where_nothing_is_known_all_is_well(database, capfd):
+    """And nothing is said to be amiss."""
+    assert audit(database.url) == 0
+
+    said = capfd.readouterr()
+    assert "No known vulnerabilities found" in said.err
+    assert "NOT AUDITED" not in said.out
+
+
+@pytest.mark.parametrize(
+    "unreachable", [{"url": "http://127.0.0.1:9/"}, {"status": 403}, {"answers": 1}], ids=str
+)
+def test_a_database_out_of_reach_is_said_aloud_and_fails_nothing(database, capfd, unreachable):
+    """Nobody there, a proxy that refuses, or one that stops answering: no time without end is spent on it."""
+    vars(database).update(unreachable)
+
+    assert audit(database.url, seconds=2) == 0
+
+    assert "NOT AUDITED" in capfd.readouterr().out
+
+
+def test_an_audit_that_cannot_run_fails(database, monkeypatch):
+    """Only the data may be missing."""
+    monkeypatch.setattr("tests.support.audit.installed", lambda: {"not a name": "1"})
+
+    assert audit(database.url) != 0

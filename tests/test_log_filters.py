@@ -1,0 +1,235 @@
+"""The log: one line each, which nobody can forge; few of a kind, and of what is tried again by itself the first."""
+
+import logging
+import sys
+
+import pytest
+
+from realtime import log_filters as logs
+from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfARow, Lines
+
+
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """What time it is; a test moves it."""
+    now = [1000.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def heard(request, clock) -> tuple[logging.Logger, list[logging.LogRecord]]:
+    """A logger with a filter, ``FirstOfARow`` unless a test names another, and what passes it."""
+    passed: list[logging.LogRecord] = []
+    logger = logging.Logger("of.the.layer")
+    logger.addFilter(getattr(request, "param", FirstOfARow)())
+    handler = logging.Handler()
+    handler.emit = passed.append
+    logger.addHandler(handler)
+    return logger, passed
+
+
+def fail(logger: logging.Logger, error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        logger.exception("Unexpected exception in %s", "receive task")
+
+
+def test_a_failure_is_one_line_without_a_traceback(heard):
+    """Its error stands in the line."""
+    logger, passed = heard
+
+    fail(logger, ConnectionError("refused"))
+
+    line = logging.Formatter("{message}", style="{").format(passed[0])
+    assert line == "Unexpected exception in receive task: ConnectionError: refused"
+
+
+def test_of_a_row_only_the_first_is_said(heard, clock):
+    """However long it goes on; after a pause it is another row."""
+    logger, passed = heard
+
+    for _ in range(100):
+        fail(logger, ConnectionError("refused"))
+        clock[0] += 1
+    assert len(passed) == 1
+
+    clock[0] += logs.ROW_ENDS_SECONDS
+    fail(logger, ConnectionError("refused"))
+    assert len(passed) == 2
+
+
+def test_other_words_and_other_errors_are_rows_of_their_own(heard):
+    """The figures in a line make it no other."""
+    logger, passed = heard
+
+    fail(logger, ConnectionError("refused"))
+    fail(logger, ValueError("never seen"))
+    for number in range(3):
+        logger.error("%d topics travel by the log", number)
+
+    assert [record.getMessage() for record in passed] == [
+        "Unexpected exception in receive task: ConnectionError: refused",
+        "Unexpected exception in receive task: ValueError: never seen",
+        "0 topics travel by the log",
+    ]
+
+
+# ---------------------------------------------------------------- few of a kind
+
+few = pytest.mark.parametrize("heard", [FewOfAKind], indirect=True, ids=[""])
+
+
+@few
+def test_a_flood_is_a_hundred_lines_and_then_a_few_that_say_how_many_more(heard, clock):
+    """Whatever the clients: their values make no other kind."""
+    logger, passed = heard
+
+    for number in range(1000):
+        logger.warning("refused %s: %s", f"10.0.0.{number}", f"host {number!r}")
+    assert len(passed) == logs.BURST
+
+    clock[0] += 1 / logs.PER_SECOND
+    for number in range(1000):
+        logger.warning("refused %s: %s", f"10.0.1.{number}", f"host {number!r}")
+    assert len(passed) == logs.BURST + 1
+    assert passed[-1].getMessage() == "(… 900 more like this) refused 10.0.1.0: host 0"
+
+
+@few
+def test_a_flood_that_goes_on_is_five_lines_a_second(heard, clock):
+    """However its records lie in time."""
+    logger, passed = heard
+
+    for _ in range(100 * 64 + 1):
+        logger.warning("refused %s", "it")
+        clock[0] += 1 / 64
+
+    assert len(passed) == logs.BURST + 100 * logs.PER_SECOND
+
+
+@few
+def test_after_a_pause_all_pass_again_and_what_was_missed_is_said_once(heard, clock):
+    """Nothing remains of a flood that is over."""
+    logger, passed = heard
+    for _ in range(logs.BURST + 1):
+        logger.warning("refused %s", "it")
+    clock[0] += 3600
+
+    for _ in range(2 * logs.BURST):
+        logger.warning("refused %s", "it")
+
+    assert len(passed) == 2 * logs.BURST
+    assert ["more" in record.getMessage() for record in passed].count(True) == 1
+
+
+@few
+def test_a_flood_hides_nothing_else(heard):
+    """Another level, other words, and other lines of code are other kinds."""
+    logger, passed = heard
+    for _ in range(1000):
+        logger.warning("%s: %s", "Not Found", "/wp-login.php")
+    del passed[:]
+
+    logger.error("%s: %s", "Internal Server Error", "/")
+    logger.warning("refused %s", "it")
+    logger.warning("%d %% done")
+
+    assert len(passed) == 3
+
+
+@few
+def test_values_inside_the_words_make_no_kinds(heard):
+    """As Django logs a host that is not ours."""
+    logger, passed = heard
+
+    for number in range(1000):
+        logger.warning(f"Invalid HTTP_HOST header: 'evil-{number}.example' 100%")
+
+    assert len(passed) == logs.BURST
+
+
+@few
+def test_whatever_comes_little_is_remembered(heard):
+    """Words with values in them and beside them, which no code of ours has: all such share one allowance."""
+    logger, passed = heard
+    (remembers,) = logger.filters
+
+    for number in range(3 * logs.MAX_KINDS):
+        logger.warning(f"{number} of %s", "them")
+
+    assert len(passed) == logs.MAX_KINDS + logs.BURST
+    assert len(remembers._kinds) == logs.MAX_KINDS + 1
+
+
+# ---------------------------------------------------------------- lines
+
+
+def formatted(logger: logging.Logger, *said: object, error: Exception | None = None) -> str:
+    """Return what is written of a record."""
+    exc_info = None
+    if error is not None:
+        try:
+            raise error
+        except Exception:
+            exc_info = sys.exc_info()
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 1, said[0], said[1:], exc_info)
+    return Lines("{levelname} {name}: {message}", style="{").format(record)
+
+
+@pytest.mark.parametrize(
+    "sent, shown",
+    [
+        ("/a\r\n2026-11-25 ERROR realtime: forged", r"/a\r\n2026-11-25 ERROR realtime: forged"),
+        ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
+        ("\x9b31m \x85 \x0b \x00", r"\x9b31m \x85 \x0b \x00"),
+        ("\u2028 \u202e gnp.exe", r"\u2028 \u202e gnp.exe"),
+        ("\udcff", r"\udcff"),
+        ("a\tb", r"a\tb"),
+        ("Kühlraum 北 100 %", "Kühlraum 北 100 %"),
+    ],
+)
+def test_what_is_not_printable_is_escaped(sent, shown):
+    """Ends of lines, terminals' commands, changes of direction; other letters stay what they are."""
+    logger = logging.Logger("django.request")
+
+    assert formatted(logger, "Not Found: %s", sent) == f"WARNING django.request: Not Found: {shown}"
+
+
+def test_a_line_is_not_endless():
+    """An address may have 64 KiB."""
+    line = formatted(logging.Logger("x"), "Not Found: %s", "\x00" * 65_536)
+
+    assert len(line) == logs.MAX_CHARACTERS + 1
+    assert line.endswith("…")
+
+
+def test_no_traceback_can_forge_a_line():
+    """All of it is indented, what an error quotes included."""
+    error = ValueError("what was sent:\n2026-11-25 ERROR realtime: forged\x1b[31m")
+
+    first, *rest = formatted(logging.Logger("x"), "feed failed", error=error).split("\n")
+
+    assert first == "WARNING x: feed failed"
+    assert len(rest) > 2
+    assert all(line.startswith("  ") for line in rest)
+    assert rest[-1] == r"  2026-11-25 ERROR realtime: forged\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    "name, level, shown",
+    [
+        ("django.security.DisallowedHost", logging.ERROR, (logging.WARNING, "WARNING", False)),
+        ("django.security.csrf", logging.WARNING, (logging.WARNING, "WARNING", False)),
+        ("django.request", logging.WARNING, (logging.WARNING, "WARNING", False)),
+        ("django.request", logging.ERROR, (logging.ERROR, "ERROR", True)),
+        ("realtime.hub", logging.ERROR, (logging.ERROR, "ERROR", True)),
+    ],
+)
+def test_what_a_client_can_cause_is_a_warning_without_a_traceback(name, level, shown):
+    """A fault of ours keeps both."""
+    record = logging.LogRecord(name, level, __file__, 1, "words", (), (ValueError, ValueError("x"), None))
+
+    assert ClientsFaults().filter(record)
+    assert (record.levelno, record.levelname, record.exc_info is not None) == shown
