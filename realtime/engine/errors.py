@@ -4,7 +4,7 @@ from .codes import Code
 
 
 class RealtimeError(Exception):
-    """What every error of the engine is."""
+    """The base class of the engine's errors; ``code`` is what a client is sent."""
 
     code = Code.INTERNAL
 
@@ -14,16 +14,16 @@ class BadMessage(RealtimeError):
 
     code = Code.BAD_MESSAGE
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"bad message: {self.why}; see docs/protocol.md"
+        return f"bad message: {self.reason}; see docs/protocol.md"
 
 
 class BadPosition(BadMessage):
-    """A client named a position that no server can have given it."""
+    """A client sent a position that no server can have issued."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"position {text[:80]!r} is not <epoch>.<integer>")
@@ -31,7 +31,7 @@ class BadPosition(BadMessage):
 
 
 class UnknownTopic(RealtimeError):
-    """A topic that no feed has."""
+    """No feed has a topic of this name."""
 
     code = Code.NOT_FOUND
 
@@ -44,35 +44,35 @@ class UnknownTopic(RealtimeError):
 
 
 class Forbidden(RealtimeError):
-    """A topic or action that this user may not have."""
+    """The user may not use this topic or action."""
 
     code = Code.FORBIDDEN
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
     def __str__(self) -> str:
-        return f"you may not use {self.what[:100]!r}; sign in with an account that may, and reload the page"
+        return f"you may not use {self.name[:100]!r}; sign in with an account that may, and reload the page"
 
 
 class Unrecoverable(RealtimeError):
-    """A subscriber asked to resume from a position that the held changes do not reach."""
+    """A subscriber asked to resume from a position that the kept changes do not reach."""
 
-    def __init__(self, asked: object, oldest: object) -> None:
+    def __init__(self, asked: int | None, oldest: int) -> None:
         super().__init__(asked, oldest)
         self.asked, self.oldest = asked, oldest
 
     def __str__(self) -> str:
-        return f"cannot resume from {self.asked}; the held changes start at {self.oldest}; take a snapshot"
+        return f"cannot resume from {self.asked}; the kept changes start at {self.oldest}; take a snapshot"
 
 
 class Gap(RealtimeError):
-    """A change set does not follow the position it was to be applied to."""
+    """A change set does not follow the position that it is to be applied to."""
 
-    def __init__(self, held: int, after: int) -> None:
-        super().__init__(held, after)
-        self.held, self.after = held, after
+    def __init__(self, position: int, after: int) -> None:
+        super().__init__(position, after)
+        self.position, self.after = position, after
 
     def __str__(self) -> str:
-        return f"changes after {self.after} do not follow {self.held}; read the log from {self.held}"
+        return f"changes after {self.after} do not follow {self.position}; read the log from {self.position}"

@@ -25,7 +25,7 @@ class Position:
     def parse(cls, text: str) -> Position:
         """Return the position that ``str()`` wrote.
 
-        Raises: BadPosition, when it is not ``<epoch>.<integer>``.
+        Raises: BadPosition, if the text is not ``<epoch>.<integer>``.
         """
         epoch, dot, digits = text.partition(".")
         well_formed = dot and len(text) <= 64 and (epoch.isalnum() or not epoch)

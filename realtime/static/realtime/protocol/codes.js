@@ -19,8 +19,8 @@ export const CODES = {
   4403: { means: "forbidden", page: STOPS },
   4404: { means: "no such topic or action", page: STOPS },
   4500: { means: "internal error", page: COMES_BACK },
-  4508: { means: "too slow: the connection did not take what it was sent", page: COMES_BACK },
-  4512: { means: "draining: this server stops", page: COMES_BACK_LATER },
+  4508: { means: "too slow: the connection did not read what it was sent", page: COMES_BACK },
+  4512: { means: "draining: this server is stopping", page: COMES_BACK_LATER },
   4529: { means: "too much: over a limit", page: COMES_BACK_LATER },
 };
 

@@ -1,0 +1,24 @@
+"""Positions: their text, and which texts are refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.engine.errors import BadPosition
+from realtime.engine.position import Position
+
+
+@given(st.text("abcdef0123456789", max_size=16), st.integers(0, 2**63 - 1))
+def test_positions_survive_the_wire(epoch, offset):
+    """Parsing the text of a position returns the position."""
+    assert Position.parse(str(Position(epoch, offset))) == Position(epoch, offset)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ".", "5", "a.", "a.-1", "a.1.2", "a.1e3", "a.٣", "a b.1", "a." + "9" * 30, "a.9223372036854775808"],
+)
+def test_other_texts_are_refused(text):
+    """A position is letters or digits, a dot and digits, within 64 bits."""
+    with pytest.raises(BadPosition):
+        Position.parse(text)
