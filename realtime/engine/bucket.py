@@ -1,19 +1,19 @@
-"""A token bucket: how much one may do per second, and how much at once after a rest."""
+"""A token bucket: limits a rate, and allows a burst after a pause."""
 
 
 class Bucket:
-    """Full to begin with. Pure: ``now`` is any clock's seconds, and never goes back."""
+    """Full at first. Pure: ``now`` is any clock's seconds and must not decrease."""
 
     __slots__ = ("_at", "_burst", "_level", "_rate")
 
     def __init__(self, rate: float, burst: float) -> None:
-        """``rate`` per second; never more than ``burst`` are saved up."""
+        """``rate`` is added per second, up to a level of ``burst``."""
         self._rate, self._burst = rate, burst
         self._level = burst
         self._at: float | None = None
 
     def take(self, amount: float, now: float) -> bool:
-        """Take out so much if it is there; return whether it was."""
+        """Remove ``amount`` if the level allows it; return whether it did."""
         if self._at is not None:
             self._level = min(self._burst, self._level + (now - self._at) * self._rate)
         self._at = now

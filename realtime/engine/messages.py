@@ -1,6 +1,6 @@
 """Every message on the wire, and every payload in the log, as msgspec structs.
 
-``docs/protocol.md`` says what they mean. Unknown fields are ignored, so that either side may be the newer.
+``docs/protocol.md`` says what they mean. Unknown fields are ignored, so that either side may be the newer one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUBPROTOCOLS: dict[str, Encoding] = {"realtime.v1.json": "json", "realtime.v1.ms
 
 
 class Form(NamedTuple):
-    """How one subscriber gets what everybody gets; what is encoded once is kept by it."""
+    """The form in which a subscriber receives changes; encodings are cached per form."""
 
     format: Format = "rows"
     encoding: Encoding = "json"
@@ -40,7 +40,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
     """One row of a topic.
 
     Shape: ``key`` the primary key as text; ``order`` see ``order.sort_key``; ``row`` the feed's fields as a
-           JSON object, already encoded; ``html`` the rendered row. One of these two is left out on the wire.
+           JSON object, already encoded; ``html`` the rendered row. The wire carries either ``row`` or ``html``.
     """
 
     key: str
@@ -52,13 +52,13 @@ class Row(Struct, frozen=True, omit_defaults=True):
         return Change("upsert", self.key, self.order, self.row, self.html)
 
     def narrowed(self, format: Format) -> Row:
-        """Return the row with that form of its contents alone."""
+        """Return the row with its contents in one format only."""
         if format == "html":
             return Row(self.key, self.order, html=self.html)
         return Row(self.key, self.order, row=self.row)
 
     def is_same(self, other: Row) -> bool:
-        """Whether a reader could not tell the two apart."""
+        """Whether both rows have the same key, order and contents."""
         return (
             self.key == other.key
             and self.order == other.order
@@ -68,7 +68,7 @@ class Row(Struct, frozen=True, omit_defaults=True):
 
 
 class Change(Struct, frozen=True, omit_defaults=True):
-    """One upsert or delete of one row of a topic; a delete has a key and nothing else."""
+    """One upsert or delete of one row of a topic; a delete has only a key."""
 
     op: Literal["upsert", "delete"]
     key: str
@@ -77,7 +77,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
     html: str | UnsetType = UNSET
 
     def upserted(self) -> Row:
-        """Return the row as of this upsert, free of the payload it was decoded from."""
+        """Return the row as of this upsert, without a reference to the payload that it was decoded from."""
         row = self.row if isinstance(self.row, UnsetType) else self.row.copy()
         return Row(self.key, "" if isinstance(self.order, UnsetType) else self.order, row, self.html)
 
@@ -101,7 +101,7 @@ def _raw_bytes(raw: Raw | UnsetType) -> bytes:
 
 
 class _Message(Struct, tag_field="type", tag=str.lower, omit_defaults=True):
-    """What all messages share: the field ``type`` names them."""
+    """The base of all messages: the field ``type`` holds the name of the message."""
 
 
 class Subscribe(_Message):
@@ -125,7 +125,7 @@ class Ping(_Message):
 
 
 class Ack(_Message):
-    """``received``: how many messages of this connection the client has taken, the welcome included."""
+    """``received``: how many messages the client has received on this connection, the welcome included."""
 
     received: int
 
@@ -192,7 +192,7 @@ class Bye(_Message):
 ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Error | Bye
 
 MAX_DEPTH = 32
-"""Of lists and objects in each other, in the arguments of a call."""
+"""How deep lists and objects may be nested in the arguments of a call."""
 
 # ---------------------------------------------------------------- encoding
 
@@ -204,35 +204,35 @@ _changes_decoder = msgspec.json.Decoder(list[Change])
 
 
 def encode(message: ServerMessage | ClientMessage, encoding: Encoding = "json") -> Encoded:
-    """Return a message as it travels: text for JSON, bytes for MessagePack."""
+    """Return a message as it is sent: text for JSON, bytes for MessagePack."""
     encoded = _encoder.encode(message)
     return encoded.decode() if encoding == "json" else as_msgpack(encoded)
 
 
 def encode_value(value: Any, fallback: Callable[[Any], Any] | None = None) -> bytes:
-    """Return what a feed or an action gives as JSON; ``fallback`` stands in for what has no JSON of its own.
+    """Return a feed's or an action's value as JSON; ``fallback`` converts values that JSON does not have.
 
-    NaN and infinities are null: JSON has none, and a client that is sent one can read nothing of the message.
+    NaN and infinities become null: JSON has neither, and one of them makes a whole message unreadable.
     """
     plain = msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=fallback)
     return _encoder.encode(_finite(plain))
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with None for each number that is none; of floats msgspec sees to it."""
+    """Replace NaN and infinite numbers by None, except floats, which msgspec replaces."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, Decimal):
         return value if value.is_finite() else None
-    if isinstance(value, int):  # an infinity to JavaScript
+    if isinstance(value, int):  # JavaScript reads larger ones as infinity
         return value if abs(value) <= sys.float_info.max else None
     return value
 
 
 def as_msgpack(encoded: bytes) -> bytes:
-    """Return a JSON document as MessagePack: rows are kept as JSON, so that is where both begin."""
+    """Return a JSON document as MessagePack; both encodings start from JSON, because rows are kept as JSON."""
     value = msgspec.json.decode(encoded)
     try:
         return msgspec.msgpack.encode(value)
@@ -241,7 +241,7 @@ def as_msgpack(encoded: bytes) -> bytes:
 
 
 def _without_huge_integers(value: Any) -> Any:
-    """Return a value with each integer that MessagePack cannot hold as the float that JavaScript reads."""
+    """Replace integers that MessagePack cannot hold by floats, as JavaScript would read them."""
     if isinstance(value, dict):
         return {key: _without_huge_integers(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -250,9 +250,9 @@ def _without_huge_integers(value: Any) -> Any:
 
 
 def decode_client(encoded: Encoded) -> ClientMessage:
-    """Return what a client sent: JSON in text, MessagePack in bytes.
+    """Return the message that a client sent: JSON in text, MessagePack in bytes.
 
-    Raises: BadMessage, whatever is wrong: not JSON, nested too deeply, an unknown type, a field amiss.
+    Raises: BadMessage, if it is not JSON or MessagePack, is nested too deeply, has an unknown type or a wrong field.
     """
     try:
         if isinstance(encoded, str):
@@ -268,9 +268,9 @@ def decode_client(encoded: Encoded) -> ClientMessage:
 
 
 def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse what no form expects and something behind it may not survive.
+    """Refuse values that no form expects and that later code may not handle.
 
-    Raises: BadMessage, for what is nested too deeply, and for numbers that are none in every language.
+    Raises: BadMessage, if a value is nested too deeply, or a number is not finite or not a 64-bit integer.
     """
     level: list[Any] = [arguments]
     for _ in range(MAX_DEPTH):
@@ -279,15 +279,15 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             if (isinstance(item, float) and not math.isfinite(item)) or (
                 isinstance(item, int) and abs(item) >= 2**63
             ):
-                raise BadMessage("a number that is not finite, or no 64-bit integer")
+                raise BadMessage("a number is not finite, or not a 64-bit integer")
         level = [item for item in level if isinstance(item, dict | list)]
         if not level:
             return
-    raise BadMessage(f"more than {MAX_DEPTH} lists and objects in each other")
+    raise BadMessage(f"lists and objects are nested more than {MAX_DEPTH} levels deep")
 
 
 def decode_server(encoded: Encoded) -> ServerMessage:
-    """Return what a server sent: for clients in Python, tests among them."""
+    """Return the message that a server sent; for clients in Python, such as tests."""
     if isinstance(encoded, bytes):
         encoded = msgspec.json.encode(msgspec.msgpack.decode(encoded))
     message: ServerMessage = _server_decoder.decode(encoded)
@@ -295,18 +295,18 @@ def decode_server(encoded: Encoded) -> ServerMessage:
 
 
 def encoded_size(row: Row) -> int:
-    """Return how many bytes a row takes on the wire."""
+    """Return the size of a row on the wire, in bytes."""
     return len(_encoder.encode(row))
 
 
 def contents_size(change: Change) -> int:
-    """Return about how many bytes a change holds in memory, in both forms."""
+    """Return the approximate size of a change in memory, both formats together, in bytes."""
     html = 0 if isinstance(change.html, UnsetType) else len(change.html)
     return len(_raw_bytes(change.row)) + html
 
 
 def encode_changes(changes: Sequence[Change]) -> str:
-    """Return a change set as the log keeps it: a JSON array, rows in both forms."""
+    """Return a change set as the log stores it: a JSON array, rows in both formats."""
     return _encoder.encode(changes).decode()
 
 

@@ -1,7 +1,7 @@
-"""Sort keys that mean the same in Python, JavaScript and on paper.
+"""Sort keys that compare the same in Python and JavaScript.
 
-Databases sort text by collations that a browser does not have. So the order of a row is worked out
-once, here, as an ASCII string; whoever compares two of them code unit by code unit gets the order.
+Databases sort text by collations that a browser does not have. So the order of a row is computed once,
+here, as an ASCII string; comparing two of them code unit by code unit gives the order of their rows.
 """
 
 import datetime
@@ -16,10 +16,10 @@ _END, _END_DESCENDING = " ", "~"
 
 
 def sort_key(values: Iterable[tuple[object, bool]]) -> str:
-    """Return the sort key of a row from its (value, descending) pairs, the weightiest first.
+    """Return the sort key of a row from its (value, descending) pairs, the most significant first.
 
-    None sorts before everything else, as in SQLite; text sorts by code point.
-    Raises: TypeError, for a value that has no order of its own (a dict, a list).
+    None sorts before every other value, as in SQLite; text sorts by code point.
+    Raises: TypeError, if a value has no order (a dict, a list).
     """
     return "".join(_part(value, descending) for value, descending in values)
 
@@ -32,7 +32,7 @@ def _part(value: object, descending: bool) -> str:
 
 
 def _digits(value: object) -> str:
-    """Return hexadecimal digits that sort, as text, like the value."""
+    """Return hexadecimal digits that sort as text in the order of the values."""
     match value:
         case None:
             return "0"
@@ -56,13 +56,13 @@ def _digits(value: object) -> str:
 
 
 def _number(value: decimal.Decimal) -> str:
-    """Sign, length of the integer part, integer part, fraction; complemented when negative."""
+    """Return sign, length of the integer part, integer part, fraction; complemented if negative."""
     if not value.is_finite():  # NaN below, infinities at their ends
         return "0" if value.is_nan() else ("f" if value > 0 else "1")
     whole, _, fraction = f"{abs(value):f}".partition(".")
     whole = whole.lstrip("0")
     digits = f"{len(whole):03x}{whole}{fraction.rstrip('0')}"
     if value < 0:
-        # "f" ends it: -1.5 lies below -1, of which it would otherwise be an extension.
+        # A final "f": otherwise the digits of -1 would be a prefix of those of -1.5, which is less.
         return "2" + digits.translate(_COMPLEMENT) + "f"
     return "3" + digits

@@ -1,6 +1,6 @@
-"""One connection's state machine: what it asked for, how far it has been brought, what goes out next.
+"""The state machine of one connection: its subscriptions, their cursors, and what is sent next.
 
-Pure: a connection moves messages between it and its transport and carries out what it returns.
+Pure: a connection moves messages between the session and its transport and carries out what it returns.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from .position import Position
 from .topic import Cursor, Topic
 
 BURST_SECONDS = 10
-"""How long a client may save up what it may send."""
-REST_SECONDS = 10.0
-"""How long a client that sent too much is told to stay away."""
+"""A client may send at once what its rate allows in this time."""
+TOO_MUCH_RETRY_SECONDS = 10.0
+"""When a client that exceeded its rate may reconnect."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may do, how often it hears from us, and how much it may leave unread.
+    """What one connection may send, how often it gets a heartbeat, and how much it may leave unread.
 
-    Units: bytes are characters where messages are text. ``max_silent_bytes``: how much a client gets that
-           never acknowledges anything; None where the server itself waits for slow readers.
+    Made from ``Conf``, which has the defaults; only what is no setting has its value here.
+    Units: bytes are characters where messages are text. ``max_silent_bytes`` limits what a client is sent
+           that never acknowledges; None where the server itself waits for slow clients.
     """
 
-    heartbeat_seconds: float = 15
-    max_message_bytes: int = 16 * 1024
-    max_bad_messages: int = 10
-    max_subscriptions: int = 128
+    heartbeat_seconds: float
+    max_message_bytes: int
+    max_bad_messages: int
+    max_subscriptions: int
+    max_unacknowledged_bytes: int
+    max_silent_bytes: int | None
+    max_messages_per_second: float
+    max_bytes_per_second: float
     max_outgoing: int = 256
     acknowledge_bytes: int = 64 * 1024
-    max_unacknowledged_bytes: int = 256 * 1024
-    max_silent_bytes: int | None = 8 * 1024 * 1024
-    max_messages_per_second: float = 20
-    max_bytes_per_second: float = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a session is over; ``retry_after_seconds`` None: the client's own backoff decides."""
+    """Why a session is over; with ``retry_after_seconds`` None the client's own backoff decides."""
 
     code: Code
     reason: str
@@ -62,57 +63,58 @@ class _Subscription:
 
 
 class _Unacknowledged:
-    """What was sent and not yet acknowledged, in a few marks however much it is."""
+    """What was sent and is not yet acknowledged, as a few marks whatever its amount."""
 
-    __slots__ = ("_marks", "_next_mark", "acknowledged", "bytes", "messages", "unheard_beats")
+    __slots__ = ("_marks", "_next_mark", "acknowledged", "bytes", "messages", "unacknowledged_beats")
 
     MARK_BYTES = 16 * 1024
 
     def __init__(self) -> None:
         self.messages = 0
-        self.bytes = 0  # all that was sent
-        self.unheard_beats = 0
-        self.acknowledged = 0  # of these bytes
-        self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # messages and bytes sent at some moments
+        self.bytes = 0  # sent in total
+        self.unacknowledged_beats = 0
+        self.acknowledged = 0  # part of ``bytes``
+        self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # (messages, bytes) sent at some moments
         self._next_mark = self.MARK_BYTES
 
-    def sent(self, size: int) -> None:
+    def add(self, size: int) -> None:
+        """Count a message of ``size`` as sent."""
         self.messages += 1
         self.bytes += size
         if self.bytes >= self._next_mark:
             self._marks.append((self.messages, self.bytes))
             self._next_mark = self.bytes + self.MARK_BYTES
 
-    def take(self, received: int) -> None:
-        """Note what the client has received: everything, or as far as the last mark before it."""
+    def acknowledge(self, received: int) -> None:
+        """Note that the client has received ``received`` messages; in part as far as the last mark before it."""
         while len(self._marks) > 1 and self._marks[1][0] <= received:
             self._marks.popleft()
         self.acknowledged = max(self.acknowledged, self._marks[0][1])
         if received >= self.messages:
             self.acknowledged = self.bytes
-        self.unheard_beats = 0
+        self.unacknowledged_beats = 0
 
 
 class Session:
-    """One connection: subscriptions with their cursors, and the few messages that wait to go out.
+    """One connection: subscriptions with their cursors, and a bounded number of messages to be sent.
 
-    Nothing that changes is queued here: a topic with news is only marked, and ``next`` asks it what this
-    connection's cursor has not seen. So a slow connection costs the same memory as a quick one. One that
-    acknowledges what it receives gets no further ahead of its acknowledgements than the limits say.
+    Changes are not queued here: a topic with news is only marked, and ``next`` asks it for what this
+    connection's cursor has not seen. So a slow connection needs as much memory as a fast one. A client that
+    acknowledges what it receives is sent no more ahead of its acknowledgements than the limits allow.
     """
 
     __slots__ = (
         "_bad_messages", "_bytes", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits", "_messages", "_news",
-        "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
+        "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending", "is_beating",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
         self._limits, self._encoding = limits, encoding
         self._subscriptions: dict[str, _Subscription] = {}
-        self._news: dict[str, None] = {}  # names of topics that may have something new, oldest first
+        self._news: dict[str, None] = {}  # names of topics that may have news, oldest first
         self._outgoing: deque[Encoded] = deque()
-        self._parts: deque[Encoded] = deque()  # the rest of a snapshot that is under way
-        self._parted = ""  # its topic
+        self._parts: deque[Encoded] = deque()  # the rest of a snapshot that has been sent in part
+        self._parted = ""  # the topic of that snapshot
         self._is_beat_due = False
         self._bad_messages = 0
         self._messages = Bucket(
@@ -122,6 +124,8 @@ class Session:
         self._has_acknowledged = False
         self._unacknowledged = _Unacknowledged()
         self.ending: Ending | None = None
+        self.is_beating = False
+        """Whether the message that ``next`` returned last is a heartbeat."""
         self.post(
             messages.Welcome(
                 protocol=messages.PROTOCOL,
@@ -138,49 +142,52 @@ class Session:
     # ------------------------------------------------------------ in
 
     def receive(self, encoded: Encoded, now: float) -> ClientMessage:
-        """Return what the client asks for; ``now`` is any clock's seconds.
+        """Return the message that a client sent; ``now`` is any clock's seconds.
 
-        Raises: BadMessage, when it is none of the protocol's, too long, or one too many.
+        Raises: BadMessage, if it is not a message of the protocol, too long, or exceeds the rate limits.
         """
-        # Characters first: no need to encode a megabyte to know that it is too long.
+        # Characters first: a megabyte need not be encoded to see that it is too long.
         limit = self._limits.max_message_bytes
         if len(encoded) > limit or _size(encoded) > limit:
-            self.end(Ending(Code.BAD_MESSAGE, f"a message may be {limit} bytes long"))
+            self.end(Ending(Code.BAD_MESSAGE, f"a message may be at most {limit} bytes long"))
             raise BadMessage(f"over {limit} bytes")
         if not (self._messages.take(1, now) and self._bytes.take(len(encoded), now)):
             limits = self._limits
-            words = f"{limits.max_messages_per_second:g} messages and {limits.max_bytes_per_second:g} bytes a second"
-            self.end(Ending(Code.TOO_MUCH, f"no more than {words}, ten times as many at once", REST_SECONDS))
-            raise BadMessage("more than is allowed in so short a time")
+            rates = f"{limits.max_messages_per_second:g} messages and {limits.max_bytes_per_second:g} bytes a second"
+            reason = f"at most {rates}, ten times as much in a burst"
+            self.end(Ending(Code.TOO_MUCH, reason, TOO_MUCH_RETRY_SECONDS))
+            raise BadMessage("over the rate limits")
         if isinstance(encoded, str) != (self._encoding == "json"):
-            takes = "text" if self._encoding == "json" else "binary"
-            raise BadMessage(f"realtime.v1.{self._encoding} takes {takes} messages")
+            kind = "text" if self._encoding == "json" else "binary"
+            raise BadMessage(f"realtime.v1.{self._encoding} requires {kind} messages")
         return messages.decode_client(encoded)
 
     def refuse(self, error: RealtimeError, topic: str | None = None) -> messages.Error:
-        """Tell the client what was wrong, and return it; end the session when it does not learn."""
-        told = messages.Error(code=error.code, message=str(error), topic=UNSET if topic is None else topic)
-        self.post(told)
+        """Post an error message and return it; end the session after too many bad messages."""
+        refusal = messages.Error(code=error.code, message=str(error), topic=UNSET if topic is None else topic)
+        self.post(refusal)
         if isinstance(error, BadMessage):
             self._bad_messages += 1
             if self._bad_messages >= self._limits.max_bad_messages:
                 self.end(Ending(Code.BAD_MESSAGE, f"{self._bad_messages} bad messages"))
-        return told
+        return refusal
 
     def acknowledge(self, received: int) -> None:
-        """Note how many messages the client has received: what was held back for it may go on.
+        """Note how many messages the client has received, so that more may be sent.
 
-        Raises: BadMessage, for more than it was sent.
+        Raises: BadMessage, if it is more than were sent.
         """
         if not 0 <= received <= self._unacknowledged.messages:
-            raise BadMessage(f"{received} messages received, of {self._unacknowledged.messages} sent")
+            raise BadMessage(
+                f"{received} messages acknowledged, but {self._unacknowledged.messages} were sent"
+            )
         self._has_acknowledged = True
-        self._unacknowledged.take(received)
+        self._unacknowledged.acknowledge(received)
 
     # ------------------------------------------------------------ subscriptions
 
     def subscribe(self, topic: Topic, position: Position | None, format: Format) -> None:
-        """Follow a topic from a position on; ``next`` answers, if only by "nothing new"."""
+        """Follow a topic from a position on; ``next`` returns the answer, an empty change set if nothing is new."""
         self.unsubscribe(topic.name)
         cursor = topic.cursor(position, Form(format, self._encoding))
         self._subscriptions[topic.name] = _Subscription(topic, cursor)
@@ -196,14 +203,14 @@ class Session:
             self._parts.clear()
 
     def notify(self, topic: str) -> None:
-        """Mark a topic that may have news; ``next`` finds out."""
+        """Mark a topic as one that may have news; ``next`` checks."""
         if topic in self._subscriptions:
             self._news[topic] = None
 
     # ------------------------------------------------------------ out
 
     def post(self, message: ServerMessage) -> None:
-        """Append a message; a client that asks faster than it reads is cut off, not remembered."""
+        """Append a message; end the session when more wait than the limit allows, so that memory is bounded."""
         if self.ending is not None:
             return
         if len(self._outgoing) >= self._limits.max_outgoing:
@@ -213,19 +220,19 @@ class Session:
         self._outgoing.append(messages.encode(message, self._encoding))
 
     def beat(self) -> None:
-        """Look at every topic once more, and tell the client how far it has been brought, when it next reads."""
+        """Check every topic once more, then send a heartbeat with the positions reached."""
         self._news.update(dict.fromkeys(self._subscriptions))
         self._is_beat_due = True
 
     def pulse(self) -> None:
-        """Beat, as happens every ``heartbeat_seconds``; end where two beats were not acknowledged."""
-        if self._has_acknowledged and self._unacknowledged.unheard_beats >= 2:
+        """Beat; called every ``heartbeat_seconds``. End the session if two beats were not acknowledged."""
+        if self._has_acknowledged and self._unacknowledged.unacknowledged_beats >= 2:
             self.end(Ending(Code.TOO_SLOW, "two heartbeats were not acknowledged"))
-        self._unacknowledged.unheard_beats += 1
+        self._unacknowledged.unacknowledged_beats += 1
         self.beat()
 
     def end(self, ending: Ending) -> None:
-        """Say why and close after what is already waiting; the first ending stands."""
+        """Post a bye with the reason, and close after the messages that already wait; the first ending stands."""
         if self.ending is None:
             delay = UNSET if ending.retry_after_seconds is None else ending.retry_after_seconds
             self.post(messages.Bye(code=ending.code, reason=ending.reason, retry_after_seconds=delay))
@@ -233,18 +240,19 @@ class Session:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there may be something to say."""
+        """Whether there may be something to send."""
         return bool(self._news or self._outgoing or self._parts or self._is_beat_due)
 
     def next(self) -> Encoded | None:
-        """Return the message to write now, None when there is nothing to say, or nobody who takes it."""
-        message = None if self._is_held() else self._next()
+        """Return the message to send now; None if there is none, or if an acknowledgement is needed first."""
+        self.is_beating = False
+        message = None if self._must_wait() else self._next()
         if message is not None:
-            self._unacknowledged.sent(len(message))
+            self._unacknowledged.add(len(message))
         return message
 
-    def _is_held(self) -> bool:
-        """Whether what was sent has to be acknowledged first. A farewell waits for nobody."""
+    def _must_wait(self) -> bool:
+        """Return whether an acknowledgement is needed first; never for the last messages of a session."""
         limits, unacknowledged = self._limits, self._unacknowledged
         waiting = unacknowledged.bytes - unacknowledged.acknowledged
         if waiting <= limits.max_unacknowledged_bytes or self.ending is not None:
@@ -253,8 +261,8 @@ class Session:
             return True
         if limits.max_silent_bytes is not None and unacknowledged.bytes > limits.max_silent_bytes:
             self._outgoing.clear()
-            words = f"{unacknowledged.bytes} bytes and no acknowledgement; come back and go on"
-            self.end(Ending(Code.TOO_SLOW, words))
+            reason = f"{unacknowledged.bytes} bytes sent without an acknowledgement; reconnect and resume"
+            self.end(Ending(Code.TOO_SLOW, reason))
         return False
 
     def _next(self) -> Encoded | None:
@@ -278,16 +286,17 @@ class Session:
                 return news[0]
         if self._is_beat_due:
             self._is_beat_due = False
+            self.is_beating = True
             return messages.encode(messages.Heartbeat(positions=self._positions()), self._encoding)
         return None
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was sent belongs to ``positions``: no snapshot is half way out."""
+        """Whether ``positions`` covers everything that was sent: no snapshot has been sent only in part."""
         return not self._parts
 
     def positions(self, topics: Sequence[str]) -> list[Position | None]:
-        """Return how far each topic has been brought; None for one that is not followed, or not yet."""
+        """Return the position sent so far of each topic; None if it is not followed, or not yet answered."""
         return [
             subscription.topic.position_of(subscription.cursor) if subscription is not None else None
             for subscription in map(self._subscriptions.get, topics)
@@ -300,7 +309,7 @@ class Session:
         }
 
     def _nothing_new(self, subscription: _Subscription) -> Sequence[Encoded]:
-        """Return the answer to a subscribe that has nothing to catch up with: you are live."""
+        """Return the answer to a subscribe that has missed nothing: an empty change set."""
         position = subscription.topic.position_of(subscription.cursor)
         if position is None:
             return []

@@ -1,6 +1,6 @@
-"""One topic as a process holds it: its rows as of a position, and the recent changes that led there.
+"""One topic in a process's memory: its rows as of a position, and the recent changes that led there.
 
-Pure: the hub feeds it what the log says, sessions ask it what their cursors have not seen.
+Pure: the hub applies what it reads from the log, sessions ask for what their cursors have not seen.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from .messages import Change, Encoded, Form, Format, Row
 from .position import Position
 
 MAX_PART_BYTES = 256 * 1024
-MAX_HELD_CHANGES = 2000
-MAX_HELD_BYTES = 1024 * 1024
+MAX_KEPT_CHANGES = 2000
+MAX_KEPT_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
 class ChangeSet:
-    """Changes that lead from any position in [after, position) to ``position``; ``size`` of their contents in bytes."""
+    """Changes that lead from any position in [after, position) to ``position``.
+
+    Units: ``size`` is that of the contents in bytes.
+    """
 
     after: int
     position: int
@@ -30,7 +33,7 @@ class ChangeSet:
     _encoded: dict[Form, Encoded] = field(default_factory=dict)
 
     def encoded(self, topic: str, epoch: str, form: Form) -> Encoded:
-        """Return the ``changes`` message, encoded once for all subscribers of this process."""
+        """Return the ``changes`` message, encoded once per form for all subscribers of this process."""
         if form not in self._encoded:
             message = messages.Changes(
                 topic=topic,
@@ -47,10 +50,11 @@ class ChangeSet:
 
 @dataclass(slots=True)
 class Cursor:
-    """How far one subscriber has been brought; ``offset`` None: it needs a snapshot.
+    """The position that one subscriber has been sent.
 
-    ``life`` is the topic's when the offset was taken: offsets of two lives do not compare.
-    ``is_ahead``: the client named a position that this process has not come to yet.
+    Shape: ``offset`` None means that the subscriber needs a snapshot. ``life`` is the topic's at the time of
+           the offset: offsets of two lives do not compare. ``is_ahead`` means that the client named a
+           position that this process may not have reached yet.
     """
 
     form: Form
@@ -60,30 +64,30 @@ class Cursor:
 
 
 class Topic:
-    """The rows of one topic at ``position``, with enough of the past to bring most cursors there."""
+    """The rows of one topic at ``position``, with enough recent changes to bring most cursors there."""
 
     def __init__(
         self,
         name: str,
-        max_held_changes: int = MAX_HELD_CHANGES,
-        max_held_bytes: int = MAX_HELD_BYTES,
+        max_kept_changes: int = MAX_KEPT_CHANGES,
+        max_kept_bytes: int = MAX_KEPT_BYTES,
         max_part_bytes: int = MAX_PART_BYTES,
-    ):
+    ) -> None:
         self.name = name
         self.position = Position("", 0)
         self._life = 0
-        self._changed_at = 0  # offset of the last change that a subscriber could see
-        self._reach = 0  # cursors below this offset cannot be served from the held changes
+        self._changed_at = 0  # offset of the last change that is visible to subscribers
+        self._reach = 0  # cursors below this offset cannot be served from the kept changes
         self._rows: dict[str, Row] = {}
-        self._held: deque[ChangeSet] = deque()
-        self._held_changes = 0
-        self._held_bytes = 0
-        self._max_held_changes, self._max_held_bytes = max_held_changes, max_held_bytes
+        self._kept: deque[ChangeSet] = deque()
+        self._kept_changes = 0
+        self._kept_bytes = 0
+        self._max_kept_changes, self._max_kept_bytes = max_kept_changes, max_kept_bytes
         self._max_part_bytes = max_part_bytes
-        # Between these offsets the topic changed in ways that were not seen one by one.
-        self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_HELD_CHANGES)
-        self._blind_reach = 0  # below this offset nobody remembers what was not seen
-        self._furthest = 0  # the furthest position that a client named before this process came there
+        # Between these offsets the topic may have passed through states that the log does not show.
+        self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
+        self._blind_reach = 0  # below this offset such intervals are no longer known
+        self._furthest = 0  # the highest offset that a client named
         self._parts: dict[Form, list[Encoded]] = {}
         self._merged: dict[int, ChangeSet] = {}
 
@@ -92,25 +96,25 @@ class Topic:
         """All rows, in order."""
         return sorted(self._rows.values(), key=lambda row: (row.order, row.key))
 
-    # ------------------------------------------------------------ what the log says
+    # ------------------------------------------------------------ applying the log
 
     def load(self, position: Position, rows: Iterable[Row], unchanged_since: int) -> bool:
-        """Take all rows as of ``position``; return whether subscribers have something to see.
+        """Replace all rows by those as of ``position``; return whether subscribers have news.
 
-        Units: ``unchanged_since`` is the offset from which on the topic has had these rows; it lets
-               cursors since then go on without a snapshot.
+        Units: ``unchanged_since`` is the offset since which the topic has had these rows: cursors from
+               there on need no snapshot.
         """
         fresh = {row.key: row for row in rows}
         if position.epoch == self.position.epoch and position.offset >= self.position.offset:
             changes = [messages.delete(key) for key in self._rows if key not in fresh]
             changes += [row.upsert() for row in fresh.values()]
-            held = self.position.offset
-            return self.apply(held, held, position.offset, changes, same_from=unchanged_since)
-        # Another life of the log, or the same one put back to an earlier day: nothing held compares.
+            here = self.position.offset
+            return self.apply(here, here, position.offset, changes, same_from=unchanged_since)
+        # Another epoch, or the same one restored to an earlier state: no offset known here compares.
         self._life += 1
-        self._held.clear()
+        self._kept.clear()
         self._blind.clear()
-        self._held_changes = self._held_bytes = self._furthest = self._blind_reach = 0
+        self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
         self._rows = fresh
         self.position = position
         self._reach = self._changed_at = min(unchanged_since, position.offset)
@@ -122,23 +126,23 @@ class Topic:
     ) -> bool:
         """Apply what the log has between ``after`` and ``position``; return whether subscribers have news.
 
-        What is already held is dropped. So is a delete of a row that is not here, which could tell of
-        rows outside the topic, and an upsert of what is here already. That is right for who has seen
-        what is here; a page painted between ``begins`` and ``position`` may have seen something else
-        (a row that came and went in between), and ``advance`` gives it a snapshot.
+        Drop changes at or below the topic's position, deletes of unknown rows, which could disclose rows
+        outside the topic, and upserts that change nothing. This is right for subscribers that have these
+        rows. A page rendered between ``begins`` and ``position`` may have others (a row that was created
+        and deleted in between); ``advance`` gives it a snapshot.
 
         Units: offsets. The topic was unchanged from ``after`` to ``begins``, and from ``same_from``, if
                given, to ``position``.
-        Raises: Gap, when something between the held position and ``after`` is missing.
+        Raises: Gap, if changes between the topic's position and ``after`` are missing.
         """
-        held = self.position.offset
-        if position <= held:
+        here = self.position.offset
+        if position <= here:
             return False
-        if after > held:
-            raise Gap(held, after)
-        visible = [change for change in changes if self._shows(change)]
+        if after > here:
+            raise Gap(here, after)
+        visible = [change for change in changes if self._is_visible(change)]
         self.position = Position(self.position.epoch, position)
-        self._see_blindly(max(begins, held), same_from or position)
+        self._note_blind(max(begins, here), same_from or position)
         if visible:
             for change in visible:
                 if change.op == "delete":
@@ -146,60 +150,61 @@ class Topic:
                 else:
                     self._rows[change.key] = change.upserted()
             size = sum(map(messages.contents_size, visible))
-            self._hold(ChangeSet(self._changed_at, position, visible, size))
+            self._keep(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
             self._forget_encodings()
-        return bool(visible) or self._furthest > held
+        return bool(visible) or self._furthest > here
 
-    def _see_blindly(self, begins: int, ends: int) -> None:
+    def _note_blind(self, begins: int, ends: int) -> None:
+        """Note that a page rendered within this interval may show rows that the log does not explain."""
         if ends - begins > 1:
             if len(self._blind) == self._blind.maxlen:
                 self._blind_reach = self._blind[0][1]
             self._blind.append((begins, ends))
 
-    def _shows(self, change: Change) -> bool:
-        held = self._rows.get(change.key)
+    def _is_visible(self, change: Change) -> bool:
+        present = self._rows.get(change.key)
         if change.op == "delete":
-            return held is not None
-        return held is None or not held.is_same(change.upserted())
+            return present is not None
+        return present is None or not present.is_same(change.upserted())
 
-    def _hold(self, change_set: ChangeSet) -> None:
-        if self._held:
-            self._held[-1].forget_encodings()  # who has not seen this one gets it merged
-        self._held.append(change_set)
-        self._held_changes += len(change_set.changes)
-        self._held_bytes += change_set.size
-        # The newest stays whatever its size: everybody is about to be sent it.
-        while len(self._held) > 1 and self._is_over():
-            oldest = self._held.popleft()
-            self._held_changes -= len(oldest.changes)
-            self._held_bytes -= oldest.size
+    def _keep(self, change_set: ChangeSet) -> None:
+        if self._kept:
+            self._kept[-1].forget_encodings()  # from now on it is sent merged with later ones
+        self._kept.append(change_set)
+        self._kept_changes += len(change_set.changes)
+        self._kept_bytes += change_set.size
+        # The newest stays whatever its size: it is about to be sent to all subscribers.
+        while len(self._kept) > 1 and self._is_over():
+            oldest = self._kept.popleft()
+            self._kept_changes -= len(oldest.changes)
+            self._kept_bytes -= oldest.size
             self._reach = oldest.position
 
     def _is_over(self) -> bool:
-        return self._held_changes > self._max_held_changes or self._held_bytes > self._max_held_bytes
+        return self._kept_changes > self._max_kept_changes or self._kept_bytes > self._max_kept_bytes
 
     def _forget_encodings(self) -> None:
         self._parts.clear()
         self._merged.clear()
 
-    # ------------------------------------------------------------ what subscribers ask
+    # ------------------------------------------------------------ serving subscribers
 
     def cursor(self, position: Position | None, form: Form) -> Cursor:
-        """Return a cursor at a position a client named; without an offset when it names another life."""
+        """Return a cursor at a position that a client named; without an offset if its epoch is another one."""
         if position is None or position.epoch != self.position.epoch:
             return Cursor(form)
         self._furthest = max(self._furthest, position.offset)
         return Cursor(form, position.offset, self._life, is_ahead=True)
 
     def position_of(self, cursor: Cursor) -> Position | None:
-        """Return where that cursor stands, for a heartbeat."""
+        """Return the position of a cursor; None if it needs a snapshot."""
         if cursor.offset is None or cursor.life != self._life:
             return None
         return Position(self.position.epoch, cursor.offset)
 
     def advance(self, cursor: Cursor) -> Sequence[Encoded]:
-        """Bring the cursor here; return the messages that bring its client along, none when it saw all."""
+        """Move the cursor to this position; return the messages that bring its client there, none if it is there."""
         try:
             change_set = self.since(cursor)
         except Unrecoverable:
@@ -213,9 +218,9 @@ class Topic:
         return [encoded]
 
     def since(self, cursor: Cursor) -> ChangeSet | None:
-        """Return what a cursor has not seen, merged by row; None when it has seen all.
+        """Return what a cursor has not seen, merged by row; None if it has seen all.
 
-        Raises: Unrecoverable, when the held changes do not reach back to it, or a snapshot is shorter.
+        Raises: Unrecoverable, if the kept changes do not reach back to it, or a snapshot is shorter.
         """
         if cursor.offset is None or cursor.life != self._life or cursor.offset < self._reach:
             raise Unrecoverable(cursor.offset, self._reach)
@@ -226,13 +231,13 @@ class Topic:
                 raise Unrecoverable(cursor.offset, self.position.offset)
         if cursor.offset >= self._changed_at:
             return None
-        last = self._held[-1]
+        last = self._kept[-1]
         if last.after <= cursor.offset:
             return last
-        missed = [held for held in self._held if held.position > cursor.offset]
+        missed = [kept for kept in self._kept if kept.position > cursor.offset]
         merged = self._merged.get(missed[0].after)
         if merged is None:
-            changes = {change.key: change for held in missed for change in held.changes}
+            changes = {change.key: change for kept in missed for change in kept.changes}
             if len(changes) > len(self._rows):
                 raise Unrecoverable(cursor.offset, self._reach)
             merged = ChangeSet(missed[0].after, self._changed_at, list(changes.values()))
@@ -247,7 +252,7 @@ class Topic:
         return self._parts[cursor.form]
 
     def _snapshot(self, format: Format) -> Iterable[messages.Snapshot]:
-        """Return the snapshot messages, each under the size limit unless one row alone is over it."""
+        """Yield the snapshot messages, each below the size limit unless a single row exceeds it."""
         position = str(self.position)
         part: list[Row] = []
         size = 0

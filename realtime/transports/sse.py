@@ -95,7 +95,7 @@ class Events:
 
     def frame(self, session: Session, message: Encoded) -> dict[str, Any]:
         """Return a message as an event. Part of a snapshot has no id: a client that has but that has nothing."""
-        kind = ": heartbeat\nevent: heartbeat\n" if str(message).startswith('{"type":"heartbeat"') else ""
+        kind = ": heartbeat\nevent: heartbeat\n" if session.is_beating else ""
         id = ""
         positions = session.positions(self.topics) if session.is_whole else []
         if any(positions):

@@ -17,7 +17,7 @@ from realtime.delivery import shared_topic as held_module
 from realtime.delivery.hub import Hub
 from realtime.delivery.shared_topic import SharedTopic
 from realtime.engine.messages import Error, Notice, decode_server
-from realtime.engine.session import Ending, Limits, Session
+from realtime.engine.session import Ending, Session
 from realtime.feeds import registry
 from realtime.models import OutboxRow
 from realtime.publishing import log as the_log
@@ -27,6 +27,7 @@ from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
 from realtime.runtime.threads import DatabaseThreads
 from tests.conftest import until
+from tests.support.limits import default_limits
 from tests.support.replica import Replica
 
 
@@ -36,7 +37,7 @@ class Follower:
     def __init__(self, topic: str) -> None:
         self.visitor = NOBODY
         self.writer = None
-        self.session = Session(Limits())
+        self.session = Session(default_limits())
         list(iter(self.session.next, None))
         self.replica = Replica(topic)
         self.heard: list[Any] = []

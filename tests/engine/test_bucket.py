@@ -1,4 +1,4 @@
-"""The token bucket: so much at once after a rest, so much per second in the long run."""
+"""The token bucket: a burst after a pause, and a rate in the long run."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from realtime.engine.bucket import Bucket
 
 
 def test_a_full_bucket_gives_its_burst_and_then_its_rate():
-    """A rest fills it again, to its burst and no further."""
+    """A pause fills it again, up to its burst."""
     bucket = Bucket(rate=2, burst=5)
 
     assert [bucket.take(1, 0) for _ in range(6)] == [True] * 5 + [False]
@@ -15,8 +15,8 @@ def test_a_full_bucket_gives_its_burst_and_then_its_rate():
     assert [bucket.take(1, 1000) for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_what_is_not_there_is_not_taken_in_part():
-    """Who asks for too much may still have less."""
+def test_an_amount_over_the_level_is_refused_as_a_whole():
+    """A smaller amount is still available afterwards."""
     bucket = Bucket(rate=1, burst=5)
 
     assert not bucket.take(6, 0)
@@ -24,8 +24,8 @@ def test_what_is_not_there_is_not_taken_in_part():
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), max_size=30))
-def test_never_more_than_burst_and_rate_together(asked):
-    """Over any time, however it is asked for."""
+def test_at_most_burst_plus_rate_is_taken(asked):
+    """Over any time, for any sequence of amounts."""
     bucket, now, taken = Bucket(rate=3, burst=7), 0.0, 0.0
 
     for pause, amount in asked:

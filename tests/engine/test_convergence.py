@@ -14,8 +14,9 @@ from realtime.engine import messages
 from realtime.engine.errors import Gap
 from realtime.engine.messages import Row
 from realtime.engine.position import Position
-from realtime.engine.session import Limits, Session
+from realtime.engine.session import Session
 from realtime.engine.topic import Topic
+from tests.support.limits import default_limits
 from tests.support.replica import Replica
 
 KEYS = st.sampled_from("abcdefgh")
@@ -26,7 +27,7 @@ def to_row(key: str, number: int) -> Row:
 
 
 class Source:
-    """Rows with their whole history, and the log that a sequencer writes of them."""
+    """Rows with their whole history, and the log that a sequencer writes."""
 
     def __init__(self) -> None:
         self.epoch = "e0"
@@ -65,7 +66,7 @@ class Source:
             self.edge = self.log.pop(0)[2]
 
     def restore(self) -> None:
-        """Another life: rows of an earlier day, positions that come again."""
+        """Begin another epoch: earlier rows, and positions that repeat."""
         self.epoch = f"e{int(self.epoch[1:]) + 1}"
         self.offset = self.sequenced = self.edge = max(1, self.offset // 2)
         self.touched.clear()
@@ -82,11 +83,11 @@ class Source:
 
 
 class Hub:
-    """One process: the topic, and what it does about gaps and new epochs."""
+    """One process: the topic, and how gaps and new epochs are handled."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.topic = Topic("t", max_held_changes=6, max_part_bytes=90)
+        self.topic = Topic("t", max_kept_changes=6, max_part_bytes=90)
         self.read()
 
     def read(self) -> None:
@@ -96,15 +97,15 @@ class Hub:
         rows = [to_row(key, number) for key, number in source.rows.items()]
         self.topic.load(Position(source.epoch, source.offset), rows, since)
 
-    def hear(self, entry: tuple[int, int, int, str]) -> None:
-        """Take a layer message, perhaps an old one."""
+    def receive(self, entry: tuple[int, int, int, str]) -> None:
+        """Apply a layer message, perhaps an old one."""
         after, begins, position, payload = entry
         try:
             self.topic.apply(after, begins, position, messages.decode_changes(payload))
         except Gap:
-            self.look()
+            self.read_log()
 
-    def look(self) -> None:
+    def read_log(self) -> None:
         """Read the log's tail."""
         held = self.topic.position
         if held.epoch != self.source.epoch or held.offset < self.source.edge:
@@ -119,10 +120,10 @@ class Client:
 
     def __init__(self, format: str) -> None:
         self.replica = Replica("t", format)
-        self.session = Session(Limits())
+        self.session = Session(default_limits())
 
     def connect(self, hub: Hub) -> None:
-        self.session = Session(Limits())
+        self.session = Session(default_limits())
         self.session.subscribe(hub.topic, self.replica.position, self.replica.format)
 
 
@@ -131,7 +132,7 @@ READERS = st.sets(st.integers(0, 5))
 
 
 class Convergence(RuleBasedStateMachine):
-    """Most steps are ordinary life: somebody writes, most messages arrive, some clients read."""
+    """Most steps are ordinary: rows are written, most messages arrive, some clients read."""
 
     @initialize(formats=st.lists(st.sampled_from(["rows", "html"]), min_size=2, max_size=4))
     def begin(self, formats: list[str]) -> None:
@@ -150,13 +151,13 @@ class Convergence(RuleBasedStateMachine):
         readers=READERS,
     )
     def live(self, transactions: list[dict[str, bool]], fate: str, readers: set[int]) -> None:
-        """Transactions commit and are sequenced together; the message meets its fate; some clients read."""
+        """Transactions commit and are sequenced together; the message arrives or is lost; some clients read."""
         for transaction in transactions:
             self._write(transaction)
         before = len(self.source.log)
         self.source.sequence()
         for entry in self.source.log[before:] * {"heard": 1, "lost": 0, "doubled": 2}[fate]:
-            self.hub.hear(entry)
+            self.hub.receive(entry)
         self._wake()
         for number, client in enumerate(self.everyone):
             if number in readers:
@@ -164,12 +165,12 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(transaction=st.dictionaries(KEYS, st.booleans(), min_size=1, max_size=3))
     def commit(self, transaction: dict[str, bool]) -> None:
-        """A transaction that nobody has sequenced yet."""
+        """A transaction commits and is not sequenced yet."""
         self._write(transaction)
 
     @rule(format=st.sampled_from(["rows", "html"]), rendered=st.booleans())
     def open_page(self, format: str, rendered: bool) -> None:
-        """A page is painted by the server as of now, or starts with nothing; then it connects."""
+        """A page is rendered by the server as of now, or starts empty; then it connects."""
         client = Client(format)
         if rendered:
             client.replica.position = Position(self.source.epoch, self.source.offset)
@@ -182,7 +183,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(data=st.data())
     def hear_an_old_message_again(self, data) -> None:
         if self.source.log:
-            self.hub.hear(data.draw(st.sampled_from(self.source.log)))
+            self.hub.receive(data.draw(st.sampled_from(self.source.log)))
             self._wake()
 
     @rule(kept=st.integers(0, 3))
@@ -191,21 +192,21 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(what=st.sampled_from(["look", "look", "read", "restart", "restore"]))
     def disturb(self, what: str) -> None:
-        """The hub looks at the log, reads all rows anew, or starts anew; a backup is restored."""
+        """The hub reads the log, reads all rows again, or restarts; a backup is restored."""
         if what == "restore":
             self.source.restore()
         if what == "restart":
             self.hub = Hub(self.source)
             for client in self.everyone:
                 client.connect(self.hub)
-        self.hub.look()
+        self.hub.read_log()
         if what == "read":
             self.hub.read()
         self._wake()
 
     @rule(number=st.integers(0, 4), limit=st.integers(0, 3))
     def break_connection(self, number: int, limit: int) -> None:
-        """A client gets a few of its messages, then comes back with what it has."""
+        """A client receives some of its messages, then reconnects with its position."""
         client = self.everyone[number % len(self.everyone)]
         self.read(client, limit)
         client.connect(self.hub)
@@ -221,7 +222,7 @@ class Convergence(RuleBasedStateMachine):
         self.source.write({key: None if is_delete else self.number for key, is_delete in transaction.items()})
 
     def read(self, client: Client, limit: int) -> None:
-        """Hand over up to ``limit`` messages; what breaks off or shows a gap is followed by a resume."""
+        """Deliver up to ``limit`` messages; after a break or a gap the client resumes."""
         texts = list(iter(client.session.next, None))
         if not self._deliver(client, texts[:limit]) or limit < len(texts):
             client.connect(self.hub)
@@ -231,7 +232,7 @@ class Convergence(RuleBasedStateMachine):
             client.session.notify("t")
 
     def _deliver(self, client: Client, texts: list[str]) -> bool:
-        """Hand messages over one by one, checking the promise after each; return False at a gap."""
+        """Deliver messages one by one, checking the promise after each; return False at a gap."""
         for text in texts:
             if client.replica.receive(text):
                 return False
@@ -254,9 +255,9 @@ class Convergence(RuleBasedStateMachine):
             self._check(client)
 
     def teardown(self) -> None:
-        """When writes stop, a look at the log and a (re)connect bring everyone to the source's rows, in order."""
+        """When writes stop, reading the log and reconnecting bring every client to the source's rows, in order."""
         self.source.sequence()
-        self.hub.look()
+        self.hub.read_log()
         self._wake()
         for client in self.everyone:
             if not self._deliver(client, list(iter(client.session.next, None))):

@@ -22,7 +22,7 @@ dates = st.datetimes(timezones=st.just(datetime.UTC))
     "values", [integers, decimals, floats, texts, dates, st.dates(), st.times(), st.uuids()]
 )
 def test_keys_sort_like_values(values, descending):
-    """For any two values the keys compare as the values do, the other way round when descending."""
+    """For any two values the keys compare as the values do, in reverse if descending."""
 
     @given(values, values)
     def check(one, other):
@@ -43,8 +43,8 @@ def _rank(value):
 
 
 @given(st.lists(st.tuples(integers, texts), min_size=2, max_size=2))
-def test_later_values_settle_ties_only(rows):
-    """The first value weighs most; the second decides between equals."""
+def test_later_values_only_break_ties(rows):
+    """The first value is the most significant; the second decides between equal ones."""
     keys = [sort_key([(number, False), (text, True)]) for number, text in rows]
 
     (one, one_text), (other, other_text) = rows
@@ -58,7 +58,7 @@ def test_later_values_settle_ties_only(rows):
     "value", [0, "", Decimal("NaN"), -(10**20), datetime.date.min, uuid.UUID(int=0)], ids=repr
 )
 def test_none_sorts_first(value):
-    """An empty column comes before every value, as in SQLite."""
+    """A null sorts before every value, as in SQLite."""
     assert sort_key([(None, False)]) < sort_key([(value, False)])
 
 
@@ -67,7 +67,7 @@ def test_keys_are_ascii():
     assert sort_key([("é\U0001f600", False), (3, True)]).isascii()
 
 
-def test_what_has_no_order_is_refused():
-    """A mapping cannot be ordered; the error says what to do."""
+def test_values_without_an_order_are_refused():
+    """The error for a mapping says what to do."""
     with pytest.raises(TypeError, match="order by a plain column"):
         sort_key([({}, False)])

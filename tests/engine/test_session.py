@@ -1,4 +1,4 @@
-"""One connection: what goes out, in which order, and when it is over."""
+"""One connection: what is sent, in which order, and when the session ends."""
 
 import msgspec
 import pytest
@@ -20,6 +20,7 @@ from realtime.engine.messages import (
 from realtime.engine.position import Position
 from realtime.engine.session import Ending, Limits, Session
 from realtime.engine.topic import Topic
+from tests.support.limits import default_limits
 
 
 def row(key: str, number: int = 0) -> Row:
@@ -35,8 +36,8 @@ def topic() -> Topic:
 
 @pytest.fixture
 def session() -> Session:
-    """A session that has said its welcome."""
-    session = Session(Limits(max_outgoing=10, max_bad_messages=3, max_message_bytes=100))
+    """A session whose welcome has been sent."""
+    session = Session(default_limits(max_outgoing=10, max_bad_messages=3, max_message_bytes=100))
     list(iter(session.next, None))
     return session
 
@@ -46,14 +47,14 @@ def taken(session: Session) -> list:
 
 
 def test_the_first_message_is_a_welcome():
-    """It says which protocol, how often to expect a heartbeat, how much one may send."""
-    (welcome,) = taken(Session(Limits()))
+    """It names the protocol, the time between heartbeats, and the limits."""
+    (welcome,) = taken(Session(default_limits()))
 
     assert welcome == Welcome("realtime.v1", 15, 16384, 65536)
 
 
 def test_every_subscribe_is_answered(session, topic):
-    """By a snapshot, by what was missed, or by "nothing new"."""
+    """By a snapshot, by the missed changes, or by an empty change set."""
     session.subscribe(topic, None, "rows")
     (snapshot,) = taken(session)
     session.subscribe(topic, Position("e", 5), "rows")
@@ -65,8 +66,8 @@ def test_every_subscribe_is_answered(session, topic):
     assert taken(session) == []
 
 
-def test_news_is_asked_for_only_when_it_can_be_sent(session, topic):
-    """Ten changes while a connection could not be written are one message, and no queue."""
+def test_changes_are_collected_only_when_they_can_be_sent(session, topic):
+    """Ten changes while nothing could be written become one message; none is queued."""
     session.subscribe(topic, Position("e", 5), "rows")
     list(iter(session.next, None))
     for offset in range(6, 16):
@@ -80,7 +81,7 @@ def test_news_is_asked_for_only_when_it_can_be_sent(session, topic):
 
 
 def test_an_unsubscribed_topic_is_silent(session, topic):
-    """After unsubscribe nothing of the topic goes out, not even what was marked before."""
+    """After unsubscribe nothing of the topic is sent, not even what was marked before."""
     session.subscribe(topic, Position("e", 5), "rows")
     list(iter(session.next, None))
     topic.apply(5, 5, 6, [row("b").upsert()])
@@ -94,7 +95,7 @@ def test_an_unsubscribed_topic_is_silent(session, topic):
 
 
 def test_a_heartbeat_follows_the_changes_it_counts(session, topic):
-    """It brings what a lost wake-up left lying, and then the position reached."""
+    """It sends changes that were never notified, and then the position reached."""
     session.subscribe(topic, Position("e", 5), "rows")
     list(iter(session.next, None))
     topic.apply(5, 5, 6, [row("b").upsert()])
@@ -109,19 +110,19 @@ def test_a_heartbeat_follows_the_changes_it_counts(session, topic):
 @pytest.mark.parametrize(
     "text", [b"x", "x", "x" * 101, "é" * 60], ids=["binary", "no JSON", "long", "long in bytes"]
 )
-def test_what_is_no_message_is_refused(session, text):
-    """Binary, nonsense, and what is over the limit in bytes."""
+def test_invalid_messages_are_refused(session, text):
+    """Binary ones, invalid JSON, and those over the limit in bytes."""
     with pytest.raises(BadMessage):
         session.receive(text, 0.0)
 
 
 def test_a_message_over_the_limit_ends_the_session(session):
-    """Who sends a megabyte once will send it again."""
+    """A client that sends a megabyte once would send it again."""
     with pytest.raises(BadMessage):
         session.receive("x" * 1_000_000, 0.0)
 
-    assert taken(session) == [Bye(Code.BAD_MESSAGE, "a message may be 100 bytes long")]
-    assert session.ending == Ending(Code.BAD_MESSAGE, "a message may be 100 bytes long")
+    assert taken(session) == [Bye(Code.BAD_MESSAGE, "a message may be at most 100 bytes long")]
+    assert session.ending == Ending(Code.BAD_MESSAGE, "a message may be at most 100 bytes long")
 
 
 def test_a_few_bad_messages_are_forgiven(session):
@@ -135,7 +136,7 @@ def test_a_few_bad_messages_are_forgiven(session):
 
 
 def test_a_refused_topic_is_named(session):
-    """The page must know which of its topics is meant."""
+    """The page must know which of its topics was refused."""
     session.refuse(Forbidden("numbers"), "numbers")
 
     (error,) = taken(session)
@@ -143,8 +144,8 @@ def test_a_refused_topic_is_named(session):
     assert isinstance(error, Error)
 
 
-def test_who_asks_faster_than_it_reads_is_cut_off(session):
-    """Answers that nobody takes are bounded: then the session ends, and remembers none of them."""
+def test_a_client_that_asks_faster_than_it_reads_is_disconnected(session):
+    """The number of unread answers is limited; beyond it the session ends and drops them."""
     for number in range(20):
         session.post(Notice(text=str(number)))
 
@@ -164,27 +165,20 @@ def test_after_the_ending_nothing_follows(session, topic):
     assert taken(session)[-1] == Bye(Code.DRAINING, "stopping", 2.5)
 
 
-@pytest.mark.parametrize("code", list(Code))
-def test_the_range_of_a_code_is_its_rule(code):
-    """4400 to 4499: do not just retry. Only codes above 3999, which every server can send."""
-    assert code.is_final == (code in {Code.BAD_MESSAGE, Code.SIGNED_OUT, Code.FORBIDDEN, Code.NOT_FOUND})
-    assert 4000 <= code <= 4999
-
-
 def test_messages_encode_to_text():
-    """What take returns can be sent as it is."""
-    assert all(isinstance(text, str) for text in iter(Session(Limits()).next, None))
+    """What ``next`` returns can be sent as it is."""
+    assert all(isinstance(text, str) for text in iter(Session(default_limits()).next, None))
     assert messages.encode(messages.Ping()) == '{"type":"ping"}'
 
 
 # ---------------------------------------------------------------- clients that do not read
 
 
-LIMITS = Limits(acknowledge_bytes=64, max_unacknowledged_bytes=1000, max_silent_bytes=5000)
+LIMITS = default_limits(acknowledge_bytes=64, max_unacknowledged_bytes=1000, max_silent_bytes=5000)
 
 
 def follower(topic: Topic, limits: Limits = LIMITS) -> Session:
-    """A session that follows the topic and has nothing left to say."""
+    """A session that follows the topic and has nothing left to send."""
     session = Session(limits)
     session.subscribe(topic, None, "rows")
     taken(session)
@@ -192,7 +186,7 @@ def follower(topic: Topic, limits: Limits = LIMITS) -> Session:
 
 
 def change(topic: Topic, session: Session, times: int) -> int:
-    """Change the topic so often, each time with a wake-up; return how many messages went out."""
+    """Change the topic ``times`` times, each time with a notification; return how many messages were sent."""
     sent = 0
     for _ in range(times):
         offset = topic.position.offset + 1
@@ -202,8 +196,8 @@ def change(topic: Topic, session: Session, times: int) -> int:
     return sent
 
 
-def test_nobody_is_sent_more_than_it_acknowledges(topic):
-    """Held back at the limit; after an acknowledgement one message holds all that happened meanwhile."""
+def test_a_client_is_sent_a_limited_amount_ahead_of_its_acknowledgements(topic):
+    """At the limit nothing is sent; after an acknowledgement one message has all changes since then."""
     session = follower(topic)
     session.acknowledge(2)
 
@@ -220,7 +214,7 @@ def test_nobody_is_sent_more_than_it_acknowledges(topic):
 
 def test_an_acknowledgement_of_part_frees_part(topic):
     """Counted in messages; bytes are known from marks in between."""
-    limits = Limits(max_unacknowledged_bytes=100_000)
+    limits = default_limits(max_unacknowledged_bytes=100_000)
     session = Session(limits)
     for _ in range(20):
         session.post(Notice(text="x" * 9_000))
@@ -233,7 +227,7 @@ def test_an_acknowledgement_of_part_frees_part(topic):
 
 
 def test_acknowledging_what_was_not_sent_frees_nothing(topic):
-    """It is a bad message; one that goes backwards says nothing new."""
+    """It is a bad message; a number lower than before has no effect."""
     session = follower(topic)
     session.acknowledge(2)
     change(topic, session, 50)
@@ -246,8 +240,8 @@ def test_acknowledging_what_was_not_sent_frees_nothing(topic):
     assert change(topic, session, 5) == 0
 
 
-def test_heartbeats_that_nobody_acknowledges_end_it(topic):
-    """Two of them; whoever acknowledges anything new in between is alive."""
+def test_two_unacknowledged_heartbeats_end_the_session(topic):
+    """Any acknowledgement in between shows that the client is alive."""
     session = follower(topic)
     for _ in range(5):
         session.pulse()
@@ -263,8 +257,8 @@ def test_heartbeats_that_nobody_acknowledges_end_it(topic):
     assert isinstance(taken(session)[-1], Bye)
 
 
-def test_who_never_acknowledges_gets_a_larger_budget_and_then_a_farewell(topic):
-    """As wscat does: it may come back and go on."""
+def test_a_client_that_never_acknowledges_has_a_larger_limit(topic):
+    """For example wscat. At that limit the session ends; the client may reconnect and resume."""
     session = follower(topic)
 
     sent = change(topic, session, 200)
@@ -275,15 +269,15 @@ def test_who_never_acknowledges_gets_a_larger_budget_and_then_a_farewell(topic):
     assert "acknowledge" in session.ending.reason
 
 
-def test_a_server_that_waits_for_slow_readers_has_no_such_end(topic):
-    """There the connection itself says when it can take more."""
-    session = follower(topic, Limits(max_unacknowledged_bytes=1000, max_silent_bytes=None))
+def test_a_server_that_waits_for_slow_clients_needs_no_such_limit(topic):
+    """There the connection itself signals when more can be sent."""
+    session = follower(topic, default_limits(max_unacknowledged_bytes=1000, max_silent_bytes=None))
 
     assert change(topic, session, 200) == 200
 
 
 def test_a_snapshot_of_many_parts_waits_part_by_part(topic):
-    """Nothing is copied for the connection; one that leaves the topic gets no more of it."""
+    """Nothing is copied for the connection; after an unsubscribe the rest is dropped."""
     topic = Topic("numbers", max_part_bytes=400)
     topic.load(Position("e", 5), [row(f"{key:03}") for key in range(300)], unchanged_since=5)
     session = Session(LIMITS)

@@ -22,7 +22,7 @@ def upsert(key: str, contents: str = "") -> messages.Change:
 
 @pytest.fixture
 def topic() -> Topic:
-    """Rows a and b as of 10; c came in (10, 12], a went in (14, 15], b was altered in (16, 19]."""
+    """Rows a and b as of 10; c was created in (10, 12], a deleted in (14, 15], b updated in (16, 19]."""
     topic = Topic("letters")
     topic.load(Position("e", 10), [row("a"), row("b")], unchanged_since=10)
     topic.apply(10, 10, 12, [upsert("c")])
@@ -41,7 +41,7 @@ def advance(topic: Topic, offset: int | None):
     [(19, None), (25, None), (15, ["b"]), (16, ["b"]), (12, ["a", "b"]), (14, ["a", "b"]), (10, None)],
 )
 def test_a_cursor_gets_exactly_what_it_missed(topic, offset, missed):
-    """From any reachable position the rest comes once, merged; what is longer than the rows is a snapshot."""
+    """From any reachable position the rest is sent once, merged; a snapshot replaces more changes than rows."""
     got, cursor = advance(topic, offset)
 
     if offset >= 19:
@@ -57,8 +57,8 @@ def test_a_cursor_gets_exactly_what_it_missed(topic, offset, missed):
 
 
 @pytest.mark.parametrize("position", [None, Position("other", 19), Position("e", 9)], ids=str)
-def test_what_cannot_be_served_gets_a_snapshot(topic, position):
-    """No position, another epoch's, or one from before what is held: all rows, in order, as of now."""
+def test_a_position_that_cannot_be_served_gets_a_snapshot(topic, position):
+    """No position, one of another epoch, or one before the kept changes: all rows, in order, as of now."""
     (message,) = map(decode_server, topic.advance(topic.cursor(position, Form())))
 
     assert isinstance(message, Snapshot)
@@ -90,15 +90,15 @@ def test_duplicates_have_no_effect(topic):
 
 
 @pytest.mark.parametrize("offset", [17, 18])
-def test_a_page_painted_while_changes_were_being_sequenced_gets_a_snapshot(topic, offset):
-    """It may show a row that came and went in between, of which the log has nothing to tell."""
+def test_a_page_rendered_while_changes_were_being_sequenced_gets_a_snapshot(topic, offset):
+    """It may show a row that was created and deleted in between, which the log does not mention."""
     got, _ = advance(topic, offset)
 
     assert [type(message) for message in got] == [Snapshot]
 
 
-def test_a_page_painted_ahead_of_this_process_is_looked_at_when_it_comes_there(topic):
-    """A row that was there for the page alone, and no longer when its changes were sequenced, goes."""
+def test_a_page_rendered_ahead_of_this_process_is_checked_when_the_process_reaches_its_position(topic):
+    """A row that was gone again when its changes were sequenced is removed from the page."""
     cursor = topic.cursor(Position("e", 25), Form())
     assert topic.advance(cursor) == []
 
@@ -115,16 +115,16 @@ def test_a_gap_is_an_error(topic):
     assert topic.position.offset == 19
 
 
-def test_deletes_of_rows_that_are_not_here_are_nobodys_business(topic):
-    """A hidden row that is edited would otherwise tell its key to everyone."""
+def test_deletes_of_unknown_rows_are_dropped(topic):
+    """An edited hidden row would otherwise disclose its key to every subscriber."""
     assert not topic.apply(19, 19, 23, [messages.delete("hidden")])
 
     got, _ = advance(topic, 19)
     assert got == []
 
 
-def test_after_a_change_that_does_not_show_nobody_has_a_gap(topic):
-    """Subscribers stay at the last change they saw; the next one follows it."""
+def test_an_invisible_change_leaves_no_gap(topic):
+    """Subscribers stay at the last visible change; the next one follows it."""
     topic.apply(19, 19, 23, [messages.delete("hidden"), upsert("b", "new")])
     topic.apply(23, 23, 30, [upsert("d")])
 
@@ -133,8 +133,8 @@ def test_after_a_change_that_does_not_show_nobody_has_a_gap(topic):
     assert message.position == "e.30"
 
 
-def test_of_several_changes_of_a_row_the_last_one_counts(topic):
-    """Merged for who missed them all, a row comes once, as it is now."""
+def test_several_changes_of_a_row_are_merged_into_the_last_one(topic):
+    """A subscriber that missed them all gets the row once, as it is now."""
     topic.apply(19, 19, 20, [upsert("c", "newer")])
     topic.apply(20, 20, 21, [upsert("c", "newest")])
 
@@ -145,8 +145,8 @@ def test_of_several_changes_of_a_row_the_last_one_counts(topic):
     ]
 
 
-def test_what_was_merged_for_one_is_not_what_a_later_one_missed(topic):
-    """A merged change set is shared as long as nothing new has come."""
+def test_a_merged_change_set_is_made_anew_after_a_change(topic):
+    """It is shared only until the topic changes."""
     (before,), _ = advance(topic, 12)
     topic.apply(19, 19, 20, [upsert("b", "newer")])
 
@@ -155,15 +155,15 @@ def test_what_was_merged_for_one_is_not_what_a_later_one_missed(topic):
     assert [bytes(change.row) for change in after.changes if change.key == "b"] == [b'{"contents":"newer"}']
 
 
-def test_what_was_not_seen_in_another_life_does_not_matter(topic):
-    """A cursor at an offset that was blind before an epoch began is served like any other."""
+def test_a_new_epoch_discards_the_unseen_intervals(topic):
+    """A cursor at an offset inside such an interval of the old epoch is served like any other."""
     topic.load(Position("other", 40), [row("a")], unchanged_since=10)
 
     assert topic.advance(topic.cursor(Position("other", 17), Form())) == []
 
 
-def test_rows_come_in_parts_below_the_limit():
-    """A long snapshot is several messages with one position; a row longer than a part has one to itself."""
+def test_a_long_snapshot_is_sent_in_parts_below_the_limit():
+    """The parts have one position; a row longer than the limit is a part by itself."""
     topic = Topic("letters", max_part_bytes=200)
     rows = [row("a", "x" * 30), row("b", "x" * 30), row("c", "x" * 300), row("d")]
     topic.load(Position("e", 1), rows, unchanged_since=1)
@@ -175,8 +175,8 @@ def test_rows_come_in_parts_below_the_limit():
     assert {part.position for part in parts} == {"e.1"}
 
 
-def test_a_change_set_over_the_limit_comes_as_a_snapshot():
-    """Nothing longer than a part is sent, and no change set is cut in two."""
+def test_a_change_set_over_the_limit_becomes_a_snapshot():
+    """No message is longer than a part, and no change set is split."""
     topic = Topic("letters", max_part_bytes=200)
     topic.load(Position("e", 1), [row(key) for key in "abcdef"], unchanged_since=1)
     topic.apply(1, 1, 2, [upsert(key, "x" * 80) for key in "abc"])
@@ -188,7 +188,7 @@ def test_a_change_set_over_the_limit_comes_as_a_snapshot():
 
 
 def test_reading_the_rows_anew_sends_only_what_differs(topic):
-    """A second load is a change set like any other: deletes, upserts, and nothing of what stayed."""
+    """A second load is a change set: deletes and upserts, without the rows that stayed the same."""
     topic.load(Position("e", 40), [row("c"), row("z")], unchanged_since=40)
 
     (message,), _ = advance(topic, 19)
@@ -198,7 +198,7 @@ def test_reading_the_rows_anew_sends_only_what_differs(topic):
 @pytest.mark.parametrize(
     "position", [Position("other", 40), Position("e", 3)], ids=["new epoch", "restored backup"]
 )
-def test_another_life_of_the_log_means_a_snapshot(topic, position):
+def test_a_new_epoch_or_a_restored_backup_means_a_snapshot(topic, position):
     """Offsets of two lives do not compare, whatever their numbers."""
     _, cursor = advance(topic, 19)
 
@@ -210,7 +210,7 @@ def test_another_life_of_the_log_means_a_snapshot(topic, position):
 
 
 def test_a_cursor_in_the_unchanged_past_needs_nothing():
-    """A topic loaded at 50 that has not changed since 20 serves a page rendered at 30 with nothing."""
+    """A topic loaded at 50 that has not changed since 20 has no changes for a page rendered at 30."""
     topic = Topic("letters")
     topic.load(Position("e", 50), [row("a")], unchanged_since=20)
 
@@ -218,20 +218,20 @@ def test_a_cursor_in_the_unchanged_past_needs_nothing():
     assert isinstance(advance(topic, 19)[0][0], Snapshot)
 
 
-def test_old_changes_are_let_go():
-    """Held changes are bounded; who is further behind takes a snapshot."""
-    topic = Topic("letters", max_held_changes=3)
+def test_the_number_of_kept_changes_is_limited():
+    """A subscriber that is further behind needs a snapshot."""
+    topic = Topic("letters", max_kept_changes=3)
     topic.load(Position("e", 0), [row(key) for key in "abcdefgh"], unchanged_since=0)
     for offset in range(1, 9):
         topic.apply(offset - 1, offset - 1, offset, [upsert("abcdefgh"[offset - 1], "new")])
 
     assert isinstance(advance(topic, 5)[0][0], Changes)
-    with pytest.raises(Unrecoverable, match="the held changes start at 5"):
+    with pytest.raises(Unrecoverable, match="the kept changes start at 5"):
         topic.since(topic.cursor(Position("e", 4), Form()))
 
 
-def test_held_rows_do_not_hold_the_payload_they_came_in(topic):
-    """A topic keeps its own copy: a log payload of a megabyte must not live on for one row of it."""
+def test_rows_do_not_refer_to_the_payload_they_were_decoded_from(topic):
+    """A topic keeps its own copy: a payload of a megabyte must not stay in memory for one row of it."""
     payload = messages.encode_changes([upsert("big", "x" * 1000), upsert("small")])
 
     topic.apply(19, 19, 20, messages.decode_changes(payload))
