@@ -1,7 +1,7 @@
-"""Where editors change boards and entries: one by one, as a table, or many at once."""
+"""The admin of boards and entries: one by one, as a table, or many at once."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,12 +13,22 @@ from django.utils.html import format_html
 
 from .models import Board, Entry, Status
 
+if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
+    EntryForm: TypeAlias = forms.ModelForm[Entry]
+    EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
+    BoardModelAdmin: TypeAlias = admin.ModelAdmin[Board]
+    EntryModelAdmin: TypeAlias = admin.ModelAdmin[Entry]
+else:
+    EntryForm = forms.ModelForm
+    EntryTable = admin.TabularInline
+    BoardModelAdmin = EntryModelAdmin = admin.ModelAdmin
+
 admin.site.site_title = admin.site.site_header = "Tidemark"
 admin.site.index_title = "Edit here; every open page follows"
 
 
-class EntryRowForm(forms.ModelForm):
-    """An entry as a row of a table: its inputs are as wide as what is usually in them."""
+class EntryRowForm(EntryForm):
+    """The form of an entry in a table: each input is as wide as its usual content."""
 
     class Meta:
         widgets = {
@@ -27,7 +37,7 @@ class EntryRowForm(forms.ModelForm):
         }
 
 
-class EntryInline(admin.TabularInline):
+class EntryInline(EntryTable):
     model = Entry
     form = EntryRowForm
     fields = ["position", "label", "value", "unit", "status", "note", "is_visible"]
@@ -35,7 +45,7 @@ class EntryInline(admin.TabularInline):
 
 
 @admin.register(Board)
-class BoardAdmin(admin.ModelAdmin):
+class BoardAdmin(BoardModelAdmin):
     list_display = ["title", "slug", "position", "is_public", "entry_count", "page"]
     list_editable = ["position", "is_public"]
     list_filter = ["is_public"]
@@ -49,18 +59,19 @@ class BoardAdmin(admin.ModelAdmin):
             "Headings of the columns",
             {
                 "fields": [("label_heading", "value_heading", "status_heading", "note_heading")],
-                "description": "A blank one leaves its column without a heading. "
-                "Open pages show new headings after a reload.",
+                "description": "A column whose heading is blank has none. "
+                "Pages that are already open show new headings after a reload.",
             },
         ),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Board]:
-        return super().get_queryset(request).annotate(entry_total=Count("entries"))
+        boards: QuerySet[Board] = super().get_queryset(request).annotate(entry_total=Count("entries"))
+        return boards
 
     @admin.display(description="entries", ordering="entry_total")
     def entry_count(self, board: Any) -> int:
-        return board.entry_total
+        return int(board.entry_total)
 
     @admin.display(description="live page")
     def page(self, board: Board) -> str:
@@ -68,7 +79,7 @@ class BoardAdmin(admin.ModelAdmin):
 
 
 class TargetBoardForm(ActionForm):
-    """The action bar, with the board that the move action moves to."""
+    """The action bar with the target board of the action “move”."""
 
     target_board = forms.ModelChoiceField(Board.objects.all(), required=False, label="Board to move to:")
 
@@ -77,7 +88,7 @@ Action: TypeAlias = Callable[["EntryAdmin", HttpRequest, QuerySet[Entry]], None]
 
 
 def set_status_to(status: Status) -> Action:
-    """Return the bulk action that gives entries this status."""
+    """Return the bulk action that sets this status."""
 
     def set_status(entry_admin: "EntryAdmin", request: HttpRequest, entries: QuerySet[Entry]) -> None:
         entry_admin.update(request, entries, f"status set to “{status.label}”", status=status)
@@ -87,7 +98,7 @@ def set_status_to(status: Status) -> Action:
 
 
 @admin.register(Entry)
-class EntryAdmin(admin.ModelAdmin):
+class EntryAdmin(EntryModelAdmin):
     list_display = ["label", "board", "position", "value", "unit", "status", "is_visible", "updated"]
     list_editable = ["position", "value", "status", "is_visible"]
     list_filter = ["board", "status", "is_visible"]
@@ -101,7 +112,7 @@ class EntryAdmin(admin.ModelAdmin):
     action_form = TargetBoardForm
     actions = [*map(set_status_to, Status), "show", "hide", "move"]
 
-    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[forms.ModelForm]:
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[EntryForm]:
         return super().get_changelist_form(request, **kwargs | {"form": EntryRowForm})
 
     @admin.action(permissions=["change"], description="Show on the page")
@@ -112,10 +123,11 @@ class EntryAdmin(admin.ModelAdmin):
     def hide(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
         self.update(request, entries, "hidden", is_visible=False)
 
-    @admin.action(permissions=["change"], description="Move to the board chosen beside")
+    @admin.action(permissions=["change"], description="Move to the board chosen in “Board to move to”")
     def move(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
-        # The admin has validated the action form, so what it names exists.
-        board = Board.objects.filter(pk=request.POST.get("target_board") or None).first()
+        # The admin has already validated the action form: a number here is the key of a board.
+        target = request.POST.get("target_board")
+        board = Board.objects.filter(pk=target).first() if target else None
         if board is None:
             sentence = "Nothing was moved: choose a board in “Board to move to”, then run the action again."
             self.message_user(request, sentence, messages.ERROR)
@@ -123,7 +135,7 @@ class EntryAdmin(admin.ModelAdmin):
         self.update(request, entries, f"moved to “{board}”", board=board)
 
     def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
-        """Write the same values into many entries with one statement, and say how many there were."""
+        """Write the same values into all entries with one statement, and tell the editor their number."""
         count = entries.update(**changes, updated=Now())
         self.message_user(
             request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS

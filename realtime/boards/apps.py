@@ -1,4 +1,4 @@
-"""The demo product as an app of its own: a project without it leaves it out of INSTALLED_APPS."""
+"""The demo as an app of its own: a project that does not want it leaves it out of INSTALLED_APPS."""
 
 from django.apps import AppConfig
 

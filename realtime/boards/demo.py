@@ -1,4 +1,4 @@
-"""The demo's rows and the editor who changes them, made once; from then on they are the editors' own."""
+"""The demo's boards, entries and editor. They are created once; later runs leave the editors' changes alone."""
 
 import os
 import secrets
@@ -8,14 +8,13 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
-from django.db.models import Q
 
 from .models import Board, Entry
 
 EDITOR = "editor"
 GROUP = "Editors"
 
-# Each board with its entries: label, value, unit, status, note.
+# Each board's columns, and its entries as (label, value, unit, status, note).
 BOARDS: list[tuple[dict[str, Any], list[tuple[str, str, str, str, str]]]] = [
     (
         {
@@ -52,7 +51,7 @@ BOARDS: list[tuple[dict[str, Any], list[tuple[str, str, str, str, str]]]] = [
             "status_heading": "Status",
             "note_heading": "Details",
         },
-        [],  # the job fills it
+        [],  # filled by realtime.boards.jobs
     ),
     (
         {
@@ -76,7 +75,7 @@ BOARDS: list[tuple[dict[str, Any], list[tuple[str, str, str, str, str]]]] = [
 
 
 def create_boards() -> bool:
-    """Create the demo's boards, unless there are any boards; return whether it did."""
+    """Create the demo's boards if there are no boards at all; return whether they were created."""
     with transaction.atomic():
         if Board.objects.exists():
             return False
@@ -98,10 +97,10 @@ def create_boards() -> bool:
 
 
 def create_editor(password_file: Path) -> str | None:
-    """See to it that the user ``editor`` exists; return the password, or None when someone else has set it.
+    """Create the user ``editor`` if missing; return the password, or None if it was changed elsewhere.
 
-    EDITOR_PASSWORD in the environment sets it. Without it a random one is made for a new editor and
-    kept in ``password_file``, where the next call finds it.
+    The password is EDITOR_PASSWORD from the environment. If that is unset, a new editor gets a random
+    password, which is kept in ``password_file`` for later calls.
     """
     chosen = os.environ.get("EDITOR_PASSWORD") or None
     with transaction.atomic():
@@ -110,7 +109,7 @@ def create_editor(password_file: Path) -> str | None:
             editor.groups.add(editors_group())
         if chosen is None and is_new:
             chosen = keep_password(password_file)
-        # Setting a password signs out everyone who used the old one, so an equal one is left alone.
+        # Setting a password ends all sessions of its user, even if the password is the same.
         if chosen and not editor.check_password(chosen):
             editor.set_password(chosen)
             editor.save(update_fields=["password"])
@@ -121,18 +120,18 @@ def create_editor(password_file: Path) -> str | None:
 
 
 def editors_group() -> Group:
-    """Return the group of editors: they change boards and entries, and see how the engine does."""
+    """Return the group of editors, created if missing: it may do everything with boards and entries.
+
+    The inspector and the metrics need no permission: they are open to all staff.
+    """
     group, is_new = Group.objects.get_or_create(name=GROUP)
     if is_new:
-        theirs = Q(content_type__app_label="boards") | Q(
-            content_type__app_label="realtime", codename__startswith="view_"
-        )
-        group.permissions.set(Permission.objects.filter(theirs))
+        group.permissions.set(Permission.objects.filter(content_type__app_label="boards"))
     return group
 
 
 def keep_password(path: Path) -> str:
-    """Return the password kept in a file, which only its owner may read; make it if there is none."""
+    """Return the password in a file; create it if missing, readable by its owner alone."""
     kept = read_password(path)
     if kept:
         return kept

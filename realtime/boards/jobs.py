@@ -1,4 +1,4 @@
-"""The periodic job that keeps the board "This server" at what the machine does: a program that edits rows."""
+"""The periodic job that writes measurements of the machine into the board "This server"."""
 
 import datetime
 import time
@@ -11,14 +11,14 @@ from django.db.models.functions import Now
 from realtime.schedule import every
 from realtime.service import connections_open
 
-from .models import Board, Entry
+from .models import Board, Entry, Status
 
 BOARD_SLUG = "server"
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured value, as its entry shows it. The label says which entry that is."""
+class Measurement:
+    """One measured value as its entry shows it. The label identifies the entry."""
 
     label: str
     value: str
@@ -29,44 +29,49 @@ class Figure:
 
 @every(seconds=5)
 def server_figures() -> None:
-    """Bring the entries of the board "server" up to date; without that board there is nothing to do."""
+    """Measure, and write what changed into the board "server", if that board exists."""
     board = Board.objects.filter(slug=BOARD_SLUG).first()
     if board is not None:
-        write(board, figures())
+        write(board, measurements())
 
 
-def write(board: Board, measured: list[Figure]) -> int:
-    """Write the figures whose value, unit or status changed, and create missing entries; return how many.
+def write(board: Board, measured: list[Measurement]) -> int:
+    """Write what changed in value, unit or status, and create missing entries; return the number written.
 
-    The place and visibility of an entry are the editors'; its note is until its figure changes.
+    An editor's change of an entry's position or visibility stays; a change of its note stays until the
+    measurement changes.
     """
     present: dict[str, Entry] = {}
     for entry in board.entries.all():
         present.setdefault(entry.label, entry)
     changed = [
-        (place, figure)
-        for place, figure in enumerate(measured, start=1)
-        if figure.label not in present or differs(present[figure.label], figure)
+        (place, measurement)
+        for place, measurement in enumerate(measured, start=1)
+        if measurement.label not in present or differs(present[measurement.label], measurement)
     ]
     if not changed:
-        return 0  # without a transaction, which on SQLite would make writers wait
+        return 0  # before the transaction: on SQLite it would make other writers wait
     with transaction.atomic():
-        for place, figure in changed:
-            columns = {name: getattr(figure, name) for name in ("value", "unit", "status", "note")}
-            if figure.label in present:
-                Entry.objects.filter(pk=present[figure.label].pk).update(**columns, updated=Now())
+        for place, measurement in changed:
+            columns = {name: getattr(measurement, name) for name in ("value", "unit", "status", "note")}
+            if measurement.label in present:
+                Entry.objects.filter(pk=present[measurement.label].pk).update(**columns, updated=Now())
             else:
-                board.entries.create(label=figure.label, position=place * 10, **columns)
+                board.entries.create(label=measurement.label, position=place * 10, **columns)
     return len(changed)
 
 
-def differs(entry: Entry, figure: Figure) -> bool:
-    return (entry.value, entry.unit, entry.status) != (figure.value, figure.unit, figure.status)
+def differs(entry: Entry, measurement: Measurement) -> bool:
+    return (entry.value, entry.unit, entry.status) != (
+        measurement.value,
+        measurement.unit,
+        measurement.status,
+    )
 
 
-def figures() -> list[Figure]:
+def measurements() -> list[Measurement]:
     """Measure this machine and this process."""
-    import psutil  # here, so that starting does not wait for it
+    import psutil  # imported late: it would delay the start
 
     load, load_5, load_15 = psutil.getloadavg()
     processors = psutil.cpu_count() or 1
@@ -74,30 +79,30 @@ def figures() -> list[Figure]:
     disk = psutil.disk_usage(str(settings.VAR_DIR))
     process = psutil.Process()
     return [
-        Figure(
+        Measurement(
             "Load", f"{load:.2f}", f"on {processors} CPUs" if processors > 1 else "on 1 CPU",
             by_threshold(load / processors, 1, 2), f"{load_5:.2f} over 5 minutes, {load_15:.2f} over 15",
         ),
-        Figure(
+        Measurement(
             "Memory used", f"{memory.percent:.0f}", "%",
             by_threshold(memory.percent, 80, 90),
             f"{gibibytes(memory.available)} of {gibibytes(memory.total)} available",
         ),
-        Figure(
+        Measurement(
             "Disk used", f"{disk.percent:.0f}", "%",
             by_threshold(disk.percent, 85, 95), f"{gibibytes(disk.free)} free",
         ),
-        Figure("Connections", str(connections_open()), note="Pages and programs that follow this process"),
-        Figure("Process memory", f"{process.memory_info().rss / 2**20:.0f}", "MiB", note="Resident"),
-        Figure("Uptime", duration(time.time() - psutil.boot_time()), note="Since the machine started"),
+        Measurement("Connections", str(connections_open()), note="Pages and programs connected to this process"),
+        Measurement("Process memory", f"{process.memory_info().rss / 2**20:.0f}", "MiB", note="Resident"),
+        Measurement("Uptime", duration(time.time() - psutil.boot_time()), note="Since the machine started"),
     ]  # fmt: skip
 
 
-def by_threshold(figure: float, warning: float, critical: float) -> str:
-    """Return the status of a figure of which less is better, one of the values of ``Status``."""
-    if figure > critical:
-        return "critical"
-    return "warning" if figure > warning else "ok"
+def by_threshold(value: float, warning: float, critical: float) -> Status:
+    """Return the status of a value that is better the lower it is."""
+    if value > critical:
+        return Status.CRITICAL
+    return Status.WARNING if value > warning else Status.OK
 
 
 def gibibytes(size_bytes: float) -> str:
@@ -105,7 +110,7 @@ def gibibytes(size_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its two largest units, down to minutes: ``3 d 4 h``."""
+    """Return a duration in its two largest units, minutes being the smallest: ``3 d 4 h``."""
     whole = datetime.timedelta(seconds=int(seconds))
     hours, minutes = whole.seconds // 3600, whole.seconds // 60 % 60
     if whole.days:

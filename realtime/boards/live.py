@@ -1,4 +1,4 @@
-"""What is live on the boards, and who may read it."""
+"""The feeds of boards and entries, and who may subscribe to them."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class BoardFeed(Feed):
 
 @register(Board)
 class PublicBoardFeed(Feed):
-    """Topic boards: the boards everyone may see."""
+    """Topic boards: the public boards."""
 
     name = "boards"
     filter = Q(is_public=True)
@@ -57,7 +57,7 @@ class PublicBoardFeed(Feed):
 
 @register(Board)
 class StaffBoardFeed(Feed):
-    """Topic staffboards: the boards for staff only, whom the default lets in."""
+    """Topic staffboards: all other boards. A feed without can_subscribe is for staff only."""
 
     name = "staffboards"
     filter = Q(is_public=False)

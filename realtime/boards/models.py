@@ -1,6 +1,6 @@
-"""Boards and their entries: what a wall screen shows.
+"""Boards and their entries, the content of a wall screen.
 
-Nothing here knows that the rows are live; ``live.py`` says so.
+These models do not know that their rows are live; ``live.py`` declares it.
 """
 
 from typing import Any
@@ -12,14 +12,16 @@ from django.urls import reverse
 
 class BoardQuerySet(models.QuerySet["Board"]):
     def visible_to(self, user: Any) -> "BoardQuerySet":
-        """Return the boards a user may see: staff all of them, everyone else the public ones."""
+        """Return the boards that a user may see: all for active staff, the public ones for everyone else."""
         return self.all() if user.is_active and user.is_staff else self.filter(is_public=True)
 
 
 class Board(models.Model):
-    """A titled table that people leave open; its entries are its rows."""
+    """A titled table that stays open on screens; its entries are its rows."""
 
-    slug = models.SlugField(unique=True, help_text="Its part of the address: /boards/departures/.")
+    slug = models.SlugField(
+        unique=True, help_text="The board's part of its address, such as departures in /boards/departures/."
+    )
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True, default="", db_default="")
     label_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
@@ -28,7 +30,10 @@ class Board(models.Model):
     note_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
     position = models.IntegerField(default=0, db_default=0, help_text="Boards are listed from low to high.")
     is_public = models.BooleanField(
-        "public", default=True, db_default=True, help_text="Others are seen by staff only."
+        "public",
+        default=True,
+        db_default=True,
+        help_text="Everyone can see a public board; only staff can see the others.",
     )
 
     objects = BoardQuerySet.as_manager()
@@ -44,7 +49,7 @@ class Board(models.Model):
 
 
 class Status(models.TextChoices):
-    """How an entry is doing. The style sheet colours each by its value; an entry without one shows none."""
+    """The state of an entry. The style sheet has a colour for each value; an entry may have none."""
 
     NONE = "", "No status"
     OK = "ok", "OK"
@@ -54,7 +59,7 @@ class Status(models.TextChoices):
 
 
 class Entry(models.Model):
-    """One row of a board. Whoever writes it in SQL has to give a board and a label, nothing else."""
+    """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults."""
 
     board = models.ForeignKey(Board, models.CASCADE, related_name="entries")
     position = models.IntegerField(default=0, db_default=0, help_text="Entries are listed from low to high.")

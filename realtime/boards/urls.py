@@ -9,8 +9,9 @@ from . import views
 app_name = "boards"
 urlpatterns = [
     path("", views.index, name="index"),
-    # Whatever a slug holds that was written in SQL: an address that cannot be made would break every list of boards.
+    # path, not slug: SQL can write any text into a slug, and reversing a pattern that rejects it would fail on
+    # every page that lists boards.
     path("boards/<path:slug>/", views.board, name="board"),
-    # Pages that are not ours, the admin's above all, name no icon, and browsers ask for this one.
+    # Browsers request this address for pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=static("boards/favicon.svg"))),
 ]

@@ -1,4 +1,4 @@
-"""The two pages of the demo: complete without JavaScript, with it current through ``{% live %}``."""
+"""The two pages of the demo. They are complete without JavaScript; with it, ``{% live %}`` keeps them current."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,6 +11,6 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def board(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show one board; to whom it is hidden it does not exist."""
+    """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
     return render(request, "boards/board.html", {"board": shown})

@@ -1,4 +1,4 @@
-"""``manage.py demo``: something to look at, and someone to edit it."""
+"""``manage.py demo``: create the demo's boards and a user who may edit them."""
 
 import ipaddress
 import os
@@ -14,14 +14,17 @@ from realtime.boards.models import Board
 
 
 class Command(BaseCommand):
-    help = "Creates the demo's boards, unless there are boards, and the user “editor”; prints where to go."
+    help = (
+        "Creates the demo's boards, if there are no boards, and the user “editor”; "
+        "prints the addresses and the user's password."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--host", default="127.0.0.1", help="host to print in the addresses (%(default)s)"
+            "--host", default="127.0.0.1", help="Host in the printed addresses. Default: %(default)s."
         )
         parser.add_argument(
-            "--port", default=8000, type=int, help="port to print in the addresses (%(default)s)"
+            "--port", default=8000, type=int, help="Port in the printed addresses. Default: %(default)s."
         )
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
@@ -32,10 +35,10 @@ class Command(BaseCommand):
                 demo.create_boards()
                 password = demo.create_editor(settings.VAR_DIR / "editor-password")
         except DatabaseError as error:
-            raise CommandError(f"The demo was not created, the database says: {error}") from error
+            raise CommandError(f"The demo was not created; the database reports: {error}") from error
         except OSError as error:
             raise CommandError(
-                f"The editor's password cannot be kept: {error}; set EDITOR_PASSWORD instead."
+                f"The editor's password cannot be written: {error}; set EDITOR_PASSWORD instead."
             ) from error
 
         origin = f"http://{printable(host)}" + ("" if port == 80 else f":{port}")
@@ -43,12 +46,12 @@ class Command(BaseCommand):
             f"Tidemark\n"
             f"  pages   {origin}{reverse('boards:index')}\n"
             f"  admin   {origin}{reverse('admin:index')}\n"
-            f"  login   {demo.EDITOR} / {spoken(password)}"
+            f"  login   {demo.EDITOR} / {shown(password)}"
         )
 
 
 def printable(host: str) -> str:
-    """Return a host as it stands in an address; of all interfaces, the one at hand."""
+    """Return a host as it is written in a URL; the loopback address if it stands for all interfaces."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -58,8 +61,10 @@ def printable(host: str) -> str:
     return f"[{address}]" if address.version == 6 else str(address)
 
 
-def spoken(password: str | None) -> str:
-    """Return what to print for a password: never one that somebody chose."""
+def shown(password: str | None) -> str:
+    """Return the text to print for a password; a chosen password is never printed."""
     if os.environ.get("EDITOR_PASSWORD"):
         return "the password in EDITOR_PASSWORD"
-    return password or f"the password it was given (“manage.py changepassword {demo.EDITOR}” sets another)"
+    return (
+        password or f"the password set by its user (“manage.py changepassword {demo.EDITOR}” sets a new one)"
+    )
