@@ -9,11 +9,12 @@ from types import FrameType
 from typing import Any
 
 from .engine.codes import Code
+from .runtime.refusals import Refused
 from .servers.backpressure import buffered, is_daphne
 from .servers.frames import WRITER, writer
 from .servers.request_bodies import Body
 from .service import get_service
-from .transports.http import Refused, refuse
+from .transports.http import refuse
 
 logger = logging.getLogger("realtime.asgi")
 

@@ -4,8 +4,7 @@ One statement trigger costs a single-row write as much as a row trigger, and a l
 The functions run with their owner's rights: who may write a table need not have any on the outbox.
 """
 
-from ..models import OutboxRow
-from .captures import TRIGGER_PREFIX, Capture
+from .captures import OUTBOX_TABLE, TRIGGER_PREFIX, Capture
 
 LOCK_SECONDS = 5
 """How long to wait for a table's writers before giving up; they wait behind us meanwhile."""
@@ -31,7 +30,7 @@ def triggers(capture: Capture, connection) -> dict[str, str]:
     schema = _schema(connection)
     created = {}
     for event, (verb, referencing, images) in _EVENTS.items():
-        body = _note(capture, images, f"{quote(schema)}.{quote(OutboxRow._meta.db_table)}", quote)
+        body = _note(capture, images, f"{quote(schema)}.{quote(OUTBOX_TABLE)}", quote)
         name = capture.trigger_name(event, body)
         function = f"{quote(schema)}.{quote(name)}()"
         # Whoever calls the function chooses the search path, and with it what our names would mean.
@@ -59,7 +58,7 @@ def installed(connection) -> dict[str, str]:
             "WHERE proname ~ %s AND prorettype = 'trigger'::regtype "
             "AND pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(%s))",
             # Exactly our names: somebody else's function may begin with realtime_ too.
-            [f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_", OutboxRow._meta.db_table],
+            [f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_", OUTBOX_TABLE],
         )
         return dict(cursor.fetchall())
 
@@ -85,7 +84,7 @@ def _schema(connection) -> str:
         cursor.execute(
             "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
             "WHERE pg_class.oid = to_regclass(%s)",
-            [OutboxRow._meta.db_table],
+            [OUTBOX_TABLE],
         )
         return cursor.fetchone()[0]
 

@@ -1,7 +1,6 @@
 """Capture on SQLite: row triggers."""
 
-from ..models import OutboxRow
-from .captures import TRIGGER_PREFIX, Capture
+from .captures import OUTBOX_TABLE, TRIGGER_PREFIX, Capture
 
 
 def triggers(capture: Capture, connection) -> dict[str, str]:
@@ -48,7 +47,7 @@ def drop(connection, name: str, table: str) -> None:
 def _note(capture: Capture, image: str, quote, where: str = "") -> str:
     values = f"'{_literal(capture.table)}', {_image(capture, image, quote)}"
     source = f"SELECT {values} WHERE {where}" if where else f"VALUES ({values})"
-    return f"INSERT INTO {quote(OutboxRow._meta.db_table)} (source, image) {source};"
+    return f"INSERT INTO {quote(OUTBOX_TABLE)} (source, image) {source};"
 
 
 def _note_evicted(capture: Capture, quote) -> str:
@@ -57,7 +56,7 @@ def _note_evicted(capture: Capture, quote) -> str:
         for group in capture.unique
     )
     return (
-        f"INSERT INTO {quote(OutboxRow._meta.db_table)} (source, image) "
+        f"INSERT INTO {quote(OUTBOX_TABLE)} (source, image) "
         f"SELECT '{_literal(capture.table)}', {_image(capture, 'evicted', quote)} "
         f"FROM {quote(capture.table)} evicted WHERE {conflicts};"
     )

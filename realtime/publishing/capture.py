@@ -4,19 +4,38 @@ import logging
 from collections.abc import Iterable
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, transaction
+from django.db import connections, models, transaction
 
 from ..databases import postgresql_triggers as postgresql
 from ..databases import sqlite_triggers as sqlite
-from ..databases.captures import Capture, captures
-from ..feeds import registry
+from ..databases.captures import Capture
+from ..feeds import Feed, registry
 from ..models import OutboxRow
 
-__all__ = ["Capture", "install", "missing", "uninstall"]
+__all__ = ["Capture", "captures", "install", "missing", "uninstall"]
 
 logger = logging.getLogger("realtime.capture")
 
 _BACKENDS = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+def captures(feeds: Iterable[Feed]) -> list[Capture]:
+    """Return what the feeds need captured, one capture per table."""
+    columns: dict[type[models.Model], dict[str, None]] = {}
+    for feed in feeds:
+        for model, fields in feed.sources.items():
+            columns.setdefault(model, {}).update(dict.fromkeys(field.column for field in fields))
+    return [Capture(model._meta.db_table, tuple(noted), _unique(model)) for model, noted in columns.items()]
+
+
+def _unique(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
+    groups = [[field.name] for field in model._meta.local_fields if field.unique]
+    groups += [list(names) for names in model._meta.unique_together]
+    # One with a condition too: it notes a row too many where the condition does not hold.
+    groups += [
+        list(found.fields) for found in model._meta.constraints if isinstance(found, models.UniqueConstraint)
+    ]
+    return tuple(tuple(model._meta.get_field(name).column for name in names) for names in groups if names)
 
 
 def backend(using: str):

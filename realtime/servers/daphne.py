@@ -17,7 +17,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from ..conf import get_conf
 from ..engine.codes import Code
-from ..transports.http import Refused
+from ..runtime.refusals import Refused
 from .deadlines import deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_WAITING, Controls, Inbound, max_frame_bytes
 from .request_bodies import Body

@@ -3,7 +3,7 @@
 from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.messages import Error
-from ..transports.http import Refused
+from ..runtime.refusals import Refused
 
 AT_ONCE = 16
 """As many of the longest may be on their way together."""

@@ -18,6 +18,7 @@ from ..engine.codes import Code
 from ..engine.errors import BadMessage, RealtimeError
 from ..engine.messages import Error, Form, Format
 from ..runtime.client_log import SORRY, client_of, log_failure, one_line
+from ..runtime.refusals import Refused
 
 logger = logging.getLogger("realtime.connection")
 
@@ -38,18 +39,6 @@ JSON_HEADERS = [
 ]
 
 
-class Refused(RealtimeError):
-    """A request that is not let in, or not of this kind; ``errors`` are what the client is told."""
-
-    def __init__(self, errors: Sequence[Error], status: int | None = None) -> None:
-        super().__init__(errors, status)
-        self.errors = errors
-        self.status = status or status_of(errors[0].code)
-
-    def __str__(self) -> str:
-        return "; ".join(error.message for error in self.errors)
-
-
 @contextmanager
 def refusing(what: str, topic: str | UnsetType = UNSET) -> Iterator[None]:
     """Refuse a request for whatever goes wrong inside; ``what`` failed is for the log alone."""
@@ -66,11 +55,6 @@ def refusing(what: str, topic: str | UnsetType = UNSET) -> Iterator[None]:
 
 def _log(level: int, words: str, *values: object) -> None:
     logger.log(level, words, *map(one_line, values))
-
-
-def status_of(code: int) -> int:
-    """Return the HTTP status that says what a close code says: its last three digits where there is one."""
-    return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)
 
 
 def enter(scope: Scope, method: str) -> None:

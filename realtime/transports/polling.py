@@ -15,9 +15,9 @@ from ..engine.messages import Encoded, Error, Form, ServerMessage
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Cursor, Topic
+from ..runtime.refusals import Refused
 from ..service import Service, get_service
 from . import http as requests
-from .http import Refused
 
 logger = logging.getLogger("realtime.connection")
 

@@ -20,10 +20,10 @@ from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..engine.messages import Call, Error, check_arguments
 from ..runtime.client_log import one_line
+from ..runtime.refusals import Refused, status_of
 from ..service import get_service
 from . import http as requests
 from .calls import answer
-from .http import Refused
 
 logger = logging.getLogger("realtime.connection")
 
@@ -47,7 +47,7 @@ async def call(scope: dict[str, Any], receive, send) -> None:
     if isinstance(reply.error, msgspec.UnsetType):
         await requests.respond(send, 200, {"ok": reply.ok})
     else:
-        status = requests.status_of(reply.error.code)
+        status = status_of(reply.error.code)
         await requests.respond(send, status, {"error": reply.error}, requests.retry_header(status))
 
 

@@ -12,11 +12,11 @@ from ..engine.codes import Code
 from ..engine.messages import Encoded, Error, Subscribe
 from ..engine.session import Ending, Session
 from ..runtime.client_log import client_of
+from ..runtime.refusals import Refused
 from ..servers.backpressure import buffered, is_daphne
 from ..service import get_service
 from . import http as requests
 from .connection import Connection
-from .http import Refused
 
 RETRY_MILLISECONDS = 2000
 _HEADERS = [

@@ -13,10 +13,10 @@ from django.db import IntegrityError, connection, models, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.checks import check_capture
-from realtime.databases.captures import captures
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture, positions
+from realtime.publishing.capture import captures
 
 Images = set[tuple[int, int]]
 

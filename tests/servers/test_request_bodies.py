@@ -3,8 +3,8 @@
 import pytest
 
 from realtime.asgi import RealtimeApplication
+from realtime.runtime.refusals import Refused
 from realtime.servers.request_bodies import AT_ONCE, Body
-from realtime.transports.http import Refused
 from tests.support.transports import Request
 
 

@@ -1,0 +1,23 @@
+"""The refusal of an HTTP request: raised in servers and transports alike, answered by the transports."""
+
+from collections.abc import Sequence
+
+from ..engine.errors import RealtimeError
+from ..engine.messages import Error
+
+
+class Refused(RealtimeError):
+    """A request that is not let in, or not of this kind; ``errors`` are what the client is told."""
+
+    def __init__(self, errors: Sequence[Error], status: int | None = None) -> None:
+        super().__init__(errors, status)
+        self.errors = errors
+        self.status = status or status_of(errors[0].code)
+
+    def __str__(self) -> str:
+        return "; ".join(error.message for error in self.errors)
+
+
+def status_of(code: int) -> int:
+    """Return the HTTP status that says what a close code says: its last three digits where there is one."""
+    return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)
