@@ -57,15 +57,10 @@ def imported(path: Path) -> Iterator[str]:
 
 OURS = [*modules(ROOT / "realtime"), *modules(ROOT / "config")]
 
-UNSORTED = ("databases/captures", "databases/postgresql_triggers", "databases/sqlite_triggers",
-            "servers/daphne", "servers/request_bodies")  # fmt: skip
-
 
 @pytest.mark.parametrize("path", [path for path in OURS if path.name != "__init__.py"], ids=name_of)
-def test_a_module_imports_nothing_from_a_higher_layer(path, request):
+def test_a_module_imports_nothing_from_a_higher_layer(path):
     """So that each room can be understood and tested without those above it."""
-    if str(path.with_suffix("")).endswith(UNSORTED):  # until these are moved
-        request.applymarker(pytest.mark.xfail(strict=False))
     here = layer(name_of(path))
     assert here is not None, "name the module's layer in LAYERS"
 
