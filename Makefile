@@ -1,40 +1,54 @@
-# Two commands do everything on a fresh machine: `make run` and `make test`.
+# Two commands are enough on a fresh machine: `make run` and `make test`.
 
-PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
-BIN := .venv/bin
 export DJANGO_SETTINGS_MODULE := config.settings
 
-.PHONY: run test check audit format bench faults cluster picture clean
+# An interpreter that is named gets a virtual environment of its own: make check PYTHON=python3.13
+ifdef PYTHON
+BIN := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')/bin
+else
+PYTHON := python3
+BIN := .venv/bin
+endif
 
-# daphne's own backlog of 50 makes a thousand connections take 16 seconds instead of one. The ping
-# time-out lies below its interval: otherwise a client that stalled once is dropped although it answers.
+.PHONY: run cluster test check lint audit format bench faults picture clean
+
+# The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
+# time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
 run: $(BIN)/.installed
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py demo --host $(HOST) --port $(PORT)
 	@exec $(BIN)/daphne --verbosity 0 --websocket_connect_timeout 15 --ping-interval 20 --ping-timeout 15 \
 	  --endpoint tcp:port=$(PORT):interface=$(HOST):backlog=4096 config.asgi:application
 
-# PostgreSQL, Valkey and three servers on PORT and the two after it; all of it goes with Ctrl-C.
+# PostgreSQL, Valkey, and three servers on PORT and the two ports after it. Ctrl-C stops and removes all of it.
 cluster: $(BIN)/.installed-tests
 	@exec $(BIN)/python -m tests.support.cluster $(HOST) $(PORT)
 
-# The whole suite. Most of its time it waits for servers and pages: three at once take a third of it on two cores.
-# Files in their order: by default those with few tests come last, and these are the longest ones.
+# The whole suite, or all tests of one folder or file: make test T=tests/delivery
+# The tests of real servers and pages mostly wait: three at once take a third of the time on two cores. Files
+# run in their order, because the default order starts files with few tests last, and those take longest.
+ifdef T
+test: $(BIN)/.installed-tests
+	$(BIN)/python -m pytest $(T)
+else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m "server or browser" -n 3 --dist loadfile --no-loadscope-reorder
+endif
 
-# The quick part: format, lint, types, unit tests.
-check: $(BIN)/.installed-tests
+# What needs no server and no browser: format, lint, types, migrations, unit tests.
+check: lint
+	$(BIN)/python -m pytest -m "not server and not browser" -n 2
+
+lint: $(BIN)/.installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -m "not server and not browser" -n 2
 
-# Known vulnerabilities in what is installed; says so where their database cannot be reached.
+# Known vulnerabilities of the installed packages; reports it if the database of vulnerabilities is unreachable.
 audit: $(BIN)/.installed-tests
 	@$(BIN)/python -m tests.support.audit
 
@@ -42,29 +56,29 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What capture costs a writer and a layer adds; latency and CPU per delivered message. Printed as Markdown.
+# The cost of capture for a writer and of a channel layer; latency and CPU per delivered message. As Markdown.
 bench: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.benchmarks.capture
 	$(BIN)/python -m tests.benchmarks.layers
 	$(BIN)/python -m tests.benchmarks.delivery
 
-# Faults in a random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate
+# Faults in random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate
 SEED ?= 1
 SECONDS ?= 300
 faults: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.faults --seed $(SEED) --seconds $(SECONDS) --faults "$(FAULTS)"
 
-# The README's picture, renewed.
+# Render the README's picture again.
 picture: $(BIN)/.installed-tests
 	PICTURE=1 $(BIN)/python -m pytest tests/browser/test_pages.py -k sideways
 
 clean:
-	rm -rf .venv var
+	rm -rf .venv .venv-* var
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Tidemark needs Python 3.11 or newer; this is " + sys.version.split()[0] \
 	  + ". Name another: make run PYTHON=python3.12") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(@D:/bin=)
 
 $(BIN)/.installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
