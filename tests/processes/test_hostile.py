@@ -132,11 +132,11 @@ def test_whoever_does_not_come_to_the_point_is_dropped(address, name):
 def test_the_second_request_of_a_connection_has_no_more_time_than_the_first(address):
     """Each byte of it would put off the server's own time-out."""
     with Attacker(address, head(start=b"GET /realtime/topics/entries.1/ HTTP/1.1")) as attacker:
-        attacker.hear(b'"position"')
+        attacker.receive_until(b'"position"')
         for _ in range(5 * PATIENCE_SECONDS):
-            attacker.push(b"G")
+            attacker.send_without_waiting(b"G")
             with contextlib.suppress(TimeoutError):
-                attacker.hear(seconds=0.2)
+                attacker.receive_until(seconds=0.2)
             if attacker.is_over:
                 return
     pytest.fail("it may go on for ever")
@@ -147,7 +147,7 @@ def test_who_reads_nothing_but_goes_on_talking_is_ended(server, address):
     with contextlib.ExitStack() as stack:
         talkers = [stack.enter_context(greeted(address)) for _ in range(3)]
         for talker in talkers:
-            talker.say(attacks.FOLLOW)
+            talker.send(attacks.SUBSCRIBE)
         talkers += [stack.enter_context(Attacker(address, STREAM)) for _ in range(3)]
         database = server.project.connect()
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -158,7 +158,7 @@ def test_who_reads_nothing_but_goes_on_talking_is_ended(server, address):
             note = f"{number} {'x' * 100_000}"
             database.execute("UPDATE boards_entry SET note = ? WHERE id = 2", [note])
             for talker in talkers:
-                talker.push(attacks.PING)
+                talker.send_without_waiting(attacks.PING)
             time.sleep(0.05)
 
 
@@ -202,9 +202,9 @@ def test_a_body_without_end_is_refused(address, kind):
     with Attacker(address, head(*lines, start=b"POST /nowhere/ HTTP/1.1")) as attacker:
         chunk = b"8000\r\n" + bytes(0x8000) + b"\r\n"
         for _ in range(1000):
-            attacker.push(chunk)
+            attacker.send_without_waiting(chunk)
             with contextlib.suppress(TimeoutError):
-                attacker.hear(b"\r\n\r\n", 0.001)
+                attacker.receive_until(b"\r\n\r\n", 0.001)
                 break
 
         assert attacker.read.startswith(b"HTTP/1.1 413 ")
@@ -219,9 +219,9 @@ def test_a_message_that_is_too_long_ends_its_connection_with_a_word(address, siz
     part = size // frames
     with greeted(address) as attacker:
         for number in range(frames):
-            attacker.say(frame(b"x" * part, 0 if number else 1, fin=number == frames - 1))
+            attacker.send(frame(b"x" * part, 0 if number else 1, fin=number == frames - 1))
 
-        _, _, farewell = attacker.hear(b"\x88").rpartition(b"\x88")
+        _, _, farewell = attacker.receive_until(b"\x88").rpartition(b"\x88")
 
         assert int.from_bytes(farewell[1:3]) in {4400, 1009}
 
@@ -259,9 +259,9 @@ FRAMES = {
 def test_frames_against_the_standard_end_their_connection(address, sent):
     """And nothing else, not even in the log."""
     with greeted(address) as attacker:
-        attacker.say(sent)
+        attacker.send(sent)
 
-        attacker.hear()
+        attacker.receive_until()
 
 
 MESSAGES = {
@@ -292,12 +292,12 @@ MESSAGES = {
 def test_nonsense_in_json_is_an_error_and_nothing_else(address, sent):
     """The connection stays; the answer names what was wrong."""
     with greeted(address) as attacker:
-        attacker.say(frame(sent))
+        attacker.send(frame(sent))
 
-        attacker.hear(b'"code":4400')
+        attacker.receive_until(b'"code":4400')
 
-        attacker.say(ECHO)
-        attacker.hear(b'"reply"')
+        attacker.send(ECHO)
+        attacker.receive_until(b'"reply"')
 
 
 class Talk:
@@ -435,7 +435,7 @@ REFUSED = {
 def outcome(address: Address, sent: bytes) -> int:
     """Return the status of the answer, 0 when there is none but the end."""
     with Attacker(address, sent) as attacker:
-        line = attacker.hear(b"\r\n").partition(b"\r\n")[0]
+        line = attacker.receive_until(b"\r\n").partition(b"\r\n")[0]
     return int(line.split()[1]) if line.startswith(b"HTTP/") else 0
 
 
@@ -509,10 +509,10 @@ def test_what_is_no_http_at_all_is_dropped(address):
         attackers = [stack.enter_context(Attacker(address, sent)) for sent in noise]
 
         for attacker in attackers:
-            attacker.hear()
+            attacker.receive_until()
 
 
 def test_a_prefix_that_a_client_names_is_in_no_page(address):
     """daphne would believe it."""
     with Attacker(address, head(b"Daphne-Root-Path: //evil.example", b"Connection: close")) as attacker:
-        assert b"evil.example" not in attacker.hear()
+        assert b"evil.example" not in attacker.receive_until()

@@ -1,10 +1,10 @@
-"""Clients that mean harm, by plain sockets: they send what no library would."""
+"""Attacking clients on plain sockets, which send bytes that no client library would send."""
 
 import socket
 import struct
 import time
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 Address = tuple[str, int]
 
@@ -30,7 +30,7 @@ def upgrade(
 def frame(
     payload: bytes = b"", opcode: int = 1, *, fin: bool = True, rsv: int = 0, is_masked: bool = True
 ) -> bytes:
-    """Return a client's frame, whether the standard allows it or not."""
+    """Return a WebSocket frame as a client sends it, whether the standard allows it or not."""
     size, mask = len(payload), 0x80 if is_masked else 0
     if size < 126:
         length = bytes([mask | size])
@@ -42,7 +42,7 @@ def frame(
 
 
 class Attacker:
-    """One connection, that says whatever it is told to and notes when it has been cut off."""
+    """One connection that sends any bytes and records in ``is_over`` that the server has closed it."""
 
     def __init__(self, address: Address, first: bytes = b"") -> None:
         self._socket = socket.create_connection(address, timeout=PATIENCE_SECONDS)
@@ -50,10 +50,13 @@ class Attacker:
         self._unsent = b""
         self.read = b""
         self.is_over = False
-        self.say(first)
+        self.send(first)
 
-    def say(self, data: bytes) -> None:
-        """Send all of it, as long as it takes."""
+    def send(self, data: bytes) -> None:
+        """Send all of the data, however many writes that needs.
+
+        Raises: TimeoutError, if the server does not read for a minute.
+        """
         self._socket.settimeout(PATIENCE_SECONDS)
         try:
             self._socket.sendall(data)
@@ -62,8 +65,8 @@ class Attacker:
         except OSError:
             self.is_over = True
 
-    def push(self, data: bytes) -> None:
-        """Send what is taken at once; the rest comes first the next time."""
+    def send_without_waiting(self, data: bytes) -> None:
+        """Send what fits into the socket's buffer; the next call first sends the rest."""
         self._socket.setblocking(False)
         self._unsent = self._unsent or data
         try:
@@ -73,10 +76,10 @@ class Attacker:
         except OSError:
             self.is_over = True
 
-    def hear(self, words: bytes | None = None, seconds: float = PATIENCE_SECONDS) -> bytes:
-        """Read until these words come, or the end; return what has been read so far.
+    def receive_until(self, words: bytes | None = None, seconds: float = PATIENCE_SECONDS) -> bytes:
+        """Read until these words arrive or the connection ends; return the last 100,000 bytes read so far.
 
-        Raises: TimeoutError, when neither comes.
+        Raises: TimeoutError, if neither happens in that time.
         """
         deadline = time.monotonic() + seconds
         while words is None or words not in self.read:
@@ -86,7 +89,7 @@ class Attacker:
         return self.read
 
     def has_ended(self) -> bool:
-        """Return whether the server has ended the connection, as far as is known without reading."""
+        """Return whether the server has ended the connection, without consuming what it sent."""
         self._socket.setblocking(False)
         try:
             self.is_over = self.is_over or not self._socket.recv(1, socket.MSG_PEEK)
@@ -106,7 +109,7 @@ class Attacker:
         self.close()
 
     def _receive(self) -> bool:
-        """Read what is there; return whether it was anything but the end."""
+        """Read once; return False if the connection has ended."""
         try:
             part = self._socket.recv(65536)
         except TimeoutError:
@@ -119,7 +122,7 @@ class Attacker:
 
 
 def greeted(address: Address, *lines: bytes) -> Attacker:
-    """Return an attacker that has opened a WebSocket and was welcomed, or refused."""
+    """Return an attacker whose WebSocket handshake has been answered: with a welcome, or by a refusal."""
     attacker = Attacker(address, upgrade(*lines))
-    attacker.hear(b'"welcome"')
+    attacker.receive_until(b'"welcome"')
     return attacker

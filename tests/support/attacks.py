@@ -1,9 +1,9 @@
-"""Attacks on a running server, each in a process of its own so that it holds up nobody who measures.
+"""Attacks on a running server, each in its own process so that it does not slow down the test that measures.
 
     python -m tests.support.attacks tricklers 127.0.0.1 8000 5
 
-Bounded in seconds and in connections at once; over early when nobody is left. What became of the attackers is
-printed as JSON: how many connections they opened, and how many of these the server has ended.
+An attack is limited in seconds and in simultaneous connections, and ends early when no connection is left. It prints
+its result as JSON: how many connections it opened, and how many of them the server has ended.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.support.attackers import Address, Attacker, frame, greeted, head
 
 ROOT = Path(__file__).resolve().parents[2]
 PING = frame(b'{"type":"ping"}')
-FOLLOW = frame(b'{"type":"subscribe","topic":"entries.1"}')
+SUBSCRIBE = frame(b'{"type":"subscribe","topic":"entries.1"}')
 POST = b"POST / HTTP/1.1"
 FIELDS = b"a&" * 2_000_000
 FORM = (
@@ -30,27 +30,30 @@ FORM = (
 
 @dataclass
 class Attack:
-    """So many connections that each say something again and again."""
+    """A number of connections, each of which sends a message again and again.
+
+    Each connection sends ``first`` once after it is opened, then repeatedly what ``message`` returns.
+    """
 
     connections: int
     first: bytes = b""
     is_socket: bool = False
-    word: Callable[[], bytes] = bytes
+    message: Callable[[], bytes] = bytes
     pause_seconds: float = 0.1
-    comes_back: bool = False
+    reconnects: bool = False
 
     def run(self, address: Address, seconds: float) -> dict[str, int]:
         opened = ended = 0
         attackers: list[Attacker] = []
         end = time.monotonic() + seconds
-        while time.monotonic() < end and (self.comes_back or ended < self.connections):
-            while len(attackers) < self.connections and (self.comes_back or opened < self.connections):
+        while time.monotonic() < end and (self.reconnects or ended < self.connections):
+            while len(attackers) < self.connections and (self.reconnects or opened < self.connections):
                 attackers.append(self._open(address))
                 opened += 1
-            word = self.word()
+            message = self.message()
             for attacker in attackers:
                 if not attacker.has_ended():
-                    attacker.push(word)
+                    attacker.send_without_waiting(message)
             over = [attacker for attacker in attackers if attacker.is_over]
             ended += len(over)
             for attacker in over:
@@ -64,39 +67,41 @@ class Attack:
     def _open(self, address: Address) -> Attacker:
         attacker = greeted(address) if self.is_socket else Attacker(address)
         if not attacker.is_over:
-            attacker.say(self.first)
+            attacker.send(self.first)
         return attacker
 
 
 def flood(data: bytes) -> Attack:
-    """Return an attack by ten WebSockets that send as much as is taken, and come back."""
-    return Attack(10, is_socket=True, word=lambda: data, pause_seconds=0, comes_back=True)
+    """Return an attack by ten WebSockets that send as much as the server reads, and reconnect."""
+    return Attack(10, is_socket=True, message=lambda: data, pause_seconds=0, reconnects=True)
 
 
 ATTACKS = {
     "silence": Attack(500),
-    "tricklers": Attack(500, first=b"GET / HTTP/1.1\r\nX: ", word=lambda: b"x", pause_seconds=0.3),
-    "slow bodies": Attack(100, first=head(b"Content-Length: 10000", start=POST), word=lambda: b"x", pause_seconds=0.3),
-    "endless bodies": Attack(
-        10, first=head(b"Transfer-Encoding: chunked", start=POST), word=lambda: b"8000\r\n%s\r\n" % bytes(0x8000),
-        pause_seconds=0, comes_back=True,
+    "tricklers": Attack(500, first=b"GET / HTTP/1.1\r\nX: ", message=lambda: b"x", pause_seconds=0.3),
+    "slow bodies": Attack(
+        100, first=head(b"Content-Length: 10000", start=POST), message=lambda: b"x", pause_seconds=0.3
     ),
-    "forms": Attack(2, word=lambda: FORM, pause_seconds=0.01),
-    "noise": Attack(20, word=lambda: os.urandom(500), pause_seconds=0.02, comes_back=True),
+    "endless bodies": Attack(
+        10, first=head(b"Transfer-Encoding: chunked", start=POST), message=lambda: b"8000\r\n%s\r\n" % bytes(0x8000),
+        pause_seconds=0, reconnects=True,
+    ),
+    "forms": Attack(2, message=lambda: FORM, pause_seconds=0.01),
+    "noise": Attack(20, message=lambda: os.urandom(500), pause_seconds=0.02, reconnects=True),
     "crowd": Attack(1000, is_socket=True),
-    "reconnects": Attack(1, is_socket=True, word=lambda: frame(b"", 8), pause_seconds=0, comes_back=True),
+    "reconnects": Attack(1, is_socket=True, message=lambda: frame(b"", 8), pause_seconds=0, reconnects=True),
     "tiny messages": flood(PING * 3000),
     "long messages": flood(frame(b'{"type":"unsubscribe","topic":"%s"}' % (b"a" * 16_000)) * 4),
     "bad messages": flood(frame(b"x") * 3000),
     "pings": flood(frame(b"x" * 125, 9) * 500),
     "fragments": flood(frame(b"x", fin=False) + frame(b"x", 0, fin=False) * 3000),
-    "talkers": Attack(20, is_socket=True, first=FOLLOW, word=lambda: PING),
+    "talkers": Attack(20, is_socket=True, first=SUBSCRIBE, message=lambda: PING),
 }  # fmt: skip
 
 
 @contextlib.contextmanager
-def running(name: str, address: Address, seconds: float):
-    """Attack meanwhile; yield a function that waits for the end and returns what became of the attackers."""
+def running(name: str, address: Address, seconds: float) -> Iterator[Callable[[], dict[str, int]]]:
+    """Run an attack beside the block; yield a function that waits for its end and returns its result."""
     command = [sys.executable, "-m", "tests.support.attacks", name, address[0], str(address[1]), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

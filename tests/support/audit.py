@@ -1,7 +1,7 @@
-"""``make audit``: asks pip-audit whether known vulnerabilities are in what is installed here, besides pip itself.
+"""``make audit``: asks pip-audit for known vulnerabilities of the packages installed here, except pip itself.
 
-The data is the OSV database's, over the network. Where it cannot be reached nothing is known: that is said, and
-no failure. What is found is one.
+The data comes from the OSV database over the network. If that cannot be reached, the audit prints that it did not
+happen and succeeds; it fails if a vulnerability is found.
 """
 
 import json
@@ -16,13 +16,13 @@ SECONDS = 60.0
 
 
 def installed() -> dict[str, str]:
-    """Return name and version of what is installed; of pip and its like nothing runs with us."""
+    """Return the installed packages as name: version, without pip, setuptools and wheel, which do not run with us."""
     found = {one.metadata["Name"].lower(): one.version for one in distributions()}
     return {name: found[name] for name in sorted(found.keys() - {"pip", "setuptools", "wheel"})}
 
 
 def is_reachable(url: str) -> bool:
-    """Whether somebody answers a question there as OSV does."""
+    """Return whether the URL answers a query as OSV does."""
     question = {"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "1.0"}
     try:
         with urllib.request.urlopen(url, json.dumps(question).encode(), timeout=10) as answer:
@@ -32,7 +32,7 @@ def is_reachable(url: str) -> bool:
 
 
 def audit(url: str = OSV_URL, seconds: float = SECONDS) -> int:
-    """Return 1 when there are known vulnerabilities, or when pip-audit fails; 0 otherwise."""
+    """Return 1 if there are known vulnerabilities or pip-audit fails, otherwise 0."""
     packages = installed()
     if not is_reachable(url):
         return not_audited(f"{url} cannot be reached", packages)
@@ -51,7 +51,7 @@ def audit(url: str = OSV_URL, seconds: float = SECONDS) -> int:
 
 def not_audited(why: str, packages: dict[str, str]) -> int:
     frame = "=" * 100
-    words = f"NOT AUDITED: {why}.\nOf {len(packages)} packages nothing is known; run `make audit` elsewhere."
+    words = f"NOT AUDITED: {why}.\n{len(packages)} packages were not checked; run `make audit` elsewhere."
     print(f"{frame}\n{words}\n{frame}")
     return 0
 

@@ -13,7 +13,7 @@ from tests.support.replica import Replica
 
 
 class Client:
-    """Follows a topic through any number of connections; ``seen`` holds every message, newest last."""
+    """Follows a topic through any number of connections; ``seen`` holds every message received, newest last."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class Client:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def drop(self) -> None:
-        """Break the connection off without a farewell; the client comes back with what it has."""
+        """Abort the connection without a close frame; the client reconnects and resumes from its position."""
         if self._socket is not None:
             self._socket.transport.abort()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        """Wait until a condition holds, looking after each message."""
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until a condition holds, evaluating it after each message."""
         async with asyncio.timeout(seconds), self._news:
             while not condition():
                 if self._task is not None and self._task.done():

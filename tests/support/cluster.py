@@ -1,6 +1,6 @@
-"""``make cluster``: PostgreSQL, Valkey and three servers on this machine, to be tried out. Ctrl-C ends it.
+"""``make cluster``: PostgreSQL, Valkey and three servers on this machine, to try the product out. Ctrl-C ends it.
 
-Its data lives in a temporary folder and goes with it. A server that is killed is started again.
+The data is in a temporary folder that is removed at the end. A server that ends is started again.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ SERVERS = 3
 
 
 class Stopped(Exception):
-    """Somebody wants it to end."""
+    """Raised by SIGTERM and SIGINT."""
 
 
 def main(host: str, port: int) -> None:
@@ -58,7 +58,7 @@ def _start(stack: contextlib.ExitStack, host: str, ports: list[int]) -> list[Ser
         DJANGO_SETTINGS_MODULE="config.settings",
     )
     if "EDITOR_PASSWORD" not in os.environ:
-        del project.environment["EDITOR_PASSWORD"]  # the tests' own; here one is made and printed
+        del project.environment["EDITOR_PASSWORD"]  # the password for tests; ``demo`` makes one and prints it
     project.manage("migrate", "--verbosity", "0")
     print(project.manage("demo", "--host", host, "--port", str(ports[0])).stdout)
     running = [Server(project, port=port, host=host) for port in ports]
@@ -67,18 +67,20 @@ def _start(stack: contextlib.ExitStack, host: str, ports: list[int]) -> list[Ser
         server.start()
         print(f"server  {server.url}/  log {server.log}")
     print(f"\nDATABASE_URL={project.environment['DATABASE_URL']}\nREDIS_URL={valkey.url}")
-    print("Open a board at each, edit at one, kill one of them. Ctrl-C ends it all.", flush=True)
+    print("Open a board at each server, edit at one, kill one. Ctrl-C stops everything.", flush=True)
     return running
 
 
 def _watch(running: list[Server]) -> None:
-    """Start again what ends, until somebody stops us."""
+    """Start each server again that ends, until a signal raises Stopped."""
     while True:
         time.sleep(0.5)
         for server in running:
             assert server.process is not None
             if server.process.poll() is not None:
-                print(f"{server.url} ended ({server.process.returncode}); it is started again", flush=True)
+                print(
+                    f"{server.url} ended ({server.process.returncode}); it is being started again", flush=True
+                )
                 server.start()
 
 

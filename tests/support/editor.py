@@ -1,4 +1,4 @@
-"""An editor at the admin of a running server: the change is written by that server's own process."""
+"""An editor in the admin of a running server: changes are written by that server's own process."""
 
 import urllib.parse
 import urllib.request
@@ -8,7 +8,7 @@ from tests.support.servers import PASSWORD
 
 
 class Editor:
-    """Signs in, and saves the form of one entry again and again."""
+    """Signs in when constructed; ``save`` submits the change form of entry 1."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class Editor:
         return next(cookie.value or "" for cookie in self._cookies if cookie.name == "sessionid")
 
     def is_signed_in(self) -> bool:
-        """Whether the admin still knows who it is."""
+        """Return whether the admin still accepts the session."""
         return "/login/" not in self._browser.open(f"{self._url}/admin/").url
 
     def _post(self, path: str, **fields: str) -> None:
@@ -38,4 +38,4 @@ class Editor:
         request = urllib.request.Request(self._url + path, body, {"Referer": self._url + path})
         answer = self._browser.open(request)
         if answer.url == self._url + path:
-            raise RuntimeError(f"the admin did not take the form at {path}")
+            raise RuntimeError(f"the admin rejected the form at {path}")

@@ -1,4 +1,4 @@
-"""Fixtures: a project with the demo boards and a database of its own, for tests that start servers."""
+"""Fixtures for tests that start servers: projects with the demo boards, each with its own database."""
 
 import pytest
 

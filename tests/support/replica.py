@@ -1,4 +1,4 @@
-"""A client's copy of a topic, in Python: the rules of docs/protocol.md and nothing else."""
+"""A client's copy of a topic in Python, which follows only the rules of docs/protocol.md."""
 
 from realtime.engine.messages import (
     Changes,
@@ -15,7 +15,7 @@ from realtime.engine.position import Position
 
 
 class Replica:
-    """Rows of one topic as a client holds them: key to contents, as of ``position``."""
+    """The rows of one topic as of ``position``: ``rows`` maps each key to order key and contents."""
 
     def __init__(self, topic: str, format: Format = "rows") -> None:
         self.topic, self.format = topic, format
@@ -27,12 +27,12 @@ class Replica:
         self._parts_position = ""
 
     def subscription(self) -> str:
-        """Return the subscribe message with what it has."""
+        """Return the subscribe message that resumes from the current position."""
         position = str(self.position) if self.position else None
         return encode(Subscribe(self.topic, position, self.format))
 
     def receive(self, message: str | ServerMessage) -> bool:
-        """Take a message; return whether the client must subscribe again."""
+        """Apply a message; return whether the client must subscribe again."""
         if isinstance(message, str):
             message = decode_server(message)
         match message:
@@ -77,5 +77,5 @@ class Replica:
 
     @property
     def keys(self) -> list[str]:
-        """Keys in the topic's order."""
+        """The keys in the topic's order."""
         return sorted(self.rows, key=lambda key: (self.rows[key][0], key))

@@ -1,7 +1,8 @@
-"""Real server processes for tests: a project of its own each, in a folder of its own, on a free port."""
+"""Server processes for tests: each has its own project in its own folder, and a free port."""
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,16 +17,24 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
+START_SECONDS = 120.0
+"""How long a server may take to answer its first request: a loaded machine needs many times what an idle one does."""
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Return a port that is free, from below the ranges that systems use for outgoing connections.
+
+    A port from such a range can be taken by any connection before the server listens, or while it restarts.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Project:
-    """The project with its data in ``folder``: what ``make run`` would have made there."""
+    """The project with its data in ``folder``, as ``make run`` would create it there."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -39,19 +48,22 @@ class Project:
         }
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a management command in a process of its own."""
+        """Run a management command in its own process."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60, check=check,
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=180, check=check,
         )  # fmt: skip
 
     def connect(self) -> sqlite3.Connection:
-        """Return a plain connection to the database, as any other program would have one."""
+        """Return a plain connection to the database, as another program would use."""
         return sqlite3.connect(self.database, timeout=20, isolation_level=None, check_same_thread=False)
 
 
 class Server:
-    """One server process of a project; ``name`` says which: daphne, uvicorn, or uvicorn guarded."""
+    """One server process of a project.
+
+    ``name`` is "daphne", "uvicorn", or "guarded": uvicorn with our protocol classes.
+    """
 
     def __init__(
         self,
@@ -75,22 +87,28 @@ class Server:
         return f"ws://{self.host}:{self.port}/realtime/ws/"
 
     def start(self) -> None:
+        """Start the process and wait until it answers a request."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command(), cwd=ROOT, env=self.project.environment, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         page = urllib.request.Request(f"{self.url}/", headers={"X-Forwarded-Proto": "https"})
         while True:
             with contextlib.suppress(OSError, urllib.error.URLError):
                 urllib.request.urlopen(page, timeout=5).close()
                 return
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()}")
+            if (status := self.process.poll()) is not None:
+                raise RuntimeError(f"{self.name} ended with status {status}:\n{self.log.read_text()}")
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise RuntimeError(
+                    f"{self.name} did not answer in {START_SECONDS} s:\n{self.log.read_text()}"
+                )
             time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Stop it with a signal and return its exit status."""
+        """Stop the process with a signal and return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
         try:
@@ -127,7 +145,7 @@ def running(project: Project, name: str = "daphne") -> Iterator[Server]:
 
 
 def prepare(folder: Path, **environment: str) -> Project:
-    """Return a project with its database migrated and the demo boards in it."""
+    """Return a new project with a migrated database that contains the demo boards."""
     folder.mkdir(parents=True, exist_ok=True)
     project = Project(folder, **environment)
     project.manage("migrate", "--verbosity", "0")
@@ -136,7 +154,7 @@ def prepare(folder: Path, **environment: str) -> Project:
 
 
 def copy(project: Project, folder: Path, **environment: str) -> Project:
-    """Return a project of its own that begins as a copy; a hundred times quicker than to migrate."""
+    """Return a new project with a copy of this one's data; a hundred times quicker than migrating."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(project.connect()) as source:
         source.execute("PRAGMA wal_checkpoint(TRUNCATE)")

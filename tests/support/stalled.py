@@ -1,4 +1,4 @@
-"""Clients that open a connection, ask for a topic, and read nothing of it."""
+"""Stalled clients: they open a connection, subscribe to a topic, and read nothing of it."""
 
 import base64
 import os
@@ -8,7 +8,7 @@ from tests.support.servers import Server
 
 
 def stalled_socket(server: Server) -> socket.socket:
-    """Open a WebSocket that follows a topic and reads nothing."""
+    """Open a WebSocket that subscribes to a topic and then reads nothing."""
     key = base64.b64encode(os.urandom(16)).decode()
     opened = _connect(
         server, f"GET /realtime/ws/ HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
@@ -23,7 +23,7 @@ def stalled_socket(server: Server) -> socket.socket:
 
 
 def stalled_stream(server: Server) -> socket.socket:
-    """Open a stream of events and read nothing of it."""
+    """Request a stream of Server-Sent Events and read nothing of it."""
     host = f"127.0.0.1:{server.port}"
     return _connect(server, f"GET /realtime/sse/?topic=entries.1 HTTP/1.1\r\nHost: {host}\r\n\r\n")
 

@@ -1,4 +1,4 @@
-"""``make audit``, the real pip-audit against a database of the test's own: found, not found, not reached."""
+"""``make audit``: the real pip-audit against the test's own database, with and without findings, and unreachable."""
 
 import json
 import threading
@@ -32,7 +32,7 @@ class Answer(BaseHTTPRequestHandler):
             self.server.is_over.wait()
         vulnerability = {
             "id": "OSV-2026-1",
-            "summary": "lets anybody in",
+            "summary": "allows access without a password",
             "affected": [{"package": {"name": name, "ecosystem": "PyPI"}}],
         }
         answer = json.dumps({"vulns": [vulnerability]} if name in self.server.vulnerable else {}).encode()
@@ -42,7 +42,7 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -56,33 +56,33 @@ def database() -> Iterator[Database]:
         thread.join()
 
 
-def test_what_is_found_is_named_and_fails(database, capfd):
-    """Each installed package is asked for, as it is installed."""
+def test_a_known_vulnerability_is_printed_and_fails_the_audit(database, capfd):
+    """Each installed package is queried with its installed version."""
     database.vulnerable = {"msgspec"}
 
     assert audit(database.url) == 1
 
-    said = capfd.readouterr().out
-    assert "msgspec" in said
-    assert "OSV-2026-1" in said
+    printed = capfd.readouterr().out
+    assert "msgspec" in printed
+    assert "OSV-2026-1" in printed
     assert ("django", installed()["django"]) in database.asked
     assert len(database.asked) == 1 + len(installed())
 
 
-def test_where_nothing_is_known_all_is_well(database, capfd):
-    """And nothing is said to be amiss."""
+def test_an_audit_without_findings_succeeds(database, capfd):
+    """It prints that no vulnerability is known, and no warning."""
     assert audit(database.url) == 0
 
-    said = capfd.readouterr()
-    assert "No known vulnerabilities found" in said.err
-    assert "NOT AUDITED" not in said.out
+    printed = capfd.readouterr()
+    assert "No known vulnerabilities found" in printed.err
+    assert "NOT AUDITED" not in printed.out
 
 
 @pytest.mark.parametrize(
     "unreachable", [{"url": "http://127.0.0.1:9/"}, {"status": 403}, {"answers": 1}], ids=str
 )
-def test_a_database_out_of_reach_is_said_aloud_and_fails_nothing(database, capfd, unreachable):
-    """Nobody there, a proxy that refuses, or one that stops answering: no time without end is spent on it."""
+def test_an_unreachable_database_is_reported_and_does_not_fail_the_audit(database, capfd, unreachable):
+    """A closed port, a refusing proxy, or one that stops answering: the time spent on it is bounded."""
     vars(database).update(unreachable)
 
     assert audit(database.url, seconds=2) == 0
@@ -91,7 +91,7 @@ def test_a_database_out_of_reach_is_said_aloud_and_fails_nothing(database, capfd
 
 
 def test_an_audit_that_cannot_run_fails(database, monkeypatch):
-    """Only the data may be missing."""
+    """Only an unreachable database is no failure."""
     monkeypatch.setattr("tests.support.audit.installed", lambda: {"not a name": "1"})
 
     assert audit(database.url) != 0

@@ -1,6 +1,6 @@
-"""One client for every way in: WebSocket with JSON or MessagePack, Server-Sent Events, polling.
+"""Clients with one interface for every transport: WebSocket with JSON or MessagePack, Server-Sent Events, polling.
 
-``next()`` returns the next message about the topic; ``id`` is where a new one resumes.
+``next()`` returns the next message about the topic; ``id`` is the position from which another client can resume.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Request(ApplicationCommunicator):
         return status, headers, json.loads(text) if text else None
 
     async def leave(self) -> None:
-        """Go away, as a client does that closes its connection."""
+        """Disconnect, as a client that closes its connection does."""
         if not self.future.done():
             await self.send_input({"type": "http.disconnect"})
             await asyncio.wait([self.future], timeout=PATIENCE_SECONDS)
@@ -159,7 +159,7 @@ class PollTransport:
         _, _, answer = await request.fetch()
         self._messages.extend(answer.get("errors", []) or answer["messages"])
         self.id = answer.get("position", self.id)
-        if not self._messages and not wait:  # what a socket says by an empty list of changes
+        if not self._messages and not wait:  # a socket would receive an empty list of changes
             offset = int(str(since).rpartition(".")[2])
             nothing = {
                 "type": "changes",
@@ -175,7 +175,7 @@ class PollTransport:
 
 
 def make(name: str, connect, application, session: str | None = None):
-    """Return a client of one transport, with the session of a page if given."""
+    """Return a client of the named transport, with a browser session if one is given."""
     if name in ("json", "msgpack"):
         return SocketTransport(connect, name, session)
     headers = (

