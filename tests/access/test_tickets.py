@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.utils import timezone
 
 from realtime.access import tickets
@@ -142,6 +143,25 @@ async def test_a_ticket_is_good_once(service, staff, in_database):
     )
 
     assert [visitor for visitor in got if not isinstance(visitor, BadTicket)] == [Visitor("a" * 32)]
+
+
+def test_a_ticket_that_two_have_read_is_redeemed_by_the_one_that_deletes_it(transactional_db):
+    """Both find the ticket; the second one's DELETE then matches no row."""
+    ticket = tickets.issue(Visitor("a" * 32))
+    redeemed: list[Visitor] = []
+    is_first = True
+
+    def redeem_before_the_delete(execute, sql, *arguments):
+        nonlocal is_first
+        if is_first and sql.startswith("DELETE"):
+            is_first = False
+            redeemed.append(tickets.redeem(ticket))
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(redeem_before_the_delete), pytest.raises(BadTicket):
+        tickets.redeem(ticket)
+
+    assert redeemed == [Visitor("a" * 32)]
 
 
 @pytest.mark.parametrize(

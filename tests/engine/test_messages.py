@@ -67,6 +67,37 @@ def test_everything_else_is_a_bad_message(text):
         messages.decode_client(text)
 
 
+def lists(depth: int) -> object:
+    """Return ``depth`` lists, each but the innermost around another."""
+    value: list[object] = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def objects(depth: int) -> object:
+    """Return ``depth`` objects, each but the innermost around another."""
+    value: dict[str, object] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "encode", [lambda call: json.dumps(call), msgspec.msgpack.encode], ids=["json", "msgpack"]
+)
+@pytest.mark.parametrize("nested", [lists, objects])
+def test_arguments_are_nested_as_deep_as_the_limit_and_no_deeper(nested, encode):
+    """The arguments themselves are the first of the 32 levels."""
+    deepest = {"x": nested(messages.MAX_DEPTH - 1)}
+    call = {"type": "call", "id": 1, "action": "echo"}
+
+    assert messages.decode_client(encode({**call, "args": deepest})) == Call(1, "echo", deepest)
+
+    with pytest.raises(BadMessage, match="32"):
+        messages.decode_client(encode({**call, "args": {"x": nested(messages.MAX_DEPTH)}}))
+
+
 @given(st.text())
 def test_no_text_breaks_the_decoder(text):
     """Any text is a message or a BadMessage."""
