@@ -307,10 +307,10 @@ async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
                 async with contextlib.AsyncExitStack() as stack:
                     if attack is not None:
                         address = (running.server.host, running.server.port)
-                        end = stack.enter_context(attacks.running(attack, address, seconds))
+                        running_attack = stack.enter_context(attacks.running(attack, address, seconds))
                     latencies = await make(running, load, ["entries.1"], changes, 10)
                     if attack is not None:
-                        await asyncio.to_thread(end)
+                        await asyncio.to_thread(running_attack.result)
                 await asyncio.sleep(2)
                 rows.append({
                     "": name, "attack": attack or "none", **latency(latencies),

@@ -126,3 +126,10 @@ def greeted(address: Address, *lines: bytes) -> Attacker:
     attacker = Attacker(address, upgrade(*lines))
     attacker.receive_until(b'"welcome"')
     return attacker
+
+
+def status(address: Address, request: bytes) -> int:
+    """Return the status of the answer to a request, 0 if the connection ends without one."""
+    with Attacker(address, request) as attacker:
+        line = attacker.receive_until(b"\r\n").partition(b"\r\n")[0]
+    return int(line.split()[1]) if line.startswith(b"HTTP/") else 0

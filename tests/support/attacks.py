@@ -14,11 +14,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.support.attackers import Address, Attacker, frame, greeted, head
+from tests.support.servers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PING = frame(b'{"type":"ping"}')
 SUBSCRIBE = frame(b'{"type":"subscribe","topic":"entries.1"}')
 POST = b"POST / HTTP/1.1"
@@ -99,13 +98,26 @@ ATTACKS = {
 }  # fmt: skip
 
 
+class RunningAttack:
+    """An attack in its own process."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+        self._process, self._seconds = process, seconds
+
+    def result(self) -> dict[str, int]:
+        """Wait for the end of the attack; return how many connections were ``opened`` and ``ended``."""
+        output, _ = self._process.communicate(timeout=self._seconds + 180)
+        result: dict[str, int] = json.loads(output)
+        return result
+
+
 @contextlib.contextmanager
-def running(name: str, address: Address, seconds: float) -> Iterator[Callable[[], dict[str, int]]]:
-    """Run an attack beside the block; yield a function that waits for its end and returns its result."""
+def running(name: str, address: Address, seconds: float) -> Iterator[RunningAttack]:
+    """Run an attack beside the block."""
     command = [sys.executable, "-m", "tests.support.attacks", name, address[0], str(address[1]), str(seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield lambda: json.loads(process.communicate(timeout=seconds + 60)[0])
+            yield RunningAttack(process, seconds)
         finally:
             process.kill()
 
