@@ -209,7 +209,7 @@ def test_a_failure_is_guarded(client, monkeypatch):
 
     response = client.get(INDEX)
 
-    assert (response.status_code, b"Something failed here" in response.content) == (500, True)
+    assert (response.status_code, b"An error occurred" in response.content) == (500, True)
     assert_is_guarded(response)
 
 
@@ -219,7 +219,7 @@ def test_a_failed_csrf_check_answers_with_the_projects_page(client, db):
 
     response = client.post(reverse("admin:login"))
 
-    assert (response.status_code, b"This form was not taken" in response.content) == (403, True)
+    assert (response.status_code, b"This form was not accepted" in response.content) == (403, True)
     assert_is_guarded(response, ADMINS)
 
 
