@@ -766,7 +766,7 @@ async def test_who_has_gone_leaves_nothing(connect, service, topic):
     await peer.disconnect()
 
     assert service.hub.connections == []
-    assert service.hub._held[topic].subscribers == set()
+    assert service.hub._shared[topic].subscribers == set()
     await until(lambda: not [one for one in asyncio.all_tasks() if "writer" in one.get_name()])
 
 
@@ -780,7 +780,7 @@ async def test_a_cancelled_connection_leaves_nothing(connect, service, topic):
     await asyncio.gather(peer.future, return_exceptions=True)
 
     assert service.hub.connections == []
-    assert service.hub._held[topic].subscribers == set()
+    assert service.hub._shared[topic].subscribers == set()
     await until(lambda: not [one for one in asyncio.all_tasks() if "writer" in one.get_name()])
 
 
@@ -882,7 +882,7 @@ async def test_a_storm_of_returning_clients_is_a_few_questions_to_the_database(
     await first.open()
     position = (await first.follow(topic))["position"]
     monkeypatch.setattr(service.reader_threads, "run", counted)
-    service.hub._held.clear()
+    service.hub._shared.clear()
     peers = [connect() for _ in range(100)]
     await asyncio.gather(*(peer.open() for peer in peers))
 

@@ -1,5 +1,7 @@
-"""Rights: whether somebody may follow a topic. Asked in batches: when topics are asked for, and again every
-few seconds for all who follow one."""
+"""Rights: whether a visitor may follow a topic.
+
+Checked in batches: when topics are requested, and again every few seconds for all subscriptions.
+"""
 
 import asyncio
 import logging
@@ -18,26 +20,26 @@ from .hub import Hub
 logger = logging.getLogger("realtime.rights")
 
 MAX_CLAIMS = 500
-"""How many are looked at in one turn of a reader thread."""
+"""How many claims a reader thread judges at once."""
 REST_SECONDS = 1.0
-"""Between two turns, however much changes."""
+"""Minimum time between two checks of all subscriptions, however often rights change."""
 
 Claim = tuple[Visitor, str]
-"""A visitor, and a topic that a connection of its follows or asks for."""
+"""A visitor, and a topic that one of its connections follows or requests."""
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds; ``user`` is the primary key of the visitor's user, None for nobody."""
+    """Whether a claim holds; ``user`` is the primary key of the visitor's user, None if it is not signed in."""
 
     holds: bool
     user: Any = None
 
 
 class Rights:
-    """Answers the claims of one process: those that come while a feed is being asked wait for its next turn.
+    """Answers the claims of one process; claims that arrive while a feed is being asked form its next batch.
 
-    So a thousand clients that come back at once cost a few readings of sessions and users, not a thousand;
-    and a feed that takes its time holds up nobody but those who ask for it.
+    So a thousand simultaneous reconnects cost a few queries for sessions and users, and a slow feed delays
+    only its own subscribers.
     """
 
     def __init__(self, readers: DatabaseThreads) -> None:
@@ -46,7 +48,7 @@ class Rights:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, visitor: Visitor, topic: str) -> Any:
-        """Return the key of the visitor's user, None for nobody, if it may follow the topic now.
+        """Return the primary key of the visitor's user, None if it is not signed in, if it may follow the topic.
 
         Raises: UnknownTopic, Forbidden, and what the feed or the database raises.
         """
@@ -64,31 +66,28 @@ class Rights:
         return verdict.user
 
     async def _answer(self, feed: str) -> None:
-        """Answer all who wait for one feed, those who come meanwhile too."""
+        """Answer the claims that wait for one feed, until none is left."""
         while waiting := self._waiting[feed]:
-            taken = {claim: waiting.pop(claim) for claim in list(waiting)[:MAX_CLAIMS]}
+            batch = {claim: waiting.pop(claim) for claim in list(waiting)[:MAX_CLAIMS]}
+            verdicts: dict[Claim, Verdict | Exception]
             try:
-                verdicts = await self._reader_threads.run(judge, set(taken))
+                verdicts = await self._reader_threads.run(judge, set(batch))
             except Exception as error:
-                verdicts = dict.fromkeys(taken, error)
-            for claim, answer in taken.items():
+                verdicts = dict.fromkeys(batch, error)
+            for claim, answer in batch.items():
                 verdict = verdicts[claim]
                 if isinstance(verdict, Exception):
                     answer.set_exception(verdict)
-                    answer.exception()  # whoever asked may have gone
+                    answer.exception()  # marks it as retrieved: the request may have been cancelled
                 else:
                     answer.set_result(verdict)
         del self._waiting[feed]
 
 
-rest = asyncio.sleep
-"""What turns do between each other; a name of its own, so that a test can end it."""
-
-
 async def recheck(hub: Hub, readers: DatabaseThreads) -> None:
-    """Wait for the next turn, then take from each connection the topics that it may no longer follow.
+    """Wait for the next check, then end the subscriptions whose rights were lost.
 
-    A turn comes at a fixed rhythm, and when the log says that rights may have changed.
+    A check is due at a fixed interval, and when the log announces that rights may have changed.
     """
     timer = asyncio.get_running_loop().call_later(
         get_conf().recheck_seconds - REST_SECONDS, hub.rights_changed.set
@@ -102,44 +101,47 @@ async def recheck(hub: Hub, readers: DatabaseThreads) -> None:
         }
         lost = await readers.run(lost_claims, claims) if claims else set()
     except BaseException:
-        hub.rights_changed.set()  # what was announced is still to be looked at
+        hub.rights_changed.set()  # the announcement still needs its check
         raise
     for connection in hub.connections if lost else []:
         for topic in connection.topics:
             if (connection.visitor, topic) in lost:
                 connection.revoke(topic)
-    await rest(REST_SECONDS)
+    await asyncio.sleep(REST_SECONDS)
 
 
 def lost_claims(claims: set[Claim]) -> set[Claim]:
-    """Return the claims that hold no longer. A feed that cannot say is taken to say no; while the database is
-    at fault, nothing is taken away."""
-    lost = set()
+    """Return the claims that no longer hold.
+
+    A claim is lost if its feed fails, but not if the database does.
+    """
+    lost: set[Claim] = set()
     for claim, verdict in judge(claims).items():
         if isinstance(verdict, UnknownTopic):
             lost.add(claim)
         elif isinstance(verdict, Exception):
-            logger.error("the feed of %r cannot say who may read it", claim[1], exc_info=verdict)
-            lost.update([] if isinstance(verdict, DatabaseError) else [claim])
+            logger.error("the feed of %r failed to check a right", claim[1], exc_info=verdict)
+            if not isinstance(verdict, DatabaseError):
+                lost.add(claim)
         elif not verdict.holds:
             lost.add(claim)
     return lost
 
 
 def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
-    """Return for each claim whether it holds, or why that cannot be said.
+    """Return for each claim whether it holds, or the error that prevented an answer.
 
-    One query for all sessions and one for all users; then each feed is asked once for each user and topic.
+    One query for all sessions and one for all users; then each feed is asked once per user and topic.
     """
     users = load_users(visitor for visitor, _ in claims)
-    asked: dict[tuple[Any, str], Verdict | Exception] = {}
+    verdicts: dict[tuple[Any, str], Verdict | Exception] = {}
     for visitor, topic in claims:
         user = users[visitor]
-        if (user.pk, topic) not in asked:
-            asked[user.pk, topic] = _verdict(user, topic)
-    if any(isinstance(verdict, DatabaseError) for verdict in asked.values()):
-        connections.close_all()  # they may be the fault: the next question makes new ones
-    return {(visitor, topic): asked[users[visitor].pk, topic] for visitor, topic in claims}
+        if (user.pk, topic) not in verdicts:
+            verdicts[user.pk, topic] = _verdict(user, topic)
+    if any(isinstance(verdict, DatabaseError) for verdict in verdicts.values()):
+        connections.close_all()  # they may be the cause: the next query opens new ones
+    return {(visitor, topic): verdicts[users[visitor].pk, topic] for visitor, topic in claims}
 
 
 def _verdict(user: Any, topic: str) -> Verdict | Exception:

@@ -1,7 +1,9 @@
 """Revocation: what Django is told of users, groups and sessions reaches all processes at once."""
 
 import asyncio
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -153,32 +155,26 @@ async def test_an_open_connection_loses_its_topic_at_once(
     assert "more secret" not in str(await peer.hear_next("changes", "boards"))
 
 
-async def test_turns_come_no_quicker_than_they_can_be_taken(no_turns, service, monkeypatch, connect, quay):
-    """After each a rest, however much is announced meanwhile."""
-    turns, rests = [], []
+async def test_rights_are_checked_again_only_after_a_rest(no_turns, service, monkeypatch, connect, quay):
+    """However often it is announced meanwhile that they may have changed."""
+    checks: list[float] = []
     lost_claims = rights.lost_claims
 
-    def counted(claims):
-        turns.append(len(claims))
+    def recorded(claims):
+        checks.append(time.monotonic())
         service.hub.rights_changed.set()
         return lost_claims(claims)
 
-    async def rest(seconds: float) -> None:
-        rests.append(seconds)
-        await service_may_go_on.wait()
-
-    service_may_go_on = asyncio.Event()
-    monkeypatch.setattr(rights, "lost_claims", counted)
-    monkeypatch.setattr(rights, "rest", rest)
+    monkeypatch.setattr(rights, "REST_SECONDS", 0.2)
+    monkeypatch.setattr(rights, "lost_claims", recorded)
     peer = connect()
     await peer.open()
     await peer.follow("boards")
 
     service.hub.rights_changed.set()
-    await until(lambda: rests)
+    await until(lambda: len(checks) >= 3)
 
-    assert turns == [1]
-    assert rests == [rights.REST_SECONDS]
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(checks))
 
 
 async def test_what_was_announced_is_looked_at_although_a_turn_failed(

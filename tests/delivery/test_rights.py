@@ -1,4 +1,4 @@
-"""Rights asked in batches: a thousand who come back at once cost a few questions; one feed holds up no other."""
+"""Rights are checked in batches: a thousand reconnects cost a few queries, and feeds do not delay each other."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from tests.conftest import PATIENCE_SECONDS
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[int]:
+def batches(monkeypatch) -> list[int]:
     """The sizes of the batches that were judged."""
     sizes: list[int] = []
 
@@ -26,20 +26,20 @@ def asked(monkeypatch) -> list[int]:
     return sizes
 
 
-async def test_those_who_ask_meanwhile_are_asked_together(service, quay, asked):
-    """A thousand claims of a few kinds: the first alone, the rest in one go, each kind once."""
+async def test_claims_that_arrive_meanwhile_form_one_batch(service, quay, batches):
+    """Of a thousand claims, twenty of them different, the first is alone in its batch."""
     rights = Rights(service.reader_threads)
 
     await asyncio.gather(
         *(rights.check(Visitor(f"session{n % 20}"), f"entries.{quay.pk}") for n in range(1000))
     )
 
-    assert sum(asked) <= 40
-    assert len(asked) <= 3
+    assert sum(batches) <= 40
+    assert len(batches) <= 3
 
 
-async def test_each_gets_its_own_answer(service, quay, safe):
-    """Of one batch some may and some may not."""
+async def test_each_claim_of_a_batch_has_its_own_answer(service, quay, safe):
+    """Some hold, others do not."""
     rights = Rights(service.reader_threads)
     topics = [f"entries.{quay.pk}", f"entries.{safe.pk}", "boards", "staffboards", "nothing"]
 
@@ -54,8 +54,8 @@ async def test_each_gets_its_own_answer(service, quay, safe):
     ]
 
 
-async def test_a_feed_that_takes_its_time_holds_up_no_other(service, live, in_database):
-    """Who asks for another feed is answered meanwhile."""
+async def test_a_slow_feed_does_not_delay_other_feeds(service, live, in_database):
+    """Claims for another feed are answered meanwhile."""
     may_go_on = threading.Event()
     await in_database(
         live, Board, name="slow", can_subscribe=lambda self, user, key: may_go_on.wait(PATIENCE_SECONDS)
@@ -71,8 +71,8 @@ async def test_a_feed_that_takes_its_time_holds_up_no_other(service, live, in_da
 
 
 @pytest.mark.parametrize("error, is_lost", [(OperationalError("away"), False), (ZeroDivisionError(), True)])
-async def test_a_feed_that_cannot_say_opens_nothing(service, live, in_database, error, is_lost):
-    """Nothing new; what was followed stays only while it is the database that is at fault."""
+async def test_a_failing_feed_grants_no_right(service, live, in_database, error, is_lost):
+    """New subscriptions are refused; existing ones stay only if the cause is the database."""
 
     def fail(self, user, key):
         raise error

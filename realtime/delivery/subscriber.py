@@ -1,0 +1,38 @@
+"""What the hub needs of a connection; ``transports.connection`` implements it."""
+
+import asyncio
+from typing import Protocol
+
+from ..access.visitors import Visitor
+from ..engine.messages import ServerMessage
+from ..engine.session import Ending
+
+
+class Subscriber(Protocol):
+    """A connection that is subscribed to topics. Its methods must not block.
+
+    ``writer`` is the task that sends what the server did not accept at once; None if there is none.
+    """
+
+    visitor: Visitor
+    writer: asyncio.Task[None] | None
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that it follows or has asked for."""
+        ...
+
+    def notify(self, topic: str) -> None:
+        """Send the news of a topic."""
+
+    def post(self, message: ServerMessage) -> None:
+        """Send a message."""
+
+    def pulse(self) -> None:
+        """Send a heartbeat."""
+
+    def revoke(self, topic: str) -> None:
+        """End the subscription of a topic that its visitor may no longer read."""
+
+    def end(self, ending: Ending) -> None:
+        """Close the connection after sending the reason."""

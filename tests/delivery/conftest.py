@@ -1,0 +1,196 @@
+"""Followers without sockets, and a hub that a test feeds by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from realtime.access.visitors import NOBODY
+from realtime.delivery import shared_topic
+from realtime.delivery.hub import Hub
+from realtime.engine.messages import decode_server
+from realtime.engine.session import Ending, Session
+from realtime.publishing.layer import group, to_message
+from realtime.publishing.positions import read_topic
+from realtime.publishing.sequencer import Batch
+from realtime.runtime.threads import DatabaseThreads
+from tests.conftest import until
+from tests.support.limits import default_limits
+from tests.support.replica import Replica
+
+
+class Follower:
+    """A connection without a socket: a replica receives at once what its session would send."""
+
+    def __init__(self, topic: str) -> None:
+        self.visitor = NOBODY
+        self.writer = None
+        self.session = Session(default_limits())
+        list(iter(self.session.next, None))
+        self.replica = Replica(topic)
+        self.received: list[Any] = []
+        self.ended: Ending | None = None
+        self.beats = 0
+
+    @property
+    def topics(self) -> list[str]:
+        return self.session.topics
+
+    def notify(self, topic: str) -> None:
+        self.session.notify(topic)
+        self.flush()
+
+    def post(self, message: Any) -> None:
+        self.session.post(message)
+        self.flush()
+
+    def pulse(self) -> None:
+        self.beats += 1
+
+    def revoke(self, topic: str) -> None:
+        self.session.unsubscribe(topic)
+
+    def end(self, ending: Ending) -> None:
+        self.ended = ending
+
+    def flush(self) -> None:
+        for text in list(iter(self.session.next, None)):
+            message = decode_server(text)
+            self.received.append(message)
+            assert not self.replica.receive(message), f"a gap: {message}"
+
+    async def follow(self, hub: Hub) -> "Follower":
+        topic = await hub.subscribe(self.replica.topic, self)
+        self.session.subscribe(topic, self.replica.position, "rows")
+        self.flush()
+        return self
+
+
+class CountingHub(Hub):
+    """A hub that counts how often it has read the log's tail."""
+
+    looks = 0
+
+    async def _look(self) -> None:
+        await super()._look()
+        self.looks += 1
+
+
+class Wire:
+    """A hub without a publisher: a test sequences and sends by itself."""
+
+    def __init__(
+        self, hub: CountingHub, readers: DatabaseThreads, layer: Any, in_database: Callable, log: Any
+    ) -> None:
+        self.hub, self.reader_threads, self.layer = hub, readers, layer
+        self._in_database, self._log = in_database, log
+
+    async def write(self, function: Callable, *args: Any, **kwargs: Any) -> Batch:
+        """Write and sequence without sending; return the batch."""
+        await self._in_database(function, *args, **kwargs)
+        batch = await self._in_database(self._log.sequence)
+        assert batch is not None
+        return batch
+
+    async def send(self, batch: Batch) -> None:
+        for entry in batch.entries:
+            await self.layer.group_send(group(entry.topic), to_message(batch.epoch, entry))
+
+    async def forge(self, topic: str, /, **message: Any) -> None:
+        """Send a message that no publisher would send."""
+        await self.layer.group_send(group(topic), message)
+
+    async def settle(self) -> None:
+        """Wait until the hub has read the log as it is now."""
+        for _ in range(2):  # the first read may have begun before
+            before = self.hub.looks
+            self.hub.look_soon()
+            await until(lambda before=before: self.hub.looks > before)
+
+    async def is_current(self, follower: Follower) -> bool:
+        reading = await self._in_database(read_topic, follower.replica.topic)
+        return {row.key: bytes(row.row) for row in reading.rows} == {
+            key: contents for key, (_, contents) in follower.replica.rows.items()
+        }
+
+
+@pytest.fixture
+async def make_wire(log, layer, in_database) -> AsyncIterator[Callable]:
+    """Start a hub that reads the log at an interval: ``await make_wire(follow_seconds)``."""
+    wires: list[Wire] = []
+
+    async def make(follow_seconds: float) -> Wire:
+        readers = DatabaseThreads("test-reader", 4)
+        hub = CountingHub(layer, readers, follow_seconds)
+        await hub.start()
+        wires.append(Wire(hub, readers, layer, in_database, log))
+        return wires[-1]
+
+    yield make
+    for wire in wires:
+        await wire.hub.stop()
+        await asyncio.to_thread(wire.reader_threads.close)
+
+
+@pytest.fixture
+async def quick(make_wire) -> Wire:
+    """A hub that reads the log every hundredth of a second."""
+    return await make_wire(0.01)
+
+
+@pytest.fixture
+async def slow(make_wire) -> Wire:
+    """A hub that does not read the log by itself within a test: changes arrive by the layer or on request."""
+    return await make_wire(1000.0)
+
+
+@pytest.fixture
+def topic(quay) -> str:
+    return f"entries.{quay.pk}"
+
+
+@pytest.fixture
+def readings(monkeypatch) -> list[str]:
+    """The topics that were read, in order."""
+    read: list[str] = []
+
+    def counted(topic: str):
+        read.append(topic)
+        return read_topic(topic)
+
+    monkeypatch.setattr(shared_topic, "read_topic", counted)
+    return read
+
+
+def has_row(follower: Follower, label: str) -> Callable[[], bool]:
+    """Return the condition that the follower has a row with that label."""
+    return lambda: any(f'"label":"{label}"'.encode() in row for _, row in follower.replica.rows.values())
+
+
+class Broken:
+    """Makes functions fail while ``error`` is set."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+
+    def wrap(self, method: Callable) -> Callable:
+        def wrapped(*args: Any) -> Any:
+            if self.error is not None:
+                raise self.error
+            return method(*args)
+
+        return wrapped
+
+
+class FailsOnce:
+    """A function that fails the first time it is called."""
+
+    def __init__(self, function: Callable, error: Exception) -> None:
+        self.function, self.error, self.has_failed = function, error, False
+
+    def __call__(self, *args: Any) -> Any:
+        if not self.has_failed:
+            self.has_failed = True
+            raise self.error
+        return self.function(*args)

@@ -1,0 +1,321 @@
+"""A shared topic: read once for all, kept current from messages and the log, and notified in small groups."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError
+
+from realtime.access.visitors import NOBODY
+from realtime.boards.models import Entry
+from realtime.delivery import shared_topic
+from realtime.delivery.shared_topic import SharedTopic
+from realtime.engine.messages import Error
+from realtime.models import OutboxRow
+from realtime.publishing import log as log_module
+from realtime.publishing import positions
+from realtime.publishing.positions import read_topic
+from tests.conftest import until
+from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
+
+# ---------------------------------------------------------------- the first read
+
+
+async def test_fifty_simultaneous_subscribers_cause_one_read(slow, topic, readings):
+    """A restarted server must not query its database once per page."""
+    followers = await asyncio.gather(*(Follower(topic).follow(slow.hub) for _ in range(50)))
+
+    assert readings == [topic]
+    assert {len(follower.replica.rows) for follower in followers} == {2}
+
+
+async def test_a_later_subscriber_causes_no_read(slow, topic, readings, quay):
+    """The topic is in memory, and current."""
+    await Follower(topic).follow(slow.hub)
+    await slow.send(await slow.write(quay.entries.create, label="between"))
+    await until(lambda: slow.hub._shared[topic].topic.position.offset > 0)
+
+    late = await Follower(topic).follow(slow.hub)
+    await until(has_row(late, "between"))
+
+    assert readings == [topic]
+
+
+class PausedRead:
+    """Reads a topic and then waits in its thread until the test lets it continue."""
+
+    def __init__(self) -> None:
+        self.has_read, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, topic: str):
+        reading = read_topic(topic)
+        self.has_read.set()
+        assert self.go_on.wait(20)
+        return reading
+
+
+@pytest.fixture
+def paused_read(monkeypatch):
+    """Replace the reading of topics by one that the test releases."""
+    paused = PausedRead()
+    monkeypatch.setattr(shared_topic, "read_topic", paused)
+    yield paused
+    paused.go_on.set()
+
+
+@pytest.mark.parametrize("is_sent", [True, False], ids=["and sent", "and lost by the layer"])
+async def test_a_change_during_the_first_read_is_not_lost(slow, quay, topic, paused_read, is_sent):
+    """It was committed, sequenced and seen in the log's tail while the rows were being read; it still arrives."""
+    slow.hub.connect(Follower("boards"))
+    await slow.settle()
+    follower = Follower(topic)
+    following = asyncio.create_task(follower.follow(slow.hub))
+    await asyncio.to_thread(paused_read.has_read.wait, 10)
+    batch = await slow.write(quay.entries.create, label="meanwhile")
+    if is_sent:
+        await slow.send(batch)
+    await slow.settle()
+
+    paused_read.go_on.set()
+    await following
+    slow.hub.look_soon()
+
+    await until(has_row(follower, "meanwhile"), 3)
+
+
+async def test_a_topic_that_cannot_be_read_is_refused(slow, topic, monkeypatch):
+    """The first subscriber gets the error and is not registered; the next one tries again."""
+
+    def fail(topic: str):
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shared_topic, "read_topic", fail)
+        with pytest.raises(RuntimeError):
+            await Follower(topic).follow(slow.hub)
+        assert not slow.hub._shared[topic].subscribers
+
+    assert len((await Follower(topic).follow(slow.hub)).replica.rows) == 2
+
+
+async def test_a_subscribe_cancelled_while_reading_leaves_no_subscriber(slow, topic, paused_read):
+    """The topic may be dropped again."""
+    following = asyncio.create_task(Follower(topic).follow(slow.hub))
+    await asyncio.to_thread(paused_read.has_read.wait, 10)
+
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+    assert not slow.hub._shared[topic].subscribers
+    paused_read.go_on.set()
+
+
+# ---------------------------------------------------------------- keeping current
+
+
+async def test_a_gap_is_filled_from_the_log(slow, quay, topic):
+    """A message is not applied while its predecessor is missing."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.write(quay.entries.create, label="first")
+    second = await slow.write(quay.entries.create, label="second")
+
+    await slow.send(second)
+    await until(has_row(follower, "second"))
+
+    assert has_row(follower, "first")()
+    assert follower.replica.position.offset == second.end
+
+
+async def test_a_repeated_change_is_sent_once(slow, quay, topic):
+    """Whether it arrives repeatedly by the layer, or by the layer and the log."""
+    follower = await Follower(topic).follow(slow.hub)
+    before = len(follower.received)
+    batch = await slow.write(quay.entries.create, label="once")
+
+    for _ in range(3):
+        await slow.send(batch)
+    await until(has_row(follower, "once"))
+    await slow.settle()
+
+    assert len(follower.received) == before + 1
+
+
+async def test_after_a_reset_the_rows_are_read_again(slow, quay, topic):
+    """Subscribers get the differences, not a snapshot."""
+    follower = await Follower(topic).follow(slow.hub)
+
+    def write() -> None:
+        quay.entries.filter(label="Saltmere").update(label="Saltmere Ferry")
+        OutboxRow.objects.create(source="boards_entry", image=None)
+
+    await slow.write(write)
+    slow.hub.look_soon()
+    await until(has_row(follower, "Saltmere Ferry"))
+
+    assert await slow.is_current(follower)
+    assert len(follower.received[-1].changes) == 1
+    assert follower.replica.snapshots == 1
+
+
+async def test_fifty_subscribers_that_missed_a_change_cause_one_query(slow, quay, topic, monkeypatch):
+    """The cost of reading the log does not grow with the number of connections."""
+    queries: list[str] = []
+    missed = log_module.missed
+    monkeypatch.setattr(log_module, "missed", lambda *args: queries.append(args[0]) or missed(*args))
+    followers = [await Follower(topic).follow(slow.hub) for _ in range(50)]
+    await slow.settle()
+    queries.clear()
+
+    await slow.write(quay.entries.create, label="lost on the way")
+    await slow.settle()
+
+    assert queries == [topic]
+    assert all(has_row(follower, "lost on the way")() for follower in followers)
+
+
+async def test_a_tail_older_than_the_topic_causes_no_read(slow, quay, topic, readings, monkeypatch):
+    """On a busy server changes arrive by the layer while the tail is being read; the database has not gone back."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    has_read, go_on = threading.Event(), threading.Event()
+    tail = log_module.tail
+
+    def read_and_wait(after: int) -> log_module.Tail:
+        found = tail(after)
+        has_read.set()
+        assert go_on.wait(20)
+        return found
+
+    monkeypatch.setattr(log_module, "tail", read_and_wait)
+    slow.hub.look_soon()
+    await asyncio.to_thread(has_read.wait, 10)
+    await slow.send(await slow.write(quay.entries.create, label="quicker"))
+    await until(has_row(follower, "quicker"))
+
+    go_on.set()
+    await slow.settle()
+
+    assert readings == [topic]
+
+
+async def test_after_pruning_the_rows_are_read_again(slow, quay, topic, settings):
+    """A hub that is further behind than the log reaches still becomes current."""
+    settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    await slow.write(quay.entries.filter(label="Saltmere").delete)
+    await slow._in_database(log_module.prune)
+
+    await slow.send(await slow.write(quay.entries.create, label="after the gap"))
+    await until(has_row(follower, "after the gap"))
+    await slow.settle()
+
+    assert await slow.is_current(follower)
+
+
+# ---------------------------------------------------------------- failures
+
+
+def errors_of(follower: Follower) -> list[Error]:
+    return [message for message in follower.received if isinstance(message, Error)]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("broken"), OperationalError("no such column: x")], ids=["Python", "SQL"]
+)
+async def test_a_failing_feed_does_not_affect_others(
+    quick, quay, topic, live, in_database, monkeypatch, error
+):
+    """Its subscribers get one error; other topics stay current; it recovers when the feed works again."""
+    feed = await in_database(live, Entry, name="aaa_broken", fields=["label"])
+    broken = await Follower("aaa_broken").follow(quick.hub)
+    sound = await Follower(topic).follow(quick.hub)
+    await quick.settle()
+    broken_for_now = Broken(error)
+    monkeypatch.setattr(feed, "get_queryset", broken_for_now.wrap(feed.get_queryset))
+
+    await quick.write(quay.entries.create, label="during it")
+    await until(has_row(sound, "during it"), 3)
+    await quick.write(quay.entries.create, label="still during it")
+    await until(has_row(sound, "still during it"), 3)
+    await until(lambda: errors_of(broken))
+
+    broken_for_now.error = None
+    await until(has_row(broken, "still during it"))
+    assert [(error_message.code, error_message.topic) for error_message in errors_of(broken)] == [
+        (4500, "aaa_broken")
+    ]
+
+
+async def test_a_database_error_at_a_new_epoch_loses_nothing(slow, quay, topic, monkeypatch):
+    """Reading the rows is tried again until it succeeds."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    unreadable = FailsOnce(read_topic, OperationalError("disk I/O error"))
+    monkeypatch.setattr(shared_topic, "read_topic", unreadable)
+    await slow._in_database(positions.begin_epoch)
+    slow.hub.look_soon()
+    await until(lambda: unreadable.has_failed)
+    slow.hub.look_soon()
+
+    await until(lambda: follower.replica.snapshots == 2, 3)
+
+
+# ---------------------------------------------------------------- notifying
+
+
+class Listener:
+    """A subscriber that records its notifications."""
+
+    visitor = NOBODY
+    writer = None
+
+    def __init__(self, notified: list[Any]) -> None:
+        self._notified = notified
+
+    def notify(self, topic: str) -> None:
+        self._notified.append(self)
+
+
+async def test_notifying_many_lets_other_tasks_run_in_between(quick, quay, in_database):
+    """A thousand subscribers are notified in small groups; other tasks run after each group."""
+    shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.hub.look_soon)
+    notified: list[Any] = []
+    shared.subscribers = {Listener(notified) for _ in range(1000)}
+    await shared.load()
+    await until(lambda: len(notified) == 1000)
+    notified.clear()
+    seen: list[int] = []
+
+    await in_database(quay.entries.create, label="news")
+    reading = asyncio.create_task(shared._read())
+    while len(notified) < 1000:
+        seen.append(len(notified))
+        await asyncio.sleep(0)
+    await reading
+
+    assert len(set(seen)) > 15
+    assert len(set(notified)) == 1000
+
+
+async def test_a_feed_may_set_a_minimum_interval(quick, live, quay, in_database):
+    """One message per interval, with the latest state; the final state is always sent."""
+    await in_database(live, Entry, name="slow", topic_field="board_id", fields=["value"], min_interval=0.3)
+    entry = await in_database(quay.entries.first)
+    follower = await Follower(f"slow.{quay.pk}").follow(quick.hub)
+    follower.received.clear()
+
+    for value in range(10):
+        await quick.send(await quick.write(Entry.objects.filter(pk=entry.pk).update, value=str(value)))
+    await until(lambda: b'"9"' in follower.replica.rows[str(entry.pk)][1])
+
+    assert len(follower.received) <= 3
+
+
+@pytest.mark.parametrize("interval", [-1, "1", 61, None])
+def test_an_invalid_interval_is_refused(live, interval):
+    """When the feed is registered, with an error that names the attribute."""
+    with pytest.raises(ImproperlyConfigured, match="min_interval"):
+        live(Entry, min_interval=interval)
