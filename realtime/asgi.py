@@ -8,6 +8,7 @@ import threading
 from types import FrameType
 from typing import Any
 
+from .access.handshake import Handshake
 from .engine.codes import Code
 from .runtime.refusals import Refused
 from .servers.backpressure import buffered, is_daphne
@@ -102,7 +103,7 @@ class RealtimeApplication:
             await self._application(scope, bounded_receive, watched_send)
         except Refused as refused:
             if not is_started:
-                await refuse(scope, send, refused)
+                await refuse(Handshake.from_scope(scope), send, refused)
         finally:
             body.done()
 

@@ -1,38 +1,37 @@
 """The consumer: moves messages between a WebSocket and its connection.
 
-It decides nothing itself. Changes do not reach it through Channels' dispatch: the hub tells the connection
-what is new, which sends what its cursors have not seen.
+It decides nothing itself. Changes do not reach it through Channels' dispatch: the hub notifies the connection, which
+sends what its cursors have not seen.
 """
-
-import logging
-from typing import Any
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from .access import origins as auth
-from .access.limits import address_of, turned_away
+from .access import origins
+from .access.handshake import Handshake
+from .access.limits import ending_of
 from .access.visitors import NOBODY
 from .engine.codes import Code
 from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
-from .runtime.client_log import SORRY, client_of, log_failure, one_line
+from .runtime.asgi_types import Event, Receive, Scope, Send
+from .runtime.client_log import SORRY, ClientLog
 from .servers.frames import WRITER
 from .service import get_service
 from .transports.connection import Connection
 
-logger = logging.getLogger("realtime.connection")
+__all__ = ["RealtimeConsumer"]
 
 
-class RealtimeConsumer(AsyncWebsocketConsumer):
+class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
     """One WebSocket connection; see docs/protocol.md for what travels on it."""
 
-    async def __call__(self, scope, receive, send) -> None:
-        """Hand on one event after the other.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch one event after the other.
 
-        No layer channel per socket: the hub has one for the whole process. So there is one source of events, which
-        needs no task of its own for each connection, and for each message, as Channels has for several.
+        There is no layer channel for each socket, as the hub has one for the process. So there is one source of events,
+        which needs no task for each connection and each message, as Channels has for several sources.
         """
         self.scope, self.base_send = scope, send
         self._connection: Connection | None = None
@@ -47,10 +46,10 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             if self._connection is not None:
                 await self._connection.close(self._close_code, is_cut_off=self._close_code == "lost")
 
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """Hand on what the socket says, and nothing else: no layer message can call a method here.
+    async def dispatch(self, message: Event) -> None:
+        """Handle events of the socket and no others: no layer message can call a method here.
 
-        Without the hop into a database thread that Channels makes for each event.
+        Without Channels' switch into a database thread for each event.
         """
         if message["type"] == "websocket.connect":
             await self.websocket_connect(message)
@@ -60,26 +59,27 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             await self.websocket_disconnect(message)
 
     async def connect(self) -> None:
-        client = client_of(self.scope)
-        refusal = self._refusal()
+        handshake = Handshake.from_scope(self.scope)
+        log = ClientLog(handshake.client)
+        refusal = _refusal(handshake)
         if refusal:
-            logger.warning("refused %s: %s", client, refusal)
+            log.warning("refused: %s", refusal)
             await self.close()
             return
         service = get_service()
         visitor, place, ending = NOBODY, None, None
         try:
-            visitor, place = await service.admit(self.scope)
+            visitor, place = await service.admit(handshake)
         except RealtimeError as error:
-            ending = turned_away(error)
+            ending = ending_of(error)
         except Exception as error:
-            log_failure(_log, f"handshake of {client}", error)
+            log.failure("handshake", error)
             ending = Ending(Code.INTERNAL, SORRY)
-        subprotocol = next(filter(SUBPROTOCOLS.get, self.scope["subprotocols"]), None)
+        subprotocol = next(filter(SUBPROTOCOLS.get, handshake.subprotocols), None)
         self._connection = Connection(
             service,
+            handshake,
             visitor,
-            address_of(self.scope),
             place,
             send=self.base_send,
             frame=_frame,
@@ -88,9 +88,9 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
             waits=self.scope.get("realtime.waits", True),
             write=self.scope.get(WRITER),
         )
-        # Who is turned away is let in for a word: of a refused handshake a browser learns nothing.
+        # With an ending, accept, then close with a reason: browsers do not report why a handshake was refused.
         await self.accept(subprotocol)
-        self._connection.log(logging.INFO, "open from %s", client)
+        self._connection.log.info("open from %s", handshake.client)
         self._connection.open(ending)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -103,17 +103,14 @@ class RealtimeConsumer(AsyncWebsocketConsumer):
     async def _end(self, ending: Ending) -> None:
         await self.close(code=int(ending.code), reason=ending.reason)
 
-    def _refusal(self) -> str:
-        """Return why a handshake is refused, empty when it is not. Costs no database query."""
-        offered = self.scope["subprotocols"]
-        if offered and not SUBPROTOCOLS.keys() & set(offered):
-            return f"subprotocols {offered[:5]!r}: we speak {', '.join(SUBPROTOCOLS)}"
-        return auth.refusal(self.scope)
+
+def _refusal(handshake: Handshake) -> str:
+    """Return why a handshake is refused, empty if it is accepted. Costs no database query."""
+    offered = handshake.subprotocols
+    if offered and not SUBPROTOCOLS.keys() & set(offered):
+        return f"subprotocols {list(offered[:5])!r}: we speak {', '.join(SUBPROTOCOLS)}"
+    return origins.refusal(handshake)
 
 
-def _frame(session: Session, message: Encoded) -> dict[str, Any]:
+def _frame(session: Session, message: Encoded) -> Event:
     return {"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message}
-
-
-def _log(level: int, words: str, *values: object) -> None:
-    logger.log(level, words, *map(one_line, values))

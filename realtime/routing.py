@@ -3,9 +3,10 @@
 from django.urls import path, re_path
 
 from .consumers import RealtimeConsumer
+from .transports.call_endpoint import call
 from .transports.polling import poll
-from .transports.post_requests import call, ticket
 from .transports.sse import stream
+from .transports.ticket_endpoint import ticket
 
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
 

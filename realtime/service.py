@@ -8,9 +8,10 @@ from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
-from .access import origins as auth
 from .access import tickets
-from .access.limits import Place, Places, TooMuch, address_of
+from .access.handshake import Handshake
+from .access.limits import Place, Places, TooMuch
+from .access.password_attempts import PasswordAttempts
 from .access.visitors import Visitor
 from .conf import get_conf
 from .delivery.hub import Hub
@@ -39,6 +40,7 @@ class Service:
         self.password_threads = DatabaseThreads("realtime-password", 1)
         self.rights = Rights(self.reader_threads)
         self.places = Places()
+        self.password_attempts = PasswordAttempts()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)
         # A layer that reaches no other process leaves the log as the only way from there.
@@ -68,25 +70,25 @@ class Service:
         _stop_with_twisted(self)
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
 
-    async def admit(self, scope: auth.Scope) -> tuple[Visitor, Place]:
-        """Return who comes in, by a ticket or by cookies, and the place it takes.
+    async def admit(self, handshake: Handshake) -> tuple[Visitor, Place]:
+        """Return the visitor that a ticket or the cookies identify, and the place it has now.
 
         Raises: TooMuch before anything is read, BadTicket, and what reading a ticket raises.
         """
-        visitor = auth.visitor(scope)
+        visitor = handshake.visitor
         try:
-            place = self.places.enter(address_of(scope), visitor)
+            place = self.places.enter(handshake.address, visitor)
         except TooMuch as error:
-            if not get_conf().proxies and auth.header(scope, b"x-forwarded-for"):
+            if not get_conf().proxies and handshake.header("x-forwarded-for"):
                 logger.warning(
                     "%s; it came through a proxy: if that is yours, set REALTIME['PROXIES']", error
                 )
             raise
-        ticket = tickets.named_in(scope.get("query_string", b""))
+        ticket = handshake.ticket
         if ticket:
             try:
                 visitor = await self.reader_threads.run(tickets.redeem, ticket)
-                place.take("session", visitor.session)
+                place.count_for("session", visitor.session)
             except BaseException:
                 place.leave()
                 raise

@@ -4,9 +4,10 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from realtime.consumers import RealtimeConsumer
+from realtime.transports.call_endpoint import call
 from realtime.transports.polling import poll
-from realtime.transports.post_requests import call, ticket
 from realtime.transports.sse import stream
+from realtime.transports.ticket_endpoint import ticket
 
 FOREIGN = [
     {"origin": "http://evil.example"},

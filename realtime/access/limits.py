@@ -1,19 +1,17 @@
-"""Limits: how many connections and calls there may be at once, in this process and of each who makes them."""
+"""Limits: how many connections and calls this process serves at once, in total and for each client."""
 
-import ipaddress
 import random
 from collections import Counter
-from typing import Any
+from typing import Any, Self
 
 from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..engine.session import Ending
-from . import origins as auth
 from .visitors import Visitor
 
 RETRY_SECONDS = 30.0
-"""Whoever is turned away is told to come back after half to all of this."""
+"""A refused client is asked to come back after a random delay between half of this and all of it."""
 
 _LIMITS = {
     "server": ("max_connections", "connections of this server"),
@@ -22,13 +20,13 @@ _LIMITS = {
     "user": ("max_connections_per_user", "connections of one user"),
     "calls": ("max_calls", "calls at once at this server"),
     "caller": ("max_calls_per_caller", "calls at once of one client"),
-    "passwords": ("max_passwords", "passwords looked at at once by this server"),
+    "passwords": ("max_passwords", "passwords checked at once by this server"),
 }
-"""What is counted: the setting that limits it, and what it is called."""
+"""What is counted: the setting that limits it, and its name in the error."""
 
 
 class TooMuch(RealtimeError):
-    """Somebody is over a limit, and may come back when there is room."""
+    """A client is over a limit; it may come back when there is room."""
 
     code = Code.TOO_MUCH
 
@@ -40,8 +38,8 @@ class TooMuch(RealtimeError):
         return f"no more than {self.limit} {self.what}; close some, or come back later"
 
 
-def turned_away(error: RealtimeError) -> Ending:
-    """Return the ending of a connection that is not let in; one for which there is no room may come back later."""
+def ending_of(error: RealtimeError) -> Ending:
+    """Return the ending of a connection that is refused; with a delay to come back after, if there was no room."""
     return Ending(error.code, str(error), retry_after_seconds() if error.code == Code.TOO_MUCH else None)
 
 
@@ -50,90 +48,66 @@ def retry_after_seconds() -> float:
 
 
 class Places:
-    """What is taken now, by kind and by whose it is. Of one process and event loop."""
+    """The places in use in one process and event loop, counted by kind and owner."""
 
     def __init__(self) -> None:
-        self._taken: Counter[tuple[str, Any]] = Counter()
+        self._in_use: Counter[tuple[str, Any]] = Counter()
 
     def enter(self, address: str | None, visitor: Visitor) -> "Place":
-        """Return a connection's place. Costs no query: whose user it is is found out later (``take``).
+        """Return a connection's place. Costs no query: its user is counted later (``Place.count_for``).
 
         Raises: TooMuch.
         """
-        return Place(self._taken, server="all", address=address, session=visitor.session)
+        return Place(self._in_use, server="all", address=address, session=visitor.session)
 
     def one(self, kind: str) -> "Place":
-        """Return a place among all of a kind, "calls" for instance; whose it is is taken when that is known.
+        """Return a place among all of a kind, for instance "calls"; its owner is counted when known.
 
         Raises: TooMuch.
         """
-        return Place(self._taken, **{kind: "all"})
+        return Place(self._in_use, **{kind: "all"})
 
 
 class Place:
-    """One of those that are counted, until ``leave``; a context manager leaves at its end."""
+    """A place in use until ``leave``; as a context manager, until the end of the block."""
 
-    __slots__ = ("_held", "_taken")
+    __slots__ = ("_counted", "_in_use")
 
-    def __init__(self, taken: Counter[tuple[str, Any]], **whose: Any) -> None:
-        self._taken = taken
-        self._held: list[tuple[str, Any]] = []
+    def __init__(self, in_use: Counter[tuple[str, Any]], **owners: Any) -> None:
+        self._in_use = in_use
+        self._counted: list[tuple[str, Any]] = []
         try:
-            for kind, owner in whose.items():
-                self.take(kind, owner)
+            for kind, owner in owners.items():
+                self.count_for(kind, owner)
         except TooMuch:
             self.leave()
             raise
 
-    def take(self, kind: str, owner: Any) -> None:
-        """Count it among those of an owner too, once; None is nobody, who has no limit.
+    def count_for(self, kind: str, owner: Any) -> None:
+        """Count the place among those of an owner too, once. None, for an unknown owner, has no limit.
 
         Raises: TooMuch.
         """
         key = (kind, owner)
-        if owner is None or key in self._held:
+        if owner is None or key in self._counted:
             return
         setting, what = _LIMITS[kind]
         limit = getattr(get_conf(), setting)
-        if self._taken[key] >= limit:
+        if self._in_use[key] >= limit:
             raise TooMuch(limit, what)
-        self._taken[key] += 1
-        self._held.append(key)
+        self._in_use[key] += 1
+        self._counted.append(key)
 
     def leave(self) -> None:
-        while self._held:
-            key = self._held.pop()
-            self._taken[key] -= 1
-            if not self._taken[key]:
-                del self._taken[key]  # addresses come and go
+        """Make room. Safe to call twice."""
+        while self._counted:
+            key = self._counted.pop()
+            self._in_use[key] -= 1
+            if not self._in_use[key]:
+                del self._in_use[key]  # otherwise an entry for each address ever seen would stay
 
-    def __enter__(self) -> "Place":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.leave()
-
-
-def address_of(scope: auth.Scope) -> str | None:
-    """Return whose a connection is by its address, None where that is not known (a unix socket).
-
-    Of IPv6 the network, as whoever has one address there has 2**64. Behind proxies it is the address that the
-    outermost of them has seen: the header's others are the client's own words.
-    """
-    candidates = [(scope.get("client") or [""])[0]]
-    proxies = get_conf().proxies
-    if proxies > 0:
-        headers = (value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for")
-        forwarded = ",".join(headers).split(",")
-        candidates.insert(0, forwarded[-min(proxies, len(forwarded))].strip())
-    return next(filter(None, map(_network, candidates)), None)
-
-
-def _network(address: str) -> str | None:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if parsed.version == 4:
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

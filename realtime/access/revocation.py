@@ -1,7 +1,7 @@
-"""Revocation: telling all processes at once that somebody's rights may have changed.
+"""Revocation: telling all processes at once that the rights of a user may have changed.
 
-Economy, not safety: rights are asked again at a fixed rhythm all the same (``rights.py``), which is what finds a change
-made in SQL. This makes the usual ones, by Django, felt sooner: through the log, like everything else.
+For speed, not for safety: rights are checked again at a fixed interval in any case (``delivery/rights.py``), which also
+finds changes made in SQL. This makes the usual changes, by Django, take effect sooner: through the log.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ SOURCE = "realtime.rights"
 
 
 def connect() -> None:
-    """Listen for what changes the rights of users: themselves, their groups and permissions, their sessions."""
+    """Connect the signals of what changes rights: users, their groups and permissions, their sessions."""
     user = get_user_model()
     post_save.connect(_user_saved, sender=user)
     post_delete.connect(_changed, sender=user)
@@ -39,25 +39,25 @@ def connect() -> None:
 
 
 def announce() -> None:
-    """Have every process ask all rights again, now."""
+    """Make every process check all rights again, now."""
     OutboxRow.objects.using(get_conf().database).create(source=SOURCE, image=None)
 
 
-def _user_saved(update_fields: frozenset[str] | None = None, created: bool = False, **of_signal: Any) -> None:
+def _user_saved(update_fields: frozenset[str] | None = None, created: bool = False, **kwargs: Any) -> None:
     # A new user has no connections yet; each sign-in writes its time.
-    if not created and update_fields != {"last_login"}:
-        _changed(**of_signal)
+    if not created and update_fields != frozenset({"last_login"}):
+        _changed(**kwargs)
 
 
-def _session_deleted(instance: Any, **of_signal: Any) -> None:
-    # Signing out deletes a session that holds a login; signing in may delete one that holds none, and those that have
-    # expired are swept up by the thousand.
+def _session_deleted(instance: Any, **kwargs: Any) -> None:
+    # Only a session with a login matters: signing out deletes one, signing in may delete one without. Expired sessions
+    # are deleted by the thousand.
     if instance.expire_date > timezone.now() and login_of(instance.get_decoded()):
-        _changed(**of_signal)
+        _changed(**kwargs)
 
 
-def _changed(using: str, **of_signal: Any) -> None:
+def _changed(using: str, **kwargs: Any) -> None:
     pending = connections[using].run_on_commit
-    if not (pending and pending[-1][1] is announce):  # one a transaction is enough
-        # Not in the writer's transaction: nothing of ours may make that fail.
+    if not (pending and pending[-1][1] is announce):  # one for each transaction is enough
+        # After the writer's transaction, and robust: a failure here must not make the write fail.
         transaction.on_commit(announce, using=using, robust=True)

@@ -1,13 +1,13 @@
-"""Tickets: how clients without cookies say who they are. One is good for one connection, within seconds.
+"""Tickets: how clients without cookies identify their user. Each opens one connection, within seconds.
 
-``POST /realtime/ticket/`` gives one for a password, or to a page that passes it on (``posts.py``); a project with
-tokens of its own gives them by ``issue``. ``?ticket=…`` uses it: an address that a log keeps opens nothing any more.
+``POST /realtime/ticket/`` answers with one for a password, or for the session of a page that passes it on
+(``transports/ticket_endpoint.py``); a project with tokens of its own makes them by ``issue``. ``?ticket=…`` uses it:
+an address kept in a log opens nothing any more.
 """
 
 import hashlib
 import secrets
 from datetime import timedelta
-from urllib.parse import parse_qs
 
 from django.utils import timezone
 
@@ -17,18 +17,20 @@ from ..engine.errors import RealtimeError
 from ..models import Ticket
 from .visitors import Login, Visitor
 
+__all__ = ["BadTicket", "issue", "redeem"]
+
 
 class BadTicket(RealtimeError):
-    """A ticket that was never given, was used, or is too old; which of these is nobody's business."""
+    """A ticket that was never issued, was used, or is too old; the client is not told which."""
 
     code = Code.SIGNED_OUT
 
     def __str__(self) -> str:
-        return "this ticket is not good, or not any more; ask for another at /realtime/ticket/"
+        return "this ticket is not valid, or no longer valid; ask for another at /realtime/ticket/"
 
 
 def issue(visitor: Visitor) -> str:
-    """Return a ticket for a visitor; ``Visitor(login=login_for(user))`` for a user whom your own token names."""
+    """Return a ticket for a visitor; ``Visitor(login=login_for(user))`` for the user that a token of yours names."""
     tickets = Ticket.objects.using(get_conf().database)
     now = timezone.now()
     tickets.filter(expires_at__lt=now).delete()
@@ -43,24 +45,19 @@ def issue(visitor: Visitor) -> str:
 
 
 def redeem(ticket: str) -> Visitor:
-    """Return whose ticket it is, and take it from everybody else.
+    """Return the visitor that a ticket was issued for, and make the ticket invalid.
 
     Raises: BadTicket.
     """
-    good = Ticket.objects.using(get_conf().database).filter(
+    valid = Ticket.objects.using(get_conf().database).filter(
         digest=_digest(ticket), expires_at__gte=timezone.now()
     )
-    found = good.first()
-    if found is None or not good.delete()[0]:  # of two who come at once one has deleted it
+    found = valid.first()
+    if found is None or not valid.delete()[0]:  # if two use it at the same moment, only one deletes it
         raise BadTicket
     return Visitor(found.session or None, Login(*found.login) if found.login else None)
 
 
-def named_in(query: bytes) -> str:
-    """Return the ticket in an address, empty when there is none."""
-    return parse_qs(query.decode("latin-1")).get("ticket", [""])[-1]
-
-
 def _digest(ticket: str) -> str:
-    """Return what the database keeps of a ticket: who reads it there cannot use it."""
+    """Return what the database keeps of a ticket, which cannot be used as one."""
     return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()

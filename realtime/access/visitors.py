@@ -1,7 +1,7 @@
-"""Visitors: who is at the other end of a connection, read without changing anything.
+"""Visitors: the users at the other end of connections, read without changing anything.
 
-Channels' own middleware ends a session whose hash it cannot verify, and knows no ``SECRET_KEY_FALLBACKS``:
-opening a page would sign people out. Here sessions are only read, and those of many visitors in one query.
+Channels' own middleware ends a session whose hash it cannot verify, and ignores ``SECRET_KEY_FALLBACKS``: opening a
+page would sign users out. Here sessions are only read, and those of many visitors in one query.
 """
 
 import logging
@@ -29,11 +29,11 @@ from django.utils.crypto import constant_time_compare
 logger = logging.getLogger("realtime.rights")
 
 READ_AT_ONCE = 5_000
-"""How many sessions or users one query asks for."""
+"""The most sessions or users that one query asks for."""
 
 
 class Login(NamedTuple):
-    """What a session says of its user, as ``django.contrib.auth`` stores it."""
+    """A session's record of its user, as ``django.contrib.auth`` stores it."""
 
     user: str
     backend: str
@@ -41,7 +41,7 @@ class Login(NamedTuple):
 
 
 class Visitor(NamedTuple):
-    """The bearer of a session, or a user who came by a ticket without one; neither: nobody."""
+    """The bearer of a session, or the user of a ticket issued without a session; with neither, an anonymous client."""
 
     session: str | None = None
     login: Login | None = None
@@ -51,13 +51,13 @@ NOBODY = Visitor()
 
 
 def load_users(visitors: Iterable[Visitor]) -> dict[Visitor, Any]:
-    """Return the user of each visitor as of now, AnonymousUser for who has none."""
-    asked = set(visitors)
-    of_sessions = _session_logins({visitor.session for visitor in asked if visitor.session})
-    logins = {visitor: visitor.login or of_sessions.get(visitor.session or "") for visitor in asked}
+    """Return the present user of each visitor, AnonymousUser for those without one."""
+    distinct = set(visitors)
+    by_session = _session_logins({visitor.session for visitor in distinct if visitor.session})
+    logins = {visitor: visitor.login or by_session.get(visitor.session or "") for visitor in distinct}
     users = _users({login for login in logins.values() if login})
-    nobody = AnonymousUser()
-    return {visitor: users.get(login, nobody) if login else nobody for visitor, login in logins.items()}
+    anonymous = AnonymousUser()
+    return {visitor: users.get(login, anonymous) if login else anonymous for visitor, login in logins.items()}
 
 
 def load_user(visitor: Visitor) -> Any:
@@ -65,12 +65,12 @@ def load_user(visitor: Visitor) -> Any:
 
 
 def login_for(user: Any) -> Login:
-    """Return what a session would hold after this user, whom ``authenticate`` has returned, had signed in."""
+    """Return the login of a session in which this user, as ``authenticate`` returned it, had signed in."""
     return Login(str(user.pk), user.backend, user.get_session_auth_hash())
 
 
 def login_of(session: Mapping[str, Any]) -> Login | None:
-    """Return the login that a session holds."""
+    """Return the login that a session holds, None if its bearer has not signed in."""
     if SESSION_KEY not in session:
         return None
     names = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
@@ -89,13 +89,13 @@ def _sessions(keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
     valid = store.get_model_class()._default_manager.filter(expire_date__gt=timezone.now())
     return {
         session.session_key: session.get_decoded()
-        for some in _in_parts(keys)
-        for session in valid.filter(session_key__in=some)
+        for part in _in_parts(keys)
+        for session in valid.filter(session_key__in=part)
     }
 
 
 def _users(logins: Collection[Login]) -> dict[Login, Any]:
-    """Return the users of those logins that still hold: active, with the password they signed in with."""
+    """Return the users of the logins that are still valid: the user active, the password the same."""
     by_backend: dict[str, dict[str, Any]] = defaultdict(dict)
     for login in logins:
         if login.backend in settings.AUTHENTICATION_BACKENDS:
@@ -110,16 +110,16 @@ def _users_of(backend: Any, keys: Iterable[str]) -> dict[str, Any]:
     parsed = {key: value for key in keys if (value := _primary_key(key)) is not None}
     if type(backend).get_user is not ModelBackend.get_user:
         return _each(parsed, lambda key: backend.get_user(parsed[key]))
-    everybody = get_user_model()._default_manager
-    found = {user.pk: user for some in _in_parts(parsed.values()) for user in everybody.filter(pk__in=some)}
+    everyone = get_user_model()._default_manager
+    found = {user.pk: user for part in _in_parts(parsed.values()) for user in everyone.filter(pk__in=part)}
     users = ((key, found.get(value)) for key, value in parsed.items())
     return {key: user for key, user in users if user is not None and backend.user_can_authenticate(user)}
 
 
 def _each(keys: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what is read for each key; one that cannot be read is nobody's, and spoils nothing for the others.
+    """Return what ``read`` returns for each key; a key for which it fails is left out, the others are read.
 
-    Raises: DatabaseError, which is not about any of them.
+    Raises: DatabaseError, which is no fault of a single key.
     """
     found = {}
     for key in keys:
@@ -128,7 +128,7 @@ def _each(keys: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
         except DatabaseError:
             raise
         except Exception:
-            logger.exception("a session or user cannot be read; it counts as nobody meanwhile")
+            logger.exception("a session or user cannot be read; its visitor is anonymous meanwhile")
     return found
 
 

@@ -1,32 +1,38 @@
-"""Log lines about clients: one line each, whatever a client sends."""
+"""Log lines about one client: one line each, whatever the client sends."""
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import Error as DatabaseError
 
+logger = logging.getLogger("realtime.connection")
+
 SORRY = "the server could not do this now; try again"
-"""What a client is told of a failure that is not its own."""
+"""The client's message about a failure of the server."""
 
 
-class Log(Protocol):
-    """A connection's way to the log: level, words, values."""
+class ClientLog(logging.LoggerAdapter[logging.Logger]):
+    """Log lines about one client, each beginning with the name of its connection.
 
-    def __call__(self, level: int, words: str, *values: object) -> None: ...
+    A request without a connection is named by its client. Values are escaped, so that none can break or forge a line.
+    """
 
+    def __init__(self, client: str, connection: str | None = None) -> None:
+        super().__init__(logger, None)
+        self.client, self.connection = client, connection
 
-def log_failure(log: Log, what: str, error: Exception) -> None:
-    """Log what we could not do: a line for the database being away, a traceback for a fault of ours."""
-    log(logging.ERROR, "%s failed: %s: %s", what, type(error).__name__, error)
-    if not isinstance(error, DatabaseError):
-        logging.getLogger("realtime.connection").error("%s", what, exc_info=error)
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log one line. The name is a value of it: ``log_filters`` counts the lines with the same ``msg``."""
+        if self.isEnabledFor(level):
+            name = self.connection or self.client
+            self.logger.log(level, f"%s {msg}", *map(one_line, (name, *args)), **kwargs)
 
-
-def client_of(scope: dict[str, Any]) -> str:
-    """Return the client of an ASGI scope for the log, as its server names it."""
-    return ":".join(map(str, scope.get("client") or ["?"]))
+    def failure(self, what: str, error: Exception) -> None:
+        """Log that the server could not do something; with a traceback, unless the database was unavailable."""
+        trace = None if isinstance(error, DatabaseError) else error
+        self.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
 
 def one_line(value: object) -> object:
-    """Return a value for the log; a text that could break or forge its lines is quoted."""
+    """Return a value as it can be logged: quoted and escaped if it has characters that could break or forge a line."""
     return value if isinstance(value, int | float) or str(value).isprintable() else ascii(str(value))

@@ -1,4 +1,4 @@
-"""The refusal of an HTTP request: raised in servers and transports alike, answered by the transports."""
+"""The refusal of an HTTP request: raised in servers and transports, answered by ``transports/http.py``."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from ..engine.messages import Error
 
 
 class Refused(RealtimeError):
-    """A request that is not let in, or not of this kind; ``errors`` are what the client is told."""
+    """A request that is refused; ``errors`` are its answer."""
 
     def __init__(self, errors: Sequence[Error], status: int | None = None) -> None:
         super().__init__(errors, status)
@@ -19,5 +19,5 @@ class Refused(RealtimeError):
 
 
 def status_of(code: int) -> int:
-    """Return the HTTP status that says what a close code says: its last three digits where there is one."""
+    """Return the HTTP status with the meaning of a close code: its last three digits, if they are one."""
     return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)

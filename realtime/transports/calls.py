@@ -1,6 +1,4 @@
-"""Calls: a client asks for an action, whatever it is connected by, and gets one reply."""
-
-import logging
+"""Calls: a client of any transport asks for an action, and gets one reply."""
 
 import msgspec
 from django.contrib.auth.models import AnonymousUser
@@ -10,27 +8,29 @@ from ..access.visitors import NOBODY, Visitor, load_user
 from ..actions import ActionRefused, perform
 from ..engine.codes import Code
 from ..engine.messages import Call, Reply, ReplyError, encode_value
-from ..runtime.client_log import SORRY, Log, log_failure
+from ..runtime.client_log import SORRY, ClientLog
 from ..service import Service
 
 
-async def answer(service: Service, visitor: Visitor, address: str | None, call: Call, log: Log) -> Reply:
-    """Run the action as the visitor's user and return the reply; whatever fails is a reply too."""
+async def answer(
+    service: Service, visitor: Visitor, address: str | None, call: Call, log: ClientLog
+) -> Reply:
+    """Run the action as the visitor's user and return the reply, which is an error if the action fails."""
     try:
         with service.places.one("calls") as place:
             user = AnonymousUser()
-            if visitor != NOBODY:  # as of now: it may have been signed out since
+            if visitor != NOBODY:  # read again: the user may have signed out since the connection was opened
                 user = await service.reader_threads.run(load_user, visitor)
-            # Not by session: whoever makes one up is nobody, and has an address.
-            place.take("caller", user.pk or address)
-            done = await service.action_threads.run(perform, user, call.action, call.args)
-        encoded = msgspec.Raw(encode_value(done))
+            # Not counted by session: an anonymous client could make up any number of them.
+            place.count_for("caller", user.pk or address)
+            result = await service.action_threads.run(perform, user, call.action, call.args)
+        encoded = msgspec.Raw(encode_value(result))
     except (ActionRefused, TooMuch) as error:
-        log(logging.WARNING, "message call %r refused: %s", call.action[:100], error)
+        log.warning("message call %r refused: %s", call.action[:100], error)
         fields = getattr(error, "fields", None) or msgspec.UNSET
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
     except Exception as error:
-        log_failure(log, f"call {call.action[:100]!r}", error)
+        log.failure(f"call {call.action[:100]!r}", error)
         return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SORRY))
-    log(logging.INFO, "message call %r", call.action)
+    log.info("message call %r", call.action)
     return Reply(id=call.id, ok=encoded)

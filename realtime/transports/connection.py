@@ -1,17 +1,17 @@
-"""A connection, whatever carries it: a session, the hub it listens to, and what goes out when.
+"""A connection of any transport: its session, its subscriptions at the hub, and when messages are sent.
 
-A transport (``consumers.py``, ``streams.py``) hands in what its client says, and how to send to it.
+A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and functions that send to the client.
 """
 
 import asyncio
 import itertools
-import logging
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import lru_cache
 from typing import Any
 
+from ..access.handshake import Handshake
 from ..access.limits import Place, TooMuch
 from ..access.visitors import Visitor
 from ..conf import Conf, get_conf
@@ -22,12 +22,11 @@ from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage,
 from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
 from ..engine.topic import Topic
-from ..runtime.client_log import SORRY, log_failure, one_line
+from ..runtime.asgi_types import Event, Send
+from ..runtime.client_log import SORRY, ClientLog
 from ..servers.frames import Writer
 from ..service import Service, draining
 from .calls import answer
-
-logger = logging.getLogger("realtime.connection")
 
 _numbers = itertools.count(1)
 
@@ -37,50 +36,53 @@ class Connection:
 
     __slots__ = (
         "_address", "_asked", "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send",
-        "_service", "_write", "name", "session", "visitor", "writer",
+        "_service", "_write", "log", "name", "session", "visitor", "writer",
     )  # fmt: skip
 
     def __init__(
         self,
         service: Service,
+        handshake: Handshake,
         visitor: Visitor,
-        address: str | None,
         place: Place | None,
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-        frame: Callable[[Session, Encoded], dict[str, Any]],
+        send: Send,
+        frame: Callable[[Session, Encoded], Event],
         close: Callable[[Ending], Awaitable[None]],
         encoding: Encoding = "json",
         waits: bool = True,
         write: Writer | None = None,
     ) -> None:
-        """``address`` is whose it is by ``limits.address_of``; ``place`` is left at the end; None: there was none.
-        ``send`` is the server's; ``frame`` returns the event that it is given for a message. ``waits``: it takes its
-        time while the client does not read. ``write``, where the server has it, writes a message at once, or returns
-        False: then it is sent."""
+        """Make a connection that sends nothing before ``open``.
+
+        ``place`` is left at the end; it is None for a connection that was refused one. ``send`` is the server's, and
+        ``frame`` returns the event with a message for it. ``waits`` is true if ``send`` waits while the client does
+        not read. ``write``, which some servers have, writes a message at once or returns False: then it is sent.
+        """
         self.name = f"c{next(_numbers)}"
-        self.visitor, self._address = visitor, address
+        self.log = ClientLog(handshake.client, self.name)
+        self.visitor, self._address = visitor, handshake.address
         self.session = Session(_limits(get_conf(), waits), encoding)
-        self.writer: asyncio.Task[None] | None = None  # while the server keeps us waiting
+        self.writer: asyncio.Task[None] | None = None  # while a send waits
         self._service, self._place = service, place
         self._send, self._frame, self._close, self._write = send, frame, close, write
         self._asked: set[str] = set()  # topics that are being read for a subscribe
-        self._is_writing = True  # nothing goes out before ``open``
+        self._is_writing = True  # nothing is sent before ``open``
         self._is_over = False
         self._opened_at = time.monotonic()
 
     def open(self, ending: Ending | None = None) -> None:
-        """Listen to the hub from now on, and say the welcome; with an ending, that it is over at once."""
+        """Send the welcome and what the hub has from now on; or, with an ending, only that and close."""
         if self._service.is_stopping:
             ending = draining()
         if ending is not None:
-            self.log(logging.WARNING, "turned away: %s", ending.reason)
+            self.log.warning("refused: %s", ending.reason)
             self.session.end(ending)
         self._service.hub.connect(self)
         self._is_writing = False
         self._push()
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
-        """Leave nothing behind, however the connection ended; one that is cut off by us hears it if it can."""
+        """Give up everything the connection has. ``is_cut_off``: by us, so send a bye if that is still possible."""
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
@@ -90,9 +92,9 @@ class Connection:
             self.session.end(draining())
             await self._flush(self.session.next())
         self._is_over = True
-        self.log(logging.INFO, "close %s after %.1f s", code, time.monotonic() - self._opened_at)
+        self.log.info("close %s after %.1f s", code, time.monotonic() - self._opened_at)
 
-    # ------------------------------------------------------------ what the client asks for
+    # ------------------------------------------------------------ messages of the client
 
     async def receive(self, encoded: Encoded) -> None:
         """Carry out one message of the client."""
@@ -101,7 +103,7 @@ class Connection:
         try:
             await self._carry_out(self.session.receive(encoded, time.monotonic()))
         except BadMessage as error:
-            self.log(logging.WARNING, "message refused: %s", error)
+            self.log.warning("message refused: %s", error)
             self.session.refuse(error)
         self._push()
 
@@ -110,30 +112,30 @@ class Connection:
             case Subscribe():
                 await self.subscribe(message)
             case messages.Unsubscribe(topic=topic):
-                self.log(logging.INFO, "message unsubscribe %r", topic[:200])
+                self.log.info("message unsubscribe %r", topic[:200])
                 self._drop(topic)
             case Call():
                 self.session.post(await answer(self._service, self.visitor, self._address, message, self.log))
             case Ping():
-                self.log(logging.DEBUG, "message ping")
+                self.log.debug("message ping")
                 self.session.beat()
             case Ack(received=received):
                 self.session.acknowledge(received)
 
     async def subscribe(self, message: Subscribe) -> messages.Error | None:
-        """Follow a topic; if that cannot be, return what the client is told instead."""
+        """Follow a topic; if it is refused, return the error that the client is sent."""
         name = message.topic
         self._asked.add(name)
         try:
             position, topic = await self._find(message)
-            if name not in self._asked:  # the right was lost meanwhile
+            if name not in self._asked:  # the right was taken away meanwhile
                 raise Forbidden(name)
         except RealtimeError as error:
-            self.log(logging.WARNING, "message subscribe %r refused: %s", name[:200], error)
+            self.log.warning("message subscribe %r refused: %s", name[:200], error)
             self._drop(name)
             return self.session.refuse(error, name)
         except Exception as error:
-            log_failure(self.log, "subscribe", error)
+            self.log.failure("subscribe", error)
             self._drop(name)
             sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=name)
             self.session.post(sorry)
@@ -141,11 +143,11 @@ class Connection:
         finally:
             self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)
-        self.log(logging.INFO, "message subscribe %r from %s", name, message.position)
+        self.log.info("message subscribe %r from %s", name, message.position)
         return None
 
     async def _find(self, message: Subscribe) -> tuple[Position | None, Topic]:
-        """Return the topic that a client asks for, and the position from which it can go on.
+        """Return the topic that a client asks for, and the position from which it can resume, None if it cannot.
 
         Raises: RealtimeError, and what reading rights and rows raises.
         """
@@ -155,7 +157,7 @@ class Connection:
             raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
         user = await self._service.rights.check(self.visitor, message.topic)
         if self._place is not None:
-            self._place.take("user", user)
+            self._place.count_for("user", user)
         if position is not None and not await hub.has_reached(position.offset):
             position = None
         return position, await hub.subscribe(message.topic, self)
@@ -169,7 +171,7 @@ class Connection:
 
     @property
     def topics(self) -> list[str]:
-        """What is followed or asked for: whoever takes rights away takes both."""
+        """The topics that are followed or being read: a right that is taken away ends both."""
         return [*self.session.topics, *(self._asked - set(self.session.topics))]
 
     def notify(self, topic: str) -> None:
@@ -185,17 +187,17 @@ class Connection:
         self._push()
 
     def revoke(self, topic: str) -> None:
-        """End a subscription whose right is gone."""
-        self.log(logging.INFO, "revoked %r", topic)
+        """End a subscription whose right was taken away."""
+        self.log.info("revoked %r", topic)
         self._drop(topic)
-        if topic in self._asked:  # its subscribe, under way, finds out and says so
+        if topic in self._asked:  # the subscribe under way sends the error
             self._asked.discard(topic)
             return
         self.session.refuse(Forbidden(topic), topic)
         self._push()
 
     def end(self, ending: Ending) -> None:
-        """Close the connection after telling why."""
+        """Send why the connection ends, then close it."""
         self.session.end(ending)
         self._push()
 
@@ -233,15 +235,10 @@ class Connection:
                 await self._close(self.session.ending)
         except Exception as error:  # each server has its own word for "the client has gone"
             self._is_over = True
-            self.log(logging.DEBUG, "not sent: %s: %s", type(error).__name__, error)
+            self.log.debug("not sent: %s: %s", type(error).__name__, error)
         finally:
             self._is_writing = False
             self.writer = None
-
-    # ------------------------------------------------------------ words
-
-    def log(self, level: int, words: str, *values: object) -> None:
-        logger.log(level, f"%s {words}", self.name, *map(one_line, values))
 
 
 async def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:

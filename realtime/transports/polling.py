@@ -1,12 +1,11 @@
-"""Polling, ``GET /realtime/topics/<topic>/?since=…``: where nothing that stays open gets through."""
+"""Polling, ``GET /realtime/topics/<topic>/?since=…``: for networks in which no connection can stay open."""
 
 import asyncio
-import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
+from ..access.handshake import Handshake
 from ..access.limits import Place
 from ..access.visitors import Visitor
 from ..engine.codes import Code
@@ -15,17 +14,15 @@ from ..engine.messages import Encoded, Error, Form, ServerMessage
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Cursor, Topic
+from ..runtime.asgi_types import Receive, Send
+from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused
 from ..service import Service, get_service
-from . import http as requests
-
-logger = logging.getLogger("realtime.connection")
-
-MAX_WAIT_SECONDS = 25.0
+from . import http, parameters
 
 
 class Poll:
-    """One request as the hub's subscriber: it waits for the first news of its topic."""
+    """One request as the hub's subscriber: it waits for the first change of its topic."""
 
     writer: asyncio.Task[None] | None = None
 
@@ -33,40 +30,38 @@ class Poll:
         self.visitor = visitor
         self.topics = [topic]
         self.is_revoked = False
-        self.news = asyncio.Event()
+        self.is_notified = asyncio.Event()
 
     def notify(self, topic: str) -> None:
-        self.news.set()
+        self.is_notified.set()
 
     def post(self, message: ServerMessage) -> None:
-        """A notice: for those who listen."""
+        """Drop a notice: they are for open connections."""
 
     def pulse(self) -> None:
-        """A heartbeat: for those who stay."""
+        """Send no heartbeat: they are for open connections."""
 
     def revoke(self, topic: str) -> None:
         self.is_revoked = True
-        self.news.set()
+        self.is_notified.set()
 
     def end(self, ending: Ending) -> None:
-        self.news.set()
+        self.is_notified.set()
 
 
-async def poll(scope: dict[str, Any], receive, send) -> None:
-    """Answer with what a topic has beyond a position; wait for it, if asked to."""
-    try:
-        requests.enter(scope, "GET")
-        asked = _asked(scope)
-        with requests.refusing("poll"):
-            visitor, place = await get_service().admit(scope)
-        with place:
-            await _answer(asked, Poll(asked.topic, visitor), place, receive, send)
-    except Refused as refused:
-        await requests.refuse(scope, send, refused)
+@http.endpoint("GET")
+async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
+    """Answer with what a topic has beyond a position; wait for it, if the client asks for that."""
+    log = ClientLog(handshake.client)
+    with http.refusing("poll", log):
+        query = _Query.of(handshake)
+        visitor, place = await get_service().admit(handshake)
+    with place:
+        await _answer(query, Poll(query.topic, visitor), place, log, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Query:
     """What a request asks for; ``since`` and ``known`` (the ``If-None-Match``) are positions, empty for none."""
 
     topic: str
@@ -75,89 +70,77 @@ class _Asked:
     since: str
     known: str
 
+    @classmethod
+    def of(cls, handshake: Handshake) -> Self:
+        """Raises: BadQuery."""
+        given = handshake.parameters
+        (form,) = parameters.forms(given)
+        return cls(
+            topic=handshake.url_kwargs["topic"],
+            form=form,
+            seconds=parameters.wait_seconds(given),
+            since=parameters.last(given, "since"),
+            known=(handshake.header("if-none-match") or "").removeprefix("W/").strip('"'),
+        )
 
-def _asked(scope: dict[str, Any]) -> _Asked:
-    """Raises: Refused."""
-    parameters = requests.query(scope)
-    (form,) = requests.forms(parameters)
-    return _Asked(
-        topic=scope["url_route"]["kwargs"]["topic"],
-        form=form,
-        seconds=_seconds(parameters.get("wait", ["0"])[-1]),
-        since=parameters.get("since", [""])[-1],
-        known=(requests.auth.header(scope, b"if-none-match") or "").removeprefix("W/").strip('"'),
-    )
 
-
-async def _answer(asked: _Asked, subscriber: Poll, place: Place, receive, send) -> None:
+async def _answer(
+    query: _Query, subscriber: Poll, place: Place, log: ClientLog, receive: Receive, send: Send
+) -> None:
     """Raises: Refused."""
     service = get_service()
-    service.hub.connect(subscriber)  # from here on its rights are looked after
-    gone = asyncio.create_task(requests.until_gone(receive))
+    service.hub.connect(subscriber)  # from here on a right that is taken away ends the request
+    gone = asyncio.create_task(http.until_gone(receive))
     try:
-        topic, (holds, has_seen) = await _subscribe(service, subscriber, place, asked.since, asked.known)
-        await _wait(topic, topic.cursor(has_seen or holds, asked.form), subscriber, asked.seconds, gone)
+        with http.refusing("poll", log, query.topic):
+            topic, since, known = await _subscribe(service, subscriber, place, query)
+        await _wait(topic, topic.cursor(known or since, query.form), subscriber, query.seconds, gone)
         if subscriber.is_revoked:
-            raise Refused([Error(Code.FORBIDDEN, str(Forbidden(asked.topic)), asked.topic)])
-        if has_seen is not None and not topic.advance(topic.cursor(has_seen, asked.form)):
-            await requests.respond(send, 304, None, [(b"etag", f'"{has_seen}"'.encode())])
+            raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
+        if known is not None and not topic.advance(topic.cursor(known, query.form)):
+            await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
-        cursor = topic.cursor(holds, asked.form)
+        cursor = topic.cursor(since, query.form)
         messages = topic.advance(cursor)
         await _send(send, str(topic.position_of(cursor)), messages)
     finally:
         gone.cancel()
-        service.hub.disconnect(subscriber, [asked.topic])
+        service.hub.disconnect(subscriber, [query.topic])
 
 
 async def _subscribe(
-    service: Service, subscriber: Poll, place: Place, *positions: str
-) -> tuple[Topic, list[Position | None]]:
-    """Return the topic, current, and the positions that the database has come to, None for others.
+    service: Service, subscriber: Poll, place: Place, query: _Query
+) -> tuple[Topic, Position | None, Position | None]:
+    """Return the topic, current, and the positions ``since`` and ``known``; None for what the log has not reached.
 
-    Raises: Refused.
+    Raises: RealtimeError, and what reading rights and rows raises.
     """
-    (name,) = subscriber.topics
-    with requests.refusing("poll", name):
-        place.take("user", await service.rights.check(subscriber.visitor, name))
-        parsed = [Position.parse(position) if position else None for position in positions]
-        reached = [
-            position if position is not None and await service.hub.has_reached(position.offset) else None
-            for position in parsed
-        ]
-        topic = await service.hub.subscribe(name, subscriber)
-    return topic, reached
+    place.count_for("user", await service.rights.check(subscriber.visitor, query.topic))
+    parsed = [Position.parse(text) if text else None for text in (query.since, query.known)]
+    since, known = [
+        position if position is not None and await service.hub.has_reached(position.offset) else None
+        for position in parsed
+    ]
+    return await service.hub.subscribe(query.topic, subscriber), since, known
 
 
 async def _wait(
     topic: Topic, cursor: Cursor, subscriber: Poll, seconds: float, gone: asyncio.Task[None]
 ) -> None:
-    """Wait for news, but no longer than the client does."""
+    """Wait for a change, until the time is over or the client has left."""
     if topic.advance(cursor) or not seconds:
         return
-    news = asyncio.create_task(subscriber.news.wait())
-    await asyncio.wait([news, gone], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    news.cancel()
+    notified = asyncio.create_task(subscriber.is_notified.wait())
+    await asyncio.wait([notified, gone], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    notified.cancel()
 
 
-async def _send(send, position: str, messages: Sequence[Encoded]) -> None:
-    """Send messages as they are, a long snapshot part by part."""
-    headers = [*requests.JSON_HEADERS, (b"etag", f'"{position}"'.encode())]
+async def _send(send: Send, position: str, messages: Sequence[Encoded]) -> None:
+    """Answer with messages as they are encoded; a long snapshot part by part."""
+    headers = [*http.JSON_HEADERS, (b"etag", f'"{position}"'.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     text = f'{{"position":"{position}","messages":['
     for message in messages:
         await send({"type": "http.response.body", "body": f"{text}{message!s}".encode(), "more_body": True})
         text = ","
     await send({"type": "http.response.body", "body": f"{'' if messages else text}]}}".encode()})
-
-
-def _seconds(text: str) -> float:
-    """Return how long to wait. Raises: Refused."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if math.isnan(seconds):
-        words = f"wait is a number of seconds up to {MAX_WAIT_SECONDS:g}, not {text[:40]!r}"
-        raise Refused([Error(Code.BAD_MESSAGE, words)])
-    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)

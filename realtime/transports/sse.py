@@ -1,103 +1,90 @@
-"""Server-Sent Events: ``GET /realtime/sse/?topic=…&topic=…``, the messages of a WebSocket one way.
+"""Server-Sent Events: ``GET /realtime/sse/?topic=…&topic=…``, the messages of a WebSocket, one way.
 
 An event's ``id`` is the positions of the topics in the order of the address, so ``Last-Event-ID`` resumes.
 """
 
-import logging
-from typing import Any
-
-from ..access.limits import address_of
+from ..access.handshake import Handshake
 from ..conf import get_conf
-from ..engine.codes import Code
-from ..engine.messages import Encoded, Error, Subscribe
+from ..engine.messages import Encoded, Subscribe
 from ..engine.session import Ending, Session
-from ..runtime.client_log import client_of
+from ..runtime.asgi_types import Event, Receive, Send
+from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused
 from ..servers.backpressure import buffered, is_daphne
 from ..service import get_service
-from . import http as requests
+from . import http, parameters
 from .connection import Connection
 
 RETRY_MILLISECONDS = 2000
-_HEADERS = [
+_HEADERS: http.Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store, no-transform"),  # a proxy that compressed it would hold it back
-    (b"x-accel-buffering", b"no"),  # nginx would collect events before it hands them on
-    *requests.SECURITY_HEADERS,
+    (b"cache-control", b"no-store, no-transform"),  # a proxy that compresses would delay events
+    (b"x-accel-buffering", b"no"),  # nginx would collect events before it passes them on
+    *http.SECURITY_HEADERS,
 ]
 
 
-async def stream(scope: dict[str, Any], receive, send) -> None:
+@http.endpoint("GET")
+async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Send what the topics have and will have, until the client leaves."""
+    service = get_service()
+    with http.refusing("stream", ClientLog(handshake.client)):
+        subscriptions = _subscriptions(handshake)
+        visitor, place = await service.admit(handshake)
     waiting_send = buffered(send) if is_daphne() else send
     send = waiting_send or send
+    events = Events([subscription.topic for subscription in subscriptions], send)
+    connection = Connection(
+        service,
+        handshake,
+        visitor,
+        place,
+        send=send,
+        frame=events.frame,
+        close=events.close,
+        waits=waiting_send is not None,
+    )
     try:
-        requests.enter(scope, "GET")
-        parameters = requests.query(scope)
-        events = Events(_topics(parameters), send)
-        forms = requests.forms(parameters, len(events.topics))
-        since = requests.auth.header(scope, b"last-event-id") or parameters.get("since", [""])[-1]
-        wanted = [
-            Subscribe(topic, position, form.format)
-            for topic, position, form in zip(events.topics, events.positions(since), forms, strict=True)
-        ]
-        service = get_service()
-        with requests.refusing("stream"):
-            visitor, place = await service.admit(scope)
-        connection = Connection(
-            service,
-            visitor,
-            address_of(scope),
-            place,
-            send=send,
-            frame=events.frame,
-            close=events.close,
-            waits=waiting_send is not None,
-        )
-        try:
-            service.hub.connect(connection)
-            errors = [await connection.subscribe(message) for message in wanted]
-            if all(errors):
-                raise Refused([error for error in errors if error is not None])
-            client = client_of(scope)
-            connection.log(logging.INFO, "open by SSE from %s", client)
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
-            connection.open()
-            await requests.until_gone(receive)
-        finally:
-            await connection.close("stream")
-    except Refused as refused:
-        await requests.refuse(scope, send, refused)
+        service.hub.connect(connection)
+        errors = [error for message in subscriptions if (error := await connection.subscribe(message))]
+        if len(errors) == len(subscriptions):
+            # Not raised: ``send`` has to tell daphne when the answer ends.
+            await http.refuse(handshake, send, Refused(errors))
+            return
+        connection.log.info("open by SSE from %s", handshake.client)
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
+        connection.open()
+        await http.until_gone(receive)
+    finally:
+        await connection.close("stream")
+
+
+def _subscriptions(handshake: Handshake) -> list[Subscribe]:
+    """Raises: BadQuery, TooMuch."""
+    given = handshake.parameters
+    topics = parameters.topics(given, get_conf().max_subscriptions)
+    forms = parameters.forms(given, len(topics))
+    since = handshake.header("last-event-id") or parameters.last(given, "since")
+    positions = parameters.positions(since, len(topics))
+    return [
+        Subscribe(topic, position, form.format)
+        for topic, position, form in zip(topics, positions, forms, strict=True)
+    ]
 
 
 class Events:
-    """How messages become events of one stream."""
+    """The events of one stream, made of the messages of its connection."""
 
-    def __init__(self, topics: list[str], send) -> None:
-        self.topics = topics
+    def __init__(self, topics: list[str], send: Send) -> None:
+        self._topics = topics
         self._send = send
 
-    def positions(self, id: str) -> list[str | None]:
-        """Return the position of each topic that an event's id names.
-
-        Raises: Refused, when it is of another stream.
-        """
-        if not id:
-            return [None] * len(self.topics)
-        positions = id.split(",")
-        if len(positions) != len(self.topics):
-            words = (
-                f"{len(positions)} positions for {len(self.topics)} topics: name one for each, in their order"
-            )
-            raise Refused([Error(Code.BAD_MESSAGE, words)])
-        return [position or None for position in positions]
-
-    def frame(self, session: Session, message: Encoded) -> dict[str, Any]:
-        """Return a message as an event. Part of a snapshot has no id: a client that has but that has nothing."""
+    def frame(self, session: Session, message: Encoded) -> Event:
+        """Return a message as an event. An unfinished snapshot has no id: a client could not resume from it."""
         kind = ": heartbeat\nevent: heartbeat\n" if session.is_beating else ""
         id = ""
-        positions = session.positions(self.topics) if session.is_whole else []
+        positions = session.positions(self._topics) if session.is_whole else []
         if any(positions):
             id = f"id: {','.join('' if position is None else str(position) for position in positions)}\n"
         return _body(f"{kind}{id}data: {message!s}\n\n")
@@ -106,19 +93,5 @@ class Events:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-def _body(text: str) -> dict[str, Any]:
+def _body(text: str) -> Event:
     return {"type": "http.response.body", "body": text.encode(), "more_body": True}
-
-
-def _topics(parameters: dict[str, list[str]]) -> list[str]:
-    """Return the topics asked for, each once.
-
-    Raises: Refused.
-    """
-    topics = list(dict.fromkeys(parameters.get("topic", [])))
-    limit = get_conf().max_subscriptions
-    if not topics:
-        raise Refused([Error(Code.BAD_MESSAGE, "name what to follow: ?topic=boards&topic=entries.1")])
-    if len(topics) > limit:
-        raise Refused([Error(Code.TOO_MUCH, f"a stream may follow {limit} topics, not {len(topics)}")])
-    return topics

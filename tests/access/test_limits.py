@@ -1,4 +1,4 @@
-"""Limits: how many connections and calls there may be, each at its edge; and whose an address is."""
+"""Limits: how many connections and calls are served at once, each at its edge."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import threading
 import pytest
 from django import forms
 
-from realtime.access.limits import Place, Places, TooMuch, address_of
+from realtime.access.limits import Place, Places, TooMuch
 from realtime.access.visitors import NOBODY, Visitor
 from realtime.actions import Action, actions
 from tests.conftest import PATIENCE_SECONDS, until
@@ -17,31 +17,31 @@ SESSION = Visitor("a" * 32)
 
 
 @pytest.mark.parametrize(
-    "setting, whose, other",
+    "setting, owners, other",
     [
         ("MAX_CONNECTIONS", ("1.1.1.1", NOBODY), None),
         ("MAX_CONNECTIONS_PER_ADDRESS", ("1.1.1.1", NOBODY), ("2.2.2.2", NOBODY)),
         ("MAX_CONNECTIONS_PER_SESSION", (None, SESSION), (None, Visitor("b" * 32))),
     ],
 )
-def test_there_is_room_up_to_the_limit(settings, setting, whose, other):
-    """One more is turned away, others are not; whoever leaves makes room for one."""
+def test_there_is_room_up_to_the_limit(settings, setting, owners, other):
+    """One more is refused, others are not; a place that is left makes room for one."""
     settings.REALTIME = {setting: 3}
     places = Places()
-    taken = [places.enter(*whose) for _ in range(3)]
+    used = [places.enter(*owners) for _ in range(3)]
 
     with pytest.raises(TooMuch, match="no more than 3 "):
-        places.enter(*whose)
+        places.enter(*owners)
     if other is not None:
         places.enter(*other)
-    taken.pop().leave()
-    taken.append(places.enter(*whose))
+    used.pop().leave()
+    used.append(places.enter(*owners))
     with pytest.raises(TooMuch):
-        places.enter(*whose)
+        places.enter(*owners)
 
 
-def test_who_is_turned_away_takes_no_place(settings):
-    """Neither the one that was refused nor those it would have had."""
+def test_a_refused_connection_uses_no_place(settings):
+    """Neither of the kind that is full nor of any other."""
     settings.REALTIME = {"MAX_CONNECTIONS": 2, "MAX_CONNECTIONS_PER_ADDRESS": 1}
     places = Places()
     places.enter("1.1.1.1", NOBODY)
@@ -53,7 +53,7 @@ def test_who_is_turned_away_takes_no_place(settings):
 
 
 def test_a_place_is_left_once(settings):
-    """However often that is said."""
+    """However often ``leave`` is called."""
     settings.REALTIME = {"MAX_CONNECTIONS": 1}
     places = Places()
     place = places.enter(None, NOBODY)
@@ -66,50 +66,25 @@ def test_a_place_is_left_once(settings):
 
 
 def test_a_connection_counts_once_for_its_user(settings):
-    """However many topics it follows; nobody's connections have no such limit."""
+    """However many topics it follows; connections of unknown users have no such limit."""
     settings.REALTIME = {"MAX_CONNECTIONS_PER_USER": 1}
     places = Places()
     one, other = places.enter(None, NOBODY), places.enter(None, NOBODY)
     for _ in range(3):
-        one.take("user", 7)
-        other.take("user", None)
+        one.count_for("user", 7)
+        other.count_for("user", None)
 
     with pytest.raises(TooMuch):
-        other.take("user", 7)
+        other.count_for("user", 7)
     one.leave()
-    other.take("user", 7)
+    other.count_for("user", 7)
 
 
-@pytest.mark.parametrize(
-    "client, forwarded, proxies, address",
-    [
-        (["1.1.1.1", 9], [], 0, "1.1.1.1"),
-        (["1.1.1.1", 9], [b"6.6.6.6"], 0, "1.1.1.1"),
-        (["1.1.1.1", 9], [b"6.6.6.6, 2.2.2.2"], 1, "2.2.2.2"),
-        (["1.1.1.1", 9], [b"6.6.6.6, 2.2.2.2, 3.3.3.3"], 2, "2.2.2.2"),
-        (["1.1.1.1", 9], [b"6.6.6.6", b"2.2.2.2"], 1, "2.2.2.2"),
-        (["1.1.1.1", 9], [b"2.2.2.2"], 3, "2.2.2.2"),
-        (["1.1.1.1", 9], [], 1, "1.1.1.1"),
-        (["1.1.1.1", 9], [b"nonsense"], 1, "1.1.1.1"),
-        (None, [], 0, None),
-        (["", 0], [b"2.2.2.2"], 1, "2.2.2.2"),
-        (["2001:db8:1:2:3:4:5:6", 9], [], 0, "2001:db8:1:2::/64"),
-        (["::ffff:1.1.1.1", 9], [], 0, "1.1.1.1"),
-    ],
-)
-def test_an_address_is_what_our_own_proxies_have_seen(settings, client, forwarded, proxies, address):
-    """What the client itself has written into the header counts for nothing."""
-    settings.REALTIME = {"PROXIES": proxies}
-    scope = {"client": client, "headers": [(b"x-forwarded-for", value) for value in forwarded]}
-
-    assert address_of(scope) == address
-
-
-# ---------------------------------------------------------------- as a client meets them
+# ---------------------------------------------------------------- over each transport
 
 
 async def test_a_socket_too_many_is_told_when_to_come_back(connect, settings, service):
-    """It is let in for that word, follows nothing, and leaves no place taken."""
+    """It is accepted only to be sent the reason; it follows nothing, and uses no place."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
     first, second = connect(), connect()
     await first.open()
@@ -131,7 +106,7 @@ async def test_a_socket_too_many_is_told_when_to_come_back(connect, settings, se
 async def test_a_connection_too_many_of_a_user_follows_nothing(
     connect, settings, staff, sign_in, in_database, quay
 ):
-    """Whose it is shows when it asks for a topic; it may stay and ask again when others have left."""
+    """Its user is known when it asks for a topic; it may stay, and ask again when others have left."""
     settings.REALTIME |= {"MAX_CONNECTIONS_PER_USER": 1}
     one, other = [connect(session=await in_database(sign_in, staff)) for _ in range(2)]
     await one.open()
@@ -147,7 +122,7 @@ async def test_a_connection_too_many_of_a_user_follows_nothing(
 
 @pytest.mark.parametrize("path", ["/realtime/sse/", "/realtime/topics/boards/"])
 async def test_a_request_too_many_is_429(application, settings, service, path):
-    """With a time to come back."""
+    """With a time to come back after."""
     settings.REALTIME |= {"MAX_CONNECTIONS_PER_ADDRESS": 0}
 
     status, headers, answer = await Request(application, path, [("topic", "boards")]).fetch()
@@ -159,7 +134,7 @@ async def test_a_request_too_many_is_429(application, settings, service, path):
 
 @pytest.fixture
 def busy(monkeypatch) -> threading.Event:
-    """An action that goes on until it is let go, for whoever calls it."""
+    """An action that anyone may call, and that runs until the event is set."""
     may_end = threading.Event()
 
     def wait(user, data):
@@ -177,14 +152,14 @@ def post_call(application, **headers: str) -> Request:
 
 
 async def test_calls_of_one_address_leave_room_for_others(application, connect, settings, service, busy):
-    """Whether they come by sockets or by POST, and whatever sessions they make up."""
+    """Over sockets or by POST, and whatever sessions they make up."""
     settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 2, "ACTION_THREADS": 4}
     first = connect()
     await first.open()
     await first.say("call", id=1, action="wait")
     made_up = post_call(application, origin="http://localhost", cookie="sessionid=" + "x" * 32)
     calls = [asyncio.create_task(made_up.fetch())]
-    await until(lambda: service.places._taken[("caller", "127.0.0.1")] == 2)
+    await until(lambda: service.places._in_use[("caller", "127.0.0.1")] == 2)
 
     second = connect()
     await second.open()
@@ -209,7 +184,7 @@ async def test_calls_of_one_user_are_counted_over_sessions(
     settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 1, "ACTION_THREADS": 4}
     one, other = [f"sessionid={await in_database(sign_in, staff)}" for _ in range(2)]
     under_way = asyncio.create_task(post_call(application, origin="http://localhost", cookie=one).fetch())
-    await until(lambda: service.places._taken[("caller", staff.pk)] == 1)
+    await until(lambda: service.places._in_use[("caller", staff.pk)] == 1)
 
     status, _, _ = await post_call(application, origin="http://localhost", cookie=other).fetch()
 
@@ -219,7 +194,7 @@ async def test_calls_of_one_user_are_counted_over_sessions(
 
 
 async def test_a_poll_leaves_its_place(application, settings, service, quay):
-    """Whether it was answered, refused or given up."""
+    """After it was answered, refused or given up."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
     for topic, expected in [("boards", 200), ("nothing", 404), ("staffboards", 403), ("boards", 200)]:
         status, _, _ = await Request(application, f"/realtime/topics/{topic}/").fetch()
@@ -236,7 +211,7 @@ async def test_a_poll_leaves_its_place(application, settings, service, quay):
 
 
 async def test_a_stream_leaves_its_place(application, settings, service, quay):
-    """When its client does, and when nothing of it could be followed."""
+    """When its client leaves, and when none of its topics could be followed."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
     for topic, expected in [("staffboards", 403), ("boards", 200), ("boards", 200)]:
         stream = Request(application, "/realtime/sse/", [("topic", topic)])
@@ -253,8 +228,10 @@ async def test_a_stream_leaves_its_place(application, settings, service, quay):
     ],
     ids=["messages", "bytes"],
 )
-async def test_who_sends_too_much_is_closed_and_told_when_to_come_back(connect, settings, limits, messages):
-    """The last one over the limit is not carried out."""
+async def test_a_client_that_sends_too_much_is_closed_and_told_when_to_come_back(
+    connect, settings, limits, messages
+):
+    """The message over the limit is not carried out."""
     settings.REALTIME |= limits
     peer = connect()
     await peer.open()

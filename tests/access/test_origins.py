@@ -1,13 +1,15 @@
-"""The door: host and origin of a handshake or request, and whose cookies count."""
+"""Origins: the hosts, schemes and pages that requests and WebSockets are accepted from."""
 
 import pytest
 
-from realtime.access import origins as auth
+from realtime.access import origins
+from realtime.access.handshake import Handshake
 from realtime.access.visitors import NOBODY, Visitor
 
 
-def scope(*headers: tuple[bytes, bytes], scheme: str = "", type: str = "websocket") -> dict:
-    return {"type": type, "headers": list(headers), **({"scheme": scheme} if scheme else {})}
+def handshake(*headers: tuple[bytes, bytes], scheme: str = "", type: str = "websocket") -> Handshake:
+    own = {"scheme": scheme} if scheme else {}
+    return Handshake.from_scope({"type": type, "headers": list(headers), **own})
 
 
 # ---------------------------------------------------------------- origin
@@ -43,11 +45,11 @@ def scope(*headers: tuple[bytes, bytes], scheme: str = "", type: str = "websocke
         ("http://a/../tide.example", "a/../tide.example", "", False),
     ],
 )
-def test_a_page_may_open_a_socket_to_where_it_came_from(origin, host, scheme, is_allowed):
-    """The same scheme, host and port; where the server does not know its scheme, either of the two."""
-    handshake = scope((b"host", host.encode()), (b"origin", origin.encode()), scheme=scheme)
+def test_a_page_may_open_a_socket_to_its_own_origin(origin, host, scheme, is_allowed):
+    """The same scheme, host and port; either scheme if the server does not know its own."""
+    opened = handshake((b"host", host.encode()), (b"origin", origin.encode()), scheme=scheme)
 
-    assert auth.is_origin_allowed(handshake) is is_allowed
+    assert origins.is_origin_allowed(opened) is is_allowed
 
 
 @pytest.mark.parametrize(
@@ -63,56 +65,56 @@ def test_a_page_may_open_a_socket_to_where_it_came_from(origin, host, scheme, is
         ("https://evilwild.example", False),
     ],
 )
-def test_trusted_origins_are_those_that_may_post_forms(settings, origin, is_allowed):
-    """CSRF_TRUSTED_ORIGINS means what it means to Django, a * for any subdomain included."""
+def test_trusted_origins_are_allowed_as_django_allows_them_to_post_forms(settings, origin, is_allowed):
+    """CSRF_TRUSTED_ORIGINS is read as Django reads it: * stands for any subdomain."""
     settings.CSRF_TRUSTED_ORIGINS = ["https://trusted.example", "https://*.wild.example"]
-    handshake = scope((b"host", b"tide.example"), (b"origin", origin.encode()))
+    opened = handshake((b"host", b"tide.example"), (b"origin", origin.encode()))
 
-    assert auth.is_origin_allowed(handshake) is is_allowed
+    assert origins.is_origin_allowed(opened) is is_allowed
 
 
-def test_two_origins_are_none():
-    """A proxy that adds its own must not lend its name to a page."""
+def test_two_different_origins_are_refused():
+    """Otherwise a proxy that adds an origin of its own would make any page a trusted one."""
     two = [(b"origin", b"http://tide.example"), (b"origin", b"http://evil.example")]
 
-    assert not auth.is_origin_allowed(scope((b"host", b"tide.example"), *two))
-    assert not auth.is_origin_allowed(scope((b"host", b"tide.example"), *reversed(two)))
-    assert auth.is_origin_allowed(scope((b"host", b"tide.example"), two[0], two[0]))
+    assert not origins.is_origin_allowed(handshake((b"host", b"tide.example"), *two))
+    assert not origins.is_origin_allowed(handshake((b"host", b"tide.example"), *reversed(two)))
+    assert origins.is_origin_allowed(handshake((b"host", b"tide.example"), two[0], two[0]))
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
 @pytest.mark.parametrize("type", ["websocket", "http"])
-def test_a_client_that_names_no_origin_comes_in_as_nobody_or_not_at_all(settings, type, is_allowed):
-    """As the settings say; only browsers send one, and only browsers send cookies by themselves."""
+def test_a_client_without_an_origin_is_anonymous_or_refused(settings, type, is_allowed):
+    """As the settings say. Its cookies do not count: only browsers send an origin, and cookies by themselves."""
     settings.REALTIME = {"ALLOW_WITHOUT_ORIGIN": is_allowed}
-    asked = scope((b"host", b"localhost"), (b"cookie", b"sessionid=abc"), type=type)
+    request = handshake((b"host", b"localhost"), (b"cookie", b"sessionid=abc"), type=type)
 
-    assert bool(auth.refusal(asked)) is not is_allowed
-    assert auth.visitor(asked) == NOBODY
+    assert bool(origins.refusal(request)) is not is_allowed
+    assert request.visitor == NOBODY
 
 
-def test_without_a_setting_programs_stay_outside(settings):
-    """Closed by default."""
+def test_by_default_a_client_without_an_origin_is_refused(settings):
+    """The error names the setting that accepts it."""
     settings.REALTIME = {}
 
-    assert "ALLOW_WITHOUT_ORIGIN" in auth.refusal(scope((b"host", b"localhost")))
+    assert "ALLOW_WITHOUT_ORIGIN" in origins.refusal(handshake((b"host", b"localhost")))
 
 
 @pytest.mark.parametrize(
     "site, is_allowed", [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False)]
 )
-def test_a_browsers_request_says_where_it_comes_from(settings, site, is_allowed):
-    """It names no origin where page and address have the same, and its cookies count all the same."""
+def test_a_request_without_an_origin_is_judged_by_its_site(settings, site, is_allowed):
+    """Browsers name no origin in a GET request to the page's own; its cookies count in that case."""
     settings.REALTIME = {}
-    asked = scope(
+    request = handshake(
         (b"host", b"localhost"),
         (b"cookie", b"sessionid=abc"),
         (b"sec-fetch-site", site.encode()),
         type="http",
     )
 
-    assert bool(auth.refusal(asked)) is not is_allowed
-    assert auth.visitor(asked) == (Visitor("abc") if is_allowed else NOBODY)
+    assert bool(origins.refusal(request)) is not is_allowed
+    assert request.visitor == (Visitor("abc") if is_allowed else NOBODY)
 
 
 # ---------------------------------------------------------------- TLS, which ends at a proxy
@@ -120,12 +122,12 @@ def test_a_browsers_request_says_where_it_comes_from(settings, site, is_allowed)
 
 @pytest.fixture
 def tls(settings) -> None:
-    """What HTTPS=1 sets of all that is asked here."""
+    """The settings of HTTPS=1 that matter here."""
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-# What a server says itself, and what its proxy says.
+# The scheme that the server reports, and the one that its proxy reports.
 BY_TLS = {
     "daphne": ("", b"https"),
     "uvicorn that trusts the proxy": ("wss", b"https"),
@@ -145,31 +147,31 @@ IN_THE_CLEAR = {
 }
 
 
-def forwarded(own: str, proto: bytes | None, *headers: tuple[bytes, bytes]) -> dict:
-    said = [] if proto is None else [(b"x-forwarded-proto", proto)]
-    return scope((b"host", b"tide.example"), *said, *headers, scheme=own)
+def forwarded(own: str, proto: bytes | None, *headers: tuple[bytes, bytes]) -> Handshake:
+    reported = [] if proto is None else [(b"x-forwarded-proto", proto)]
+    return handshake((b"host", b"tide.example"), *reported, *headers, scheme=own)
 
 
 @pytest.mark.parametrize("own, proto", BY_TLS.values(), ids=BY_TLS.keys())
-def test_behind_a_proxy_our_own_pages_are_those_that_come_by_tls(tls, own, proto):
-    """Without a word in CSRF_TRUSTED_ORIGINS, whatever the server believes; a page in the clear is a stranger's."""
-    assert auth.is_scheme_allowed(forwarded(own, proto))
-    assert auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"https://tide.example")))
-    assert not auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
+def test_behind_a_proxy_our_own_pages_are_those_served_over_tls(tls, own, proto):
+    """Without an entry in CSRF_TRUSTED_ORIGINS, whatever the server reports; a page served over http is foreign."""
+    assert origins.is_scheme_allowed(forwarded(own, proto))
+    assert origins.is_origin_allowed(forwarded(own, proto, (b"origin", b"https://tide.example")))
+    assert not origins.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
 
 
 @pytest.mark.parametrize("own, proto", IN_THE_CLEAR.values(), ids=IN_THE_CLEAR.keys())
-def test_nothing_is_served_in_the_clear_where_pages_come_by_tls(tls, own, proto):
-    """Django sends the reader of a page to https; here it is refused, whatever the origin."""
-    assert not auth.is_scheme_allowed(forwarded(own, proto))
-    assert not auth.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
+def test_nothing_is_served_over_http_if_pages_are_served_over_tls(tls, own, proto):
+    """Django redirects requests for pages to https; these are refused, whatever their origin."""
+    assert not origins.is_scheme_allowed(forwarded(own, proto))
+    assert not origins.is_origin_allowed(forwarded(own, proto, (b"origin", b"http://tide.example")))
 
 
 @pytest.mark.parametrize("own, proto", [*BY_TLS.values(), *IN_THE_CLEAR.values()])
-def test_without_a_proxy_in_the_settings_its_header_says_nothing(own, proto):
-    """Anybody could send it."""
-    assert auth.is_scheme_allowed(forwarded(own, proto))
-    assert auth.scheme(forwarded(own, proto)) == auth.scheme(forwarded(own, None))
+def test_without_a_proxy_in_the_settings_its_header_is_ignored(own, proto):
+    """Any client could send it."""
+    assert origins.is_scheme_allowed(forwarded(own, proto))
+    assert forwarded(own, proto).scheme == forwarded(own, None).scheme
 
 
 # ---------------------------------------------------------------- host
@@ -194,62 +196,24 @@ def test_without_a_proxy_in_the_settings_its_header_says_nothing(own, proto):
         (b"\xff\xfe", False),
     ],
 )
-def test_the_host_must_be_one_of_ours(settings, host, is_allowed):
-    """As for HTTP; no server checks it for sockets."""
+def test_the_host_must_be_allowed(settings, host, is_allowed):
+    """As for HTTP; no server checks it for WebSockets."""
     settings.ALLOWED_HOSTS = ["tide.example", ".wild.example"]
 
-    assert auth.is_host_allowed(scope((b"host", host))) is is_allowed
+    assert origins.is_host_allowed(handshake((b"host", host))) is is_allowed
 
 
-def test_no_host_or_two_of_them_are_not_ours(settings):
-    """Whoever sends that wants one part to believe the one, and another part the other."""
+def test_a_missing_host_or_two_hosts_are_refused(settings):
+    """Two hosts are an attack: one component would believe the first, and another the second."""
     settings.ALLOWED_HOSTS = ["*"]
 
-    assert not auth.is_host_allowed(scope())
-    assert not auth.is_host_allowed(scope((b"host", b"a.example"), (b"host", b"b.example")))
+    assert not origins.is_host_allowed(handshake())
+    assert not origins.is_host_allowed(handshake((b"host", b"a.example"), (b"host", b"b.example")))
 
 
 @pytest.mark.parametrize("is_debug", [True, False])
-def test_while_developing_this_machine_is_allowed(settings, is_debug):
-    """As Django does it with an empty list."""
+def test_in_debug_mode_this_machine_is_allowed(settings, is_debug):
+    """As Django does if ALLOWED_HOSTS is empty."""
     settings.ALLOWED_HOSTS, settings.DEBUG = [], is_debug
 
-    assert auth.is_host_allowed(scope((b"host", b"localhost:8000"))) is is_debug
-
-
-# ---------------------------------------------------------------- session
-
-
-def cookie(text: str) -> dict:
-    return scope((b"origin", b"http://tide.example"), (b"cookie", text.encode("latin-1")))
-
-
-@pytest.mark.parametrize(
-    "text, key",
-    [
-        ("sessionid=abc", "abc"),
-        ("a=b; sessionid=abc; c=d", "abc"),
-        ("sessionid=", None),
-        ("", None),
-        ("other=abc", None),
-        ("xsessionid=abc", None),
-        ("sessionid", None),
-        (";;;=;", None),
-        ("é=ü; sessionid=abc", "abc"),
-        ('prefs={"theme": "dark"}; sessionid=abc', "abc"),
-        ("sessionid=abc; list[0]=x, y", "abc"),
-        ("flag; sessionid=abc", "abc"),
-        ("a=b c d; sessionid=abc", "abc"),
-        ("sessionid=a\x00c", None),
-    ],
-)
-def test_the_session_is_found_among_other_cookies(text, key):
-    """Whatever other applications of the host have set: as Django finds it for a page."""
-    assert auth.session_key(cookie(text)) == key
-
-
-def test_cookies_may_come_in_several_headers():
-    """As HTTP/2 sends them."""
-    handshake = scope((b"origin", b"http://tide.example"), (b"cookie", b"a=b"), (b"cookie", b"sessionid=abc"))
-
-    assert auth.session_key(handshake) == "abc"
+    assert origins.is_host_allowed(handshake((b"host", b"localhost:8000"))) is is_debug

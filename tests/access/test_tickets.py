@@ -12,10 +12,10 @@ from django.db import connection
 from django.utils import timezone
 
 from realtime.access import tickets
+from realtime.access.password_attempts import PasswordAttempts
 from realtime.access.tickets import BadTicket
 from realtime.access.visitors import NOBODY, Visitor, load_user
 from realtime.models import Ticket
-from realtime.transports import post_requests as posts
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.transports import Request
 
@@ -32,7 +32,6 @@ def ticket_for(application, sign_in):
         ).fetch()
         return status, answer
 
-    posts._tried.clear()
     return ask
 
 
@@ -110,10 +109,9 @@ async def test_passwords_are_taken_only_where_the_settings_say_so(ticket_for, st
     assert (await ticket_for(password("staff", "words")))[0] == 401
 
 
-async def test_passwords_cannot_be_tried_from_many_addresses(application, staff, monkeypatch):
+async def test_passwords_cannot_be_tried_from_many_addresses(application, service, staff):
     """A name has its own count."""
-    monkeypatch.setattr(posts, "monotonic", lambda: 0.0)
-    posts._tried.clear()
+    service.password_attempts = PasswordAttempts(lambda: 0.0)
     found = []
     for number in range(11):
         request = Request(
@@ -125,9 +123,9 @@ async def test_passwords_cannot_be_tried_from_many_addresses(application, staff,
     assert found == [401] * 10 + [429]
 
 
-async def test_passwords_cannot_be_tried_at_will(ticket_for, staff, monkeypatch):
+async def test_passwords_cannot_be_tried_at_will(ticket_for, service, staff):
     """Ten at once; then even the right one waits."""
-    monkeypatch.setattr(posts, "monotonic", lambda: 0.0)
+    service.password_attempts = PasswordAttempts(lambda: 0.0)
     tried = [(await ticket_for(password("staff", f"guess {number}")))[0] for number in range(11)]
 
     assert tried == [401] * 10 + [429]

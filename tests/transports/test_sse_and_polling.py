@@ -382,7 +382,7 @@ async def test_a_long_poll_waits_for_the_first_change(application, service, topi
 @pytest.mark.parametrize(
     "path, parameters, headers, status, words",
     [
-        ("/realtime/sse/", [], {}, 400, "name what to follow"),
+        ("/realtime/sse/", [], {}, 400, "name the topics to follow"),
         ("/realtime/sse/", [("topic", f"t{n}") for n in range(129)], {}, 429, "128 topics"),
         ("/realtime/sse/", [("topic", "boards"), ("format", "xml")], {}, 400, "rows or html"),
         ("/realtime/sse/", [("topic", "boards"), ("since", "a.1,a.2")], {}, 400, "2 positions for 1"),

@@ -1,0 +1,189 @@
+"""The handshake: what one request or WebSocket arrived with, read once from its ASGI scope.
+
+Each transport makes one at its entry; everything after reads it by name. Costs no database query.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.http import parse_cookie
+
+from ..conf import get_conf
+from ..engine.codes import Code
+from ..engine.errors import RealtimeError
+from ..runtime.asgi_types import Scope
+from .visitors import NOBODY, Visitor
+
+OWN_SITES = ("same-origin", "none")
+"""Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
+
+Headers = Mapping[str, Sequence[str]]
+
+
+class BadQuery(RealtimeError):
+    """The query string of an address cannot be parsed, or asks for something impossible."""
+
+    code = Code.BAD_MESSAGE
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One request or WebSocket handshake. The properties parse when they are read: each is read once or twice."""
+
+    kind: Literal["http", "websocket"]
+    method: str
+    path: str
+    query_string: bytes
+    headers: Headers
+    """The values of each header in their order, by its name in lower case."""
+    scheme: Literal["http", "https"] | None
+    """What the browser speaks; None if neither a trusted proxy nor the server knows (WebSockets of daphne)."""
+    peer_address: str
+    """The other end of the TCP connection, a proxy perhaps; empty if unknown (a Unix socket)."""
+    client: str
+    """The other end with its port, for the log."""
+    address: str | None
+    """The client's address for limits, as our own proxies report it: an IPv4 address or an IPv6 network (/64)."""
+    subprotocols: tuple[str, ...]
+    url_kwargs: Mapping[str, Any]
+    """What the route's pattern captured from the path."""
+
+    @classmethod
+    def from_scope(cls, scope: Scope) -> Self:
+        """Return the handshake of an ASGI scope of type "http" or "websocket"."""
+        headers = _headers(scope)
+        peer = [str(part) for part in scope.get("client") or ()]
+        peer_address = peer[0] if peer else ""
+        return cls(
+            kind=scope["type"],
+            method=scope.get("method", "GET"),
+            path=scope.get("path", ""),
+            query_string=scope.get("query_string", b""),
+            headers=headers,
+            scheme=_scheme(headers, scope.get("scheme", "")),
+            peer_address=peer_address,
+            client=":".join(peer or "?"),
+            address=_address(headers, peer_address),
+            subprotocols=tuple(scope.get("subprotocols", ())),
+            url_kwargs=scope.get("url_route", {}).get("kwargs", {}),
+        )
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value; None if the header is absent, or repeated with different values."""
+        return _single(self.headers, name)
+
+    @property
+    def host(self) -> str | None:
+        return self.header("host")
+
+    @property
+    def origin(self) -> str | None:
+        """The origin of the page that asks; None if ``has_origin`` is false, or if several are named."""
+        return self.header("origin")
+
+    @property
+    def has_origin(self) -> bool:
+        return "origin" in self.headers
+
+    @property
+    def site(self) -> str | None:
+        """How the page that asks relates to us, as the browser reports it (``Sec-Fetch-Site``)."""
+        return self.header("sec-fetch-site")
+
+    @property
+    def session_key(self) -> str | None:
+        """The key in the session cookie; it may be that of no session.
+
+        None if it is unprintable: some databases refuse such a text, and one query asks for the sessions of many.
+        """
+        cookies: dict[str, str] = {}
+        for value in self.headers.get("cookie", ()):
+            cookies |= parse_cookie(value)
+        key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+        return key if key and key.isprintable() else None
+
+    @property
+    def visitor(self) -> Visitor:
+        """The bearer of the session cookie; NOBODY unless the browser shows that a page sent the cookie.
+
+        Browsers name the origin in each WebSocket handshake, and the origin or the site in each request.
+        """
+        is_sent_by_page = self.origin is not None or self.site in OWN_SITES
+        return Visitor(self.session_key) if is_sent_by_page else NOBODY
+
+    @property
+    def ticket(self) -> str:
+        """The ticket in the query string, empty if there is none."""
+        return parse_qs(self.query_string.decode("latin-1")).get("ticket", [""])[-1]
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """The parameters of the query string.
+
+        Raises: BadQuery, if they are not UTF-8 or too many.
+        """
+        try:
+            text = self.query_string.decode("ascii")
+            return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=500)
+        except ValueError as error:
+            raise BadQuery(f"the address is not understood: {error}") from error
+
+
+def _headers(scope: Scope) -> Headers:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return headers
+
+
+def _single(headers: Headers, name: str) -> str | None:
+    values = set(headers.get(name, ()))
+    return values.pop() if len(values) == 1 else None
+
+
+def _scheme(headers: Headers, own: str) -> Literal["http", "https"] | None:
+    """Return what the browser speaks: as a proxy reports it that the settings trust, else as the server does.
+
+    The proxy comes first, as in Django: some servers believe it, and some do not.
+    """
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, secure = settings.SECURE_PROXY_SSL_HEADER
+        reported = _single(headers, name.removeprefix("HTTP_").replace("_", "-").lower())
+        if reported is not None:
+            # Traefik reports wss for a WebSocket over TLS.
+            return "https" if reported.partition(",")[0].strip() in {secure, "wss"} else "http"
+    if own in ("http", "ws"):
+        return "http"
+    return "https" if own in ("https", "wss") else None
+
+
+def _address(headers: Headers, peer_address: str) -> str | None:
+    """Return the address that the outermost of our proxies saw; the client may have forged the others in the header."""
+    candidates = [peer_address]
+    proxies = get_conf().proxies
+    if proxies > 0:
+        forwarded = ",".join(headers.get("x-forwarded-for", ())).split(",")
+        candidates.insert(0, forwarded[-min(proxies, len(forwarded))].strip())
+    return next(filter(None, map(_network, candidates)), None)
+
+
+def _network(address: str) -> str | None:
+    """Return an IPv4 address, or the /64 of an IPv6 address: a client that has one has 2**64; None for others."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,0 +1,84 @@
+"""The ticket endpoint, ``POST /realtime/ticket/``: tickets for a password, or for the session of a page."""
+
+import base64
+
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+
+from ..access import tickets
+from ..access.handshake import Handshake
+from ..access.visitors import Visitor, load_user, login_for
+from ..conf import get_conf
+from ..engine.codes import Code
+from ..engine.errors import RealtimeError
+from ..runtime.asgi_types import Receive, Send
+from ..runtime.client_log import ClientLog
+from ..service import get_service
+from . import http
+
+
+class NotSignedIn(RealtimeError):
+    """A client without a valid password or session asks for a ticket."""
+
+    code = Code.SIGNED_OUT
+
+    def __str__(self) -> str:
+        return (
+            "name and password are not valid, or passwords are not accepted here; "
+            "send them as Authorization: Basic, or sign in first"
+        )
+
+
+@http.endpoint("POST")
+async def ticket(handshake: Handshake, receive: Receive, send: Send) -> None:
+    """Answer with a ticket for the user that a password or the session identifies."""
+    service = get_service()
+    with http.refusing("ticket", ClientLog(handshake.client)):
+        credentials = _credentials(handshake.header("authorization") or "")
+        if credentials is None:
+            issued = await service.reader_threads.run(_ticket_for, handshake.visitor)
+        else:
+            name, password = credentials
+            service.password_attempts.count(name, handshake.address)
+            with service.places.one("passwords"):
+                issued = await service.password_threads.run(
+                    _ticket_for_password, name, password, handshake.peer_address
+                )
+    await http.respond(send, 200, {"ticket": issued, "expires_in_seconds": get_conf().ticket_seconds})
+
+
+def _credentials(authorization: str) -> tuple[str, str] | None:
+    """Return name and password, None if the header is empty.
+
+    Raises: NotSignedIn.
+    """
+    if not authorization:
+        return None
+    scheme, _, text = authorization.partition(" ")
+    try:
+        name, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        raise NotSignedIn from None
+    if scheme.lower() != "basic" or not colon or "\0" in name or not get_conf().tickets_for_passwords:
+        raise NotSignedIn
+    return name, password
+
+
+def _ticket_for(visitor: Visitor) -> str:
+    """Raises: NotSignedIn."""
+    if not load_user(visitor).is_authenticated:
+        raise NotSignedIn
+    return tickets.issue(visitor)
+
+
+def _ticket_for_password(name: str, password: str, peer_address: str) -> str:
+    """Return a ticket for the user whom one of the project's authentication backends identifies.
+
+    Raises: NotSignedIn.
+    """
+    request = HttpRequest()
+    request.META["REMOTE_ADDR"] = peer_address
+    user = authenticate(request, username=name, password=password)
+    if user is None:
+        raise NotSignedIn
+    return _ticket_for(Visitor(login=login_for(user)))
