@@ -72,7 +72,7 @@ async def test_a_change_shows_at_every_server_and_nothing_stays_behind(cluster):
     clients = [Client(f"ws://{address}/realtime/ws/", "entries.1") for address in addresses]
     async with clients[0], clients[1], clients[2]:
         for client in clients:
-            await client.until(lambda client=client: client.replica.position is not None, 60)
+            await client.until_snapshot()
         with psycopg.connect(re.search(r"DATABASE_URL=(\S+)", said)[1], autocommit=True) as database:
             for number, value in enumerate(("everywhere", "at the others, and at the one that came back")):
                 database.execute("UPDATE boards_entry SET value = %s WHERE id = 1", [value])

@@ -1,4 +1,4 @@
-"""Connections as they are on real servers: nonsense, foreigners, staff, notices, the log's lines."""
+"""WebSocket connections to real servers: invalid messages, foreign origins, staff boards, notices, log lines."""
 
 import asyncio
 import json
@@ -7,13 +7,13 @@ import urllib.request
 
 import pytest
 import websockets
-from websockets.asyncio.client import connect
 
 from realtime.engine.messages import Error, Notice
+from tests.processes.sockets import PATIENCE_SECONDS, opened, receive
 from tests.support.client import Client
 from tests.support.servers import Server
 
-NONSENSE = {
+INVALID = {
     "not JSON": ("hello", 4400),
     "unknown type": ('{"type": "shout"}', 4400),
     "unknown topic": ('{"type": "subscribe", "topic": "no.1"}', 4404),
@@ -24,40 +24,43 @@ NONSENSE = {
     "binary": (b"\x00\xff", 4400),
     "empty": ("", 4400),
 }
+ECHO = '{"type": "call", "id": 1, "action": "echo", "args": {"text": "x"}}'
 
 
 def new_lines(server: Server, before: str) -> list[str]:
     return server.log.read_text()[len(before) :].splitlines()
 
 
-@pytest.mark.parametrize(("message", "code"), NONSENSE.values(), ids=NONSENSE.keys())
-async def test_a_bad_message_is_answered_and_logged_in_one_line(server, message, code):
-    """It gets an error; the connection stays; another notices nothing."""
-    async with Client(server.socket_url, "entries.1") as other, connect(server.socket_url) as socket:
-        await other.until(lambda: other.replica.position is not None)
-        await socket.recv()
+@pytest.mark.parametrize(("message", "code"), INVALID.values(), ids=INVALID.keys())
+async def test_an_invalid_message_is_answered_and_logged_in_one_line(
+    server: Server, message: str | bytes, code: int
+) -> None:
+    """The answer is an error; this connection and others stay open."""
+    async with Client(server.socket_url, "entries.1") as other, opened(server.socket_url) as socket:
+        await other.until_snapshot()
+        await receive(socket, "welcome")
         before = server.log.read_text()
 
         await socket.send(message)
-        error = json.loads(await socket.recv())
+        error = await receive(socket, "error")
 
-        assert (error["type"], error["code"]) == ("error", code)
+        assert error["code"] == code
         lines = new_lines(server, before)
         assert len(lines) == 1, lines
         assert "WARNING realtime.connection" in lines[0]
-        await socket.send('{"type": "ping"}')
-        assert json.loads(await socket.recv())["type"] == "heartbeat"
+        await socket.send(ECHO)
+        await receive(socket, "reply")
         assert other.connections == 1
 
 
 @pytest.mark.parametrize("size", [100_000, 1_000_000, 2_000_000])
-async def test_a_megabyte_of_text_ends_its_connection_alone(server, size):
-    """A documented close, or the server's own refusal; the process and everybody else go on."""
+async def test_a_message_that_is_too_long_ends_only_its_own_connection(server: Server, size: int) -> None:
+    """The close code is a documented one or the server's own; the process and other connections continue."""
     async with Client(server.socket_url, "entries.1") as other:
-        await other.until(lambda: other.replica.position is not None)
-        async with connect(server.socket_url, max_size=None) as socket:
+        await other.until_snapshot()
+        async with opened(server.socket_url, max_size=None) as socket:
             await socket.send("x" * size)
-            await asyncio.wait_for(socket.wait_closed(), 10)
+            await asyncio.wait_for(socket.wait_closed(), PATIENCE_SECONDS)
 
         if size < 2**20:
             assert socket.close_code == 4400
@@ -67,45 +70,44 @@ async def test_a_megabyte_of_text_ends_its_connection_alone(server, size):
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_a_position_of_another_epoch_gets_a_snapshot(server):
-    """Nothing is wrong with it; nothing can be resumed from it either."""
-    async with connect(server.socket_url) as socket:
-        await socket.recv()
-
+async def test_a_position_of_another_epoch_gets_a_snapshot(server: Server) -> None:
+    """The position is valid, but the server cannot resume from it."""
+    async with opened(server.socket_url) as socket:
         await socket.send('{"type": "subscribe", "topic": "entries.1", "position": "abcdef01.7"}')
 
-        assert json.loads(await socket.recv())["type"] == "snapshot"
+        answer = await receive(socket, "snapshot", "changes", "error")
+        assert answer["type"] == "snapshot"
 
 
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "http://["]
 )
-async def test_a_page_of_another_origin_is_refused(server, origin):
-    """403 at the handshake, one line in the log, no database query spent on it."""
+async def test_a_page_of_another_origin_is_refused(server: Server, origin: str) -> None:
+    """The handshake is answered with 403 and the log has no traceback."""
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await connect(server.socket_url, additional_headers={"Origin": origin})
+        await opened(server.socket_url, additional_headers={"Origin": origin})
 
-    assert refused.value.response.status_code in {403, 400}  # 400: daphne reads the address itself
+    assert refused.value.response.status_code in {403, 400}  # 400: daphne parses the address itself
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_an_unknown_address_is_refused_in_one_line(server):
-    """A socket that no route knows is no reason for a traceback."""
+async def test_a_socket_at_an_unknown_address_is_refused(server: Server) -> None:
+    """The log has no traceback."""
     with pytest.raises(websockets.WebSocketException):
-        await connect(server.socket_url.replace("/ws/", "/nowhere/"))
+        await opened(server.socket_url.replace("/ws/", "/nowhere/"))
 
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_events_of_a_connection_are_logged_once(server):
-    """Open, each message, close with its code."""
+async def test_each_event_of_a_connection_is_logged_once(server: Server) -> None:
+    """The events are its opening, each message, and its end with the close code; arguments are not logged."""
     before = server.log.read_text()
-    async with connect(server.socket_url) as socket:
-        await socket.recv()
+    async with opened(server.socket_url) as socket:
+        await receive(socket, "welcome")
         await socket.send('{"type": "call", "id": 1, "action": "echo", "args": {"text": "secret words"}}')
-        await socket.recv()
+        await receive(socket, "reply")
         await socket.close(4999)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not any("close 4999" in line for line in new_lines(server, before)):
             await asyncio.sleep(0.05)
 
@@ -116,14 +118,13 @@ async def test_events_of_a_connection_are_logged_once(server):
     assert "secret words" not in str(lines)
 
 
-async def test_a_staff_board_leaks_nothing_to_others(server):
-    """While its rows are changed, moved and deleted, one who may not see it receives no word of it."""
+async def test_changes_of_a_staff_board_do_not_reach_others(server: Server) -> None:
+    """Its rows are inserted, changed, moved and deleted; a client without the right receives only heartbeats."""
     database = server.project.connect()
-    async with Client(server.socket_url, "entries.1") as client, connect(server.socket_url) as stranger:
-        await client.until(lambda: client.replica.position is not None)
-        await stranger.recv()
+    async with Client(server.socket_url, "entries.1") as client, opened(server.socket_url) as stranger:
+        await client.until_snapshot()
         await stranger.send('{"type": "subscribe", "topic": "entries.3"}')
-        assert json.loads(await stranger.recv())["code"] == 4403
+        assert (await receive(stranger, "error", "snapshot"))["code"] == 4403
 
         database.execute("INSERT INTO boards_entry (id, board_id, label) VALUES (700, 3, 'secret')")
         database.execute("UPDATE boards_entry SET value = 'secret' WHERE board_id = 3")
@@ -135,31 +136,32 @@ async def test_a_staff_board_leaks_nothing_to_others(server):
 
         assert "secret" not in str(client.seen)
         assert "700" not in str(client.seen)
-        await stranger.send('{"type": "ping"}')
-        assert json.loads(await stranger.recv()) == {"type": "heartbeat", "positions": {}}
+        await stranger.send(ECHO)
+        while (message := json.loads(await stranger.recv()))["type"] != "reply":
+            assert message == {"type": "heartbeat", "positions": {}}
 
 
-async def test_a_board_made_staff_only_is_taken_from_those_who_follow_it(server):
-    """Within the recheck interval they are told, and hear nothing more."""
+async def test_subscribers_of_a_board_that_becomes_staff_only_are_refused(server: Server) -> None:
+    """Within the recheck interval they receive an error, and no change after it."""
     database = server.project.connect()
     async with Client(server.socket_url, "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
 
         database.execute("UPDATE boards_board SET is_public = 0 WHERE id = 1")
-        await client.until(lambda: isinstance(client.seen[-1], Error))
+        error = await client.until_message(Error)
 
-        assert client.seen[-1].code == 4403
+        assert error.code == 4403
         database.execute("UPDATE boards_entry SET label = 'secret'")
         async with Client(server.socket_url, "entries.2") as other:
             await other.until(lambda: "secret" in str(other.replica.rows))
         assert "secret" not in str(client.seen)
 
 
-async def test_a_notice_from_another_process_reaches_every_page_or_those_of_a_topic(server):
-    """``manage.py broadcast``: to all, then to the pages of one board; an unknown topic is an error."""
+async def test_a_notice_from_another_process_reaches_every_page_or_those_of_a_topic(server: Server) -> None:
+    """``manage.py broadcast`` reaches all pages, with ``--topic`` those of the topic; an unknown topic is an error."""
     async with Client(server.socket_url, "entries.1") as one, Client(server.socket_url, "entries.2") as other:
         for client in (one, other):
-            await client.until(lambda client=client: client.replica.position is not None)
+            await client.until_snapshot()
 
         server.project.manage("broadcast", "Back at 14:00")
         server.project.manage("broadcast", "Gate closed", "--topic", "entries.2")
@@ -175,8 +177,8 @@ async def test_a_notice_from_another_process_reaches_every_page_or_those_of_a_to
 
 
 @pytest.mark.parametrize("prefix", ["//evil.example", "/public"])
-def test_no_client_can_set_the_script_prefix(server, prefix):
-    """daphne takes it from a header; it would end up in the address of every script, for everyone."""
+def test_no_client_can_set_the_script_prefix(server: Server, prefix: str) -> None:
+    """daphne reads it from a header; it would become part of the address of every script, for all users."""
     request = urllib.request.Request(
         f"{server.url}{prefix}/admin/login/", headers={"Daphne-Root-Path": prefix}
     )

@@ -114,7 +114,7 @@ async def test_two_variables_choose_postgresql_and_redis(make_run, postgresql, s
 
     assert re.search(r"editor / (\S+)", run.output.read_text())
     async with Client(f"ws://127.0.0.1:{run.port}/realtime/ws/", "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
         assert any(b"entries.1" in name for name in shared_valkey.command("PUBSUB", "CHANNELS"))
         with contextlib.closing(postgresql.connect("made_to_run")) as database:
             database.execute("UPDATE boards_entry SET value = 'from PostgreSQL' WHERE id = 1")

@@ -16,7 +16,7 @@ async def test_changes_made_while_the_server_was_down_appear(server, number):
     """Stop it, change rows with sqlite3, start it: an open page has them, without a reload."""
     database = server.project.connect()
     async with Client(server.socket_url, "entries.1", "html") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
 
         server.stop(number)
         database.execute("UPDATE boards_entry SET label = 'written in the dark' WHERE id = 1")
@@ -32,7 +32,7 @@ async def test_a_stopping_server_says_when_to_come_back(server):
     """SIGTERM: every connection gets a bye with its own delay, and the process ends by itself."""
     async with Client(server.socket_url, "entries.1") as one, Client(server.socket_url, "entries.2") as other:
         for client in (one, other):
-            await client.until(lambda client=client: client.replica.position is not None)
+            await client.until_snapshot()
 
         server.stop()
 
@@ -50,7 +50,7 @@ async def test_triggers_lost_by_a_table_remake_come_back_with_the_next_start(ser
     """Whoever rebuilt the table: a starting server installs what is missing and reads the rows anew."""
     database = server.project.connect()
     async with Client(server.socket_url, "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
         server.stop()
         for (name,) in database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'boards_entry'"
@@ -76,7 +76,7 @@ async def test_a_server_without_publisher_follows_manage_py_publish(project):
         try:
             assert publisher.stdout.readline().startswith(b"publishing as")
             async with Client(server.socket_url, "entries.1") as client:
-                await client.until(lambda: client.replica.position is not None)
+                await client.until_snapshot()
                 project.connect().execute("UPDATE boards_entry SET label = 'by publish' WHERE id = 1")
                 await client.until(lambda: "by publish" in str(client.replica.rows["1"]))
         finally:

@@ -29,7 +29,7 @@ async def test_every_client_equals_the_source_at_its_position_and_in_the_end(ser
             for topic in ("entries.1", "entries.1", "entries.2", "entries.2", "entries.1")
         ]
         for client in clients:
-            await client.until(lambda client=client: client.replica.position is not None)
+            await client.until_snapshot()
         writers = [start_writer(server.project, kind, seed) for kind in ("orm", "bulk", "sql")]
         while any(writer.poll() is None for writer in writers):
             await asyncio.sleep(chance.random() * 0.3)
@@ -65,7 +65,7 @@ async def test_every_client_equals_the_source_on_postgresql(postgresql, tmp_path
                 for topic in ("entries.1", "entries.1", "entries.2", "entries.2", "entries.1")
             ]
             for client in clients:
-                await client.until(lambda client=client: client.replica.position is not None)
+                await client.until_snapshot()
             writers = [start_writer(project, kind, seed) for kind in ("orm", "bulk", "sql")]
             while any(writer.poll() is None for writer in writers):
                 await asyncio.sleep(chance.random() * 0.3)

@@ -47,7 +47,7 @@ class Watch:
             for server in self._running
         ]
         for client in self.clients:
-            await client.until(lambda client=client: client.replica.position is not None)
+            await client.until_snapshot()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -149,7 +149,7 @@ async def test_groups_are_spread_over_two_servers(on_redis, valkey, shared_valke
         async with contextlib.AsyncExitStack() as stack:
             for topic in ("entries.2", "board.1", "board.2", "boards"):
                 client = await stack.enter_async_context(Client(running[0].socket_url, topic))
-                await client.until(lambda client=client: client.replica.position is not None)
+                await client.until_snapshot()
             async with Watch(project, running) as watch:
                 await joined(valkey, shared_valkey)
                 for one in (valkey, shared_valkey):
@@ -170,7 +170,7 @@ async def test_deployments_on_one_server_do_not_hear_each_other(on_redis, tmp_pa
     with servers.running(ours, "uvicorn") as one, servers.running(theirs, "uvicorn") as other:
         async with Client(one.socket_url, TOPIC) as here, Client(other.socket_url, TOPIC) as there:
             for client in (here, there):
-                await client.until(lambda client=client: client.replica.position is not None)
+                await client.until_snapshot()
             ours.manage("broadcast", "for us")
             theirs.manage("broadcast", "for them")
             for client, words in ((here, "for us"), (there, "for them")):

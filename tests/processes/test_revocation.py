@@ -45,7 +45,7 @@ async def test_each_kind_of_right_that_is_lost_ends_what_it_allowed(layer, prepa
         }
         witness = await stack.enter_async_context(Client(running[0].socket_url, "entries.1"))
         for client in (*clients.values(), witness):
-            await client.until(lambda client=client: client.replica.position is not None)
+            await client.until_snapshot()
         if layer == "valkey, killed":
             valkey.kill()
 
@@ -81,7 +81,7 @@ async def test_a_new_secret_key_signs_nobody_out_by_opening_a_page(project):
     server.start()
     try:
         async with follower(server, editor.session, "staffboards") as client:
-            await client.until(lambda: client.replica.position is not None)
+            await client.until_snapshot()
 
         assert await asyncio.to_thread(editor.is_signed_in)
     finally:

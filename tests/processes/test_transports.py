@@ -85,7 +85,7 @@ async def test_readers_that_do_not_read_cost_little_and_hold_up_nobody(server, s
             await client.until(lambda note=note: note.encode() in client.replica.rows["1"][1])
 
     async with Client(server.socket_url, "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
         await change(10, "before")
         before = process.memory_info().rss
         with contextlib.ExitStack() as stack:

@@ -42,8 +42,8 @@ async def test_plain_sql_arrives_and_a_rollback_does_not(server):
         Client(server.socket_url, "entries.1") as client,
         Client(server.socket_url, "entries.2") as other,
     ):
-        await client.until(lambda: client.replica.position is not None)
-        await other.until(lambda: other.replica.position is not None)
+        await client.until_snapshot()
+        await other.until_snapshot()
 
         database.execute("BEGIN IMMEDIATE")
         database.execute("INSERT INTO boards_entry (id, board_id, label) VALUES (501, 1, 'one')")
@@ -77,7 +77,7 @@ async def test_loaddata_and_deleted_querysets_arrive(daphne, tmp_path):
         )
     )
     async with Client(daphne.socket_url, "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
 
         daphne.project.manage("loaddata", str(fixture))
         await client.until(lambda: label(client, "601") == label(client, "602") == "loaded")
@@ -90,7 +90,7 @@ async def test_a_flood_arrives_in_bounded_messages(daphne):
     """Ten thousand new rows in one statement: the page has them all, and no message is over 256 KiB."""
     database = daphne.project.connect()
     async with Client(daphne.socket_url, "entries.1") as client:
-        await client.until(lambda: client.replica.position is not None)
+        await client.until_snapshot()
 
         database.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) "

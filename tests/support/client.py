@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from realtime.engine.messages import ServerMessage, decode_server
+from realtime.engine.messages import Format, ServerMessage, decode_server
 from tests.support.replica import Replica
+
+M = TypeVar("M", bound=ServerMessage)
 
 
 class Client:
@@ -19,10 +22,10 @@ class Client:
         self,
         url: str,
         topic: str,
-        format: str = "rows",
+        format: Format = "rows",
         check: Callable[[Replica], None] | None = None,
         headers: dict[str, str] | None = None,
-    ):
+    ) -> None:
         self.url, self.headers = url, headers
         self.replica = Replica(topic, format)
         self.seen: list[ServerMessage] = []
@@ -56,6 +59,19 @@ class Client:
                     self._task.result()
                 await self._news.wait()
 
+    async def until_snapshot(self) -> None:
+        """Wait until the replica has a position."""
+        await self.until(lambda: self.replica.position is not None)
+
+    async def until_message(self, kind: type[M]) -> M:
+        """Return the latest message of a kind, waiting until there is one."""
+
+        def received() -> list[M]:
+            return [message for message in self.seen if isinstance(message, kind)]
+
+        await self.until(lambda: bool(received()))
+        return received()[-1]
+
     async def _follow(self) -> None:
         while True:
             with contextlib.suppress(OSError, websockets.WebSocketException):
@@ -69,10 +85,10 @@ class Client:
                     self.connections += 1
                     await socket.send(self.replica.subscription())
                     async for text in socket:
-                        await self._take(socket, str(text))
+                        await self._receive(socket, str(text))
             await asyncio.sleep(random.random() * 0.2)
 
-    async def _take(self, socket: ClientConnection, text: str) -> None:
+    async def _receive(self, socket: ClientConnection, text: str) -> None:
         message = decode_server(text)
         must_resume = self.replica.receive(message)
         if self._check is not None and self.replica.position is not None:

@@ -45,7 +45,7 @@ class Bystander(threading.Thread):
     async def _change_and_receive(self) -> None:
         with contextlib.closing(self._server.project.connect()) as database:
             async with Client(self._server.socket_url, "entries.1") as client:
-                await client.until(lambda: client.replica.position is not None)
+                await client.until_snapshot()
                 for number in itertools.count():
                     if self._is_stopping:
                         return
