@@ -1,4 +1,4 @@
-"""The one door to the engine's settings: ``get_conf().tick_seconds``, read late, dropped on change."""
+"""The settings of the app: ``get_conf().tick_seconds``, read on first use, read again after a change."""
 
 from dataclasses import dataclass, fields
 from functools import cache
@@ -10,93 +10,104 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True, slots=True)
 class Conf:
-    """Each field can be set in the ``REALTIME`` dictionary of the settings, under this name in capitals."""
+    """Each field can be set in the ``REALTIME`` dictionary of the settings, under its name in capitals.
+
+    docs/operations.md prints these sentences; ``python -m tests.support.settings_table`` writes them there.
+    """
 
     database: str = "default"
     """Alias of the database that holds the live models, the outbox and the log."""
     publisher: bool = True
-    """Whether server processes publish; off where ``manage.py publish`` does it alone."""
+    """Whether server processes publish; off where only ``manage.py publish`` does."""
     tick_seconds: float = 0.05
-    """How soon a change by another process is noticed at the latest; while changes come, mostly four times sooner."""
+    """Longest time until a change by another process is noticed: usually a quarter of it while changes follow
+    each other, and none where an SQLite file is watched for writes (on Linux; while there are no writes such a
+    file is only checked every four ticks)."""
     floor_seconds: float = 1.0
-    """How often a process looks at the log's tail, whatever the channel layer says (with the in-memory layer:
-    every tick)."""
+    """How often a process reads the log's tail, whatever the channel layer delivers; with the in-memory layer a
+    process that does not publish reads it every tick."""
     lease_seconds: float = 3.0
-    """How long a silent process keeps the right to run the jobs."""
+    """How long a process that no longer renews its lease keeps the right to run the jobs."""
     heartbeat_seconds: float = 15.0
-    """How often every connection hears from the server."""
+    """How often the server sends each connection a heartbeat."""
     recheck_seconds: float = 3.0
-    """How often rights are asked again; one that was taken away has ended what it allowed within five seconds."""
+    """How often rights are checked again; a connection loses within five seconds what a revoked right allowed."""
     allow_without_origin: bool = False
-    """Whether clients that name no Origin, and so are no browsers, may connect. Cookies of theirs do not count."""
+    """Whether clients that send no ``Origin``, and so are not browsers, may connect; their cookies never count."""
     proxies: int = 0
-    """How many proxies of yours each request passes, all of which add to X-Forwarded-For: whose address counts."""
+    """Number of your own proxies that each request passes, all of which append to ``X-Forwarded-For``; it
+    determines which address the limits per address apply to."""
     ticket_seconds: float = 30.0
-    """How long a ticket may be used, once."""
+    """How long a ticket is valid, for one use."""
     tickets_for_passwords: bool = False
-    """Whether a name and a password get a ticket; off where signing in asks for more than these."""
+    """Whether a ticket is issued for a name and a password; off where signing in requires more."""
     max_passwords: int = 20
-    """Passwords that one process looks at or keeps waiting at once."""
+    """Maximum number of passwords that one process checks or keeps waiting at once."""
     max_connections: int = 10_000
-    """Connections of one process, streams and waiting polls included."""
+    """Maximum number of connections of one process, streams and waiting polls included."""
     max_connections_per_address: int = 200
-    """Of one address (of IPv6: one /64 network) in one process."""
+    """Maximum number of connections of one address (of IPv6: of one /64 network) in one process."""
     max_connections_per_session: int = 20
-    """Of one session in one process; the tabs of a browser share one where they can."""
+    """Maximum number of connections of one session in one process; tabs of a browser share one where they can."""
     max_connections_per_user: int = 50
-    """Of one signed-in user in one process, over all sessions."""
+    """Maximum number of connections of one signed-in user in one process, over all sessions."""
     max_calls: int = 100
-    """Calls that one process carries out or keeps waiting at once."""
+    """Maximum number of calls that one process runs or keeps waiting at once."""
     max_calls_per_caller: int = 10
-    """Of these, how many of one user, or of one address of nobody."""
+    """Maximum number of calls of one user, or of one address of anonymous clients, that one process runs or keeps
+    waiting at once."""
     max_messages_per_second: float = 20.0
-    """What one connection may send in the long run; ten times as many at once after a rest."""
+    """Sustained rate of messages that one connection may send; ten times as many at once after a pause."""
     max_bytes_per_second: float = 16 * 1024.0
-    """The same, in bytes."""
+    """Sustained rate of bytes that one connection may send; ten times as many at once after a pause."""
     handshake_seconds: float = 10.0
-    """How long a client may take for the head of a request or of a handshake."""
+    """Time limit for the head of a request or of a handshake to arrive (on daphne, and on uvicorn with the guards
+    of docs/deploy.md)."""
     request_seconds: float = 60.0
-    """How long a whole request may take to arrive."""
+    """Time limit for a whole request to arrive (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_handshakes: int = 5000
-    """Connections of a process that may be without a request; for one more the oldest makes room, after a second."""
+    """Maximum number of connections of a process that have not sent a request; a further one closes the oldest
+    once that is older than a second (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_request_bytes: int = 4 * 1024 * 1024
-    """The longest body of a request; sixteen such may be on their way to a process at once."""
+    """Maximum length of a request's body; the bodies that arrive at a process at the same time may together be
+    sixteen times as long."""
     stall_seconds: float = 60.0
-    """How long a client may take nothing of what is sent to it; it is ended before twice that."""
+    """How long a client may read nothing of what is sent to it; its connection is aborted before twice that
+    time."""
     max_message_bytes: int = 16 * 1024
-    """The longest message a client may send."""
+    """Maximum length of a message that a client sends."""
     max_bad_messages: int = 10
-    """After how many of them a connection is closed."""
+    """Number of bad messages after which a connection is closed."""
     max_subscriptions: int = 128
-    """Topics that one connection may follow."""
+    """Maximum number of topics that one connection may follow."""
     max_unacknowledged_bytes: int = 256 * 1024
     """How much a client that acknowledges is sent ahead of its acknowledgements."""
     max_silent_bytes: int = 8 * 1024 * 1024
-    """How much a client that never acknowledges is sent, by a server that does not wait for slow readers
-    (daphne); then it is told to, and may come back."""
+    """How much a client that never acknowledges is sent by a server that does not wait for slow clients (daphne);
+    then the connection is closed with a reason, and the client may reconnect."""
     max_batch_rows: int = 2000
-    """Outbox rows sequenced at once; where more wait, their topics are read anew."""
+    """Maximum number of outbox rows that are sequenced at once; if more wait, their topics are read again."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries."""
     log_max_entries: int = 100_000
-    """How many entries the log keeps, however young they are."""
+    """Maximum number of entries in the log, however recent they are."""
     topic_linger_seconds: float = 60.0
-    """How long a topic stays in memory after its last subscriber has gone."""
+    """How long a topic stays in memory after its last subscriber has left."""
     reader_threads: int = 4
-    """Threads, each with a database connection, that read for the connections of a process."""
+    """Number of threads per process that read for connections, each with a database connection."""
     action_threads: int = 2
-    """Threads that carry out the actions that clients call."""
+    """Number of threads per process that run the actions that clients call."""
     metrics_token: str = ""
-    """Who names it as a bearer may read ``/realtime/metrics/``; staff may in any case."""
+    """Bearer token for ``/realtime/metrics/``; without one only staff may read it."""
     drain_seconds: float = 5.0
-    """Over how long the clients of a stopping server are told to spread their return."""
+    """Time over which the clients of a stopping server spread their reconnects."""
 
 
 @cache
 def get_conf() -> Conf:
-    """Return the settings in force.
+    """Return the current settings.
 
-    Raises: ImproperlyConfigured, for a name that is not one of ``Conf``'s, or a value that is not of its type.
+    Raises: ImproperlyConfigured, if a name is not a field of ``Conf``, or a value is not of the field's type.
     """
     given = getattr(settings, "REALTIME", {})
     known = {field.name.upper(): field.name for field in fields(Conf)}
@@ -112,6 +123,6 @@ def get_conf() -> Conf:
 
 
 def forget(*, setting: str, **kwargs: object) -> None:
-    """Drop the settings read so far when tests change them; a receiver of ``setting_changed``."""
+    """Drop the settings that were read; a receiver of ``setting_changed``, which tests send."""
     if setting == "REALTIME":
         get_conf.cache_clear()

@@ -1,31 +1,31 @@
-"""Settings: one door, read late, dropped on change."""
+"""Settings: read on first use, checked, read again after a change, and documented."""
 
-import ast
 import dataclasses
-import inspect
+import re
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from realtime.conf import Conf, get_conf
+from tests.support.settings_table import printed, sentences, table
 
 
-def test_without_settings_the_defaults_hold(settings):
+def test_without_settings_the_defaults_apply(settings):
     """Nothing has to be configured."""
     settings.REALTIME = {}
 
     assert get_conf() == Conf()
 
 
-def test_a_setting_replaces_its_default_alone(settings):
+def test_a_setting_replaces_only_its_default(settings):
     """Under its name in capitals."""
     settings.REALTIME = {"TICK_SECONDS": 0.5}
 
     assert get_conf() == dataclasses.replace(Conf(), tick_seconds=0.5)
 
 
-def test_changed_settings_are_read_anew(settings):
-    """Tests override them; nothing is kept from before."""
+def test_changed_settings_are_read_again(settings):
+    """Tests override settings; no old value is kept."""
     settings.REALTIME = {"TICK_SECONDS": 0.5}
     get_conf()
 
@@ -35,8 +35,8 @@ def test_changed_settings_are_read_anew(settings):
 
 
 @pytest.mark.parametrize("name", ["TICK", "tick_seconds", "TICK_SECOND", ""])
-def test_an_unknown_setting_is_refused_with_those_there_are(settings, name):
-    """A misspelt one would silently do nothing."""
+def test_an_unknown_setting_is_refused_with_a_list_of_the_known_ones(settings, name):
+    """A misspelt setting would otherwise have no effect, silently."""
     settings.REALTIME = {name: 1, "TICK_SECONDS": 0.5}
 
     with pytest.raises(ImproperlyConfigured, match=rf"has no {name}.*it may hold: .*TICK_SECONDS"):
@@ -48,17 +48,21 @@ def test_an_unknown_setting_is_refused_with_those_there_are(settings, name):
     [{"TICK_SECONDS": "0.5"}, {"READER_THREADS": 2.5}, {"READER_THREADS": True}, {"PUBLISHER": "off"}],
 )
 def test_a_value_of_another_type_is_refused_with_its_name(settings, given):
-    """It would fail later, elsewhere; and "off" would be on."""
+    """It would fail later and elsewhere; and the text "off" would mean on."""
     settings.REALTIME = given
 
     with pytest.raises(ImproperlyConfigured, match=next(iter(given)).lower()):
         get_conf()
 
 
-def test_every_setting_says_what_it_is():
-    """One sentence below each field, which docs and editors show."""
-    (body,) = [node.body for node in ast.parse(inspect.getsource(Conf)).body]
-    fields = [place for place, node in enumerate(body) if isinstance(node, ast.AnnAssign)]
+def test_every_setting_is_documented():
+    """One sentence below each field, complete in itself, for editors and for the table of settings."""
+    names = {field.name for field in dataclasses.fields(Conf)}
 
-    assert len(fields) == len(dataclasses.fields(Conf))
-    assert all(isinstance(body[place + 1], ast.Expr) for place in fields)
+    assert sentences().keys() == names
+    assert all(re.fullmatch(r"[A-Z].*\.", sentence) for sentence in sentences().values())
+
+
+def test_the_documentation_has_the_same_settings():
+    """Names, units, defaults and sentences; ``python -m tests.support.settings_table`` renews them."""
+    assert printed() == table()
