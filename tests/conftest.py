@@ -1,4 +1,4 @@
-"""What tests of the Django side share: a log that has begun, models live for one test, a server and its peers."""
+"""Fixtures for tests that use Django: a fresh log, models that are live for one test, an application, its clients."""
 
 import asyncio
 import json
@@ -34,23 +34,23 @@ PATIENCE_SECONDS = 10.0
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> None:
-    """Half a second for each is what guessing shall cost, not signing in for a test."""
+    """Hash passwords quickly: the default takes half a second for each sign-in, to slow down guessing."""
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 class Log:
-    """The log as a test drives and reads it."""
+    """Sequences the outbox and reads the log for a test."""
 
     @property
     def state(self) -> Sequencer:
         return Sequencer.objects.get(pk=Sequencer.ROW)
 
     def sequence(self) -> Batch | None:
-        """Do what a publisher's tick does."""
+        """Do what a tick of the publisher does."""
         return sequence(positions.probe())
 
     def take(self) -> Said:
-        """Sequence, and return what that says: per topic its (op, key) pairs, sorted, or the entry's kind."""
+        """Sequence; return for each topic its sorted (op, key) pairs, or the kind of its entry."""
         batch = self.sequence()
         return {} if batch is None else said(batch.entries)
 
@@ -69,7 +69,7 @@ def said(entries: list[LogEntry]) -> Said:
 
 @pytest.fixture
 def log(transactional_db) -> Log:
-    """A log of a fresh epoch, with everything before it sequenced."""
+    """A log with a new epoch; all earlier changes are sequenced."""
     capture.install()
     positions.begin_epoch()
     return Log()
@@ -77,7 +77,7 @@ def log(transactional_db) -> Log:
 
 @pytest.fixture
 def images(log) -> Callable[[type[models.Model]], list[tuple[object, ...] | None]]:
-    """Return what a table's triggers have noted since the log began: the values of each image."""
+    """A function that returns the values of each image that a table's triggers have noted since the log began."""
 
     def since_the_beginning(model: type[models.Model]) -> list[tuple[object, ...] | None]:
         rows = OutboxRow.objects.filter(source=model._meta.db_table, id__gte=log.state.next).order_by("id")
@@ -85,9 +85,6 @@ def images(log) -> Callable[[type[models.Model]], list[tuple[object, ...] | None
         return [None if image is None else tuple(image.values()) for image in noted]
 
     return since_the_beginning
-
-
-# ---------------------------------------------------------------- boards
 
 
 @pytest.fixture
@@ -109,12 +106,9 @@ def safe(log) -> Board:
     return board
 
 
-# ---------------------------------------------------------------- feeds and models for one test
-
-
 @pytest.fixture
 def live(log) -> Iterator[Callable[..., Feed]]:
-    """Register feeds for one test: ``live(Model, name=…, topic_field=…)``."""
+    """A function that registers a feed for one test: ``live(Model, name=…, topic_field=…)``."""
     names: list[str] = []
 
     def register(model: type[models.Model], /, **attributes: Any) -> Feed:
@@ -134,7 +128,7 @@ def live(log) -> Iterator[Callable[..., Feed]]:
 
 @pytest.fixture
 def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
-    """Make models with their tables for one test: ``make_model("Thing", name=CharField(…))``."""
+    """A function that creates a model and its table for one test: ``make_model("Thing", name=CharField(…))``."""
     made: list[type[models.Model]] = []
 
     def make(name: str, meta: dict[str, Any] | None = None, /, **columns: Any) -> type[models.Model]:
@@ -155,14 +149,11 @@ def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
             editor.delete_model(model)
 
 
-# ---------------------------------------------------------------- words
-
-
 @pytest.fixture
 def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
-    """Return the lines the engine has logged, at a level or all: ``lines(logging.WARNING)``."""
+    """A function that returns the logged lines of ``realtime``, all or of one level: ``lines(logging.WARNING)``."""
     monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
-    # No row that an earlier test has begun.
+    # A filter without the state of earlier tests.
     monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfARow()])
     caplog.set_level(logging.DEBUG, logger="realtime")
 
@@ -176,12 +167,9 @@ def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
     return logged
 
 
-# ---------------------------------------------------------------- a server and its peers
-
-
 @pytest.fixture
 def layer() -> Iterator[Any]:
-    """A channel layer of the test's own."""
+    """A channel layer for one test."""
     channel_layers.backends.clear()
     yield channel_layers["default"]
     channel_layers.backends.clear()
@@ -189,7 +177,7 @@ def layer() -> Iterator[Any]:
 
 @pytest.fixture
 async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication]:
-    """The outermost application around the consumer, with quick ticks, stopped at the end."""
+    """The ASGI application with quick ticks; its service is stopped after the test."""
     settings.REALTIME = {"TICK_SECONDS": 0.01, "FLOOR_SECONDS": 0.2, **getattr(settings, "REALTIME", {})}
     yield RealtimeApplication(URLRouter([*websocket_urlpatterns, *http_urlpatterns]))
     await get_service().stop()
@@ -197,16 +185,16 @@ async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication
 
 @pytest.fixture
 async def service(application) -> Service:
-    """The service of that application, started."""
+    """The started service of the application."""
     await get_service().ensure_started()
     return get_service()
 
 
 class Peer(WebsocketCommunicator):
-    """A client that speaks and hears JSON."""
+    """A WebSocket client that sends and receives JSON."""
 
     async def open(self) -> dict[str, Any]:
-        """Shake hands and return the welcome."""
+        """Connect and return the welcome message."""
         is_accepted, _ = await self.connect(PATIENCE_SECONDS)
         assert is_accepted, "the handshake was refused"
         return await self.hear()
@@ -219,15 +207,15 @@ class Peer(WebsocketCommunicator):
         return json.loads(await self.receive_from(PATIENCE_SECONDS))
 
     async def hear_next(self, type: str, topic: str | None = None) -> dict[str, Any]:
-        """Return the next message of a type, of a topic if given, and drop those before it."""
+        """Return the next message of this type, and of this topic if given; drop all messages before it."""
         while True:
             message = await self.hear()
             if message["type"] == type and topic in (None, message.get("topic")):
                 return message
 
     async def hear_end(self) -> tuple[list[dict[str, Any]], int]:
-        """Return all messages up to the close, and its code."""
-        messages = []
+        """Return all messages until the connection is closed, and the close code."""
+        messages: list[dict[str, Any]] = []
         while True:
             event = await self.receive_output(PATIENCE_SECONDS)
             if event["type"] == "websocket.close":
@@ -235,7 +223,7 @@ class Peer(WebsocketCommunicator):
             messages.append(json.loads(event["text"]))
 
     async def follow(self, topic: str, position: str | None = None, format: str = "rows") -> dict[str, Any]:
-        """Subscribe and return the answer."""
+        """Subscribe and return the first message about the topic."""
         await self.say("subscribe", topic=topic, position=position, format=format)
         while True:
             message = await self.hear()
@@ -245,7 +233,7 @@ class Peer(WebsocketCommunicator):
 
 @pytest.fixture
 async def connect(application) -> AsyncIterator[Callable[..., Peer]]:
-    """Return peers of the application: a browser's handshake unless told otherwise; all leave at the end."""
+    """A function that returns a client, by default with the handshake of a browser; all disconnect after the test."""
     peers: list[Peer] = []
 
     def make(
@@ -280,7 +268,7 @@ def staff(transactional_db):
 
 @pytest.fixture
 def sign_in(transactional_db) -> Callable[[Any], str]:
-    """Return the session key of a user who has signed in over HTTP."""
+    """A function that signs in a user and returns the session key."""
 
     def session_of(user: Any) -> str:
         client = Client()
@@ -292,7 +280,7 @@ def sign_in(transactional_db) -> Callable[[Any], str]:
 
 @pytest.fixture
 def in_database() -> Callable[..., Any]:
-    """Run a function of the database from an asynchronous test: ``await in_database(entry.save)``."""
+    """A function that gives another one database access in an asynchronous test: ``await in_database(entry.save)``."""
 
     async def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await database_sync_to_async(function)(*args, **kwargs)
@@ -301,7 +289,7 @@ def in_database() -> Callable[..., Any]:
 
 
 async def until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
-    """Let the loop run until a condition holds: for what no message tells of."""
+    """Run the event loop until a condition holds: for state that no message reports."""
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""The project's settings, with what tests of real servers want quicker; from the environment as well."""
+"""The project's settings for tests of real servers, with shorter times; each is also read from the environment."""
 
 import os
 

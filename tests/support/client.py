@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from realtime.engine.messages import Format, ServerMessage, decode_server
 from tests.support.replica import Replica
@@ -77,7 +78,7 @@ class Client:
             with contextlib.suppress(OSError, websockets.WebSocketException):
                 async with connect(
                     self.url,
-                    subprotocols=["realtime.v1.json"],
+                    subprotocols=[Subprotocol("realtime.v1.json")],
                     compression=None,
                     additional_headers=self.headers,
                 ) as socket:

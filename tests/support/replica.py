@@ -26,14 +26,14 @@ class Replica:
         self._parts: dict[str, tuple[str, bytes | str]] = {}
         self._parts_position = ""
 
-    def subscription(self) -> str:
+    def subscription(self) -> str | bytes:
         """Return the subscribe message that resumes from the current position."""
         position = str(self.position) if self.position else None
         return encode(Subscribe(self.topic, position, self.format))
 
-    def receive(self, message: str | ServerMessage) -> bool:
+    def receive(self, message: str | bytes | ServerMessage) -> bool:
         """Apply a message; return whether the client must subscribe again."""
-        if isinstance(message, str):
+        if isinstance(message, str | bytes):
             message = decode_server(message)
         match message:
             case Snapshot(topic=self.topic):

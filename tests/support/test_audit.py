@@ -24,6 +24,8 @@ class Database(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
+    server: Database
+
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         name, version = question["package"]["name"], question["version"]
