@@ -1,4 +1,4 @@
-"""The addresses of the whole project."""
+"""Addresses of the whole project."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,14 +1,41 @@
 """Addresses that are served beside Django; ``config/asgi.py`` routes them."""
 
-from django.urls import path, re_path
+import logging
+from typing import Any
+
+from django import urls
 
 from .consumers import RealtimeConsumer
+from .engine.codes import Code
+from .runtime.asgi_types import Receive, Scope, Send
 from .transports.call_endpoint import call
 from .transports.polling import poll
 from .transports.sse import stream
 from .transports.ticket_endpoint import ticket
 
+__all__ = ["http_urlpatterns", "unknown_websocket", "websocket_urlpatterns"]
+
+logger = logging.getLogger("realtime.asgi")
+
+# Channels routes ASGI applications by Django's functions, whose types expect views.
+path: Any = urls.path
+re_path: Any = urls.re_path
+
+
+async def close_unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    """Close a socket whose path has no route; accepted first, since browsers do not report a refused handshake."""
+    logger.warning("socket refused: no address %r", scope["path"][:200])
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send(
+        {"type": "websocket.close", "code": int(Code.NOT_FOUND), "reason": "no socket at this address"}
+    )
+
+
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
+
+unknown_websocket = re_path("", close_unknown)
+"""The last route for sockets, after those of the project: Channels' router raises ValueError for an unknown path."""
 
 http_urlpatterns = [
     path("realtime/sse/", stream),

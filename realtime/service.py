@@ -1,9 +1,9 @@
-"""What one server process runs beside its connections: hub, publisher, reader threads; start and end."""
+"""What one server process runs beside its connections: hub, publisher, threads; how they start and stop."""
 
 import asyncio
 import logging
 import random
-import sys
+from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
@@ -22,53 +22,87 @@ from .publishing.publisher import Publisher
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads
-from .servers.backpressure import is_daphne
+from .servers import reactor
+from .servers.private import report
+from .servers.request_bodies import RequestBodies
 from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
 
 
 class Service:
-    """Hub and publisher of one process and event loop. Started by the first scope or by lifespan."""
+    """Hub, publisher, threads and limits of one process and event loop. Lifespan or the first scope starts it."""
 
     def __init__(self) -> None:
         conf, layer = get_conf(), get_channel_layer()
         self.reader_threads = DatabaseThreads("realtime-reader", conf.reader_threads)
-        # Apart from the readers: a slow action must not keep anybody from reading.
+        # Apart from the readers: a slow action must not delay reads.
         self.action_threads = DatabaseThreads("realtime-action", conf.action_threads)
-        # To look at a password takes half a second of a core, by design.
+        # Checking a password takes half a second of a core, by design.
         self.password_threads = DatabaseThreads("realtime-password", 1)
         self.rights = Rights(self.reader_threads)
         self.places = Places()
         self.password_attempts = PasswordAttempts()
+        self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)
-        # A layer that reaches no other process leaves the log as the only way from there.
+        # If neither the layer nor a publisher of its own reaches this process, the log is the only source of changes.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
         self.hub = Hub(layer, self.reader_threads, follow_seconds)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
         self._started: asyncio.Task[None] | None = None
+        self._supervised: list[asyncio.Task[None]] = []
 
     async def ensure_started(self) -> None:
+        """Return when the service has started; the first call starts it."""
         if self._started is None:
             self._started = asyncio.create_task(self._start(), name="realtime-start")
         await asyncio.shield(self._started)
 
     async def _start(self) -> None:
+        """Start what connections need first, then what watches them; stop with the server from then on."""
         await self.hub.start()
         if self.publisher is not None:
             self.publisher.start()
-        self._watchers = [
-            asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
-            for name, one_round in (
-                ("rights", lambda: recheck(self.hub, self.reader_threads)),
-                ("stalls", self.stalled_clients.look),
-            )
-        ]
-        _stop_with_twisted(self)
+        self._supervise("rights", lambda: recheck(self.hub, self.reader_threads))
+        self._supervise("stalls", self.stalled_clients.check)
+        reactor.stop_with_reactor(self.stop)
+        report("daphne" if reactor.is_running() else "uvicorn")
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
+
+    def _supervise(self, name: str, one_round: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
+        self._supervised.append(task)
+
+    async def stop(self) -> None:
+        """Stop in the reverse order: dismiss the connections, then end the tasks and threads. Safe to call twice."""
+        if self.is_stopping or self._started is None:
+            return
+        self.is_stopping = True
+        self.dismiss()
+        await self._farewells_sent()
+        for task in self._supervised:
+            task.cancel()
+        if self.publisher is not None:
+            await self.publisher.stop()
+        await self.hub.stop()
+        for threads in (self.reader_threads, self.action_threads, self.password_threads):
+            await asyncio.to_thread(threads.close)
+        logger.info("stopped")
+
+    def dismiss(self) -> None:
+        """Ask every connection to reconnect elsewhere, each after a delay of its own."""
+        for connection in self.hub.connections:
+            connection.end(draining())
+
+    async def _farewells_sent(self) -> None:
+        """Wait until slow connections have been sent their farewell, for two seconds at most."""
+        writers = [connection.writer for connection in self.hub.connections if connection.writer is not None]
+        if writers:
+            _, pending = await asyncio.wait(writers, timeout=2)
+            logger.info("%d connections asked to reconnect, %d did not read it", len(writers), len(pending))
 
     async def admit(self, handshake: Handshake) -> tuple[Visitor, Place]:
         """Return the visitor that a ticket or the cookies identify, and the place it has now.
@@ -81,7 +115,7 @@ class Service:
         except TooMuch as error:
             if not get_conf().proxies and handshake.header("x-forwarded-for"):
                 logger.warning(
-                    "%s; it came through a proxy: if that is yours, set REALTIME['PROXIES']", error
+                    "%s; the request passed a proxy: if it is yours, set REALTIME['PROXIES']", error
                 )
             raise
         ticket = handshake.ticket
@@ -104,34 +138,9 @@ class Service:
             Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
         ]
 
-    def dismiss(self) -> None:
-        """Tell every connection to come back elsewhere, each in its own time."""
-        for connection in self.hub.connections:
-            connection.end(draining())
-
-    async def stop(self) -> None:
-        """Tell every connection to come back elsewhere, then end the tasks. Safe to call twice."""
-        if self.is_stopping or self._started is None:
-            return
-        self.is_stopping = True
-        self.dismiss()
-        writers = [connection.writer for connection in self.hub.connections if connection.writer is not None]
-        if writers:
-            _, pending = await asyncio.wait(writers, timeout=2)
-            logger.info("%d connections told to come back, %d did not take it", len(writers), len(pending))
-        for watcher in self._watchers:
-            watcher.cancel()
-        if self.publisher is not None:
-            await self.publisher.stop()
-        await self.hub.stop()
-        await asyncio.to_thread(self.reader_threads.close)
-        await asyncio.to_thread(self.action_threads.close)
-        await asyncio.to_thread(self.password_threads.close)
-        logger.info("stopped")
-
 
 def draining() -> Ending:
-    """Return the ending that a stopping server gives a connection: each its own time to come back."""
+    """Return the ending for a connection of a stopping server; each has a delay of its own before it reconnects."""
     delay = round(random.uniform(0, get_conf().drain_seconds), 1)
     return Ending(Code.DRAINING, "this server stops; another one takes over", delay)
 
@@ -153,18 +162,5 @@ def running_service() -> Service | None:
 
 
 def connections_open() -> int:
-    """Return how many connections this process has open; any thread may ask."""
+    """Return how many connections this process has open; callable from any thread."""
     return sum(service.hub.size for service in list(_services.values()))
-
-
-def _stop_with_twisted(service: Service) -> None:
-    """Stop when daphne's reactor does: daphne sends no lifespan."""
-    if not is_daphne():
-        return
-    reactor = sys.modules["twisted.internet.reactor"]
-    from twisted.internet.defer import Deferred
-
-    def stop() -> Deferred:
-        return Deferred.fromFuture(asyncio.ensure_future(service.stop()))
-
-    reactor.addSystemEventTrigger("before", "shutdown", stop)

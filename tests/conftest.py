@@ -25,7 +25,7 @@ from realtime.log_filters import FirstOfARow
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import capture, positions
 from realtime.publishing.sequencer import Batch, sequence
-from realtime.routing import http_urlpatterns, websocket_urlpatterns
+from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 
 Said = dict[str, list[tuple[str, str]] | str]
@@ -179,7 +179,7 @@ def layer() -> Iterator[Any]:
 async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication]:
     """The ASGI application with quick ticks; its service is stopped after the test."""
     settings.REALTIME = {"TICK_SECONDS": 0.01, "FLOOR_SECONDS": 0.2, **getattr(settings, "REALTIME", {})}
-    yield RealtimeApplication(URLRouter([*websocket_urlpatterns, *http_urlpatterns]))
+    yield RealtimeApplication(URLRouter([*websocket_urlpatterns, *http_urlpatterns, unknown_websocket]))
     await get_service().stop()
 
 

@@ -86,8 +86,8 @@ async def test_a_fault_of_the_application_reaches_the_server(application):
         await communicator.wait(10)
 
 
-async def test_a_value_error_of_the_applications_own_is_no_missing_address(application):
-    """Only the router's words for "no such path" are taken for that."""
+async def test_a_value_error_of_the_application_is_its_own(application):
+    """Only a path without a route is an unknown address."""
 
     async def fail(scope, receive, send) -> None:
         raise ValueError("another fault")
@@ -101,11 +101,13 @@ async def test_a_value_error_of_the_applications_own_is_no_missing_address(appli
 @pytest.mark.parametrize(
     "path", ["/", "/nothing/", "/realtime/ws", "/realtime/ws/x", "/" + "x" * 5000, "/a\nb"]
 )
-async def test_an_unknown_address_is_refused_in_one_line(application, lines, path):
-    """Without a traceback, and before it is accepted."""
+async def test_a_socket_at_an_unknown_address_is_closed_with_a_code(application, lines, path):
+    """Accepted first, for browsers to see the code; one line in the log, without a traceback."""
     sent = await ended(application, socket_scope(path))
 
-    assert [event["type"] for event in sent] == ["websocket.close"]
+    assert [(event["type"], event.get("code")) for event in sent] == [
+        ("websocket.accept", None), ("websocket.close", 4404),
+    ]  # fmt: skip
     (line,) = lines(logging.WARNING)
     assert line.startswith("socket refused: no address")
     assert "\n" not in line

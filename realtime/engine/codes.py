@@ -31,7 +31,7 @@ class Code(IntEnum):
     BAD_MESSAGE = 4400, "bad message", Advice.STOP
     SIGNED_OUT = 4401, "signed out", Advice.CHECK_PAGE
     FORBIDDEN = 4403, "forbidden", Advice.STOP
-    NOT_FOUND = 4404, "no such topic or action", Advice.STOP
+    NOT_FOUND = 4404, "no such topic, action or address", Advice.STOP
     INTERNAL = 4500, "internal error", Advice.RECONNECT
     TOO_SLOW = 4508, "too slow: the connection did not read what it was sent", Advice.RECONNECT
     DRAINING = 4512, "draining: this server is stopping", Advice.RECONNECT_LATER

@@ -1,12 +1,17 @@
-"""Backpressure for daphne, whose ``send`` takes whatever it is given and keeps it until somebody reads.
+"""Backpressure for daphne in both directions; other servers have it by themselves.
 
-Twisted tells a registered producer when a transport's buffer is full and when it is empty again; daphne registers
-none. This does, so that ``send`` waits for a slow reader as it does on other servers.
+Out: daphne's ``send`` returns at once and keeps everything until the client reads it. Twisted notifies a registered
+producer when a transport's buffer is full and when it is empty again; daphne registers none, this module does. In:
+daphne queues messages without a bound; its guard has to know when the application has received one.
 """
 
 import asyncio
-import sys
 from typing import Any
+
+from ..runtime.asgi_types import Event, Receive, Send
+from . import reactor
+from .private import Feature, fits
+from .transport import protocol_of
 
 
 class Buffer:
@@ -22,33 +27,44 @@ class Buffer:
     def resumeProducing(self) -> None:
         self.is_free.set()
 
-    stopProducing = resumeProducing  # the connection is lost: whoever waits finds out
+    stopProducing = resumeProducing  # the connection is lost: the next `send` finds out
 
 
-def is_daphne() -> bool:
-    """Whether this process serves by Twisted's reactor."""
-    reactor = sys.modules.get("twisted.internet.reactor")
-    return reactor is not None and bool(getattr(reactor, "running", False))
-
-
-def buffered(send) -> Any:
-    """Return a ``send`` that waits while the transport's buffer is full; None where that cannot be had.
-
-    daphne's ``send`` is ``functools.partial(…, protocol)``; autobahn's protocol and Twisted's request both
-    register producers.
-    """
-    protocol = next(iter(getattr(send, "args", ())), None)
-    if not hasattr(protocol, "registerProducer"):
+def waiting_send(send: Send) -> Send | None:
+    """Return a ``send`` that waits while the transport's buffer is full; None if this server cannot provide it."""
+    if not reactor.is_running():
+        return send
+    protocol = protocol_of(send)
+    if not fits(Feature.DAPHNE_BACKPRESSURE) or not hasattr(protocol, "registerProducer"):
         return None
+    return _buffered(send, protocol)
+
+
+def _buffered(send: Send, protocol: Any) -> Send:
+    """Return a ``send`` that waits for the buffer of daphne's request or WebSocket."""
     buffer = Buffer()
     protocol.unregisterProducer()  # the HTTP channel that this connection began as
     protocol.registerProducer(buffer, True)
 
-    async def waiting_send(event: dict[str, Any]) -> None:
+    async def send_when_free(event: Event) -> None:
         if not buffer.is_free.is_set():
             await buffer.is_free.wait()
         if event["type"] == "http.response.body" and not event.get("more_body", False):
             protocol.unregisterProducer()
         await send(event)
 
-    return waiting_send
+    return send_when_free
+
+
+def reporting_receive(receive: Receive, send: Send) -> Receive:
+    """Return a ``receive`` that reports each message to the guard of a daphne WebSocket; elsewhere the same one."""
+    received = getattr(protocol_of(send), "application_received", None)
+    if received is None:
+        return receive
+
+    async def receive_and_report() -> Event:
+        message = await receive()
+        received()
+        return message
+
+    return receive_and_report

@@ -1,12 +1,12 @@
-"""What daphne lets in, bounded in time, bytes and frames before it reaches our application.
+"""Guards for daphne: bounds in time, bytes and frames for what a client sends, before it reaches our application.
 
-Each connection is wrapped as TLS wraps one (Twisted's ``ProtocolWrapper``); its requests and its WebSocket are of
-subclasses of daphne's own. ``install`` puts them in place; under another server nothing of this runs.
+Each connection is wrapped as TLS wraps one (Twisted's ``ProtocolWrapper``); its requests and its WebSocket are
+subclasses of daphne's own. ``reactor.py`` probes those classes before it imports this module, and calls ``install``.
 """
 
 import logging
 import math
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -19,35 +19,26 @@ from ..conf import get_conf
 from ..engine.codes import Code
 from ..runtime.refusals import Refused
 from .deadlines import deadlines
-from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_WAITING, Controls, Inbound, max_frame_bytes
-from .request_bodies import Body
+from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
+from .request_bodies import Body, RequestBodies
 
 logger = logging.getLogger("realtime.guards")
 
 
-@cache
-def install() -> None:
-    """Guard every connection of daphne's, from its first one on; to be called before the reactor runs."""
-    from twisted.internet import reactor
-
-    reactor.callWhenRunning(_install, reactor)
-
-
-def _install(reactor) -> None:
-    ports = [port for port in reactor.getReaders() if isinstance(port, Port)]
-    try:
-        for factory in set(map(_daphnes, ports)) - {None}:
-            factory.server.ws_factory.protocol = GuardedWebSocket
-            _guard_requests(factory)
-        for port in filter(_daphnes, ports):
-            port.factory = Guards(port.factory)  # type: ignore[assignment]
-    except AttributeError as error:
-        logger.warning("daphne is not guarded against hostile clients, it has changed: %s", error)
+def install(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
+    """Guard every connection to the ports on which daphne listens. Safe to call twice."""
+    for port in reactor.getReaders():
+        factory = _daphnes_factory(port)
+        if factory is None or isinstance(port.factory, Guards):
+            continue
+        factory.server.ws_factory.protocol = GuardedWebSocket
+        _guard_requests(factory)
+        port.factory = Guards(port.factory, request_bodies)
 
 
-def _daphnes(port: Port) -> Any:
-    """Return daphne's factory behind a port, None when it is another's; TLS wraps it."""
-    factory: Any = port.factory
+def _daphnes_factory(port: Any) -> Any:
+    """Return daphne's factory behind a port, under that of TLS if there is one; None if the port is not daphne's."""
+    factory: Any = port.factory if isinstance(port, Port) else None
     while factory is not None and not isinstance(factory, HTTPFactory):
         factory = getattr(factory, "wrappedFactory", None)
     return factory
@@ -56,7 +47,7 @@ def _daphnes(port: Port) -> Any:
 def _guard_requests(factory: HTTPFactory) -> None:
     build = factory.buildProtocol
 
-    def build_guarded(address):
+    def build_guarded(address: Any) -> Any:
         channel = build(address)
         channel.requestFactory = GuardedRequest
         return channel
@@ -65,85 +56,98 @@ def _guard_requests(factory: HTTPFactory) -> None:
 
 
 class Guard(ProtocolWrapper):
-    """One connection: what comes in passes its intake; what goes out does not wait for a client that only talks."""
+    """One connection: bytes from the client pass its ``inbound``, and wait while the client does not read."""
 
-    def makeConnection(self, transport) -> None:
-        self.guard = self  # asked of a transport, which TLS may have wrapped, as ``intake`` is
+    factory: "Guards"
+    transport: Any
+
+    def makeConnection(self, transport: Any) -> None:
+        self.guard = (
+            self  # an attribute of the transport for what is inside, through TLS too, as ``inbound`` is
+        )
         self.is_idle = False  # between two requests
         self.inbound = Inbound(
-            self._hand_on, transport.pauseProducing, transport.resumeProducing, transport.abortConnection
+            self._parse, transport.pauseProducing, transport.resumeProducing, transport.abortConnection
         )
         self._outlet = Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
-        super().makeConnection(transport)
-        self.expect(get_conf().handshake_seconds)
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+        self.start_deadline(get_conf().handshake_seconds)
 
-    def expect(self, seconds: float) -> None:
-        """Give the client so long for what it has to say next."""
-        deadlines.expect(self, seconds, self.transport.abortConnection)
+    def new_body(self) -> Body:
+        """Return the body of a request on this connection."""
+        return Body(self.factory.request_bodies())
+
+    def start_deadline(self, seconds: float) -> None:
+        """Abort the connection unless its request is complete after some seconds."""
+        deadlines.start(self, seconds, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
         if self.is_idle:
             self.is_idle = False
-            self.expect(get_conf().handshake_seconds)
+            self.start_deadline(get_conf().handshake_seconds)
         if getattr(self.wrappedProtocol, "negotiatedProtocol", None) == b"h2":
-            deadlines.done(self)  # requests are frames there; Twisted's own limits hold
-        self.inbound.take(data)
+            deadlines.cancel(self)  # requests are frames there; Twisted's own limits hold
+        self.inbound.receive(data)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         protocol: Any = self.wrappedProtocol
         protocol.dataReceived(data)
 
     def connectionLost(self, reason: Any = None) -> None:
-        deadlines.done(self)
+        deadlines.cancel(self)
         self.inbound.close()
-        super().connectionLost(reason)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
-    # ------------------------------------------------------------ as the transport of what is wrapped
+    # ------------------------------------------------------------ as the transport of the wrapped protocol
 
     @property
-    def guarded(self) -> Any:
-        """The transport itself, for who writes past all others (``frames.py``)."""
+    def unguarded(self) -> Any:
+        """The transport itself, for ``frames.py``, which writes past all wrappers."""
         return self.transport
 
     def pauseProducing(self) -> None:
-        self.inbound.wait_for("parser")
+        self.inbound.hold("parser")
 
     def resumeProducing(self) -> None:
-        self.inbound.ready("parser")
+        self.inbound.release("parser")
 
-    def registerProducer(self, producer, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         self._outlet.writer = producer
 
     def unregisterProducer(self) -> None:
         self._outlet.writer = None
 
     def loseConnection(self) -> None:
-        # A transport with a producer does not close when a full buffer has emptied: it expects more.
+        # A transport with a producer does not close when its buffer is empty: it waits for more.
         self.transport.unregisterProducer()
-        super().loseConnection()
+        super().loseConnection()  # type: ignore[no-untyped-call]
 
 
 class Guards(WrappingFactory):
-    """Wraps what a port's factory builds."""
+    """Wraps the connections that a port's factory builds; their bodies are counted in ``request_bodies``."""
 
     protocol = Guard
 
+    def __init__(self, wrapped: Any, request_bodies: Callable[[], RequestBodies]) -> None:
+        super().__init__(wrapped)  # type: ignore[no-untyped-call]
+        self.request_bodies = request_bodies
+
 
 class Outlet:
-    """Hears that the transport's buffer is full, and that it is empty again (Twisted's ``IPushProducer``)."""
+    """Notified that the transport's buffer is full, and that it is empty again (Twisted's ``IPushProducer``)."""
 
-    def __init__(self, intake: Inbound) -> None:
-        self.writer: Any = None  # who else wants to hear of it
-        self._inbound = intake
+    def __init__(self, inbound: Inbound) -> None:
+        self.writer: Any = None  # the producer that the wrapped protocol has registered
+        self._inbound = inbound
 
     def pauseProducing(self) -> None:
-        self._inbound.wait_for("reader")
+        self._inbound.hold("reader")
         if self.writer is not None:
             self.writer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        self._inbound.ready("reader")
+        self._inbound.release("reader")
         if self.writer is not None:
             self.writer.resumeProducing()
 
@@ -152,34 +156,35 @@ class Outlet:
             self.writer.stopProducing()
 
 
-class GuardedRequest(WebRequest):
-    """daphne's request, whose body daphne keeps until it is whole."""
+class GuardedRequest(WebRequest):  # type: ignore[misc]
+    """daphne's request; daphne keeps its body until it is complete."""
 
     def __init__(self, *args: Any) -> None:
-        # Twisted would parse a form for nobody: eight megabytes of it took 2.7 seconds.
+        # Nothing uses the form that Twisted would parse: eight megabytes of it took 2.7 seconds.
         super().__init__(*args, parsePOSTFormSubmission=False)
         self._guard: Guard | None = getattr(self.transport, "guard", None)
-        self._body = Body()
+        self._body: Body | None = None
         self._is_refused = False
 
     def gotLength(self, length: int | None) -> None:
-        """Hear that the head is there; None as length: the body comes in chunks."""
+        """Called when the headers are complete; None as length: the body is sent in chunks."""
         super().gotLength(length)
         if self._guard is None or length == 0:
             return
-        self._guard.expect(get_conf().request_seconds)
+        self._body = self._guard.new_body()
+        self._guard.start_deadline(get_conf().request_seconds)
         if length is not None and length > get_conf().max_request_bytes:
-            self._take(length)
+            self._count(length)
 
     def handleContentChunk(self, data: bytes) -> None:
-        if self._guard is None or self._take(len(data)):
+        if self._count(len(data)):
             super().handleContentChunk(data)
 
     def process(self) -> Any:
-        """Hear that the request is whole, and serve it."""
+        """Serve the request, which is complete."""
         if self._guard is not None:
-            deadlines.done(self._guard)
-            self._guard.inbound.wait_for("answer")
+            deadlines.cancel(self._guard)
+            self._guard.inbound.hold("answer")
         if self._is_refused:
             self.channel.loseConnection()
             return None
@@ -188,41 +193,47 @@ class GuardedRequest(WebRequest):
             self.basic_error(400, b"Bad Request", fault)
             return None
         served = super().process()
-        if self._guard is not None and self.transport is None:  # a WebSocket has it now
-            self._guard.inbound.ready("answer")
+        if self._guard is not None and self.transport is None:  # the WebSocket's from now on
+            self._guard.inbound.release("answer")
         return served
 
     def finish(self) -> None:
         super().finish()
-        self._body.done()
+        self._release_body()
         if self._guard is not None:
-            self._guard.inbound.ready("answer")
+            self._guard.inbound.release("answer")
             self._guard.is_idle = True
-            self._guard.expect(math.inf)  # Twisted's own time-out, or others that want the room
+            self._guard.start_deadline(math.inf)  # ended by Twisted's own time-out, or to make room
 
-    def connectionLost(self, reason) -> None:
+    def connectionLost(self, reason: Any) -> None:
         super().connectionLost(reason)
-        self._body.done()
+        self._release_body()
 
-    def _take(self, size: int) -> bool:
-        """Count in a part of the body; answer at once when it is too much, and leave the rest unread."""
+    def _release_body(self) -> None:
+        if self._body is not None:
+            self._body.release()
+
+    def _count(self, size: int) -> bool:
+        """Count a part of the body and return whether to keep it; over a limit, answer at once."""
+        if self._guard is None or self._body is None:
+            return True
         try:
             if not self._is_refused:
-                self._body.take(size)
+                self._body.count(size)
         except Refused as refused:
             self._is_refused = True
             logger.warning("refused a request: %s", refused)
             self.transport.write(
-                f"HTTP/1.1 {refused.status} {refused.errors[0].message}\r\nConnection: close\r\n"
+                f"HTTP/1.1 {refused.status} {refused}\r\nConnection: close\r\n"
                 "Content-Length: 0\r\n\r\n".encode()
             )
-            # Closed at once, the answer would be lost with what the client still sends.
-            self._guard.expect(get_conf().handshake_seconds)
+            # Not closed at once: the answer would be lost while the client is still sending.
+            self._guard.start_deadline(get_conf().handshake_seconds)
         return not self._is_refused
 
     def _fault_of_upgrade(self) -> str:
-        """Return what daphne or autobahn would stumble over, empty where there is nothing."""
-        if self._body.has_any:
+        """Return what would make daphne or autobahn fail in a handshake, empty if nothing would."""
+        if self._body is not None and not self._body.is_empty:
             return "A handshake has no body"
         for value in self.requestHeaders.getRawHeaders(b"sec-websocket-protocol", []):
             if not value.isascii() or unquote_to_bytes(value) != value:
@@ -230,31 +241,31 @@ class GuardedRequest(WebRequest):
         return ""
 
 
-class GuardedWebSocket(WebSocketProtocol):
-    """daphne's WebSocket, with limits for what comes in; autobahn's own hold for both directions."""
+class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
+    """daphne's WebSocket, with limits for what it receives; autobahn's own hold for both directions."""
 
     failedByMe: bool
     _fragments = _bytes = _late = 0
 
-    def onConnect(self, request) -> Any:
+    def onConnect(self, request: Any) -> Any:
         self._controls = Controls()
-        # Until it is open autobahn would keep whatever comes, and read it as another handshake.
-        self.transport.inbound.wait_for("acceptance")
+        # Until it is open autobahn would keep what it receives, and parse it as another handshake.
+        self.transport.inbound.hold("acceptance")
         return super().onConnect(request)
 
     def onOpen(self) -> None:
         super().onOpen()
-        self.transport.inbound.ready("acceptance")
+        self.transport.inbound.release("acceptance")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         super().onMessage(payload, isBinary)
-        if self.application_queue.qsize() >= MAX_WAITING:
-            self.transport.inbound.wait_for("application")
+        if self.application_queue.qsize() >= MAX_QUEUED:
+            self.transport.inbound.hold("application")
 
-    def taken(self) -> None:
-        """Hear that the application has taken a message."""
-        if self.application_queue.qsize() < MAX_WAITING:
-            self.transport.inbound.ready("application")
+    def application_received(self) -> None:
+        """Called when the application has received a message."""
+        if self.application_queue.qsize() < MAX_QUEUED:
+            self.transport.inbound.release("application")
 
     def onMessageBegin(self, isBinary: bool) -> None:
         self._fragments = self._bytes = 0
@@ -268,29 +279,29 @@ class GuardedWebSocket(WebSocketProtocol):
             if self._late > MAX_LATE:
                 self.transport.abortConnection()
         elif self._bytes > max_frame_bytes() or self._fragments > MAX_FRAGMENTS:
-            self._say(f"message of {self._bytes} bytes in {self._fragments} frames")
-            self.failedByMe = True  # autobahn's own mark: what follows is not kept
+            self._log_refusal(f"message of {self._bytes} bytes in {self._fragments} frames")
+            self.failedByMe = True  # autobahn's own mark: it discards what follows
             self.sendClose(
                 int(Code.BAD_MESSAGE), f"a message may be {get_conf().max_message_bytes} bytes long"
             )
         super().onMessageFrameBegin(length)
 
     def onPing(self, payload: bytes) -> None:
-        if self._has_room_for_control():
+        if self._counts_control():
             super().onPing(payload)
 
     def onPong(self, payload: bytes) -> None:
-        if self._has_room_for_control():
+        if self._counts_control():
             super().onPong(payload)
 
-    def _has_room_for_control(self) -> bool:
-        if self._controls.has_room():
+    def _counts_control(self) -> bool:
+        if self._controls.count():
             return True
         if not self.failedByMe:
-            self._say("too many pings")
+            self._log_refusal("too many pings")
             self.failedByMe = True
             self.transport.abortConnection()
         return False
 
-    def _say(self, fault: str) -> None:
+    def _log_refusal(self, fault: str) -> None:
         logger.warning("refused %s: %s", ":".join(map(str, self.client_addr or ["?"])), fault)

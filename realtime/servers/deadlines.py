@@ -1,6 +1,7 @@
-"""Connections that have yet to say what they want: each has so long for it, and there are only so many.
+"""Deadlines for connections whose request is still incomplete; their number is limited too.
 
-For servers that let a client take its time: ``guards.py`` tells of daphne's connections, ``uvicorn.py`` of uvicorn's.
+For servers that let a client take any time: ``daphne.py`` reports daphne's connections here, ``uvicorn_guards.py``
+uvicorn's.
 """
 
 import asyncio
@@ -12,14 +13,14 @@ from ..conf import get_conf
 
 logger = logging.getLogger("realtime.handshakes")
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 GRACE_SECONDS = 1.0
-"""Nobody makes room earlier: a server may accept thousands before it reads what the first one says."""
+"""No connection is dropped to make room earlier: a server may accept thousands before it reads from the first one."""
 
 
 @dataclass(slots=True)
-class Expected:
-    """When something was expected first, and by when; ``drop`` ends the connection."""
+class Deadline:
+    """When the wait began, and when it ends; ``drop`` ends the connection."""
 
     since: float
     until: float
@@ -27,53 +28,54 @@ class Expected:
 
 
 class Deadlines:
-    """Of one process; a connection is in here while no request of it is being served."""
+    """The deadlines of one process. A connection has one while no request of it is being served."""
 
     def __init__(self) -> None:
-        self._expected: dict[Hashable, Expected] = {}  # by connection, oldest first
+        self._deadlines: dict[Hashable, Deadline] = {}  # by connection, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._late = self._crowded = 0
 
-    def expect(self, connection: Hashable, seconds: float, drop: Callable[[], None]) -> None:
-        """Give a connection so long for what comes next, whatever it sends meanwhile; the last word counts.
+    def start(self, connection: Hashable, seconds: float, drop: Callable[[], None]) -> None:
+        """Drop a connection after some seconds, whatever it sends meanwhile; replaces its earlier deadline.
 
-        Where there are too many those that have waited longest make room: an honest client is done in a moment.
+        If there are too many, those that have waited longest make room: an honest client is done in a moment.
         """
         loop = asyncio.get_running_loop()
         now, limit = loop.time(), get_conf().max_handshakes
-        self._expected.pop(connection, None)
-        while len(self._expected) >= limit:
-            oldest, expected = next(iter(self._expected.items()))
-            if now - expected.since < GRACE_SECONDS:
+        self._deadlines.pop(connection, None)
+        while len(self._deadlines) >= limit:
+            oldest, deadline = next(iter(self._deadlines.items()))
+            if now - deadline.since < GRACE_SECONDS:
                 break
             self._crowded += 1
             self._drop(oldest)
-        self._expected[connection] = Expected(now, now + seconds, drop)
+        self._deadlines[connection] = Deadline(now, now + seconds, drop)
         if self._timer is None:
-            self._timer = loop.call_later(LOOK_SECONDS, self._look)
+            self._timer = loop.call_later(CHECK_SECONDS, self._check)
 
-    def done(self, connection: Hashable) -> None:
-        """It has said what it wants, or it has gone."""
-        self._expected.pop(connection, None)
+    def cancel(self, connection: Hashable) -> None:
+        """Forget a connection's deadline: its request is complete, or it has gone."""
+        self._deadlines.pop(connection, None)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in [name for name, expected in self._expected.items() if expected.until <= now]:
+        for connection in [name for name, deadline in self._deadlines.items() if deadline.until <= now]:
             self._late += 1
             self._drop(connection)
         if self._late or self._crowded:
             logger.warning(
-                "%d connections dropped that took too long to say what they want, %d to make room",
+                "dropped %d connections that sent no complete request in time, %d to make room",
                 self._late,
                 self._crowded,
             )
         self._late = self._crowded = 0
-        self._timer = loop.call_later(LOOK_SECONDS, self._look) if self._expected else None
+        self._timer = loop.call_later(CHECK_SECONDS, self._check) if self._deadlines else None
 
     def _drop(self, connection: Hashable) -> None:
-        self._expected.pop(connection).drop()
+        self._deadlines.pop(connection).drop()
 
 
 deadlines = Deadlines()
-"""Those of this process."""
+"""Those of this process. Not held by the service: uvicorn makes its protocol objects itself, with nothing of ours, and
+before the application is called for the first time."""

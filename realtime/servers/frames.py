@@ -1,8 +1,8 @@
 """WebSocket frames, built once for all connections and written past the server's own ``send``.
 
 A message to a thousand connections is the same bytes a thousand times. Servers build the frame anew for each, and
-daphne adds two calls of the selector and a turn of the loop. Where nothing waits before it, a ready frame can go to
-the transport itself. It is not compressed, which every peer accepts.
+daphne adds two calls of the selector and a turn of the loop. If nothing else is waiting to be written, a ready frame
+can go to the transport itself. It is not compressed, which every peer accepts.
 """
 
 from collections.abc import Callable
@@ -10,22 +10,24 @@ from functools import lru_cache
 from typing import Any
 
 from ..engine.messages import Encoded
+from .private import Feature, fits
+from .transport import protocol_of, transport_of
 
 WRITER = "realtime.write"
-"""Key in the scope that the consumer gets: a ``Writer``, or None where the server has no place for one."""
+"""Key in the scope that the consumer gets: a ``Writer``, or None if ready frames cannot be written on this server."""
 
 Writer = Callable[[Encoded], bool]
 """Writes a message to an accepted socket if it can go out now; False: it has to be sent the usual way."""
 
 _TEXT, _BINARY = 0x81, 0x82
 
-# What is asked of a transport. One that lacks a part, as with TLS or in another version, gets every message the usual
-# way. Nothing is asked of protocols: each call looks at few objects, as with thousands of sockets none is in a cache.
+# What is used of a transport. One that lacks a part, as with TLS, gets every message the usual way. Protocols are not
+# used: each call touches few objects, as with thousands of sockets none of them is in a cache.
 _ASYNCIO = ("write", "is_closing", "get_write_buffer_size")
 _TWISTED = ("write", "writeSomeData", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
 
 
-@lru_cache(maxsize=4)  # what is being told to all just now; a frame may be 256 KiB
+@lru_cache(maxsize=4)  # the messages being sent to all just now; a frame may be 256 KiB
 def frame(message: Encoded) -> bytes:
     """Return a message as one unmasked frame of RFC 6455."""
     payload, kind = (message.encode(), _TEXT) if isinstance(message, str) else (message, _BINARY)
@@ -37,20 +39,19 @@ def frame(message: Encoded) -> bytes:
     return bytes((kind, 127)) + size.to_bytes(8) + payload
 
 
-def writer(send: Any) -> Writer | None:
-    """Return what writes to the socket that a server's own ``send`` is of; None where that is not known."""
-    # uvicorn's is a method of its protocol, daphne's functools.partial(…, protocol).
-    protocol = getattr(send, "__self__", None) or next(iter(getattr(send, "args", ())), None)
-    transport = getattr(protocol, "transport", None)
-    if hasattr(protocol, "handshake_started_event"):  # uvicorn's older one: it answers the handshake after us
+def writer(send: object) -> Writer | None:
+    """Return a writer for the socket of a server's own ``send``; None for an unknown server."""
+    transport = transport_of(send)
+    # uvicorn's older protocol answers the handshake only after the application has accepted.
+    if hasattr(protocol_of(send), "handshake_started_event"):
         return None
-    if hasattr(type(transport), "guarded"):  # by guards.py
-        transport = transport.guarded
+    if hasattr(type(transport), "unguarded"):  # daphne.py's
+        transport = transport.unguarded
     if all(hasattr(transport, name) for name in _ASYNCIO):
-        return _to_asyncio(transport)
-    # TLS around a socket hands on what it is asked for, and would write past itself.
+        return _to_asyncio(transport) if fits(Feature.UVICORN_FRAMES) else None
+    # TLS around a socket passes on any attribute, and would be written past.
     if hasattr(type(transport), "writeSomeData") and all(hasattr(transport, name) for name in _TWISTED):
-        return _to_twisted(transport)
+        return _to_twisted(transport) if fits(Feature.DAPHNE_FRAMES) else None
     return None
 
 
@@ -75,7 +76,7 @@ def _to_twisted(transport: Any) -> Writer:
             return False
         framed = frame(message)
         written = transport.writeSomeData(framed)
-        if not isinstance(written, int):  # an error: Twisted finds out for itself
+        if not isinstance(written, int):  # an error, which Twisted will meet by itself
             return False
         if written < len(framed):
             transport.write(framed[written:])

@@ -1,4 +1,4 @@
-"""What one connection sends, on its way in: in small pieces, and no quicker than it is taken."""
+"""Bytes that one connection sends, parsed in small pieces, and no faster than they are consumed."""
 
 import asyncio
 import logging
@@ -10,98 +10,98 @@ from ..conf import get_conf
 logger = logging.getLogger("realtime.inbound")
 
 MAX_FRAGMENTS = 64
-"""Frames that one message may come in."""
+"""Limit of frames that one message may consist of."""
 MAX_CONTROLS, CONTROL_SECONDS = 100, 10.0
-"""Pings and pongs of one connection that may come in so many seconds."""
+"""Limit of pings and pongs that one connection may send in this time."""
 MAX_LATE = 256
-"""What may come after our farewell, on its way already; more, and the connection is cut."""
-MAX_WAITING = 16
-"""Messages of a connection that the application has not taken; nothing more is read from it meanwhile."""
+"""Limit of frames that may arrive after our close frame, being under way already; more, and the connection is cut."""
+MAX_QUEUED = 16
+"""Messages that the application has not received yet; with more, nothing is read from their connection."""
 
 
 def max_frame_bytes() -> int:
-    """Return how long a message may be for the session to be told, which says that it is too long (4400)."""
+    """Return the length up to which a message reaches the session, which answers that it is too long (4400)."""
     return 4 * get_conf().max_message_bytes
 
 
 class Inbound:
-    """Hands bytes on to a parser, a piece in each turn of the event loop, while nobody has to be waited for.
+    """Passes bytes to a parser, one piece in each turn of the event loop, while nothing holds them back.
 
-    So a flood of a thousand tiny messages in one packet costs others no more than a piece of it, and what has
-    not been handed on holds up the client that sent it: nothing more is read from it.
+    So a flood of a thousand tiny messages in one packet costs other connections no more than a piece of it, and
+    unparsed bytes slow down the client that sent them: nothing more is read from it.
     """
 
     PIECE_BYTES = 1024
 
     def __init__(
         self,
-        hand_on: Callable[[bytes], None],
+        parse: Callable[[bytes], None],
         pause: Callable[[], None],
         resume: Callable[[], None],
         drop: Callable[[], None],
     ) -> None:
-        """``pause`` and ``resume`` the reading, may be called again and again; ``drop`` ends the connection."""
-        self._hand_on, self._pause, self._resume, self._drop = hand_on, pause, resume, drop
-        self._held = bytearray()
-        self._waits_for: set[str] = set()
-        self._is_due = False
+        """``pause`` and ``resume`` the reading, may be called repeatedly; ``drop`` ends the connection."""
+        self._parse, self._pause, self._resume, self._drop = parse, pause, resume, drop
+        self._unparsed = bytearray()
+        self._held_by: set[str] = set()
+        self._is_scheduled = False
 
-    def take(self, data: bytes) -> None:
-        """Take what has just been read."""
-        if len(data) <= self.PIECE_BYTES and not self._held and not self._waits_for:
+    def receive(self, data: bytes) -> None:
+        """Parse bytes that have just been read, now or as soon as possible."""
+        if len(data) <= self.PIECE_BYTES and not self._unparsed and not self._held_by:
             self._try(data)
             return
-        self._held += data
+        self._unparsed += data
         self._pause()
-        self._go_on_soon()
+        self._schedule()
 
-    def wait_for(self, what: str) -> None:
-        """Hand nothing on until it is ``ready``."""
-        self._waits_for.add(what)
+    def hold(self, reason: str) -> None:
+        """Parse nothing until the reason is released."""
+        self._held_by.add(reason)
 
-    def ready(self, what: str) -> None:
-        self._waits_for.discard(what)
-        self._go_on_soon()
+    def release(self, reason: str) -> None:
+        self._held_by.discard(reason)
+        self._schedule()
 
     def close(self) -> None:
-        """The connection has gone, and with it what it had to say."""
-        self._held.clear()
+        """Discard what is left: the connection is lost."""
+        self._unparsed.clear()
 
-    def _go_on_soon(self) -> None:
-        if self._held and not self._waits_for and not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+    def _schedule(self) -> None:
+        if self._unparsed and not self._held_by and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._parse_piece)
 
-    def _go_on(self) -> None:
-        self._is_due = False
-        if not self._held or self._waits_for:
+    def _parse_piece(self) -> None:
+        self._is_scheduled = False
+        if not self._unparsed or self._held_by:
             return
-        piece = bytes(self._held[: self.PIECE_BYTES])
-        del self._held[: self.PIECE_BYTES]
+        piece = bytes(self._unparsed[: self.PIECE_BYTES])
+        del self._unparsed[: self.PIECE_BYTES]
         self._try(piece)
-        if not self._held:
+        if not self._unparsed:
             self._resume()
-        self._go_on_soon()
+        self._schedule()
 
     def _try(self, piece: bytes) -> None:
         try:
-            self._hand_on(piece)
-        except Exception as error:  # a parser's own fault; the connection's last word in any case
+            self._parse(piece)
+        except Exception as error:  # a fault of the parser's own, which leaves it unusable
             logger.error("connection dropped: %s: %s", type(error).__name__, error)
             self.close()
             self._drop()
 
 
 class Controls:
-    """Counts the pings and pongs of one connection: they cost as much as messages, and no application sees them."""
+    """Counts the pings and pongs of one connection: each costs as much as a message, and no application sees it."""
 
     __slots__ = ("_count", "_since")
 
     def __init__(self) -> None:
         self._count, self._since = 0, -CONTROL_SECONDS
 
-    def has_room(self) -> bool:
-        """Count one more; return whether it may come."""
+    def count(self) -> bool:
+        """Count one more; return whether it is within the limit."""
         now = time.monotonic()
         if now - self._since > CONTROL_SECONDS:
             self._since, self._count = now, 0

@@ -1,4 +1,4 @@
-"""How much of requests' bodies may come in: of each, and of all that are on their way in this process."""
+"""Limits for request bodies: for the bytes of each one, and for all that this process is receiving."""
 
 from ..conf import get_conf
 from ..engine.codes import Code
@@ -6,35 +6,41 @@ from ..engine.messages import Error
 from ..runtime.refusals import Refused
 
 AT_ONCE = 16
-"""As many of the longest may be on their way together."""
+"""This many bodies of the maximum length may be under way together."""
+
+
+class RequestBodies:
+    """All request bodies of this process; ``received_bytes`` is their size together."""
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
 
 
 class Body:
-    """The body of one request, counted as it comes."""
+    """The body of one request, counted as it arrives."""
 
-    _of_all = 0
-
-    def __init__(self) -> None:
+    def __init__(self, bodies: RequestBodies) -> None:
+        self._bodies = bodies
         self._bytes = 0
 
     @property
-    def has_any(self) -> bool:
-        return self._bytes > 0
+    def is_empty(self) -> bool:
+        return self._bytes == 0
 
-    def take(self, size: int) -> None:
-        """Count bytes in.
+    def count(self, size: int) -> None:
+        """Count received bytes.
 
         Raises: Refused, when they are too many.
         """
         limit = get_conf().max_request_bytes
         self._bytes += size
-        Body._of_all += size
+        self._bodies.received_bytes += size
         if self._bytes > limit:
             raise Refused([Error(Code.BAD_MESSAGE, f"a request may be {limit} bytes long")], 413)
-        if Body._of_all > AT_ONCE * limit:
-            raise Refused([Error(Code.TOO_MUCH, "too many long requests at once; come back")], 503)
+        if self._bodies.received_bytes > AT_ONCE * limit:
+            raise Refused([Error(Code.TOO_MUCH, "too many long requests at once; try again later")], 503)
 
-    def done(self) -> None:
-        """The request has ended, and with it what its body took up."""
-        Body._of_all -= self._bytes
+    def release(self) -> None:
+        """Give back the bytes of this body: the request has ended. Safe to call twice."""
+        self._bodies.received_bytes -= self._bytes
         self._bytes = 0

@@ -1,54 +1,63 @@
-"""Clients that take nothing of what was sent to them, for so long that nobody will: their connections are ended.
+"""Ends connections whose client reads nothing of what was sent to it.
 
-No server does so by itself while the client says something now and then, or after its own attempt to close: the
+No server does so by itself while the client sends something now and then, or after the server has tried to close: the
 close waits for what is unsent.
 """
 
 import asyncio
 import logging
-import sys
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
 
 from ..conf import get_conf
-from .backpressure import is_daphne
+from . import reactor
+from .private import Feature, fits
+from .transport import transport_of
 
 logger = logging.getLogger("realtime.stalls")
 
 
 class StalledClients:
-    """Looks now and then at who has something unsent, and ends those of whom nothing has moved since the last look."""
+    """Aborts connections whose write buffer has not moved since the previous check."""
 
     def __init__(self) -> None:
-        self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()  # asyncio's; Twisted knows its own
-        self._unsent: dict[Any, Any] = {}  # by transport, as of the last look
+        self._transports: WeakSet[asyncio.WriteTransport] = (
+            WeakSet()
+        )  # asyncio's; the reactor lists Twisted's
+        self._unsent: dict[Any, Any] = {}  # by transport, as of the previous check
 
-    def watch(self, send) -> None:
-        """Look at a connection too: uvicorn's ``send`` is a method of what holds its transport."""
-        transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
+    def watch(self, send: object) -> None:
+        """Include the connection of a uvicorn ``send`` in the checks; ignore those of other servers."""
+        transport = transport_of(send)
         if hasattr(transport, "get_write_buffer_size") and type(transport).__weakrefoffset__:
             self._transports.add(transport)
 
-    async def look(self) -> None:
-        """Wait for the next look, and end whoever has stalled since the last one."""
+    async def check(self) -> None:
+        """Wait until the next check is due, and end the connections that have stalled since the previous one."""
         await asyncio.sleep(get_conf().stall_seconds)
-        unsent = dict(_of_twisted() if is_daphne() else _of_asyncio(self._transports))
-        stalled = [transport for transport, what in unsent.items() if self._unsent.get(transport) == what]
+        unsent = dict(self._unsent_now())
+        stalled = [transport for transport, state in unsent.items() if self._unsent.get(transport) == state]
         for transport in stalled:
-            end = getattr(transport, "abortConnection", None) or transport.abort
-            end()
+            abort = getattr(transport, "abortConnection", None) or transport.abort
+            abort()
         if stalled:
-            logger.warning("%d connections ended that took nothing of what was sent", len(stalled))
+            logger.warning("ended %d connections whose client reads nothing", len(stalled))
         self._unsent = unsent
+
+    def _unsent_now(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the transports with unsent bytes, and a value that changes when some of them are sent."""
+        if not reactor.is_running():
+            if fits(Feature.UVICORN_STALLED):
+                yield from _of_asyncio(self._transports)
+        elif fits(Feature.DAPHNE_STALLED):
+            yield from _of_twisted()
 
 
 def _of_twisted() -> Iterator[tuple[Any, Any]]:
-    """Yield the transports of connections to us that wait to write, and where in its buffer each one is."""
-    reactor = sys.modules["twisted.internet.reactor"]
     from twisted.internet.tcp import Server
 
-    for writer in reactor.getWriters():
+    for writer in reactor.loaded_reactor().getWriters():
         if isinstance(writer, Server):
             yield writer, (id(writer.dataBuffer), writer.offset)
 

@@ -5,9 +5,9 @@ A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and 
 
 import asyncio
 import itertools
+import sys
 import time
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
@@ -204,10 +204,7 @@ class Connection:
     # ------------------------------------------------------------ out
 
     def _push(self) -> None:
-        """Send what waits: here and now, as far as the server takes it at once; a task does the rest.
-
-        A task switch and an event per message and connection would cost more than the sending itself.
-        """
+        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest."""
         if self._is_writing or self._is_over:
             return
         session, write = self.session, self._write
@@ -216,12 +213,10 @@ class Connection:
             message = session.next() if session.is_waiting else None
         if message is None and session.ending is None:
             return
-        writing = self._flush(message)
-        try:
-            waits_for = writing.send(None)
-        except StopIteration:
-            return
-        self.writer = asyncio.create_task(_go_on(writing, waits_for), name=f"realtime-writer-{self.name}")
+        self._is_writing = True  # already now: the task may begin later
+        writer = _start(self._flush(message), f"realtime-writer-{self.name}")
+        if not writer.done():
+            self.writer = writer
 
     async def _flush(self, message: Encoded | None) -> None:
         """Send a message and whatever the session has to say after it; close when that was the last of it."""
@@ -241,23 +236,12 @@ class Connection:
             self.writer = None
 
 
-async def _go_on(begun: Coroutine[Any, Any, None], waits_for: Any) -> None:
-    """Run a coroutine to its end that has begun already and waits for something."""
-    await _rest(begun, waits_for)
-
-
-@types.coroutine
-def _rest(begun: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    try:
-        while True:
-            try:
-                sent = yield waits_for
-            except BaseException as error:
-                waits_for = begun.throw(error)
-            else:
-                waits_for = begun.send(sent)
-    except StopIteration:
-        return
+def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Return a task that runs the coroutine: at once up to its first wait, where Python can (3.12)."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
+    return loop.create_task(coroutine, name=name)
 
 
 @lru_cache(maxsize=2)  # one for all connections

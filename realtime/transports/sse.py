@@ -10,7 +10,7 @@ from ..engine.session import Ending, Session
 from ..runtime.asgi_types import Event, Receive, Send
 from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused
-from ..servers.backpressure import buffered, is_daphne
+from ..servers.backpressure import waiting_send
 from ..service import get_service
 from . import http, parameters
 from .connection import Connection
@@ -31,8 +31,8 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     with http.refusing("stream", ClientLog(handshake.client)):
         subscriptions = _subscriptions(handshake)
         visitor, place = await service.admit(handshake)
-    waiting_send = buffered(send) if is_daphne() else send
-    send = waiting_send or send
+    waiting = waiting_send(send)
+    send = waiting or send
     events = Events([subscription.topic for subscription in subscriptions], send)
     connection = Connection(
         service,
@@ -42,7 +42,7 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
         send=send,
         frame=events.frame,
         close=events.close,
-        waits=waiting_send is not None,
+        waits=waiting is not None,
     )
     try:
         service.hub.connect(connection)

@@ -507,11 +507,11 @@ def test_the_doctor_misses_a_publisher(log):
 
 
 def test_the_doctor_survives_an_empty_database(published, monkeypatch):
-    """A log that has not begun is said, not raised."""
+    """An empty log is reported, not raised."""
     published.state.delete()
 
     status, words = doctor()
 
     assert status == 1
-    assert "log: has not begun" in words
+    assert "log: empty, nothing has been published yet" in words
     assert not LogEntry.objects.exists()

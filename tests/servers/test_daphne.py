@@ -1,8 +1,7 @@
-"""The guards of daphne's connections, on a transport of Twisted's own for tests; real ones are in tests/server."""
+"""The guards of daphne's connections, on Twisted's own transport for tests; tests/processes attacks real ones."""
 
 import asyncio
 import logging
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,17 +12,17 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import WrappingFactory
 
-from realtime.asgi import RealtimeApplication
 from realtime.servers import daphne as guards
 from realtime.servers.daphne import Guard, GuardedWebSocket, Guards
 from realtime.servers.deadlines import deadlines
+from realtime.servers.request_bodies import RequestBodies
 from tests.conftest import until
 
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Daphne:
-    """daphne's server, as far as its requests know it: ``asked`` are the paths that the application was asked for."""
+    """daphne's server, as far as its requests use it; ``asked`` are the paths that the application was called with."""
 
     http_timeout = proxy_forwarded_address_header = None
     root_path, server_name, request_buffer_size = "", "daphne", 8192
@@ -37,7 +36,7 @@ class Daphne:
         self.requests.append(protocol)
 
     def protocol_disconnected(self, protocol) -> None:
-        """Not asked for here."""
+        """Not needed here."""
 
     def create_application(self, protocol, scope) -> asyncio.Queue:
         self.asked.append(scope["path"])
@@ -63,14 +62,14 @@ async def guard(daphne):
     """A guarded connection to daphne."""
     factory = HTTPFactory(daphne)
     guards._guard_requests(factory)
-    guard = Guards(factory).buildProtocol(None)
+    guard = Guards(factory, RequestBodies).buildProtocol(None)
     guard.makeConnection(StringTransport())
     yield guard
-    deadlines.done(guard)
+    deadlines.cancel(guard)
 
 
-async def test_what_is_said_while_a_request_is_served_waits(guard, daphne):
-    """Twisted would keep it in a list that it counts again with each packet."""
+async def test_requests_wait_while_one_is_served(guard, daphne):
+    """Twisted would keep them in a list that it counts again with each packet."""
     for number in range(3):
         guard.dataReceived(REQUEST % number)
     await asyncio.sleep(0.01)
@@ -86,8 +85,8 @@ async def test_what_is_said_while_a_request_is_served_waits(guard, daphne):
     assert guard.transport.producerState == "producing"
 
 
-async def test_nothing_is_read_of_who_does_not_read(guard, daphne):
-    """Full is the transport's word; it is handed on to who writes."""
+async def test_nothing_is_read_from_a_client_that_does_not_read(guard, daphne):
+    """The transport reports a full buffer, which is passed on to the wrapped protocol's producer."""
     told = []
     writer = SimpleNamespace(
         pauseProducing=lambda: told.append("full"), resumeProducing=lambda: told.append("free")
@@ -110,38 +109,29 @@ def port_of(factory: Factory) -> Port:
 
 
 def install(*ports: Port) -> None:
-    guards._install(SimpleNamespace(getReaders=lambda: [*ports, object()]))
+    guards.install(SimpleNamespace(getReaders=lambda: [*ports, object()]), RequestBodies)
 
 
 def test_every_port_of_daphnes_is_guarded(daphne):
-    """Behind TLS too, which wraps its factory; another's ports are left alone."""
+    """Under TLS too, which wraps its factory; other ports are left alone, and a second call changes nothing."""
     factory, foreign = HTTPFactory(daphne), Factory()
     ports = [port_of(factory), port_of(WrappingFactory(factory)), port_of(foreign)]
 
-    install(*ports)
+    for _ in range(2):
+        install(*ports)
 
     assert [isinstance(port.factory, Guards) for port in ports] == [True, True, False]
+    assert ports[0].factory.wrappedFactory is factory
     assert isinstance(ports[0].factory.buildProtocol(None), Guard)
     assert daphne.ws_factory.protocol is GuardedWebSocket
 
 
-def test_another_daphne_works_without_its_guards_and_says_so(daphne, lines):
-    """One line, at the start."""
-    del daphne.ws_factory
-    port = port_of(HTTPFactory(daphne))
+async def test_a_long_body_is_refused_and_discarded(guard, daphne, settings, lines):
+    """Without waiting for the rest of it."""
+    settings.REALTIME = {"MAX_REQUEST_BYTES": 1000}
 
-    install(port)
+    guard.dataReceived(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n" + b"x" * 500)
 
-    assert isinstance(port.factory, HTTPFactory)
-    (line,) = lines(logging.WARNING)
-    assert line.startswith("daphne is not guarded against hostile clients")
-
-
-def test_a_daphne_without_the_parts_is_no_reason_not_to_start(monkeypatch, lines):
-    """The same line."""
-    monkeypatch.setitem(sys.modules, "realtime.servers.daphne", None)
-
-    RealtimeApplication(None)
-
-    (line,) = lines(logging.WARNING)
-    assert line.startswith("daphne is not guarded against hostile clients")
+    assert guard.transport.value().startswith(b"HTTP/1.1 413 a request may be 1000 bytes long\r\n")
+    assert daphne.asked == []
+    assert lines(logging.WARNING) == ["refused a request: a request may be 1000 bytes long"]

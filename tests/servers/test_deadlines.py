@@ -1,4 +1,4 @@
-"""Connections that have yet to say what they want: each has its time, all together their number."""
+"""Connections whose request is incomplete: each has a deadline, and their number is limited."""
 
 import logging
 import math
@@ -12,55 +12,55 @@ from tests.conftest import until
 
 @pytest.fixture
 def deadlines(monkeypatch) -> Deadlines:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.01)
     return Deadlines()
 
 
-async def test_a_connection_has_so_long_whatever_it_does_meanwhile(deadlines, lines):
-    """Then it is dropped, once, and the log says how many were."""
+async def test_a_connection_is_dropped_at_its_deadline_whatever_it_does_meanwhile(deadlines, lines):
+    """Once; the log counts the dropped connections."""
     dropped = []
-    deadlines.expect("late", 0, lambda: dropped.append("late"))
-    deadlines.expect("in time", 60, lambda: dropped.append("in time"))
+    deadlines.start("late", 0, lambda: dropped.append("late"))
+    deadlines.start("in time", 60, lambda: dropped.append("in time"))
 
     await until(lambda: dropped)
     await until(lambda: lines(logging.WARNING))
 
     assert dropped == ["late"]
     assert lines(logging.WARNING) == [
-        "1 connections dropped that took too long to say what they want, 0 to make room"
+        "dropped 1 connections that sent no complete request in time, 0 to make room"
     ]
 
 
-async def test_what_is_done_is_not_dropped(deadlines):
-    """Nor is one that has been given more time."""
+async def test_a_cancelled_deadline_drops_nothing(deadlines):
+    """Neither does one that was replaced by a later one."""
     dropped = []
-    for name in ("done", "more time", "late"):
-        deadlines.expect(name, 0, lambda name=name: dropped.append(name))
+    for name in ("cancelled", "more time", "late"):
+        deadlines.start(name, 0, lambda name=name: dropped.append(name))
 
-    deadlines.done("done")
-    deadlines.done("never expected")
-    deadlines.expect("more time", math.inf, lambda: dropped.append("more time"))
+    deadlines.cancel("cancelled")
+    deadlines.cancel("never started")
+    deadlines.start("more time", math.inf, lambda: dropped.append("more time"))
 
     await until(lambda: dropped)
     assert dropped == ["late"]
 
 
-async def test_of_too_many_those_that_have_waited_longest_make_room(deadlines, settings, monkeypatch):
-    """A newcomer is always let in: an honest one is done before it is the oldest."""
+async def test_the_connections_that_have_waited_longest_make_room(deadlines, settings, monkeypatch):
+    """A new connection is always accepted: an honest one is done before it is the oldest."""
     monkeypatch.setattr(module, "GRACE_SECONDS", 0)
     settings.REALTIME = {"MAX_HANDSHAKES": 3}
     dropped = []
 
     for number in range(5):
-        deadlines.expect(number, 60, lambda number=number: dropped.append(number))
-        deadlines.expect(0, 60, lambda: dropped.append(0))  # has just begun to wait for something else
+        deadlines.start(number, 60, lambda number=number: dropped.append(number))
+        deadlines.start(0, 60, lambda: dropped.append(0))  # a new deadline: this wait has just begun
 
     assert dropped == [1, 2]
 
 
-async def test_nobody_makes_room_at_once(deadlines, settings):
-    """A thousand who come back in one moment are let in, all of them."""
+async def test_no_connection_makes_room_at_once(deadlines, settings):
+    """A thousand clients that reconnect in one moment are all accepted."""
     settings.REALTIME = {"MAX_HANDSHAKES": 3}
 
     for number in range(10):
-        deadlines.expect(number, 60, lambda: pytest.fail("dropped"))
+        deadlines.start(number, 60, lambda: pytest.fail("dropped"))

@@ -1,8 +1,9 @@
-"""Frames that are built once for all: any peer reads them, and no server's buffer is overtaken."""
+"""Frames that are built once for all connections: any peer reads them, and none overtakes what is buffered."""
 
 from functools import partial
 
 import pytest
+import uvicorn  # noqa: F401  (one of the two servers whose sockets these are)
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -11,8 +12,8 @@ from realtime.servers.frames import frame, writer
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 300_000])
 @pytest.mark.parametrize("letter, opcode", [("x", Opcode.TEXT), ("é", Opcode.TEXT), (b"\x00", Opcode.BINARY)])
-def test_a_frame_is_what_the_standard_says(size, letter, opcode):
-    """Of every length the header has a form for; text is UTF-8."""
+def test_a_frame_conforms_to_the_standard(size, letter, opcode):
+    """With each of the header's forms of the length; text is UTF-8."""
     message = letter * size
     peer = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
 
@@ -24,7 +25,7 @@ def test_a_frame_is_what_the_standard_says(size, letter, opcode):
 
 
 class AsyncioTransport:
-    """Takes what it is given; ``waiting`` bytes are there already."""
+    """Accepts everything; ``waiting`` bytes are in its buffer already."""
 
     def __init__(self, waiting: int = 0, is_closing: bool = False) -> None:
         self.written = b""
@@ -36,7 +37,7 @@ class AsyncioTransport:
 
 
 class TwistedTransport:
-    """Sends ``room`` bytes at once and keeps the rest; an error in place of ``room`` is a connection that was lost."""
+    """Sends ``room`` bytes at once and buffers the rest; ``room`` as an error: the connection was lost."""
 
     disconnecting = False
     connected = 1
@@ -65,7 +66,7 @@ class ServersProtocol:
 
 
 def writer_of(transport):
-    """Return the writer that belongs to a server's ``send``, as uvicorn and as daphne have one."""
+    """Return the writer for a ``send`` made as uvicorn and as daphne make theirs."""
     protocol = ServersProtocol(transport)
     return writer(protocol.send if isinstance(transport, AsyncioTransport) else partial(print, protocol))
 
@@ -74,7 +75,7 @@ def writer_of(transport):
     "transport", [AsyncioTransport(), TwistedTransport(), TwistedTransport(0), TwistedTransport(3)]
 )
 def test_a_frame_goes_out_whole(transport):
-    """What a socket does not take at once is its transport's to send."""
+    """The transport sends what the socket does not accept at once."""
     assert writer_of(transport)("words")
     assert transport.written == frame("words")
 
@@ -92,13 +93,13 @@ def test_a_frame_goes_out_whole(transport):
     ],
 )
 def test_a_frame_overtakes_nothing(transport):
-    """Behind what waits, or where nobody is any more, the server's own way is taken."""
+    """If bytes are buffered, or the connection is lost, the server's own ``send`` is used."""
     assert not writer_of(transport)("words")
     assert transport.written == b""
 
 
 class Around:
-    """A transport around another, as Twisted has them: hands on whatever it is asked for."""
+    """A transport around another, as Twisted has them: passes on any attribute."""
 
     def __init__(self, transport: object) -> None:
         self.transport = transport
@@ -109,12 +110,12 @@ class Around:
 
 class GuardAround(Around):
     @property
-    def guarded(self) -> object:
+    def unguarded(self) -> object:
         return self.transport
 
 
-def test_nothing_is_written_past_what_is_around_a_socket():
-    """Past TLS it would go out in the clear; our own guard has nothing against it, but behind TLS neither."""
+def test_nothing_is_written_past_a_wrapped_socket():
+    """Past TLS it would be sent unencrypted. Our own guard is passed by, but not one that TLS is under."""
     within = TwistedTransport()
 
     assert writer_of(Around(within)) is None
@@ -124,8 +125,8 @@ def test_nothing_is_written_past_what_is_around_a_socket():
     assert within.written == frame("words")
 
 
-def test_uvicorns_older_protocol_is_left_alone():
-    """It answers the handshake after the application has accepted, and a frame would come before that."""
+def test_uvicorns_older_protocol_has_no_writer():
+    """It answers the handshake after the application has accepted; a frame would be sent before that."""
     protocol = ServersProtocol(AsyncioTransport())
     protocol.handshake_started_event = object()
 
@@ -133,6 +134,6 @@ def test_uvicorns_older_protocol_is_left_alone():
 
 
 @pytest.mark.parametrize("send", [print, partial(print), partial(print, ServersProtocol(object())), object()])
-def test_an_unknown_server_is_left_alone(send):
-    """It gets its messages the usual way."""
+def test_an_unknown_server_has_no_writer(send):
+    """Its messages are sent the usual way."""
     assert writer(send) is None

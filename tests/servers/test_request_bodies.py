@@ -1,10 +1,10 @@
-"""How much of requests' bodies may come in, of each and of all; and what a client hears of it."""
+"""Limits for request bodies, for each and for all together, and the answer to a client that exceeds one."""
 
 import pytest
 
 from realtime.asgi import RealtimeApplication
 from realtime.runtime.refusals import Refused
-from realtime.servers.request_bodies import AT_ONCE, Body
+from realtime.servers.request_bodies import AT_ONCE, Body, RequestBodies
 from tests.support.transports import Request
 
 
@@ -16,34 +16,35 @@ def limit(settings) -> int:
 
 def test_a_body_may_be_as_long_as_the_limit(limit):
     """One byte more, in whatever parts, is refused."""
-    body = Body()
-    body.take(limit - 1)
-    body.take(1)
+    body = Body(RequestBodies())
+    body.count(limit - 1)
+    body.count(1)
 
     with pytest.raises(Refused) as refused:
-        body.take(1)
-    body.done()
+        body.count(1)
 
     assert refused.value.status == 413
 
 
-def test_all_bodies_together_may_be_as_many_as_fit_at_once(limit):
-    """The next one may come when one of them is done."""
-    bodies = [Body() for _ in range(AT_ONCE)]
+def test_all_bodies_together_are_limited(limit):
+    """The next one is accepted when one of them is done."""
+    all_bodies = RequestBodies()
+    bodies = [Body(all_bodies) for _ in range(AT_ONCE)]
     for body in bodies:
-        body.take(limit)
-    late = Body()
+        body.count(limit)
+    late = Body(all_bodies)
     with pytest.raises(Refused) as refused:
-        late.take(1)
+        late.count(1)
     assert refused.value.status == 503
-    late.done()
+    late.release()
 
-    bodies[0].done()
-    bodies[0].done()
-    late.take(limit)
+    bodies[0].release()
+    bodies[0].release()
+    late.count(limit)
 
     for body in [*bodies, late]:
-        body.done()
+        body.release()
+    assert all_bodies.received_bytes == 0
 
 
 async def read(scope, receive, send) -> None:
@@ -54,8 +55,8 @@ async def read(scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": b"read"})
 
 
-async def test_an_application_is_not_given_more_than_that(service, limit, lines):
-    """Its client hears 413, and that it need not send the rest."""
+async def test_an_application_receives_no_more_than_the_limit(service, limit, lines):
+    """Its client gets 413, and the connection is closed: it need not send the rest."""
     application = RealtimeApplication(read)
     for size in (limit, limit + 1):
         request = Request(application, "/", method="POST", body=b"x" * size)
@@ -66,6 +67,6 @@ async def test_an_application_is_not_given_more_than_that(service, limit, lines)
         assert headers.get("connection") == (None if size == limit else "close")
         await request.chunk()
         await request.wait()
-    assert Body._of_all == 0
+    assert service.request_bodies.received_bytes == 0
     (line,) = lines()
     assert "1000 bytes" in line

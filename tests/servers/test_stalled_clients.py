@@ -1,14 +1,15 @@
-"""Who takes nothing of what is sent is ended; who takes little is not."""
+"""Connections whose client reads nothing are ended; a client that reads little keeps its connection."""
 
 import logging
 
 import pytest
+import uvicorn  # noqa: F401  (the server whose connections these are)
 
 from realtime.servers.stalled_clients import StalledClients
 
 
 class Transport:
-    """asyncio's, as far as it is asked."""
+    """asyncio's, as far as it is used."""
 
     def __init__(self, unsent: int) -> None:
         self.unsent, self.is_aborted = unsent, False
@@ -34,33 +35,33 @@ def stalls(settings) -> StalledClients:
     return StalledClients()
 
 
-async def test_of_whom_nothing_has_moved_between_two_looks_is_ended(stalls, lines):
-    """The others read, slowly, or have nothing to read."""
+async def test_a_connection_whose_buffer_did_not_move_between_two_checks_is_ended(stalls, lines):
+    """The clients of the others read slowly, or have nothing to read."""
     stalled, slow, idle = transports = [Transport(5000), Transport(5000), Transport(0)]
     for transport in transports:
         stalls.watch(Protocol(transport).send)
 
-    await stalls.look()
+    await stalls.check()
     slow.unsent -= 1
-    await stalls.look()
+    await stalls.check()
 
     assert [transport.is_aborted for transport in transports] == [True, False, False]
-    assert lines(logging.WARNING) == ["1 connections ended that took nothing of what was sent"]
+    assert lines(logging.WARNING) == ["ended 1 connections whose client reads nothing"]
     assert (stalled.unsent, slow.unsent, idle.unsent) == (5000, 4999, 0)
 
 
 async def test_another_servers_connections_are_left_alone(stalls):
-    """Nothing is known of them."""
+    """Their transports are unknown."""
     stalls.watch(print)
 
-    await stalls.look()
-    await stalls.look()
+    await stalls.check()
+    await stalls.check()
 
 
-async def test_a_connection_that_has_gone_is_forgotten(stalls):
-    """Nobody tells of it."""
+async def test_a_lost_connection_is_forgotten(stalls):
+    """Without being reported."""
     stalls.watch(Protocol(Transport(5000)).send)
 
-    await stalls.look()
+    await stalls.check()
 
     assert not stalls._transports

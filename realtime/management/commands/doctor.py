@@ -1,6 +1,7 @@
-"""``manage.py doctor``: says what works and what does not, and what to do about it."""
+"""``manage.py doctor``: reports what works and what does not, and what to do about it."""
 
 import sys
+from typing import Any
 
 from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand
@@ -11,12 +12,15 @@ from realtime.conf import get_conf
 from realtime.feeds import registry
 from realtime.models import Sequencer
 from realtime.publishing import capture, log
+from realtime.servers import private
 
 
 class Command(BaseCommand):
-    help = "Check capture, sequencing and the channel layer; exit with 1 when something needs mending."
+    help = (
+        "Check capture, sequencing, the channel layer and the servers; exit with 1 if something needs fixing."
+    )
 
-    def handle(self, *args, **options) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         self.problems = 0
         try:
             self._check_capture()
@@ -24,8 +28,9 @@ class Command(BaseCommand):
         except DatabaseError as error:
             self._bad(f"database: {error}", "run `manage.py migrate`")
         self._check_layer()
+        self._check_servers()
         if self.problems:
-            self.stdout.write(f"{self.problems} to mend")
+            self.stdout.write(f"{self.problems} to fix")
             sys.exit(1)
         self.stdout.write("all is well")
 
@@ -46,12 +51,12 @@ class Command(BaseCommand):
         database = get_conf().database
         state = Sequencer.objects.using(database).filter(pk=Sequencer.ROW).first()
         if state is None:
-            self._bad("log: has not begun", "start a server, or `manage.py publish`")
+            self._bad("log: empty, nothing has been published yet", "start a server, or `manage.py publish`")
             return
         sizes = {figure.name: int(figure.value) for figure in log.sizes()}
         self._good(
             f"log: epoch {state.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
-            f"{sizes['outbox_waiting']} changes wait in an outbox of {sizes['outbox_rows']}"
+            f"{sizes['outbox_waiting']} changes waiting in an outbox of {sizes['outbox_rows']}"
         )
         alive = Sequencer.objects.using(database).filter(pk=Sequencer.ROW, expires_at__gt=Now()).exists()
         if alive:
@@ -65,6 +70,17 @@ class Command(BaseCommand):
             self._bad("channel layer: none", "set CHANNEL_LAYERS['default']")
         else:
             self._good(f"channel layer: {type(layer).__name__}")
+
+    def _check_servers(self) -> None:
+        """Report what each installed server has to do without: its private objects do not fit."""
+        for server in filter(private.load, private.SERVERS):
+            features = [feature for feature in private.Feature if feature.server == server]
+            for feature in features:
+                for fault in private.faults(feature):
+                    self._bad(f"{server} runs without {feature.words}: {fault}", private.advice(server))
+            fitting = [feature.words for feature in features if not private.faults(feature)]
+            if fitting:
+                self._good(f"{server}: {', '.join(fitting)}")
 
     def _good(self, words: str) -> None:
         self.stdout.write(f"  ok   {words}")

@@ -17,7 +17,7 @@ export const CODES = {
   4400: { means: "bad message", page: STOPS },
   4401: { means: "signed out", page: "checks the page over HTTP once" },
   4403: { means: "forbidden", page: STOPS },
-  4404: { means: "no such topic or action", page: STOPS },
+  4404: { means: "no such topic, action or address", page: STOPS },
   4500: { means: "internal error", page: COMES_BACK },
   4508: { means: "too slow: the connection did not read what it was sent", page: COMES_BACK },
   4512: { means: "draining: this server is stopping", page: COMES_BACK_LATER },

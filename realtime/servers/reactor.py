@@ -1,0 +1,60 @@
+"""Twisted's reactor, if daphne serves in this process: whether it runs, and what happens when it starts and stops.
+
+daphne sends no lifespan events. Nothing here imports Twisted where it is not loaded.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from . import private
+from .private import Feature
+from .request_bodies import RequestBodies
+
+
+def loaded_reactor() -> Any:
+    """Return Twisted's reactor, None where it is not loaded."""
+    return sys.modules.get("twisted.internet.reactor")
+
+
+def is_running() -> bool:
+    """Return whether this process serves by Twisted's reactor, which is daphne's."""
+    reactor = loaded_reactor()
+    return reactor is not None and bool(getattr(reactor, "running", False))
+
+
+def guard_daphne(request_bodies: Callable[[], RequestBodies]) -> None:
+    """Guard daphne's connections from the first one on, if daphne is loaded; call this before its reactor runs.
+
+    ``request_bodies`` is called when the first body arrives, in the event loop.
+    """
+    reactor = loaded_reactor()
+    if private.SERVERS["daphne"] in sys.modules and reactor is not None:
+        reactor.callWhenRunning(_guard, reactor, request_bodies)
+
+
+def _guard(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
+    private.report("daphne")
+    if private.fits(Feature.DAPHNE_GUARDS):
+        # Not before: importing it needs the classes that have just been probed.
+        from .daphne import install
+
+        install(reactor, request_bodies)
+
+
+def counts_bodies() -> bool:
+    """Return whether the server itself counts request bodies, as daphne's guards do before the application runs."""
+    return is_running() and private.fits(Feature.DAPHNE_GUARDS)
+
+
+def stop_with_reactor(stop: Callable[[], Awaitable[None]]) -> None:
+    """Await ``stop`` before the running reactor stops; elsewhere do nothing: lifespan does it."""
+    if not is_running() or not private.fits(Feature.DAPHNE_STOP):
+        return
+    from twisted.internet.defer import Deferred
+
+    def stopped() -> Any:
+        return Deferred.fromFuture(asyncio.ensure_future(stop()))
+
+    loaded_reactor().addSystemEventTrigger("before", "shutdown", stopped)
