@@ -13,8 +13,8 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, OperationalError) as error:
-        # What an operator can mend needs no traceback; --traceback shows it.
+        # An operator can correct these without a traceback; --traceback shows it.
         if "--traceback" in sys.argv:
             raise
-        what = "The database does not answer" if isinstance(error, OperationalError) else "The settings"
-        sys.exit(f"{what}: {error}")
+        cause = "The database does not answer" if isinstance(error, OperationalError) else "The settings"
+        sys.exit(f"{cause}: {error}")

@@ -1,13 +1,15 @@
-"""The application every ASGI server runs: ``daphne config.asgi:application``."""
+"""The application that an ASGI server runs: ``daphne config.asgi:application``."""
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django_application = get_asgi_application()  # sets Django up: models may be imported from here on
+# Sets up Django: models can be imported after this. Any: URLRouter takes applications where Django takes views.
+django_application: Any = get_asgi_application()
 
 from realtime.asgi import RealtimeApplication  # noqa: E402
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns  # noqa: E402

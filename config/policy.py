@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of every answer that Django gives; ``settings.CONTENT_SECURITY_POLICY`` says it."""
+"""The Content-Security-Policy header of every response of Django, as ``settings.CONTENT_SECURITY_POLICY`` has it."""
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest
@@ -6,7 +6,7 @@ from django.http.response import HttpResponseBase
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """Sends the policy; the admin's goes without Trusted Types, as its jQuery turns text into elements all over."""
+    """Adds the header, for the admin without Trusted Types: its jQuery makes elements of text in many places."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

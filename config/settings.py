@@ -1,6 +1,6 @@
-"""Settings of the project, all from the environment, with defaults that are safe.
+"""The project's settings, read from the environment, with safe defaults.
 
-Unset, they give the embedded shape: SQLite in ``var/``, the in-memory channel layer, ``DEBUG`` off.
+The defaults are the embedded shape: SQLite in ``var/``, the in-memory channel layer, ``DEBUG`` off.
 """
 
 import hashlib
@@ -8,29 +8,30 @@ import os
 import secrets
 import socket
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# Everything the running project writes lives here and is ignored by git.
+# All files that the running project writes; git ignores the folder.
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 
 def from_env(name: str, default: str = "") -> list[str]:
-    """Return the comma-separated words of an environment variable."""
+    """Return the comma-separated values of an environment variable, without blanks and empty ones."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
 def is_on(name: str, default: str = "") -> bool:
-    """Return whether an environment variable says yes."""
+    """Return whether an environment variable is 1, true, yes or on."""
     return os.environ.get(name, default).lower() in {"1", "true", "yes", "on"}
 
 
 def kept_secret(path: Path) -> str:
-    """Return the secret in ``path``; make it once, readable by its owner alone."""
+    """Return the secret in ``path``; create it if missing, readable by its owner alone."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -48,24 +49,24 @@ ALLOWED_HOSTS = from_env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = from_env("CSRF_TRUSTED_ORIGINS")
 
 if is_on("HTTPS"):
-    # Pages come by TLS, which ends at a proxy in front of us. It must overwrite this header (docs/deploy.md).
+    # A proxy in front of the server terminates TLS. It must overwrite this header (docs/deploy.md).
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    # Each process has figures of its own: they are read from it, not through the proxy.
+    # Each process has its own metrics, which are read from it directly, without the proxy and TLS.
     SECURE_REDIRECT_EXEMPT = [r"^realtime/metrics/$"]
     try:
         SECURE_HSTS_SECONDS = int(os.environ.get("HSTS_SECONDS") or 30 * 24 * 3600)
     except ValueError as error:
         raise ImproperlyConfigured("HSTS_SECONDS is a whole number, such as 31536000 for a year") from error
-    # Two options of that header bind all subdomains, one of them in browsers' own lists: a decision for the
-    # owner of the domain, whose other hosts may have no TLS. The checks that miss them are silenced.
+    # includeSubDomains and preload bind all subdomains, preload in lists that browsers ship: only the owner of
+    # the domain can decide that, because other hosts may have no TLS. The checks that ask for them are silenced.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    # Browsers take a cookie of such a name from this host alone, over TLS: no subdomain can plant one.
+    # Browsers accept cookies with this prefix from this host over TLS only: no subdomain can set one.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
 INSTALLED_APPS = [
-    "daphne",  # first: it must choose Twisted's reactor before anything imports asyncio's
+    "daphne",  # first: it must install Twisted's asyncio reactor before anything imports another
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -79,7 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First what every answer gets, static files and refusals of the others below among them.
+    # First those that change every response, including static files and the refusals of those below.
     "django.middleware.security.SecurityMiddleware",
     "config.policy.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -92,19 +93,19 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 
-# What a page may load, run and send: files of its own, nothing inline. docs/feeds.md says what that asks of templates.
+# A page may load and run its own files only, nothing inline. docs/feeds.md lists what templates must observe.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF],
-        "connect-src": [SELF],  # WebSockets too, in every browser that knows what the page client needs
+        "connect-src": [SELF],  # includes WebSockets in every browser that can run the page client
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],
-        # Text becomes elements in one place, realtime/elements/html.js; anywhere else the browser refuses.
+        # Only realtime/elements/html.js makes elements of text; the browser refuses it anywhere else.
         "require-trusted-types-for": ["'script'"],
         "trusted-types": ["realtime"],
     }
@@ -132,7 +133,7 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")
 try:
     if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite://")):
         raise ValueError("another database")
-    DATABASES = {
+    DATABASES: dict[str, Any] = {
         "default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)
         if DATABASE_URL
         else {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "db.sqlite3"}
@@ -142,46 +143,46 @@ except ValueError as error:
         "DATABASE_URL cannot be used; write postgresql://user:password@host:5432/name, with special characters "
         "of the password as %40 and the like, or leave it out for SQLite"
     ) from error
-DATABASE_OPTIONS = {
+DATABASE_OPTIONS: dict[str, dict[str, object]] = {
     "django.db.backends.sqlite3": {
-        # A deferred transaction that reads and then writes fails at once when another process
-        # has committed in between, whatever the timeout; an immediate one waits its turn.
+        # A deferred transaction that reads and then writes fails at once if another process has committed
+        # in between, whatever the timeout; an immediate one waits for its turn.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     "django.db.backends.postgresql": {
-        # A query without end holds up its page alone; a forgotten transaction holds up vacuum, and
-        # with it everyone.
+        # An endless query delays only its own page; a forgotten transaction delays vacuum, and with it
+        # the whole database.
         "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
     },
 }
-# Options in the address win: ?options=-c%20statement_timeout%3D5s
+# Options in DATABASE_URL have priority: ?options=-c%20statement_timeout%3D5s
 DATABASES["default"]["OPTIONS"] = {
     **DATABASE_OPTIONS.get(DATABASES["default"]["ENGINE"], {}),
     **DATABASES["default"].get("OPTIONS", {}),
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # An in-memory test database has no second connection, and the engine reads in threads.
+    # The project reads in threads, and an in-memory test database allows no second connection.
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URLS = from_env("REDIS_URL")
-"""One address, or several, over which the channel layer spreads its groups."""
+"""The addresses of one or several servers; the channel layer distributes its groups over them."""
 for address in REDIS_URLS:
     if not address.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured(
             f"REDIS_URL holds {address.rpartition('@')[2]!r}; write redis://host:6379/0, rediss://… for TLS, or "
-            "unix:///run/valkey.sock; several with commas between"
+            "unix:///run/valkey.sock; separate several addresses by commas"
         )
 REDIS_PREFIX = (
     os.environ.get("REDIS_PREFIX") or hashlib.blake2s(SECRET_KEY.encode(), digest_size=6).hexdigest()
 )
-"""Deployments that share a server must not hear each other; the processes of one must. They share the key."""
+"""The same in all processes of a deployment, another in each deployment that shares the Redis server."""
 
 
 def redis_host(address: str) -> dict[str, object]:
-    """Return what redis-py is told of a server, so that one that has gone without a word is noticed."""
+    """Return the arguments of redis-py for a server, with time-outs that detect one that has vanished."""
     host: dict[str, object] = {
         "address": address,
         "socket_connect_timeout": 3,
@@ -206,16 +207,16 @@ CHANNEL_LAYERS = {
 try:
     PROXIES = int(os.environ.get("PROXIES") or 0)
     if PROXIES < 0:
-        raise ValueError("below zero")
+        raise ValueError("negative")
 except ValueError as error:
     raise ImproperlyConfigured(
-        "PROXIES is how many proxies of yours each request passes: write 0, 1, 2 …"
+        "PROXIES is the number of your own proxies that each request passes: write 0, 1, 2 …"
     ) from error
 REALTIME = {
     "METRICS_TOKEN": os.environ.get("METRICS_TOKEN", ""),
-    # The boards are public: whoever may read them with a browser may do so with curl and wscat.
+    # The boards are public: programs such as curl and wscat may read them as browsers do.
     "ALLOW_WITHOUT_ORIGIN": is_on("ALLOW_WITHOUT_ORIGIN", "on"),
-    # Here nobody signs in by more than a password.
+    # This project has no second factor that a ticket for a password would bypass.
     "TICKETS_FOR_PASSWORDS": is_on("TICKETS_FOR_PASSWORDS", "on"),
     "PROXIES": PROXIES,
 }
@@ -235,9 +236,9 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 
-# Absolute: a relative one is prefixed with the script name, which a client can set on daphne.
+# Absolute: Django prefixes a relative one with the script name, which a client of daphne can set.
 STATIC_URL = "/static/"
-# Straight from the apps, with DEBUG off too: no collectstatic step before the first start.
+# Served from the apps even if DEBUG is off: the first start needs no collectstatic.
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 
@@ -263,14 +264,14 @@ LOGGING = {
             "filters": ["clients_faults", "few_of_a_kind"],
         },
     },
-    # One way out for all, servers and libraries too: whatever a client can cause passes the filters.
+    # One handler for all loggers, also of servers and libraries: every line that a client can cause is filtered.
     "root": {"handlers": ["console"]},
     "loggers": {
         "realtime": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()},
-        # In place of handlers that they would have otherwise.
+        # Replaces the handlers that the library would install.
         "django": {"level": "INFO"},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
-        # What is tried again by itself, all the time that Redis is away.
+        # Retried for as long as Redis is away: only the first failure of a row is logged.
         "realtime.layer": {"filters": ["first_of_a_row"]},
         "channels_redis.pubsub": {"filters": ["first_of_a_row"]},
     },

@@ -1,4 +1,4 @@
-"""Addresses of the whole project."""
+"""The addresses of the whole project."""
 
 from django.contrib import admin
 from django.urls import include, path

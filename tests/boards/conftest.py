@@ -1,4 +1,4 @@
-"""Boards, and people to look at and edit them."""
+"""Boards, and users who may see or edit them."""
 
 import pytest
 from django.contrib.auth import get_user_model

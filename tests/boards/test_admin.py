@@ -23,7 +23,7 @@ def entries(board):
 
 
 def run(client, action, entries, **chosen):
-    """Run a bulk action, as the browser does; return what the editor is told."""
+    """Run a bulk action as the browser does; return the messages to the editor as (level, text)."""
     form = {
         "action": action,
         "index": 0,
@@ -36,7 +36,7 @@ def run(client, action, entries, **chosen):
 
 
 def changelist_form(entries, **changes_of_first):
-    """Return the changelist's form, filled with what the rows are, and with changes of the first."""
+    """Return the changelist's form with the rows' values, and with changes in the first row."""
     form = {"form-TOTAL_FORMS": len(entries), "form-INITIAL_FORMS": len(entries), "_save": "Save"}
     for number, entry in enumerate(entries):
         row = {"id": entry.pk, "position": entry.position, "value": entry.value, "status": entry.status}
@@ -48,7 +48,7 @@ def changelist_form(entries, **changes_of_first):
 
 
 def test_the_list_of_entries_is_edited_in_place(editor_client, entries):
-    """Only what the editor changed is written."""
+    """Only the rows that the editor changed are written."""
     first, second, third = entries
     form = changelist_form(entries, value="07:15", status="warning", position=9, is_visible=None)
 
@@ -63,7 +63,7 @@ def test_the_list_of_entries_is_edited_in_place(editor_client, entries):
 
 
 def test_a_board_is_edited_with_its_entries_in_one_form(editor_client, board, entries):
-    """One save changes the board, changes, removes and adds entries."""
+    """One save changes the board and changes, removes and adds entries."""
     first, second, third = entries
     form = {"slug": board.slug, "title": "The new quay", "position": 3, "is_public": "on"}
     form |= {"entries-TOTAL_FORMS": 4, "entries-INITIAL_FORMS": 3}
@@ -89,15 +89,15 @@ def test_a_board_is_edited_with_its_entries_in_one_form(editor_client, board, en
 
 
 def test_the_list_of_boards_counts_entries_and_links_to_the_pages(editor_client, board, entries):
-    """From the list one gets to what others see."""
+    """Each row of the list links to the page that others see."""
     html = editor_client.get(reverse("admin:boards_board_changelist")).content.decode()
 
     assert f'<a href="{board.get_absolute_url()}">' in html
     assert '<td class="field-entry_count">3</td>' in html
 
 
-def test_view_on_site_leads_to_the_page(editor_client, board):
-    """The link on a board's form is the board's page."""
+def test_view_on_site_redirects_to_the_page(editor_client, board):
+    """The link on a board's form redirects to the board's page."""
     link = reverse("admin:boards_board_change", args=[board.pk])
     assert b"View on site" in editor_client.get(link).content
 
@@ -115,13 +115,13 @@ def board_link(board):
 
 @pytest.mark.parametrize("status", Status)
 def test_a_status_is_set_for_many_entries_at_once(status, editor_client, entries):
-    """Of the chosen ones only, and the time of the change with it."""
+    """The action changes the selected entries only, and updates their time of change."""
     Entry.objects.update(status="ok" if status != "ok" else "info", updated=LONG_AGO)
     before = timezone.now() - datetime.timedelta(minutes=1)
 
-    told = run(editor_client, f"set_status_{status.value or 'none'}", entries[:2])
+    sent = run(editor_client, f"set_status_{status.value or 'none'}", entries[:2])
 
-    assert told == [("success", f"2 entries: status set to “{status.label}”.")]
+    assert sent == [("success", f"2 entries: status set to “{status.label}”.")]
     first, second, third = Entry.objects.all()
     assert first.status == second.status == status
     assert third.status != status
@@ -130,7 +130,7 @@ def test_a_status_is_set_for_many_entries_at_once(status, editor_client, entries
 
 
 def test_entries_are_hidden_and_shown_at_once(editor_client, entries):
-    """Hidden ones stay in the admin and leave the page."""
+    """Hidden entries stay in the admin."""
     assert run(editor_client, "hide", entries[:1]) == [("success", "1 entry: hidden.")]
     assert [entry.is_visible for entry in Entry.objects.all()] == [False, True, True]
 
@@ -139,16 +139,16 @@ def test_entries_are_hidden_and_shown_at_once(editor_client, entries):
 
 
 def test_entries_are_moved_to_the_chosen_board(editor_client, board, staff_board, entries):
-    """The board is chosen beside the action."""
-    told = run(editor_client, "move", entries[1:], target_board=staff_board.pk)
+    """The board is chosen in the action bar."""
+    sent = run(editor_client, "move", entries[1:], target_board=staff_board.pk)
 
-    assert told == [("success", "2 entries: moved to “Harbour safe”.")]
+    assert sent == [("success", "2 entries: moved to “Harbour safe”.")]
     assert [entry.label for entry in board.entries.all()] == ["a"]
     assert [entry.label for entry in staff_board.entries.all()] == ["b", "c"]
 
 
-def test_a_move_without_a_board_says_what_to_do(editor_client, board, entries):
-    """And moves nothing."""
+def test_a_move_without_a_board_moves_nothing(editor_client, board, entries):
+    """The message tells the editor what to do."""
     [(level, sentence)] = run(editor_client, "move", entries)
 
     assert level == "error"
@@ -157,18 +157,18 @@ def test_a_move_without_a_board_says_what_to_do(editor_client, board, entries):
 
 
 def test_the_action_bar_offers_every_board(editor_client, board, staff_board, entries):
-    """Beside the actions, without another page in between."""
+    """The board is chosen in the same form, without an intermediate page."""
     html = editor_client.get(ENTRIES).content.decode()
 
     assert f'<option value="{board.pk}">The quay</option>' in html
     assert f'<option value="{staff_board.pk}">Harbour safe</option>' in html
 
 
-def test_who_may_only_look_is_offered_no_bulk_change(client, entries):
-    """Nor does a forged form change anything."""
-    looker = get_user_model().objects.create_user("looker", is_staff=True)
-    looker.user_permissions.set(Permission.objects.filter(codename="view_entry"))
-    client.force_login(looker)
+def test_a_user_who_may_only_view_cannot_run_bulk_actions(client, entries):
+    """The actions are not offered, and a forged form changes nothing."""
+    viewer = get_user_model().objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename="view_entry"))
+    client.force_login(viewer)
 
     html = client.get(ENTRIES).content.decode()
     client.post(ENTRIES, {"action": "hide", "index": 0, "_selected_action": [entry.pk for entry in entries]})
@@ -178,7 +178,7 @@ def test_who_may_only_look_is_offered_no_bulk_change(client, entries):
 
 
 def test_the_list_of_entries_is_searched_and_filtered(editor_client, board, staff_board, entries):
-    """By words of label and note, by board, status and visibility."""
+    """The search covers label and note; the filters are board, status and visibility."""
     staff_board.entries.create(label="d", note="Keys", status="warning", is_visible=False)
 
     for query in [

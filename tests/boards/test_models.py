@@ -10,21 +10,21 @@ def keys(boards):
 
 
 def test_staff_see_every_board_and_others_the_public_ones(board, staff_board, anonymous, visitor, editor):
-    """A board that is not public exists for staff only."""
+    """Only staff see a board that is not public."""
     assert keys(Board.objects.visible_to(editor)) == {"quay", "safe"}
     assert keys(Board.objects.visible_to(visitor)) == {"quay"}
     assert keys(Board.objects.visible_to(anonymous)) == {"quay"}
 
 
-def test_a_dismissed_editor_sees_the_public_boards_only(board, staff_board, editor):
-    """Who is no longer active is no longer staff."""
+def test_an_inactive_editor_sees_the_public_boards_only(board, staff_board, editor):
+    """An inactive user does not count as staff."""
     editor.is_active = False
 
     assert keys(Board.objects.visible_to(editor)) == {"quay"}
 
 
-def test_plain_sql_needs_a_board_and_a_label_only(board):
-    """Whatever else an entry has, the database fills in."""
+def test_sql_can_create_an_entry_from_board_and_label(board):
+    """The database has defaults for all other columns."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO boards_entry (board_id, label) VALUES (%s, 'By hand')", [board.pk])
 
@@ -35,8 +35,8 @@ def test_plain_sql_needs_a_board_and_a_label_only(board):
     assert entry.updated is not None
 
 
-def test_plain_sql_creates_a_board_from_slug_and_title(db):
-    """Whatever else a board has, the database fills in; it is public."""
+def test_sql_can_create_a_board_from_slug_and_title(db):
+    """The database has defaults for all other columns; the board is public."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO boards_board (slug, title) VALUES ('by-hand', 'By hand')")
 
@@ -47,7 +47,7 @@ def test_plain_sql_creates_a_board_from_slug_and_title(db):
 def test_topics_of_a_board_are_for_those_who_see_the_board(
     name, board, staff_board, anonymous, visitor, editor
 ):
-    """The right to a board's topics is the right to its page."""
+    """The same users may subscribe to a board's topics and open its page."""
     feed = registry[name]
 
     assert [feed.can_subscribe(user, board.pk) for user in (anonymous, visitor, editor)] == [True, True, True]
@@ -60,14 +60,14 @@ def test_topics_of_a_board_are_for_those_who_see_the_board(
 
 
 def test_the_right_to_a_topic_ends_when_the_board_stops_being_public(board, visitor):
-    """The right is asked of the database, each time."""
+    """Every check reads the database."""
     Board.objects.update(is_public=False)
 
     assert not registry["entries"].can_subscribe(visitor, board.pk)
 
 
 def test_lists_of_boards_are_two_topics_with_two_rights(board, staff_board, anonymous, visitor, editor):
-    """Everyone may follow the public boards, staff the others; no board is in both lists."""
+    """Everyone may follow the public boards and staff the others; no board is in both lists."""
     public, staff = registry["boards"], registry["staffboards"]
 
     assert [public.can_subscribe(user, None) for user in (anonymous, visitor, editor)] == [True, True, True]
@@ -77,14 +77,14 @@ def test_lists_of_boards_are_two_topics_with_two_rights(board, staff_board, anon
 
 
 def test_a_hidden_entry_is_not_in_the_topic(board, entry):
-    """What an editor hides, nobody is sent."""
+    """A hidden entry is sent to no subscriber."""
     board.entries.create(label="Hidden", is_visible=False)
 
     assert [row.label for row in registry["entries"].topic_rows(board.pk)] == ["Saltmere"]
 
 
 def test_entries_are_in_the_order_of_their_positions(board):
-    """From low to high; equal ones as they were created."""
+    """Positions are sorted from low to high, entries of the same position by creation."""
     for label, position in [("third", 2), ("first", -1), ("second", 0), ("fourth", 2)]:
         board.entries.create(label=label, position=position)
 

@@ -1,4 +1,4 @@
-"""The row templates: what they render is what every viewer is sent."""
+"""The row templates: every viewer receives what they render."""
 
 from html.parser import HTMLParser
 
@@ -13,7 +13,7 @@ VOID = {"img", "br", "col", "input", "link", "meta"}
 
 
 class Outline(HTMLParser):
-    """Collects the elements of a fragment, and its text outside of them."""
+    """Collects the elements of a fragment, and the text outside of elements."""
 
     def __init__(self, html):
         super().__init__()
@@ -42,7 +42,7 @@ def evil_board(db):
 
 
 def test_every_row_template_renders_one_element_with_its_key(board, staff_board, entry):
-    """The browser takes a row's template for one element."""
+    """The browser client expects exactly one element per row."""
     for name, instance, tag in [
         ("entries", entry, "tr"),
         ("board", board, "div"),
@@ -56,8 +56,8 @@ def test_every_row_template_renders_one_element_with_its_key(board, staff_board,
         assert (outline.open, outline.stray) == ([], "")
 
 
-def test_a_row_is_one_element_without_any_of_its_optional_texts(board):
-    """So is an entry of which there is but a label."""
+def test_an_entry_without_optional_texts_is_one_element(board):
+    """An entry may have nothing but a label."""
     outline = Outline(registry["entries"].row(board.entries.create(label="Bare")).html)
 
     assert len(outline.roots) == 1
@@ -66,7 +66,7 @@ def test_a_row_is_one_element_without_any_of_its_optional_texts(board):
 
 @pytest.mark.parametrize("name", ["label", "value", "unit", "status", "note"])
 def test_no_field_of_an_entry_becomes_markup(name, board):
-    """Editors write text; nothing they write is run by who reads it."""
+    """Editors write text; a viewer's browser runs none of it."""
     entry = board.entries.create(**({"label": "Plain"} | {name: EVIL}))
 
     html = registry["entries"].row(Entry.objects.get(pk=entry.pk)).html
@@ -77,7 +77,7 @@ def test_no_field_of_an_entry_becomes_markup(name, board):
 
 
 def test_no_field_of_a_board_becomes_markup(evil_board):
-    """Nor do the texts of a board, in its heading and in the list."""
+    """Its heading and its card in the list escape title and description."""
     for name in ["board", "boards"]:
         html = registry[name].row(evil_board).html
 
@@ -86,8 +86,8 @@ def test_no_field_of_a_board_becomes_markup(evil_board):
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_status_is_said_in_words_and_in_a_class(status, board):
-    """Colour alone tells nothing to who cannot see it; an entry without a status shows none."""
+def test_a_status_is_shown_as_text_and_class(status, board):
+    """Not every viewer can see colours; an entry without a status shows neither."""
     html = registry["entries"].row(board.entries.create(label="Plain", status=status)).html
 
     assert (f'class="status status-{status.value}">{status.label}<' in html) == bool(status.value)
@@ -95,6 +95,6 @@ def test_a_status_is_said_in_words_and_in_a_class(status, board):
 
 
 @pytest.mark.parametrize("name", ["403.html", "404.html", "500.html"])
-def test_error_pages_need_nothing_that_may_have_failed(name):
+def test_error_pages_depend_on_nothing_that_may_have_failed(name):
     """They are rendered without a request, a user or a database."""
     assert "Tidemark" in render_to_string(name)

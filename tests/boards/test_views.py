@@ -18,7 +18,7 @@ def page(client, path=INDEX):
 
 
 def test_the_index_shows_a_visitor_the_public_boards(client, board, staff_board):
-    """Others are not so much as mentioned."""
+    """The page does not mention the others."""
     html = page(client)
 
     assert "The quay" in html
@@ -28,7 +28,7 @@ def test_the_index_shows_a_visitor_the_public_boards(client, board, staff_board)
 
 
 def test_the_index_shows_staff_every_board(editor_client, board, staff_board):
-    """Both lists follow their topic."""
+    """Each list follows its topic."""
     html = page(editor_client)
 
     assert "The quay" in html
@@ -38,7 +38,7 @@ def test_the_index_shows_staff_every_board(editor_client, board, staff_board):
 
 
 def test_a_page_is_complete_without_javascript(client, board, entry):
-    """The first paint holds every visible entry, and the position it is as of."""
+    """The HTML contains every visible entry and the position of its content."""
     board.entries.create(label="Kept back", is_visible=False)
 
     html = page(client, board.get_absolute_url())
@@ -50,8 +50,8 @@ def test_a_page_is_complete_without_javascript(client, board, entry):
     assert "Kept back" not in html
 
 
-def test_an_empty_board_says_so(client, board):
-    """The words for an empty board are in the page from the start, so that they can show later."""
+def test_an_empty_board_has_a_text(client, board):
+    """The text for an empty board is always in the page, so that the browser can show it later."""
     assert '<p class="empty" data-empty>' in page(client, board.get_absolute_url())
 
     board.entries.create(label="First")
@@ -61,7 +61,7 @@ def test_an_empty_board_says_so(client, board):
 
 @pytest.mark.parametrize("slug", ["with space", "größe", "a/b", "javascript:alert(1)", EVIL[:50], "?#%"])
 def test_a_slug_written_in_sql_breaks_no_list(client, board, slug):
-    """Forms take letters and digits alone; whatever else is there has its page like the others."""
+    """Forms accept letters, digits, hyphens and underscores only; SQL can write any slug, and its page works too."""
     Board.objects.filter(pk=board.pk).update(slug=slug)
 
     html = page(client)
@@ -72,7 +72,7 @@ def test_a_slug_written_in_sql_breaks_no_list(client, board, slug):
 
 
 def test_a_staff_board_does_not_exist_for_others(client, staff_board, visitor):
-    """Its address answers as one that was never given out does."""
+    """Its address answers exactly as an unknown one does."""
     client.force_login(visitor)
 
     hidden = client.get(staff_board.get_absolute_url())
@@ -84,15 +84,15 @@ def test_a_staff_board_does_not_exist_for_others(client, staff_board, visitor):
 
 
 def test_a_staff_board_is_a_page_for_staff(editor_client, staff_board):
-    """Its heading says that others do not see it."""
+    """Its heading is marked as staff only."""
     html = page(editor_client, staff_board.get_absolute_url())
 
     assert "<h1>Harbour safe</h1>" in html
     assert "Staff only" in html
 
 
-def test_the_way_to_the_tools_is_shown_to_staff_only(client, visitor, editor):
-    """Everyone else is not bothered with pages that would turn them away."""
+def test_admin_and_inspector_are_linked_for_staff_only(client, visitor, editor):
+    """Other users do not see links to pages that would refuse them."""
     links = [reverse("admin:index"), reverse("realtime:inspector")]
 
     assert not any(f'href="{link}"' in page(client) for link in links)
@@ -105,8 +105,8 @@ def test_the_way_to_the_tools_is_shown_to_staff_only(client, visitor, editor):
     assert all(f'href="{link}"' in page(client) for link in links)
 
 
-def test_signing_out_leads_back_to_the_boards(editor_client):
-    """Whoever signs out sees what everyone sees."""
+def test_signing_out_redirects_to_the_boards(editor_client):
+    """The user then sees the public page."""
     response = editor_client.post(f"{reverse('admin:logout')}?next={INDEX}", follow=True)
 
     assert response.redirect_chain == [(INDEX, 302)]
@@ -114,7 +114,7 @@ def test_signing_out_leads_back_to_the_boards(editor_client):
 
 
 def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
-    """So that a strict content security policy can forbid them."""
+    """A strict content security policy forbids both."""
     for path in [INDEX, board.get_absolute_url()]:
         html = page(editor_client, path)
 
@@ -123,13 +123,13 @@ def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
         assert " style=" not in html
 
 
-def test_pages_that_name_no_icon_get_one(client):
-    """Browsers ask for it there; the log stays free of it."""
+def test_the_default_address_of_an_icon_redirects(client):
+    """Browsers request it for pages that name no icon; a 404 would fill the log."""
     assert client.get("/favicon.ico")["Location"] == "/static/boards/favicon.svg"
 
 
 def test_headings_and_title_of_a_board_are_escaped(client, db):
-    """The page's own frame treats editors' texts as text, too."""
+    """The page around the rows escapes editors' texts, too."""
     headings = dict.fromkeys(["label_heading", "value_heading", "status_heading", "note_heading"], EVIL[:60])
     board = Board.objects.create(slug="evil", title=EVIL, **headings)
 
@@ -151,7 +151,7 @@ OURS = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "realtime",
 }
-# Its jQuery turns text into elements all over.
+# The admin's jQuery makes elements of text in many places.
 ADMINS = {name: sources for name, sources in OURS.items() if "trusted-types" not in name}
 
 
@@ -181,10 +181,8 @@ def assert_is_guarded(response, policy=OURS):
         ("/admin/nothing/", 404, ADMINS),
     ],
 )
-def test_every_answer_may_run_and_load_its_own_files_and_nothing_else(
-    editor_client, board, path, status, policy
-):
-    """Pages, files and refusals: nothing inline, nothing from elsewhere, in no frame."""
+def test_every_response_restricts_what_a_page_may_load(editor_client, board, path, status, policy):
+    """Pages, files and errors allow nothing inline, nothing from other origins, and no framing."""
     response = editor_client.get(path)
 
     assert response.status_code == status
@@ -192,12 +190,12 @@ def test_every_answer_may_run_and_load_its_own_files_and_nothing_else(
 
 
 def test_the_sign_in_page_is_guarded(client, db):
-    """It is the one that others would most like to stand in a frame."""
+    """It is the page that is most worth framing for an attacker."""
     assert_is_guarded(client.get(reverse("admin:login")), ADMINS)
 
 
-def test_a_refusal_before_any_view_is_guarded(client):
-    """Django gives it in the middle of the middleware."""
+def test_a_refusal_by_middleware_is_guarded(client):
+    """Django answers a bad Host before any view runs."""
     response = client.get(INDEX, headers={"host": "evil.example"})
 
     assert response.status_code == 400
@@ -205,30 +203,30 @@ def test_a_refusal_before_any_view_is_guarded(client):
 
 
 def test_a_failure_is_guarded(client, monkeypatch):
-    """Its page is shown when all else has failed."""
+    """The page for an unhandled exception has the same headers."""
     monkeypatch.setattr("realtime.boards.views.render", None)
     client.raise_request_exception = False
 
     response = client.get(INDEX)
 
-    assert (response.status_code, b"Something failed here" in response.content) == (500, True)
+    assert (response.status_code, b"An error occurred" in response.content) == (500, True)
     assert_is_guarded(response)
 
 
-def test_a_form_from_elsewhere_is_refused_with_a_page_of_ours(client, db):
-    """Django's own has its style inline, which the policy forbids."""
+def test_a_failed_csrf_check_answers_with_the_projects_page(client, db):
+    """Django's own page has inline style, which the policy forbids."""
     client.handler.enforce_csrf_checks = True
 
     response = client.post(reverse("admin:login"))
 
-    assert (response.status_code, b"This form was not taken" in response.content) == (403, True)
+    assert (response.status_code, b"This form was not accepted" in response.content) == (403, True)
     assert_is_guarded(response, ADMINS)
 
 
 @pytest.mark.parametrize("path", [INDEX, "/boards/quay/", "/boards/safe/", "/realtime/inspector/", "/admin/"])
-@pytest.mark.parametrize("is_staff", [True, False], ids=["staff", "nobody"])
-def test_no_cache_answers_others_with_a_page(client, board, staff_board, editor, path, is_staff):
-    """Each says to whom it leads and who may see what; a board that is not there for one is there for another."""
+@pytest.mark.parametrize("is_staff", [True, False], ids=["staff", "anonymous"])
+def test_no_shared_cache_may_store_a_page(client, board, staff_board, editor, path, is_staff):
+    """Pages differ by user: one user's 404 is another user's board."""
     if is_staff:
         client.force_login(editor)
 
@@ -236,15 +234,15 @@ def test_no_cache_answers_others_with_a_page(client, board, staff_board, editor,
 
     assert {"private", "no-cache"} <= {*response["Cache-Control"].split(", ")}
     assert "Cookie" in response["Vary"]
-    # Boards come back from the back/forward cache, which keeps nothing that is not to be stored.
+    # Pages with no-store are not kept in the back/forward cache, from which boards are restored.
     assert path == "/admin/" or "no-store" not in response["Cache-Control"]
 
 
 @pytest.mark.parametrize("count", [0, 60])
-def test_a_board_takes_as_many_queries_with_many_entries_as_with_none(
+def test_the_number_of_queries_does_not_grow_with_the_entries(
     count, client, board, django_assert_max_num_queries
 ):
-    """No query per row."""
+    """Rendering a row needs no query."""
     for number in range(count):
         board.entries.create(label=f"Entry {number}")
 

@@ -344,7 +344,8 @@ def test_every_page_works_under_the_policy(windows, server):
 
 
 @pytest.mark.parametrize(
-    "path, words", [("/nothing/", "There is no such page"), ("/admin/auth/user/", "You may not see this")]
+    "path, words",
+    [("/nothing/", "There is no such page"), ("/admin/auth/user/", "You may not see this page")],
 )
 def test_error_pages_look_as_they_should(browser, server, path, words):
     """Their style sheet is let through; the browser complains of their status alone."""
@@ -368,7 +369,7 @@ def test_a_form_of_a_session_that_has_ended_is_refused_in_words(browser, server)
     editor.page.fill("#id_label", "Lost")
     editor.page.click("[name=_save]")
 
-    expect(editor.page.locator("h1")).to_have_text("This form was not taken")
+    expect(editor.page.locator("h1")).to_have_text("This form was not accepted")
     assert editor.violations == []
     editor.context.close()
 
