@@ -1,9 +1,12 @@
-"""Wires the engine into Django: finds feeds and jobs, keeps capture through migrations."""
+"""Connects the engine to Django: discovers feeds and jobs, and keeps capture installed through migrations."""
+
+from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import setting_changed
 from django.db.backends.signals import connection_created
+from django.db.migrations import Migration
 from django.db.models.signals import post_migrate, pre_migrate
 
 
@@ -17,7 +20,7 @@ class RealtimeConfig(AppConfig):
         from .access import revocation
         from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
-        from .publishing import commit_watch as wake
+        from .publishing import commit_watch
 
         autodiscover_modules("live", "jobs")
         checks.register(check_capture, checks.Tags.database)
@@ -26,14 +29,14 @@ class RealtimeConfig(AppConfig):
         for check in FOR_DEPLOYMENTS:
             checks.register(check, self.name, deploy=True)
         setting_changed.connect(forget)
-        connection_created.connect(wake.watch_connection)
+        connection_created.connect(commit_watch.watch_connection)
         revocation.connect()
         pre_migrate.connect(_remove_capture, sender=self)
         post_migrate.connect(_install_capture, sender=self)
 
 
-def _remove_capture(plan, using: str, apps, **kwargs) -> None:
-    """Drop the triggers of tables that a migration may touch: with them some changes are refused."""
+def _remove_capture(plan: list[tuple[Migration, bool]], using: str, **kwargs: Any) -> None:
+    """Drop the triggers of tables that a migration may touch: databases refuse some changes while triggers exist."""
     from .conf import get_conf
     from .feeds import registry
     from .publishing import capture
@@ -42,27 +45,22 @@ def _remove_capture(plan, using: str, apps, **kwargs) -> None:
     if using != get_conf().database or not touched:
         return
     if RealtimeConfig.name in touched:
-        capture.uninstall(using=using)
+        capture.uninstall()
         return
     sources = {model for feed in registry for model in feed.sources}
-    capture.uninstall({model._meta.db_table for model in sources if model._meta.app_label in touched}, using)
+    capture.uninstall(model._meta.db_table for model in sources if model._meta.app_label in touched)
 
 
-def _install_capture(using: str, **kwargs) -> None:
-    """Install what is missing; each reinstalled table is read anew by whoever follows it."""
-    from django.db import connections
-
+def _install_capture(using: str, **kwargs: Any) -> None:
+    """Install missing triggers; tables whose triggers were missing are read again by all hubs that follow them."""
     from .conf import get_conf
-    from .databases import database
+    from .databases.registry import database
     from .models import OutboxRow
     from .publishing import capture
 
-    if using == get_conf().database and _exists(OutboxRow, using):
-        database(using).prepare_tables(connections[using])
-        capture.install(using)
-
-
-def _exists(model, using: str) -> bool:
-    from django.db import connections
-
-    return model._meta.db_table in connections[using].introspection.table_names()
+    if using != get_conf().database:
+        return
+    here = database()
+    if OutboxRow._meta.db_table in here.connection.introspection.table_names():
+        here.prepare_tables()
+        capture.install()

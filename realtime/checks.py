@@ -26,7 +26,10 @@ CORE_LAYER_WAITS_SECONDS = 5  # channels_redis.core: how long one look into its 
 
 def check_capture(databases=None, **kwargs) -> list[CheckMessage]:
     """Warn of live tables without their triggers. Reads the database: runs with ``check --database``."""
-    using = _conf().database
+    try:
+        using = get_conf().database
+    except ImproperlyConfigured:
+        return []  # reported by check_conf
     if using not in (databases or []):
         return []
     return [
@@ -35,7 +38,7 @@ def check_capture(databases=None, **kwargs) -> list[CheckMessage]:
             hint="Run `manage.py migrate`; it installs triggers. A starting server does so too.",
             id="realtime.W001",
         )
-        for missing in capture.missing(using)
+        for missing in capture.missing()
     ]
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
-from django.db import connections, models
+from django.db import models
 from django.template.loader import get_template
 from django.utils.functional import cached_property
 from django.utils.html import escape
 
 from .conf import get_conf
+from .databases.registry import database
 from .dependencies import dependencies
 from .engine.errors import UnknownTopic
 from .engine.messages import Row, encode_value
@@ -182,7 +183,7 @@ class Feed:
 
     def _from_database(self, column: models.Field, image: dict[str, Any]) -> Any:
         """Return a captured column as an instance would have it: converted as Django converts what it reads."""
-        connection = connections[get_conf().database]
+        connection = database().connection
         expression = column.get_col(column.model._meta.db_table)
         value = image[column.column]
         for convert in connection.ops.get_db_converters(expression) + expression.get_db_converters(

@@ -1,29 +1,38 @@
-"""The engine's tables: what triggers note, what was sequenced, how far sequencing has come; and tickets."""
+"""The engine's tables: outbox, log, the state of sequencing, and tickets."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 from django.db.models.functions import Now
 
-from .databases import OutboxCursor
+from .conf import get_conf
+
+Model = TypeVar("Model", bound=models.Model)
+
+
+class EngineManager(models.Manager[Model]):
+    """Reads and writes the engine's database, whatever the project's database routers say."""
+
+    def get_queryset(self) -> models.QuerySet[Model]:
+        return super().get_queryset().using(get_conf().database)
 
 
 class WritersTransaction(models.Func):
-    """The number of the transaction that writes; null on databases whose writers take turns."""
+    """The number of the transaction that writes; NULL on databases whose writers take turns."""
 
     template = "NULL"
     output_field = models.BigIntegerField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        # Whole, with the high half that counts wraps: these never repeat.
+        # All 64 bits: the upper half counts wraparounds, so these numbers never repeat.
         return "pg_current_xact_id()::text::bigint", []
 
 
 class OutboxRow(models.Model):
-    """A row of some live model changed; written by its table's triggers in the writer's own transaction.
+    """A change of a row of a live model, written by its table's triggers in the writer's own transaction.
 
-    The stamp orders the changes, and positions count it: on SQLite the id, never handed out twice
-    (AUTOINCREMENT); on PostgreSQL, where ids do not come in the order of commits, the transaction.
+    The stamp orders the changes, and positions count it. On SQLite it is the id, which is never reused
+    (AUTOINCREMENT); on PostgreSQL, where ids do not follow the order of commits, the transaction.
     """
 
     source = models.CharField(max_length=200, help_text="Table that changed, or the name of a notice.")
@@ -33,6 +42,8 @@ class OutboxRow(models.Model):
     xid = models.BigIntegerField(
         null=True, db_default=WritersTransaction(), help_text="The writer's transaction, on PostgreSQL."
     )
+
+    objects = EngineManager["OutboxRow"]()
 
     class Meta:
         indexes = [
@@ -49,9 +60,9 @@ class LogEntry(models.Model):
 
     class Kind(models.TextChoices):
         CHANGES = "changes", "changes of rows"
-        RESET = "reset", "too much or unknown: read the rows"
-        NOTICE = "notice", "words for the readers of pages"
-        RIGHTS = "rights", "rights may have changed: ask them again"
+        RESET = "reset", "too many changes or unknown ones: read the rows"
+        NOTICE = "notice", "a text for the readers of pages"
+        RIGHTS = "rights", "rights may have changed: check them again"
 
     position = models.BigIntegerField()
     topic = models.CharField(max_length=200, help_text="A topic; a feed's name stands for all of its topics.")
@@ -60,6 +71,8 @@ class LogEntry(models.Model):
     begins = models.BigIntegerField(help_text="The topic was unchanged from ``after`` to here.")
     payload = models.TextField(help_text="JSON: an array of changes, or a notice.")
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = EngineManager["LogEntry"]()
 
     class Meta:
         verbose_name_plural = "log entries"
@@ -73,37 +86,47 @@ class LogEntry(models.Model):
 
 
 class Sequencer(models.Model):
-    """The one row that says how far the outbox has been sequenced, and who does it."""
+    """A single row: how far the outbox has been sequenced (``progress.py``), and by which process (``lease.py``)."""
 
-    epoch = models.CharField(max_length=16, help_text="The log's life; positions compare only within one.")
-    origin = models.CharField(
-        max_length=64, blank=True, help_text="What positions rest on; with another one they may repeat."
+    epoch = models.CharField(
+        max_length=16, help_text="Identifies the log's life; positions compare only within one epoch."
     )
-    next = models.BigIntegerField(default=1, help_text="Every outbox row with a stamp below is sequenced,")
-    open = models.JSONField(default=list, help_text="but those whose stamp is one of these.")
-    edge = models.BigIntegerField(default=1, help_text="The log is whole from here on; below, it was pruned.")
+    origin = models.CharField(
+        max_length=64, blank=True, help_text="What positions rest on; with another origin they may repeat."
+    )
+    next = models.BigIntegerField(
+        default=1, help_text="All outbox rows with a lower stamp are sequenced, except those in ``open``."
+    )
+    open = models.JSONField(
+        default=list, help_text="Stamps below ``next`` whose outbox rows are not sequenced yet."
+    )
+    edge = models.BigIntegerField(
+        default=1, help_text="The log is complete after this position; older entries were pruned."
+    )
     holder = models.CharField(
         max_length=64, blank=True, help_text="Process that sequences and runs the jobs."
     )
     expires_at = models.DateTimeField(null=True, help_text="When another process may take over.")
 
+    objects = EngineManager["Sequencer"]()
+
     ROW = 1
 
-    @property
-    def cursor(self) -> OutboxCursor:
-        return OutboxCursor(self.next, tuple(self.open))
-
     def __str__(self) -> str:
-        return f"{self.epoch}.{self.cursor.offset}"
+        return f"{self.epoch}.{self.next - len(self.open)}"
 
 
 class Ticket(models.Model):
-    """Lets one connection in as somebody, once (``tickets.py``)."""
+    """Authenticates one connection, once (``tickets.py``)."""
 
     digest = models.CharField(primary_key=True, max_length=64, help_text="SHA-256 of the ticket.")
-    session = models.TextField(blank=True, help_text="The session it stands for, or else")
-    login = models.JSONField(help_text="the user, backend and hash that a session would hold.")
+    session = models.TextField(
+        blank=True, help_text="Key of the session that the ticket stands for; empty when ``login`` is used."
+    )
+    login = models.JSONField(help_text="User, backend and hash as a session would hold them; may be empty.")
     expires_at = models.DateTimeField(db_index=True)
+
+    objects = EngineManager["Ticket"]()
 
     def __str__(self) -> str:
         return f"until {self.expires_at}"

@@ -2,7 +2,6 @@
 
 from django.core.exceptions import ValidationError
 
-from .conf import get_conf
 from .feeds import registry
 from .models import OutboxRow
 from .publishing.log import EVERYONE
@@ -21,6 +20,6 @@ def broadcast(text: str, topic: str | None = None) -> None:
         raise ValidationError(f"a notice has 1 to {MAX_CHARACTERS} characters, this one has {len(text)}")
     if topic is not None:
         registry.find(topic)
-    OutboxRow.objects.using(get_conf().database).create(
+    OutboxRow.objects.create(
         source=SOURCE, image={"text": text, "topic": EVERYONE if topic is None else topic}
     )

@@ -6,8 +6,8 @@ import json
 import pytest
 from django.db import connection
 
-from realtime.databases import sqlite_triggers as sqlite
-from realtime.publishing.capture import Capture
+from realtime.databases.captures import Capture
+from realtime.databases.sqlite.triggers import SQLiteTriggers
 from tests.support import servers
 from tests.support.servers import Project
 
@@ -22,7 +22,7 @@ def lay(project: Project, capture: Capture) -> None:
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", [capture.table]
         ).fetchall():
             plain.execute(f'DROP TRIGGER "{name}"')
-        for statement in sqlite.triggers(capture, connection).values():
+        for statement in SQLiteTriggers(connection).statements(capture).values():
             plain.execute(statement.replace("%%", "%"))
 
 
@@ -57,7 +57,7 @@ def first_release(tmp_path_factory) -> Project:
 @pytest.fixture(scope="session")
 def present_names(first_release) -> set[str]:
     """The triggers that the app as it is now asks for."""
-    return set(sqlite.triggers(PRESENT, connection))
+    return set(SQLiteTriggers(connection).statements(PRESENT))
 
 
 @pytest.fixture

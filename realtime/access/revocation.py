@@ -14,7 +14,6 @@ from django.db.models.signals import m2m_changed, post_delete, post_save
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from ..conf import get_conf
 from ..models import OutboxRow
 from .visitors import login_of
 
@@ -40,7 +39,7 @@ def connect() -> None:
 
 def announce() -> None:
     """Make every process check all rights again, now."""
-    OutboxRow.objects.using(get_conf().database).create(source=SOURCE, image=None)
+    OutboxRow.objects.create(source=SOURCE, image=None)
 
 
 def _user_saved(update_fields: frozenset[str] | None = None, created: bool = False, **kwargs: Any) -> None:

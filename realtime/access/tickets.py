@@ -31,11 +31,10 @@ class BadTicket(RealtimeError):
 
 def issue(visitor: Visitor) -> str:
     """Return a ticket for a visitor; ``Visitor(login=login_for(user))`` for the user that a token of yours names."""
-    tickets = Ticket.objects.using(get_conf().database)
     now = timezone.now()
-    tickets.filter(expires_at__lt=now).delete()
+    Ticket.objects.filter(expires_at__lt=now).delete()
     ticket = secrets.token_urlsafe(32)
-    tickets.create(
+    Ticket.objects.create(
         digest=_digest(ticket),
         session=visitor.session or "",
         login=list(visitor.login or ()),
@@ -49,9 +48,7 @@ def redeem(ticket: str) -> Visitor:
 
     Raises: BadTicket.
     """
-    valid = Ticket.objects.using(get_conf().database).filter(
-        digest=_digest(ticket), expires_at__gte=timezone.now()
-    )
+    valid = Ticket.objects.filter(digest=_digest(ticket), expires_at__gte=timezone.now())
     found = valid.first()
     if found is None or not valid.delete()[0]:  # if two use it at the same moment, only one deletes it
         raise BadTicket

@@ -1,57 +1,113 @@
-"""The values in which every database says how far it has come."""
+"""The contract of a database: what the engine asks for in each vendor's own SQL.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+A new database implements both classes in a package beside ``postgresql`` and ``sqlite`` and is added to
+``registry``. The tests in tests/contract run on every database.
+"""
 
-from django.db.models import Q
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .captures import Capture
+from .outbox import OutboxCursor, Probe
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxCursor:
-    """A snapshot, as the outbox sees it: every stamp below ``next`` has been seen, but those in ``open``.
+class Triggers(ABC):
+    """The triggers that note changes in the outbox."""
 
-    Units: a stamp is the number of the writer's transaction (PostgreSQL) or of the row itself (SQLite,
-           where nothing commits late and ``open`` is empty).
-    """
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
 
-    next: int
-    open: Sequence[int] = ()
+    @abstractmethod
+    def statements(self, capture: Capture) -> dict[str, str]:
+        """Return the statement that creates each trigger of a capture, by the trigger's name."""
+
+    @abstractmethod
+    def installed(self) -> dict[str, str]:
+        """Return the names of the engine's triggers and the table of each, "" where the table is gone."""
+
+    @abstractmethod
+    def begin_change(self) -> None:
+        """Wait until no other process changes triggers; call it first in the transaction that changes them."""
+
+    @abstractmethod
+    def drop(self, name: str, table: str) -> None:
+        """Drop a trigger if it exists; ``table`` is "" where the table is gone."""
+
+    def quote(self, name: str) -> str:
+        return self.connection.ops.quote_name(name)
+
+
+class Database(ABC):
+    """One connection to the engine's database."""
+
+    STAMP: ClassVar[str]
+    """Column of the outbox that orders its rows as snapshots see them."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
+        self.connection = connection
+        self.triggers = triggers
 
     @property
-    def offset(self) -> int:
-        """Return the snapshot's place among all others: a larger one sees more, an equal one the same."""
-        return self.next - len(self.open)
+    def alias(self) -> str:
+        return self.connection.alias
 
-    def missing_at(self, until: "OutboxCursor", stamp: str) -> Q:
-        """Return the condition for what is seen at ``until`` and not here, read in the snapshot ``until``.
+    # ------------------------------------------------------------ snapshots
 
-        Bounded on both sides: without the upper bound a planner without statistics reads the whole table.
+    @abstractmethod
+    def read_transaction(self) -> AbstractContextManager[None]:
+        """Return a block in which all statements read the same snapshot, without waiting for writers."""
+
+    @abstractmethod
+    def is_in_transaction(self) -> bool:
+        """Return whether the connection, which must be open, is inside a transaction."""
+
+    @abstractmethod
+    def now(self) -> tuple[OutboxCursor, str]:
+        """Return the snapshot that is being read and the log's epoch, "" before the log has begun."""
+
+    @abstractmethod
+    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+        """Return the same inside a caller's transaction; the epoch is "" where that is not one snapshot."""
+
+    @abstractmethod
+    def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
+        """Return whether the tables, which must have been read before, were as of the snapshot."""
+
+    @abstractmethod
+    def failing_alone(self) -> AbstractContextManager[None]:
+        """Return a block in which a query may fail without aborting the transaction around it."""
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """Return where outbox and log stand, in one cheap statement: it is asked at every tick."""
+
+    # ------------------------------------------------------------ the log's life
+
+    @abstractmethod
+    def limit_idle_time(self) -> None:
+        """Have the server end this transaction if its process freezes, where the database can."""
+
+    @abstractmethod
+    def lock_sequencer(self) -> None:
+        """Keep other processes from beginning an epoch until this transaction ends."""
+
+    @abstractmethod
+    def origin(self) -> str:
+        """Return an identifier of what positions rest on: with another origin, positions may repeat."""
+
+    @abstractmethod
+    def prepare_tables(self) -> None:
+        """Give the engine's tables the properties that migrations cannot express."""
+
+    def _fetch_row(self, statement: str) -> Any:
+        """Return the one row of a statement.
+
+        Uses the driver's connection: through Django's cursor an occasional statement takes three times as long.
         """
-        missing = Q(**{f"{stamp}__gte": self.next, f"{stamp}__lt": until.next})
-        return missing | Q(**{f"{stamp}__in": list(self.open)}) if self.open else missing
-
-    def missing_sql(self, until: "OutboxCursor", stamp: str) -> tuple[str, list[int]]:
-        """Return the same condition as SQL with its parameters."""
-        late = f" OR {stamp} IN ({', '.join(['%s'] * len(self.open))})" if self.open else ""
-        return f"({stamp} >= %s AND {stamp} < %s{late})", [self.next, until.next, *self.open]
-
-    def seen(self, stamp: str) -> Q:
-        """Return the condition for what has been seen here."""
-        seen = Q(**{f"{stamp}__lt": self.next})
-        return seen & ~Q(**{f"{stamp}__in": list(self.open)}) if self.open else seen
-
-
-class Probe(NamedTuple):
-    """Where outbox and log stand.
-
-    Units: offsets. ``offset`` is the position of now, ``sequenced`` how far the outbox has been sequenced,
-           ``log_end`` the newest position in the log. ``epoch`` is empty before the log has begun.
-           ``is_waiting``: the outbox holds something to sequence.
-    """
-
-    offset: int
-    epoch: str
-    sequenced: int
-    log_end: int
-    is_waiting: bool
+        self.connection.ensure_connection()
+        with self.connection.wrap_database_errors:
+            return self.connection.connection.execute(statement).fetchone()

@@ -1,18 +1,17 @@
-"""What is captured of a table; each database has a module beside this one that turns it into triggers."""
+"""What the triggers of a table note; each database's ``triggers`` module turns it into SQL."""
 
 import hashlib
 from dataclasses import dataclass
 
 TRIGGER_PREFIX = "realtime_"
-OUTBOX_TABLE = "realtime_outboxrow"
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The columns of a table that its triggers note, old and new: what names its rows, their topics, or
-    the rows of other tables that depend on them.
+    """The columns of a table whose old and new values its triggers note: those that identify its rows, their
+    topics, or the rows of other tables that depend on them.
 
-    Shape: ``unique`` holds the column groups by which one row can push out another (INSERT OR REPLACE).
+    Shape: ``unique`` holds the groups of columns by which one row can replace another (INSERT OR REPLACE).
     """
 
     table: str
@@ -25,6 +24,11 @@ class Capture:
         return {*self.columns, *(column for group in self.unique for column in group)}
 
     def trigger_name(self, event: str, body: str) -> str:
-        """Return a name that changes with the definition: "installed and current" is a look at names."""
+        """Return a name that changes with the definition, so that comparing names finds outdated triggers."""
         digest = hashlib.blake2s(f"{self.table}\0{event}\0{body}".encode(), digest_size=6).hexdigest()
         return f"{TRIGGER_PREFIX}{digest}_{event}"
+
+
+def literal(text: str) -> str:
+    """Return a text for use between single quotes in a statement that Django's cursor executes."""
+    return text.replace("'", "''").replace("%", "%%")

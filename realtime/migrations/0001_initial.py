@@ -24,10 +24,10 @@ class Migration(migrations.Migration):
             name='Sequencer',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('epoch', models.CharField(help_text="The log's life; positions compare only within one.", max_length=16)),
+                ('epoch', models.CharField(help_text="Identifies the log's life; positions compare only within one epoch.", max_length=16)),
                 ('machine', models.CharField(blank=True, help_text='Boot of the machine; after another one positions may repeat.', max_length=64)),
                 ('next', models.BigIntegerField(default=1, help_text='Every outbox row below has been sequenced.')),
-                ('edge', models.BigIntegerField(default=1, help_text='The log is whole from here on; below, it was pruned.')),
+                ('edge', models.BigIntegerField(default=1, help_text='The log is complete after this position; older entries were pruned.')),
                 ('holder', models.CharField(blank=True, help_text='Process that sequences and runs the jobs.', max_length=64)),
                 ('expires_at', models.DateTimeField(help_text='When another process may take over.', null=True)),
             ],

@@ -20,17 +20,17 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             "sequencer",
             "origin",
-            models.CharField(blank=True, help_text="What positions rest on; with another one they may repeat.", max_length=64),
+            models.CharField(blank=True, help_text="What positions rest on; with another origin they may repeat.", max_length=64),
         ),
         migrations.AlterField(
             "sequencer",
             "next",
-            models.BigIntegerField(default=1, help_text="Every outbox row with a stamp below is sequenced,"),
+            models.BigIntegerField(default=1, help_text="All outbox rows with a lower stamp are sequenced, except those in ``open``."),
         ),
         migrations.AddField(
             "sequencer",
             "open",
-            models.JSONField(default=list, help_text="but those whose stamp is one of these."),
+            models.JSONField(default=list, help_text="Stamps below ``next`` whose outbox rows are not sequenced yet."),
         ),
         migrations.AddField(
             "outboxrow",

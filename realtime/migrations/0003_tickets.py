@@ -14,14 +14,14 @@ class Migration(migrations.Migration):
             name="Ticket",
             fields=[
                 ("digest", models.CharField(help_text="SHA-256 of the ticket.", max_length=64, primary_key=True, serialize=False)),
-                ("session", models.TextField(blank=True, help_text="The session it stands for, or else")),
-                ("login", models.JSONField(help_text="the user, backend and hash that a session would hold.")),
+                ("session", models.TextField(blank=True, help_text="Key of the session that the ticket stands for; empty when ``login`` is used.")),
+                ("login", models.JSONField(help_text="User, backend and hash as a session would hold them; may be empty.")),
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.AlterField(
             model_name="logentry",
             name="kind",
-            field=models.CharField(choices=[("changes", "changes of rows"), ("reset", "too much or unknown: read the rows"), ("notice", "words for the readers of pages"), ("rights", "rights may have changed: ask them again")], max_length=10),
+            field=models.CharField(choices=[("changes", "changes of rows"), ("reset", "too many changes or unknown ones: read the rows"), ("notice", "a text for the readers of pages"), ("rights", "rights may have changed: check them again")], max_length=10),
         ),
     ]

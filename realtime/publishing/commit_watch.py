@@ -1,22 +1,27 @@
-"""Waking the publisher when this process writes, instead of at its next tick.
+"""Waking the publisher when this process commits a write, instead of at its next tick.
 
-Economy, not safety: a write that escapes here (a C extension, another process) is found by the tick.
+An optimisation, not needed for correctness: a write that is not noticed here (a C extension, another process) is
+found by the tick.
 """
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import get_conf
 
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "TRUNCATE", "COPY", "MERGE")
+# Process-wide, not part of a service: connections are watched from their creation on, in any thread and before there
+# is a service, and Django's signal for that is process-wide too.
 _wakers: set[Callable[[], None]] = set()
-_quiet = threading.local()
+_ignored = threading.local()
 
 
 def subscribe(waker: Callable[[], None]) -> None:
-    """Call ``waker``, from whatever thread, after each commit of a write in this process."""
+    """Call ``waker``, in the writer's thread, after each commit of a write in this process."""
     _wakers.add(waker)
 
 
@@ -25,24 +30,26 @@ def unsubscribe(waker: Callable[[], None]) -> None:
 
 
 def ignore_this_thread() -> None:
-    """Take the writes of this thread as the engine's own, which wake nobody."""
-    _quiet.on = True
+    """Ignore the writes of this thread: they are the engine's own."""
+    _ignored.on = True
 
 
-def watch_connection(connection, **kwargs) -> None:
+def watch_connection(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
     """Watch the writes of a new database connection; a receiver of ``connection_created``."""
     is_ours = connection.alias == get_conf().database
-    if is_ours and _notice_write not in connection.execute_wrappers:
-        connection.execute_wrappers.append(_notice_write)
+    if is_ours and _watch_statement not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_watch_statement)
 
 
-def _notice_write(execute, sql, params, many, context):
+def _watch_statement(
+    execute: Callable[..., Any], sql: object, params: object, many: bool, context: dict[str, Any]
+) -> Any:
     result = execute(sql, params, many, context)
     connection = context["connection"]
-    can_tell = connection.in_atomic_block or connection.get_autocommit()
-    if _wakers and can_tell and not getattr(_quiet, "on", False) and _is_write(sql):
+    has_on_commit = connection.in_atomic_block or connection.get_autocommit()
+    if _wakers and has_on_commit and not getattr(_ignored, "on", False) and _is_write(sql):
         pending = connection.run_on_commit
-        if not (pending and pending[-1][1] is _wake):  # one call a transaction is enough
+        if not (pending and pending[-1][1] is _wake):  # one call per transaction is enough
             transaction.on_commit(_wake, using=connection.alias, robust=True)
     return result
 

@@ -1,7 +1,7 @@
-"""Waking the publisher when another process writes to a database file, instead of at its next tick.
+"""Waking the publisher when another process writes to an SQLite database's file, instead of at its next tick.
 
-Economy, not safety, like ``wake.py``: where the system does not tell of writes (another system than Linux, another
-machine's file, a database that is none), the tick finds them.
+An optimisation, not needed for correctness, like ``commit_watch``: where the system does not report writes (systems
+other than Linux, network file systems, databases in memory), the tick finds them.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from django.db import connections
+from ..databases.registry import database
 
 try:
     from inotify_simple import INotify, flags
@@ -22,10 +22,10 @@ REST_SECONDS = 0.01
 
 
 class FileWatch:
-    """Tells of writes to an SQLite database, once in a while however many there are."""
+    """Reports writes to an SQLite database, at a bounded rate."""
 
     def __init__(self, path: Path, written: Callable[[], None]) -> None:
-        """``written`` is called on the loop, when a write begins and no more often than each ``REST_SECONDS``.
+        """``written`` is called on the loop when a write begins, at most once each ``REST_SECONDS``.
 
         Raises: OSError, where files cannot be watched.
         """
@@ -35,7 +35,7 @@ class FileWatch:
         self._rest: asyncio.TimerHandle | None = None
         self._events = INotify()
         try:
-            # The directory: the write-ahead log comes and goes, and a restored backup is another file.
+            # The directory: the write-ahead log is deleted and created again, and a restored backup is a new file.
             self._events.add_watch(path.parent, flags.MODIFY)
         except OSError:
             self._events.close()
@@ -49,23 +49,23 @@ class FileWatch:
         self._events.close()
 
     def skip(self) -> None:
-        """Take what has been written until now as known: the caller's own writes, mostly."""
+        """Do not report the writes until now: the caller knows them, most are its own."""
         self._events.read(timeout=0)
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._events.fileno(), self._hear)
+        self._loop.add_reader(self._events.fileno(), self._read)
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         self._loop.remove_reader(self._events.fileno())
         self._rest = self._loop.call_later(REST_SECONDS, self._listen)
-        # An overflow names no file.
+        # The event of an overflow has no file name.
         if any(not event.name or event.name in self._names for event in self._events.read(timeout=0)):
             self._written()
 
 
-def watch(using: str, written: Callable[[], None]) -> FileWatch | None:
-    """Return what tells of writes to that database; None where nothing does."""
-    connection = connections[using]
+def watch(written: Callable[[], None]) -> FileWatch | None:
+    """Return a watch of the engine's database; None where writes cannot be noticed."""
+    connection = database().connection
     if INotify is None or connection.vendor != "sqlite" or connection.is_in_memory_db():
         return None
     try:

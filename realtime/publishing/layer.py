@@ -1,7 +1,7 @@
-"""What travels over the channel layer: one message per log entry, strings and integers only.
+"""Messages on the channel layer: one per log entry, strings and integers only.
 
-The layer carries changes quickly; it never carries truth. A message that is lost, late, doubled or
-strange costs a look into the log.
+The layer makes delivery fast; only the log makes it complete. After a message that is lost, late, repeated or
+malformed, hubs read the log.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,70}")
 
 
 def group(topic: str) -> str:
-    """Return the group of a topic; a name that Channels would refuse is hashed."""
+    """Return the group of a topic; a topic that is no legal group name is hashed."""
     if topic == EVERYONE:
         return EVERYONE_GROUP
     if not _LEGAL.fullmatch(topic):
@@ -27,7 +27,7 @@ def group(topic: str) -> str:
 
 
 def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
-    """Return an entry as a layer message; a long payload stays in the log, which the hub reads then."""
+    """Return an entry as a layer message; a long payload is left out, and the hub reads it from the log."""
     is_short = len(entry.payload) <= MAX_PAYLOAD_CHARACTERS
     return {
         "type": MESSAGE_TYPE,
@@ -44,7 +44,7 @@ def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
 def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
     """Return the epoch and the entry that ``to_message`` was given.
 
-    Raises: KeyError, TypeError, ValueError or OverflowError, for what it cannot have made.
+    Raises: KeyError, TypeError, ValueError or OverflowError, for a message that it did not make.
     """
     position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])

@@ -1,6 +1,6 @@
 """The lease: which process sequences at every tick and runs the jobs.
 
-Economy, not safety: sequencing is safe in any number of processes. The clock is the database's.
+An optimisation, not needed for correctness: any number of processes may sequence. Times are the database's.
 """
 
 from datetime import timedelta
@@ -12,15 +12,20 @@ from ..conf import get_conf
 from ..models import Sequencer
 
 
-def hold(holder: str) -> bool:
-    """Take or renew the lease; return whether it is this holder's now."""
-    conf = get_conf()
+def acquire(holder: str) -> bool:
+    """Acquire or renew the lease; return whether this holder has it now."""
     free = Q(holder=holder) | Q(expires_at=None) | Q(expires_at__lt=Now())
-    rows = Sequencer.objects.using(conf.database).filter(free, pk=Sequencer.ROW)
-    return bool(rows.update(holder=holder, expires_at=Now() + timedelta(seconds=conf.lease_seconds)))
+    expires_at = Now() + timedelta(seconds=get_conf().lease_seconds)
+    row = Sequencer.objects.filter(free, pk=Sequencer.ROW)
+    return bool(row.update(holder=holder, expires_at=expires_at))
 
 
 def release(holder: str) -> None:
-    """Give the lease up, so that the next process need not wait for its end."""
-    rows = Sequencer.objects.using(get_conf().database).filter(pk=Sequencer.ROW, holder=holder)
-    rows.update(holder="", expires_at=None)
+    """Release the lease, so that the next process need not wait until it expires."""
+    Sequencer.objects.filter(pk=Sequencer.ROW, holder=holder).update(holder="", expires_at=None)
+
+
+def holder() -> str | None:
+    """Return the process that has the lease, None when there is none."""
+    row = Sequencer.objects.filter(pk=Sequencer.ROW, expires_at__gt=Now())
+    return row.values_list("holder", flat=True).first()

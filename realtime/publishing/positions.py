@@ -1,7 +1,7 @@
-"""Positions: which snapshot of the database one reads, and reading a topic's rows together with it.
+"""Positions: which snapshot of the database is read, and reading a topic's rows together with it.
 
-Whoever reads rows for subscribers reads them here or in ``read_snapshot``, so that rows and position
-come from one read transaction.
+All rows for subscribers are read here or inside ``read_snapshot``, so that rows and position come from one
+read transaction.
 """
 
 import secrets
@@ -9,20 +9,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connections, transaction
-from django.db.models import Max, QuerySet
+from django.db import transaction
+from django.db.models import BooleanField, Max, QuerySet
+from django.db.models.expressions import RawSQL
 
-from ..conf import get_conf
-from ..databases import OutboxCursor, Probe, database
+from ..databases.base import Database
+from ..databases.outbox import OutboxCursor, Probe
+from ..databases.registry import database
 from ..engine.messages import Row
 from ..engine.position import Position
 from ..feeds import registry
-from ..models import LogEntry, OutboxRow, Sequencer
-
-__all__ = [
-    "Moment", "Probe", "Reading", "begin_epoch", "ensure_epoch", "position_now", "probe", "read_snapshot",
-    "read_topic", "unsequenced",
-]  # fmt: skip
+from ..models import LogEntry, OutboxRow
+from . import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A snapshot of the database; ``epoch`` is empty before the log has begun."""
+    """A snapshot of a database that is being read; ``epoch`` is empty before the log has begun."""
 
+    database: Database
     cursor: OutboxCursor
     epoch: str
 
@@ -48,36 +47,30 @@ class Moment:
     def position(self) -> Position:
         return Position(self.epoch, self.cursor.offset)
 
-    @staticmethod
-    def is_kept(tables: Iterable[str]) -> bool:
-        """Return whether the tables, read before, still were as of the snapshot that is being read."""
-        connection = connections[get_conf().database]
-        return database(connection.alias).is_snapshot_kept(connection, tables)
+    def is_kept(self, tables: Iterable[str]) -> bool:
+        """Return whether the tables, which must have been read before, were as of this snapshot."""
+        return self.database.is_snapshot_kept(tables)
 
 
 @contextmanager
 def read_snapshot() -> Iterator[Moment]:
-    """Read the database as of one moment: whatever is read inside belongs to the position yielded.
+    """Read the database as of one moment: everything read inside belongs to the position yielded.
 
-    Never ``atomic()``: that would wait for every writer on SQLite, and see half of what happens on
-    PostgreSQL. Inside a transaction of the caller's it is that transaction's view that is read.
+    Not ``atomic()``, which would wait for every writer on SQLite and read several snapshots on PostgreSQL.
+    Inside a caller's transaction, that transaction's view is read.
     """
-    connection = connections[get_conf().database]
-    connection.ensure_connection()
-    vendor = database(connection.alias)
-    if vendor.is_in_transaction(connection):
-        yield Moment(*vendor.now_in_transaction(connection))
+    here = database()
+    here.connection.ensure_connection()
+    if here.is_in_transaction():
+        yield Moment(here, *here.now_in_transaction())
         return
-    with vendor.read_transaction(connection):
-        yield Moment(*vendor.now(connection))
+    with here.read_transaction():
+        yield Moment(here, *here.now())
 
 
 def probe() -> Probe:
     """Return where outbox and log stand, in one cheap query."""
-    connection = connections[get_conf().database]
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        return database(connection.alias).probe(connection)
+    return database().probe()
 
 
 def position_now() -> Position:
@@ -87,81 +80,65 @@ def position_now() -> Position:
 
 
 def unsequenced(since: OutboxCursor, until: OutboxCursor) -> QuerySet[OutboxRow]:
-    """Return the outbox rows seen at ``until`` and not at ``since``; to be read in the snapshot ``until``."""
-    using = get_conf().database
-    return OutboxRow.objects.using(using).filter(since.missing_at(until, database(using).STAMP))
+    """Return the outbox rows visible at ``until`` and not at ``since``; read them in the snapshot ``until``."""
+    condition, parameters = since.missing(until, database().STAMP)  # column names and placeholders only
+    return OutboxRow.objects.filter(RawSQL(condition, parameters, output_field=BooleanField()))  # noqa: S611
 
 
 def read_topic(topic: str) -> Reading:
-    """Read all rows of a topic, in order, with their position.
+    """Return all rows of a topic, in order, with their position.
 
     Raises: UnknownTopic.
     """
     feed, key = registry.find(topic)
     while True:
         with read_snapshot() as moment:
-            # By our own order, not the database's collation: what is painted first stays where it is.
+            # By the order keys, not the database's collation: rows stay where the first paint put them.
             rows = sorted(feed.rows(feed.topic_rows(key)), key=lambda row: row.order)
-            # Without an epoch the position names nothing, and the snapshot may be the caller's for long.
+            # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):
                 return Reading(moment.position, rows, _unchanged_since(topic, moment))
 
 
 def _unchanged_since(topic: str, moment: Moment) -> int:
-    """Return from which offset on the topic has been what it is at that moment."""
+    """Return the offset from which on the topic has had its present rows."""
     feed, _ = registry.find(topic)
-    using = get_conf().database
-    state = _state()
-    if state is None:
+    sequenced = progress.read()
+    if sequenced is None:
         return moment.cursor.offset
-    waiting = unsequenced(state.cursor, moment.cursor)
+    waiting = unsequenced(sequenced.cursor, moment.cursor)
     if waiting.filter(source__in=feed.tables).exists():
         return moment.cursor.offset
-    entries = LogEntry.objects.using(using).filter(topic__in={topic, feed.name})
+    entries = LogEntry.objects.filter(topic__in={topic, feed.name})
     latest = entries.exclude(kind=LogEntry.Kind.NOTICE).aggregate(latest=Max("position"))["latest"]
-    return max(state.edge, latest or 0)
+    return max(sequenced.edge, latest or 0)
 
 
 # ---------------------------------------------------------------- the log's life
 
 
 def ensure_epoch() -> str:
-    """Return the log's epoch; begin a new one where there is none or where positions may repeat."""
-    connection = connections[get_conf().database]
-    origin = database(connection.alias).origin(connection)
-    state = _state()
-    return begin_epoch(unless_from=origin) if state is None or state.origin != origin else state.epoch
+    """Return the log's epoch; begin one if there is none or if positions may repeat."""
+    origin = database().origin()
+    present = progress.read()
+    return begin_epoch(unless_from=origin) if present is None or present.origin != origin else present.epoch
 
 
 def begin_epoch(unless_from: str | None = None) -> str:
-    """Begin a new life of the log: every page takes a snapshot and goes on from there.
+    """Begin a new life of the log and return its epoch: every page gets a snapshot and continues from there.
 
-    ``unless_from``: not if the log rests on that origin by now; another process was quicker.
+    ``unless_from``: do nothing if the log has that origin by now, because another process was quicker.
     """
-    connection = connections[get_conf().database]
-    vendor = database(connection.alias)
-    with transaction.atomic(using=connection.alias):
-        vendor.lock_sequencer(connection)
-        state = _state()
-        if state is not None and state.origin == unless_from:
-            return state.epoch
-        LogEntry.objects.using(connection.alias).all().delete()
-        # What is deleted here is seen by the moment after it, from which the new life counts.
-        OutboxRow.objects.using(connection.alias).all().delete()
-        now, _ = vendor.now(connection)
+    here = database()
+    with transaction.atomic(using=here.alias):
+        here.lock_sequencer()
+        present = progress.read()
+        if present is not None and present.origin == unless_from:
+            return present.epoch
+        LogEntry.objects.all().delete()
+        # The cursor below is read after this, so that everything deleted here is older than the new life.
+        OutboxRow.objects.all().delete()
+        now, _ = here.now()
         epoch = secrets.token_hex(4)
-        Sequencer.objects.using(connection.alias).update_or_create(
-            pk=Sequencer.ROW,
-            defaults={
-                "epoch": epoch,
-                "origin": vendor.origin(connection),
-                "next": now.next,
-                "open": list(now.open),
-                "edge": now.offset,
-            },
-        )
+        progress.begin(epoch, here.origin(), now)
         return epoch
-
-
-def _state() -> Sequencer | None:
-    return Sequencer.objects.using(get_conf().database).filter(pk=Sequencer.ROW).first()

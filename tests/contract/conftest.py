@@ -14,6 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections
 
+from realtime.databases.outbox import Probe
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
 from realtime.publishing import log, positions
@@ -55,7 +56,7 @@ class Database:
             for statement in statements:
                 connection.execute(statement)
 
-    def probe(self) -> positions.Probe:
+    def probe(self) -> Probe:
         return positions.probe()
 
     def sequence(self) -> Batch | None:

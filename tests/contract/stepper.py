@@ -17,26 +17,21 @@ def pause(name: str) -> None:
 
 def main() -> None:
     django.setup()
-    from django.db.models import QuerySet
+    from realtime.publishing import log, positions, sequencer
 
-    from realtime.models import LogEntry
-    from realtime.publishing import positions, sequencer
-
-    read, create = sequencer._entries, QuerySet.bulk_create
+    read, append = sequencer._entries, log.append
 
     def read_and_pause(*arguments):
         entries = read(*arguments)
         pause("read")
         return entries
 
-    def create_and_pause(self, *arguments, **options):
-        created = create(self, *arguments, **options)
-        if self.model is LogEntry:
-            pause("written")
-        return created
+    def append_and_pause(entries):
+        append(entries)
+        pause("written")
 
     sequencer._entries = read_and_pause
-    QuerySet.bulk_create = create_and_pause
+    log.append = append_and_pause
     while True:
         pause("idle")
         sequencer.sequence(positions.probe())

@@ -7,8 +7,9 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from realtime.boards.models import Board
-from realtime.databases import postgresql_triggers as postgresql
 from realtime.databases.captures import Capture
+from realtime.databases.postgresql import triggers as postgresql
+from realtime.databases.registry import database as engine_database
 from realtime.models import OutboxRow
 from realtime.publishing import capture, positions
 
@@ -58,12 +59,12 @@ def test_the_engines_tables_are_unlogged(on_postgresql):
 
 def test_triggers_of_tables_that_are_no_longer_live_go(database):
     """And, on PostgreSQL, functions whose table is gone."""
-    module = capture.backend("default")
+    triggers = engine_database().triggers
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE gone (id integer)")
         cursor.execute("CREATE TABLE idle (id integer)")
     for table in ("gone", "idle"):
-        for statement in module.triggers(Capture(table, ("id",), (("id",),)), connection).values():
+        for statement in triggers.statements(Capture(table, ("id",), (("id",),))).values():
             with connection.cursor() as cursor:
                 cursor.execute(statement, [])
     with connection.cursor() as cursor:
@@ -71,7 +72,7 @@ def test_triggers_of_tables_that_are_no_longer_live_go(database):
 
     capture.install()
 
-    assert set(module.installed(connection).values()) == {"boards_entry", "boards_board"}
+    assert set(triggers.installed().values()) == {"boards_entry", "boards_board"}
 
 
 def test_a_disabled_trigger_is_missing(on_postgresql):
@@ -106,7 +107,7 @@ def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
         "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)",
         "CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2)",
     )
-    for statement in postgresql.triggers(Capture("part", ("id", "board_id"), ()), connection).values():
+    for statement in engine_database().triggers.statements(Capture("part", ("id", "board_id"), ())).values():
         with connection.cursor() as cursor:
             cursor.execute(statement, [])
 
@@ -126,12 +127,12 @@ def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
 
 def test_names_that_need_quotes(database):
     """Mixed case, spaces, quotes, keywords, a percent sign's neighbour."""
-    module = capture.backend("default")
+    triggers = engine_database().triggers
     quote = connection.ops.quote_name
     table, column = "Odd 'table", "order's"
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {quote(table)} (id integer PRIMARY KEY, {quote(column)} text)")
-        for statement in module.triggers(Capture(table, ("id", column), (("id",),)), connection).values():
+        for statement in triggers.statements(Capture(table, ("id", column), (("id",),))).values():
             cursor.execute(statement, [])
         cursor.execute(f"INSERT INTO {quote(table)} VALUES (1, 'é')")
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from realtime.boards.models import Entry
-from realtime.databases import postgresql
+from realtime.databases.postgresql import database as postgresql
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log, positions
@@ -283,7 +283,7 @@ def test_rows_read_at_a_position_are_those_of_its_log(database):
 
 def test_a_sequencer_that_stands_still_holds_the_others_up_only_briefly(on_postgresql, monkeypatch):
     """A process may be frozen with the lock in its hands: its transaction is ended, and its work is done by others."""
-    monkeypatch.setattr(postgresql, "HOLD_MILLISECONDS", 200)
+    monkeypatch.setattr(postgresql, "IDLE_MILLISECONDS", 200)
     append, holds, thawed, outcome = log.append, threading.Event(), threading.Event(), []
 
     def freeze(entries):

@@ -13,10 +13,10 @@ from django.db import IntegrityError, connection, models, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.checks import check_capture
+from realtime.databases.registry import database
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture, positions
-from realtime.publishing.capture import captures
 
 Images = set[tuple[int, int]]
 
@@ -402,7 +402,9 @@ def test_a_trigger_of_an_older_definition_is_replaced(log, make_model, live):
 
     assert len(trigger_names()) == len(before)
     assert capture.missing() == []
-    assert [one.columns for one in captures(registry) if one.table == "throwaway_thing"] == [("id", "shelf")]
+    assert [one.columns for one in capture.captures(registry) if one.table == "throwaway_thing"] == [
+        ("id", "shelf")
+    ]
 
 
 def test_triggers_of_a_table_that_is_no_longer_live_are_dropped(log, make_model, live):
@@ -412,7 +414,7 @@ def test_triggers_of_a_table_that_is_no_longer_live_are_dropped(log, make_model,
 
     capture.install()
 
-    assert "throwaway_thing" not in capture.sqlite.installed(connection).values()
+    assert "throwaway_thing" not in database().triggers.installed().values()
 
 
 def test_a_remade_table_has_lost_its_triggers(log, make_model, live):
@@ -478,7 +480,7 @@ def published(log):
     """A log that somebody publishes."""
     from realtime.publishing import lease
 
-    assert lease.hold("somebody")
+    assert lease.acquire("somebody")
     return log
 
 

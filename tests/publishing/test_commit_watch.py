@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from realtime.boards.models import Board, Entry
-from realtime.publishing import commit_watch as wake
+from realtime.publishing import commit_watch
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def woken(quay):
     def waker() -> None:
         calls.append(connection.in_atomic_block)
 
-    wake.subscribe(waker)
+    commit_watch.subscribe(waker)
     yield calls
-    wake.unsubscribe(waker)
+    commit_watch.unsubscribe(waker)
 
 
 def test_a_write_wakes(woken, quay):
@@ -102,7 +102,7 @@ def test_the_engines_own_writes_wake_nobody(woken, quay):
     """Else each round of the publisher would call for the next."""
 
     def quietly() -> None:
-        wake.ignore_this_thread()
+        commit_watch.ignore_this_thread()
         quay.entries.update(value="x")
         connections.close_all()
 
@@ -120,9 +120,9 @@ def test_who_has_unsubscribed_is_not_woken(woken, quay):
     def waker() -> None:
         calls.append(1)
 
-    wake.subscribe(waker)
-    wake.unsubscribe(waker)
-    wake.unsubscribe(waker)
+    commit_watch.subscribe(waker)
+    commit_watch.unsubscribe(waker)
+    commit_watch.unsubscribe(waker)
     quay.entries.update(value="x")
 
     assert calls == []
@@ -134,13 +134,13 @@ def test_a_failing_waker_fails_no_write(woken, quay):
     def waker() -> None:
         raise RuntimeError("broken")
 
-    wake.subscribe(waker)
+    commit_watch.subscribe(waker)
     try:
         with transaction.atomic():
             quay.entries.update(value="x")
         Entry.objects.filter(board=quay).update(value="y")
     finally:
-        wake.unsubscribe(waker)
+        commit_watch.unsubscribe(waker)
 
     assert set(quay.entries.values_list("value", flat=True)) == {"y"}
 
@@ -160,7 +160,7 @@ def test_transactions_managed_by_hand_work_as_ever(woken, quay):
 
 def test_a_new_connection_is_watched_once(log):
     """Whatever opens it, and however often it is announced."""
-    wake.watch_connection(connection)
-    wake.watch_connection(connection)
+    commit_watch.watch_connection(connection)
+    commit_watch.watch_connection(connection)
 
-    assert connection.execute_wrappers.count(wake._notice_write) == 1
+    assert connection.execute_wrappers.count(commit_watch._watch_statement) == 1

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from django.db import connections
 
-from realtime.publishing import file_watch as filewatch
+from realtime.publishing import file_watch
 from realtime.publishing.file_watch import FileWatch, watch
 from tests.conftest import until
 
-pytestmark = pytest.mark.skipif(filewatch.INotify is None, reason="only Linux tells of writes")
+pytestmark = pytest.mark.skipif(file_watch.INotify is None, reason="only Linux tells of writes")
 
 
 @pytest.fixture(params=["wal", "delete"])
@@ -38,7 +38,7 @@ async def test_each_write_is_heard_of(database, heard):
     for number in range(3):
         database.execute("INSERT INTO told VALUES (?)", [number])
         await until(lambda: heard)
-        await asyncio.sleep(2 * filewatch.REST_SECONDS)
+        await asyncio.sleep(2 * file_watch.REST_SECONDS)
         heard.clear()
 
 
@@ -54,14 +54,14 @@ async def test_a_database_that_is_put_in_its_place_is_heard_of(database, heard, 
 async def test_other_files_tell_nothing(heard, tmp_path):
     """A log beside the database wakes nobody."""
     (tmp_path / "server.log").write_text("a line")
-    await asyncio.sleep(5 * filewatch.REST_SECONDS)
+    await asyncio.sleep(5 * file_watch.REST_SECONDS)
 
     assert not heard
 
 
 async def test_a_flood_is_heard_of_once_until_the_rest_is_over(database, heard, monkeypatch):
     """However many commits there are, and however long they take."""
-    monkeypatch.setattr(filewatch, "REST_SECONDS", 1000)
+    monkeypatch.setattr(file_watch, "REST_SECONDS", 1000)
     for number in range(20):
         database.execute("INSERT INTO told VALUES (?)", [number])
         await asyncio.sleep(0.001)
@@ -75,7 +75,7 @@ async def test_what_is_known_is_skipped(database, tmp_path):
     watched = FileWatch(tmp_path / "db.sqlite3", lambda: heard.append(1))
     database.execute("INSERT INTO told VALUES (1)")
     watched.skip()
-    await asyncio.sleep(5 * filewatch.REST_SECONDS)
+    await asyncio.sleep(5 * file_watch.REST_SECONDS)
     assert not heard
 
     database.execute("INSERT INTO told VALUES (2)")
@@ -88,13 +88,13 @@ async def test_nothing_is_heard_after_the_end(database, tmp_path):
     heard: list[int] = []
     listens, rests = (FileWatch(tmp_path / "db.sqlite3", lambda: heard.append(1)) for _ in range(2))
     database.execute("INSERT INTO told VALUES (1)")
-    rests._hear()
+    rests._read()
     heard.clear()
     listens.close()
     rests.close()
 
     database.execute("INSERT INTO told VALUES (2)")
-    await asyncio.sleep(5 * filewatch.REST_SECONDS)
+    await asyncio.sleep(5 * file_watch.REST_SECONDS)
 
     assert not heard
 
@@ -105,14 +105,14 @@ async def test_what_cannot_be_watched_is_left_to_the_tick(monkeypatch, settings,
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(filewatch.INotify, "add_watch", refuse)
-    assert watch("default", lambda: None) is None
+    monkeypatch.setattr(file_watch.INotify, "add_watch", refuse)
+    assert watch(lambda: None) is None
     assert [line for line in lines() if "is not watched" in line] == [
         "the database's file is not watched, its writes are found by the tick: [Errno 28] No space left on device"
     ]
 
-    monkeypatch.setattr(filewatch, "INotify", None)
-    assert watch("default", lambda: None) is None
+    monkeypatch.setattr(file_watch, "INotify", None)
+    assert watch(lambda: None) is None
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:memorydb_default?mode=memory&cache=shared"])
@@ -120,4 +120,4 @@ async def test_a_database_in_memory_is_not_watched(monkeypatch, name):
     """There is no file."""
     monkeypatch.setitem(connections["default"].settings_dict, "NAME", name)
 
-    assert watch("default", lambda: None) is None
+    assert watch(lambda: None) is None

@@ -11,6 +11,7 @@ from realtime import notices
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
+from realtime.publishing import progress
 
 
 @pytest.fixture
@@ -253,16 +254,17 @@ def test_pruning_while_a_reader_catches_up_hides_nothing_from_it(log, quay, topi
     seen = log.state.next
     quay.entries.create(label="new")
     log.sequence()
-    entries = the_log.entries
+    read = progress.read
     path = connection.settings_dict["NAME"]
 
-    def prune_and_read():
+    def read_and_prune():
+        found = read()
         with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
             plain.execute("UPDATE realtime_sequencer SET edge = next")
             plain.execute("DELETE FROM realtime_logentry")
-        return entries()
+        return found
 
-    monkeypatch.setattr(the_log, "entries", prune_and_read)
+    monkeypatch.setattr(progress, "read", read_and_prune)
 
     missed = the_log.missed(topic, "entries", seen)
 

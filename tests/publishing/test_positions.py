@@ -7,7 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from realtime.boards.models import Board, Entry
-from realtime.databases import sqlite
+from realtime.databases.registry import database
+from realtime.databases.sqlite import database as sqlite
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
@@ -169,7 +170,7 @@ def test_another_boot_is_another_epoch(log, quay):
 
     assert epoch != before
     assert log.state.epoch == epoch
-    assert log.state.origin == sqlite.origin(connection)
+    assert log.state.origin == database().origin()
     assert not LogEntry.objects.exists()
 
 
@@ -187,7 +188,7 @@ def test_a_system_without_a_boot_id_has_an_empty_one(monkeypatch, tmp_path):
     """It is no Linux; a power failure there is the operator's to tell."""
     monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "absent")
 
-    assert sqlite.origin(connection) == ""
+    assert database().origin() == ""
 
 
 def test_the_probe_of_an_empty_database(log):

@@ -11,8 +11,7 @@ from django.db import OperationalError, connection, transaction
 
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow
-from realtime.publishing import capture, lease, positions
-from realtime.publishing import file_watch as filewatch
+from realtime.publishing import capture, file_watch, positions
 from realtime.publishing import publisher as publisher_module
 from realtime.publishing.publisher import Publisher
 from realtime.schedule import Job, jobs
@@ -57,35 +56,7 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
     assert "new" in message["payload"]
 
 
-@pytest.mark.parametrize(
-    "quiet_seconds, pause_seconds",
-    [(0, 0.05), (0.04, 0.05), (0.05, 0.0125), (0.9, 0.0125), (1, 0.05), (1000, 0.05)],
-)
-def test_looks_come_quicker_while_changes_come(quiet_seconds, pause_seconds):
-    """But the first after a change leaves others their time to join the next batch."""
-    assert publisher_module.pause(0.05, quiet_seconds) == pause_seconds
-
-
-@pytest.mark.parametrize(
-    "since_heard, since_sequenced, pause_seconds",
-    [
-        (1000, 1000, 0.2),
-        (0.0001, 1000, 0.002),
-        (0.002, 1000, 0.002),
-        (0.03, 1000, 0.03),
-        (0.05, 1000, 0.2),
-        (1000, 0.01, 0.05),
-        (0.01, 0.01, 0.01),
-        (1000, 1, 0.05),
-        (1000, 1.1, 0.2),
-    ],
-)
-def test_a_write_that_was_heard_of_is_looked_for(since_heard, since_sequenced, pause_seconds):
-    """Its commit may take a while; without one the looks are few."""
-    assert publisher_module.pause_of_watched(0.05, since_heard, since_sequenced) == pause_seconds
-
-
-@pytest.mark.skipif(filewatch.INotify is None, reason="only Linux tells of writes")
+@pytest.mark.skipif(file_watch.INotify is None, reason="only Linux tells of writes")
 async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, quay, no_jobs, settings):
     """A tick of minutes shows it: the file tells."""
     settings.REALTIME = {"TICK_SECONDS": 100, "LEASE_SECONDS": 1000}
@@ -99,18 +70,6 @@ async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, 
 
     message = await asyncio.wait_for(layer.receive(channel), 10)
     assert "told of" in message["payload"]
-
-
-@pytest.mark.parametrize("gap, is_busy", [(0.05, True), (0.09, True), (0.11, False), (10, False)])
-def test_only_batches_in_a_row_wait_for_more(layer, settings, gap, is_busy):
-    """A single batch before it holds up no other."""
-    settings.REALTIME = {"TICK_SECONDS": 0.05}
-    publisher = Publisher(layer, standby_seconds=1)
-    publisher._note_batch(100)
-
-    publisher._note_batch(100 + gap)
-
-    assert publisher._is_busy == is_busy
 
 
 async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
@@ -177,31 +136,6 @@ async def test_one_process_leads_and_another_takes_over(start):
 
     await until(lambda: second.is_leader)
     assert not was_leader
-
-
-def test_a_lease_is_one_holders_until_it_expires(log, settings):
-    """Renewed by that one alone; free at once when given up."""
-    assert lease.hold("one")
-    assert lease.hold("one")
-    assert not lease.hold("two")
-
-    settings.REALTIME = {"LEASE_SECONDS": -1}
-    assert lease.hold("one")
-    assert lease.hold("two")
-
-    settings.REALTIME = {}
-    assert lease.hold("two")
-    lease.release("two")
-    assert lease.hold("one")
-
-
-def test_only_its_holder_gives_a_lease_up(log):
-    """A process that lost it long ago takes nothing from the next."""
-    assert lease.hold("two")
-
-    lease.release("one")
-
-    assert not lease.hold("one")
 
 
 async def test_jobs_run_in_their_rhythm(start, no_jobs):
@@ -312,7 +246,7 @@ async def test_a_database_that_was_put_back_begins_a_new_epoch(start, quay, in_d
 
 async def test_triggers_that_were_dropped_for_good_are_put_back(start, in_database, monkeypatch):
     """By whatever tool: the leader looks now and then, and is patient with a migration under way."""
-    monkeypatch.setattr(publisher_module, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(publisher_module, "UPKEEP_SECONDS", 0.0)
     publisher = start()
     await until(lambda: publisher.is_leader)
 

@@ -15,7 +15,7 @@ from django.db import connection, connections, models, transaction
 
 from realtime import notices
 from realtime.boards.models import Board, Entry
-from realtime.databases import sqlite
+from realtime.databases.sqlite.database import SQLite
 from realtime.engine.messages import decode_changes
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
@@ -583,14 +583,14 @@ def test_of_two_sequencers_one_writes(log, quay, paused, in_thread, writes_more)
 
 @pytest.mark.parametrize(
     "room, name",
-    [(sqlite, "now"), (the_log, "newest")],
+    [(SQLite, "now"), (the_log, "newest")],
     ids=["before it reads", "after it has read"],
 )
 def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thread, monkeypatch, room, name):
     """What is committed between a sequencer's snapshot and its own commit is neither lost nor half told."""
     first = quay.entries.create(label="first")
     pause = Pause(getattr(room, name))
-    monkeypatch.setattr(room, name, pause)
+    monkeypatch.setattr(room, name, lambda *args: pause(*args))  # a method too, where the owner is a class
     batches = []
     slow = in_thread(lambda: batches.append(log.sequence()))
     assert pause.reached.wait(10)

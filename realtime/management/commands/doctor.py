@@ -6,12 +6,9 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
-from django.db.models.functions import Now
 
-from realtime.conf import get_conf
 from realtime.feeds import registry
-from realtime.models import Sequencer
-from realtime.publishing import capture, log
+from realtime.publishing import capture, lease, log, progress
 from realtime.servers import private
 
 
@@ -35,7 +32,7 @@ class Command(BaseCommand):
         self.stdout.write("all is well")
 
     def _check_capture(self) -> None:
-        missing = {found.table for found in capture.missing(get_conf().database)}
+        missing = {found.table for found in capture.missing()}
         if not list(registry):
             self._bad("feeds: none is registered", "write a live.py beside the models of an app")
         for feed in registry:
@@ -48,19 +45,18 @@ class Command(BaseCommand):
                 self._good(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
 
     def _check_sequencer(self) -> None:
-        database = get_conf().database
-        state = Sequencer.objects.using(database).filter(pk=Sequencer.ROW).first()
-        if state is None:
+        begun = progress.read()
+        if begun is None:
             self._bad("log: empty, nothing has been published yet", "start a server, or `manage.py publish`")
             return
         sizes = {figure.name: int(figure.value) for figure in log.sizes()}
         self._good(
-            f"log: epoch {state.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
+            f"log: epoch {begun.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
             f"{sizes['outbox_waiting']} changes waiting in an outbox of {sizes['outbox_rows']}"
         )
-        alive = Sequencer.objects.using(database).filter(pk=Sequencer.ROW, expires_at__gt=Now()).exists()
-        if alive:
-            self._good(f"publisher: {state.holder}")
+        holder = lease.holder()
+        if holder is not None:
+            self._good(f"publisher: {holder}")
         else:
             self._bad("publisher: none is running, changes wait", "start a server, or `manage.py publish`")
 

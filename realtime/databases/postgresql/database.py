@@ -1,0 +1,143 @@
+"""PostgreSQL: a snapshot is ``pg_current_snapshot()``, and outbox rows are stamped with transaction ids."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..base import Database
+from ..outbox import OutboxCursor, Probe
+from .triggers import PostgreSQLTriggers
+
+IDLE_MILLISECONDS = 5000
+"""How long the transaction that locks the sequencer's row may be idle, as in a frozen process."""
+
+_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket")
+# Identifies cluster, database and table: in another one the same positions mean something else.
+_ORIGIN = (
+    "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
+    "FROM pg_control_system(), pg_database WHERE datname = current_database()"
+)
+# A log restored from another origin, such as a backup under running servers, counts as not begun.
+_LOG = f"realtime_sequencer ON id = 1 AND origin = ({_ORIGIN})"
+_PROBE = f"""
+SELECT pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)),
+  coalesce(epoch, ''),
+  coalesce(next - jsonb_array_length(open), 0),
+  coalesce((SELECT max(position) FROM realtime_logentry), 0),
+  EXISTS (
+    SELECT 1 FROM realtime_outboxrow WHERE xid >= next AND xid < pg_snapshot_xmax(now)::text::bigint
+  ) OR jsonb_array_length(open) > 0 AND EXISTS (
+    SELECT 1 FROM realtime_outboxrow WHERE xid = ANY (
+      ARRAY(SELECT jsonb_array_elements_text(open)::bigint)
+    )
+  )
+FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}
+"""
+_NOW = (
+    "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
+    f"coalesce(epoch, '') FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}"
+)
+_REWRITTEN = """
+SELECT EXISTS (
+  SELECT 1 FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
+    LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
+    LEFT JOIN pg_class ON pg_class.oid = part.oid
+  WHERE pg_class.oid IS NULL OR coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
+)
+"""
+
+
+class PostgreSQL(Database):
+    STAMP = "xid"
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection, PostgreSQLTriggers(connection))
+
+    @contextmanager
+    def read_transaction(self) -> Iterator[None]:
+        # READ COMMITTED would take another snapshot for each statement.
+        with self.connection.cursor() as cursor:
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+
+    def is_in_transaction(self) -> bool:
+        idle = self.connection.Database.pq.TransactionStatus.IDLE
+        return bool(self.connection.connection.info.transaction_status != idle)
+
+    def now(self) -> tuple[OutboxCursor, str]:
+        number, in_progress, epoch = self._fetch_row(_NOW)
+        return OutboxCursor(number, tuple(sorted(in_progress))), epoch
+
+    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+        """Return the snapshot of this statement, without an epoch: it is not a position.
+
+        Each statement there reads another snapshot, and rows that may be rolled back later. A page rendered
+        so gets a snapshot of the topic when it subscribes.
+        """
+        return self.now()[0], ""
+
+    def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
+        """Return whether no table's file was replaced since the snapshot.
+
+        TRUNCATE, and a migration that rewrites a table, remove rows from older snapshots too. The snapshot
+        shows the table's old file in pg_class, and pg_relation_filenode() the current one. Reading a table
+        locks it against both until the transaction ends, so a check after the reading holds for the reading.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.execute(_REWRITTEN, [list(tables)])
+            (is_rewritten,) = cursor.fetchone()
+            return not is_rewritten
+
+    @contextmanager
+    def failing_alone(self) -> Iterator[None]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SAVEPOINT realtime")
+            try:
+                yield
+            except BaseException:
+                cursor.execute("ROLLBACK TO SAVEPOINT realtime")
+                raise
+            finally:
+                cursor.execute("RELEASE SAVEPOINT realtime")
+
+    def probe(self) -> Probe:
+        offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
+        return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))
+
+    def limit_idle_time(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_MILLISECONDS}ms'")
+
+    def lock_sequencer(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE realtime_sequencer IN SHARE ROW EXCLUSIVE MODE")
+
+    def origin(self) -> str:
+        """Return an identifier of cluster, database and table.
+
+        A crash needs none: the tables are unlogged and empty after it.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.execute(_ORIGIN)
+            (origin,) = cursor.fetchone()
+            return str(origin)
+
+    def prepare_tables(self) -> None:
+        """Make the engine's tables unlogged.
+
+        After a crash PostgreSQL assigns transaction ids again that snapshots had already seen, so positions
+        would repeat. Unlogged tables are empty after a crash, on a promoted replica and in a restored base
+        backup, and only then: exactly when a new epoch must begin. And capture writes no WAL.
+        """
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT oid::regclass::text FROM pg_class WHERE relpersistence = 'p' AND oid = ANY "
+                "(ARRAY(SELECT to_regclass(name) FROM unnest(%s::text[]) AS name))",
+                [list(_TABLES)],
+            )
+            for (table,) in cursor.fetchall():
+                cursor.execute(f"ALTER TABLE {table} SET UNLOGGED")

@@ -1,0 +1,80 @@
+"""SQLite: writers take turns, so a snapshot is the number of outbox rows written so far."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..base import Database
+from ..outbox import OutboxCursor, Probe
+from .triggers import SQLiteTriggers
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_NEXT = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow'), 0) + 1"
+_PROBE = (
+    f"SELECT {_NEXT}, coalesce(epoch, ''), coalesce(next, 0), "
+    "coalesce((SELECT max(position) FROM realtime_logentry), 0), "
+    "EXISTS (SELECT 1 FROM realtime_outboxrow WHERE id >= next) "
+    "FROM (SELECT 1) LEFT JOIN realtime_sequencer ON realtime_sequencer.id = 1"
+)
+_NOW = f"SELECT {_NEXT}, coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '')"
+
+
+class SQLite(Database):
+    STAMP = "id"
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection, SQLiteTriggers(connection))
+
+    @contextmanager
+    def read_transaction(self) -> Iterator[None]:
+        # Not ``atomic()``, which would take the write lock.
+        with self.connection.cursor() as cursor:
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("ROLLBACK")
+
+    def is_in_transaction(self) -> bool:
+        return self.connection.in_atomic_block or bool(self.connection.connection.in_transaction)
+
+    def now(self) -> tuple[OutboxCursor, str]:
+        number, epoch = self._fetch_row(_NOW)
+        return OutboxCursor(number), epoch
+
+    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+        # One snapshot too: a transaction that has written keeps all others from writing.
+        return self.now()
+
+    def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
+        return True  # a snapshot includes every table, whatever happens to them
+
+    @contextmanager
+    def failing_alone(self) -> Iterator[None]:
+        yield  # a failed statement leaves the transaction as it was
+
+    def probe(self) -> Probe:
+        offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
+        return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))
+
+    def limit_idle_time(self) -> None:
+        """Do nothing: only the process itself can end its transaction here."""
+
+    def lock_sequencer(self) -> None:
+        """Do nothing: the transaction has locked the whole file for writing already."""
+
+    def origin(self) -> str:
+        """Return an identifier of this boot of the machine, "" where the system has none.
+
+        After a power failure SQLite (synchronous=NORMAL) may have lost the last commits, whose positions
+        are then used again.
+        """
+        try:
+            return _BOOT_ID.read_text().strip()
+        except OSError:
+            return ""
+
+    def prepare_tables(self) -> None:
+        """Do nothing: the migrations say all there is to say."""

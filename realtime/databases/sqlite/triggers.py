@@ -1,0 +1,71 @@
+"""Capture on SQLite: row triggers."""
+
+from ..base import Triggers
+from ..captures import TRIGGER_PREFIX, Capture, literal
+from ..outbox import OUTBOX_TABLE
+
+
+class SQLiteTriggers(Triggers):
+    def statements(self, capture: Capture) -> dict[str, str]:
+        new, old = self._note(capture, "NEW"), self._note(capture, "OLD")
+        old_if_different = self._note(capture, "OLD", where=self._differs(capture))
+        bodies = {
+            "insert": ("AFTER INSERT", new),
+            "delete": ("AFTER DELETE", old),
+            # Two inserts: 3.5 times cheaper than one with a UNION.
+            "update": ("AFTER UPDATE", f"{new} {old_if_different}"),
+            # INSERT OR REPLACE fires no delete trigger for the row it replaces (recursive_triggers is off).
+            "replace": ("BEFORE INSERT", self._note_replaced(capture)),
+        }
+        created = {}
+        for event, (when, body) in bodies.items():
+            name = capture.trigger_name(event, body)
+            created[name] = (
+                f"CREATE TRIGGER {self.quote(name)} {when} ON {self.quote(capture.table)} BEGIN {body} END"
+            )
+        return created
+
+    def installed(self) -> dict[str, str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND name GLOB %s",
+                # Exactly the engine's names: a project's own trigger may begin with realtime_ too.
+                [f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"],
+            )
+            return dict(cursor.fetchall())
+
+    def begin_change(self) -> None:
+        """Do nothing: the transaction has locked the whole file for writing already."""
+
+    def drop(self, name: str, table: str) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)}")
+
+    def _note(self, capture: Capture, image: str, where: str = "") -> str:
+        values = f"'{literal(capture.table)}', {self._image(capture, image)}"
+        source = f"SELECT {values} WHERE {where}" if where else f"VALUES ({values})"
+        return f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) {source};"
+
+    def _note_replaced(self, capture: Capture) -> str:
+        conflicts = " OR ".join(
+            "("
+            + " AND ".join(f"evicted.{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
+            + ")"
+            for group in capture.unique
+        )
+        return (
+            f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) "
+            f"SELECT '{literal(capture.table)}', {self._image(capture, 'evicted')} "
+            f"FROM {self.quote(capture.table)} evicted WHERE {conflicts};"
+        )
+
+    def _image(self, capture: Capture, image: str) -> str:
+        pairs = ", ".join(f"'{literal(column)}', {image}.{self.quote(column)}" for column in capture.columns)
+        return f"json_object({pairs})"
+
+    def _differs(self, capture: Capture) -> str:
+        old, new = (
+            ", ".join(f"{image}.{self.quote(column)}" for column in capture.columns)
+            for image in ("OLD", "NEW")
+        )
+        return f"({old}) IS NOT ({new})"

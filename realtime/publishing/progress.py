@@ -1,0 +1,90 @@
+"""How far the outbox has been sequenced: the ``Sequencer`` row, read and written here and in ``lease.py`` only.
+
+Every round of sequencing reads and moves it, so it is SQL: the ORM compiles a query anew each time, which
+takes longer than the databases need to answer it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..databases.outbox import OutboxCursor
+from ..databases.registry import database
+from ..models import Sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the outbox has been sequenced in this life of the log.
+
+    Units: ``edge`` is an offset: the log holds every entry after it.
+    """
+
+    epoch: str
+    origin: str
+    cursor: OutboxCursor
+    edge: int
+
+
+def read(*, lock: bool = False) -> Progress | None:
+    """Return the progress, None before the log has begun.
+
+    ``lock``: keep the row locked until the transaction ends, where the database locks rows.
+    """
+    connection = database().connection
+    for_update = " FOR UPDATE" if lock and connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT epoch, origin, next, open, edge FROM realtime_sequencer WHERE id = %s{for_update}",
+            [Sequencer.ROW],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    epoch, origin, next, open, edge = row
+    return Progress(epoch, origin, OutboxCursor(next, tuple(json.loads(open))), edge)
+
+
+def begin(epoch: str, origin: str, cursor: OutboxCursor) -> None:
+    """Begin a life of the log in which everything up to the cursor counts as sequenced."""
+    Sequencer.objects.update_or_create(
+        pk=Sequencer.ROW,
+        defaults={
+            "epoch": epoch,
+            "origin": origin,
+            "next": cursor.next,
+            "open": list(cursor.open),
+            "edge": cursor.offset,
+        },
+    )
+
+
+def advance(progress: Progress, until: OutboxCursor) -> bool:
+    """Move the stored cursor if it still is the one in ``progress``; return whether it was.
+
+    The row stays locked until the transaction ends: a second process waits, and then finds the cursor moved.
+    """
+    with database().connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE realtime_sequencer SET next = %s, open = %s "
+            "WHERE id = %s AND epoch = %s AND next = %s AND open = %s",
+            [
+                until.next,
+                _as_json(until.open),
+                Sequencer.ROW,
+                progress.epoch,
+                progress.cursor.next,
+                _as_json(progress.cursor.open),
+            ],
+        )
+        return bool(cursor.rowcount == 1)
+
+
+def move_edge(edge: int) -> None:
+    """Store that entries up to an offset may have been pruned."""
+    Sequencer.objects.filter(pk=Sequencer.ROW).update(edge=edge)
+
+
+def _as_json(open: Sequence[int]) -> str:
+    """Return transaction numbers as Django's JSONField writes them, which SQLite compares as text."""
+    return json.dumps(list(open))

@@ -1,0 +1,39 @@
+"""The lease: one process at a time has it, until it releases it or stops renewing it."""
+
+from realtime.publishing import lease
+
+
+def test_a_lease_belongs_to_one_holder_until_it_expires(log, settings):
+    """Only its holder renews it; it is free at once when released."""
+    assert lease.acquire("one")
+    assert lease.acquire("one")
+    assert not lease.acquire("two")
+
+    settings.REALTIME = {"LEASE_SECONDS": -1}
+    assert lease.acquire("one")
+    assert lease.acquire("two")
+
+    settings.REALTIME = {}
+    assert lease.acquire("two")
+    lease.release("two")
+    assert lease.acquire("one")
+
+
+def test_only_the_holder_releases_a_lease(log):
+    """A process that lost the lease long ago does not end the next one's."""
+    assert lease.acquire("two")
+
+    lease.release("one")
+
+    assert not lease.acquire("one")
+
+
+def test_the_holder_is_named_while_its_lease_lasts(log, settings):
+    """An expired or released lease has no holder."""
+    assert lease.holder() is None
+    lease.acquire("one")
+    assert lease.holder() == "one"
+
+    settings.REALTIME = {"LEASE_SECONDS": -1}
+    lease.acquire("one")
+    assert lease.holder() is None
