@@ -1,15 +1,17 @@
-/** The inspector's list of messages: newest first, filtered, paused, never longer than it may be. */
+/** The inspector's list of messages: newest first, filtered, paused, with a maximum length. */
 
 const MAX_ENTRIES = 500;
 const ARROWS = { out: "↑", in: "↓", note: "·" };
+
+/** @typedef {keyof typeof ARROWS} Direction - note: not a message, but an event of the connection */
 
 /** @param {string} text @returns {number} bytes on the wire */
 export function sizeOf(text) {
   return new TextEncoder().encode(text).length;
 }
 
-/** @param {string} text @returns {object | null} the message, if it is one */
-export function parsed(text) {
+/** @param {string} text @returns {unknown} the message; null if the text is not JSON */
+export function parse(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -23,7 +25,7 @@ export class Log {
   #hint;
   #filter = "";
 
-  /** @param {HTMLOListElement} list @param {HTMLElement} hint - shown while there is nothing */
+  /** @param {HTMLOListElement} list @param {HTMLElement} hint - shown while the list is empty */
   constructor(list, hint) {
     this.#list = list;
     this.#hint = hint;
@@ -31,21 +33,21 @@ export class Log {
 
   /** @param {"in" | "out"} direction @param {string} text */
   message(direction, text) {
-    const message = parsed(text);
+    const message = /** @type {{type?: unknown, topic?: string, action?: string} | null} */ (parse(text));
     const type = typeof message?.type === "string" ? message.type : "not a message";
     const pretty = message === null ? text : JSON.stringify(message, null, 2);
     this.#add(direction, type, message?.topic ?? message?.action ?? "", `${sizeOf(text)} B`, pretty);
   }
 
-  /** What happened to the connection itself. @param {string} type @param {string} words */
-  note(type, words = "") {
-    this.#add("note", type, words, "", "");
+  /** An event of the connection itself. @param {string} type @param {string} about */
+  note(type, about = "") {
+    this.#add("note", type, about, "", "");
   }
 
-  /** @param {string} words - shows only entries whose type or topic contains them */
+  /** @param {string} words - hides entries whose type and topic do not contain them */
   filter(words) {
     this.#filter = words.trim().toLowerCase();
-    for (const entry of this.#list.children) this.#sieve(entry);
+    for (const entry of this.#list.children) this.#applyFilter(/** @type {HTMLElement} */ (entry));
   }
 
   clear() {
@@ -53,36 +55,45 @@ export class Log {
     this.#hint.hidden = false;
   }
 
+  /**
+   * @param {Direction} direction
+   * @param {string} type
+   * @param {string} about
+   * @param {string} size
+   * @param {string} body
+   */
   #add(direction, type, about, size, body) {
     if (this.isPaused) return;
     const entry = document.createElement("li");
     entry.dataset.direction = direction;
     entry.dataset.words = `${type} ${about}`.toLowerCase();
-    const line = body ? document.createElement("summary") : document.createElement("div");
+    const line = document.createElement(body ? "summary" : "div");
     line.append(
-      part("time", time()),
+      part("time", timeOfDay()),
       part("arrow", ARROWS[direction]),
       part("type", type),
       part("about", about),
       part("size", size),
     );
-    entry.append(body ? folded(line, body) : line);
-    this.#sieve(entry);
+    entry.append(body ? details(line, body) : line);
+    this.#applyFilter(entry);
     this.#list.prepend(entry);
-    while (this.#list.childElementCount > MAX_ENTRIES) this.#list.lastElementChild.remove();
+    while (this.#list.childElementCount > MAX_ENTRIES) this.#list.lastElementChild?.remove();
     this.#hint.hidden = true;
   }
 
-  #sieve(entry) {
-    entry.hidden = !entry.dataset.words.includes(this.#filter);
+  /** @param {HTMLElement} entry */
+  #applyFilter(entry) {
+    entry.hidden = !entry.dataset.words?.includes(this.#filter);
   }
 }
 
-/** The reader's own time of day, to the millisecond. */
-function time(now = new Date()) {
+/** The local time of day, to the millisecond. */
+function timeOfDay(now = new Date()) {
   return `${now.toTimeString().slice(0, 8)}.${String(now.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** @param {string} name @param {string} text */
 function part(name, text) {
   const span = document.createElement("span");
   span.className = `inspector-${name}`;
@@ -90,18 +101,22 @@ function part(name, text) {
   return span;
 }
 
-/** Five hundred snapshots would be a lot of text: it is laid out when someone opens it. */
-function folded(line, body) {
-  const details = document.createElement("details");
-  details.append(line);
-  details.addEventListener(
+/**
+ * The message under its line. Its text is added when it is opened: that of five hundred snapshots is long.
+ * @param {HTMLElement} line
+ * @param {string} body
+ */
+function details(line, body) {
+  const element = document.createElement("details");
+  element.append(line);
+  element.addEventListener(
     "toggle",
     () => {
       const pre = document.createElement("pre");
       pre.textContent = body;
-      details.append(pre);
+      element.append(pre);
     },
     { once: true },
   );
-  return details;
+  return element;
 }

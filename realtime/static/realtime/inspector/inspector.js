@@ -1,34 +1,54 @@
 /**
- * The inspector's page: a connection driven by hand. It opens a WebSocket of its own, the one exception to "only
- * socket.js does", because it has to show what the client hides: bad messages, other subprotocols, no reconnecting.
+ * The inspector's page: a connection controlled by hand. It opens a WebSocket itself instead of using transports/socket.js,
+ * because it has to show what the client hides: bad messages, other subprotocols, no reconnecting.
  */
 
+/** @import { Bye, ServerMessage } from "../protocol/messages.js" */
+/** @import { Direction } from "./inspector-log.js" */
+
 import { describe, isFinal } from "../protocol/codes.js";
-import { Log, parsed, sizeOf } from "./inspector-log.js";
+import { Log, parse, sizeOf } from "./inspector-log.js";
 
-const root = document.querySelector("[data-inspector]");
-const find = (selector) => root.querySelector(selector);
-const fields = (name) => find(`[data-form="${name}"]`).elements;
+/** @typedef {"closed" | "connecting" | "open" | "closing"} State */
 
-const log = new Log(find("[data-log]"), find("[data-hint]"));
+const root = /** @type {HTMLElement} */ (document.querySelector("[data-inspector]"));
+
+/** An element of inspector.html. @param {string} selector */
+function find(selector) {
+  return /** @type {HTMLElement} */ (root.querySelector(selector));
+}
+
+/** The value of a form's field. @param {string} form @param {string} name */
+function value(form, name) {
+  return field(form, name).value.trim();
+}
+
+/** @param {string} form @param {string} name */
+function field(form, name) {
+  return /** @type {HTMLInputElement} */ (find(`[data-form="${form}"] [name="${name}"]`));
+}
+
+const log = new Log(/** @type {HTMLOListElement} */ (find("[data-log]")), find("[data-hint]"));
 const counts = { in: { messages: 0, bytes: 0 }, out: { messages: 0, bytes: 0 } };
-/** Last position heard, by topic. @type {Map<string, string>} */
+/** The last position received, by topic. @type {Map<string, string>} */
 const positions = new Map();
 /** @type {WebSocket | null} */
 let socket = null;
 
-/** @param {"closed" | "connecting" | "open" | "closing"} state */
+/** @param {State} state */
 function show(state) {
-  find(".inspector-state").dataset.state = state;
-  find(".inspector-state").textContent = state;
-  for (const button of root.querySelectorAll("[data-needs]")) {
-    // A connection that hangs may be given up.
-    const canLeave = button.dataset.do === "disconnect" && state === "connecting";
-    button.disabled = button.dataset.needs !== state && !canLeave;
+  const badge = find(".inspector-state");
+  badge.dataset.state = state;
+  badge.textContent = state;
+  for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (root.querySelectorAll("[data-needs]"))) {
+    // An attempt to connect that gets no answer can be stopped.
+    const canStop = button.dataset.do === "disconnect" && state === "connecting";
+    button.disabled = button.dataset.needs !== state && !canStop;
   }
 }
 
-function count(direction, text) {
+/** @param {Exclude<Direction, "note">} direction @param {string} text */
+function record(direction, text) {
   const total = counts[direction];
   total.messages += 1;
   total.bytes += sizeOf(text);
@@ -38,26 +58,31 @@ function count(direction, text) {
 }
 
 function connect() {
-  const url = new URL(root.dataset.path, location.href);
+  const url = new URL(root.dataset.path ?? "", location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const subprotocol = fields("connection").subprotocol.value;
+  const subprotocol = value("connection", "subprotocol");
+  /** @type {Bye | null} */
   let bye = null;
   find("[data-ending]").hidden = true;
   log.note("connect", subprotocol || "no subprotocol");
-  socket = subprotocol ? new WebSocket(url, subprotocol) : new WebSocket(url);
-  socket.onopen = (event) => {
-    log.note("open", event.target.protocol || "no subprotocol");
+  const opened = subprotocol ? new WebSocket(url, subprotocol) : new WebSocket(url);
+  socket = opened;
+  opened.onopen = () => {
+    log.note("open", opened.protocol || "no subprotocol");
     show("open");
   };
-  socket.onmessage = ({ data }) => {
+  opened.onmessage = ({ data }) => {
     const text = typeof data === "string" ? data : `binary, ${data.size} bytes`;
-    const message = parsed(text);
+    record("in", text);
+    const parsed = parse(text);
+    const message = /** @type {ServerMessage | null} */ (typeof parsed === "object" ? parsed : null);
     if (message?.type === "bye") bye = message;
-    if (message?.topic && message.position) positions.set(message.topic, message.position);
-    if (message?.type === "heartbeat") Object.entries(message.positions ?? {}).forEach((each) => positions.set(...each));
-    count("in", text);
+    if (message && "topic" in message && "position" in message) positions.set(message.topic, message.position);
+    if (message?.type === "heartbeat") {
+      for (const [topic, position] of Object.entries(message.positions ?? {})) positions.set(topic, position);
+    }
   };
-  socket.onclose = (event) => {
+  opened.onclose = (event) => {
     log.note("close", `${event.code} ${event.reason}`.trim());
     explain(event, bye);
     show("closed");
@@ -65,51 +90,59 @@ function connect() {
   show("connecting");
 }
 
-/** Why it closed, and what a page would do: what `bye` announced stands, as in the client. */
+/**
+ * Show why the connection closed, and how a page would react: as in the client, the code of a `bye` takes precedence.
+ * @param {CloseEvent} event
+ * @param {Bye | null} bye
+ */
 function explain({ code, reason, wasClean }, bye) {
   const decisive = bye?.code ?? code;
   const { means, page } = describe(decisive);
+  const delay = bye?.retry_after_seconds === undefined ? "" : `; after ${bye.retry_after_seconds} s`;
   const ending = {
     code: bye && bye.code !== code ? `${code}, after a bye with ${bye.code}` : String(code),
-    means: code === 1006 && !bye ? `${means}; browsers hide why a handshake failed, the server's log says it` : means,
+    means: code === 1006 && !bye ? `${means}; for a failed handshake, the server's log has the reason` : means,
     reason: reason || "none given",
-    bye: bye ? `${bye.code}, ${bye.reason}${"retry_after_seconds" in bye ? `; after ${bye.retry_after_seconds} s` : ""}` : "none",
-    clean: wasClean ? "yes: both sides said so" : "no: cut off",
+    bye: bye ? `${bye.code}, ${bye.reason}${delay}` : "none",
+    clean: wasClean ? "yes: both sides closed" : "no: connection lost",
     page: `${isFinal(decisive) ? "no" : "yes"}: ${page}`,
   };
   for (const [name, text] of Object.entries(ending)) find(`[data-field="${name}"]`).textContent = text;
   find("[data-ending]").hidden = false;
 }
 
+/** @param {string} text */
 function send(text) {
   if (socket?.readyState !== WebSocket.OPEN) return;
-  count("out", text);
+  record("out", text);
   socket.send(text);
 }
 
-const submits = {
+/** What a submitted form does, by `data-form`. @type {Record<string, () => void>} */
+const formActions = {
   connection: connect,
-  subscription: ({ topic, format, position }) =>
-    send(
-      JSON.stringify({
-        type: "subscribe",
-        topic: topic.value.trim(),
-        format: format.value,
-        ...(position.value.trim() && { position: position.value.trim() }),
-      }),
-    ),
-  message: ({ text }) => send(text.value),
+  subscription() {
+    const position = value("subscription", "position");
+    const message = {
+      type: "subscribe",
+      topic: value("subscription", "topic"),
+      format: value("subscription", "format"),
+      ...(position && { position }),
+    };
+    send(JSON.stringify(message));
+  },
+  message: () => send(field("message", "text").value),
 };
 
-const deeds = {
+/** What a button does, by `data-do`. @type {Record<string, (button: HTMLElement) => void>} */
+const buttonActions = {
   disconnect() {
     show("closing");
-    socket.close(1000);
+    socket?.close(1000);
   },
-  unsubscribe: () => send(JSON.stringify({ type: "unsubscribe", topic: fields("subscription").topic.value.trim() })),
+  unsubscribe: () => send(JSON.stringify({ type: "unsubscribe", topic: value("subscription", "topic") })),
   resume() {
-    const { topic, position } = fields("subscription");
-    position.value = positions.get(topic.value.trim()) ?? "";
+    field("subscription", "position").value = positions.get(value("subscription", "topic")) ?? "";
   },
   pause(button) {
     log.isPaused = !log.isPaused;
@@ -121,11 +154,14 @@ const deeds = {
 
 root.addEventListener("submit", (event) => {
   event.preventDefault();
-  submits[event.target.dataset.form](event.target.elements);
+  if (event.target instanceof HTMLFormElement) formActions[event.target.dataset.form ?? ""]?.();
 });
 root.addEventListener("click", ({ target }) => {
-  if (target.dataset.do) deeds[target.dataset.do](target);
-  if (target.dataset.example) fields("message").text.value = target.dataset.example;
+  if (!(target instanceof HTMLElement)) return;
+  const { do: action, example } = target.dataset;
+  if (action) buttonActions[action]?.(target);
+  if (example) field("message", "text").value = example;
 });
-find("[data-filter]").addEventListener("input", (event) => log.filter(event.target.value));
+const filter = /** @type {HTMLInputElement} */ (find("[data-filter]"));
+filter.addEventListener("input", () => log.filter(filter.value));
 show("closed");
