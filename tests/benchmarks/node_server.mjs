@@ -14,7 +14,9 @@ const server = http.createServer((request, response) => {
 if (kind === "ws") {
   const { WebSocketServer } = require("ws");
   const sockets = new WebSocketServer({ server });
-  tell = () => sockets.clients.forEach((socket) => socket.send(message));
+  tell = () => {
+    for (const socket of sockets.clients) socket.send(message);
+  };
 } else {
   const { Server } = require("socket.io");
   const sockets = new Server(server);

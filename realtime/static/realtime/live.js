@@ -1,19 +1,26 @@
-/** The page's entry: one connection, the elements that speak through it, and `window.realtime` for scripts. */
+/** The page's entry point: one connection, the elements that use it, and `window.realtime` for scripts. */
 
 import { LiveNotices } from "./elements/live-notices.js";
 import { LiveStatus } from "./elements/live-status.js";
 import { LiveTopic } from "./elements/live-topic.js";
 import { Realtime } from "./realtime.js";
 
-const path = document.querySelector('meta[name="realtime-path"]')?.content ?? "/realtime/ws/";
-const url = new URL(path, location.href);
+/** @param {string} name */
+function metaContent(name) {
+  return document.querySelector(`meta[name="${name}"]`)?.getAttribute("content") ?? undefined;
+}
+
+const path = metaContent("realtime-path") ?? "/realtime/ws/";
+const base = new URL(path, location.href);
+const url = new URL(base);
 url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
-// Pages of another session must not hear what this one may; a page that does not say whose it is shares nothing.
-const identity = document.querySelector('meta[name="realtime-session"]')?.content;
-const canShare = identity !== undefined && navigator.locks && window.BroadcastChannel;
+// Pages of another session may not read what this one may; a page that does not name its session shares nothing.
+const session = metaContent("realtime-session");
+const canShare = session !== undefined && navigator.locks && window.BroadcastChannel;
 
-// Where a browser keeps nothing for a page it may refuse the very name.
+// A browser that forbids storage may throw when the property is read.
+/** @type {Storage | undefined} */
 let storage;
 try {
   storage = sessionStorage;
@@ -24,33 +31,29 @@ try {
 const realtime = new Realtime({
   url: url.href,
   paths: {
-    stream: new URL("../sse/", new URL(path, location.href)).href,
-    topics: new URL("../topics/", new URL(path, location.href)).href,
-    calls: new URL("../calls/", new URL(path, location.href)).href,
+    stream: new URL("../sse/", base).href,
+    topics: new URL("../topics/", base).href,
+    calls: new URL("../calls/", base).href,
   },
-  tabs: canShare ? { name: `realtime ${url.href} ${identity}`, locks: navigator.locks, BroadcastChannel } : undefined,
+  tabs: canShare ? { name: `realtime ${url.href} ${session}`, locks: navigator.locks, BroadcastChannel } : undefined,
   WebSocket,
   EventSource,
+  // Wrapped, because the browser's own functions must be called with their window as `this`.
   fetch: (...args) => fetch(...args),
-  storage,
-  // Called as plain functions: the browser's own insist on their window.
-  setTimeout: (...args) => setTimeout(...args),
+  setTimeout: (action, ms) => setTimeout(action, ms),
   clearTimeout: (timer) => clearTimeout(timer),
+  storage,
   now: () => Date.now(),
   random: () => Math.random(),
   target: window,
   checkPage: async () => (await fetch(location.href, { method: "HEAD", redirect: "manual" })).ok,
 });
 
-for (const [name, element] of [
-  ["live-topic", LiveTopic],
-  ["live-status", LiveStatus],
-  ["live-notices", LiveNotices],
-]) {
-  element.realtime = realtime;
-  customElements.define(name, element);
-}
-window.realtime = realtime;
+LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
+customElements.define("live-topic", LiveTopic);
+customElements.define("live-status", LiveStatus);
+customElements.define("live-notices", LiveNotices);
+Object.assign(window, { realtime });
 realtime.start();
 
 export default realtime;

@@ -1,10 +1,22 @@
-/** What scripts and elements of a page speak to: one connection, its topics, its calls, its messages. */
+/** What scripts and elements of a page use: one connection with its topics, calls and messages. */
 
-import { Calls } from "./transports/calls.js";
-import { Connection } from "./transports/connection.js";
-import { guarded } from "./topics/handlers.js";
+/** @import { Format, Row, ServerMessage } from "./protocol/messages.js" */
+/** @import { Options } from "./topics/row-map.js" */
+/** @import { Follower } from "./topics/topic.js" */
+/** @import { Status } from "./transports/connection.js" */
+/** @import { Environment } from "./transports/transport.js" */
+
+import { runHandler } from "./topics/handlers.js";
 import { RowMap } from "./topics/row-map.js";
 import { Subscriptions } from "./topics/subscriptions.js";
+import { Calls } from "./transports/calls.js";
+import { Connection } from "./transports/connection.js";
+
+/**
+ * What handlers receive, by the name passed to `on`.
+ * @typedef {{[Type in ServerMessage["type"]]: Extract<ServerMessage, {type: Type}>} & {message: ServerMessage,
+ *   status: Status}} Events
+ */
 
 /**
  * @example
@@ -18,22 +30,22 @@ export class Realtime {
   #calls;
   #connection;
   #subscriptions;
-  /** @type {Map<string, Set<Function>>} */
+  /** @type {Map<string, Set<(value: any) => void>>} */
   #handlers = new Map();
 
-  /** @param {import("./transports/transport.js").Environment} env */
+  /** @param {Environment} env */
   constructor(env) {
     this.#env = env;
     this.#connection = new Connection(env, {
       onMessage: (message) => this.#receive(message),
       onStatus: (status) => this.#changeStatus(status),
-      wanted: () => this.#subscriptions.wanted(),
+      subscriptions: () => this.#subscriptions.list(),
     });
     this.#calls = new Calls(env, (message) => this.#connection.send(message));
     this.#subscriptions = new Subscriptions((message) => this.#connection.send(message));
   }
 
-  /** Open the connection; it stays open from then on. */
+  /** Open the connection, and keep it open. */
   start() {
     this.#connection.start();
   }
@@ -42,19 +54,19 @@ export class Realtime {
     return this.#env.url;
   }
 
-  /** @returns {import("./transports/connection.js").Status} */
+  /** @returns {Status} */
   get status() {
     return this.#connection.status;
   }
 
-  /** @returns {number | null} seconds since the server was last heard */
+  /** @returns {number | null} seconds since the last message of the server; null if there was none */
   get silenceSeconds() {
-    const { heardAt } = this.#connection;
-    return heardAt === null ? null : (this.#env.now() - heardAt) / 1000;
+    const { receivedAt } = this.#connection;
+    return receivedAt === null ? null : (this.#env.now() - receivedAt) / 1000;
   }
 
   /**
-   * Run an action on the server. Waits for the connection, ten seconds in all.
+   * Run an action on the server. Waits for the connection; rejects if there is no answer within ten seconds.
    * @param {string} action
    * @param {object} args
    * @returns {Promise<unknown>} rejects with an Error that has `code`, `message` and, by form field, `fields`
@@ -64,14 +76,21 @@ export class Realtime {
   }
 
   /**
-   * @param {string} type - of a message of the server, or "message" for every one, or "status"
-   * @param {(message: object) => void} handler
+   * Call a handler with each message of one type, with every message, or with each new status.
+   * @template {keyof Events} Type
+   * @param {Type} type - a type of the server's messages, "message" for all of them, or "status"
+   * @param {(value: Events[Type]) => void} handler
    */
   on(type, handler) {
-    if (!this.#handlers.has(type)) this.#handlers.set(type, new Set());
-    this.#handlers.get(type).add(handler);
+    const handlers = this.#handlers.get(type) ?? new Set();
+    this.#handlers.set(type, handlers.add(handler));
   }
 
+  /**
+   * @template {keyof Events} Type
+   * @param {Type} type
+   * @param {(value: Events[Type]) => void} handler
+   */
   off(type, handler) {
     this.#handlers.get(type)?.delete(handler);
   }
@@ -79,9 +98,9 @@ export class Realtime {
   /**
    * Follow a topic from a script.
    * @param {string} topic
-   * @param {{format?: "rows" | "html"} & ConstructorParameters<typeof RowMap>[0]} options
-   * @returns {{unsubscribe: () => void, readonly position: string | null, readonly rows: Map<string, object>}}
-   * @throws {Error} when the page follows the topic in the other format
+   * @param {{format?: Format} & Options} options
+   * @returns {{unsubscribe: () => void, readonly position: string | null, readonly rows: Map<string, Row>}}
+   * @throws {Error} if the page follows the topic in the other format
    */
   subscribe(topic, { format = "rows", ...options } = {}) {
     const rowMap = new RowMap(options);
@@ -97,20 +116,27 @@ export class Realtime {
     };
   }
 
-  /** @param {string} topic @returns {string | null} the position of what this page holds of it */
+  /** @param {string} topic @returns {string | null} the position of the topic's rows on this page */
   position(topic) {
     return this.#subscriptions.position(topic);
   }
 
-  /** For elements: like `subscribe`, with a follower of their own (topic.js). */
+  /**
+   * For elements: like `subscribe`, with a follower of their own (topic.js).
+   * @param {string} topic
+   * @param {Format} format
+   * @param {Follower} follower
+   */
   follow(topic, format, follower) {
     this.#subscriptions.add(topic, format, follower);
   }
 
+  /** @param {string} topic @param {Follower} follower */
   unfollow(topic, follower) {
     this.#subscriptions.delete(topic, follower);
   }
 
+  /** @param {ServerMessage} message */
   #receive(message) {
     if (message.type === "welcome") {
       this.#subscriptions.connected();
@@ -118,21 +144,23 @@ export class Realtime {
     } else if (message.type === "reply") {
       this.#calls.reply(message);
     } else {
-      guarded(() => this.#subscriptions.receive(message));
+      runHandler(() => this.#subscriptions.receive(message));
     }
-    this.#tell("message", message);
-    this.#tell(message.type, message);
+    this.#notify("message", message);
+    this.#notify(message.type, message);
   }
 
+  /** @param {Status} status */
   #changeStatus(status) {
     if (!this.#connection.isConnected) {
       this.#subscriptions.disconnected();
       this.#calls.disconnected(status);
     }
-    this.#tell("status", status);
+    this.#notify("status", status);
   }
 
-  #tell(type, value) {
-    for (const handler of [...(this.#handlers.get(type) ?? [])]) guarded(() => handler(value));
+  /** @param {keyof Events} type @param {ServerMessage | Status} value */
+  #notify(type, value) {
+    for (const handler of [...(this.#handlers.get(type) ?? [])]) runHandler(() => handler(value));
   }
 }

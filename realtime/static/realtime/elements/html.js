@@ -1,19 +1,29 @@
-/** The one place that turns text into elements; a page's Content-Security-Policy may forbid every other (docs/feeds.md). */
+/** The only module that turns text into elements; a page's Content-Security-Policy may forbid it elsewhere (docs/feeds.md). */
 
-// It changes nothing: the html is a row as Django's template painted it, and that has escaped what people wrote.
-// Browsers without Trusted Types get it as it is.
-const policy = globalThis.trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
+/** @typedef {{createHTML: (html: string) => string}} TrustedHtmlPolicy - as far as this module uses it */
+
+/** @type {{createPolicy: (name: string, rules: TrustedHtmlPolicy) => TrustedHtmlPolicy} | undefined} */
+const trustedTypes = Reflect.get(globalThis, "trustedTypes");
+
+// The policy changes nothing: the HTML is a row rendered by a Django template, which has escaped what users wrote.
+// Browsers without Trusted Types get the same HTML as a string.
+const policy = trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
 
 /**
- * The root element of one rendered row. Through a template element, since a `<tr>` is parsed nowhere else.
+ * The root element of one rendered row. Uses a template element, because `<tr>` is not parsed anywhere else.
  * @param {string} html
- * @returns {Element}
- * @throws {Error} when there is no element in it
+ * @returns {HTMLElement}
+ * @throws {Error} if there is no element in it
  */
 export function parseElement(html) {
   const template = document.createElement("template");
   template.innerHTML = policy ? policy.createHTML(html) : html;
   const element = template.content.firstElementChild;
-  if (!element) throw new Error(`a row needs a root element; got ${JSON.stringify(html.slice(0, 80))}`);
-  return document.importNode(element, true);
+  if (!element) {
+    throw new Error(
+      `A row needs a root element; got ${JSON.stringify(html.slice(0, 80))}. ` +
+        "Put one element around all that the feed's template_name renders.",
+    );
+  }
+  return /** @type {HTMLElement} */ (document.importNode(element, true));
 }

@@ -1,13 +1,18 @@
-/** `<live-notices>`: words from the server to the reader, newest first, until they are dismissed. */
+/** `<live-notices>`: notices from the server, newest first, until the reader dismisses them. */
+
+/** @import { Notice } from "../protocol/messages.js" */
+/** @import { Realtime } from "../realtime.js" */
 
 const MAX_NOTICES = 5;
 
 export class LiveNotices extends HTMLElement {
-  /** Set by who defines the element. @type {import("../realtime.js").Realtime} */
+  /** Set where the element is defined. @type {Realtime} */
   static realtime;
+
+  /** @param {Notice} notice */
   #show = ({ text }) => {
-    this.prepend(card(text));
-    while (this.childElementCount > MAX_NOTICES) this.lastElementChild.remove();
+    this.prepend(noticeElement(text));
+    while (this.childElementCount > MAX_NOTICES) this.lastElementChild?.remove();
   };
 
   connectedCallback() {
@@ -20,16 +25,17 @@ export class LiveNotices extends HTMLElement {
   }
 }
 
-function card(text) {
+/** @param {string} text */
+function noticeElement(text) {
   const notice = document.createElement("div");
-  const words = document.createElement("p");
+  const paragraph = document.createElement("p");
   const dismiss = document.createElement("button");
   notice.className = "realtime-notice";
-  words.textContent = text;
+  paragraph.textContent = text;
   dismiss.type = "button";
   dismiss.textContent = "×";
   dismiss.setAttribute("aria-label", "Dismiss this notice");
   dismiss.addEventListener("click", () => notice.remove());
-  notice.append(words, dismiss);
+  notice.append(paragraph, dismiss);
   return notice;
 }

@@ -1,42 +1,51 @@
-/** `<live-status>`: a badge that says whether the page is live; `data-state` says it to style sheets. */
+/** `<live-status>`: a badge that shows whether the page is live; style sheets use its `data-state`. */
 
-const WORDS = {
+/** @import { Realtime } from "../realtime.js" */
+/** @import { Status } from "../transports/connection.js" */
+
+/** @type {Record<Status["state"], (status: Status) => string>} */
+const LABELS = {
   connecting: () => "connecting",
-  live: ({ transport }) => ({ sse: "live (SSE)", poll: "live (polling)" })[transport] ?? "live",
+  live: ({ transport }) => {
+    if (transport === "sse") return "live (SSE)";
+    return transport === "poll" ? "live (polling)" : "live";
+  },
   reconnecting: () => "reconnecting",
   offline: () => "offline",
   stopped: ({ reason }) => `stopped: ${reason}`,
 };
 
 export class LiveStatus extends HTMLElement {
-  /** Set by who defines the element. @type {import("../realtime.js").Realtime} */
+  /** Set where the element is defined. @type {Realtime} */
   static realtime;
   #output = document.createElement("output");
+
   #show = () => {
     const { status } = LiveStatus.realtime;
-    const words = WORDS[status.state](status);
+    const label = LABELS[status.state](status);
     this.dataset.state = status.state;
     this.dataset.transport = status.transport ?? "";
-    // Said only when it differs: a screen reader repeats every new text.
-    if (this.#output.textContent !== words) this.#output.textContent = words;
+    // Set only if it differs: a screen reader announces every new text.
+    if (this.#output.textContent !== label) this.#output.textContent = label;
     this.#explain();
   };
+
   #explain = () => {
     const { silenceSeconds, status } = LiveStatus.realtime;
-    const heard = silenceSeconds === null ? "nothing heard yet" : `last heard ${Math.round(silenceSeconds)} s ago`;
+    const last = silenceSeconds === null ? "no message yet" : `last message ${Math.round(silenceSeconds)} s ago`;
     const positions = [...document.querySelectorAll("live-topic[position]")].map(
       (element) => `${element.getAttribute("topic")} at ${element.getAttribute("position")}`,
     );
-    const by = status.transport ? [`connected by ${status.transport}`] : [];
-    const why = status.state === "live" || !status.reason ? [] : [status.reason];
-    this.title = [heard, ...by, ...why, ...new Set(positions)].join("\n");
+    const transport = status.transport ? [`connected by ${status.transport}`] : [];
+    const reason = status.state === "live" || !status.reason ? [] : [status.reason];
+    this.title = [last, ...transport, ...reason, ...new Set(positions)].join("\n");
   };
 
   connectedCallback() {
     this.#output.setAttribute("aria-live", "polite");
     this.replaceChildren(this.#output);
     LiveStatus.realtime.on("status", this.#show);
-    // The seconds matter to who looks; nobody is told them.
+    // The seconds change all the time, so they are computed only when a reader points at the badge.
     this.addEventListener("pointerenter", this.#explain);
     this.#show();
   }

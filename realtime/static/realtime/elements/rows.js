@@ -1,13 +1,15 @@
 /**
  * The rows of one topic in the document: children of one container, by key, in order.
- * The document is the only store, so nothing can get out of step with it.
+ * They are read from the document each time, so nothing can differ from what it shows.
  */
 
+/** @import { Change, Row } from "../protocol/messages.js" */
+
+import { compareRows } from "../protocol/order.js";
 import { parseElement } from "./html.js";
-import { inOrder } from "../protocol/order.js";
 
 const CHANGED = "realtime-changed";
-// Longer than the animation in live.css: where it does not run, the class goes all the same.
+// Longer than the animation in live.css: where it does not run, the class is removed all the same.
 const CHANGED_MS = 2000;
 
 export class Rows {
@@ -16,7 +18,7 @@ export class Rows {
 
   /**
    * @param {Element} container - its children with `data-key` are the rows, already in order
-   * @param {HTMLElement | null} empty - shown while there are none
+   * @param {HTMLElement | null} empty - shown while there are no rows
    */
   constructor(container, empty) {
     this.#container = container;
@@ -24,22 +26,23 @@ export class Rows {
   }
 
   /**
-   * Make these all the rows there are. Those that stay as they are keep their element.
-   * @param {{key: string, order: string, html: string}[]} rows
-   * @param {{isFirst: boolean}} options - the first rows of an element are no change worth showing
+   * Show exactly these rows. Unchanged rows keep their element.
+   * @param {Row[]} rows
+   * @param {{isFirst: boolean}} options - isFirst: the element had no rows before, so none are highlighted
    */
   replace(rows, { isFirst }) {
     const present = new Map(this.#elements().map((element) => [element.dataset.key, element]));
-    const wanted = rows.toSorted(inOrder).map((row) => {
+    const wanted = rows.toSorted(compareRows).map((row) => {
       const fresh = freshElement(row);
       const old = present.get(row.key);
       if (old && isSame(old, fresh)) return old;
-      if (!isFirst) light(fresh);
+      if (!isFirst) highlight(fresh);
       return fresh;
     });
 
     const kept = new Set(wanted);
     for (const element of present.values()) if (!kept.has(element)) element.remove();
+    /** @type {Element | null} */
     let next = this.#elements()[0] ?? null;
     for (const element of wanted) {
       if (element === next) next = nextRow(next);
@@ -48,7 +51,7 @@ export class Rows {
     this.#showEmpty(wanted.length === 0);
   }
 
-  /** @param {{op: "upsert" | "delete", key: string, order?: string, html?: string}[]} changes */
+  /** @param {Change[]} changes */
   apply(changes) {
     const elements = this.#elements();
     const present = new Map(elements.map((element) => [element.dataset.key, element]));
@@ -63,79 +66,105 @@ export class Rows {
       const fresh = freshElement(change);
       if (old && isSame(old, fresh)) continue;
       if (old) elements.splice(elements.indexOf(old), 1);
-      const at = place(elements, change);
+      const index = indexFor(elements, change);
       const restoreFocus = focusWithin(old);
       old?.remove();
-      this.#container.insertBefore(fresh, elements[at] ?? null);
-      elements.splice(at, 0, fresh);
+      this.#container.insertBefore(fresh, elements[index] ?? null);
+      elements.splice(index, 0, fresh);
       present.set(change.key, fresh);
-      light(fresh);
+      highlight(fresh);
       restoreFocus(fresh);
     }
     this.#showEmpty(elements.length === 0);
   }
 
   #elements() {
-    return [...this.#container.children].filter((child) => child.hasAttribute("data-key"));
+    return /** @type {HTMLElement[]} */ (
+      [...this.#container.children].filter((child) => child.hasAttribute("data-key"))
+    );
   }
 
+  /** @param {boolean} isEmpty */
   #showEmpty(isEmpty) {
     if (this.#empty) this.#empty.hidden = !isEmpty;
   }
 }
 
-/** A row's element, which says its key and order whatever its template does. */
-function freshElement({ key, order, html }) {
+/** A row's element, with its key and order whatever its template contains. @param {Row} row */
+function freshElement({ key, order, html = "" }) {
   const element = parseElement(html);
   element.dataset.key = key;
   element.dataset.order = order;
   return element;
 }
 
-/** Whether a reader could not tell them apart; that the old one is lit up is no difference. */
+/**
+ * Whether two elements look the same to a reader, apart from the highlight.
+ * @param {Element} old
+ * @param {Element} fresh
+ */
 function isSame(old, fresh) {
   if (!old.classList.contains(CHANGED)) return old.isEqualNode(fresh);
-  const plain = old.cloneNode(true);
-  dim(plain);
+  const plain = /** @type {Element} */ (old.cloneNode(true));
+  removeHighlight(plain);
   return plain.isEqualNode(fresh);
 }
 
-function light(element) {
+/** @param {Element} element */
+function highlight(element) {
   element.classList.add(CHANGED);
-  element.addEventListener("animationend", (event) => event.target === element && dim(element));
-  setTimeout(() => dim(element), CHANGED_MS);
+  element.addEventListener("animationend", (event) => event.target === element && removeHighlight(element));
+  setTimeout(() => removeHighlight(element), CHANGED_MS);
 }
 
-function dim(element) {
+/** @param {Element} element */
+function removeHighlight(element) {
   element.classList.remove(CHANGED);
   if (element.classList.length === 0) element.removeAttribute("class");
 }
 
+/** @param {Element} element */
 function nextRow(element) {
   let next = element.nextElementSibling;
   while (next && !next.hasAttribute("data-key")) next = next.nextElementSibling;
   return next;
 }
 
-/** Index of the first element that comes after the row. @param {HTMLElement[]} elements - in order */
-function place(elements, row) {
+/**
+ * Index of the first element that belongs after the row.
+ * @param {HTMLElement[]} elements - in order
+ * @param {{key: string, order: string}} row
+ */
+function indexFor(elements, row) {
   let [low, high] = [0, elements.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    const { key, order = "" } = elements[middle].dataset;
-    if (inOrder({ key, order }, row) < 0) low = middle + 1;
+    const { key = "", order = "" } = elements[middle].dataset;
+    if (compareRows({ key, order }, row) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-/** Remember which part of a row has the focus. @returns {(fresh: Element) => void} gives it to the same part again */
+/**
+ * Remember which part of a row has the focus.
+ * @param {Element | undefined} old
+ * @returns {(fresh: Element) => void} focuses the same part of the new element
+ */
 function focusWithin(old) {
+  /** @type {number[]} */
   const path = [];
-  let element = document.activeElement;
-  if (!old?.contains(element)) return () => {};
-  for (; element !== old; element = element.parentElement) {
-    path.unshift([...element.parentElement.children].indexOf(element));
+  const focused = document.activeElement;
+  if (!focused || !old?.contains(focused)) return () => {};
+  for (let element = focused; element !== old; ) {
+    const parent = /** @type {Element} */ (element.parentElement);
+    path.unshift([...parent.children].indexOf(element));
+    element = parent;
   }
-  return (fresh) => path.reduce((parent, index) => parent?.children[index], fresh)?.focus({ preventScroll: true });
+  return (fresh) => {
+    /** @type {Element | undefined} */
+    let part = fresh;
+    for (const index of path) part = part?.children[index];
+    /** @type {HTMLElement | undefined} */ (part)?.focus({ preventScroll: true });
+  };
 }

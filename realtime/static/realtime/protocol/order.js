@@ -1,9 +1,10 @@
 /**
- * The order of a topic's rows: by `order`, code unit by code unit; ties by key. Pure.
+ * Compare two rows for the order of their topic: by `order`, code unit by code unit, then by key. Pure.
  * @param {{order: string, key: string}} a
  * @param {{order: string, key: string}} b
+ * @returns {number} negative if `a` comes first, for `Array.prototype.sort`
  */
-export function inOrder(a, b) {
+export function compareRows(a, b) {
   if (a.order !== b.order) return a.order < b.order ? -1 : 1;
   if (a.key === b.key) return 0;
   return a.key < b.key ? -1 : 1;

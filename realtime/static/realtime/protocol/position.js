@@ -1,7 +1,7 @@
-/** Positions on the wire: `<epoch>.<offset>`. Pure. */
+/** Positions on the wire, `<epoch>.<offset>`: reading and comparing them. Pure. */
 
 /**
- * Offsets are read as numbers, exact up to 2 ** 53, because `changes.after` is a JSON number anyway.
+ * Split a position. The offset is a number, exact up to 2 ** 53, because `changes.after` is a JSON number anyway.
  * @param {string} text
  * @returns {{epoch: string, offset: number}}
  */
@@ -11,7 +11,8 @@ export function parse(text) {
 }
 
 /**
- * Whether rows at `mine` lack something that rows at `theirs` have. Another epoch does: its positions do not compare.
+ * Whether rows at `mine` lack a change that rows at `theirs` have. True for different epochs, because their positions
+ * do not compare.
  * @param {string | null} mine
  * @param {string} theirs
  */
@@ -22,11 +23,12 @@ export function isBehind(mine, theirs) {
 }
 
 /**
- * The position that all of these share, or null for "send a snapshot". Not the oldest: a row that came and went
- * between two of them is in what the newer one shows and in no change since the older.
+ * The position that all of these have in common, or null if they differ: then a snapshot is needed. Resuming from the
+ * oldest would be wrong: a row that was added and deleted between two of them is shown at the newer one, and no change
+ * since the older one removes it.
  * @param {(string | null)[]} positions
  */
-export function shared(positions) {
+export function commonPosition(positions) {
   return positions.every((position) => position === positions[0]) ? (positions[0] ?? null) : null;
 }
 
@@ -37,7 +39,7 @@ export function shared(positions) {
  * @returns {"drop" | "apply" | "gap"}
  */
 export function verdict(mine, message) {
-  // Without rows a snapshot is on its way; what arrives before it belonged to an earlier subscription.
+  // Without rows a snapshot is on its way; what arrives before it belongs to an earlier subscription.
   if (mine === null) return "drop";
   const [held, next] = [parse(mine), parse(message.position)];
   if (held.epoch !== next.epoch) return "gap";

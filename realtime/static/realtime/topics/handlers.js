@@ -1,14 +1,14 @@
 /**
- * Run one handler; one that fails must not stop the others.
- * @param {() => void} action
- * @returns {boolean} whether it went well
+ * Run one handler. An error in it goes to the console, so that it does not stop the other handlers.
+ * @param {() => void} handler
+ * @returns {boolean} whether it ran without an error
  */
-export function guarded(action) {
+export function runHandler(handler) {
   try {
-    action();
+    handler();
     return true;
   } catch (error) {
-    console.error("realtime:", error);
+    console.error("realtime: a handler failed; the others still run. Fix the error where it was thrown:", error);
     return false;
   }
 }

@@ -1,9 +1,14 @@
 /** The rows of one topic as a Map, for scripts: what `realtime.subscribe` keeps. */
 
-import { guarded } from "./handlers.js";
-import { inOrder } from "../protocol/order.js";
+/** @import { Change, Changes, ErrorMessage, Row, Snapshot } from "../protocol/messages.js" */
 
-/** @typedef {{key: string, order: string, row?: object, html?: string}} Row */
+import { compareRows } from "../protocol/order.js";
+import { runHandler } from "./handlers.js";
+
+/**
+ * @typedef {{position?: string | null, onSnapshot?: (rows: Row[], message: Snapshot) => void,
+ *   onChanges?: (changes: Change[], message: Changes) => void, onError?: (message: ErrorMessage) => void}} Options
+ */
 
 export class RowMap {
   /** @type {string | null} */
@@ -13,37 +18,38 @@ export class RowMap {
   #isSorted = true;
   #handlers;
 
-  /**
-   * @param {{position?: string | null, onSnapshot?: (rows: Row[], message: object) => void,
-   *   onChanges?: (changes: object[], message: object) => void, onError?: (message: object) => void}} options
-   */
+  /** @param {Options} options */
   constructor({ position = null, ...handlers }) {
     this.position = position;
     this.#handlers = handlers;
   }
 
-  /** In the topic's order. After a start from a given position: only what came since. @returns {Map<string, Row>} */
+  /** In the topic's order. If `position` was given: only the rows that changed since. @returns {Map<string, Row>} */
   get rows() {
-    if (!this.#isSorted) this.#rows = new Map([...this.#rows].sort(([, a], [, b]) => inOrder(a, b)));
+    if (!this.#isSorted) this.#rows = new Map([...this.#rows].sort(([, a], [, b]) => compareRows(a, b)));
     this.#isSorted = true;
     return this.#rows;
   }
 
+  /** @param {Snapshot} message */
   onSnapshot(message) {
     this.#rows = new Map(message.rows.map((row) => [row.key, row]));
     this.#isSorted = true;
-    guarded(() => this.#handlers.onSnapshot?.(message.rows, message));
+    runHandler(() => this.#handlers.onSnapshot?.(message.rows, message));
   }
 
+  /** @param {Changes} message */
   onChanges(message) {
-    for (const { op, ...row } of message.changes) {
-      if (op === "delete") this.#rows.delete(row.key);
-      else this.#rows.set(row.key, row);
+    for (const change of message.changes) {
+      const { op, ...row } = change;
+      if (change.op === "delete") this.#rows.delete(change.key);
+      else this.#rows.set(row.key, /** @type {Row} */ (row));
     }
     this.#isSorted = false;
-    guarded(() => this.#handlers.onChanges?.(message.changes, message));
+    runHandler(() => this.#handlers.onChanges?.(message.changes, message));
   }
 
+  /** @param {ErrorMessage} message */
   onError(message) {
     this.#handlers.onError?.(message);
   }

@@ -1,20 +1,23 @@
 /**
- * One topic as this connection follows it, for every follower on the page. Pure: it says when to ask the server again.
- * The server keeps one subscription per topic and connection, so followers share it; each keeps its own position.
+ * One topic of this connection, for all its followers on the page. Pure: it decides when to subscribe again.
+ * The server keeps one subscription per topic and connection, so followers share it; each has its own position.
  */
 
+/** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot, Subscribe } from "../protocol/messages.js" */
+
 import { isFinal } from "../protocol/codes.js";
-import { guarded } from "./handlers.js";
-import { isBehind, shared, verdict } from "../protocol/position.js";
+import { commonPosition, isBehind, verdict } from "../protocol/position.js";
+import { runHandler } from "./handlers.js";
 
 /**
+ * @typedef {"loading" | "live" | "stale" | "refused"} FollowerState
  * @typedef {object} Follower
- * @property {string | null} position - of the rows it holds; moved on here, after it has taken them
- * @property {(message: object) => void} onSnapshot - all rows in `message.rows`: replace
- * @property {(message: object) => void} onChanges
- * @property {(message: object) => void} [onError]
- * @property {(state: string) => void} [onState]
- * @property {string} [state] - last told: "loading", "live", "stale" or "refused"
+ * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
+ * @property {(message: Snapshot) => void} onSnapshot - `message.rows` are all rows: replace
+ * @property {(message: Changes) => void} onChanges
+ * @property {(message: ErrorMessage) => void} [onError]
+ * @property {(state: FollowerState) => void} [onState]
+ * @property {FollowerState} [state] - the last one passed to `onState`
  */
 
 export class Topic {
@@ -24,24 +27,22 @@ export class Topic {
   #isAnswered = false;
   #isAsking = false;
   #heartbeatsMissed = 0;
-  /** @type {{position: string, rows: Map<string, object>, isGrowing: boolean} | null} */
+  /** @type {{position: string, rows: Map<string, Row>, isGrowing: boolean} | null} */
   #parts = null;
 
-  /** @param {string} name @param {"rows" | "html"} format */
+  /** @param {string} name @param {Format} format */
   constructor(name, format) {
     this.name = name;
     this.format = format;
   }
 
-  /**
-   * From where the server has to go on: where all followers are. Null, where they differ: a snapshot, for all.
-   */
+  /** The position of all followers; null if theirs differ, because then all need a snapshot. */
   get position() {
-    return shared([...this.followers].map((follower) => follower.position));
+    return commonPosition([...this.followers].map((follower) => follower.position));
   }
 
-  /** The message that asks for what the followers lack. */
-  subscription() {
+  /** Begin a subscription for what the followers lack. @returns {Subscribe} the message to send */
+  subscribe() {
     this.#heartbeatsMissed = 0;
     this.#isAnswered = false;
     this.#parts = null;
@@ -49,15 +50,17 @@ export class Topic {
     return { type: "subscribe", topic: this.name, format: this.format, ...(position === null ? {} : { position }) };
   }
 
-  /** What the followers hold stays; parts under way are forgotten by the next subscription. */
+  /** The followers keep their rows; parts of a snapshot are dropped by the next subscription. */
   disconnected() {
     this.#isAnswered = this.#isAsking = false;
   }
 
-  /** @returns {boolean} whether to subscribe again; the same for the methods below */
+  /** @param {Snapshot} message @returns {boolean} whether to subscribe again */
   snapshot(message) {
-    if (!this.#isOurs(message.rows)) return false;
-    if (this.#parts?.position !== message.position) this.#parts = { position: message.position, rows: new Map() };
+    if (!this.#hasOurFormat(message.rows)) return false;
+    if (this.#parts?.position !== message.position) {
+      this.#parts = { position: message.position, rows: new Map(), isGrowing: true };
+    }
     for (const row of message.rows) this.#parts.rows.set(row.key, row);
     this.#parts.isGrowing = true;
     if (message.more) return false;
@@ -65,54 +68,66 @@ export class Topic {
     const whole = { ...message, rows: [...this.#parts.rows.values()] };
     this.#parts = null;
     this.#inStep();
-    for (const follower of this.followers) this.#take(follower, whole, () => follower.onSnapshot(whole));
+    for (const follower of this.followers) this.#advance(follower, whole, () => follower.onSnapshot(whole));
     return false;
   }
 
+  /** @param {Changes} message @returns {boolean} whether to subscribe again */
   changes(message) {
-    if (!this.#isOurs(message.changes)) return false;
-    const verdicts = [...this.followers].map((follower) => [follower, verdict(follower.position, message)]);
-    for (const [follower, what] of verdicts) {
-      if (what === "apply") this.#take(follower, message, () => follower.onChanges(message));
+    if (!this.#hasOurFormat(message.changes)) return false;
+    const verdicts = [...this.followers].map((follower) => ({ follower, what: verdict(follower.position, message) }));
+    for (const { follower, what } of verdicts) {
+      if (what === "apply") this.#advance(follower, message, () => follower.onChanges(message));
     }
-    if (!verdicts.some(([, what]) => what === "gap")) {
+    if (!verdicts.some(({ what }) => what === "gap")) {
       if (this.position !== null) this.#inStep();
       return false;
     }
-    // What the server sent before it read our question shows the same gap again: one question is enough.
+    // Messages sent before the server reads the subscription have the same gap: subscribe once.
     if (this.#isAsking) return false;
-    return (this.#isAsking = true);
+    this.#isAsking = true;
+    return true;
   }
 
-  /** @param {string | undefined} position - what the server has brought this topic to */
+  /**
+   * @param {string | undefined} position - which the server has brought this topic to
+   * @returns {boolean} whether to subscribe again
+   */
   heartbeat(position) {
     if (position === undefined) {
-      // Refused for a passing reason, or never read: ask again, but leave a slow snapshot its time.
+      // Refused for a temporary reason or not read: subscribe again, but give a slow snapshot time.
       return !this.isRefused && ++this.#heartbeatsMissed >= 2;
     }
     this.#heartbeatsMissed = 0;
-    if (this.#parts?.isGrowing) return (this.#parts.isGrowing = false);
-    if (isBehind(this.position, position)) return (this.#isAsking = true);
+    if (this.#parts?.isGrowing) {
+      this.#parts.isGrowing = false;
+      return false;
+    }
+    if (isBehind(this.position, position)) {
+      this.#isAsking = true;
+      return true;
+    }
     this.#inStep();
     return false;
   }
 
+  /** @param {ErrorMessage} message @returns {boolean} whether to subscribe again */
   error(message) {
     this.isRefused = isFinal(message.code);
     this.#isAnswered = this.#isAsking = false;
-    for (const follower of this.followers) guarded(() => follower.onError?.(message));
+    for (const follower of this.followers) runHandler(() => follower.onError?.(message));
     return false;
   }
 
-  /** Tell the followers whose state is another now. @param {boolean} isConnected */
-  tell(isConnected) {
+  /** Call `onState` of the followers whose state has changed. @param {boolean} isConnected */
+  notify(isConnected) {
     for (const follower of this.followers) {
       const waiting = follower.state === "live" || follower.state === "stale" ? "stale" : "loading";
       const isLive = isConnected && this.#isAnswered && follower.position !== null;
       const state = this.isRefused ? "refused" : isLive ? "live" : waiting;
       if (state === follower.state) continue;
       follower.state = state;
-      guarded(() => follower.onState?.(state));
+      runHandler(() => follower.onState?.(state));
     }
   }
 
@@ -121,16 +136,22 @@ export class Topic {
     this.#isAsking = this.isRefused = false;
   }
 
-  /** A subscription in the other format, given up just now, may still be speaking. */
-  #isOurs(rows) {
+  /** False for messages of an earlier subscription in the other format. @param {(Row | Change)[]} rows */
+  #hasOurFormat(rows) {
     const field = this.format === "html" ? "html" : "row";
-    return rows.every((each) => each.op === "delete" || field in each);
+    return rows.every((each) => ("op" in each && each.op === "delete") || field in each);
   }
 
-  /** A follower that fails keeps its position: it is behind then, and asks again at the next heartbeat. */
-  #take(follower, message, take) {
+  /**
+   * Let a follower apply a message. If it fails, it keeps its position: it is behind then, and the next heartbeat makes
+   * the topic subscribe again.
+   * @param {Follower} follower
+   * @param {{position: string}} message
+   * @param {() => void} apply
+   */
+  #advance(follower, message, apply) {
     const before = follower.position;
     follower.position = message.position;
-    if (!guarded(take)) follower.position = before;
+    if (!runHandler(apply)) follower.position = before;
   }
 }

@@ -1,11 +1,18 @@
-/** Calls that wait for their reply; those made before the connection is open go out once it is. */
+/** Calls that wait for their reply; those made before the connection is open are sent once it is. */
+
+/** @import { Call, Refusal, Reply, Welcome } from "../protocol/messages.js" */
+/** @import { Status } from "./connection.js" */
+
+import { BAD_MESSAGE } from "../protocol/codes.js";
 
 const TIMEOUT_MS = 10_000;
-const BAD_MESSAGE = 4400;
 
-/** A call that was refused (the server's code), or not answered (`code` null or the close code). */
+/**
+ * A call was refused by the server (`code` is the server's) or not answered (`code` is null or the close code).
+ * `fields` has the messages of the action's form, by field.
+ */
 export class CallError extends Error {
-  /** @param {{code?: number | null, message: string, fields?: Record<string, string[]>}} error */
+  /** @param {Refusal} refusal */
   constructor({ code = null, message, fields = {} }) {
     super(message);
     this.name = "CallError";
@@ -14,69 +21,87 @@ export class CallError extends Error {
   }
 }
 
+/**
+ * @typedef {{message: Call, isSent: boolean, timer: unknown, resolve: (ok: unknown) => void,
+ *   reject: (error: CallError) => void}} Waiting
+ */
+
 export class Calls {
   #env;
   #send;
   #nextId = 1;
   #maxBytes = Infinity;
-  /** @type {Map<number, {message: object, isSent: boolean, timer: unknown, resolve: Function, reject: Function}>} */
+  /** @type {Map<number, Waiting>} */
   #waiting = new Map();
 
   /**
-   * @param {{setTimeout: Function, clearTimeout: Function}} env
-   * @param {(message: object) => boolean} send - whether it went out
+   * @param {{setTimeout: import("./transport.js").SetTimeout, clearTimeout: (timer: any) => void}} env
+   * @param {(message: Call) => boolean} send - returns whether the message was sent
    */
   constructor(env, send) {
     this.#env = env;
     this.#send = send;
   }
 
-  /** @param {string} action @param {object} args @returns {Promise<unknown>} the reply's `ok` */
+  /**
+   * @param {string} action
+   * @param {object} args
+   * @returns {Promise<unknown>} the reply's `ok`; rejects with a CallError
+   */
   make(action, args) {
     return new Promise((resolve, reject) => {
+      /** @type {Call} */
       const message = { type: "call", id: this.#nextId++, action, args };
       const late = { message: `"${action}" was not answered within ${TIMEOUT_MS / 1000} s.` };
       const timer = this.#env.setTimeout(() => this.#fail(message.id, late), TIMEOUT_MS);
-      this.#waiting.set(message.id, { message, isSent: false, timer, resolve, reject });
-      this.#try(message.id);
+      const call = { message, isSent: false, timer, resolve, reject };
+      this.#waiting.set(message.id, call);
+      this.#try(call);
     });
   }
 
-  /** @param {{max_message_bytes: number}} welcome */
+  /** @param {Welcome} welcome */
   connected({ max_message_bytes: maxBytes }) {
     this.#maxBytes = maxBytes ?? Infinity;
-    // Those sent on an earlier connection have failed with it, so all that wait are new.
-    for (const id of [...this.#waiting.keys()]) this.#try(id);
+    // Calls sent on an earlier connection failed when it closed, so all that wait are unsent.
+    for (const call of [...this.#waiting.values()]) this.#try(call);
   }
 
-  /** Whether the server ran what it was sent nobody knows; so it fails rather than going out twice. */
+  /**
+   * Fail the calls that were sent: whether the server ran them is unknown, so they must not be sent again.
+   * @param {Status} status
+   */
   disconnected({ code, reason, willRetry }) {
     for (const [id, { isSent }] of [...this.#waiting]) {
       if (isSent || !willRetry) this.#fail(id, { code, message: `The connection closed: ${reason}` });
     }
   }
 
-  /** @param {{id: number, ok?: unknown, error?: object}} reply */
+  /** @param {Reply} reply */
   reply({ id, ok, error }) {
     if (error) this.#fail(id, error);
     else this.#settle(id)?.resolve(ok);
   }
 
-  #try(id) {
-    const call = this.#waiting.get(id);
-    // Longer ones cost the whole connection, again at every attempt.
-    const bytes = new TextEncoder().encode(JSON.stringify(call.message)).length;
+  /** @param {Waiting} call */
+  #try(call) {
+    const { message } = call;
+    // The server closes a connection for a longer message, so a call that waits would close each one in turn.
+    const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
     if (bytes > this.#maxBytes) {
-      this.#fail(id, { code: BAD_MESSAGE, message: `A message may be ${this.#maxBytes} bytes long, not ${bytes}.` });
+      const text = `The call of "${message.action}" has ${bytes} bytes; the server accepts ${this.#maxBytes}. Send less in one call.`;
+      this.#fail(message.id, { code: BAD_MESSAGE, message: text });
       return;
     }
-    call.isSent = this.#send(call.message);
+    call.isSent = this.#send(message);
   }
 
+  /** @param {number} id @param {Refusal} error */
   #fail(id, error) {
     this.#settle(id)?.reject(new CallError(error));
   }
 
+  /** @param {number} id */
   #settle(id) {
     const call = this.#waiting.get(id);
     this.#waiting.delete(id);

@@ -1,57 +1,63 @@
 /**
- * The connection of this page, kept open over one transport after another, by the best way that gets through.
- * It knows when to come back (docs/protocol.md, "Close codes", "Reconnecting") and nothing of topics.
+ * This page's connection, kept open over one transport after another. It decides when to reconnect (docs/protocol.md,
+ * "Close codes", "Reconnecting") and does not know topics.
  */
 
+/** @import { ClientMessage, ServerMessage, Subscription } from "../protocol/messages.js" */
+/** @import { TransportName } from "./fallback.js" */
+/** @import { Ending, Environment, Handlers, Transport } from "./transport.js" */
+
+import { isFinal, SIGNED_OUT } from "../protocol/codes.js";
 import { delay } from "./backoff.js";
-import { SIGNED_OUT, isFinal } from "../protocol/codes.js";
-import { Ways } from "./fallback.js";
+import { Fallback } from "./fallback.js";
 
 const WAKE_MS = 300;
 
 /**
- * @typedef {{state: "connecting" | "live" | "reconnecting" | "offline" | "stopped", code: number | null,
- *   reason: string, willRetry: boolean, attempt: number,
- *   transport: "websocket" | "sse" | "poll" | null}} Status - code null: no close code led here
+ * @typedef {"connecting" | "live" | "reconnecting" | "offline" | "stopped"} State
+ * @typedef {{state: State, code: number | null, reason: string, willRetry: boolean, attempt: number,
+ *   transport: TransportName | null}} Status - code null: no close code led here
  */
 
 export class Connection {
   /** @type {Status} */
   status = { state: "connecting", code: null, reason: "", willRetry: true, attempt: 0, transport: null };
-  /** When a message came last, in the environment's milliseconds. @type {number | null} */
-  heardAt = null;
+  /** Time of the last message, in the environment's milliseconds. @type {number | null} */
+  receivedAt = null;
   #env;
   #onMessage;
   #onStatus;
-  #wanted;
-  #ways;
-  /** @type {import("./transport.js").Transport | null} */
+  #subscriptions;
+  #fallback;
+  /** @type {Transport | null} */
   #transport = null;
-  /** The best way, being tried beside one that works. @type {import("./transport.js").Transport | null} */
+  /** The best transport, being tried beside a worse one that works. @type {Transport | null} */
   #trial = null;
+  /** @type {unknown} */
   #trialTimer;
+  /** @type {unknown} */
   #timer;
   #attempt = 0;
   #notBefore = 0;
   #isPageChecked = false;
-  #wasGreeted = false;
-  // Counts what was decided, so that an answer that comes late can see that it is.
+  #wasWelcome = false;
+  // Counts decisions, so that an answer that arrives after the next one is ignored.
   #generation = 0;
 
   /**
-   * @param {import("./transport.js").Environment} env
-   * @param {{onMessage: (message: object) => void, onStatus: (status: Status) => void,
-   *   wanted: () => import("./transport.js").Wanted[]}} handlers
+   * @param {Environment} env
+   * @param {{onMessage: (message: ServerMessage) => void, onStatus: (status: Status) => void,
+   *   subscriptions: () => Subscription[]}} handlers
    */
-  constructor(env, { onMessage, onStatus, wanted }) {
+  constructor(env, { onMessage, onStatus, subscriptions }) {
     this.#env = env;
-    this.#wanted = wanted;
-    this.#ways = new Ways(env, () => this.#isAsked());
+    this.#subscriptions = subscriptions;
+    this.#fallback = new Fallback(env, () => this.#connectForTab());
     this.#onMessage = onMessage;
     this.#onStatus = onStatus;
   }
 
-  /** Whether messages go both ways; the state "offline" alone does not deny it. */
+  /** Whether messages can be sent and received. Can be true in the state "offline". */
   get isConnected() {
     return this.#transport?.isWelcome ?? false;
   }
@@ -59,15 +65,15 @@ export class Connection {
   start() {
     const { target } = this.#env;
     target.addEventListener("online", () => this.#wake());
-    target.addEventListener("offline", () => this.#doubt());
+    target.addEventListener("offline", () => this.#wentOffline());
     target.addEventListener("visibilitychange", () => target.document.visibilityState === "visible" && this.#wake());
     // An open socket would keep the page out of the back/forward cache.
     target.addEventListener("pagehide", () => this.#leave());
-    target.addEventListener("pageshow", (event) => event.persisted && this.#return());
+    target.addEventListener("pageshow", (event) => "persisted" in event && event.persisted && this.#return());
     this.#open();
   }
 
-  /** @param {object} message @returns {boolean} whether it went out */
+  /** @param {ClientMessage} message @returns {boolean} whether it was sent */
   send(message) {
     return this.#transport?.send(message) ?? false;
   }
@@ -75,20 +81,22 @@ export class Connection {
   #open() {
     this.#generation += 1;
     try {
-      this.#transport = this.#ways.open({
+      this.#transport = this.#fallback.open({
         onMessage: (message) => this.#receive(message),
         onEnd: (ending) => this.#ended(ending),
-        wanted: this.#wanted,
+        subscriptions: this.#subscriptions,
       });
     } catch (error) {
-      this.#report("stopped", { reason: error.message, willRetry: false });
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#report("stopped", { reason, willRetry: false });
     }
   }
 
+  /** @param {ServerMessage} message */
   #receive(message) {
-    this.heardAt = this.#env.now();
+    this.receivedAt = this.#env.now();
     if (message.type === "heartbeat") {
-      // Not on open: a server that accepts and dies would be asked again at once, forever.
+      // Not when it opens: a server that accepts and then fails would be asked again at once, forever.
       this.#attempt = 0;
       this.#isPageChecked = false;
     }
@@ -98,24 +106,25 @@ export class Connection {
   }
 
   #welcomed() {
-    this.#wasGreeted = true;
-    this.#ways.succeeded();
+    this.#wasWelcome = true;
+    this.#fallback.succeeded();
     this.#env.clearTimeout(this.#trialTimer);
-    if (this.#ways.isSecondBest) this.#tryUpLater();
+    if (this.#fallback.hasBetter) this.#tryBestLater();
   }
 
-  #tryUpLater() {
+  #tryBestLater() {
     this.#env.clearTimeout(this.#trialTimer);
-    this.#trialTimer = this.#env.setTimeout(() => this.#tryUp(), this.#ways.nextTrialMs());
+    this.#trialTimer = this.#env.setTimeout(() => this.#tryBest(), this.#fallback.nextTrialMs());
   }
 
-  /** Try the best way beside the one that works; the page moves over once it is greeted there. */
-  #tryUp() {
-    if (this.#trial || !this.#ways.isSecondBest || !this.isConnected) return;
+  /** Try the best transport beside the one that works; switch to it when the server greets on it. */
+  #tryBest() {
+    if (this.#trial || !this.#fallback.hasBetter || !this.isConnected) return;
+    /** @type {Handlers} */
     const handlers = {
-      wanted: this.#wanted,
+      subscriptions: this.#subscriptions,
       onMessage: (message) => {
-        if (this.#transport !== trial) this.#moveTo(trial);
+        if (this.#transport !== trial) this.#switchTo(trial);
         this.#receive(message);
       },
       onEnd: (ending) => {
@@ -123,21 +132,21 @@ export class Connection {
           this.#ended(ending);
         } else {
           this.#trial = null;
-          this.#tryUpLater();
+          this.#tryBestLater();
         }
       },
     };
-    const trial = this.#ways.openBest(handlers);
+    const trial = this.#fallback.openBest(handlers);
     this.#trial = trial;
   }
 
-  /** From the second best to the best: it has greeted us. */
-  #moveTo(trial) {
+  /** @param {Transport} trial */
+  #switchTo(trial) {
     this.#transport?.close();
     this.#trial = null;
-    this.#ways.bestSucceeded();
-    // For topics and calls it is a connection that ended and another that began.
-    this.#report("reconnecting", { reason: "a better way to the server" });
+    this.#fallback.bestSucceeded();
+    // For topics and calls, one connection has ended and another begins.
+    this.#report("reconnecting", { reason: "switching to a better transport" });
     this.#transport = trial;
   }
 
@@ -147,9 +156,10 @@ export class Connection {
     this.#trial = null;
   }
 
+  /** @param {Ending} ending */
   async #ended({ code, reason, delayMs }) {
-    const wasGreeted = this.#wasGreeted;
-    this.#wasGreeted = false;
+    const wasWelcome = this.#wasWelcome;
+    this.#wasWelcome = false;
     this.#transport = null;
     this.#dropTrial();
     const generation = ++this.#generation;
@@ -157,7 +167,7 @@ export class Connection {
     if (code === SIGNED_OUT && !this.#isPageChecked) {
       this.#isPageChecked = true;
       this.#report("reconnecting", { code, reason });
-      // No answer is no refusal: then coming back is how to find out.
+      // No answer is not a refusal: reconnecting shows which it is.
       mayRetry = await this.#env.checkPage().catch(() => true);
       if (generation !== this.#generation) return;
     }
@@ -166,7 +176,7 @@ export class Connection {
       return;
     }
     this.#notBefore = this.#env.now() + delayMs;
-    if (!wasGreeted && this.#ways.failed()) {
+    if (!wasWelcome && this.#fallback.failed()) {
       this.#schedule(delayMs);
     } else {
       this.#schedule(delayMs + delay(this.#attempt, this.#env.random));
@@ -175,33 +185,35 @@ export class Connection {
     this.#report("reconnecting", { code, reason });
   }
 
+  /** @param {number} ms */
   #schedule(ms) {
     this.#env.clearTimeout(this.#timer);
     this.#timer = this.#env.setTimeout(() => this.#open(), ms);
   }
 
+  /** Reconnect soon, or check the open connection: the network or the page is back. */
   #wake() {
     if (this.status.state === "stopped") return;
     if (this.#transport) {
       this.#transport.probe();
-      this.#tryUp();
+      this.#tryBest();
       return;
     }
     this.#generation += 1;
-    // At once, but not before the time the server named, and not all pages in one instant.
+    // At once, but not before the time the server named, and not all pages at the same instant.
     this.#schedule(Math.max(0, this.#notBefore - this.#env.now()) + WAKE_MS * this.#env.random());
     this.#report("reconnecting", this.status);
   }
 
-  /** Another tab asks for the connection, and there is none. @returns {boolean} whether it will be there */
-  #isAsked() {
+  /** Another tab asks for the connection, and there is none. @returns {boolean} whether one will be opened */
+  #connectForTab() {
     if (this.#transport || this.status.state === "stopped") return false;
     this.#wake();
     return true;
   }
 
-  /** The browser says that it is offline. It may be wrong about this server: ask. */
-  #doubt() {
+  /** The browser reports that it is offline. This may be wrong for this server, so ask it. */
+  #wentOffline() {
     if (this.status.state === "stopped") return;
     this.#transport?.probe();
     this.#report("offline", this.status);
@@ -213,19 +225,20 @@ export class Connection {
     this.#dropTrial();
     this.#transport?.close();
     this.#transport = null;
-    this.#ways.leave();
+    this.#fallback.leave();
     if (this.status.state !== "stopped") this.#report("reconnecting", { reason: "the page was left" });
   }
 
-  /** From the back/forward cache: as good as loading the page, so even one that had stopped tries again. */
+  /** From the back/forward cache: equivalent to loading the page, so a stopped page tries again too. */
   #return() {
     this.#notBefore = 0;
     this.#report("reconnecting");
     this.#wake();
   }
 
+  /** @param {State} state @param {{code?: number | null, reason?: string, willRetry?: boolean}} cause */
   #report(state, { code = null, reason = "", willRetry = true } = {}) {
-    const transport = this.isConnected ? this.#ways.name : null;
+    const transport = this.isConnected ? this.#fallback.name : null;
     const isOffline = state === "reconnecting" && this.#env.target.navigator.onLine === false;
     this.status = { state: isOffline ? "offline" : state, code, reason, willRetry, attempt: this.#attempt, transport };
     this.#onStatus(this.status);

@@ -1,12 +1,14 @@
-/** One deadline by the wall clock: timers of a hidden page or a sleeping machine run late, and it says how late. */
-export class Watch {
+/** One deadline by the wall clock. Timers of a hidden page or a sleeping machine run late; it reports how late. */
+export class Deadline {
   #clock;
   #onExpired;
+  /** @type {unknown} */
   #timer;
   #due = 0;
 
   /**
-   * @param {{setTimeout: Function, clearTimeout: Function, now: () => number}} clock
+   * @param {{setTimeout: import("./transport.js").SetTimeout, clearTimeout: (timer: any) => void,
+   *   now: () => number}} clock
    * @param {(lateMs: number) => void} onExpired
    */
   constructor(clock, onExpired) {
@@ -14,14 +16,14 @@ export class Watch {
     this.#onExpired = onExpired;
   }
 
-  /** Something has to be heard within `ms` from now; replaces what was expected before. @param {number} ms */
-  expect(ms) {
-    this.stop();
+  /** Expire `ms` from now, and no longer at the time set before. @param {number} ms */
+  set(ms) {
+    this.clear();
     this.#due = this.#clock.now() + ms;
     this.#timer = this.#clock.setTimeout(() => this.#onExpired(this.#clock.now() - this.#due), ms);
   }
 
-  stop() {
+  clear() {
     this.#clock.clearTimeout(this.#timer);
   }
 }

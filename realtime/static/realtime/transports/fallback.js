@@ -1,71 +1,90 @@
-/** The ways to the server, best first, and which of them to try. */
+/** Which transport to use: the best one that gets through, and when to try a better one again. */
 
-import { Poll } from "./polling.js";
+/** @import { Environment, Handlers, HttpEnvironment, Transport } from "./transport.js" */
+
+import { Polling } from "./polling.js";
 import { Socket } from "./socket.js";
-import { Stream } from "./sse.js";
+import { EventStream } from "./sse.js";
 import { SharedSocket, Tabs } from "./tabs.js";
 
 const WELCOME_MS = 15_000;
-// So that a page whose sockets are swallowed is live by the next way within five seconds.
+// A page whose WebSockets get no answer is to be live by the next transport within five seconds.
 const FIRST_WELCOME_MS = 3_000;
-const UP_AGAIN_MS = 60_000;
-const MAX_UP_AGAIN_MS = 600_000;
-const FAILURES_OF_A_KNOWN_WAY = 6; // some fifteen seconds: servers restart
-const REMEMBERED = "realtime-way";
+const TRIAL_MS = 60_000;
+const MAX_TRIAL_MS = 600_000;
+const FAILURES_OF_A_PROVEN_ONE = 6; // some fifteen seconds: servers restart
+const STORAGE_KEY = "realtime-transport";
 
-/** @type {{name: "websocket" | "sse" | "poll", Transport: typeof import("./transport.js").Transport}[]} */
-const WAYS = [
-  { name: "websocket", Transport: Socket },
-  { name: "sse", Transport: Stream },
-  { name: "poll", Transport: Poll },
-];
+/** @typedef {"websocket" | "sse" | "poll"} TransportName */
 
-export class Ways {
+export class Fallback {
   #env;
-  #ways;
+  /** Best first. @type {{name: TransportName, open: (handlers: Handlers, welcomeMs: number) => Transport}[]} */
+  #transports;
   #index;
   #tabs;
   #failures = 0;
   #trials = 0;
-  /** Ways that this page was greeted on: if one of these fails, the server is away rather than the way barred. */
-  #known = new Set();
+  /**
+   * Those that this page has received a greeting on. If one of these fails, the server is away; the network does not
+   * block it.
+   * @type {Set<number>}
+   */
+  #proven = new Set();
 
   /**
-   * @param {import("./transport.js").Environment} env
-   * @param {() => boolean} onAsked - see tabs.js
+   * @param {Environment} env
+   * @param {() => boolean} connect - see tabs.js
    */
-  constructor(env, onAsked) {
+  constructor(env, connect) {
     this.#env = env;
-    this.#ways = env.paths ? WAYS : WAYS.slice(0, 1);
-    this.#tabs = env.tabs ? new Tabs(env, onAsked) : null;
-    const remembered = this.#ways.findIndex(({ name }) => name === env.storage?.getItem(REMEMBERED));
-    this.#index = Math.max(0, remembered);
+    const tabs = env.tabs ? new Tabs(env, env.tabs, connect) : null;
+    this.#tabs = tabs;
+    this.#transports = [
+      {
+        name: "websocket",
+        open: (handlers, welcomeMs) =>
+          tabs ? new SharedSocket(env, handlers, welcomeMs, tabs) : new Socket(env, handlers, welcomeMs),
+      },
+    ];
+    if (hasHttp(env)) {
+      this.#transports.push(
+        { name: "sse", open: (handlers, welcomeMs) => new EventStream(env, handlers, welcomeMs) },
+        { name: "poll", open: (handlers, welcomeMs) => new Polling(env, handlers, welcomeMs) },
+      );
+    }
+    const stored = env.storage?.getItem(STORAGE_KEY);
+    this.#index = Math.max(
+      0,
+      this.#transports.findIndex(({ name }) => name === stored),
+    );
   }
 
+  /** The name of the transport in use. */
   get name() {
-    return this.#ways[this.#index].name;
+    return this.#transports[this.#index].name;
   }
 
-  /** Whether a better way could be tried. */
-  get isSecondBest() {
+  /** Whether there is a better transport than the one in use. */
+  get hasBetter() {
     return this.#index > 0;
   }
 
-  /** Open the way that is to be tried now. */
+  /** Open the transport to use now. @param {Handlers} handlers */
   open(handlers) {
     return this.#open(this.#index, handlers);
   }
 
-  /** Open the best way, to see whether it gets through by now. */
+  /** Open the best transport, to see whether it gets through by now. @param {Handlers} handlers */
   openBest(handlers) {
     return this.#open(0, handlers);
   }
 
+  /** @param {number} index @param {Handlers} handlers */
   #open(index, handlers) {
-    const isFirst = this.#ways.length > 1 && !this.#known.has(index) && index < this.#ways.length - 1;
-    const welcomeMs = isFirst ? FIRST_WELCOME_MS : WELCOME_MS;
-    if (index === 0 && this.#tabs) return new SharedSocket(this.#env, handlers, welcomeMs, this.#tabs);
-    return new this.#ways[index].Transport(this.#env, handlers, welcomeMs);
+    const isLast = index === this.#transports.length - 1;
+    const welcomeMs = this.#proven.has(index) || isLast ? WELCOME_MS : FIRST_WELCOME_MS;
+    return this.#transports[index].open(handlers, welcomeMs);
   }
 
   /** The page is left. */
@@ -73,13 +92,14 @@ export class Ways {
     this.#tabs?.leave();
   }
 
-  /** It gets through. */
+  /** The transport in use has received the greeting. */
   succeeded() {
-    this.#known.add(this.#index);
+    this.#proven.add(this.#index);
     this.#failures = 0;
-    this.#env.storage?.setItem(REMEMBERED, this.name);
+    this.#env.storage?.setItem(STORAGE_KEY, this.name);
   }
 
+  /** The best transport has received the greeting, and is in use from now on. */
   bestSucceeded() {
     this.#index = 0;
     this.#trials = 0;
@@ -87,19 +107,24 @@ export class Ways {
   }
 
   /**
-   * It was not even greeted. @returns {boolean} whether there is another way to try at once; after the last it is the
-   * first one's turn again, with the usual pause
+   * The transport in use ended without a greeting.
+   * @returns {boolean} whether to try another one at once; after the last one the first is next, after the usual delay
    */
   failed() {
     this.#failures += 1;
-    if (this.#known.has(this.#index) && this.#failures < FAILURES_OF_A_KNOWN_WAY) return false;
-    this.#index = (this.#index + 1) % this.#ways.length;
+    if (this.#proven.has(this.#index) && this.#failures < FAILURES_OF_A_PROVEN_ONE) return false;
+    this.#index = (this.#index + 1) % this.#transports.length;
     return this.#index > 0;
   }
 
-  /** How long to stay on the second best before the best is tried again, in milliseconds: longer each time. */
+  /** Wait before the best transport is tried again, in milliseconds: longer each time. */
   nextTrialMs() {
-    const wait = Math.min(MAX_UP_AGAIN_MS, UP_AGAIN_MS * 2 ** this.#trials++);
+    const wait = Math.min(MAX_TRIAL_MS, TRIAL_MS * 2 ** this.#trials++);
     return wait * (0.5 + this.#env.random() / 2);
   }
+}
+
+/** @param {Environment} env @returns {env is HttpEnvironment} */
+function hasHttp(env) {
+  return env.paths !== undefined;
 }

@@ -1,106 +1,142 @@
-/** Polling: requests, one after another for each topic. For where neither WebSocket nor stream gets through. */
+/** Polling: for each topic, one request after another. For networks that block WebSockets and event streams. */
 
-import { post } from "./post.js";
+/** @import { Changes, ClientMessage, ErrorMessage, ServerMessage, Subscription } from "../protocol/messages.js" */
+/** @import { Handlers, HttpEnvironment } from "./transport.js" */
+
+import { postCall } from "./post.js";
 import { Transport } from "./transport.js";
 
 const WAIT_SECONDS = 25;
 const PAUSE_MS = 2_500;
-// Browsers open six connections to a server; pages, pictures and calls need some.
+// Browsers open six connections to a server; pages, images and calls need some of them.
 const MAX_WAITING = 3;
 const HEARTBEAT_SECONDS = 30;
 
-export class Poll extends Transport {
-  /** What is polled: topic to what ends it. @type {Map<string, {asked: string, isRefused: boolean, leave: AbortController}>} */
-  #polls = new Map();
-  /** How far each topic was brought. @type {Map<string, string>} */
-  #positions = new Map();
-  #isDue = false;
+/**
+ * @typedef {{asked: string, isRefused: boolean, leave: AbortController}} Poll - `asked`: the subscription it serves now,
+ *   as JSON; `leave` ends it
+ * @typedef {{position: string, messages: ServerMessage[], errors?: undefined} | {errors: ErrorMessage[]}} Answer
+ */
 
+export class Polling extends Transport {
+  #env;
+  /** What is polled, by topic. @type {Map<string, Poll>} */
+  #polls = new Map();
+  /** The position that each topic has reached. @type {Map<string, string>} */
+  #positions = new Map();
+  #isStarting = false;
+
+  /**
+   * @param {HttpEnvironment} env
+   * @param {Handlers} handlers
+   * @param {number} welcomeMs
+   */
   constructor(env, handlers, welcomeMs) {
     super(env, handlers, welcomeMs);
+    this.#env = env;
     this.#startSoon();
   }
 
+  /** @override @param {ClientMessage} message */
   transmit(message) {
-    if (message.type === "call") post(this.env, message, (reply) => this.heard(reply));
+    if (message.type === "call") postCall(this.#env, message, (reply) => this.receive(reply));
     else if (message.type === "ping") this.#restart();
-    else if (message.type === "subscribe" || message.type === "unsubscribe") this.#startSoon(message.topic);
+    else if (message.type === "subscribe" || message.type === "unsubscribe") this.#subscriptionChanged(message.topic);
     return true;
   }
 
-  shut() {
+  /** @override */
+  disconnect() {
     for (const { leave } of this.#polls.values()) leave.abort();
     this.#polls.clear();
   }
 
   #restart() {
-    this.shut();
+    this.disconnect();
     this.#startSoon();
   }
 
-  #startSoon(topic = null) {
+  /** @param {string} topic */
+  #subscriptionChanged(topic) {
     const poll = this.#polls.get(topic);
-    const wanted = this.wanted.find((each) => each.topic === topic);
-    // A question that what is under way does not answer: asked from elsewhere, or asked no more.
-    if (poll && (poll.isRefused || poll.asked !== JSON.stringify(wanted))) {
+    const subscription = this.subscriptions.find((each) => each.topic === topic);
+    // The poll under way does not serve a subscription from another position, and none is needed after the last.
+    if (poll && (poll.isRefused || poll.asked !== JSON.stringify(subscription))) {
       poll.leave.abort();
       this.#polls.delete(topic);
       this.#positions.delete(topic);
     }
-    if (this.#isDue) return;
-    this.#isDue = true;
+    this.#startSoon();
+  }
+
+  #startSoon() {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
     queueMicrotask(() => {
-      this.#isDue = false;
+      this.#isStarting = false;
       if (this.isOver) return;
-      const topics = this.wanted;
-      for (const each of topics) if (!this.#polls.has(each.topic)) this.#follow(each);
-      if (topics.length === 0) this.#welcome();
+      const subscriptions = this.subscriptions;
+      for (const each of subscriptions) if (!this.#polls.has(each.topic)) this.#follow(each);
+      if (subscriptions.length === 0) this.#welcome();
     });
   }
 
+  /** @param {Subscription} subscription */
   async #follow({ topic, format, position }) {
+    /** @type {Poll} */
     const poll = { asked: "", isRefused: false, leave: new AbortController() };
     this.#polls.set(topic, poll);
-    let at = position;
+    let current = position;
     let isFirst = true;
     while (!poll.leave.signal.aborted) {
-      poll.asked = JSON.stringify({ topic, format, position: at });
-      const answer = await this.#ask(topic, format, at, isFirst, poll.leave.signal);
+      const subscription = { topic, format, position: current };
+      poll.asked = JSON.stringify(subscription);
+      const answer = await this.#ask(subscription, isFirst, poll.leave.signal);
       if (poll.leave.signal.aborted) return;
+      // An error without a topic refuses the page, not the topic.
       if (answer === null || answer.errors?.some((error) => error.topic === undefined)) {
-        this.ended(1006, answer?.errors[0].message ?? "");
-        this.shut();
+        this.ended(1006, answer?.errors?.[0]?.message ?? "");
+        this.disconnect();
         return;
       }
       this.#welcome();
       if (answer.errors) {
-        poll.isRefused = true; // Until it is asked for again.
-        for (const error of answer.errors) this.heard(error);
+        poll.isRefused = true; // until the page subscribes again
+        for (const error of answer.errors) this.receive(error);
         return;
       }
       poll.asked = JSON.stringify({ topic, format, position: answer.position });
       this.#positions.set(topic, answer.position);
       // "Nothing new, you are live" is an answer too.
       const offset = Number(answer.position.split(".").at(-1));
+      /** @type {Changes} */
       const nothing = { type: "changes", topic, after: offset, position: answer.position, changes: [] };
       const messages = answer.messages.length > 0 || !isFirst ? answer.messages : [nothing];
-      for (const message of messages) this.heard(message);
+      for (const message of messages) this.receive(message);
       this.#beat();
-      [at, isFirst] = [answer.position, false];
+      [current, isFirst] = [answer.position, false];
       if (!this.#mayWait && answer.messages.length === 0) await this.#pause(poll.leave.signal);
     }
   }
 
+  /** Whether few enough topics are polled that each may occupy a connection. */
   get #mayWait() {
     return this.#polls.size <= MAX_WAITING;
   }
 
-  async #ask(topic, format, position, isFirst, signal) {
-    const parameters = new URLSearchParams({ format, wait: isFirst || !this.#mayWait ? 0 : WAIT_SECONDS });
+  /**
+   * @param {Subscription} subscription
+   * @param {boolean} isFirst
+   * @param {AbortSignal} signal
+   * @returns {Promise<Answer | null>} null if no readable answer arrived
+   */
+  async #ask({ topic, format, position }, isFirst, signal) {
+    const wait = isFirst || !this.#mayWait ? 0 : WAIT_SECONDS;
+    const parameters = new URLSearchParams({ format, wait: String(wait) });
     if (position !== null) parameters.append("since", position);
     try {
-      const address = `${this.env.paths.topics}${encodeURIComponent(topic)}/?${parameters}`;
-      const response = await this.env.fetch(address, { signal, cache: "no-store" });
+      const url = `${this.#env.paths.topics}${encodeURIComponent(topic)}/?${parameters}`;
+      const response = await this.#env.fetch(url, { signal, cache: "no-store" });
       const answer = await response.json();
       return response.ok || answer.errors ? answer : null;
     } catch {
@@ -108,22 +144,26 @@ export class Poll extends Transport {
     }
   }
 
+  /** @param {AbortSignal} signal @returns {Promise<void>} */
   #pause(signal) {
     return new Promise((resolve) => {
-      const timer = this.env.setTimeout(resolve, PAUSE_MS);
-      signal.addEventListener("abort", () => (this.env.clearTimeout(timer), resolve()));
+      const timer = this.#env.setTimeout(resolve, PAUSE_MS);
+      signal.addEventListener("abort", () => {
+        this.#env.clearTimeout(timer);
+        resolve();
+      });
     });
   }
 
   #welcome() {
-    if (!this.isWelcome) this.heard({ type: "welcome", heartbeat_seconds: HEARTBEAT_SECONDS });
+    if (!this.isWelcome) this.receive({ type: "welcome", heartbeat_seconds: HEARTBEAT_SECONDS });
   }
 
-  /** A round of answers is as good as a heartbeat, once it has been the turn of all. */
+  /** A round of answers is equivalent to a heartbeat, once each topic has had one. */
   #beat() {
     const followed = [...this.#polls].filter(([, poll]) => !poll.isRefused);
     if (followed.every(([topic]) => this.#positions.has(topic))) {
-      this.heard({ type: "heartbeat", positions: Object.fromEntries(this.#positions) });
+      this.receive({ type: "heartbeat", positions: Object.fromEntries(this.#positions) });
     }
   }
 }

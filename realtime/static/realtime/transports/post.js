@@ -1,11 +1,14 @@
-/** A call by POST, for ways that only listen. */
+/** A call as a POST request, for transports that only receive. */
+
+/** @import { Call, Reply } from "../protocol/messages.js" */
+/** @import { HttpEnvironment } from "./transport.js" */
 
 /**
- * @param {import("./transport.js").Environment} env
- * @param {{id: number, action: string, args: object}} call
- * @param {(reply: object) => void} onReply - with the call's id; not called when nobody answered
+ * @param {HttpEnvironment} env
+ * @param {Call} call
+ * @param {(reply: Reply) => void} onReply - not called if no answer arrives
  */
-export async function post(env, { id, action, args }, onReply) {
+export async function postCall(env, { id, action, args }, onReply) {
   try {
     const response = await env.fetch(env.paths.calls, {
       method: "POST",
@@ -16,6 +19,6 @@ export async function post(env, { id, action, args }, onReply) {
     const refused = error ?? errors?.[0];
     onReply({ type: "reply", id, ...(refused ? { error: refused } : { ok }) });
   } catch {
-    // Whether it was carried out nobody knows; the caller's own deadline says so.
+    // Whether the server ran the action is unknown; the call's own deadline reports that no answer arrived.
   }
 }

@@ -1,20 +1,24 @@
-/** What the tab that owns the connection does for the others: who follows what, whose call it was. Pure. */
+/** What the tab that owns the shared connection keeps for all tabs: which tab follows a topic or made a call. Pure. */
+
+/** @import { ClientMessage, Format, ServerMessage, Subscribe, Unsubscribe } from "../protocol/messages.js" */
 
 import { isBehind, parse } from "../protocol/position.js";
 
 export class Relay {
-  /** @type {Map<string, {format: string, tabs: Set<string>, position: string | null}>} */
+  /** @type {Map<string, {format: Format, tabs: Set<string>, position: string | null}>} */
   #topics = new Map();
-  /** @type {Map<number, {tab: string, id: number}>} */
+  /** By the id on the wire. @type {Map<number, {tab: string, id: number}>} */
   #calls = new Map();
   #nextId = 1;
 
   /**
-   * @param {string} tab @param {object} message - that it would send
-   * @returns {object | null} what to send for it, null: nothing
-   * @throws {RangeError} when the tab needs a connection of its own: it wants a topic in another format
+   * A tab sends a message.
+   * @param {string} tab
+   * @param {ClientMessage} message
+   * @returns {ClientMessage | null} what to send to the server; null for nothing
+   * @throws {RangeError} if the tab subscribes to a topic in another format, and so needs a connection of its own
    */
-  from(tab, message) {
+  outgoing(tab, message) {
     if (message.type === "subscribe") return this.#subscribe(tab, message);
     if (message.type === "unsubscribe") return this.#unsubscribe(tab, message.topic);
     if (message.type === "call") {
@@ -25,40 +29,50 @@ export class Relay {
     return message;
   }
 
-  /** @param {object} message - of the server @returns {{tab: string | null, message: object}} null: it is for all */
-  to(message) {
-    const topic = this.#topics.get(message.topic);
-    if (topic && (message.type === "changes" || (message.type === "snapshot" && !message.more))) {
-      topic.position = message.position;
+  /**
+   * The server has sent a message.
+   * @param {ServerMessage} message
+   * @returns {{tab: string | null, message: ServerMessage}} the tab to pass it to; null for all
+   */
+  incoming(message) {
+    if (message.type === "changes" || (message.type === "snapshot" && !message.more)) {
+      const topic = this.#topics.get(message.topic);
+      if (topic) topic.position = message.position;
     }
     const call = message.type === "reply" ? this.#calls.get(message.id) : null;
-    if (!call) return { tab: null, message };
+    if (message.type !== "reply" || !call) return { tab: null, message };
     this.#calls.delete(message.id);
     return { tab: call.tab, message: { ...message, id: call.id } };
   }
 
-  /** A tab has gone. @returns {object[]} what to send because of it */
-  left(tab) {
+  /**
+   * A tab was closed or navigated away.
+   * @param {string} tab
+   * @returns {Unsubscribe[]} what to send to the server
+   */
+  removeTab(tab) {
     return [...this.#topics.keys()].map((topic) => this.#unsubscribe(tab, topic)).filter((message) => message !== null);
   }
 
+  /** @param {string} tab @param {Subscribe} message @returns {Subscribe} */
   #subscribe(tab, message) {
     const topic = this.#topics.get(message.topic) ?? { format: message.format, tabs: new Set(), position: null };
     const isShared = [...topic.tabs].some((other) => other !== tab);
-    if (isShared && topic.format !== message.format) throw new RangeError("followed in another format");
+    if (isShared && topic.format !== message.format) throw new RangeError("another tab follows it in another format");
     this.#topics.set(message.topic, topic);
     topic.format = message.format;
     topic.tabs.add(tab);
-    // The server goes on from one position for all: not from a later one than the others have come to.
+    // The server resumes from one position for all tabs, which must not be later than that of the others.
     const isLater =
       isShared &&
       topic.position !== null &&
       message.position !== undefined &&
       parse(topic.position).epoch === parse(message.position).epoch &&
       isBehind(topic.position, message.position);
-    return isLater ? { ...message, position: topic.position } : message;
+    return isLater ? { ...message, position: topic.position ?? undefined } : message;
   }
 
+  /** @param {string} tab @param {string} name @returns {Unsubscribe | null} */
   #unsubscribe(tab, name) {
     const topic = this.#topics.get(name);
     if (!topic?.tabs.delete(tab) || topic.tabs.size > 0) return null;

@@ -1,4 +1,7 @@
-/** A WebSocket: the only file of the client that touches one. */
+/** A WebSocket: the only module of the client that opens one. */
+
+/** @import { ClientMessage } from "../protocol/messages.js" */
+/** @import { Environment, Handlers } from "./transport.js" */
 
 import { Transport } from "./transport.js";
 
@@ -6,17 +9,18 @@ const SUBPROTOCOL = "realtime.v1.json";
 const OPEN = 1;
 
 export class Socket extends Transport {
-  #socket;
+  /** @type {WebSocket | null} */
+  #socket = null;
   #received = 0;
   #unacknowledged = 0;
-  /** @type {number | null} - null: the server does not ask for it */
+  /** Null: the server does not ask for acknowledgements. @type {number | null} */
   #acknowledgeBytes = null;
 
   /**
-   * @param {import("./transport.js").Environment} env
-   * @param {import("./transport.js").Handlers} handlers
+   * @param {Environment} env
+   * @param {Handlers} handlers
    * @param {number} welcomeMs
-   * @throws {DOMException} when the address is none, or the page may not connect to it
+   * @throws {DOMException} if the URL is invalid or the page may not connect to it
    */
   constructor(env, handlers, welcomeMs) {
     super(env, handlers, welcomeMs);
@@ -26,23 +30,28 @@ export class Socket extends Transport {
       this.close();
       throw error;
     }
-    this.#socket.onmessage = (event) => this.#receive(event.data);
+    this.#socket.onmessage = (event) => this.#onText(event.data);
     this.#socket.onclose = (event) => this.ended(event.code, event.reason);
   }
 
+  /** @override @param {ClientMessage} message */
   transmit(message) {
-    if (this.#socket.readyState !== OPEN) return false;
+    if (this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
 
-  shut() {
+  /** @override */
+  disconnect() {
     this.#socket?.close(1000);
   }
 
-  /** Say what has come, at every heartbeat and after so many bytes: a server that is not told sends no more. */
-  #receive(text) {
-    const message = this.heardText(text);
+  /**
+   * Acknowledge at every heartbeat and after `acknowledge_bytes`: the server stops sending to a client that does not.
+   * @param {string} text
+   */
+  #onText(text) {
+    const message = this.receiveText(text);
     if (message === null) return;
     if (message.type === "welcome") this.#acknowledgeBytes = message.acknowledge_bytes ?? null;
     this.#received += 1;

@@ -1,114 +1,134 @@
 /**
- * Server-Sent Events: the only file of the client that touches EventSource. For where no WebSocket gets through.
- * One stream holds all topics; when they change it is opened anew, from where the page has come to. Calls go by POST.
+ * Server-Sent Events, for networks that block WebSockets: the only module of the client that opens an EventSource.
+ * One stream has all topics; when they change, it is opened again from the page's positions. Calls are sent by POST.
  */
 
-import { post } from "./post.js";
+/** @import { ClientMessage, ErrorMessage, Welcome } from "../protocol/messages.js" */
+/** @import { Handlers, HttpEnvironment } from "./transport.js" */
+
+import { postCall } from "./post.js";
 import { Transport } from "./transport.js";
 
 const CLOSED = 2;
+// Without a stream no heartbeats arrive, and their absence must not end the transport.
+const NO_HEARTBEAT_SECONDS = 1e6;
 
-export class Stream extends Transport {
+export class EventStream extends Transport {
+  #env;
   /** @type {EventSource | null} */
   #source = null;
-  /** What the open stream was asked for. @type {string | null} */
+  /** URL of the open stream; empty if there is nothing to follow. @type {string | null} */
   #opened = null;
-  #isDue = false;
+  #isOpening = false;
   #isGreeting = false;
 
+  /**
+   * @param {HttpEnvironment} env
+   * @param {Handlers} handlers
+   * @param {number} welcomeMs
+   */
   constructor(env, handlers, welcomeMs) {
     super(env, handlers, welcomeMs);
+    this.#env = env;
     this.#openSoon();
   }
 
+  /** @override @param {ClientMessage} message */
   transmit(message) {
-    if (message.type === "call") post(this.env, message, (reply) => this.heard(reply));
-    // The page asks for all it wants when it is greeted: the stream was opened with that.
+    if (message.type === "call") postCall(this.#env, message, (reply) => this.receive(reply));
+    // On `welcome` the page subscribes to all its topics: the stream was opened with these.
     else if (message.type !== "ack" && !this.#isGreeting) this.#openSoon();
     return true;
   }
 
-  shut() {
+  /** @override */
+  disconnect() {
     this.#source?.close();
     this.#source = null;
   }
 
-  /** Topics come in groups, as the page is parsed: one stream for all that ask within a task. */
+  /** While the page is parsed, topics arrive in groups: open one stream for all that subscribe within a task. */
   #openSoon() {
-    if (this.#isDue) return;
-    this.#isDue = true;
+    if (this.#isOpening) return;
+    this.#isOpening = true;
     queueMicrotask(() => {
-      this.#isDue = false;
+      this.#isOpening = false;
       if (!this.isOver) this.#open();
     });
   }
 
-  #address() {
+  #streamUrl() {
     const parameters = new URLSearchParams();
-    const wanted = this.wanted;
-    for (const { topic, format } of wanted) {
+    const subscriptions = this.subscriptions;
+    for (const { topic, format } of subscriptions) {
       parameters.append("topic", topic);
       parameters.append("format", format);
     }
-    parameters.append("since", wanted.map(({ position }) => position ?? "").join(","));
-    return wanted.length > 0 ? `${this.env.paths.stream}?${parameters}` : "";
+    parameters.append("since", subscriptions.map(({ position }) => position ?? "").join(","));
+    return subscriptions.length > 0 ? `${this.#env.paths.stream}?${parameters}` : "";
   }
 
   #open() {
-    this.shut();
-    this.#opened = this.#address();
+    this.disconnect();
+    this.#opened = this.#streamUrl();
     if (this.#opened === "") {
-      // Nothing to follow: nothing to listen to, and nothing that could be wrong.
-      this.#welcome({ type: "welcome", heartbeat_seconds: 1e6 });
+      this.#welcome({ type: "welcome", heartbeat_seconds: NO_HEARTBEAT_SECONDS });
       return;
     }
-    const source = new this.env.EventSource(this.#opened);
+    const source = new this.#env.EventSource(this.#opened);
     this.#source = source;
-    const take = ({ data }) => {
+    /** @param {MessageEvent<string>} event */
+    const onEvent = ({ data }) => {
       if (source !== this.#source) return;
       if (data.startsWith('{"type":"welcome"')) this.#welcome(JSON.parse(data));
-      else this.heardText(data);
+      else this.receiveText(data);
     };
-    source.onmessage = take;
-    source.addEventListener("heartbeat", take);
+    source.onmessage = onEvent;
+    source.addEventListener("heartbeat", onEvent);
     source.onerror = () => source === this.#source && this.#failed(source);
   }
 
-  /** Every stream greets; the page is greeted once. */
+  /** Every stream begins with `welcome`; the page receives only the first. @param {Welcome} message */
   #welcome(message) {
     if (this.isWelcome) return;
     this.#isGreeting = true;
-    this.heard(message);
+    this.receive(message);
     this.#isGreeting = false;
   }
 
+  /** @param {EventSource} source */
   async #failed(source) {
     const isRefused = source.readyState === CLOSED;
-    const address = this.#opened;
-    // It would come back by itself, with positions of when it was opened; connection.js does it with those of now.
-    this.shut();
+    const url = this.#opened ?? "";
+    // It would reconnect by itself, but from the positions at its opening; connection.js uses the current ones.
+    this.disconnect();
     if (!isRefused) {
       this.ended(1006, "");
       return;
     }
-    // An EventSource does not say why.
-    const errors = await refusals(this.env, address);
-    if (this.isOver || address !== this.#opened) return;
-    // Not one of the topics, but the page itself is not let in.
+    // An EventSource does not report why it was refused.
+    const errors = await refusals(this.#env, url);
+    if (this.isOver || url !== this.#opened) return;
+    // An error without a topic refuses the page, not a topic.
     if (errors === null || errors.some(({ topic }) => topic === undefined)) {
-      this.ended(1006, errors?.[0].message ?? "");
+      this.ended(1006, errors?.[0]?.message ?? "");
       return;
     }
-    this.#welcome({ type: "welcome", heartbeat_seconds: 1e6 });
-    for (const error of errors) this.heard(error);
+    this.#welcome({ type: "welcome", heartbeat_seconds: NO_HEARTBEAT_SECONDS });
+    for (const error of errors) this.receive(error);
   }
 }
 
-/** @returns {Promise<object[] | null>} why the server refuses an address; null when it does not say */
-async function refusals(env, address) {
+/**
+ * Ask why the server refuses a stream.
+ * @param {HttpEnvironment} env
+ * @param {string} url
+ * @returns {Promise<ErrorMessage[] | null>} null if the answer has no reasons
+ */
+async function refusals(env, url) {
   const leave = new AbortController();
   try {
-    const response = await env.fetch(address, { signal: leave.signal });
+    const response = await env.fetch(url, { signal: leave.signal });
     if (response.ok) return null;
     return (await response.json()).errors ?? null;
   } catch {

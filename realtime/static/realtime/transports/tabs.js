@@ -1,19 +1,39 @@
 /**
- * The tabs of one origin and one session share a connection. Who holds the lock owns it and passes on what comes and goes;
- * when its tab closes, the lock is the next one's. Who hears nothing of the owner makes a connection of its own.
+ * Tabs of one origin and one session share a connection. The tab that holds the Web Lock owns it and relays the messages
+ * of the others over a BroadcastChannel; when it is closed, the next tab gets the lock. A tab that the owner does not
+ * answer opens a connection of its own.
  */
+
+/** @import { ClientMessage, ServerMessage, Welcome } from "../protocol/messages.js" */
+/** @import { Environment, Handlers, TabsEnvironment } from "./transport.js" */
 
 import { Relay } from "./relay.js";
 import { Socket } from "./socket.js";
 import { Transport } from "./transport.js";
 
 const HELLO_MS = 1_500;
-const GONE = "the tab that held the connection has gone";
+const OWNER_GONE = "the tab that owned the connection was closed";
 
-/** The page's end of the shared connection: a transport like the others. */
+/**
+ * What tabs send each other. From the owner: `message`, to one tab or (null) to all; `ended`, its connection has ended;
+ * `wait`, it is connecting; `none`, it cannot connect; `apart`, this tab needs a connection of its own. To the owner:
+ * `hello`, asking for the connection; `send`; `left`, this tab uses it no longer.
+ * @typedef {{kind: "message", tab: string | null, message: ServerMessage}
+ *   | {kind: "ended", ending: {code: number | null, reason: string}}
+ *   | {kind: "wait" | "none" | "apart" | "hello" | "left", tab: string}
+ *   | {kind: "send", tab: string, message: ClientMessage}} TabMessage
+ */
+
+/** This page's end of the shared connection: a transport like the others. */
 export class SharedSocket extends Transport {
   #tabs;
 
+  /**
+   * @param {Environment} env
+   * @param {Handlers} handlers
+   * @param {number} welcomeMs
+   * @param {Tabs} tabs
+   */
   constructor(env, handlers, welcomeMs, tabs) {
     super(env, handlers, welcomeMs);
     this.#tabs = tabs;
@@ -25,42 +45,52 @@ export class SharedSocket extends Transport {
     }
   }
 
+  /** @override @param {ClientMessage} message */
   transmit(message) {
     return this.#tabs.send(this, message);
   }
 
-  shut() {
-    this.#tabs.shut(this);
+  /** @override */
+  disconnect() {
+    this.#tabs.close(this);
   }
 }
 
 export class Tabs {
   #env;
-  #onAsked;
+  #tabsEnv;
+  #connect;
   #id;
+  /** @type {BroadcastChannel | null} */
   #channel = null;
-  /** Ends our claim to the lock, or our hold on it. */
+  /** Withdraws the request for the lock, or releases the lock. */
   #release = () => {};
   /** @type {SharedSocket | null} */
   #transport = null;
-  /** Ours, when we are the owner or apart. @type {Socket | null} */
+  /** This tab's socket, if it is the owner or on its own. @type {Socket | null} */
   #socket = null;
+  /** @type {Welcome | null} */
   #welcome = null;
   #relay = new Relay();
   #isOwner = false;
-  /** We have a connection of our own although the lock is another's; `#staysApart`: because we have to. */
+  /** This tab has a connection of its own, although another tab holds the lock. */
   #isApart = false;
+  /** It must keep one of its own, because it uses a format that other tabs do not. */
   #staysApart = false;
   #welcomeMs = 0;
+  /** @type {unknown} */
   #helloTimer;
 
   /**
-   * @param {import("./transport.js").Environment} env - with `tabs`
-   * @param {() => boolean} onAsked - for the connection while there is none: whether one is on its way
+   * @param {Environment} env
+   * @param {TabsEnvironment} tabsEnv
+   * @param {() => boolean} connect - called if another tab asks for the connection while there is none; returns whether
+   *   one is being opened
    */
-  constructor(env, onAsked) {
+  constructor(env, tabsEnv, connect) {
     this.#env = env;
-    this.#onAsked = onAsked;
+    this.#tabsEnv = tabsEnv;
+    this.#connect = connect;
     this.#id = `${env.now()}.${env.random()}`;
   }
 
@@ -73,20 +103,22 @@ export class Tabs {
     this.#begin();
   }
 
+  /** @param {SharedSocket} transport @param {ClientMessage} message @returns {boolean} whether it was sent */
   send(transport, message) {
     if (transport !== this.#transport) return false;
-    if (this.#socket) return this.#forward(this.#id, message);
+    if (this.#socket) return this.#forward(this.#socket, this.#id, message);
     this.#post({ kind: "send", tab: this.#id, message });
     return true;
   }
 
-  shut(transport) {
+  /** @param {SharedSocket} transport */
+  close(transport) {
     if (transport !== this.#transport) return;
     this.#env.clearTimeout(this.#helloTimer);
     this.#transport = null;
     if (this.#socket) {
       this.#socket.close();
-      this.#ended({ code: null, reason: GONE });
+      this.#socketEnded({ code: null, reason: OWNER_GONE });
     } else {
       this.#post({ kind: "left", tab: this.#id });
     }
@@ -100,31 +132,34 @@ export class Tabs {
     this.#isOwner = this.#isApart = this.#staysApart = false;
   }
 
+  /** Open the channel and request the lock. */
   #join() {
     if (this.#channel) return;
-    const { name, locks, BroadcastChannel } = this.#env.tabs;
+    const { name, locks, BroadcastChannel } = this.#tabsEnv;
     this.#channel = new BroadcastChannel(name);
-    this.#channel.onmessage = ({ data }) => this.#hear(data);
-    const claim = new AbortController();
-    this.#release = () => claim.abort();
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
+    const request = new AbortController();
+    this.#release = () => request.abort();
     locks
-      .request(name, { signal: claim.signal }, () => {
-        if (claim.signal.aborted) return null;
-        this.#own();
-        return new Promise((resolve) => (this.#release = resolve));
+      .request(name, { signal: request.signal }, () => {
+        if (request.signal.aborted) return null;
+        this.#becomeOwner();
+        return new Promise((resolve) => {
+          this.#release = () => resolve(undefined);
+        });
       })
-      .catch(() => {}); // given up before it was ours
+      .catch(() => {}); // the request was withdrawn before the lock was granted
   }
 
-  /** The lock is ours: the owner before us, if there was one, has gone. */
-  #own() {
+  /** This tab has the lock: the previous owner, if there was one, has closed. */
+  #becomeOwner() {
     this.#isOwner = true;
     this.#isApart = this.#staysApart = false;
-    this.#post({ kind: "ended", ending: { code: null, reason: GONE } });
-    if (!this.#socket) this.#beginAnew(null, GONE);
+    this.#post({ kind: "ended", ending: { code: null, reason: OWNER_GONE } });
+    if (!this.#socket) this.#beginAgain(null, OWNER_GONE);
   }
 
-  /** Get to a connection: ours, or that of the owner, who is asked whether there is one. */
+  /** Open a connection, or ask the owner for its connection. */
   #begin() {
     this.#env.clearTimeout(this.#helloTimer);
     if (this.#isOwner || this.#isApart) {
@@ -132,17 +167,26 @@ export class Tabs {
       return;
     }
     this.#post({ kind: "hello", tab: this.#id });
-    // No owner answers, though one has the lock: its page is frozen.
-    this.#helloTimer = this.#env.setTimeout(() => this.#part(), HELLO_MS);
+    // The page of an owner that does not answer is frozen: it keeps the lock.
+    this.#helloTimer = this.#env.setTimeout(() => this.#connectApart(), HELLO_MS);
   }
 
-  /** The connection is another now. To one that had not got to it yet, that is all the same. */
-  #beginAnew(code, reason) {
+  /**
+   * The shared connection was replaced. A transport without a greeting has not used the old one, so it does not end.
+   * @param {number | null} code
+   * @param {string} reason
+   */
+  #beginAgain(code, reason) {
     if (this.#transport?.isWelcome) this.#endTransport(code, reason);
     else if (this.#transport) this.#begin();
   }
 
-  /** Until the page opens another there is none: whoever gets the lock meanwhile opens no socket for nobody. */
+  /**
+   * End the transport. Until the page opens another, this tab has none; if it gets the lock meanwhile, it opens no
+   * socket.
+   * @param {number | null} code
+   * @param {string} reason
+   */
   #endTransport(code, reason) {
     const transport = this.#transport;
     this.#transport = null;
@@ -151,31 +195,35 @@ export class Tabs {
 
   #openSocket() {
     this.#relay = new Relay();
+    /** @type {Handlers} */
     const handlers = {
-      wanted: () => [],
-      onMessage: (message) => this.#pass(message),
-      onEnd: (ending) => this.#ended(ending),
+      subscriptions: () => [],
+      onMessage: (message) => this.#distribute(message),
+      onEnd: (ending) => this.#socketEnded(ending),
     };
     this.#socket = new Socket(this.#env, handlers, this.#welcomeMs);
   }
 
-  #pass(received) {
-    const { tab, message } = this.#relay.to(received);
+  /** Pass a message of the server to its tab, or to all. @param {ServerMessage} received */
+  #distribute(received) {
+    const { tab, message } = this.#relay.incoming(received);
     if (message.type === "welcome") this.#welcome = message;
-    if (tab === null || tab === this.#id) this.#transport?.heard(message);
+    if (tab === null || tab === this.#id) this.#transport?.receive(message);
     if (tab !== this.#id && this.#isOwner) this.#post({ kind: "message", tab, message });
   }
 
-  #ended({ code, reason }) {
+  /** @param {{code: number | null, reason: string}} ending */
+  #socketEnded({ code, reason }) {
     this.#socket = this.#welcome = null;
     if (this.#isOwner) this.#post({ kind: "ended", ending: { code, reason } });
     this.#endTransport(code, reason);
   }
 
-  #forward(tab, message) {
+  /** @param {Socket} socket @param {string} tab @param {ClientMessage} message @returns {boolean} whether it was sent */
+  #forward(socket, tab, message) {
     try {
-      const forwarded = this.#relay.from(tab, message);
-      return forwarded === null || this.#socket.send(forwarded);
+      const forwarded = this.#relay.outgoing(tab, message);
+      return forwarded === null || socket.send(forwarded);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.#post({ kind: "apart", tab });
@@ -183,41 +231,59 @@ export class Tabs {
     }
   }
 
-  #post(data) {
-    this.#channel?.postMessage(data);
+  /** @param {TabMessage} message */
+  #post(message) {
+    this.#channel?.postMessage(message);
   }
 
-  #hear({ kind, tab, message, ending }) {
-    const isOurs = tab === this.#id;
-    if (this.#isOwner) {
-      if (kind === "hello") this.#answer(tab);
-      else if (kind === "send" && this.#socket) this.#forward(tab, message);
-      else if (kind === "left" && this.#socket) for (const each of this.#relay.left(tab)) this.#socket.send(each);
-    } else if (!this.#isApart && this.#transport) {
-      if (kind === "message" && (isOurs || !tab)) this.#take(message);
-      else if (kind === "ended") this.#beginAnew(ending.code, ending.reason);
-      else if (kind === "wait" && isOurs) this.#env.clearTimeout(this.#helloTimer);
-      else if (kind === "none" && isOurs) this.#part();
-      else if (kind === "apart" && isOurs) {
-        this.#staysApart = true;
-        this.#part();
-      }
+  /** @param {TabMessage} received */
+  #receive(received) {
+    if (this.#isOwner) this.#receiveAsOwner(received);
+    else if (!this.#isApart && this.#transport) this.#receiveFromOwner(this.#transport, received);
+  }
+
+  /** @param {TabMessage} received */
+  #receiveAsOwner(received) {
+    if (received.kind === "hello") this.#answerHello(received.tab);
+    else if (!this.#socket) return;
+    else if (received.kind === "send") this.#forward(this.#socket, received.tab, received.message);
+    else if (received.kind === "left") {
+      for (const message of this.#relay.removeTab(received.tab)) this.#socket.send(message);
     }
   }
 
-  #answer(tab) {
+  /** @param {SharedSocket} transport @param {TabMessage} received */
+  #receiveFromOwner(transport, received) {
+    if (received.kind === "ended") {
+      this.#beginAgain(received.ending.code, received.ending.reason);
+      return;
+    }
+    if (received.kind === "message" && received.tab === null) this.#receiveMessage(transport, received.message);
+    if (received.tab !== this.#id) return;
+    if (received.kind === "message") this.#receiveMessage(transport, received.message);
+    else if (received.kind === "wait") this.#env.clearTimeout(this.#helloTimer);
+    else if (received.kind === "none") this.#connectApart();
+    else if (received.kind === "apart") {
+      this.#staysApart = true;
+      this.#connectApart();
+    }
+  }
+
+  /** @param {string} tab */
+  #answerHello(tab) {
     if (this.#welcome) this.#post({ kind: "message", tab, message: this.#welcome });
-    // A hidden page's timers may be a minute late, but not what it does when it is asked.
-    else this.#post({ kind: this.#transport || this.#onAsked() ? "wait" : "none", tab });
+    // Timers of a hidden page may be a minute late, but it handles messages at once.
+    else this.#post({ kind: this.#transport || this.#connect() ? "wait" : "none", tab });
   }
 
-  #take(message) {
+  /** @param {SharedSocket} transport @param {ServerMessage} message */
+  #receiveMessage(transport, message) {
     this.#env.clearTimeout(this.#helloTimer);
-    if (message.type === "welcome" || this.#transport.isWelcome) this.#transport.heard(message);
+    if (message.type === "welcome" || transport.isWelcome) transport.receive(message);
   }
 
-  #part() {
+  #connectApart() {
     this.#isApart = true;
-    this.#beginAnew(null, "a connection of its own is needed");
+    this.#beginAgain(null, "this tab needs a connection of its own");
   }
 }

@@ -1,59 +1,70 @@
 /**
- * What every way to the server shares: greeting, silence, farewell. `socket.js`, `stream.js` and `poll.js` are the ways.
- * Whether to come back, and how, is connection.js's to say.
+ * What all transports have in common: the greeting, silence, and the end of a connection. The transports themselves are
+ * in `socket.js`, `sse.js` and `polling.js`. Whether and when to reconnect is decided in `connection.js`.
  */
 
+/** @import { Bye, ClientMessage, ServerMessage, Subscription } from "../protocol/messages.js" */
+
 import { describe } from "../protocol/codes.js";
-import { Watch } from "./deadline.js";
+import { Deadline } from "./deadline.js";
 
 const ANSWER_MS = 4_000;
 const GRACE_MS = 2_000;
 
 /**
- * @typedef {object} Environment - everything that is not the same twice; tests pass their own
+ * @typedef {(action: () => void, ms: number) => unknown} SetTimeout
+ *
+ * @typedef {object} Environment - everything outside this package that differs between runs; tests pass their own
  * @property {string} url - of the WebSocket
- * @property {{stream: string, topics: string, calls: string}} [paths] - of the other ways; left out: there are none
+ * @property {Paths} [paths] - URLs for the other transports; without them only WebSocket is used
  * @property {typeof WebSocket} WebSocket
  * @property {typeof EventSource} [EventSource]
  * @property {typeof fetch} [fetch]
- * @property {{name: string, locks: LockManager, BroadcastChannel: typeof BroadcastChannel}} [tabs] - to share with; left
- *   out: this page has a connection of its own
- * @property {Storage} [storage] - remembers for the next page which way got through
- * @property {Function} setTimeout
- * @property {Function} clearTimeout
+ * @property {TabsEnvironment} [tabs] - for sharing the connection; without it this page has a connection of its own
+ * @property {Storage} [storage] - keeps for the next page which transport worked
+ * @property {SetTimeout} setTimeout
+ * @property {(timer: any) => void} clearTimeout
  * @property {() => number} now - milliseconds
  * @property {() => number} random - even over [0, 1)
- * @property {EventTarget & {document: Document, navigator: Navigator}} target - window, or what can stand for it
+ * @property {Target} target - window, or a replacement
  * @property {() => Promise<boolean>} checkPage - whether the page may still be read over HTTP; rejects if unknown
  *
- * @typedef {{code: number | null, reason: string, delayMs: number}} Ending - code null: we gave it up ourselves
- * @typedef {{topic: string, format: "rows" | "html", position: string | null}} Wanted
+ * @typedef {{stream: string, topics: string, calls: string}} Paths
+ * @typedef {EventTarget & {document: {visibilityState: string}, navigator: {onLine: boolean}}} Target
+ * @typedef {{name: string, locks: LockManager, BroadcastChannel: typeof BroadcastChannel}} TabsEnvironment
+ * @typedef {Environment & {paths: Paths, EventSource: typeof EventSource, fetch: typeof fetch}} HttpEnvironment
+ *
+ * @typedef {{code: number | null, reason: string, delayMs: number}} Ending - code null: this page ended it
  * @typedef {object} Handlers
- * @property {(message: object) => void} onMessage
- * @property {(ending: Ending) => void} onEnd - once, and not after `close`
- * @property {() => Wanted[]} wanted - what the page follows, and how far it has come
+ * @property {(message: ServerMessage) => void} onMessage
+ * @property {(ending: Ending) => void} onEnd - called once, and not after `close`
+ * @property {() => Subscription[]} subscriptions - what the page follows
  */
 
 export class Transport {
-  #watch;
+  #deadline;
   #handlers;
   #silenceMs;
   #isWelcome = false;
   #isProbing = false;
-  // What was given up may still speak; from here on it is not heard.
+  // An abandoned connection may still deliver messages; from here on they are ignored.
   #isOver = false;
+  /** @type {Bye | null} */
   #bye = null;
 
-  /** @param {Environment} env @param {Handlers} handlers @param {number} welcomeMs - how long the greeting may take */
+  /**
+   * @param {Environment} env
+   * @param {Handlers} handlers
+   * @param {number} welcomeMs - time limit for the greeting
+   */
   constructor(env, handlers, welcomeMs) {
-    this.env = env;
     this.#handlers = handlers;
     this.#silenceMs = welcomeMs;
-    this.#watch = new Watch(env, (lateMs) => this.#silent(lateMs));
-    this.#watch.expect(welcomeMs);
+    this.#deadline = new Deadline(env, (lateMs) => this.#expired(lateMs));
+    this.#deadline.set(welcomeMs);
   }
 
-  /** Whether the server has greeted us, and messages can go out. */
+  /** Whether the server has sent `welcome`, and messages can be sent. */
   get isWelcome() {
     return this.#isWelcome && !this.#isOver;
   }
@@ -62,31 +73,41 @@ export class Transport {
     return this.#isOver;
   }
 
-  get wanted() {
-    return this.#handlers.wanted();
+  get subscriptions() {
+    return this.#handlers.subscriptions();
   }
 
-  /** @param {object} message @returns {boolean} whether it went out */
+  /** @param {ClientMessage} message @returns {boolean} whether it was sent */
   send(message) {
     return this.isWelcome && this.transmit(message);
   }
 
-  /** Is anyone there? Ends the transport when nothing comes in time. */
+  /** Ask the server for a heartbeat; end the transport if no answer arrives in time. */
   probe() {
     this.#isProbing = true;
     this.send({ type: "ping" });
-    this.#watch.expect(ANSWER_MS);
+    this.#deadline.set(ANSWER_MS);
   }
 
-  /** Leave without a word to `onEnd`; does not wait for the other side to agree. */
+  /** End without calling `onEnd` and without waiting for the server. */
   close() {
     this.#isOver = true;
-    this.#watch.stop();
-    this.shut();
+    this.#deadline.clear();
+    this.disconnect();
   }
 
-  /** For the ways: take a message of the server. @param {object} message */
-  heard(message) {
+  /** Each transport's own: put a message on the wire. @param {ClientMessage} _message @returns {boolean} whether it was sent */
+  transmit(_message) {
+    throw new TypeError(`${this.constructor.name} must define transmit()`);
+  }
+
+  /** Each transport's own: end the underlying connection, if there is one. */
+  disconnect() {
+    throw new TypeError(`${this.constructor.name} must define disconnect()`);
+  }
+
+  /** Called by subclasses with each message of the server. @param {ServerMessage} message */
+  receive(message) {
     if (this.#isOver) return;
     this.#isProbing = false;
     if (message.type === "welcome") {
@@ -94,48 +115,63 @@ export class Transport {
       this.#silenceMs = 2000 * message.heartbeat_seconds + GRACE_MS;
     }
     if (message.type === "bye") this.#bye = message;
-    this.#watch.expect(this.#bye ? ANSWER_MS : this.#silenceMs);
+    this.#deadline.set(this.#bye ? ANSWER_MS : this.#silenceMs);
     this.#handlers.onMessage(message);
   }
 
-  /** For the ways: take a message as text. @returns {object | null} the message; null when it was not taken */
-  heardText(text) {
+  /**
+   * Called by subclasses with each message as text.
+   * @param {string} text
+   * @returns {ServerMessage | null} the message; null if it was ignored or unreadable
+   */
+  receiveText(text) {
     if (this.#isOver) return null;
     let message;
     try {
       message = JSON.parse(text);
       if (typeof message?.type !== "string") throw new TypeError("not a message: it has no type");
     } catch (error) {
-      console.error("realtime: cannot read what the server sent:", error);
+      console.error(
+        "realtime: cannot read a message from the server; reconnecting. Check what answers at this URL:",
+        error,
+      );
       this.giveUp("a message could not be read");
       return null;
     }
-    this.heard(message);
+    this.receive(message);
     return message;
   }
 
+  /** Close, and report it with `onEnd`. @param {string} reason */
   giveUp(reason) {
     this.close();
     this.#end(null, reason);
   }
 
-  /** For the ways: it has ended. What `bye` announced stands, even if the close that follows is lost or says less. */
+  /**
+   * Called by subclasses when the connection has ended. The code and reason of a `bye` take precedence, even if the
+   * close that follows is lost or has another code.
+   * @param {number | null} code
+   * @param {string} reason
+   */
   ended(code, reason) {
     if (!this.#isOver) this.#end(code, reason);
   }
 
+  /** @param {number | null} endCode @param {string} endReason */
   #end(endCode, endReason) {
     this.#isOver = true;
-    this.#watch.stop();
+    this.#deadline.clear();
     const code = this.#bye?.code ?? endCode;
     const reason = this.#bye?.reason || endReason || describe(code).means;
     this.#handlers.onEnd({ code, reason, delayMs: 1000 * (this.#bye?.retry_after_seconds ?? 0) });
   }
 
-  #silent(lateMs) {
-    // A late timer says that this page slept, not that the server did: ask before giving up.
+  /** @param {number} lateMs */
+  #expired(lateMs) {
+    // A late timer means that this page slept, not that the server was silent: ask before giving up.
     const mayHaveSlept = lateMs > ANSWER_MS && this.#isWelcome && !this.#isProbing && !this.#bye;
     if (mayHaveSlept) this.probe();
-    else this.giveUp("nothing heard from the server");
+    else this.giveUp("no message from the server");
   }
 }

@@ -1,0 +1,32 @@
+/**
+ * The messages on the wire as types (docs/protocol.md). It contains no code, so browsers do not load it.
+ *
+ * @typedef {"rows" | "html"} Format
+ * @typedef {{topic: string, format: Format, position: string | null}} Subscription - what a page follows, and the
+ *   position of the rows it has
+ * @typedef {{key: string, order: string, row?: object, html?: string}} Row
+ * @typedef {{op: "delete", key: string}} Delete
+ * @typedef {{op: "upsert"} & Row} Upsert
+ * @typedef {Delete | Upsert} Change
+ *
+ * @typedef {{type: "welcome", heartbeat_seconds: number, max_message_bytes?: number,
+ *   acknowledge_bytes?: number}} Welcome
+ * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean}} Snapshot
+ * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[]}} Changes
+ * @typedef {{type: "heartbeat", positions?: Record<string, string>}} Heartbeat
+ * @typedef {{code?: number | null, message: string, fields?: Record<string, string[]>}} Refusal
+ * @typedef {{type: "reply", id: number, ok?: unknown, error?: Refusal}} Reply
+ * @typedef {{type: "notice", text: string, topic?: string}} Notice
+ * @typedef {{type: "error", code: number, message: string, topic?: string}} ErrorMessage
+ * @typedef {{type: "bye", code: number, reason: string, retry_after_seconds?: number}} Bye
+ * @typedef {Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | ErrorMessage | Bye} ServerMessage
+ *
+ * @typedef {{type: "subscribe", topic: string, format: Format, position?: string}} Subscribe
+ * @typedef {{type: "unsubscribe", topic: string}} Unsubscribe
+ * @typedef {{type: "call", id: number, action: string, args: object}} Call
+ * @typedef {{type: "ping"}} Ping
+ * @typedef {{type: "ack", received: number}} Ack
+ * @typedef {Subscribe | Unsubscribe | Call | Ping | Ack} ClientMessage
+ */
+
+export {};
