@@ -1,6 +1,6 @@
-"""The browser for the tests: finds an installed Chromium or Chrome, else installs one if it can.
+"""The browser for the tests: an installed Chromium or Chrome; otherwise tries to install one.
 
-``python -m tests.browser.chromium`` does so before the suite runs; prints which one it is.
+``python -m tests.browser.chromium`` does this before the suite runs, and prints the path.
 """
 
 import os
@@ -20,7 +20,7 @@ ARGUMENTS = [
 
 
 def find() -> str | None:
-    """Return the path of a browser, None where there is none."""
+    """Return the path of a browser; None if none is installed."""
     for name in NAMES:
         if found := shutil.which(name):
             return found
@@ -32,7 +32,7 @@ def find() -> str | None:
 
 
 def install() -> None:
-    """Try Playwright's own download, then Debian's package; whether it worked, ``find`` tells."""
+    """Try Playwright's own download, then Debian's package; ``find`` shows whether it worked."""
     attempts = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if shutil.which("apt-get") and os.geteuid() == 0:
         attempts += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]]

@@ -1,26 +1,28 @@
-"""A real Chromium, and a server for it to look at."""
+"""A real Chromium, and a server for its pages."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.windows import Window
 from tests.support import servers
-from tests.support.projects import prepared, project  # noqa: F401
+from tests.support.projects import Project, prepared, project  # noqa: F401
 from tests.support.servers import Server
 
 
-def pytest_collection_modifyitems(items) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
 
 
-# Not "session": while Playwright's loop lives, no asynchronous test can run in this thread.
+# Not "session": while Playwright's event loop exists, no asynchronous test can run in this thread.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     executable = chromium.find()
@@ -35,6 +37,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def server(project) -> Iterator[Server]:  # noqa: F811
+def server(project: Project) -> Iterator[Server]:  # noqa: F811
     with servers.running(project) as server:
         yield server
+
+
+@pytest.fixture
+def windows(browser: Browser, server: Server) -> Iterator[Callable[..., Window]]:
+    """Opens a window; at the end no console may have shown an error."""
+    opened: list[Window] = []
+
+    def open_window(**options: Any) -> Window:
+        opened.append(Window(browser, server, **options))
+        return opened[-1]
+
+    yield open_window
+    for window in opened:
+        assert window.errors == []
+        window.context.close()
+    assert "Traceback" not in server.log.read_text()

@@ -1,4 +1,4 @@
-"""A proxy that refuses what it is told to: as some in offices and hotels do."""
+"""A proxy that blocks some requests, as some in offices and hotels do."""
 
 import contextlib
 import socket
@@ -6,7 +6,11 @@ import threading
 
 
 class Proxy:
-    """Passes connections on to a server on this machine; requests with one of the words in their head are refused."""
+    """Forwards connections to a server on this machine.
+
+    Requests whose head contains a word of ``refused`` are answered with 400; those with a word of ``swallowed`` get
+    no answer.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -30,7 +34,7 @@ class Proxy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        """One request a connection: every answer says that it is the last."""
+        """Handle one request: each response closes its connection."""
         with contextlib.suppress(OSError), client:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -39,7 +43,7 @@ class Proxy:
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
             if any(word.encode() in head for word in self.swallowed):
-                client.recv(1)  # until it gives up
+                client.recv(1)  # until the client closes
                 return
             if b"Upgrade: websocket" not in head:
                 head = head.replace(b"Connection: keep-alive", b"Connection: close")

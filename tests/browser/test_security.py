@@ -1,4 +1,4 @@
-"""What a page may do in a real Chromium, whatever is in the rows, and whoever's page is open beside it."""
+"""What a page can do in a real Chromium, whatever its rows contain and whatever other sites are open beside it."""
 
 import json
 import re
@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_pages import DEPARTURES, Window
+from tests.browser.windows import DEPARTURES, Window
 from tests.support import servers
 from tests.support.servers import ROOT, Server
 
-# Each calls `hacked`, if it is taken for what it is not.
+# Each calls `hacked` if it is interpreted as markup or code.
 PAYLOADS = [
     "<img src=x onerror=hacked()>",
     "</script><script>hacked()</script>",
@@ -33,14 +33,14 @@ PAYLOADS = [
 
 
 class GuardedWindow(Window):
-    """A window that also takes down what the policy stopped, and every payload that ran."""
+    """A window that also records violations of the policy, and every payload that ran."""
 
     def __init__(self, browser: Browser, server: Server, **options) -> None:
         super().__init__(browser, server, **options)
         self.hacks: list[str] = []
         self.violations: list[str] = []
         self.context.expose_binding("hacked", lambda source: self.hacks.append(source["page"].url))
-        self.context.expose_binding("violated", lambda source, words: self.violations.append(words))
+        self.context.expose_binding("violated", lambda source, text: self.violations.append(text))
         self.context.add_init_script(
             "addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI, sample }) =>"
             " violated(`${effectiveDirective} ${blockedURI} ${sample}`))"
@@ -48,8 +48,8 @@ class GuardedWindow(Window):
 
 
 @pytest.fixture
-def windows(browser, server) -> Iterator:
-    """Opens windows; at the end nothing may have run, been stopped, or failed in any of them."""
+def windows(browser, server) -> Iterator[Callable[..., GuardedWindow]]:
+    """Opens a window; at the end no payload may have run, violated the policy or caused an error in any of them."""
     opened: list[GuardedWindow] = []
 
     def open_window(**options) -> GuardedWindow:
@@ -58,14 +58,14 @@ def windows(browser, server) -> Iterator:
 
     yield open_window
     for each in opened:
-        each.page.evaluate("() => 'what was reported before this has come'")
-        assert (each.hacks, each.violations, each.complaints) == ([], [], [])
+        each.page.evaluate("() => 'all reports before this one have arrived'")
+        assert (each.hacks, each.violations, each.errors) == ([], [], [])
         each.context.close()
     assert "Traceback" not in server.log.read_text()
 
 
 def until(page: Page, condition: Callable[[], object]) -> None:
-    """Let the page go on until something of it has been heard."""
+    """Run the page until the condition holds."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -76,7 +76,7 @@ def until(page: Page, condition: Callable[[], object]) -> None:
 
 
 def write_payloads(server: Server) -> None:
-    """Put each payload into every text of an entry on the first board, and of a board."""
+    """Write each payload into every text of an entry on the first board, and of a board."""
     database = server.project.connect()
     for number, payload in enumerate(PAYLOADS, start=1):
         database.execute(
@@ -91,7 +91,7 @@ def write_payloads(server: Server) -> None:
 
 
 def texts(page: Page, selector: str) -> list[str]:
-    """Return the texts of elements to the letter; ``expect`` would take U+2028 for any other space."""
+    """Return the exact texts of elements; ``expect`` treats U+2028 like any other space."""
     return page.eval_on_selector_all(selector, "found => found.map(({ textContent }) => textContent)")
 
 
@@ -111,7 +111,7 @@ def assert_is_literal(page: Page) -> None:
     assert page.locator("main :is(script, img, svg, iframe, style, a, [onfocus], [autofocus])").count() == 0
 
 
-def test_payloads_in_a_painted_page_stay_text(windows, server):
+def test_payloads_in_a_rendered_page_stay_text(windows, server):
     """In cells, headings, titles and cards."""
     viewer = windows()
     write_payloads(server)
@@ -130,8 +130,8 @@ def test_payloads_in_a_painted_page_stay_text(windows, server):
         assert texts(viewer.page, "title") == [f"{payload} · Tidemark"]
 
 
-def test_payloads_that_come_live_stay_text(windows, server):
-    """Row by row, and in the heading and the list of boards."""
+def test_payloads_in_live_rows_stay_text(windows, server):
+    """In each row, in the heading and in the list of boards."""
     viewer, index = windows().open(DEPARTURES), windows().open("/")
 
     write_payloads(server)
@@ -148,7 +148,7 @@ def test_payloads_that_come_live_stay_text(windows, server):
 
 
 def test_payloads_in_a_snapshot_after_a_reconnect_stay_text(browser, server):
-    """A server that has restarted knows no changes of before: all rows come anew."""
+    """A restarted server does not have earlier changes: it sends all rows again."""
     viewer = GuardedWindow(browser, server).open(DEPARTURES)
     viewer.page.evaluate(
         "() => document.querySelector('live-topic[topic^=entries]')"
@@ -167,7 +167,7 @@ def test_payloads_in_a_snapshot_after_a_reconnect_stay_text(browser, server):
 
 
 def test_payloads_in_the_inspector_stay_text(windows, server):
-    """As rows, as HTML and in a notice, which it shows like any page."""
+    """As rows, as HTML and in a notice."""
     write_payloads(server)
     page = windows().sign_in().page
     page.goto("/realtime/inspector/")
@@ -213,8 +213,8 @@ def test_payloads_in_the_admin_stay_text(windows, server):
 MARKUP = "<img src=x onerror=hacked()><svg onload=hacked()>"
 
 
-def painted_unescaped(page: Page) -> None:
-    """Let a label into the page as markup, as a template would that marked it safe."""
+def rendered_unescaped(page: Page) -> None:
+    """Put a label into the page as markup, like a template that marks it safe."""
 
     def spoil(route) -> None:
         answer = route.fetch()
@@ -226,7 +226,7 @@ def painted_unescaped(page: Page) -> None:
 
 
 def pushed_unescaped(page: Page) -> None:
-    """The same for a row that comes live."""
+    """The same for a live row."""
 
     def spoil(socket) -> None:
         socket.connect_to_server().on_message(lambda text: socket.send(text.replace("now spoiled", MARKUP)))
@@ -234,10 +234,10 @@ def pushed_unescaped(page: Page) -> None:
     page.route_web_socket("**/realtime/ws/", spoil)
 
 
-@pytest.mark.parametrize("spoil", [painted_unescaped, pushed_unescaped])
+@pytest.mark.parametrize("spoil", [rendered_unescaped, pushed_unescaped])
 @pytest.mark.parametrize("has_policy", [True, False], ids=["policy", "no policy"])
-def test_what_gets_into_a_page_as_markup_does_not_run(browser, server, spoil, has_policy):
-    """The second line of defence; without it the same markup runs, so that this test shows something."""
+def test_unescaped_markup_in_a_page_does_not_run(browser, server, spoil, has_policy):
+    """The policy is the second line of defence; without it the same markup runs, which shows that the test works."""
     viewer = GuardedWindow(browser, server, bypass_csp=not has_policy)
     spoil(viewer.page)
     viewer.open(DEPARTURES)
@@ -253,8 +253,8 @@ def test_what_gets_into_a_page_as_markup_does_not_run(browser, server, spoil, ha
     viewer.context.close()
 
 
-def test_text_becomes_elements_or_code_in_one_place_alone(browser, server):
-    """That place is html.js; it has made the one policy there is."""
+def test_only_one_module_can_turn_text_into_elements(browser, server):
+    """This module is html.js; it has created the only policy that is allowed."""
     attempts = [
         "document.body.innerHTML = '<b>x</b>'",
         "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
@@ -276,7 +276,7 @@ def test_text_becomes_elements_or_code_in_one_place_alone(browser, server):
 
 
 def test_a_browser_without_trusted_types_shows_the_same(browser, server):
-    """Most had none for years."""
+    """Most browsers did not have them for years."""
     viewer = GuardedWindow(browser, server, bypass_csp=True)
     viewer.context.add_init_script("delete window.trustedTypes")
     viewer.open(DEPARTURES)
@@ -285,7 +285,7 @@ def test_a_browser_without_trusted_types_shows_the_same(browser, server):
     server.project.connect().execute("UPDATE boards_entry SET label = 'Plain' WHERE id = 1")
 
     expect(viewer.row("Plain")).to_be_visible()
-    assert viewer.complaints == []
+    assert viewer.errors == []
     viewer.context.close()
 
 
@@ -295,8 +295,8 @@ SINKS = re.compile(
 )
 
 
-def test_no_other_script_has_a_place_where_text_becomes_elements_or_code():
-    """What no test runs is held by this."""
+def test_no_other_script_turns_text_into_elements_or_code():
+    """This also covers code that no test runs."""
     scripts = [*Path(ROOT, "realtime").rglob("static/**/*.js")]
 
     assert [script.name for script in scripts if SINKS.search(script.read_text())] == ["html.js"]
@@ -306,7 +306,7 @@ def test_no_other_script_has_a_place_where_text_becomes_elements_or_code():
 
 
 def test_every_page_works_under_the_policy(windows, server):
-    """Sign in, lists, forms with inlines, the pop-up for a related row; what is saved there shows on a live page."""
+    """Sign-in, lists, forms with inlines, the pop-up for a related row; what is saved there appears on a live page."""
     editor = windows().sign_in()
     page = editor.page
     viewer = windows().open(DEPARTURES)
@@ -344,24 +344,24 @@ def test_every_page_works_under_the_policy(windows, server):
 
 
 @pytest.mark.parametrize(
-    "path, words",
+    "path, heading",
     [("/nothing/", "There is no such page"), ("/admin/auth/user/", "You may not see this page")],
 )
-def test_error_pages_look_as_they_should(browser, server, path, words):
-    """Their style sheet is let through; the browser complains of their status alone."""
+def test_error_pages_look_as_they_should(browser, server, path, heading):
+    """The policy allows their style sheet; the console reports only their status."""
     editor = GuardedWindow(browser, server).sign_in()
 
     editor.page.goto(path)
 
-    expect(editor.page.locator("h1")).to_have_text(words)
+    expect(editor.page.locator("h1")).to_have_text(heading)
     assert editor.page.evaluate("document.styleSheets.length") == 1
     assert editor.violations == []
-    assert all(words.startswith("Failed to load resource") for words in editor.complaints)
+    assert all(error.startswith("Failed to load resource") for error in editor.errors)
     editor.context.close()
 
 
-def test_a_form_of_a_session_that_has_ended_is_refused_in_words(browser, server):
-    """By a page that looks like the others."""
+def test_a_form_of_an_ended_session_is_refused_with_a_page(browser, server):
+    """The page has the same design as the others."""
     editor = GuardedWindow(browser, server).sign_in()
     editor.page.goto("/admin/boards/entry/add/")
     editor.context.clear_cookies()
@@ -378,7 +378,7 @@ def test_a_form_of_a_session_that_has_ended_is_refused_in_words(browser, server)
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """A page of somebody else."""
+    """A page of another site."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -390,7 +390,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         pass
 
 
-# A port is another origin, but the same site: browsers send their cookies along. A name is another site.
+# Another port is another origin of the same site: browsers send cookies to it. Another name is another site.
 @pytest.fixture(params=["127.0.0.1", "localhost"], ids=["another port", "another name"])
 def elsewhere(request) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as site:
@@ -407,7 +407,7 @@ def each(request, project) -> Iterator[Server]:
         yield server
 
 
-# The duty roster is for staff: who reads it does so with the editor's cookies.
+# The duty roster is for staff: it can only be read with the editor's cookies.
 ATTEMPTS = {
     "socket": """(url) => new Promise((resolve) => {
         const socket = new WebSocket(url.replace("http", "ws") + "/realtime/ws/");
@@ -435,8 +435,8 @@ ATTEMPTS = {
 }
 
 
-def test_a_page_of_another_origin_gets_nothing_by_the_cookies_of_an_editor(browser, each, elsewhere):
-    """Neither rows nor calls, by whatever a page can send; the editor's own page has both."""
+def test_a_page_of_another_origin_cannot_use_the_cookies_of_an_editor(browser, each, elsewhere):
+    """It gets neither rows nor replies, by any kind of request; the editor's own page gets both."""
     editor = GuardedWindow(browser, each).sign_in()
     own, foreign = editor.page, editor.context.new_page()
     own.goto("/realtime/inspector/")
@@ -453,8 +453,8 @@ def test_a_page_of_another_origin_gets_nothing_by_the_cookies_of_an_editor(brows
     editor.context.close()
 
 
-def test_no_page_of_another_origin_frames_one_of_ours(browser, server, elsewhere):
-    """Nor an answer with rows: who clicks there would not see what on."""
+def test_a_page_of_another_origin_cannot_frame_our_pages(browser, server, elsewhere):
+    """Nor responses with rows: a framed page could be used for clickjacking."""
     viewer = GuardedWindow(browser, server)
     viewer.page.goto(elsewhere)
 
@@ -475,6 +475,6 @@ def test_no_page_of_another_origin_frames_one_of_ours(browser, server, elsewhere
         shown += [frame.url for frame in viewer.page.main_frame.child_frames if frame.url == address]
 
     refusal = "frame-ancestors 'none'"
-    until(viewer.page, lambda: sum(refusal in words for words in viewer.complaints) == len(guarded))
+    until(viewer.page, lambda: sum(refusal in error for error in viewer.errors) == len(guarded))
     assert shown == [elsewhere]
     viewer.context.close()

@@ -1,4 +1,4 @@
-"""One connection for all tabs of a browser: it survives whichever of them is closed."""
+"""All tabs of a browser share one connection, which outlives each of them."""
 
 import re
 import time
@@ -33,7 +33,7 @@ def is_live(tab: Page, seconds: float = 10) -> None:
 
 
 def settles_at(server: Server, connections: int) -> None:
-    """Wait until the server has so many connections open, as its log tells."""
+    """Wait until the server has this number of open connections, by its log."""
     deadline = time.monotonic() + 10
     while True:
         log = server.log.read_text()
@@ -44,12 +44,12 @@ def settles_at(server: Server, connections: int) -> None:
         time.sleep(0.05)
 
 
-def write(server: Server, words: str, key: int = 1) -> None:
-    server.project.connect().execute("UPDATE boards_entry SET label = ? WHERE id = ?", [words, key])
+def write(server: Server, label: str, key: int = 1) -> None:
+    server.project.connect().execute("UPDATE boards_entry SET label = ? WHERE id = ?", [label, key])
 
 
 def test_three_tabs_share_one_connection(server, context):
-    """Of two boards; each shows what happens on its own."""
+    """Also if they show two boards; each shows the changes of its own."""
     tabs = [open_tab(context), open_tab(context), open_tab(context, "/boards/server/")]
 
     write(server, "seen by both")
@@ -60,8 +60,8 @@ def test_three_tabs_share_one_connection(server, context):
     assert tabs[1].evaluate("realtime.call('echo', {text: 'hi'})") == {"text": "hi"}
 
 
-def test_the_others_go_on_when_the_tab_that_owns_it_is_closed(server, context):
-    """Twice in a row; what is written meanwhile is not lost."""
+def test_the_other_tabs_stay_live_when_the_owner_of_the_connection_is_closed(server, context):
+    """Twice in a row; changes written meanwhile are not lost."""
     tabs = [open_tab(context) for _ in range(3)]
 
     for number in range(2):
@@ -74,8 +74,8 @@ def test_the_others_go_on_when_the_tab_that_owns_it_is_closed(server, context):
     settles_at(server, 1)
 
 
-def test_a_tab_that_leaves_takes_its_topics_with_it(server, context):
-    """The connection follows what some tab shows, and no more."""
+def test_the_topics_of_a_closed_tab_are_unsubscribed(server, context):
+    """The connection follows only topics that a tab shows."""
     stays, leaves = open_tab(context), open_tab(context, "/boards/server/")
     topic = leaves.locator("live-topic[topic^=entries]").get_attribute("topic")
 
@@ -89,23 +89,23 @@ def test_a_tab_that_leaves_takes_its_topics_with_it(server, context):
     expect(stays.get_by_text("still here")).to_be_visible()
 
 
-def test_the_server_may_restart_under_shared_tabs(server, context):
-    """All come back, again by one connection, with what was written in the dark."""
+def test_tabs_that_share_a_connection_resume_after_a_restart(server, context):
+    """All reconnect, again by one connection, and show what was written while the server was stopped."""
     tabs = [open_tab(context) for _ in range(3)]
 
     server.stop()
-    write(server, "written in the dark")
-    tabs[0].wait_for_timeout(2500)  # until some have tried in vain
+    write(server, "written while stopped")
+    tabs[0].wait_for_timeout(2500)  # until some attempts have failed
     server.start()
 
     for tab in tabs:
-        expect(tab.get_by_text("written in the dark")).to_be_visible(timeout=20_000)
+        expect(tab.get_by_text("written while stopped")).to_be_visible(timeout=20_000)
         is_live(tab)
     settles_at(server, 1)
 
 
 def test_pages_of_two_sessions_share_nothing(server, context):
-    """A page loaded after a sign-in does not use the connection of before."""
+    """A page loaded after a sign-in does not use the connection of a page loaded before it."""
     before = open_tab(context)
     page = context.new_page()
     page.goto("/admin/")
@@ -117,30 +117,30 @@ def test_pages_of_two_sessions_share_nothing(server, context):
     after = open_tab(context)
 
     settles_at(server, 2)
-    write(server, "seen by whoever")
+    write(server, "seen in both sessions")
     for tab in (before, after):
-        expect(tab.get_by_text("seen by whoever")).to_be_visible()
+        expect(tab.get_by_text("seen in both sessions")).to_be_visible()
 
 
-def test_another_format_of_a_topic_takes_a_connection_of_its_own(server, context):
-    """A script follows rows that another tab shows as HTML."""
+def test_a_tab_that_uses_another_format_of_a_topic_has_its_own_connection(server, context):
+    """A script subscribes to the rows of a topic that another tab shows as HTML."""
     open_tab(context)
     other = open_tab(context, "/boards/server/")
     topic = "entries.1"
 
-    label = other.evaluate(
+    row_count = other.evaluate(
         """(topic) => new Promise((resolve) => {
             const followed = realtime.subscribe(topic, { onSnapshot: () => resolve(followed.rows.size) });
         })""",
         topic,
     )
 
-    assert label > 0
+    assert row_count > 0
     settles_at(server, 2)
 
 
-def test_without_locks_each_tab_has_its_own(server, context):
-    """As in a browser that knows none."""
+def test_without_web_locks_each_tab_has_its_own_connection(server, context):
+    """In a browser that does not have them."""
     context.add_init_script("Object.defineProperty(navigator, 'locks', { value: undefined })")
     tabs = [open_tab(context), open_tab(context)]
 
@@ -150,8 +150,8 @@ def test_without_locks_each_tab_has_its_own(server, context):
         expect(tab.get_by_text("seen by both")).to_be_visible()
 
 
-def test_an_owner_that_says_nothing_is_not_waited_for(server, context):
-    """A frozen tab keeps its lock; the others do without."""
+def test_a_tab_connects_by_itself_if_the_owner_does_not_answer(server, context):
+    """A frozen tab keeps the lock; the others open connections of their own."""
     first = context.new_page()
     first.goto("/admin/login/")  # a page of the same origin without our script, which holds the lock
     second = open_tab(context)
@@ -165,8 +165,8 @@ def test_an_owner_that_says_nothing_is_not_waited_for(server, context):
     expect(third.get_by_text("on its own")).to_be_visible()
 
 
-def test_the_page_comes_back_from_the_cache_of_pages(server, context):
-    """Back and forward: it holds neither lock nor channel while it is away, and resumes."""
+def test_a_page_restored_from_the_back_forward_cache_resumes(server, context):
+    """While it is in the cache, it holds neither the lock nor the channel."""
     tab, other = open_tab(context), open_tab(context)
     tab.goto("/admin/login/")
     write(server, "while away")
@@ -179,8 +179,8 @@ def test_the_page_comes_back_from_the_cache_of_pages(server, context):
     is_live(other)
 
 
-def test_tabs_come_and_go_while_rows_change(server, context):
-    """Whoever owns the connection, and however late a tab came: in the end all show the same."""
+def test_tabs_opened_and_closed_while_rows_change_converge(server, context):
+    """Whichever tab owns the connection and whenever a tab was opened: in the end all show the same."""
     tabs = [open_tab(context)]
     for number in range(12):
         write(server, f"turn {number}")

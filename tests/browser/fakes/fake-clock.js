@@ -1,4 +1,4 @@
-/** A clock that moves when told to. */
+/** A clock that moves only when a test moves it. */
 export class FakeClock {
   #now = 1_000_000;
   #timers = new Map();
@@ -11,7 +11,7 @@ export class FakeClock {
   };
   clearTimeout = (id) => this.#timers.delete(id);
 
-  /** Let time pass, and run what falls due, in order. */
+  /** Let time pass, and run the timers that expire, in order. */
   advance(ms) {
     const end = this.#now + ms;
     for (;;) {
@@ -24,13 +24,13 @@ export class FakeClock {
     this.#now = end;
   }
 
-  /** The machine sleeps: time passes, and what fell due runs late. */
+  /** The machine sleeps: time passes, and expired timers run late. */
   sleep(ms) {
     this.#now += ms;
     this.advance(0);
   }
 
-  /** How long until each timer, soonest first. */
+  /** Milliseconds until each timer expires, soonest first. */
   get waits() {
     return [...this.#timers.values()].map(({ due }) => due - this.#now).sort((a, b) => a - b);
   }

@@ -1,6 +1,6 @@
 /**
  * A WebSocket whose other side is the test: `FakeSocket.last` is the newest one.
- * Nothing happens by itself; `opens`, `says` and `drops` are the server's part.
+ * Nothing happens by itself; `accepts`, `sends` and `drops` are what the server does.
  */
 export class FakeSocket {
   /** @type {FakeSocket[]} */
@@ -30,27 +30,32 @@ export class FakeSocket {
     this.closedWith = code;
   }
 
-  /** The server accepts, and greets. */
-  opens(heartbeatSeconds = 15) {
+  /** The server accepts the connection and sends its `welcome`. */
+  accepts(heartbeatSeconds = 15) {
     this.readyState = 1;
-    this.says({ type: "welcome", protocol: "realtime.v1", heartbeat_seconds: heartbeatSeconds, max_message_bytes: 16384 });
-    return this;
+    return this.sends({
+      type: "welcome",
+      protocol: "realtime.v1",
+      heartbeat_seconds: heartbeatSeconds,
+      max_message_bytes: 16384,
+    });
   }
 
-  /** @param {object | string} message - a string goes out as it is */
-  says(message) {
+  /** The server sends a message. @param {object | string} message - a string is sent unchanged */
+  sends(message) {
     this.onmessage({ data: typeof message === "string" ? message : JSON.stringify(message) });
     return this;
   }
 
+  /** The connection ends. */
   drops(code = 1006, reason = "") {
     this.readyState = 3;
     this.onclose({ code, reason, wasClean: code !== 1006 });
     return this;
   }
 
-  /** What the page asked for, and forget it. */
-  take() {
+  /** The messages that the page has sent since the last call. */
+  takeSent() {
     return this.sent.splice(0);
   }
 }

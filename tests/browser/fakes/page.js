@@ -1,14 +1,15 @@
 /**
- * A page whose server, clock, chance and window events are the test's: globals, for the test to play with.
- * `connect()` opens it; the elements are those of the product.
+ * A page whose server, clock, random numbers and window events are controlled by the test, through the globals below.
+ * `connect()` opens the connection; the elements are those of the product.
  */
-import { FakeClock } from "./fake-clock.js";
-import { FakeSocket } from "./fake-socket.js";
-import { delay } from "/static/realtime/transports/backoff.js";
+
 import { LiveNotices } from "/static/realtime/elements/live-notices.js";
 import { LiveStatus } from "/static/realtime/elements/live-status.js";
 import { LiveTopic } from "/static/realtime/elements/live-topic.js";
 import { Realtime } from "/static/realtime/realtime.js";
+import { delay } from "/static/realtime/transports/backoff.js";
+import { FakeClock } from "./fake-clock.js";
+import { FakeSocket } from "./fake-socket.js";
 
 const clock = new FakeClock();
 const target = Object.assign(new EventTarget(), {
@@ -24,7 +25,10 @@ const realtime = new Realtime({
   now: clock.now,
   random: () => world.random,
   target,
-  checkPage: () => (world.pageChecks++, world.pageAnswers()),
+  checkPage: () => {
+    world.pageChecks++;
+    return world.pageAnswers();
+  },
 });
 
 LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
@@ -38,20 +42,34 @@ const tr = (key, order = key, text = `row ${key}`) =>
 const html = (key, order = key, text = undefined) => ({ key, order, html: tr(key, order, text) });
 
 Object.assign(window, {
-  FakeSocket, clock, delay, html, realtime, row, target, tr, world,
+  FakeSocket,
+  clock,
+  delay,
+  html,
+  realtime,
+  row,
+  target,
+  tr,
+  world,
   server: () => FakeSocket.last,
-  connect: () => (realtime.start(), FakeSocket.last.opens()),
+  connect: () => {
+    realtime.start();
+    return FakeSocket.last.accepts();
+  },
   fire: (type, fields = {}) => target.dispatchEvent(Object.assign(new Event(type), fields)),
   upsert: (each) => ({ op: "upsert", ...each }),
   remove: (key) => ({ op: "delete", key }),
   changes: (after, to, list, topic = "t") => ({ type: "changes", topic, after, position: `e.${to}`, changes: list }),
   snapshot: (at, rows, more = false, topic = "t") => ({ type: "snapshot", topic, position: `e.${at}`, rows, more }),
   heartbeat: (positions = {}) => ({ type: "heartbeat", positions }),
-  /** A board of rows as the server paints it. */
+  /** Add rows to the page as the server renders them. */
   paint: (rows, position = "e.10", topic = "t") => {
-    document.body.insertAdjacentHTML("beforeend", `<live-topic topic="${topic}" ${position ? `position="${position}"` : ""}>
+    document.body.insertAdjacentHTML(
+      "beforeend",
+      `<live-topic topic="${topic}" ${position ? `position="${position}"` : ""}>
       <table><thead><tr><th>text</th></tr></thead><tbody data-rows>${rows.join("")}</tbody></table>
-      <p data-empty ${rows.length ? "hidden" : ""}>Nothing here yet.</p></live-topic>`);
+      <p data-empty ${rows.length ? "hidden" : ""}>Nothing here yet.</p></live-topic>`,
+    );
     return document.body.lastElementChild;
   },
   texts: () => [...document.querySelectorAll("tbody td")].map((cell) => cell.textContent),

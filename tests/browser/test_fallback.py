@@ -1,4 +1,4 @@
-"""A page whose WebSockets do not get through is live all the same, and goes back to them when they do."""
+"""A page whose WebSockets are blocked is live by another transport, and returns to WebSocket when it works again."""
 
 from collections.abc import Iterator
 
@@ -32,14 +32,14 @@ def becomes_live(page: Page, transport: str, seconds: float = 5) -> None:
     expect(page.locator("live-topic").first).to_have_attribute("state", "live")
 
 
-def shows_an_edit(page: Page, server: Server, words: str) -> None:
-    server.project.connect().execute("UPDATE boards_entry SET label = ? WHERE id = 1", [words])
-    expect(page.get_by_text(words)).to_be_visible()
+def shows_an_edit(page: Page, server: Server, label: str) -> None:
+    server.project.connect().execute("UPDATE boards_entry SET label = ? WHERE id = 1", [label])
+    expect(page.get_by_text(label)).to_be_visible()
 
 
 @pytest.mark.parametrize("how", ["refused", "swallowed"])
-def test_where_no_upgrade_gets_through_a_page_is_live_by_events(server, proxy, page, how):
-    """Within five seconds, whether the proxy says no or says nothing."""
+def test_a_page_is_live_by_server_sent_events_if_websockets_are_blocked(server, proxy, page, how):
+    """Within five seconds, whether the proxy refuses the handshake or does not answer it."""
     setattr(proxy, how, (UPGRADE,))
     page.goto(f"{proxy.url}/boards/departures/")
 
@@ -48,8 +48,8 @@ def test_where_no_upgrade_gets_through_a_page_is_live_by_events(server, proxy, p
     shows_an_edit(page, server, f"by events, {how}")
 
 
-def test_where_no_events_get_through_either_a_page_polls(server, proxy, page):
-    """Swallowed streams are how proxies look that collect a whole answer before they hand it on."""
+def test_a_page_polls_if_event_streams_are_blocked_too(server, proxy, page):
+    """A swallowed stream stands for a proxy that buffers a whole response before it forwards it."""
     proxy.refused, proxy.swallowed = (UPGRADE,), (STREAM,)
     page.goto(f"{proxy.url}/boards/departures/")
 
@@ -58,8 +58,8 @@ def test_where_no_events_get_through_either_a_page_polls(server, proxy, page):
     shows_an_edit(page, server, "by polling")
 
 
-def test_the_next_page_begins_with_what_got_through(server, proxy, page):
-    """And does not wait for what did not."""
+def test_the_next_page_begins_with_the_transport_that_worked(server, proxy, page):
+    """It does not wait for the one that did not."""
     proxy.swallowed = (UPGRADE,)
     page.goto(f"{proxy.url}/boards/departures/")
     becomes_live(page, "sse")
@@ -69,8 +69,8 @@ def test_the_next_page_begins_with_what_got_through(server, proxy, page):
     becomes_live(page, "sse", seconds=2)
 
 
-def test_a_page_goes_back_to_websockets_when_they_get_through(server, proxy, page):
-    """When the browser says that the network has changed, without a gap in what it shows."""
+def test_a_page_returns_to_websocket_when_it_works_again(server, proxy, page):
+    """When the browser reports that the network has changed, without a gap in what it shows."""
     proxy.refused = (UPGRADE,)
     page.goto(f"{proxy.url}/boards/departures/")
     becomes_live(page, "sse")
@@ -79,12 +79,12 @@ def test_a_page_goes_back_to_websockets_when_they_get_through(server, proxy, pag
     page.evaluate("dispatchEvent(new Event('online'))")
 
     becomes_live(page, "websocket")
-    shows_an_edit(page, server, "by a socket again")
+    shows_an_edit(page, server, "by WebSocket again")
 
 
 @pytest.mark.parametrize("refused", [(UPGRADE,), (UPGRADE, STREAM)], ids=["sse", "poll"])
-def test_scripts_can_call_and_follow_by_any_way(server, proxy, page, refused):
-    """A call is answered; a topic that the page did not have is followed; one that it may not have is refused."""
+def test_scripts_can_call_and_subscribe_by_any_transport(server, proxy, page, refused):
+    """A call is answered; a new topic is followed; a topic without permission is refused."""
     proxy.refused = refused
     page.goto(f"{proxy.url}/boards/departures/")
     becomes_live(page, {1: "sse", 2: "poll"}[len(refused)])
@@ -102,8 +102,8 @@ def test_scripts_can_call_and_follow_by_any_way(server, proxy, page, refused):
     assert page.evaluate("realtime.status.state") == "live"
 
 
-def test_a_server_that_restarts_is_no_reason_to_change_the_way(server, page):
-    """A page that was live by a WebSocket comes back by one."""
+def test_a_page_keeps_its_transport_when_the_server_restarts(server, page):
+    """A page that was live by WebSocket reconnects by WebSocket."""
     page.goto(f"{server.url}/boards/departures/")
     becomes_live(page, "websocket")
 

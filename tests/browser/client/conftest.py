@@ -1,0 +1,66 @@
+"""A page without a server: the product's modules and elements, with the fakes of tests/browser/fakes."""
+
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.support.servers import ROOT
+
+FOLDERS = {
+    "/static/realtime/": ROOT / "realtime" / "static" / "realtime",
+    "/fakes/": ROOT / "tests" / "browser" / "fakes",
+}
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Serves the page's modules and the fakes."""
+
+    def translate_path(self, path: str) -> str:
+        for prefix, folder in FOLDERS.items():
+            if path.startswith(prefix):
+                return str(folder / path.removeprefix(prefix))
+        return "/nowhere"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    """Errors in the page's console; a test that provokes some removes them."""
+    return []
+
+
+@pytest.fixture(scope="package")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Shared by all pages for its cache; they store nothing else in it."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: str, errors: list[str]) -> Iterator[Page]:
+    """A page with fakes/page.js; nothing is connected yet."""
+    page = context.new_page()
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{site}/fakes/page.html")
+    page.wait_for_selector("html[data-ready]")
+    yield page
+    page.close()
+    assert errors == []

@@ -1,0 +1,156 @@
+"""The rows in the document: order, identity, highlight, focus and escaping."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.client import SUBSCRIBE
+
+
+def test_rows_keep_the_order_of_the_topic(page: Page) -> None:
+    """By `order`, code unit by code unit, then by key, for new rows and for those that move."""
+    got = page.evaluate("""() => {
+        paint([tr("1", "10 "), tr("2", "20 "), tr("3", "30 ")]); connect();
+        server().sends(changes(10, 11, [upsert(html("4", "25 ")), upsert(html("5", "20 ")),
+            upsert(html("6", "Z")), upsert(html("7", "")), upsert(html("1", "99 "))]));
+        return texts();
+    }""")
+
+    assert got == [f"row {key}" for key in "7254316"]
+
+
+def test_deleting_an_unknown_row_does_nothing(page: Page) -> None:
+    got = page.evaluate("""() => {
+        paint([tr("a")]); connect().sends(changes(10, 11, [remove("unknown"), remove("a"), remove("a")]));
+        return [texts(), realtime.position("t"), document.querySelector("[data-empty]").hidden];
+    }""")
+
+    assert got == [[], "e.11", False]
+
+
+def test_the_text_for_an_empty_topic_is_hidden_while_there_are_rows(page: Page) -> None:
+    page.evaluate("() => { paint([]); connect().sends(changes(10, 11, [upsert(html('a'))])); }")
+
+    expect(page.locator("[data-empty]")).to_be_hidden()
+
+
+def test_a_snapshot_keeps_the_elements_of_unchanged_rows(page: Page) -> None:
+    got = page.evaluate("""() => {
+        paint([tr("a"), tr("b"), tr("c"), tr("d")]); connect();
+        const rows = () => [...document.querySelectorAll("[data-key]")];
+        const present = Object.fromEntries(rows().map((e) => [e.dataset.key, e]));
+        server().sends(snapshot(20, [html("new", "0"), html("b"), html("c", "c", "other"), html("d")]));
+        return rows().map((e) => [e.dataset.key, e === present[e.dataset.key], e.className !== ""]);
+    }""")
+
+    assert got == [["new", False, True], ["b", True, False], ["c", False, True], ["d", True, False]]
+
+
+def test_the_first_snapshot_highlights_nothing(page: Page) -> None:
+    got = page.evaluate("""() => {
+        paint([], null); connect().sends(snapshot(20, [html("a"), html("b")]));
+        return [...document.querySelectorAll("tbody tr")].map((element) => element.className);
+    }""")
+
+    assert got == ["", ""]
+
+
+def test_an_upsert_of_an_equal_row_changes_nothing(page: Page) -> None:
+    got = page.evaluate("""() => {
+        paint([tr("a")]); connect();
+        const shown = () => document.querySelector("[data-key]");
+        const before = shown();
+        server().sends(changes(10, 11, [upsert(html("a"))]));
+        const untouched = shown();
+        server().sends(changes(11, 12, [upsert(html("a", "a", "new"))]));
+        const highlighted = shown();
+        server().sends(changes(12, 13, [upsert(html("a", "a", "new"))]));
+        return [untouched === before, before.className, highlighted.className, shown() === highlighted];
+    }""")
+
+    assert got == [True, "", "realtime-changed", True]
+
+
+CHANGE_A_ROW = (
+    "() => { paint([tr('a')]); connect().sends(changes(10, 11, [upsert(html('a', 'a', 'new'))])); }"
+)
+ANIMATION = "getComputedStyle(document.querySelector('tr.realtime-changed')).animationName"
+
+
+def test_a_changed_row_is_highlighted_for_a_while(page: Page) -> None:
+    page.evaluate(CHANGE_A_ROW)
+
+    assert page.evaluate(ANIMATION) == "realtime-changed"
+    expect(page.locator("tr[data-key=a]")).not_to_have_attribute("class", "realtime-changed")
+
+
+def test_nothing_is_animated_for_readers_who_prefer_reduced_motion(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+
+    page.evaluate(CHANGE_A_ROW)
+
+    assert page.evaluate(ANIMATION) == "none"
+    expect(page.locator("tr[data-key=a]")).not_to_have_attribute("class", "realtime-changed")
+
+
+def test_a_replaced_row_keeps_the_focus(page: Page) -> None:
+    got = page.evaluate("""() => {
+        const link = (text) => `<a href="#x">${text}</a>`;
+        paint([tr("a", "a", link("old"))]); connect();
+        document.querySelector("tbody a").focus();
+        server().sends(changes(10, 11, [upsert(html("a", "a", link("new")))]));
+        return document.activeElement.textContent;
+    }""")
+
+    assert got == "new"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&lt;img src=x onerror=&quot;window.hacked = 1&quot;&gt;",
+        "&lt;/script&gt;&lt;script&gt;window.hacked = 1&lt;/script&gt;",
+    ],
+    ids=["image", "script"],
+)
+def test_escaped_text_stays_text(page: Page, text: str) -> None:
+    page.evaluate(
+        "(text) => { paint([]); connect().sends(changes(10, 11, [upsert(html('a', 'a', text))])); }",
+        text,
+    )
+
+    expect(page.locator("tbody td")).to_contain_text("window.hacked = 1")
+    expect(page.locator("tbody td *")).to_have_count(0)
+    assert page.evaluate("window.hacked") is None
+
+
+@pytest.mark.parametrize("key", ['"', "'", '"><b>', "&amp;", "a b", "\\", "]"])
+def test_keys_and_orders_may_contain_any_character(page: Page, key: str) -> None:
+    """They never become part of a selector or of HTML."""
+    got = page.evaluate(
+        """(key) => {
+            paint([]); connect();
+            const html = (text) => ({ op: "upsert", key, order: key, html: `<tr><td>${text}</td></tr>` });
+            server().sends(changes(10, 11, [html("one")])).sends(changes(11, 12, [html("two")]));
+            const row = document.querySelector("tbody tr");
+            const shown = [texts(), row.dataset.key, row.dataset.order];
+            server().sends(changes(12, 13, [remove(key)]));
+            return [...shown, texts()];
+        }""",
+        key,
+    )
+
+    assert got == [["two"], key, key, []]
+
+
+def test_a_row_that_cannot_be_shown_is_requested_again_and_does_not_stop_other_topics(
+    page: Page, errors: list[str]
+) -> None:
+    got = page.evaluate("""() => {
+        paint([tr("a")]); paint([tr("b")], "e.10", "u"); connect().takeSent();
+        server().sends(changes(10, 11, [upsert({ key: "x", order: "x", html: "no element" })]));
+        server().sends(changes(10, 11, [remove("b")], "u")).sends(heartbeat({ t: "e.11", u: "e.11" }));
+        return [texts(), server().takeSent()];
+    }""")
+
+    assert got == [["row a"], [SUBSCRIBE | {"position": "e.10"}]]
+    assert "root element" in errors.pop()
