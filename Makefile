@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint audit format bench faults picture clean
+.PHONY: run cluster test check lint lint-javascript audit format bench faults picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -42,11 +42,23 @@ endif
 check: lint
 	$(BIN)/python -m pytest -m "not server and not browser" -n 2
 
-lint: $(BIN)/.installed-tests
+lint: $(BIN)/.installed-tests lint-javascript
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+# Format, lint and types of the page client; its tools need node.
+JAVASCRIPT := .venv/javascript
+lint-javascript:
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed \
+	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project jsconfig.json; \
+	  else echo "JavaScript NOT CHECKED: no node and npm. Install them to check its format, lint and types."; fi
+
+$(JAVASCRIPT)/.installed: tests/javascript/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund
+	@touch $@
 
 # Known vulnerabilities of the installed packages; reports it if the database of vulnerabilities is unreachable.
 audit: $(BIN)/.installed-tests
@@ -55,6 +67,7 @@ audit: $(BIN)/.installed-tests
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	@if test -e $(JAVASCRIPT)/.installed; then $(JAVASCRIPT)/node_modules/.bin/biome check --write .; fi
 
 # The cost of capture for a writer and of a channel layer; latency and CPU per delivered message. As Markdown.
 bench: $(BIN)/.installed-tests
