@@ -53,7 +53,8 @@ function record(direction, text) {
   total.messages += 1;
   total.bytes += sizeOf(text);
   const amount = total.bytes < 10_000 ? `${total.bytes} B` : `${(total.bytes / 1024).toFixed(1)} KiB`;
-  find(`[data-count="${direction}"]`).textContent = `${total.messages} messages, ${amount}`;
+  const noun = total.messages === 1 ? "message" : "messages";
+  find(`[data-count="${direction}"]`).textContent = `${total.messages} ${noun}, ${amount}`;
   log.message(direction, text);
 }
 
