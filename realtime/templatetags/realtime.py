@@ -1,9 +1,8 @@
-"""``{% live %}``: a topic's rows in a page, painted by the server and followed by the browser."""
+"""``{% live %}``: the rows of a topic in a page, rendered by the server and kept current by the browser."""
 
 from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.template.loader import get_template
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,33 +15,38 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def live(context: template.Context, name: str, key: object = None, template: str = "") -> SafeString:
-    """Render the rows of a topic with the position they are as of, in an element that stays current.
+    """Render the rows of a topic, with their position, in an element that keeps them current.
 
-    ``{% live "products" category.pk %}`` paints the rows, each with the feed's row template;
-    with ``template="shop/_table.html"`` that template gets ``rows`` and puts them into an element
-    marked ``data-rows``; one marked ``data-empty`` shows while there are none.
+    ``{% live "products" category.pk %}`` renders each row with the feed's row template. With
+    ``template="shop/_table.html"`` that template gets the rendered rows as ``rows`` and puts them into an element
+    marked ``data-rows``; an element marked ``data-empty`` is shown while there are none.
 
-    Raises: PermissionDenied, when the page's user may not read the topic: check before you render.
+    Raises: PermissionDenied, if the page's user may not read the topic: check this in the view.
+            ImproperlyConfigured, if there is no such feed, or it has no row template.
+            UnknownTopic, if the feed has no topic with this key.
     """
     if name not in registry:
         known = ", ".join(sorted(feed.name for feed in registry)) or "none"
         raise ImproperlyConfigured(
-            f"{{% live {name!r} %}}: no such feed; registered in live.py modules: {known}"
+            f"{{% live {name!r} %}}: no such feed; the live.py modules of the installed apps register: {known}"
         )
     feed = registry[name]
     if feed.template_name is None:
-        raise ImproperlyConfigured(f"{{% live {name!r} %}}: give {type(feed).__name__} a template_name")
+        raise ImproperlyConfigured(
+            f"{{% live {name!r} %}}: its feed has no row template; give {type(feed).__name__} a template_name"
+        )
     topic = feed.topic(key)
     feed, key = registry.find(topic)
     user = getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
     if not feed.can_subscribe(user, key):
-        raise PermissionDenied(f"this page's user may not read {topic!r}")
+        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     reading = read_topic(topic)
-    # Each row was escaped by its template.
+    # Each row's template has escaped its values.
     rows = SafeString("\n".join(str(row.html) for row in reading.rows))
     if template:
+        assert context.template is not None  # Django sets it while a template renders
         with context.push(rows=rows, topic=topic):
-            rows = SafeString(get_template(template).template.render(context))
+            rows = context.template.engine.get_template(template).render(context)
     return format_html(
         '<live-topic topic="{}" position="{}">\n{}\n</live-topic>', topic, str(reading.position), rows
     )
@@ -50,13 +54,13 @@ def live(context: template.Context, name: str, key: object = None, template: str
 
 @register.simple_tag(takes_context=True)
 def live_session(context: template.Context) -> str:
-    """Render a name for the page's session that tells nobody which it is; empty for a page without one.
+    """Render a name for the page's session that does not reveal its key; empty if the page has no session.
 
-    Put it into ``<meta name="realtime-session" content="{% live_session %}">``: tabs of one session share a
-    connection then, and a page loaded after a sign-in does not use the one of before.
+    With ``<meta name="realtime-session" content="{% live_session %}">`` the tabs of one session share a connection,
+    and a page loaded after a sign-in does not use the connection of a page loaded before it.
     """
     session = getattr(context.get("request"), "session", None)
     key = getattr(session, "session_key", None)
     if session is not None:
-        session.accessed = True  # no other session may be answered with this page: Django varies it by cookie
+        session.accessed = True  # Django then sends "Vary: Cookie": the page is of this session only
     return salted_hmac("realtime.tabs", key).hexdigest()[:20] if key else ""

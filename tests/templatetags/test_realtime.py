@@ -1,4 +1,4 @@
-"""``{% live %}``: the rows of a topic in a page, and the position that they are as of."""
+"""``{% live %}``: the rows of a topic in a page, and their position."""
 
 import contextlib
 import re
@@ -17,20 +17,20 @@ from realtime.publishing.positions import position_now, read_topic
 
 
 @pytest.fixture
-def paint(rf):
-    """Render a template as a page would, for a user: ``paint("{% live … %}", user, name=value)``."""
+def render(rf):
+    """Renders a template like a page, for a user: ``render("{% live … %}", user, name=value)``."""
 
-    def render(source: str, user=None, **values: object) -> str:
+    def render_source(source: str, user=None, **values: object) -> str:
         request = rf.get("/")
         request.user = user or AnonymousUser()
         return Template("{% load realtime %}" + source).render(Context({"request": request, **values}))
 
-    return render
+    return render_source
 
 
-def test_the_rows_are_in_an_element_that_names_topic_and_position(paint, quay):
-    """With each row's key and order on its root element, in order: the browser goes on from there."""
-    page = paint("{% live 'entries' board.pk %}", board=quay)
+def test_the_rows_are_in_an_element_with_topic_and_position(render, quay):
+    """Each row's root element has its key and order, so that the browser can continue from there."""
+    page = render("{% live 'entries' board.pk %}", board=quay)
 
     topic = f"entries.{quay.pk}"
     assert page.startswith(f'<live-topic topic="{topic}" position="{position_now()}">')
@@ -40,33 +40,33 @@ def test_the_rows_are_in_an_element_that_names_topic_and_position(paint, quay):
     assert page.rstrip().endswith("</live-topic>")
 
 
-def test_rows_and_position_are_of_one_snapshot(paint, quay, monkeypatch):
-    """What is written between reading the one and the other is in neither."""
+def test_rows_and_position_are_from_one_snapshot(render, quay, monkeypatch):
+    """What is written between reading the position and the rows is in neither."""
     feed = registry["entries"]
     topic_rows = feed.topic_rows
     path = connection.settings_dict["NAME"]
 
     def write_and_read(key):
         with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
-            plain.execute("UPDATE boards_entry SET label = 'written in between'")
+            plain.execute("UPDATE boards_entry SET label = 'written between'")
         return topic_rows(key)
 
     monkeypatch.setattr(feed, "topic_rows", write_and_read)
     before = position_now()
 
-    page = paint("{% live 'entries' board.pk %}", board=quay)
+    page = render("{% live 'entries' board.pk %}", board=quay)
 
     assert f'position="{before}"' in page
-    assert "written in between" not in page
+    assert "written between" not in page
     assert position_now().offset == before.offset + 2
 
 
-def test_a_template_of_its_own_gets_the_rows(paint, quay, settings, tmp_path):
-    """And what else is in the page's context; afterwards the context is as it was."""
+def test_a_template_of_the_page_gets_the_rows(render, quay, settings, tmp_path):
+    """It also gets the page's context, which is unchanged afterwards."""
     (tmp_path / "table.html").write_text("<table>{{ caption }}<tbody data-rows>{{ rows }}</tbody></table>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
 
-    page = paint(
+    page = render(
         "{% live 'entries' board.pk template='table.html' %}[{{ rows }}]", board=quay, caption="<Ferries>"
     )
 
@@ -74,18 +74,18 @@ def test_a_template_of_its_own_gets_the_rows(paint, quay, settings, tmp_path):
     assert page.endswith("[]")
 
 
-def test_what_is_in_a_row_is_escaped(paint, quay):
-    """In the page as in a live row."""
+def test_the_values_of_a_row_are_escaped(render, quay):
+    """As in live rows."""
     Entry.objects.filter(label="Saltmere").update(label="<script>alert(1)</script>")
 
-    page = paint("{% live 'entries' board.pk %}", board=quay)
+    page = render("{% live 'entries' board.pk %}", board=quay)
 
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
 
 
-def test_a_topic_is_escaped(paint, make_model, live, settings, tmp_path):
-    """A text key may hold anything; keys of rows as well."""
+def test_a_topic_and_the_keys_of_rows_are_escaped(render, make_model, live, settings, tmp_path):
+    """A text key may contain any character."""
     (tmp_path / "thing.html").write_text("<p>{{ thing.pk }}</p>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     nasty = '"><script>'
@@ -95,23 +95,23 @@ def test_a_topic_is_escaped(paint, make_model, live, settings, tmp_path):
     live(things, name="things", topic_field="shelf", template_name="thing.html")
     things.objects.create(name=nasty, shelf=nasty)
 
-    page = paint("{% live 'things' shelf %}", shelf=nasty)
+    page = render("{% live 'things' shelf %}", shelf=nasty)
 
     assert "<script>" not in page
     assert 'topic="things.&quot;&gt;&lt;script&gt;"' in page
     assert 'data-key="&quot;&gt;&lt;script&gt;"' in page
 
 
-def test_who_may_not_read_gets_no_page(paint, safe, staff):
-    """Rather than an empty place: the view should have asked first."""
+def test_a_page_for_a_user_without_the_right_to_read_is_refused(render, safe, staff):
+    """Not rendered without the rows: the view must check first."""
     with pytest.raises(PermissionDenied, match=f"entries.{safe.pk}"):
-        paint("{% live 'entries' board.pk %}", board=safe)
+        render("{% live 'entries' board.pk %}", board=safe)
 
-    assert "s3cret" in paint("{% live 'entries' board.pk %}", staff, board=safe)
+    assert "s3cret" in render("{% live 'entries' board.pk %}", staff, board=safe)
 
 
-def test_a_page_without_a_request_is_nobodys(safe, quay):
-    """A mail, a management command: what is public is painted, the rest refused."""
+def test_a_page_without_a_request_has_an_anonymous_user(safe, quay):
+    """For example a mail: public topics are rendered, others are refused."""
     template = Template("{% load realtime %}{% live 'entries' board.pk %}")
 
     assert "Saltmere" in template.render(Context({"board": quay}))
@@ -119,31 +119,31 @@ def test_a_page_without_a_request_is_nobodys(safe, quay):
         template.render(Context({"board": safe}))
 
 
-def test_an_unknown_feed_is_told_with_those_there_are(paint, log):
-    """The developer sees at once what to write."""
-    with pytest.raises(ImproperlyConfigured, match=r"no such feed; registered.*board, boards, entries"):
-        paint("{% live 'nothing' %}")
+def test_the_error_for_an_unknown_feed_lists_the_registered_feeds(render, log):
+    """The developer sees what to write instead."""
+    with pytest.raises(ImproperlyConfigured, match=r"no such feed; .* register: .*board, boards, entries"):
+        render("{% live 'nothing' %}")
 
 
-def test_a_feed_without_a_row_template_cannot_be_painted(paint, live):
-    """The sentence names the class that needs one."""
+def test_a_feed_without_a_row_template_cannot_be_rendered(render, live):
+    """The error names the class that needs one."""
     live(Board, name="bare")
 
     with pytest.raises(ImproperlyConfigured, match="give ThrowAwayFeed a template_name"):
-        paint("{% live 'bare' %}")
+        render("{% live 'bare' %}")
 
 
 @pytest.mark.parametrize(
     "source", ["{% live 'entries' %}", "{% live 'entries' 'x' %}", "{% live 'entries' '07' %}"]
 )
-def test_a_key_that_names_no_topic_is_an_error(paint, log, source):
-    """Not an empty list that never fills."""
+def test_a_key_without_a_topic_raises_an_error(render, log, source):
+    """Otherwise the page would show an empty list that never changes."""
     with pytest.raises(UnknownTopic):
-        paint(source)
+        render(source)
 
 
-def test_tabs_of_one_session_share_a_name_that_does_not_give_it_away(rf, client, django_user_model):
-    """Empty without a session; another after a sign-in; not the key itself."""
+def test_tabs_of_one_session_share_a_name_that_does_not_reveal_its_key(rf, client, django_user_model):
+    """It is empty without a session, differs after a sign-in, and does not contain the key."""
     source = Template("{% load realtime %}{% live_session %}")
     request = rf.get("/")
     names = [source.render(Context({"request": request}))]
