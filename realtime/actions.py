@@ -1,4 +1,4 @@
-"""Actions: what a client may ask a server to do by a ``call``; declared in an app's ``live.py``."""
+"""Actions: functions that clients run by a ``call``; declared in an app's ``live.py``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,18 +9,22 @@ from django import forms
 from .engine.codes import Code
 from .engine.errors import RealtimeError
 
+__all__ = ["ActionRefused", "action", "everyone", "is_staff"]
+
 
 def is_staff(user: Any) -> bool:
+    """Return whether a user is an active member of staff."""
     return bool(user.is_active and user.is_staff)
 
 
 def everyone(user: Any) -> bool:
+    """Return True for every user, anonymous ones included."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A function of (user, cleaned data) whose answer goes back as JSON."""
+    """A function of (user, cleaned data) whose result is sent as JSON."""
 
     name: str
     function: Callable[[Any, dict[str, Any]], Any]
@@ -29,14 +33,14 @@ class Action:
 
 
 class ActionRefused(RealtimeError):
-    """A call that is not carried out; ``fields`` names what is wrong with its arguments."""
+    """A call is refused; ``fields`` has the errors of its arguments by the form's fields."""
 
-    def __init__(self, code: Code, why: str, fields: dict[str, list[str]] | None = None) -> None:
-        super().__init__(code, why, fields)
-        self.code, self.why, self.fields = code, why, fields
+    def __init__(self, code: Code, reason: str, fields: dict[str, list[str]] | None = None) -> None:
+        super().__init__(code, reason, fields)
+        self.code, self.reason, self.fields = code, reason, fields
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 actions: dict[str, Action] = {}
@@ -45,7 +49,7 @@ actions: dict[str, Action] = {}
 def action(
     name: str, *, form: type[forms.Form] = forms.Form, permission: Callable[[Any], bool] = is_staff
 ) -> Callable[[Callable[[Any, dict[str, Any]], Any]], Callable[[Any, dict[str, Any]], Any]]:
-    """Declare an action: ``form`` validates its arguments, ``permission`` says who may; staff unless told."""
+    """Declare an action: ``form`` validates its arguments, ``permission`` decides on a user; by default only staff."""
 
     def decorate(function: Callable[[Any, dict[str, Any]], Any]) -> Callable[[Any, dict[str, Any]], Any]:
         actions[name] = Action(name, function, form, permission)
@@ -55,9 +59,9 @@ def action(
 
 
 def perform(user: Any, name: str, arguments: dict[str, Any]) -> Any:
-    """Carry out a call in this thread and return its answer.
+    """Run an action in this thread and return its result.
 
-    Raises: ActionRefused.
+    Raises: ActionRefused, and whatever the action raises.
     """
     found = actions.get(name)
     if found is None:
@@ -67,7 +71,7 @@ def perform(user: Any, name: str, arguments: dict[str, Any]) -> Any:
     form = found.form(arguments)
     if not form.is_valid():
         fields = {field: [str(error) for error in errors] for field, errors in form.errors.items()}
-        raise ActionRefused(Code.BAD_MESSAGE, f"{name!r} cannot take these arguments", fields)
+        raise ActionRefused(Code.BAD_MESSAGE, f"{name!r} does not accept these arguments", fields)
     return found.function(user, form.cleaned_data)
 
 
@@ -77,5 +81,5 @@ class EchoForm(forms.Form):
 
 @action("echo", form=EchoForm, permission=everyone)
 def echo(user: Any, data: dict[str, Any]) -> dict[str, str]:
-    """Return the text: the smallest proof that the way there and back works."""
+    """Return the text: the simplest test of a connection in both directions."""
     return {"text": data["text"]}

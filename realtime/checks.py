@@ -1,11 +1,12 @@
-"""System checks of the engine: what would cost safety, changes or speed, and what to do about it.
+"""System checks: configurations that cost security, changes or speed, with a hint for each.
 
-Errors are only what no ``migrate`` cures: they would block it. docs/operations.md has the table of all.
+Errors block ``migrate``, so problems that it solves are warnings. docs/operations.md has a table of all checks.
 """
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -16,16 +17,16 @@ from django.utils.version import get_version_tuple
 from .conf import Conf, get_conf
 from .publishing import capture
 
-# What is installed must be at least of these versions, because older ones …
+# The oldest acceptable versions, and what is wrong with older ones.
 LEAST_VERSIONS = {
-    "daphne": ("4.2.3", "takes messages of any size, and headers that a client has forged"),
-    "autobahn": ("26.7.1", "inflates without a limit what a client has compressed"),
+    "daphne": ("4.2.3", "accepts messages of any size, and forged headers"),
+    "autobahn": ("26.7.1", "decompresses a client's data without a limit"),
 }
-CORE_LAYER_WAITS_SECONDS = 5  # channels_redis.core: how long one look into its queue may take
+CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
 
-def check_capture(databases=None, **kwargs) -> list[CheckMessage]:
-    """Warn of live tables without their triggers. Reads the database: runs with ``check --database``."""
+def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warn about live tables without triggers. Reads the database, so it runs with ``check --database``."""
     try:
         using = get_conf().database
     except ImproperlyConfigured:
@@ -35,37 +36,42 @@ def check_capture(databases=None, **kwargs) -> list[CheckMessage]:
     return [
         Warning(
             f"Changes of the table {missing.table} are not captured: a trigger is missing or out of date.",
-            hint="Run `manage.py migrate`; it installs triggers. A starting server does so too.",
+            hint="Run `manage.py migrate`, or start a server; both install triggers.",
             id="realtime.W001",
         )
         for missing in capture.missing()
     ]
 
 
-def check_conf(**kwargs) -> list[CheckMessage]:
+def check_conf(**kwargs: Any) -> list[CheckMessage]:
     try:
         get_conf()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="docs/operations.md lists names and units.", id="realtime.E001")]
+        return [
+            Error(
+                str(error), hint="docs/operations.md lists all settings with their units.", id="realtime.E001"
+            )
+        ]
     return []
 
 
-def check_urls(**kwargs) -> list[CheckMessage]:
-    """Look at what was set: as read from the settings, the script prefix of the moment stands before it."""
+def check_urls(**kwargs: Any) -> list[CheckMessage]:
+    """Check the values as they were set: reading them through ``settings`` adds the current script prefix."""
+    wrapped = cast(Any, settings)._wrapped
     return [
         Error(
-            f"{name} is {value!r}, which is relative: the script prefix is put before it for good, and daphne lets "
-            "a client name that prefix.",
+            f"{name} is {value!r}, which is relative: Django prepends the script prefix once and for all, and "
+            "with daphne a client can set that prefix.",
             hint=f"Begin {name} with a slash or with https://.",
             id="realtime.E002",
         )
         for name in ("STATIC_URL", "MEDIA_URL")
-        if (value := getattr(settings._wrapped, name)) and not value.startswith(("/", "http://", "https://"))
+        if (value := getattr(wrapped, name)) and not value.startswith(("/", "http://", "https://"))
     ]
 
 
-def check_layer(**kwargs) -> list[CheckMessage]:
-    """For deployments: warn of a layer within one process where several are meant."""
+def check_layer(**kwargs: Any) -> list[CheckMessage]:
+    """For deployments: warn about the in-memory layer where several processes seem to be intended."""
     conf, backend = _conf(), _layer()[0]
     workers = os.environ.get("WEB_CONCURRENCY", "")
     signs = {
@@ -73,35 +79,34 @@ def check_layer(**kwargs) -> list[CheckMessage]:
         "REALTIME['PUBLISHER'] is off": not conf.publisher,
         f"WEB_CONCURRENCY is {workers}": workers.isdigit() and int(workers) > 1,
     }
-    meant = [sign for sign, is_there in signs.items() if is_there]
-    if backend != "channels.layers.InMemoryChannelLayer" or not meant:
+    found = [sign for sign, is_present in signs.items() if is_present]
+    if backend != "channels.layers.InMemoryChannelLayer" or not found:
         return []
     return [
         Warning(
-            f"The channel layer reaches no other process, and several seem to be meant: {', '.join(meant)}.",
-            hint="Set REDIS_URL. Nothing is lost without it: each process asks the database every "
-            f"{conf.tick_seconds:g} s what others have changed, instead of being told. If there is one process, "
-            "silence this.",
+            f"The channel layer is limited to one process, but several seem to be intended: {', '.join(found)}.",
+            hint="Set REDIS_URL. Nothing is lost without it, but each process queries the database every "
+            f"{conf.tick_seconds:g} s for changes by the others. If there is only one process, silence this check.",
             id="realtime.W002",
         )
     ]
 
 
-def check_hosts(**kwargs) -> list[CheckMessage]:
-    """For deployments."""
+def check_hosts(**kwargs: Any) -> list[CheckMessage]:
+    """For deployments: warn about hosts that anyone can name."""
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     return [
         Warning(
-            "ALLOWED_HOSTS holds '*': a page of any name that leads here counts as one of ours.",
+            "ALLOWED_HOSTS contains '*': a page of any host name that resolves to this server counts as one of ours.",
             hint="Name the hosts: ALLOWED_HOSTS=live.example.com.",
             id="realtime.W003",
         )
     ]
 
 
-def check_trusted_origins(**kwargs) -> list[CheckMessage]:
-    """Warn of a ``*`` that stands for more than the subdomains of one domain."""
+def check_trusted_origins(**kwargs: Any) -> list[CheckMessage]:
+    """Warn about a ``*`` that matches more than the subdomains of one domain."""
     wide = [
         origin
         for origin in settings.CSRF_TRUSTED_ORIGINS
@@ -109,15 +114,15 @@ def check_trusted_origins(**kwargs) -> list[CheckMessage]:
     ]
     return [
         Warning(
-            f"CSRF_TRUSTED_ORIGINS holds {origin!r}, which names nobody's sites in particular.",
-            hint="Name each origin whole, or the subdomains of one domain: https://*.example.com.",
+            f"CSRF_TRUSTED_ORIGINS contains {origin!r}, which matches sites of many owners.",
+            hint="Write each origin in full, or the subdomains of one domain: https://*.example.com.",
             id="realtime.W004",
         )
         for origin in wide
     ]
 
 
-def check_versions(**kwargs) -> list[CheckMessage]:
+def check_versions(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"{name} is older than {least}: it {fault}.",
@@ -129,17 +134,17 @@ def check_versions(**kwargs) -> list[CheckMessage]:
     ]
 
 
-def check_redis(**kwargs) -> list[CheckMessage]:
+def check_redis(**kwargs: Any) -> list[CheckMessage]:
     backend, config = _layer()
     hosts = config.get("hosts") or ["localhost"]
     limits = [host.get("socket_timeout", 5) if isinstance(host, dict) else 5 for host in hosts]
-    is_short = any(limit is not None and limit <= CORE_LAYER_WAITS_SECONDS for limit in limits)
+    is_short = any(limit is not None and limit <= CORE_LAYER_WAIT_SECONDS for limit in limits)
     if backend != "channels_redis.core.RedisChannelLayer" or _version("redis") < (8,) or not is_short:
         return []
     return [
         Warning(
-            "redis-py 8 gives up after 5 s unless told otherwise, as long as this channel layer waits for a "
-            "message: one connection of each process dies every five idle seconds.",
+            "redis-py 8 has a default time-out of 5 s, as long as this channel layer waits for a message: one "
+            "connection of each process is closed every five idle seconds.",
             hint="Use channels_redis.pubsub.RedisPubSubChannelLayer, or give each of its hosts a longer "
             "'socket_timeout': {'address': …, 'socket_timeout': 20}.",
             id="realtime.W006",
@@ -147,13 +152,13 @@ def check_redis(**kwargs) -> list[CheckMessage]:
     ]
 
 
-def check_daphne(**kwargs) -> list[CheckMessage]:
+def check_daphne(**kwargs: Any) -> list[CheckMessage]:
     names = [name.partition(".")[0] for name in settings.INSTALLED_APPS]
     if "daphne" not in names[1:]:
         return []
     return [
         Warning(
-            "daphne is not the first of INSTALLED_APPS: an app before it may choose another Twisted reactor, "
+            "daphne is not the first of INSTALLED_APPS: an app before it may install another Twisted reactor, "
             "or another runserver.",
             hint="Put 'daphne' first.",
             id="realtime.W007",
@@ -161,16 +166,16 @@ def check_daphne(**kwargs) -> list[CheckMessage]:
     ]
 
 
-def check_database(**kwargs) -> list[CheckMessage]:
-    """Look at the settings of the live database, not into it."""
+def check_database(**kwargs: Any) -> list[CheckMessage]:
+    """Check the settings of the live database, without a query."""
     found: list[CheckMessage] = []
     connection = connections[_conf().database]
     if connection.settings_dict.get("ATOMIC_REQUESTS"):
         found.append(
             Warning(
-                "ATOMIC_REQUESTS is on: each page is painted inside a transaction. On SQLite that keeps everybody "
-                "from writing; on PostgreSQL the page has no exact position and takes a snapshot as it connects.",
-                hint="Turn it off, and use transaction.atomic where a view writes.",
+                "ATOMIC_REQUESTS is on: each page is rendered inside a transaction. On SQLite that blocks all "
+                "writers; on PostgreSQL the page has no exact position and takes a snapshot when it connects.",
+                hint="Turn it off, and use transaction.atomic in views that write.",
                 id="realtime.W008",
             )
         )
@@ -178,8 +183,8 @@ def check_database(**kwargs) -> list[CheckMessage]:
     if connection.vendor == "sqlite" and mode.upper() == "DEFERRED":
         found.append(
             Warning(
-                "SQLite transactions are deferred: one that reads and then writes fails at once, whatever the "
-                "timeout, when another process has written in between.",
+                "SQLite transactions are deferred: one that reads and then writes fails immediately, whatever "
+                "the timeout, if another process has written in between.",
                 hint="Set DATABASES[…]['OPTIONS']['transaction_mode'] = 'IMMEDIATE'.",
                 id="realtime.W009",
             )
@@ -187,13 +192,13 @@ def check_database(**kwargs) -> list[CheckMessage]:
     return found
 
 
-def check_sessions(**kwargs) -> list[CheckMessage]:
+def check_sessions(**kwargs: Any) -> list[CheckMessage]:
     if settings.SESSION_ENGINE != "django.contrib.sessions.backends.signed_cookies":
         return []
     return [
         Warning(
-            "Sessions live in cookies alone: a logout leaves nothing that the server could see, so open "
-            "connections go on with the rights of who has signed out.",
+            "Sessions are stored only in cookies: the server cannot detect a logout, so open connections keep "
+            "the rights of a user who has signed out.",
             hint="Use django.contrib.sessions.backends.db or cached_db.",
             id="realtime.W010",
         )
@@ -214,7 +219,7 @@ FOR_DEPLOYMENTS = [check_layer, check_hosts]
 
 
 def _conf() -> Conf:
-    """Return the settings; the defaults where they cannot be used, which ``check_conf`` says."""
+    """Return the settings; the defaults if they are invalid, which ``check_conf`` reports."""
     try:
         return get_conf()
     except ImproperlyConfigured:
@@ -228,7 +233,7 @@ def _layer() -> tuple[str, dict[str, Any]]:
 
 
 def _version(name: str) -> tuple[int, ...]:
-    """Return the version of an installed package; empty when it is not installed."""
+    """Return the version of an installed package; empty if it is not installed."""
     try:
         return get_version_tuple(version(name))
     except PackageNotFoundError:

@@ -1,16 +1,18 @@
-"""Keeps pages that depend on who asks out of caches from which others are answered."""
+"""Middleware that keeps pages which depend on their visitor out of shared caches."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import has_vary_header, patch_cache_control
 from django.utils.deprecation import MiddlewareMixin
 
+__all__ = ["PrivatePagesMiddleware"]
+
 
 class PrivatePagesMiddleware(MiddlewareMixin):
-    """Marks what varies with the visitor's cookies as the visitor's own, unless its view speaks of caching itself.
+    """Marks responses that vary with cookies as private, unless their view sets ``Cache-Control`` itself.
 
-    Before ``SessionMiddleware``, which knows whether the session was looked at; the tags of ``{% load realtime %}`` do.
-    Not ``no-store``: it would keep pages out of the back/forward cache, from which they come back at once.
+    List it before ``SessionMiddleware``, which adds ``Vary: Cookie`` if the session was accessed; the tags of
+    ``{% load realtime %}`` access it. Not ``no-store``, which would disable the browser's back/forward cache.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -1,18 +1,20 @@
 """Periodic jobs without Celery: ``@every(seconds=5)`` in an app's ``jobs.py``.
 
-The publisher runs them, in one process at a time, each in a thread with database access.
+The publisher runs them, in one process at a time, each in a thread that may use the database.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+__all__ = ["every"]
+
 logger = logging.getLogger("realtime.schedule")
 
 
 @dataclass(slots=True)
 class Job:
-    """A function and its rhythm. It never overlaps itself; a missed turn is skipped, not caught up."""
+    """A function and its interval. It never overlaps itself; a missed run is skipped."""
 
     name: str
     function: Callable[[], object]
@@ -21,7 +23,10 @@ class Job:
     due_at: float = field(default=0.0)
 
     def claim(self, now: float) -> bool:
-        """Return whether it is the job's turn, and if so set the next. Units: ``now`` as time.monotonic."""
+        """Return whether the job is due; if so, mark it as running and set when it is due next.
+
+        Units: ``now`` in seconds of ``time.monotonic``.
+        """
         if self.is_running or now < self.due_at:
             return False
         self.due_at = now + self.seconds
@@ -29,11 +34,11 @@ class Job:
         return True
 
     def run(self) -> None:
-        """Run it once; a job that fails stops itself alone, until its next turn."""
+        """Run the function once; an error is logged and affects neither other jobs nor the next run."""
         try:
             self.function()
         except Exception:
-            logger.exception("job %s failed; its next turn is in %g s", self.name, self.seconds)
+            logger.exception("job %s failed; it runs again in %g s", self.name, self.seconds)
         finally:
             self.is_running = False
 
@@ -42,7 +47,7 @@ jobs: dict[str, Job] = {}
 
 
 def every(*, seconds: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
-    """Run the decorated function every so many seconds; it takes nothing and writes what it has to say."""
+    """Run the decorated function, which has no arguments, at an interval."""
     if seconds <= 0:
         raise ValueError(f"every(seconds={seconds}): must be above 0")
 

@@ -1,4 +1,4 @@
-"""HTTP views of the engine."""
+"""HTTP views of the app: the inspector and the metrics."""
 
 from asgiref.sync import sync_to_async
 from django.contrib.admin.views.decorators import staff_member_required
@@ -8,23 +8,28 @@ from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .conf import get_conf
-from .feeds import topics_in_use
+from .feeds import registry
 from .publishing import log
 from .runtime.metrics import text
 from .service import running_service
 
+MAX_SUGGESTED_KEYS = 100
+"""How many topics of one feed the inspector offers to choose from."""
+
 
 @staff_member_required
 def inspector(request: HttpRequest) -> HttpResponse:
-    """Show the page on which one sees and speaks the protocol."""
-    return render(request, "realtime/inspector.html", {"topics": topics_in_use(), "path": "/realtime/ws/"})
+    """Show the page that speaks the protocol and displays its messages."""
+    return render(request, "realtime/inspector.html", {"topics": suggested_topics(), "path": "/realtime/ws/"})
 
 
 async def metrics(request: HttpRequest) -> HttpResponse:
-    """Show what this process does, and how large outbox and log are, to staff and to who bears the token."""
-    if not (_bears_token(request) or await _is_staff(request)):
-        words = "Metrics are for staff, or for who sends REALTIME['METRICS_TOKEN'] as a bearer token.\n"
-        return HttpResponse(words, status=403, content_type="text/plain")
+    """Show the metrics of this process and the sizes of outbox and log, to staff and to bearers of the token."""
+    if not (_has_token(request) or await _is_staff(request)):
+        message = (
+            "Metrics are for staff, and for clients that send REALTIME['METRICS_TOKEN'] as a bearer token.\n"
+        )
+        return HttpResponse(message, status=403, content_type="text/plain")
     figures = await sync_to_async(log.sizes)()
     service = running_service()
     if service is not None:
@@ -32,7 +37,19 @@ async def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(text(figures), content_type=CONTENT_TYPE_LATEST)
 
 
-def _bears_token(request: HttpRequest) -> bool:
+def suggested_topics() -> list[str]:
+    """Return topics that have rows now."""
+    topics: list[str] = []
+    for feed in registry:
+        if feed.topic_field is None:
+            topics.append(feed.name)
+        else:
+            keys = feed.live_rows().order_by().values_list(feed.topic_field, flat=True).distinct()
+            topics += [feed.topic(key) for key in keys[:MAX_SUGGESTED_KEYS]]
+    return topics
+
+
+def _has_token(request: HttpRequest) -> bool:
     token = get_conf().metrics_token
     given = request.headers.get("Authorization", "")
     return bool(token) and constant_time_compare(given, f"Bearer {token}")

@@ -45,7 +45,7 @@ def test_a_failing_job_has_its_next_turn(lines):
 
     assert job.claim(5)
     (line,) = lines()
-    assert line.startswith("job a.job failed; its next turn is in 5 s")
+    assert line.startswith("job a.job failed; it runs again in 5 s")
 
 
 def test_a_decorated_function_is_a_job_and_still_a_function(monkeypatch):

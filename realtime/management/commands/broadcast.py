@@ -1,7 +1,9 @@
-"""``manage.py broadcast "text"``: a notice on every open page."""
+"""``manage.py broadcast "text"``: show a notice on every open page."""
+
+from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.engine.errors import UnknownTopic
 from realtime.notices import broadcast
@@ -10,11 +12,13 @@ from realtime.notices import broadcast
 class Command(BaseCommand):
     help = "Show a notice on every open page, or on the pages that follow one topic."
 
-    def add_arguments(self, parser) -> None:
-        parser.add_argument("text", help="the words, up to 1000 characters")
-        parser.add_argument("--topic", help="only pages that follow this topic, for example entries.7")
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("text", help="the text of the notice, up to 1000 characters")
+        parser.add_argument(
+            "--topic", help="show it only on pages that follow this topic, for example entries.7"
+        )
 
-    def handle(self, *args, **options) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         try:
             broadcast(options["text"], options["topic"])
         except ValidationError as error:

@@ -1,7 +1,8 @@
-"""``manage.py publish``: the publisher alone, in a process without a server."""
+"""``manage.py publish``: run the publisher in a process without a server."""
 
 import asyncio
 import signal
+from typing import Any
 
 from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand
@@ -13,10 +14,10 @@ from realtime.publishing.publisher import Publisher
 class Command(BaseCommand):
     help = (
         "Sequence changes, send them to the channel layer and run the periodic jobs, until stopped. "
-        "For servers with REALTIME['PUBLISHER'] off, or beside them as a standby."
+        "Required if REALTIME['PUBLISHER'] is off in all servers; otherwise a standby."
     )
 
-    def handle(self, *args, **options) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         asyncio.run(self._publish())
 
     async def _publish(self) -> None:

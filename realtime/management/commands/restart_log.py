@@ -1,4 +1,6 @@
-"""``manage.py restart_log``: a new epoch, for a database that went back in time."""
+"""``manage.py restart_log``: begin a new epoch, after a database was restored to an earlier state."""
+
+from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -8,5 +10,5 @@ from realtime.publishing.positions import begin_epoch
 class Command(BaseCommand):
     help = "Begin a new epoch of the log: every page takes a snapshot. Run it after restoring a backup."
 
-    def handle(self, *args, **options) -> None:
-        self.stdout.write(f"the log starts anew, epoch {begin_epoch()}")
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(f"began the new epoch {begin_epoch()}; every page takes a snapshot")
