@@ -76,6 +76,14 @@ def log(transactional_db) -> Log:
 
 
 @pytest.fixture
+def uninstalled(log) -> Iterator[None]:
+    """A log whose tables have lost their triggers."""
+    capture.uninstall()
+    yield
+    capture.install()
+
+
+@pytest.fixture
 def images(log) -> Callable[[type[models.Model]], list[tuple[object, ...] | None]]:
     """A function that returns the values of each image that a table's triggers have noted since the log began."""
 

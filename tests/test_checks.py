@@ -182,3 +182,31 @@ def test_every_check_is_in_the_table():
     source = re.findall(r"realtime\.[EW]\d+", (ROOT / "realtime" / "checks.py").read_text())
 
     assert sorted(table) == sorted(source)
+
+
+def test_a_check_warns_of_missing_triggers(uninstalled):
+    """A warning, with a hint: an error would block the ``migrate`` that repairs it."""
+    warnings = ours.check_capture(databases=["default"])
+
+    assert {warning.id for warning in warnings} == {"realtime.W001"}
+    assert {warning.is_serious() for warning in warnings} == {False}
+    assert sorted("boards_entry" in warning.msg for warning in warnings) == [False, True]
+    assert "migrate" in warnings[0].hint
+
+
+@pytest.mark.parametrize("databases", [None, [], ["other"]])
+def test_the_check_of_capture_reads_only_the_databases_it_is_given(uninstalled, databases):
+    """A plain ``check`` reads no database."""
+    assert ours.check_capture(databases=databases) == []
+
+
+def test_the_check_of_capture_is_silent_when_all_is_well(log):
+    """Then ``check --database default`` reports nothing."""
+    assert ours.check_capture(databases=["default"]) == []
+
+
+def test_the_check_of_capture_leaves_wrong_settings_to_their_own_check(log, settings):
+    """Without usable settings it is unknown which database is captured."""
+    settings.REALTIME = {"NO_SUCH_SETTING": 1}
+
+    assert ours.check_capture(databases=["default"]) == []

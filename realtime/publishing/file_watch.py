@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteConnection
+
 from ..databases.registry import database
 
 try:
@@ -66,7 +68,7 @@ class FileWatch:
 def watch(written: Callable[[], None]) -> FileWatch | None:
     """Return a watch of the engine's database; None where writes cannot be noticed."""
     connection = database().connection
-    if INotify is None or connection.vendor != "sqlite" or connection.is_in_memory_db():
+    if INotify is None or not isinstance(connection, SQLiteConnection) or connection.is_in_memory_db():
         return None
     try:
         return FileWatch(Path(connection.settings_dict["NAME"]).resolve(), written)

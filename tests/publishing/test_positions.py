@@ -8,7 +8,6 @@ from django.db import connection, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.databases.registry import database
-from realtime.databases.sqlite import database as sqlite
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
@@ -182,13 +181,6 @@ def test_a_new_epoch_begins_at_now(log, quay):
 
     assert log.state.next == log.state.edge == position_now().offset
     assert log.sequence() is None
-
-
-def test_a_system_without_a_boot_id_has_an_empty_one(monkeypatch, tmp_path):
-    """It is no Linux; a power failure there is the operator's to tell."""
-    monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "absent")
-
-    assert database().origin() == ""
 
 
 def test_the_probe_of_an_empty_database(log):

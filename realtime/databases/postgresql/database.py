@@ -65,8 +65,7 @@ class PostgreSQL(Database):
                 cursor.execute("ROLLBACK")
 
     def is_in_transaction(self) -> bool:
-        idle = self.connection.Database.pq.TransactionStatus.IDLE
-        return bool(self.connection.connection.info.transaction_status != idle)
+        return bool(self.connection.connection.info.transaction_status.name != "IDLE")
 
     def now(self) -> tuple[OutboxCursor, str]:
         number, in_progress, epoch = self._fetch_row(_NOW)

@@ -1,7 +1,9 @@
-"""Books, and all that is told of a book by other tables.
+"""Books, and the tables that their rows are computed from.
 
-In a registry of their own: the project does not know them, and a test makes their tables.
+They are in an app registry of their own: the project does not know them, and a test creates their tables.
 """
+
+from typing import ClassVar, Self
 
 from django.apps.registry import Apps
 from django.db import models
@@ -10,6 +12,8 @@ apps = Apps(["tests.apps.library"])
 
 
 class Model(models.Model):
+    objects: ClassVar[models.Manager[Self]]
+
     class Meta:
         abstract = True
         app_label = "library"
@@ -26,7 +30,7 @@ class Author(Model):
 
 
 class Publisher(Model):
-    """Known by its code, not by its key."""
+    """Books refer to it by its code, not by its key."""
 
     code = models.CharField(max_length=10, unique=True)
     name = models.CharField(max_length=40)
@@ -41,7 +45,7 @@ class Prize(Model):
 
 
 class Book(Model):
-    shelf = models.IntegerField(default=1, null=True)
+    shelf: "models.IntegerField[int | None, int | None]" = models.IntegerField(default=1, null=True)
     title = models.CharField(max_length=40)
     rank = models.IntegerField(default=0)
     author = models.ForeignKey(Author, models.SET_NULL, null=True)
@@ -52,7 +56,7 @@ class Book(Model):
 
 
 class Win(Model):
-    """A link that says something itself, and whose rows nobody can reach from a prize."""
+    """A link with a field of its own, without an accessor on the prize."""
 
     book = models.ForeignKey(Book, models.CASCADE, related_name="+")
     prize = models.ForeignKey(Prize, models.CASCADE, related_name="+")
@@ -60,7 +64,7 @@ class Win(Model):
 
 
 class Chapter(Model):
-    """Its books know it by no better name than ``chapter_set``."""
+    """Reached from a book by the default accessor, ``chapter_set``."""
 
     book = models.ForeignKey(Book, models.CASCADE)
     title = models.CharField(max_length=40)
@@ -72,7 +76,7 @@ class Cover(Model):
 
 
 class AudioBook(Book):
-    """A part of each row is in the table of books."""
+    """Part of each row is in the table of books."""
 
     minutes = models.IntegerField(default=0)
 

@@ -1,0 +1,41 @@
+"""Triggers on PostgreSQL as text; tests/contract runs them in a server."""
+
+import pytest
+from django.db.backends.postgresql.base import DatabaseWrapper
+
+from realtime.databases.captures import Capture
+from realtime.databases.postgresql.triggers import PostgreSQLTriggers
+
+CAPTURE = Capture("boards_entry", ("id", "board_id"), (("id",),))
+
+
+@pytest.fixture
+def triggers(monkeypatch) -> PostgreSQLTriggers:
+    """Triggers of a connection that is never opened, with the outbox in the schema "public"."""
+    monkeypatch.setattr(PostgreSQLTriggers, "_schema", lambda self: "public")
+    return PostgreSQLTriggers(DatabaseWrapper({}))
+
+
+def test_each_kind_of_statement_has_a_trigger(triggers):
+    """Each with a function of the same name."""
+    statements = triggers.statements(CAPTURE)
+
+    assert {name.rpartition("_")[2] for name in statements} == {"insert", "update", "delete", "truncate"}
+    for name, statement in statements.items():
+        assert f'CREATE FUNCTION "public"."{name}"()' in statement
+        assert f'CREATE TRIGGER "{name}"' in statement
+
+
+def test_functions_run_with_their_owners_rights_and_search_path(triggers):
+    """A role that may write the table needs no rights on the outbox, and cannot redirect the note elsewhere."""
+    for statement in triggers.statements(CAPTURE).values():
+        assert "SECURITY DEFINER SET search_path = pg_catalog, pg_temp" in statement
+        assert "REVOKE ALL ON FUNCTION" in statement
+        assert 'INSERT INTO "public"."realtime_outboxrow"' in statement
+
+
+def test_only_a_truncation_is_noted_without_an_image(triggers):
+    """It has no rows to name: any row may have changed."""
+    without = [name for name, statement in triggers.statements(CAPTURE).items() if "image" not in statement]
+
+    assert [name.rpartition("_")[2] for name in without] == ["truncate"]

@@ -1,0 +1,49 @@
+"""SQLite's snapshots; tests/contract has what every database must do."""
+
+import pytest
+from django.db import connection, transaction
+
+from realtime.databases.outbox import OutboxCursor
+from realtime.databases.sqlite import database as sqlite
+from realtime.databases.sqlite.database import SQLite
+from realtime.models import OutboxRow
+
+
+@pytest.fixture
+def here(log) -> SQLite:
+    return SQLite(connection)
+
+
+def test_a_snapshot_is_the_number_of_outbox_rows_ever_written(here, log):
+    """Also when some have been deleted."""
+    (before, epoch) = here.now()
+    OutboxRow.objects.create(source="a table", image=None)
+    OutboxRow.objects.all().delete()
+
+    assert here.now() == (OutboxCursor(before.next + 1), epoch)
+    assert epoch == log.state.epoch
+
+
+def test_a_transaction_of_any_kind_is_noticed(here):
+    """Django's, and one that a statement has begun."""
+    assert not here.is_in_transaction()
+    with transaction.atomic():
+        assert here.is_in_transaction()
+    with here.read_transaction():
+        assert here.is_in_transaction()
+    assert not here.is_in_transaction()
+
+
+def test_the_boot_of_the_machine_is_the_origin(here, monkeypatch, tmp_path):
+    """It is the same for all processes until the next boot."""
+    (tmp_path / "boot_id").write_text("one boot\n")
+    monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "boot_id")
+
+    assert here.origin() == "one boot"
+
+
+def test_a_system_without_a_boot_id_has_an_empty_origin(here, monkeypatch, tmp_path):
+    """Only Linux has one; elsewhere the operator must begin a new log after a power failure."""
+    monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "absent")
+
+    assert here.origin() == ""

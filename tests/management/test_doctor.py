@@ -1,0 +1,60 @@
+"""``manage.py doctor``: reports what works and what does not, and exits with 1 if something needs repair."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from realtime.models import LogEntry
+from realtime.publishing import lease
+
+
+def doctor() -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command("doctor", stdout=out)
+    except SystemExit as error:
+        return int(error.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+@pytest.fixture
+def published(log):
+    """A log with a publisher."""
+    assert lease.acquire("a process")
+    return log
+
+
+def test_the_doctor_reports_that_all_is_well(published):
+    """With triggers, a log and a publisher."""
+    status, words = doctor()
+
+    assert (status, words.splitlines()[-1]) == (0, "all is well")
+    assert "BAD" not in words
+
+
+def test_the_doctor_names_a_table_without_triggers(published, uninstalled):
+    """It exits with 1, for scripts."""
+    status, words = doctor()
+
+    assert status == 1
+    assert "BAD  feed entries: triggers on boards_entry are missing" in words
+
+
+def test_the_doctor_reports_that_no_publisher_runs(log):
+    """Changes wait until one starts."""
+    status, words = doctor()
+
+    assert status == 1
+    assert "publisher: none is running" in words
+
+
+def test_the_doctor_works_on_an_empty_database(published):
+    """An empty log is reported, not raised."""
+    published.state.delete()
+
+    status, words = doctor()
+
+    assert status == 1
+    assert "log: empty, nothing has been published yet" in words
+    assert not LogEntry.objects.exists()
