@@ -1,0 +1,169 @@
+"""Documents name files, tests, modules, commands and headings: each of them exists."""
+
+import pkgutil
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from tests.test_imports import LAYERS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+for_each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+def code(text: str) -> Iterator[str]:
+    """Yield each code span, and each line of each code block."""
+    for block, span in re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.DOTALL | re.MULTILINE):
+        yield from block.splitlines() or [span]
+
+
+def words(pattern: str, document: Path) -> set[str]:
+    """Return what a pattern's group finds in the document's code."""
+    return {found for line in code(document.read_text()) for found in re.findall(pattern, line)}
+
+
+@cache
+def files() -> frozenset[str]:
+    """Return the names of the source files of the project."""
+    folders = [ROOT / name for name in ("realtime", "tests", "config", "templates", "docs")]
+    return frozenset([path.name for folder in folders for path in folder.rglob("*.*")] + ["manage.py"])
+
+
+@cache
+def known_tests() -> frozenset[str]:
+    """Return the names of all test functions and test modules."""
+    modules = list((ROOT / "tests").rglob("test_*.py"))
+    functions = re.findall(
+        r"^ *(?:async )?def (test_\w+)", "\n".join(path.read_text() for path in modules), re.MULTILINE
+    )
+    return frozenset([*functions, *(path.stem for path in modules)])
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what a link may name after ``#``, as GitHub makes it of each heading."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@for_each_document
+def test_paths_exist(document):
+    """Paths of static files and templates may leave out the folder that Django finds them by."""
+    # A slash before makes it an address: /realtime/ws/.
+    paths = words(r"(?<![\w/.*-])((?:realtime|tests|docs|config|templates)/[\w./-]*\w)", document)
+    roots = [ROOT, ROOT / "realtime" / "static", ROOT / "realtime" / "templates"]
+
+    assert {path for path in paths if not any((root / path).exists() for root in roots)} == set()
+
+
+@for_each_document
+def test_files_named_without_a_folder_exist(document):
+    assert words(r"(?<![\w/.*-])(\w[\w-]*\.(?:py|js))\b", document) - files() == set()
+
+
+@for_each_document
+def test_tests_exist(document):
+    assert words(r"\b(test_\w+)", document) - known_tests() == set()
+
+
+@for_each_document
+def test_modules_and_what_is_in_them_exist(document):
+    """Names that begin with no module of the project are loggers, checks or scripts' names."""
+    for name in words(r"(?<![\w/.-])((?:realtime|tests)(?:\.\w+)+(?::\w+)?)", document):
+        first = ROOT.joinpath(*name.partition(":")[0].split(".")[:2])
+        if first.is_dir() or first.with_suffix(".py").exists():
+            pkgutil.resolve_name(name)
+
+
+@for_each_document
+def test_commands_exist(document):
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert words(r"(?:^|[\s=])make ([a-z][\w-]*)", document) - targets == set()
+    assert words(r"manage\.py ([a-z]\w*)", document) - get_commands().keys() == set()
+
+
+@for_each_document
+def test_links_lead_somewhere(document):
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@for_each_document
+def test_decisions_that_are_referred_to_are_recorded(document):
+    recorded = set(re.findall(r"^- \*\*(\d+)\.", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"\bdecisions? (\d+)", document.read_text())) - recorded == set()
+
+
+@pytest.mark.parametrize(
+    "package",
+    # Django's own folders, and the demo, which is an app like any other, are not steps of the path.
+    sorted(
+        {path.parent.name for path in (ROOT / "realtime").glob("*/__init__.py")}
+        - {"boards", "management", "migrations", "templatetags"}
+    ),
+)
+def test_the_architecture_names_every_module_of_a_package(package):
+    """The table of packages is how a newcomer finds the module for a change."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    row = re.search(rf"^\| `realtime/{package}/` \|.*\|(.*)\|$", text, re.MULTILINE)
+    assert row is not None
+    folder = ROOT / "realtime" / package
+    modules = {path.stem for path in folder.glob("*.py")} | {
+        path.parent.name for path in folder.glob("*/__init__.py")
+    }
+
+    assert set(re.findall(r"`(\w+)`", row[1])) == modules - {"__init__"}
+
+
+def test_the_architecture_names_every_module_of_the_root():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index("At the root of `realtime/`") : text.index("## Import rules")]
+    modules = {path.stem for path in (ROOT / "realtime").glob("*.py")} - {"__init__"}
+
+    assert set(re.findall(r"`(\w+)`", table)) >= modules
+
+
+def test_threads_and_tasks_that_are_named_exist():
+    """By the whole name, or by what is put behind ``realtime-``."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text[text.index("## Threads and event loops") : text.index("## Start")]
+    source = "\n".join(path.read_text() for path in (ROOT / "realtime").rglob("*.py"))
+    for name in re.findall(r"`realtime-([a-z]+)", section):
+        assert re.search(rf'"(realtime-)?{name}[-"{{]', source), name
+
+
+def test_the_layers_are_those_of_the_test_of_imports():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    block = re.search(r"## Import rules.*?```\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+
+    layers = [set(re.findall(r"[a-z_]+", line)) for line in block[1].splitlines()]
+
+    assert layers == [{name.removeprefix("realtime.") for name in names} for names in LAYERS]
+
+
+def test_the_reader_of_documents_finds_all_kinds(tmp_path):
+    """Otherwise the tests above would pass whatever is written."""
+    document = tmp_path / "x.md"
+    document.write_text(
+        "# One: `two`, three\n\n`make a` and `tests/b.py`\n\n```sh\nmake c\nPORT=1 make d\n```\n"
+    )
+
+    assert words(r"(?:^|[\s=])make ([a-z]\w*)", document) == {"a", "c", "d"}
+    assert words(r"(tests/[\w.]+)", document) == {"tests/b.py"}
+    assert anchors(document) == {"one-two-three"}
