@@ -1,15 +1,11 @@
 """Limits: how many connections and calls are served at once, each at its edge."""
 
 import asyncio
-import json
-import threading
 
 import pytest
-from django import forms
 
 from realtime.access.limits import Place, Places, TooMuch
 from realtime.access.visitors import NOBODY, Visitor
-from realtime.actions import Action, actions
 from tests.conftest import PATIENCE_SECONDS, until
 from tests.support.transports import Request
 
@@ -132,67 +128,6 @@ async def test_a_request_too_many_is_429(application, settings, service, path):
     assert answer["errors"][0]["code"] == 4529
 
 
-@pytest.fixture
-def busy(monkeypatch) -> threading.Event:
-    """An action that anyone may call, and that runs until the event is set."""
-    may_end = threading.Event()
-
-    def wait(user, data):
-        may_end.wait(PATIENCE_SECONDS)
-
-    monkeypatch.setitem(actions, "wait", Action("wait", wait, forms.Form, lambda user: True))
-    yield may_end
-    may_end.set()
-
-
-def post_call(application, **headers: str) -> Request:
-    body = b'{"action": "wait"}'
-    given = {"content-type": "application/json", **headers}
-    return Request(application, "/realtime/calls/", method="POST", headers=given, body=body)
-
-
-async def test_calls_of_one_address_leave_room_for_others(application, connect, settings, service, busy):
-    """Over sockets or by POST, and whatever sessions they make up."""
-    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 2, "ACTION_THREADS": 4}
-    first = connect()
-    await first.open()
-    await first.say("call", id=1, action="wait")
-    made_up = post_call(application, origin="http://localhost", cookie="sessionid=" + "x" * 32)
-    calls = [asyncio.create_task(made_up.fetch())]
-    await until(lambda: service.places._in_use[("caller", "127.0.0.1")] == 2)
-
-    second = connect()
-    await second.open()
-    await second.say("call", id=2, action="wait")
-    refused = await second.hear()
-    status, headers, _ = await post_call(application, origin="http://localhost", cookie="sessionid=y").fetch()
-
-    assert refused["error"]["code"] == 4529
-    assert status == 429
-    assert int(headers["retry-after"]) > 0
-    busy.set()
-    assert (await first.hear())["id"] == 1
-    assert (await calls[0])[0] == 200
-    await second.say("call", id=3, action="wait")
-    assert "error" not in await second.hear()
-
-
-async def test_calls_of_one_user_are_counted_over_sessions(
-    application, settings, service, busy, staff, sign_in, in_database
-):
-    """A user who signs in again is the same user."""
-    settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 1, "ACTION_THREADS": 4}
-    one, other = [f"sessionid={await in_database(sign_in, staff)}" for _ in range(2)]
-    under_way = asyncio.create_task(post_call(application, origin="http://localhost", cookie=one).fetch())
-    await until(lambda: service.places._in_use[("caller", staff.pk)] == 1)
-
-    status, _, _ = await post_call(application, origin="http://localhost", cookie=other).fetch()
-
-    assert status == 429
-    busy.set()
-    assert (await under_way)[0] == 200
-
-
 async def test_a_poll_leaves_its_place(application, settings, service, quay):
     """After it was answered, refused or given up."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
@@ -218,29 +153,3 @@ async def test_a_stream_leaves_its_place(application, settings, service, quay):
         status, _ = await stream.start()
         assert status == expected
         await stream.leave()
-
-
-@pytest.mark.parametrize(
-    "limits, messages",
-    [
-        ({"MAX_MESSAGES_PER_SECOND": 0.5}, [{"type": "ping"}] * 6),
-        ({"MAX_BYTES_PER_SECOND": 100}, [{"type": "subscribe", "topic": "x" * 600}] * 2),
-    ],
-    ids=["messages", "bytes"],
-)
-async def test_a_client_that_sends_too_much_is_closed_and_told_when_to_come_back(
-    connect, settings, limits, messages
-):
-    """The message over the limit is not carried out."""
-    settings.REALTIME |= limits
-    peer = connect()
-    await peer.open()
-
-    for message in messages:
-        await peer.send_to(text_data=json.dumps(message))
-    heard, code = await peer.hear_end()
-
-    assert code == 4529
-    assert heard[-1]["type"] == "bye"
-    assert heard[-1]["retry_after_seconds"] == 10
-    assert len(heard) == len(messages), "all but the last were answered; the last is why it was closed"

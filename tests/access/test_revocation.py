@@ -1,4 +1,4 @@
-"""Revocation: what Django is told of users, groups and sessions reaches all processes at once."""
+"""Revocation: changes that Django makes to users, groups and sessions reach all processes at once."""
 
 import asyncio
 import time
@@ -72,14 +72,14 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_what_takes_rights_away_is_announced(member, change):
-    """Whichever of Django's ways it goes."""
+    """By each of the ways that Django has."""
     change(member)
 
     assert announced() >= 1
 
 
 def test_what_takes_nothing_away_is_not(member):
-    """Signing in, and somebody new: both happen all day."""
+    """Signing in and new users: both are frequent."""
     Client().login(username="member", password="words")
     get_user_model().objects.create_user("newcomer")
     Session.objects.update(expire_date="2020-01-01T00:00:00Z")
@@ -98,8 +98,8 @@ def test_a_transaction_is_announced_once(member):
     assert announced() == 1
 
 
-def test_nothing_is_announced_before_it_is_true(member):
-    """Nor if it never comes true."""
+def test_nothing_is_announced_before_its_commit(member):
+    """Nor if it is rolled back."""
     with transaction.atomic():
         demote(member)
         assert announced() == 0
@@ -108,8 +108,8 @@ def test_nothing_is_announced_before_it_is_true(member):
     assert announced() == 0
 
 
-def test_an_announcement_that_fails_costs_the_change_nothing(member, monkeypatch):
-    """It is found at the next turn."""
+def test_an_announcement_that_fails_does_not_undo_the_change(member, monkeypatch):
+    """It is found at the next regular check."""
 
     def fail() -> None:
         raise RuntimeError("no outbox")
@@ -121,7 +121,7 @@ def test_an_announcement_that_fails_costs_the_change_nothing(member, monkeypatch
 
 
 def test_many_announcements_are_one_entry(log, member):
-    """However many users lose their rights at once, and beside a flood of changes too."""
+    """However many users lose their rights at once, also during a flood of changes."""
     for _ in range(5):
         revocation.announce()
 
@@ -131,16 +131,16 @@ def test_many_announcements_are_one_entry(log, member):
 
 
 @pytest.fixture
-def no_turns(settings) -> None:
-    """Rights are asked again only when somebody says that they have changed."""
+def no_interval(settings) -> None:
+    """Rights are checked again only when a change is announced: never at an interval."""
     settings.REALTIME = {**settings.REALTIME, "RECHECK_SECONDS": 1000}
 
 
 @pytest.mark.parametrize("change", [demote, change_password, lambda user: user.client.logout()])
 async def test_an_open_connection_loses_its_topic_at_once(
-    no_turns, service, connect, member, safe, in_database, change
+    no_interval, service, connect, member, safe, in_database, change
 ):
-    """Long before the next turn; not a word of the topic after it."""
+    """Long before the next regular check; no later change of the topic is sent."""
     peer = connect(session=member.client.cookies["sessionid"].value)
     await peer.open()
     await peer.follow(f"entries.{safe.pk}")
@@ -155,8 +155,8 @@ async def test_an_open_connection_loses_its_topic_at_once(
     assert "more secret" not in str(await peer.hear_next("changes", "boards"))
 
 
-async def test_rights_are_checked_again_only_after_a_rest(no_turns, service, monkeypatch, connect, quay):
-    """However often it is announced meanwhile that they may have changed."""
+async def test_rights_are_checked_again_only_after_a_rest(no_interval, service, monkeypatch, connect, quay):
+    """However often changes are announced meanwhile."""
     checks: list[float] = []
     lost_claims = rights.lost_claims
 
@@ -177,10 +177,10 @@ async def test_rights_are_checked_again_only_after_a_rest(no_turns, service, mon
     assert all(later - earlier >= 0.2 for earlier, later in pairwise(checks))
 
 
-async def test_what_was_announced_is_looked_at_although_a_turn_failed(
-    no_turns, service, monkeypatch, connect, member, safe, in_database
+async def test_an_announced_change_is_checked_although_a_check_failed(
+    no_interval, service, monkeypatch, connect, member, safe, in_database
 ):
-    """The database may have been away just then."""
+    """The database may have been unavailable at that moment."""
     failed = []
     lost_claims = rights.lost_claims
 
@@ -202,8 +202,8 @@ async def test_what_was_announced_is_looked_at_although_a_turn_failed(
 
 
 @pytest.fixture
-def slow_reading(no_turns, service, monkeypatch) -> tuple[asyncio.Event, asyncio.Event]:
-    """Topics that are read once the second event is set; the first one says that somebody waits for that."""
+def slow_reading(no_interval, service, monkeypatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Topics are read only after the second event is set; the first one is set when a read waits for it."""
     has_begun, may_go_on = asyncio.Event(), asyncio.Event()
     subscribe = service.hub.subscribe
 
@@ -218,9 +218,9 @@ def slow_reading(no_turns, service, monkeypatch) -> tuple[asyncio.Event, asyncio
 
 @pytest.mark.parametrize("is_followed", [False, True], ids=["first", "again"])
 async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
-    request, no_turns, service, connect, member, safe, in_database, is_followed
+    request, no_interval, service, connect, member, safe, in_database, is_followed
 ):
-    """The right was there when it was asked for, and had gone when the rows came."""
+    """The right existed when it was checked, and was taken away while the rows were read."""
     topic = f"entries.{safe.pk}"
     peer = connect(session=member.client.cookies["sessionid"].value)
     await peer.open()
@@ -245,7 +245,7 @@ async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
 async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(
     application, service, slow_reading, member, safe, in_database
 ):
-    """As a whole, if it was for that topic alone."""
+    """As a whole, if it has no other topic."""
     has_begun, may_go_on = slow_reading
     key = member.client.cookies["sessionid"].value
     headers = {"cookie": f"sessionid={key}", "sec-fetch-site": "same-origin"}

@@ -1,4 +1,4 @@
-"""Visitors: the users behind sessions and tickets as of now, and nothing changed by looking."""
+"""Visitors: the present users of sessions and tickets, and that reading changes nothing."""
 
 import pytest
 from django.conf import settings as django_settings
@@ -20,26 +20,26 @@ def key(user, sign_in) -> str:
     return sign_in(user)
 
 
-def test_a_session_names_its_user(user, key):
-    """The one who signed in over HTTP."""
+def test_a_session_identifies_its_user(user, key):
+    """The user who signed in over HTTP."""
     assert load_user(Visitor(key)) == user
 
 
 @pytest.mark.parametrize("key", [None, "", "x", "x" * 32, "x" * 5000, "\x00", "' OR 1=1 --", "ünïcödé"])
-def test_a_session_that_is_none_names_nobody(transactional_db, key):
-    """No error, and no row made for it."""
+def test_an_unknown_session_key_is_anonymous(transactional_db, key):
+    """No error, and no row is made for it."""
     assert load_user(Visitor(key)) == AnonymousUser()
     assert not Session.objects.exists()
 
 
-def test_who_was_deactivated_is_nobody(user, key):
+def test_a_deactivated_user_is_anonymous(user, key):
     """At once."""
     get_user_model().objects.update(is_active=False)
 
     assert load_user(Visitor(key)) == AnonymousUser()
 
 
-def test_who_was_deleted_is_nobody(user, key):
+def test_a_deleted_user_is_anonymous(user, key):
     """The session outlives its user."""
     get_user_model().objects.all().delete()
 
@@ -47,29 +47,29 @@ def test_who_was_deleted_is_nobody(user, key):
 
 
 def test_a_new_password_ends_old_sessions(user, key):
-    """As on every page."""
+    """As for pages."""
     user.set_password("other words")
     user.save()
 
     assert load_user(Visitor(key)) == AnonymousUser()
 
 
-def test_an_expired_session_is_over(user, key):
-    """Its row may still be there."""
+def test_an_expired_session_is_anonymous(user, key):
+    """Its row may still exist."""
     Session.objects.update(expire_date="2020-01-01T00:00:00Z")
 
     assert load_user(Visitor(key)) == AnonymousUser()
 
 
-def test_a_backend_that_is_gone_vouches_for_nobody(user, key, settings):
-    """Also when its class can still be imported."""
+def test_a_login_by_a_removed_backend_is_anonymous(user, key, settings):
+    """Also if its class can still be imported."""
     settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
 
     assert load_user(Visitor(key)) == AnonymousUser()
 
 
-def test_a_new_secret_key_signs_nobody_out(user, key, settings):
-    """As long as the old one is among the fallbacks; and looking changes nothing of the session."""
+def test_a_new_secret_key_keeps_users_signed_in(user, key, settings):
+    """While the old one is among the fallbacks; and reading changes nothing in the session."""
     before = list(Session.objects.values())
     settings.SECRET_KEY_FALLBACKS = [django_settings.SECRET_KEY]
     settings.SECRET_KEY = "a new one"
@@ -78,8 +78,8 @@ def test_a_new_secret_key_signs_nobody_out(user, key, settings):
     assert list(Session.objects.values()) == before
 
 
-def test_an_old_secret_key_vouches_for_nobody(user, key, settings):
-    """And yet nothing of the session is changed: with the key back, it is valid again."""
+def test_a_session_of_a_removed_secret_key_is_anonymous(user, key, settings):
+    """But the session is not changed: if the key is restored, it is valid again."""
     before = list(Session.objects.values())
     settings.SECRET_KEY = "a new one"
 
@@ -92,14 +92,14 @@ def test_an_old_secret_key_vouches_for_nobody(user, key, settings):
     ["django.contrib.sessions.backends.cached_db", "django.contrib.sessions.backends.signed_cookies"],
 )
 def test_other_session_engines_are_read_too(user, sign_in, settings, engine):
-    """Whichever the project has chosen."""
+    """Whatever engine the project uses."""
     settings.SESSION_ENGINE = engine
 
     assert load_user(Visitor(sign_in(user))) == user
 
 
 def test_many_sessions_are_two_queries(transactional_db, sign_in, django_assert_num_queries):
-    """One for all sessions and one for all users, whoever of them is still somebody."""
+    """One for all sessions and one for all users, some of whom are deactivated or deleted."""
     users = [get_user_model().objects.create_user(f"reader {number}") for number in range(20)]
     keys = [sign_in(user) for user in users for _ in range(2)]
     get_user_model().objects.filter(pk=users[0].pk).update(is_active=False)
@@ -111,29 +111,29 @@ def test_many_sessions_are_two_queries(transactional_db, sign_in, django_assert_
     assert found[Visitor(keys[0])] == found[NOBODY] == found[Visitor("x" * 32)] == AnonymousUser()
 
 
-def test_nobody_costs_no_query(transactional_db, django_assert_num_queries):
-    """Most viewers are nobody."""
+def test_an_anonymous_visitor_costs_no_query(transactional_db, django_assert_num_queries):
+    """Most viewers are anonymous."""
     with django_assert_num_queries(0):
         assert load_users([NOBODY]) == {NOBODY: AnonymousUser()}
 
 
 @pytest.mark.parametrize("key", ["x", "", "\x00"])
-def test_a_login_of_no_user_names_nobody(transactional_db, key):
-    """As little as a session of that user would."""
+def test_a_login_of_no_user_is_anonymous(transactional_db, key):
+    """As a session of that user would be."""
     visitor = Visitor(login=Login(key, "django.contrib.auth.backends.ModelBackend", ""))
 
     assert load_user(visitor) == AnonymousUser()
 
 
 class AwayBackend(ModelBackend):
-    """A directory that does not answer."""
+    """A backend whose directory does not answer."""
 
     def get_user(self, user_id):
         raise ConnectionError("the directory is away")
 
 
-def test_a_backend_that_fails_makes_nobody_of_its_own_alone(user, key, settings, caplog):
-    """Others' rights are found lost all the same, and nobody else becomes nobody."""
+def test_a_backend_that_fails_makes_only_its_own_users_anonymous(user, key, settings, caplog):
+    """Users of other backends keep their rights, and lose them when they are taken away."""
     path = f"{__name__}.AwayBackend"
     settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, path]
     theirs = Visitor(login=Login(str(user.pk), path, user.get_session_auth_hash()))

@@ -1,4 +1,4 @@
-"""Refusals, on their own: this module has no database and no layer, so whatever asks for either fails."""
+"""Foreign handshakes are refused without the database or the channel layer: this module has neither to use."""
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -28,13 +28,13 @@ def scope(kind: str, headers: dict[str, str], method: str = "GET") -> dict:
 
 @pytest.fixture(autouse=True)
 def no_layer(settings):
-    """Naming a layer that does not exist: using it is an error."""
+    """A layer that does not exist: any use of it is an error."""
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "nothing.Layer"}}
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-async def test_a_socket_is_refused_without_asking_anybody(headers):
-    """A flood of them must not become a flood of queries."""
+async def test_a_socket_is_refused_without_a_query(headers):
+    """A flood of handshakes must not become a flood of queries."""
     socket = ApplicationCommunicator(RealtimeConsumer.as_asgi(), scope("websocket", headers))
     await socket.send_input({"type": "websocket.connect"})
 
@@ -43,8 +43,8 @@ async def test_a_socket_is_refused_without_asking_anybody(headers):
 
 @pytest.mark.parametrize("headers", [*FOREIGN, {"sec-fetch-site": "cross-site"}], ids=str)
 @pytest.mark.parametrize("view, method", [(stream, "GET"), (poll, "GET"), (call, "POST"), (ticket, "POST")])
-async def test_a_request_is_refused_without_asking_anybody(view, method, headers):
-    """Nor is its body read."""
+async def test_a_request_is_refused_without_a_query(view, method, headers):
+    """Its body is not read either."""
     request = ApplicationCommunicator(view, scope("http", headers, method))
 
     assert (await request.receive_output(10))["status"] == 403

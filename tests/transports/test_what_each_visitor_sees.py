@@ -1,4 +1,4 @@
-"""Who sees what: each kind of visitor, each board, each kind of message, each way in."""
+"""What each kind of visitor is sent of each board, in each kind of message, over each transport."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -18,18 +18,18 @@ from tests.conftest import PATIENCE_SECONDS
 from tests.support.transports import Request
 
 KEY = 777_777
-"""Of a row that only staff may know of."""
+"""The key of a row that only staff may see."""
 END = "the end of the story"
 
 
 def sign_in_as(name: str, sign_in: Callable[[Any], str]) -> dict[str, str]:
-    """Return what a visitor of that name brings: a session, a ticket, nothing."""
+    """Return the credentials of a kind of visitor: a session, a ticket, none."""
     is_staff = "staff" in name
     user = get_user_model().objects.create_user(
         "visitor", is_staff=is_staff, is_superuser="superuser" in name
     )
     session = sign_in(user)
-    if name == "nobody":
+    if name == "anonymous":
         return {}
     if "ticket" in name:
         return {"ticket": tickets.issue(Visitor(session))}
@@ -47,7 +47,7 @@ def sign_in_as(name: str, sign_in: Callable[[Any], str]) -> dict[str, str]:
 
 
 VISITORS = {
-    "nobody": False,
+    "anonymous": False,
     "reader": False,
     "superuser": False,
     "staff": True,
@@ -64,7 +64,7 @@ VISITORS = {
 
 @pytest.fixture
 def topics(quay, safe) -> list[str]:
-    """All there are: those of a public board, those of one for staff, and the two lists."""
+    """All topics: those of a public board, those of a board for staff, and the two lists."""
     return [
         f"entries.{quay.pk}", f"board.{quay.pk}", "boards",
         f"entries.{safe.pk}", f"board.{safe.pk}", "staffboards",
@@ -73,9 +73,9 @@ def topics(quay, safe) -> list[str]:
 
 @pytest.fixture
 def story(quay, safe, in_database) -> Callable[[], Awaitable[None]]:
-    """Do everything that can be done to rows that only staff may see; then something that all see."""
+    """A function that makes every kind of change to rows that only staff may see; then one that anyone may see."""
 
-    def tell() -> None:
+    def change() -> None:
         Entry.objects.create(pk=KEY, board=safe, label="s3cret insert")
         Entry.objects.filter(pk=KEY).update(value="s3cret update")
         Entry.objects.filter(board=quay).first().delete()
@@ -88,18 +88,18 @@ def story(quay, safe, in_database) -> Callable[[], Awaitable[None]]:
         Entry.objects.create(board=quay, label=END)
 
     async def asynchronously() -> None:
-        await in_database(tell)
+        await in_database(change)
 
     return asynchronously
 
 
 async def by_socket(encoding: str, connect, topics, story, last, session=None, ticket=None) -> str:
-    """Return all that a socket hears until the last words have come, as text."""
+    """Return all that a socket receives until the last texts have arrived."""
     peer = connect(
         session=session, subprotocols=[f"realtime.v1.{encoding}"], query=f"ticket={ticket}" if ticket else ""
     )
     await peer.connect(PATIENCE_SECONDS)
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     async def say(**message: Any) -> None:
         if encoding == "json":
@@ -107,25 +107,25 @@ async def by_socket(encoding: str, connect, topics, story, last, session=None, t
         else:
             await peer.send_to(bytes_data=msgspec.msgpack.encode(message))
 
-    async def hear(is_last: Callable[[dict[str, Any]], bool]) -> None:
-        while not heard or not is_last(heard[-1]):
+    async def receive(is_last: Callable[[dict[str, Any]], bool]) -> None:
+        while not received or not is_last(received[-1]):
             event = await peer.receive_output(PATIENCE_SECONDS)
-            heard.append(
+            received.append(
                 json.loads(event["text"]) if encoding == "json" else msgspec.msgpack.decode(event["bytes"])
             )
 
     for topic in topics:
         await say(type="subscribe", topic=topic, format="html" if topic == "boards" else "rows")
-        await hear(lambda message, topic=topic: message.get("topic") == topic)
+        await receive(lambda message, topic=topic: message.get("topic") == topic)
     await story()
-    await hear(lambda message: all(words in str(heard) for words in last))
+    await receive(lambda message: all(text in str(received) for text in last))
     await say(type="ping")
-    await hear(lambda message: message["type"] == "heartbeat")
-    return json.dumps(heard)
+    await receive(lambda message: message["type"] == "heartbeat")
+    return json.dumps(received)
 
 
 async def by_stream(application, topics, story, last, session=None, ticket=None) -> str:
-    """Return all that a stream of events brings until the last words have come."""
+    """Return all events of a stream until the last texts have arrived."""
     parameters = [("topic", topic) for topic in topics] + ([("ticket", ticket)] if ticket else [])
     stream = Request(application, "/realtime/sse/", parameters, headers=cookie(session))
     await stream.start()
@@ -133,14 +133,14 @@ async def by_stream(application, topics, story, last, session=None, ticket=None)
     while text.count('"type":"snapshot"') + text.count('"type":"error"') < len(topics):
         text += (await stream.chunk())[0]
     await story()
-    while not all(words in text for words in last):
+    while not all(expected in text for expected in last):
         text += (await stream.chunk())[0]
     await stream.leave()
     return text
 
 
 async def by_polls(application, topics, story, last, session=None) -> str:
-    """Return all that polls of each topic answer, before and after, until the last words have come."""
+    """Return all answers to polls of each topic, before and after the story, until the last texts have arrived."""
     text = ""
     positions: dict[str, str] = {}
     for number in range(20):
@@ -152,7 +152,7 @@ async def by_polls(application, topics, story, last, session=None) -> str:
             text += json.dumps(answer)
         if not number:
             await story()
-        elif all(words in text for words in last):
+        elif all(expected in text for expected in last):
             break
     return text
 
@@ -165,7 +165,7 @@ def cookie(session: str | None) -> dict[str, str]:
 
 @pytest.mark.parametrize("way", ["json", "msgpack", "stream", "polls"])
 @pytest.mark.parametrize("name, may_see", VISITORS.items(), ids=VISITORS.keys())
-async def test_each_visitor_hears_what_it_may_see_and_nothing_else(
+async def test_each_visitor_is_sent_what_it_may_see_and_nothing_else(
     connect, application, service, topics, story, safe, sign_in, in_database, name, may_see, way
 ):
     """Not in a snapshot, an upsert, a delete, a move, a notice, a position or an error."""
@@ -176,21 +176,21 @@ async def test_each_visitor_hears_what_it_may_see_and_nothing_else(
     last = [END, *(["s3cret move", "s3cret title"] if may_see else [])]
 
     if way == "stream":
-        heard = await by_stream(application, topics, story, last, **brings)
+        received = await by_stream(application, topics, story, last, **brings)
     elif way == "polls":
-        heard = await by_polls(application, topics, story, last, **brings)
+        received = await by_polls(application, topics, story, last, **brings)
     else:
-        heard = await by_socket(way, connect, topics, story, last, **brings)
+        received = await by_socket(way, connect, topics, story, last, **brings)
 
-    assert END in heard, "what is public is heard by all"
-    assert ("s3cret" in heard) is may_see
-    assert (f'"{safe.title}"' in heard) is may_see
+    assert END in received, "what is public is received by all"
+    assert ("s3cret" in received) is may_see
+    assert (f'"{safe.title}"' in received) is may_see
     if may_see:
-        assert [words for words in [*last, "Combination"] if words not in heard] == []
+        assert [words for words in [*last, "Combination"] if words not in received] == []
     else:
-        assert str(KEY) not in heard
-        assert f'"entries.{safe.pk}": "' not in heard, "a position in a heartbeat"
-        assert heard.count("4403") >= 3
+        assert str(KEY) not in received
+        assert f'"entries.{safe.pk}": "' not in received, "a position in a heartbeat"
+        assert received.count("4403") >= 3
     if way != "polls":
-        assert "for everyone" in heard
-        assert ("s3cret notice" in heard) is may_see
+        assert "for everyone" in received
+        assert ("s3cret notice" in received) is may_see

@@ -1,0 +1,70 @@
+"""Requests: how they are refused, and the headers of every answer."""
+
+import pytest
+
+from tests.support.transports import Request
+
+
+@pytest.mark.parametrize(
+    "path, parameters, headers, status, words",
+    [
+        ("/realtime/sse/", [], {}, 400, "name the topics to follow"),
+        ("/realtime/sse/", [("topic", f"t{n}") for n in range(129)], {}, 429, "128 topics"),
+        ("/realtime/sse/", [("topic", "boards"), ("format", "xml")], {}, 400, "rows or html"),
+        ("/realtime/sse/", [("topic", "boards"), ("since", "a.1,a.2")], {}, 400, "2 positions for 1"),
+        ("/realtime/sse/", [("topic", "boards"), ("since", "x")], {}, 400, "<epoch>.<integer>"),
+        ("/realtime/sse/", [("topic", "boards")], {"origin": "https://evil.example"}, 403, "is not ours"),
+        ("/realtime/sse/", [("topic", "boards")], {"origin": "null"}, 403, "is not ours"),
+        ("/realtime/sse/", [("topic", "boards")], {"sec-fetch-site": "cross-site"}, 403, "another site"),
+        ("/realtime/sse/", [("topic", "boards")], {"host": "evil.example"}, 403, "ALLOWED_HOSTS"),
+        ("/realtime/sse/", [("x", "")] * 501, {}, 400, "not understood"),
+        ("/realtime/topics/boards/", [("wait", "soon")], {}, 400, "number of seconds"),
+        ("/realtime/topics/boards/", [("wait", "nan")], {}, 400, "number of seconds"),
+        (
+            "/realtime/sse/",
+            [("topic", "boards"), ("format", "rows"), ("format", "html")],
+            {},
+            400,
+            "2 formats for 1",
+        ),
+        ("/realtime/topics/boards/", [("since", "x")], {}, 400, "<epoch>.<integer>"),
+        ("/realtime/topics/boards/", [], {"if-none-match": '"x"'}, 400, "<epoch>.<integer>"),
+        ("/realtime/topics/boards/", [], {"sec-fetch-site": "cross-site"}, 403, "another site"),
+        ("/realtime/calls/", [], {}, 405, "use POST"),
+    ],
+)
+async def test_an_impossible_request_is_refused_with_a_reason(
+    application, service, path, parameters, headers, status, words
+):
+    """And a fitting status; nothing is left of it."""
+    refused, _, answer = await Request(application, path, parameters, headers=headers).fetch()
+
+    assert (refused, words in answer["errors"][0]["message"]) == (status, True)
+    assert (service.hub.connections, service.hub.subscriptions) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "path, parameters, status, caching",
+    [
+        ("/realtime/sse/", [("topic", "boards")], 200, "no-store, no-transform"),
+        ("/realtime/sse/", [], 400, "private, no-cache"),
+        ("/realtime/topics/boards/", [], 200, "private, no-cache"),
+        ("/realtime/topics/nope/", [], 404, "private, no-cache"),
+        ("/realtime/calls/", [], 405, "private, no-cache"),
+    ],
+)
+async def test_an_answer_cannot_be_used_as_a_page_or_by_other_sites(
+    application, path, parameters, status, caching
+):
+    """A browser runs no script in it and guesses no type; no other site's page and no shared cache may use it."""
+    request = Request(application, path, parameters)
+
+    got, headers = await request.start()
+    await request.leave()
+
+    assert got == status
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["content-type"].startswith(("text/event-stream", "application/json"))
+    assert headers["cache-control"] == caching
