@@ -1,4 +1,4 @@
-"""Projects and servers for the tests in this folder."""
+"""Fixtures of the tests in this folder: projects, servers, PostgreSQL and Valkey."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from tests.support import servers
 from tests.support.databases import postgresql  # noqa: F401
 from tests.support.projects import prepared, project  # noqa: F401
-from tests.support.servers import Server
+from tests.support.servers import Project, Server
 from tests.support.valkey import shared_valkey, valkey  # noqa: F401
 
 
-def pytest_collection_modifyitems(items) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -20,13 +20,13 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 @pytest.fixture(params=["daphne", "uvicorn"])
-def server(request, project) -> Iterator[Server]:  # noqa: F811
-    """A running server of that project, once on each kind of server."""
+def server(request: pytest.FixtureRequest, project: Project) -> Iterator[Server]:  # noqa: F811
+    """A running server of the project, once of each kind."""
     with servers.running(project, request.param) as server:
         yield server
 
 
 @pytest.fixture
-def daphne(project) -> Iterator[Server]:  # noqa: F811
+def daphne(project: Project) -> Iterator[Server]:  # noqa: F811
     with servers.running(project) as server:
         yield server

@@ -1,7 +1,8 @@
-"""What a topic was at every position, worked out from the outbox by the database itself."""
+"""The rows of a topic at every position, computed by the database itself from its outbox."""
 
 import json
 import sqlite3
+from typing import Any
 
 import psycopg
 
@@ -11,17 +12,17 @@ _COLUMNS = ("board_id", "is_visible", "position", "label", "value", "unit", "sta
 
 
 class Oracle:
-    """Records, by a trigger on the outbox, each row's contents at each change.
+    """Records each row's contents at each change, by a trigger on the outbox, and checks replicas against it.
 
-    On SQLite position p is the snapshot with all outbox rows below p. So a topic at p is: of each entry,
-    what the last record below p says. Independent of sequencer, log and hub.
+    On SQLite position p is the snapshot with all outbox rows below p: a topic at p consists of the last record
+    below p of each entry. This is independent of sequencer, log and hub.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         contents = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
         database.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY, entry INTEGER, contents TEXT)")
-        # What is there before the first change counts as recorded at 0.
+        # Rows from before the first change count as recorded at 0.
         contents_of_all = f"SELECT id AS entry, json_object({contents}) AS contents FROM boards_entry"
         database.execute(f"CREATE TABLE start AS {contents_of_all}")
         database.execute(
@@ -30,7 +31,7 @@ class Oracle:
             f"(SELECT json_object({contents}) FROM boards_entry WHERE id = json_extract(NEW.image, '$.id'))); END"
         )
 
-    def rows(self, board: int, position: int) -> dict[str, dict[str, object]]:
+    def rows(self, board: int, position: int) -> dict[str, dict[str, Any]]:
         """Return the visible entries of a board as of a position, by key."""
         found = dict(self._database.execute("SELECT entry, contents FROM start").fetchall())
         changed = self._database.execute(
@@ -43,7 +44,8 @@ class Oracle:
         }
 
     def check(self, replica: Replica) -> None:
-        """Fail unless a replica's rows are its topic exactly as of its position."""
+        """Assert that a replica's rows are its topic exactly as of its position."""
+        assert replica.position is not None
         board = int(replica.topic.partition(".")[2])
         expected = self.rows(board, replica.position.offset)
         got = {key: json.loads(row) for key, (_, row) in replica.rows.items()}
@@ -56,10 +58,10 @@ class Oracle:
 
 
 class PostgreSQLOracle(Oracle):
-    """The same on PostgreSQL, where each record bears its transaction.
+    """The same on PostgreSQL, where each record contains the number of its transaction.
 
-    A position is a snapshot there. Of those that were sequenced, a trigger on the sequencer's row keeps
-    which transactions each one sees. Row locks put the records of one entry in the order of commits.
+    A position is a snapshot there. A trigger on the sequencer's row records which transactions each sequenced snapshot
+    sees. Because of row locks the records of one entry are in commit order. ``checked`` counts the comparisons.
     """
 
     def __init__(self, database: psycopg.Connection) -> None:
@@ -84,7 +86,7 @@ class PostgreSQLOracle(Oracle):
             "CREATE TRIGGER seen AFTER UPDATE ON realtime_sequencer FOR EACH ROW EXECUTE FUNCTION seen();"
         )
 
-    def rows(self, board: int, position: int) -> dict[str, dict[str, object]]:
+    def rows(self, board: int, position: int) -> dict[str, dict[str, Any]]:
         found = dict(self._database.execute("SELECT entry, contents FROM start").fetchall())
         found.update(
             self._database.execute(
@@ -99,7 +101,8 @@ class PostgreSQLOracle(Oracle):
         }
 
     def check(self, replica: Replica) -> None:
-        """Fail unless a replica's rows are its topic as of its position, where that was sequenced."""
+        """Assert that a replica's rows are its topic as of its position, if that position was sequenced."""
+        assert replica.position is not None
         was_sequenced = self._database.execute(
             "SELECT 1 FROM seen WHERE position = %s", [replica.position.offset]
         ).fetchone()

@@ -1,8 +1,10 @@
-"""Two servers on one database and a Valkey that fails: everything arrives, and goes through it again after."""
+"""Two servers on one database and a Valkey that fails: every change arrives, and later uses Valkey again."""
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
 
 import msgpack
 import pytest
@@ -17,8 +19,8 @@ TOPIC = "entries.1"
 
 
 @pytest.fixture
-def on_redis(project):
-    """Return a project of that kind with the channel layer on these addresses."""
+def on_redis(project: Project) -> Callable[..., Project]:
+    """Return the project with its channel layer on these addresses."""
 
     def make(*addresses: str, **environment: str) -> Project:
         project.environment |= {"REDIS_URL": ",".join(addresses), **environment}
@@ -34,14 +36,14 @@ def two_servers(project: Project) -> Iterator[list[Server]]:
 
 
 class Watch:
-    """A client at each server; ``shows`` waits until all have a value that a foreign writer wrote."""
+    """A client at each server; ``shows`` writes a value with sqlite3 and waits until all clients have it."""
 
     def __init__(self, project: Project, running: list[Server]) -> None:
         self._database = project.connect()
         self._running = running
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> "Watch":
+    async def __aenter__(self) -> Self:
         self.clients = [
             await self._stack.enter_async_context(Client(server.socket_url, TOPIC))
             for server in self._running
@@ -62,19 +64,31 @@ class Watch:
 
 def subscriptions(server: Valkey) -> int:
     """Return how many processes have joined the topic's group at that server."""
-    channels = server.command("PUBSUB", "CHANNELS", f"*{group(TOPIC)}")
-    return sum(server.command("PUBSUB", "NUMSUB", *channels)[1::2]) if channels else 0
+    channels = subscribed_channels(server, f"*{group(TOPIC)}")
+    if not channels:
+        return 0
+    counts = server.command("PUBSUB", "NUMSUB", *channels)
+    assert isinstance(counts, list)
+    return sum(counts[1::2])
+
+
+def subscribed_channels(server: Valkey, pattern: str = "*") -> list[bytes]:
+    channels = server.command("PUBSUB", "CHANNELS", pattern)
+    assert isinstance(channels, list)
+    return channels
 
 
 async def joined(*valkeys: Valkey) -> None:
-    """Wait until both processes have joined the group, at whichever server it is."""
+    """Wait until both processes have joined the topic's group, which is at one of the servers."""
     async with asyncio.timeout(60):
         while sum(map(subscriptions, valkeys)) < 2:
             await asyncio.sleep(0.1)
 
 
-async def test_a_change_goes_through_valkey_whatever_befalls_it(on_redis, valkey):
-    """Killed, frozen, flushed, all clients cut off: each change arrives, and the groups are joined again."""
+async def test_changes_arrive_whatever_fails_in_valkey(
+    on_redis: Callable[..., Project], valkey: Valkey
+) -> None:
+    """It is killed, frozen and flushed, and its clients are disconnected: afterwards the groups are joined again."""
     project = on_redis(valkey.url)
     with two_servers(project) as running:
         async with Watch(project, running) as watch:
@@ -96,16 +110,16 @@ async def test_a_change_goes_through_valkey_whatever_befalls_it(on_redis, valkey
             await watch.shows("after a flush")
             for kind in ("normal", "pubsub"):
                 valkey.command("CLIENT", "KILL", "TYPE", kind)
-            await watch.shows("after all were cut off")
+            await watch.shows("after all clients were disconnected")
             await joined(valkey)
 
-        assert all(client.connections == 1 for client in watch.clients), "no page has noticed anything"
+        assert all(client.connections == 1 for client in watch.clients), "a page was disconnected"
     for server in running:
         assert "Traceback" not in server.log.read_text()
 
 
-async def test_a_server_starts_without_its_layer(on_redis, valkey):
-    """Pages and changes by the log; when the layer comes, it is joined."""
+async def test_a_server_starts_without_its_layer(on_redis: Callable[..., Project], valkey: Valkey) -> None:
+    """Changes arrive by way of the log; when the layer is available, its groups are joined."""
     valkey.kill()
     project = on_redis(valkey.url)
     with two_servers(project) as running:
@@ -116,9 +130,11 @@ async def test_a_server_starts_without_its_layer(on_redis, valkey):
             await watch.shows("with it")
 
 
-async def test_messages_that_nobody_understands_are_ignored(on_redis, valkey):
-    """Garbage, other types, other versions, Channels' own events: to the group and to the process."""
-    poison = [
+async def test_unknown_messages_from_the_layer_are_ignored(
+    on_redis: Callable[..., Project], valkey: Valkey
+) -> None:
+    """Garbage, other types, other versions and Channels' own events are sent to the group and to the process."""
+    unknown = [
         b"\xc1 garbage",
         msgpack.packb({1: 2}),
         msgpack.packb(["no", "message"]),
@@ -132,18 +148,20 @@ async def test_messages_that_nobody_understands_are_ignored(on_redis, valkey):
     with two_servers(project) as running:
         async with Watch(project, running) as watch:
             await joined(valkey)
-            for channel in valkey.command("PUBSUB", "CHANNELS"):
-                for message in poison:
+            for channel in subscribed_channels(valkey):
+                for message in unknown:
                     valkey.command("PUBLISH", channel, message)
-            await watch.shows("after the poison")
+            await watch.shows("after the unknown messages")
             assert all(client.connections == 1 for client in watch.clients)
     for server in running:
         assert "Traceback" not in server.log.read_text()
 
 
-async def test_groups_are_spread_over_two_servers(on_redis, valkey, shared_valkey):
-    """Either may be away: what went through it goes by the log."""
-    # The prefix decides which group is where; with one made of a random key all may be at one server.
+async def test_groups_are_spread_over_two_servers(
+    on_redis: Callable[..., Project], valkey: Valkey, shared_valkey: Valkey
+) -> None:
+    """When one is killed, the changes of its groups arrive by way of the log."""
+    # The prefix decides where a group is; with one made from a random key all may be at one server.
     project = on_redis(valkey.url, shared_valkey.url, REDIS_PREFIX="tests")
     with two_servers(project) as running:
         async with contextlib.AsyncExitStack() as stack:
@@ -152,8 +170,9 @@ async def test_groups_are_spread_over_two_servers(on_redis, valkey, shared_valke
                 await client.until_snapshot()
             async with Watch(project, running) as watch:
                 await joined(valkey, shared_valkey)
-                for one in (valkey, shared_valkey):
-                    assert one.command("PUBSUB", "CHANNELS"), "groups at both"
+                async with asyncio.timeout(60):
+                    while not all(map(subscribed_channels, (valkey, shared_valkey))):
+                        await asyncio.sleep(0.1)
                 await watch.shows("through one of two")
                 valkey.kill()
                 await watch.shows("with one of two")
@@ -161,8 +180,10 @@ async def test_groups_are_spread_over_two_servers(on_redis, valkey, shared_valke
                     assert client.connections == 1
 
 
-async def test_deployments_on_one_server_do_not_hear_each_other(on_redis, tmp_path, prepared, shared_valkey):
-    """A notice to every page is for the pages of its own deployment."""
+async def test_deployments_on_one_valkey_do_not_receive_each_others_notices(
+    on_redis: Callable[..., Project], tmp_path: Path, prepared: Project, shared_valkey: Valkey
+) -> None:
+    """A notice to every page reaches only the pages of its own deployment."""
     ours = on_redis(shared_valkey.url)
     theirs = servers.copy(
         prepared, tmp_path / "theirs", REDIS_URL=shared_valkey.url, SECRET_KEY="another one"
@@ -179,8 +200,10 @@ async def test_deployments_on_one_server_do_not_hear_each_other(on_redis, tmp_pa
             assert "for us" not in str(there.seen)
 
 
-async def test_a_large_change_travels_as_a_hint(on_redis, shared_valkey):
-    """Nothing over 256 KiB goes through the layer; the other server reads the log."""
+async def test_a_large_change_is_sent_as_a_hint(
+    on_redis: Callable[..., Project], shared_valkey: Valkey
+) -> None:
+    """No message over 256 KiB goes through the layer; the other server reads the log."""
     project = on_redis(shared_valkey.url)
     with two_servers(project) as running:
         async with Watch(project, running) as watch:

@@ -1,4 +1,4 @@
-"""Rights that are taken away, on two servers: whoever followed by them is told, and hears nothing more."""
+"""Rights taken away, on two servers: subscribers that lose their right get an error, and no change after it."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,23 +15,28 @@ from tests.support import servers
 from tests.support.client import Client
 from tests.support.editor import Editor
 from tests.support.servers import ROOT, Project, Server
+from tests.support.valkey import Valkey
 
 
 def strike(project: Project, what: str) -> dict[str, tuple[str, str]]:
+    """Run one part of the script that gives and takes rights; return session and topic of each visitor."""
     command = [sys.executable, "-m", "tests.apps.restricted.strike", what]
     done = subprocess.run(
-        command, cwd=ROOT, env=project.environment, capture_output=True, check=True, timeout=60
+        command, cwd=ROOT, env=project.environment, capture_output=True, check=True, timeout=180
     )
-    return json.loads(done.stdout)
+    visitors: dict[str, tuple[str, str]] = json.loads(done.stdout)
+    return visitors
 
 
-def refused(client: Client) -> bool:
+def is_refused(client: Client) -> bool:
     return any(isinstance(message, Error) and message.code == 4403 for message in client.seen)
 
 
 @pytest.mark.parametrize("layer", ["in memory", "valkey", "valkey, killed"])
-async def test_each_kind_of_right_that_is_lost_ends_what_it_allowed(layer, prepared, tmp_path, valkey):
-    """On the server where it happened and on the other, by Django or in SQL, with a layer and without."""
+async def test_losing_any_kind_of_right_ends_the_subscription(
+    layer: str, prepared: Project, tmp_path: Path, valkey: Valkey
+) -> None:
+    """Rights are taken by Django and by SQL; both servers refuse, with and without a layer."""
     environment = {"DJANGO_SETTINGS_MODULE": "tests.apps.restricted.settings", "HEARTBEAT_SECONDS": "2"}
     if layer != "in memory":
         environment["REDIS_URL"] = valkey.url
@@ -49,20 +55,20 @@ async def test_each_kind_of_right_that_is_lost_ends_what_it_allowed(layer, prepa
         if layer == "valkey, killed":
             valkey.kill()
 
-        for way in ("django", "sql"):
-            await asyncio.to_thread(strike, project, way)
+        for means in ("django", "sql"):
+            await asyncio.to_thread(strike, project, means)
             began = time.monotonic()
-            for (name, server), client in clients.items():
-                if name.endswith(way):
-                    await client.until(lambda client=client: refused(client), 60)
-                    print(f"{layer}: {name} at {server} within {time.monotonic() - began:.1f} s")
+            for (name, server_name), client in clients.items():
+                if name.endswith(means):
+                    await client.until(lambda client=client: is_refused(client))
+                    print(f"{layer}: {name} at {server_name} within {time.monotonic() - began:.1f} s")
 
         with contextlib.closing(project.connect()) as database:
             database.execute("UPDATE boards_entry SET value = 'after the right' WHERE board_id = 3")
-            database.execute("UPDATE boards_entry SET value = 'for everybody' WHERE board_id = 1")
-        await witness.until(lambda: "for everybody" in str(witness.replica.rows))
-        for (name, server), client in clients.items():
-            assert "after the right" not in str(client.seen), f"{name} at {server}"
+            database.execute("UPDATE boards_entry SET value = 'for everyone' WHERE board_id = 1")
+        await witness.until(lambda: "for everyone" in str(witness.replica.rows))
+        for (name, server_name), client in clients.items():
+            assert "after the right" not in str(client.seen), f"{name} at {server_name}"
             assert client.connections == 1
     for server in running:
         assert "Traceback" not in server.log.read_text()
@@ -72,8 +78,8 @@ def follower(server: Server, session: str, topic: str) -> Client:
     return Client(server.socket_url, topic, headers={"Origin": server.url, "Cookie": f"sessionid={session}"})
 
 
-async def test_a_new_secret_key_signs_nobody_out_by_opening_a_page(project):
-    """With the old key among the fallbacks: the socket reads the session, and leaves it as it is."""
+async def test_opening_a_page_keeps_a_session_signed_with_an_old_key(project: Project) -> None:
+    """With the old key in ``SECRET_KEY_FALLBACKS`` the socket accepts the session, and does not change it."""
     project.environment["SECRET_KEY"] = "the old key"
     with servers.running(project) as server:
         editor = await asyncio.to_thread(Editor, server.url)
@@ -88,15 +94,15 @@ async def test_a_new_secret_key_signs_nobody_out_by_opening_a_page(project):
         server.stop()
 
 
-async def test_without_the_old_key_a_page_is_nobodys_and_the_session_stays(project):
-    """Until the key comes back, for instance: whoever looks at a session does not end it."""
+async def test_without_the_old_key_a_page_is_anonymous_and_the_session_stays(project: Project) -> None:
+    """Reading a session does not end it: with the old key it is valid again."""
     project.environment["SECRET_KEY"] = "the old key"
     with servers.running(project) as server:
         editor = await asyncio.to_thread(Editor, server.url)
     project.environment["SECRET_KEY"] = "the new key"
     server.start()
     async with follower(server, editor.session, "staffboards") as client:
-        await client.until(lambda: refused(client))
+        await client.until(lambda: is_refused(client))
     server.stop()
     project.environment["SECRET_KEY"] = "the old key"
     server.start()

@@ -1,10 +1,12 @@
-"""Whoever writes, however: the change arrives, and nothing of what was rolled back."""
+"""Every kind of writer: committed changes arrive, rolled back ones do not."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.support.client import Client
+from tests.support.servers import Server
 
 SHELL = "from realtime.boards.models import *; from django.db import transaction; "
 
@@ -25,8 +27,8 @@ def label(client: Client, key: str) -> str | None:
     ],
     ids=["save", "update", "bulk_update", "upsert"],
 )
-async def test_a_change_by_another_process_arrives(daphne, statement):
-    """Every way the ORM writes, from a process that knows nothing of us."""
+async def test_a_change_by_the_orm_in_another_process_arrives(daphne: Server, statement: str) -> None:
+    """Each kind of write of the ORM, from a management command."""
     async with Client(daphne.socket_url, "entries.1") as client:
         await client.until(lambda: "1" in client.replica.rows)
 
@@ -35,8 +37,8 @@ async def test_a_change_by_another_process_arrives(daphne, statement):
         await client.until(lambda: label(client, "1") == "changed")
 
 
-async def test_plain_sql_arrives_and_a_rollback_does_not(server):
-    """Through sqlite3 alone: insert, update, move, delete; a savepoint and a transaction taken back."""
+async def test_plain_sql_arrives_and_a_rollback_does_not(server: Server) -> None:
+    """With sqlite3: insert, update, move and delete arrive; a rolled back savepoint and transaction do not."""
     database = server.project.connect()
     async with (
         Client(server.socket_url, "entries.1") as client,
@@ -65,7 +67,7 @@ async def test_plain_sql_arrives_and_a_rollback_does_not(server):
         assert "ghost" not in str(client.seen) + str(other.seen)
 
 
-async def test_loaddata_and_deleted_querysets_arrive(daphne, tmp_path):
+async def test_loaddata_and_deleted_querysets_arrive(daphne: Server, tmp_path: Path) -> None:
     """Fixtures are loaded row by row, querysets deleted in bulk."""
     fixture = tmp_path / "entries.json"
     fixture.write_text(
@@ -86,8 +88,8 @@ async def test_loaddata_and_deleted_querysets_arrive(daphne, tmp_path):
         await client.until(lambda: not client.replica.rows)
 
 
-async def test_a_flood_arrives_in_bounded_messages(daphne):
-    """Ten thousand new rows in one statement: the page has them all, and no message is over 256 KiB."""
+async def test_a_flood_arrives_in_bounded_messages(daphne: Server) -> None:
+    """Ten thousand rows are inserted in one statement: the page receives all, and every message has a bounded size."""
     database = daphne.project.connect()
     async with Client(daphne.socket_url, "entries.1") as client:
         await client.until_snapshot()
@@ -97,6 +99,6 @@ async def test_a_flood_arrives_in_bounded_messages(daphne):
             "INSERT INTO boards_entry (board_id, label, position) SELECT 1, 'flood ' || i, i FROM n"
         )
 
-        await client.until(lambda: len(client.replica.rows) > 10_000, seconds=60)
+        await client.until(lambda: len(client.replica.rows) > 10_000, seconds=180)
         assert max(len(str(message)) for message in client.seen) < 2**20
     assert "Traceback" not in daphne.log.read_text()

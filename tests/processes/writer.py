@@ -1,8 +1,7 @@
-"""A writer in a process of its own: ``python -m tests.processes.writer (orm|bulk|sql) SEED WRITES DATABASE``.
+"""A writer in its own process: ``python -m tests.processes.writer (orm|bulk|sql) SEED WRITES DATABASE``.
 
-DATABASE is SQLite's file or PostgreSQL's address.
-
-Each does all sorts of writes at random, some of them rolled back.
+DATABASE is the file of SQLite or the URL of PostgreSQL. Each kind of writer chooses its writes at random; some of them
+are rolled back.
 """
 
 import random
@@ -17,7 +16,7 @@ from django.db import DatabaseError, transaction
 
 
 class RolledBack(Exception):
-    """Ends a transaction that must leave no trace."""
+    """Rolls back a transaction, which must then leave no trace."""
 
 
 def orm(chance: random.Random) -> None:
@@ -104,7 +103,7 @@ def sql(chance: random.Random, database: sqlite3.Connection) -> None:
 
 
 def postgresql(chance: random.Random, database: psycopg.Connection) -> None:
-    """The same, and transactions that stay open while others commit, with savepoints in them."""
+    """Write as ``sql`` does, in transactions with savepoints, some of which stay open while others commit."""
     boards = [board for (board,) in database.execute("SELECT id FROM boards_board")]
     entries = [entry for (entry,) in database.execute("SELECT id FROM boards_entry")]
     entry = chance.choice(entries)
@@ -159,7 +158,7 @@ def main(kind: str, seed: str, writes: str, database: str) -> None:
         try:
             write(chance)
         except (DatabaseError, psycopg.Error) as error:
-            # Two writers in each other's way, as they may be on PostgreSQL: one of them is sent back.
+            # On PostgreSQL two writers can deadlock: one of them is rolled back.
             if "://" not in database:
                 raise
             if kind == "sql":

@@ -62,9 +62,9 @@ class Valkey:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
-    def command(self, *words: str) -> object:
+    def command(self, *words: str | bytes) -> object:
         """Run one command and return its reply: ``command("FLUSHALL")``."""
-        with redis.Redis(port=self.port, socket_timeout=10) as client:
+        with redis.Redis(port=self.port, socket_timeout=60) as client:
             return client.execute_command(*words)
 
 
