@@ -1,6 +1,6 @@
-"""What to compare with: a consumer in a Channels group as the tutorial writes it, and the kernel's own limit.
+"""Baselines: a consumer in a Channels group as in the Channels tutorial, and the least that Python can do.
 
-``application`` runs on any ASGI server. ``GET /send`` sends one message of the usual size to everyone.
+``application`` runs on any ASGI server. ``GET /send`` sends one message of the usual size to all clients.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import sys
+from typing import Any
 
 import django
 from django.conf import settings
@@ -41,7 +42,7 @@ class GroupConsumer(AsyncWebsocketConsumer):
 consumer = GroupConsumer.as_asgi()
 
 
-async def application(scope, receive, send) -> None:
+async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await consumer(scope, receive, send)
     elif scope["type"] == "http":
@@ -52,13 +53,14 @@ async def application(scope, receive, send) -> None:
 
 
 class Floor(asyncio.Protocol):
-    """The least a Python process can do: one pre-encoded frame written to each socket."""
+    """The least work a Python process can do: it writes one encoded frame to each socket."""
 
     sockets: set[asyncio.Transport] = set()
     payload = MESSAGE.encode()
     frame = b"\x81\x7e" + len(payload).to_bytes(2, "big") + payload
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -81,7 +83,7 @@ class Floor(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
             self.transport.close()
 
-    def connection_lost(self, error) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self.sockets.discard(self.transport)
 
 

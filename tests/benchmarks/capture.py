@@ -1,8 +1,8 @@
-"""What capture costs a writer, on SQLite and PostgreSQL; part of ``make bench``. Prints Markdown.
+"""The cost of capture for a writer, on SQLite and PostgreSQL; part of ``make bench``. Prints Markdown.
 
     python -m tests.benchmarks.capture
 
-With triggers and without in turns, in one process and on one table; medians of several rounds.
+Each round measures writes without triggers and with them, in one process and on one table; the figures are medians.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ ROWS = 10_000
 
 
 def measure() -> None:
-    """In a process with the database's settings: print the seconds of each kind of write, as JSON."""
+    """Print the median seconds of each kind of write as JSON; runs in a process with the database's settings."""
     import django
 
     django.setup()
@@ -52,7 +52,7 @@ def measure() -> None:
             prepare()
             for name, write in (("save", save), ("update", update)):
                 taken.setdefault(f"{name} {kind}", []).append(_seconds(write))
-            # What was captured is not to weigh on the next round.
+            # Remove what was captured, so that it does not slow down the next round.
             positions.ensure_epoch()
             while sequence(positions.probe()) is not None:
                 pass
@@ -72,7 +72,8 @@ def _measured(project: Project) -> dict[str, float]:
         [sys.executable, "-c", "from tests.benchmarks.capture import measure; measure()"],
         cwd=ROOT, env=project.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    seconds: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return seconds
 
 
 def main() -> None:

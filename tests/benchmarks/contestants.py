@@ -1,4 +1,4 @@
-"""Who is compared: Tidemark on each server, and the others, each in a process of its own."""
+"""The contestants: Tidemark on each server and the baselines, each in its own process."""
 
 import contextlib
 import shutil
@@ -26,16 +26,16 @@ BASELINES = {
     "socket.io on node": ("socket.io", "plain"),
 }
 
-
 FIRST_TOPIC = 101
-"""Of the topics that nobody but the benchmark writes to."""
+"""The board of the first topic to which only the benchmark writes."""
 
 
 @dataclass
 class Running:
-    """A contestant that runs: where its clients go, its process, and how to make a change.
+    """A running contestant: the address for its clients, its process, and a function that makes a change.
 
-    ``change`` makes one and returns when it was committed (a baseline: when it was asked for), by ``perf_counter``.
+    ``change`` takes a topic and a value. It returns the time of the commit, or for a baseline of the request,
+    in seconds of ``perf_counter``.
     """
 
     url: str
@@ -46,7 +46,7 @@ class Running:
 
 
 class Prepared:
-    """What contestants need and takes a while: a migrated project, node's packages. Lives in one folder."""
+    """A folder with what all contestants need and is slow to make: a migrated project, packages for node."""
 
     def __init__(self, folder: Path, topics: int) -> None:
         self.folder = folder
@@ -63,17 +63,17 @@ class Prepared:
 
     @cached_property
     def node(self) -> Path | None:
-        """A folder with node's packages; None where there is no node, or they cannot be had."""
+        """The folder with the packages for node; None if node is missing or they cannot be installed."""
         return _node_packages(self.folder / "node")
 
     @contextlib.contextmanager
     def run(self, name: str, **environment: str) -> Iterator[Running]:
-        """Start a contestant and yield it once it answers; the environment is for Tidemark's servers."""
+        """Start a contestant and yield it when it answers; the environment applies to Tidemark's servers."""
         if name in BASELINES:
             with self._baseline(*BASELINES[name]) as running:
                 yield running
         else:
-            # All clients have one address here.
+            # All clients connect from one address here.
             with self._tidemark(name, **{"MAX_CONNECTIONS_PER_ADDRESS": "100000", **environment}) as running:
                 yield running
 
@@ -92,6 +92,7 @@ class Prepared:
             return time.perf_counter()
 
         with servers.running(project, name) as server:
+            assert server.process is not None
             yield Running(server.socket_url, server.process.pid, change, server=server)
         database.close()
         shutil.rmtree(folder)
@@ -124,11 +125,7 @@ class Prepared:
 
         process = subprocess.Popen(commands[name], cwd=ROOT)
         try:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
-                    break
-                time.sleep(0.05)
+            servers.wait_until_answering(f"http://127.0.0.1:{port}/", process)
             yield Running(url, process.pid, change, dialect)
         finally:
             process.terminate()
@@ -139,7 +136,7 @@ class Prepared:
 
     @property
     def names(self) -> list[str]:
-        """All that can run here; node's only where node is."""
+        """The names of all contestants that can run on this machine."""
         return [*TIDEMARK, *(name for name in BASELINES if self.node or not name.endswith("node"))]
 
 

@@ -1,8 +1,8 @@
-"""What a delivery costs and how long a change takes, beside the others; ``make bench``. Markdown, and JSON on demand.
+"""The cost of a delivery and the latency of a change, compared with the baselines; part of ``make bench``.
 
     python -m tests.benchmarks.delivery [--scenario fan-out …] [--scale 1] [--json FILE]
 
-Servers and load run in processes of their own, on loopback only. Everything is bounded in count and time.
+Prints Markdown. Servers and load run in separate processes, on loopback only, and are bounded in number and time.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def machine() -> dict[str, str | int]:
 
 
 def table(rows: list[Figures]) -> str:
-    """Return rows as a Markdown table; a column that a row lacks stays empty."""
+    """Return rows as a Markdown table; a cell is empty if its row lacks the column."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     lines += [f"| {' | '.join(_cell(row.get(column, '')) for column in columns)} |" for row in rows]
@@ -52,7 +52,7 @@ async def main(options: argparse.Namespace) -> None:
         for name in options.scenario or SCENARIOS:
             rows = results[name] = await SCENARIOS[name](ready, options.scale)
             if name == "fan-out" and ready.node is None:
-                print("\nnode, or its packages, cannot be had here: ws and socket.io are left out")
+                print("\nnode or its packages cannot be installed here: ws and socket.io are left out")
             print(f"\n## {name}\n\n{SCENARIOS[name].__doc__}\n\n{table(rows)}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps({"machine": about, "results": results}, indent=1))
@@ -61,6 +61,8 @@ async def main(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
-    parser.add_argument("--scale", type=float, default=1, help="of connections and changes, for a quick look")
-    parser.add_argument("--json", help="write the figures to this file too")
+    parser.add_argument(
+        "--scale", type=float, default=1, help="factor for the number of connections and changes"
+    )
+    parser.add_argument("--json", help="also write the figures to this file")
     sys.exit(asyncio.run(main(parser.parse_args())))

@@ -1,4 +1,4 @@
-"""django-eventstream, as its documentation sets it up. ``GET /send`` sends one message of the usual size to all."""
+"""django-eventstream as documented. ``GET /send`` sends one message of the usual size to all clients."""
 
 import django
 from django.conf import settings
@@ -13,14 +13,14 @@ settings.configure(
 django.setup()
 
 from django.core.asgi import get_asgi_application  # noqa: E402
-from django.http import HttpResponse  # noqa: E402
+from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import include, path  # noqa: E402
 from django_eventstream import send_event  # noqa: E402
 
 MESSAGE = {"type": "changes", "topic": "entries.1", "padding": "x" * 180}
 
 
-def send(request) -> HttpResponse:
+def send(request: HttpRequest) -> HttpResponse:
     send_event("everyone", "message", MESSAGE)
     return HttpResponse(status=204)
 

@@ -1,27 +1,28 @@
-"""What a channel layer adds to a change on its way to another process; part of ``make bench``. Prints Markdown.
+"""The latency that a channel layer adds to a change, and its rate; part of ``make bench``. Prints Markdown.
 
     python -m tests.benchmarks.layers
 
-Group messages of 1 KiB from one layer object to another one of the same kind, at a Valkey of its own:
-one after the other for latency, then many at once for the rate.
+Group messages of 1 KiB are sent from one layer object to another one of the same kind: one at a time to measure the
+latency, then in bursts to measure the rate.
 """
 
 import asyncio
 import statistics
 import time
 
-from channels.layers import InMemoryChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
 from tests.support.valkey import Valkey
 
 MESSAGES = 2000
-BURST = 90  # below the capacity of 100, over which a core layer drops
+BURST = 90
+"""Below the capacity of 100, above which a core layer drops messages."""
 
 
-async def measure(sender, receiver) -> tuple[float, float, float]:
-    """Return p50 and p99 in milliseconds, and messages a second."""
+async def measure(sender: BaseChannelLayer, receiver: BaseChannelLayer) -> tuple[float, float, float]:
+    """Return p50 and p99 in milliseconds, and messages per second."""
     channel = await receiver.new_channel("bench")
     await receiver.group_add("bench", channel)
     await asyncio.sleep(0.3)

@@ -1,7 +1,7 @@
-"""The load: thousands of clients in one process, quick enough not to be what is measured.
+"""The load: thousands of clients in one process, fast enough not to dominate what is measured.
 
-Its own cost is printed with the results. Every way a contestant speaks is a dialect: what a client says
-when it is open, and which of the messages that come are deliveries.
+Its own cost is printed with the results. A contestant's protocol is a dialect: what a client sends when it is open, and
+which of the messages received are deliveries.
 """
 
 import asyncio
@@ -12,31 +12,31 @@ import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from picows import WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 AT_ONCE = 50
+"""How many connections are opened at the same time."""
 
 
 @dataclass(slots=True)
 class Arrivals:
-    """When each delivery came, and how long they were."""
+    """The time of each delivery, in seconds of ``perf_counter``, and the size of all deliveries."""
 
     times: list[float] = field(default_factory=list)
     bytes: int = 0
-    messages: int = 0
 
     def clear(self) -> None:
         self.times.clear()
-        self.bytes = self.messages = 0
+        self.bytes = 0
 
 
 class Client(WSListener):
-    """A client of one topic: counts deliveries, acknowledges, remembers how far it has come."""
+    """A client of one topic: records deliveries, acknowledges them, and keeps its position."""
 
     def __init__(self, arrivals: Arrivals, topic: str, position: bytes = b"") -> None:
         self.arrivals, self.topic = arrivals, topic
         self.position = position
-        self.latest = b""  # the last delivery
+        self.latest = b""  # the payload of the last delivery
         self.transport: WSTransport | None = None
         self._received = self._unacknowledged = 0
 
@@ -46,7 +46,7 @@ class Client(WSListener):
         asked = f'{{"type":"subscribe","topic":"{self.topic}"{position}}}'
         transport.send(WSMsgType.TEXT, asked.encode())
 
-    def on_ws_frame(self, transport: WSTransport, frame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
             return
@@ -71,11 +71,11 @@ class Listener(Client):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
 
-    def on_ws_frame(self, transport: WSTransport, frame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.TEXT:
             return
         payload = frame.get_payload_as_bytes()
-        if payload[:2] == b"0{":  # socket.io's greeting
+        if payload[:2] == b"0{":  # the handshake of socket.io
             transport.send(WSMsgType.TEXT, b"40")
         elif payload == b"2":  # its ping
             transport.send(WSMsgType.TEXT, b"3")
@@ -85,13 +85,14 @@ class Listener(Client):
 
 
 class EventListener(asyncio.Protocol):
-    """A client of a stream of Server-Sent Events: every event that holds a change is a delivery."""
+    """A client of a stream of Server-Sent Events: every event with a change is a delivery."""
 
     def __init__(self, arrivals: Arrivals, path: str, host: str) -> None:
         self._arrivals, self._request = arrivals, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         self.transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.write(self._request)
 
@@ -102,17 +103,17 @@ class EventListener(asyncio.Protocol):
 
 
 class Load:
-    """Clients of one contestant; ``opened_in`` is how many seconds it took to open them."""
+    """The clients of one contestant; ``opened_in`` is the number of seconds that opening them took."""
 
     def __init__(self, url: str, dialect: str = "tidemark") -> None:
         self._url, self._dialect = url, dialect
         self.arrivals = Arrivals()
         self.clients: list[Client] = []
-        self._transports: list = []
+        self._transports: list[WSTransport | asyncio.Transport] = []
         self.opened_in = 0.0
 
     async def open(self, topics: Sequence[str]) -> None:
-        """Open a client for each of these topics, fifty at a time, and let them settle."""
+        """Open a client for each of these topics, then wait until their snapshots have been delivered."""
         began = time.perf_counter()
         for start in range(0, len(topics), AT_ONCE):
             await asyncio.gather(*(self._open(topic) for topic in topics[start : start + AT_ONCE]))
@@ -138,13 +139,24 @@ class Load:
         self._transports.append(transport)
 
     async def until(self, deliveries: int, seconds: float) -> bool:
-        """Wait for so many deliveries; return whether they came."""
+        """Wait for a number of deliveries; return whether they arrived in time."""
         deadline = time.perf_counter() + seconds
         while len(self.arrivals.times) < deliveries:
             if time.perf_counter() > deadline:
                 return False
             await asyncio.sleep(0.001)
         return True
+
+    async def until_latest(self, words: bytes, seconds: float = 60) -> float:
+        """Wait until the only client's last delivery contains the words; return when it arrived.
+
+        Raises: TimeoutError.
+        """
+        (client,) = self.clients
+        async with asyncio.timeout(seconds):
+            while words not in client.latest:
+                await asyncio.sleep(0.001)
+        return self.arrivals.times[-1]
 
     def close(self) -> None:
         for transport in self._transports:
@@ -154,10 +166,10 @@ class Load:
                 transport.abort()
 
 
-async def come_back(load: Load, url: str, is_current: Callable[[Client], bool], seconds: float) -> int:
-    """Let all clients of a server that was killed come back as docs/protocol.md says; return the handshakes made.
+async def reconnect(load: Load, url: str, is_current: Callable[[Client], bool], seconds: float) -> int:
+    """Let all clients of a killed server reconnect as docs/protocol.md describes; return the number of handshakes.
 
-    Each resumes from its position, and is back once it is current.
+    Each client resumes from its position, until it is current.
     """
     handshakes = 0
 
@@ -170,7 +182,7 @@ async def come_back(load: Load, url: str, is_current: Callable[[Client], bool], 
             handshakes += 1
             try:
                 transport, _ = await ws_connect(lambda: client, url)
-            except Exception:  # refused, or reset: the server is not up yet
+            except Exception:  # refused or reset: the server has not started yet
                 continue
             load._transports.append(transport)
             gone = asyncio.create_task(transport.wait_disconnected())
@@ -184,7 +196,7 @@ async def come_back(load: Load, url: str, is_current: Callable[[Client], bool], 
 
 
 def allow_many_files() -> int:
-    """Let this process and its children open as many sockets as the machine allows; return how many."""
+    """Raise the limit of open files to the hard limit, for this process and its children; return the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

@@ -1,4 +1,4 @@
-// The same job in node: `node node_server.mjs ws|socket.io PORT`. GET /send sends one message to everyone.
+// The baselines on node: `node node_server.mjs ws|socket.io PORT FOLDER`. GET /send sends one message to all clients.
 import http from "node:http";
 import { createRequire } from "node:module";
 

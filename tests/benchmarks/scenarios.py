@@ -1,7 +1,7 @@
-"""What is measured. Each scenario takes what was prepared and returns rows of figures, by column.
+"""The scenarios. Each runs contestants and returns rows of figures by column.
 
-CPU is the server's, without what it uses idle with the same connections. Latency is from the commit to the
-receipt, at the load client; it holds the load client's own work, which is printed.
+CPU is that of the server, minus what it uses when idle with the same connections. Latency is measured from the commit
+to the receipt by the load client; it includes the load client's own work, which is printed.
 """
 
 import asyncio
@@ -10,16 +10,18 @@ import gc
 import json
 import statistics
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import psutil
 
 from tests.support import attacks
 from tests.support.editor import Editor
+from tests.support.servers import Server
 from tests.support.stalled import stalled_socket
 
 from .contestants import FIRST_TOPIC, Prepared, Running
-from .load import Client, Load, come_back
+from .load import Client, Load, reconnect
 
 Figures = dict[str, float | str]
 MIB = 2**20
@@ -27,13 +29,13 @@ TIDEMARKS = ["uvicorn", "daphne"]
 
 
 def cpu(process: psutil.Process) -> float:
-    """Return the seconds of CPU that a process has used."""
+    """Return the CPU time that a process has used, in seconds."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 async def idle(process: psutil.Process, seconds: float = 4) -> float:
-    """Return which part of a core a process uses while nothing happens."""
+    """Return the fraction of a core that a process uses while nothing happens."""
     before = cpu(process)
     await asyncio.sleep(seconds)
     return (cpu(process) - before) / seconds
@@ -49,12 +51,14 @@ def latency(milliseconds: list[float]) -> Figures:
 
 
 @contextlib.asynccontextmanager
-async def connected(prepared: Prepared, name: str, topics: list[str]):
-    """Run a contestant with a client for each of the topics; yield it, its clients, its process, and KiB for each."""
+async def connected(
+    prepared: Prepared, name: str, topics: list[str]
+) -> AsyncIterator[tuple[Running, Load, psutil.Process, float]]:
+    """Run a contestant with a client for each topic; yield it, its clients, its process, and KiB per client."""
     with prepared.run(name) as running:
         process = psutil.Process(running.pid)
         load = Load(running.url, running.dialect)
-        await load.open(topics[:1])  # what the first connection makes is not its own
+        await load.open(topics[:1])  # the first connection allocates what all share
         before = process.memory_info().rss
         await load.open(topics[1:])
         memory = (process.memory_info().rss - before) / max(1, len(topics) - 1) / 1024
@@ -69,7 +73,7 @@ async def connected(prepared: Prepared, name: str, topics: list[str]):
 async def make(
     running: Running, load: Load, topics: list[str], changes: int, rate: float, padding: str = ""
 ) -> list[float]:
-    """Make changes, each once all clients of the last one's topic have it; return all latencies in milliseconds."""
+    """Make changes, each when all clients have the previous one; return all latencies in milliseconds."""
     receivers = len(load.clients or load._transports) // len(topics)
     latencies: list[float] = []
     began = time.perf_counter()
@@ -92,7 +96,7 @@ async def deliver(
     rate: float,
     padding: str = "",
 ) -> Figures:
-    """Make changes at a rate, each to be received by all clients of its topic; return what a delivery cost."""
+    """Make changes at a rate, each delivered to all clients of its topic; return the cost of a delivery."""
     receivers = len(load.clients or load._transports) // len(topics)
     own = psutil.Process()
     at_rest = await idle(process)
@@ -112,7 +116,7 @@ async def deliver(
 
 
 async def fan_out(prepared: Prepared, scale: float) -> list[Figures]:
-    """One topic, 1,000 subscribers, 5 changes a second by another process."""
+    """One topic, 1,000 subscribers, 5 changes per second by another process."""
     rows = []
     floor = None
     for name in ["kernel floor", *(name for name in prepared.names if name != "kernel floor")]:
@@ -135,7 +139,7 @@ async def fan_out(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def many_topics(prepared: Prepared, scale: float) -> list[Figures]:
-    """100 topics with 10 subscribers each, 20 changes a second."""
+    """100 topics with 10 subscribers each, 20 changes per second."""
     topics = [f"entries.{number}" for number in range(FIRST_TOPIC, FIRST_TOPIC + 100)]
     rows = []
     for name in TIDEMARKS:
@@ -153,7 +157,7 @@ async def idle_then_one(prepared: Prepared, scale: float) -> list[Figures]:
     for name in TIDEMARKS:
         topics = ["entries.1"] * count
         async with connected(prepared, name, topics) as (running, load, process, memory):
-            await asyncio.sleep(10 * scale)  # what the handshakes left behind is no idling
+            await asyncio.sleep(10 * scale)  # work left from the handshakes would count as idle CPU
             figures = await deliver(running, load, process, topics[:1], 3, 0.5)
             rows.append(
                 {"": name, "connections": count, **figures, "KiB each": memory,
@@ -163,7 +167,7 @@ async def idle_then_one(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def burst(prepared: Prepared, scale: float) -> list[Figures]:
-    """1,000 changes of one row as fast as they commit, 200 subscribers: each ends with the last one."""
+    """1,000 changes of one row as fast as they commit, 200 subscribers: each must receive the last one."""
     changes, count = int(1000 * scale), 200
     rows = []
     for name in TIDEMARKS:
@@ -196,7 +200,7 @@ async def burst(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def resume_storm(prepared: Prepared, scale: float) -> list[Figures]:
-    """5,000 clients; the server is killed and started again, a row changes meanwhile; all resume."""
+    """5,000 clients; the server is killed and started again and a row changes meanwhile; all clients resume."""
     count = int(5000 * scale)
     rows = []
     for name in TIDEMARKS:
@@ -205,11 +209,11 @@ async def resume_storm(prepared: Prepared, scale: float) -> list[Figures]:
             assert server is not None
             server.stop(9)
             await asyncio.sleep(0.5)
-            running.change("entries.1", "written in the dark")
+            running.change("entries.1", "written meanwhile")
             began = time.perf_counter()
             server_up = asyncio.create_task(asyncio.to_thread(server.start))
             try:
-                handshakes = await come_back(load, running.url, _has_seen_it, 60)
+                handshakes = await reconnect(load, running.url, _has_the_change, 60)
             except TimeoutError:
                 handshakes = 0
             seconds = time.perf_counter() - began
@@ -218,19 +222,24 @@ async def resume_storm(prepared: Prepared, scale: float) -> list[Figures]:
                 "": name,
                 "clients": count,
                 "all back after, s": seconds,
-                "lost": count - sum(map(_has_seen_it, load.clients)),
+                "lost": count - sum(map(_has_the_change, load.clients)),
                 "handshakes": handshakes,
-                "server CPU s": cpu(psutil.Process(server.process.pid)),
+                "server CPU s": cpu(psutil.Process(_pid(server))),
             })  # fmt: skip
     return rows
 
 
-def _has_seen_it(client: Client) -> bool:
-    return b"written in the dark" in client.latest
+def _has_the_change(client: Client) -> bool:
+    return b"written meanwhile" in client.latest
+
+
+def _pid(server: Server) -> int:
+    assert server.process is not None
+    return server.process.pid
 
 
 async def stalled_readers(prepared: Prepared, scale: float) -> list[Figures]:
-    """200 healthy readers, 20 changes a second of 20 KB; then the same with readers among them that do not read."""
+    """200 clients, 20 changes per second of 20 KB; then the same with stalled clients that do not read."""
     rows = []
     for name in TIDEMARKS:
         topics = ["entries.1"] * 200
@@ -238,6 +247,7 @@ async def stalled_readers(prepared: Prepared, scale: float) -> list[Figures]:
             for stalled in (0, 1, 20):
                 with contextlib.ExitStack() as stack:
                     for _ in range(stalled):
+                        assert running.server is not None
                         opened = await asyncio.to_thread(stalled_socket, running.server)
                         stack.enter_context(contextlib.closing(opened))
                     before = process.memory_info().rss
@@ -253,7 +263,7 @@ async def stalled_readers(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def growth(prepared: Prepared, scale: float) -> list[Figures]:
-    """More subscribers at 2 changes a second, and more changes a second at 300 subscribers."""
+    """A growing number of subscribers at 2 changes per second, and a growing rate with 300 subscribers."""
     rows = []
     shapes = [(int(count * scale), 2.0) for count in (100, 300, 1000, 3000, 5000)]
     shapes += [(int(300 * scale), rate) for rate in (5.0, 20.0, 50.0)]
@@ -270,31 +280,34 @@ async def growth(prepared: Prepared, scale: float) -> list[Figures]:
 
 
 async def one_client(prepared: Prepared, scale: float) -> list[Figures]:
-    """From the commit to one client, on daphne: a form saved in the admin of the same process, another process."""
+    """From the commit to one client, on daphne: by another process, and by a form in the admin of the same process."""
     found: dict[str, list[float]] = {"another process": [], "a form saved in the admin": []}
     async with connected(prepared, "daphne", ["entries.1"]) as (running, load, _, _):
         for number in range(int(200 * scale)):
-            await asyncio.sleep(0.03 + (number * 37 % 50) / 1000)  # any phase of the tick
-            before = len(load.arrivals.times)
-            committed = running.change("entries.1")
-            await load.until(before + 1, 10)
-            found["another process"].append(1000 * (load.arrivals.times[-1] - committed))
+            await asyncio.sleep(0.03 + (number * 37 % 50) / 1000)  # at any phase of the tick
+            value = f"change {number}"
+            committed = running.change("entries.1", value)
+            arrived = await load.until_latest(f'"{value}"'.encode())
+            found["another process"].append(1000 * (arrived - committed))
         assert running.server is not None
         admin = await asyncio.to_thread(Editor, running.server.url)
         for number in range(int(60 * scale)):
-            before = len(load.arrivals.times)
-            await asyncio.to_thread(admin.save, f"save {number}")
-            await load.until(before + 1, 10)
-            # The row says when it was saved, just before the commit; both clocks are this machine's.
+            label = f"save {number}"
+            await asyncio.to_thread(admin.save, label)
+            arrived = await load.until_latest(f'"{label}"'.encode())
+            # The row contains the time of the save, just before the commit, by the clock of this machine.
             (client,) = load.clients
-            saved = datetime.fromisoformat(json.loads(client.latest)["changes"][0]["row"]["updated"])
-            arrived = time.time() - (time.perf_counter() - load.arrivals.times[-1])
-            found["a form saved in the admin"].append(1000 * (arrived - saved.timestamp()))
+            changes = json.loads(client.latest)["changes"]
+            (row,) = [change["row"] for change in changes if change["row"]["label"] == label]
+            saved = datetime.fromisoformat(row["updated"]).timestamp()
+            found["a form saved in the admin"].append(
+                1000 * (time.time() - (time.perf_counter() - arrived) - saved)
+            )
     return [{"": title, **latency(milliseconds)} for title, milliseconds in found.items()]
 
 
 async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
-    """20 readers, 10 changes a second, without an attack and under each: daphne, uvicorn with guards and without."""
+    """20 clients, 10 changes per second, without an attack and under each: daphne, guarded uvicorn, plain uvicorn."""
     seconds, readers, changes = 8 * scale, 20, max(1, int(80 * scale))
     rows = []
     for name in ("daphne", "guarded", "uvicorn"):

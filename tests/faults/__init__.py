@@ -1,1 +1,1 @@
-"""The fault suite: real processes, writers that never rest, viewers that check every message, and faults."""
+"""The fault suite: server processes, continuous writers, viewers that check every message, and faults."""

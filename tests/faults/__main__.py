@@ -1,7 +1,7 @@
 """``make faults SEED=1 SECONDS=600 [FAULTS=name,name]``: faults in a random order until the time is over.
 
-Prints what strikes when and its figures. After a violation it runs the same seed with fewer faults, a few
-times, to find a short way to repeat it.
+Prints each fault with its time, and the figures of the run. After a violation it repeats the same seed with fewer
+faults, a few times, to find a short command that reproduces it.
 """
 
 import argparse
@@ -24,14 +24,15 @@ SHRINKING_RUNS = 6
 
 
 async def run(seed: int, seconds: float, names: list[str]) -> tuple[Figures, list[str]]:
-    """Strike until the time is over or something is wrong; return figures and what has struck."""
-    chance, struck = random.Random(seed), []
+    """Strike until the time is over or there is a violation; return the figures and the faults that struck."""
+    chance = random.Random(seed)
+    struck: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tidemark-faults-") as folder:
         async with Distributed(Path(folder), seed) as world:
             began = time.monotonic()
             waiting: list[str] = []
             while time.monotonic() - began < seconds and not world.oracle.findings.violations:
-                # Each of them once before any comes again.
+                # Each fault strikes once before any strikes again.
                 waiting = waiting or chance.sample(names, len(names))
                 name = waiting.pop()
                 print(f"{time.monotonic() - began:7.1f} s  {name}", flush=True)
@@ -43,8 +44,8 @@ async def run(seed: int, seconds: float, names: list[str]) -> tuple[Figures, lis
 
 
 def shrink(seed: int, struck: list[str], seconds: float = 40) -> list[str]:
-    """Return fewer kinds of faults that still bring the violation about, where a few runs find them."""
-    kinds = list(dict.fromkeys(reversed(struck)))  # the last one first: it is the likeliest
+    """Return a subset of the faults that still causes the violation, as far as a few runs can find one."""
+    kinds = list(dict.fromkeys(reversed(struck)))  # the last one first: it is the most likely cause
     runs = SHRINKING_RUNS
     while len(kinds) > 1:
         middle = (len(kinds) + 1) // 2
@@ -58,7 +59,7 @@ def shrink(seed: int, struck: list[str], seconds: float = 40) -> list[str]:
                 kinds = half
                 break
         else:
-            break  # it takes some of both
+            break  # it needs faults of both halves
     return kinds
 
 
@@ -66,12 +67,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--faults", default="", help="comma-separated names; all when left out")
+    parser.add_argument("--faults", default="", help="comma-separated names; default: all")
     arguments = parser.parse_args()
     names = [name for name in arguments.faults.split(",") if name] or list(FAULTS)
     if unknown := set(names) - set(FAULTS):
-        parser.error(f"no such faults: {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
-    # Whoever stops this run stops what it started.
+        parser.error(f"unknown faults: {', '.join(sorted(unknown))}; choose from: {', '.join(FAULTS)}")
+    # SIGTERM must also stop the processes that this run started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     figures, struck = asyncio.run(run(arguments.seed, arguments.seconds, names))
     print(f"seed {arguments.seed}, {arguments.seconds:g} s\n\n{figures.markdown()}")

@@ -1,17 +1,20 @@
-"""What a process of the suite may be told to do wrong, by its environment; the product has no such hooks.
+"""Faults inside a process, selected by its environment; the product itself has no such hooks.
 
-``DIE_AT``: kill yourself at a step of the publisher's cycle; ``CLOCK_AHEAD``: seconds that the clock is ahead.
+``DIE_AT``: the step of the publisher's cycle at which the process kills itself; ``CLOCK_AHEAD``: the number of seconds
+that its clock is ahead.
 """
 
 import os
 import signal
 import time
+from datetime import timedelta
 
 from django.apps import AppConfig
 from django.utils import timezone
 
 STEPS = ("before_commit", "after_commit", "before_send", "after_send")
-PASSES = 3  # die at the third time, in the midst of work
+PASSES = 3
+"""At which pass of the step the process kills itself: not the first, so that it is in the midst of work."""
 
 
 class FaultsConfig(AppConfig):
@@ -27,7 +30,10 @@ class FaultsConfig(AppConfig):
 def _die_at(step: str) -> None:
     from channels_redis.pubsub import RedisPubSubLoopLayer
 
+    from realtime.models import LogEntry
     from realtime.publishing import log, publisher
+    from realtime.publishing.positions import Probe
+    from realtime.publishing.sequencer import Batch
 
     passes = 0
 
@@ -40,17 +46,17 @@ def _die_at(step: str) -> None:
     append, sequence = log.append, publisher.sequence
     group_send = RedisPubSubLoopLayer.group_send
 
-    def dying_append(entries):
+    def dying_append(entries: list[LogEntry]) -> None:
         append(entries)
         die()
 
-    def dying_sequence(*arguments):
+    def dying_sequence(*arguments: Probe | None) -> Batch | None:
         batch = sequence(*arguments)
         if batch is not None:
             die()
         return batch
 
-    async def dying_group_send(self, *arguments):
+    async def dying_group_send(self: RedisPubSubLoopLayer, *arguments: object) -> None:
         if step == "before_send":
             die()
         await group_send(self, *arguments)
@@ -68,4 +74,4 @@ def _die_at(step: str) -> None:
 def _set_ahead(seconds: float) -> None:
     clock, now = time.time, timezone.now
     time.time = lambda: clock() + seconds
-    timezone.now = lambda: now() + timezone.timedelta(seconds=seconds)
+    timezone.now = lambda: now() + timedelta(seconds=seconds)

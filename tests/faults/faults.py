@@ -1,4 +1,4 @@
-"""The faults, by name. Each strikes a world under load and returns when what it broke is whole again."""
+"""The faults, by name. Each strikes a world under load and returns when the failed part works again."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ from tests.support.servers import ROOT
 Fault = Callable[[World], Awaitable[None]]
 
 FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
-"""How long something is frozen: 10 in the long run."""
+"""How long a process stays frozen; ``make faults`` sets 10."""
 OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
-"""How long a writer's transaction stays open: 30 in the long run."""
+"""How long a writer's transaction stays open; ``make faults`` sets 30."""
 
 TRUNCATES = 20
 MAX_OFFSET = 2**63
@@ -54,20 +54,20 @@ async def kill_the_standby(world: Distributed) -> None:
 
 
 def kill_the_publisher(step: str) -> Fault:
-    """Return the fault that a server kills itself at that step of publishing."""
+    """Return the fault in which a server kills itself at that step of publishing."""
 
     async def fault(world: Distributed) -> None:
         server = world.chance.choice(world.servers)
-        with contextlib.suppress(RuntimeError):  # it may be dead before its first page
+        with contextlib.suppress(RuntimeError):  # it may die before it serves its first page
             await world.restart(server, signal.SIGTERM, 0, DIE_AT=step)
         process = server.process
         assert process is not None
-        # Others may be quicker at every tick; alone it has to publish sooner or later.
+        # Other publishers may be quicker at every tick; when they are frozen, this one has to publish.
         others = [one.process for one in world.servers if one is not server] + [world.standby]
         for other in others:
             other.send_signal(signal.SIGSTOP)
         try:
-            await world.until(lambda: process.poll() is not None, f"a server dies {step}")
+            await world.until(lambda: process.poll() is not None, f"a server kills itself at {step}")
         finally:
             for other in others:
                 other.send_signal(signal.SIGCONT)
@@ -77,7 +77,7 @@ def kill_the_publisher(step: str) -> Fault:
 
 
 async def set_a_clock_ahead(world: World) -> None:
-    """A server whose clock is 61 s ahead, for a while."""
+    """Restart a server with a clock that is 61 s ahead, and then with the right one."""
     server = world.chance.choice(world.servers)
     await world.restart(server, signal.SIGTERM, 0, CLOCK_AHEAD="61")
     await asyncio.sleep(1)
@@ -88,7 +88,7 @@ async def set_a_clock_ahead(world: World) -> None:
 
 
 async def restart_valkey(world: Distributed) -> None:
-    """Without persistence: it comes back with nothing."""
+    """Kill it and start it again; without persistence it is empty then."""
     await asyncio.to_thread(world.valkey.kill)
     await asyncio.sleep(1)
     await asyncio.to_thread(world.valkey.start)
@@ -104,13 +104,13 @@ async def flush_valkey(world: Distributed) -> None:
     await asyncio.to_thread(world.valkey.command, "FLUSHALL")
 
 
-async def kill_valkeys_clients(world: Distributed) -> None:
+async def disconnect_the_clients_of_valkey(world: Distributed) -> None:
     for kind in ("normal", "pubsub"):
         await asyncio.to_thread(world.valkey.command, "CLIENT", "KILL", "TYPE", kind)
 
 
 async def flood_the_layer(world: Distributed) -> None:
-    """More than a process can take at once, and none of it understandable."""
+    """Publish more messages than a process can receive at once, all of them invalid."""
 
     def flood() -> None:
         channels = world.valkey.command("PUBSUB", "CHANNELS")
@@ -172,11 +172,11 @@ async def freeze_postgresql(world: Distributed) -> None:
 
 
 async def keep_a_transaction_open(world: World) -> None:
-    """It writes first and commits last, while everything else goes on."""
+    """A transaction writes, and commits after many others that began later."""
 
     def write(database: psycopg.Connection) -> None:
         database.execute("BEGIN")
-        database.execute("INSERT INTO boards_entry (board_id, label) VALUES (1, 'written long ago')")
+        database.execute("INSERT INTO boards_entry (board_id, label) VALUES (1, 'committed late')")
 
     with contextlib.closing(world.connect()) as database:
         await asyncio.to_thread(write, database)
@@ -185,7 +185,7 @@ async def keep_a_transaction_open(world: World) -> None:
 
 
 async def truncate(world: Distributed) -> None:
-    """Again and again: whoever reads the table meanwhile has it emptied under its snapshot."""
+    """Truncate and refill a table again and again: it is emptied under the snapshots of concurrent readers."""
 
     def empty() -> None:
         with contextlib.closing(world.connect()) as database:
@@ -202,21 +202,21 @@ async def truncate(world: Distributed) -> None:
 
 
 async def change_thousands(world: Distributed) -> None:
-    """More rows in one statement than are sequenced one by one."""
+    """Change more rows in one statement than are sequenced individually."""
 
     def change() -> None:
         with contextlib.closing(world.connect()) as database, database.transaction():
             database.execute(
                 "INSERT INTO boards_entry (board_id, label, is_visible, note) "
-                "SELECT 1, 'one of many', FALSE, 'many' FROM generate_series(1, 3000)"
+                "SELECT 1, 'flood', FALSE, 'flood' FROM generate_series(1, 3000)"
             )
-            database.execute("DELETE FROM boards_entry WHERE note = 'many'")
+            database.execute("DELETE FROM boards_entry WHERE note = 'flood'")
 
     await asyncio.to_thread(change)
 
 
 async def prune_the_log(world: Distributed) -> None:
-    """While a server is frozen: its viewers' cursors, and its own, fall behind the log's edge."""
+    """Prune the log while a server is frozen: its own cursors and its viewers' fall behind the oldest entry."""
     process = world.chance.choice(world.servers).process
     assert process is not None
     process.send_signal(signal.SIGSTOP)
@@ -230,7 +230,7 @@ async def prune_the_log(world: Distributed) -> None:
 
 
 async def remake_a_table(world: Distributed) -> None:
-    """A migration that rewrites a live table under load: what is written without triggers is found after."""
+    """Run a migration that rewrites a live table: changes written while it has no triggers are found afterwards."""
     began = await asyncio.to_thread(world.position)
     await _in_a_process(world, _MIGRATION)
     await asyncio.sleep(2)
@@ -255,22 +255,22 @@ emit_post_migrate_signal(0, False, "default", plan=plan, apps=apps)
 
 
 async def restore_the_first_backup(world: Distributed) -> None:
-    """The database as it was before the log began, under running servers."""
+    """Restore the database as it was before the log began, under running servers."""
     await _restore(world, world.first_backup, is_new=True)
 
 
 async def restore_into_a_new_database(world: Distributed) -> None:
-    """The database as it was a while ago, log and all, in place of one that was dropped."""
+    """Drop the database and restore it, including its log, as it was a moment ago."""
     await _restore(world, await _backup(world), is_new=True)
 
 
 async def restore_into_the_same_database(world: Distributed) -> None:
-    """The same with the tables replaced in one transaction: nobody loses a connection."""
+    """Replace the tables by those of a backup in one transaction, without closing a connection."""
     await _restore(world, await _backup(world), is_new=False)
 
 
-async def put_the_file_back(world: Embedded) -> None:
-    """SQLite's own way to restore: a transaction that replaces every page, under the running server."""
+async def restore_sqlite(world: Embedded) -> None:
+    """Restore with SQLite's backup API: one transaction replaces every page, under the running server."""
 
     def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
         with contextlib.closing(source), contextlib.closing(target):
@@ -280,13 +280,13 @@ async def put_the_file_back(world: Embedded) -> None:
     await asyncio.to_thread(copy, world.connect(), sqlite3.connect(file, check_same_thread=False))
     await asyncio.sleep(2)
     await world.compare()
-    # What this life of the log shows from now on is of a future that nobody will remember.
+    # Changes that this epoch still shows are undone by the restore, and so are the oracle's records of them.
     world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
     await asyncio.to_thread(copy, sqlite3.connect(file, check_same_thread=False), world.connect())
 
 
 async def _backup(world: Distributed) -> Path:
-    """Return a backup that is out of date by now."""
+    """Return a backup that is one second old."""
     file = world.folder / "backup"
     await asyncio.to_thread(world.postgresql.backup, DATABASE, file)
     await asyncio.sleep(1)
@@ -294,7 +294,7 @@ async def _backup(world: Distributed) -> Path:
 
 
 async def _restore(world: Distributed, file: Path, is_new: bool) -> None:
-    await world.compare()  # what was shown until now is soon forgotten by the database
+    await world.compare()  # the restore removes the records of what was shown until now
 
     def restore() -> None:
         if is_new:
@@ -324,14 +324,11 @@ async def freeze_viewers(world: World) -> None:
     await asyncio.gather(*(viewer.freeze(FREEZE_SECONDS) for viewer in chosen))
 
 
-# ---------------------------------------------------------------- help
-
-
 async def _in_a_process(world: Distributed, script: str, **environment: str) -> None:
-    """Run a script as an operator would, in a process of its own; an outage meanwhile is no error of it."""
+    """Run a script in its own process, as an operator would."""
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "manage.py", "shell", "-v", "0", "-c", script],
-        cwd=ROOT, env=world.project(**environment).environment, capture_output=True, text=True, timeout=90,
+        cwd=ROOT, env=world.project(**environment).environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -342,14 +339,14 @@ def _named(*faults: Fault) -> dict[str, Fault]:
 
 EMBEDDED = _named(
     kill_a_server, stop_a_server, freeze_a_server, set_a_clock_ahead, keep_a_transaction_open,
-    put_the_file_back, drop_viewers, leave_viewers_half_open, freeze_viewers,
+    restore_sqlite, drop_viewers, leave_viewers_half_open, freeze_viewers,
 )  # fmt: skip
-"""What can befall one server with SQLite."""
+"""The faults of one server with SQLite."""
 
 FAULTS = (
     _named(
         kill_a_server, stop_a_server, freeze_a_server, kill_the_standby, set_a_clock_ahead,
-        restart_valkey, freeze_valkey, flush_valkey, kill_valkeys_clients, flood_the_layer,
+        restart_valkey, freeze_valkey, flush_valkey, disconnect_the_clients_of_valkey, flood_the_layer,
         restart_postgresql, crash_postgresql, kill_a_backend, terminate_all_backends, freeze_postgresql,
         keep_a_transaction_open, truncate, change_thousands, prune_the_log, remake_a_table,
         restore_the_first_backup, restore_into_a_new_database, restore_into_the_same_database,
@@ -357,4 +354,4 @@ FAULTS = (
     )
     | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}
 )  # fmt: skip
-"""What can befall PostgreSQL, Valkey and everything around them."""
+"""The faults of three servers with PostgreSQL and Valkey."""

@@ -1,8 +1,7 @@
-"""What each topic was at every position, worked out by the database from triggers of the suite's own.
+"""The rows of each topic at every position, computed by the database from the suite's own triggers.
 
-A trigger on each live table keeps every row's contents with the writer's transaction; one on the
-sequencer's row keeps which transactions each sequenced position sees. Independent of capture, sequencer,
-log and hub.
+A trigger on each live table records every row's contents with the writer's transaction; one on the sequencer's row
+records which transactions each sequenced position sees. This is independent of capture, sequencer, log and hub.
 """
 
 import json
@@ -10,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import psycopg
 
@@ -17,7 +17,7 @@ from realtime.engine.position import Position
 from tests.processes.oracle import Oracle as Recorder
 
 State = dict[str, tuple[object, ...]]
-"""Rows of a topic: key to the values of its columns."""
+"""The rows of a topic: the values of the compared columns by key."""
 
 COLUMNS = {
     "entries": ("position", "label", "value", "unit", "status", "note"),
@@ -52,7 +52,7 @@ CREATE TRIGGER seen AFTER INSERT OR UPDATE ON realtime_sequencer FOR EACH ROW EX
 
 
 def install(database: psycopg.Connection) -> None:
-    """Install the triggers; what is there already counts as written before everything."""
+    """Install the triggers; existing rows count as written before all others."""
     database.execute(_SET_UP)
     for table in _TABLES.values():
         database.execute(
@@ -64,7 +64,7 @@ def install(database: psycopg.Connection) -> None:
 
 
 def stored(database: psycopg.Connection, topic: str) -> State:
-    """Return the rows of a topic as SELECT has them."""
+    """Return the rows of a topic as ``SELECT`` returns them."""
     feed, _, board = topic.partition(".")
     where = f"board_id = {int(board)} AND is_visible" if board else "is_public"
     found = database.execute(
@@ -75,14 +75,18 @@ def stored(database: psycopg.Connection, topic: str) -> State:
 
 @lru_cache(maxsize=20_000)
 def values(feed: str, row: bytes) -> tuple[object, ...]:
-    """Return the columns that are compared, of a row as it travels."""
+    """Return the compared columns of a row in its JSON form."""
     contents = json.loads(row)
     return tuple(contents[column] for column in COLUMNS[feed])
 
 
 @dataclass
 class Findings:
-    """What the viewers' states showed. Each violation is a sentence."""
+    """The result of comparing the viewers' states. Each violation is a sentence.
+
+    Units: ``messages`` that changed a viewer's rows; states that were ``checked`` against the database; states at
+           positions that were not sequenced and are therefore ``unknown`` to the database.
+    """
 
     messages: int = 0
     checked: int = 0
@@ -91,7 +95,7 @@ class Findings:
 
 
 class Oracle:
-    """Collects the states that viewers were in, and compares them with what the database had."""
+    """Collects the viewers' states and compares them with the database's records."""
 
     def __init__(self) -> None:
         self.findings = Findings()
@@ -100,8 +104,8 @@ class Oracle:
         self._blind: list[tuple[str, int, int]] = []
         self._sums: set[int] = set()
 
-    def note(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes]]) -> None:
-        """Take a viewer's rows after a message; two viewers at one position must agree."""
+    def record(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes]]) -> None:
+        """Record a viewer's rows after a message; two viewers at the same position must agree."""
         self.findings.messages += 1
         feed = topic.partition(".")[0]
         state = {key: values(feed, row) for key, (_, row) in rows.items()}
@@ -109,21 +113,21 @@ class Oracle:
         if feed == "boards":
             self._check_sum(at, state)
         if not position.epoch:
-            return  # before a log has begun, after a crash or a restore, offsets compare with nothing
+            return  # before the log has begun, and after a crash or a restore, offsets cannot be compared
         known = self._states.setdefault(at, state)
         if known != state and not self._is_blind(at):
             self._violate(f"two viewers differ at {at}: {difference(known, state)}")
 
-    def note_backwards(self, topic: str, before: Position, after: Position) -> None:
+    def record_backwards(self, topic: str, before: Position, after: Position) -> None:
         if before.epoch and not self._is_blind((topic, after.epoch, after.offset)):
             self._violate(f"{topic} went back from {before} to {after}")
 
     def exclude(self, epoch: str, begins: int, ends: int) -> None:
-        """Leave positions out of the comparison: capture was away there, as in a migration."""
+        """Exclude positions from the comparison, because there was no capture then, as during a migration."""
         self._blind.append((epoch, begins, ends))
 
     def compare(self, database: psycopg.Connection) -> None:
-        """Compare all states that were not compared yet and whose position was sequenced."""
+        """Compare all states that were not compared before and whose position was sequenced."""
         waiting = [at for at in self._states if at not in self._compared]
         by_epoch: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         for at in waiting:
@@ -148,7 +152,7 @@ class Oracle:
         self.findings.unknown = len(self._states) - len(self._compared)
 
     def _check_sum(self, at: tuple[str, str, int], state: State) -> None:
-        """Transfers between boards keep the sum of their positions: less or more is half of one."""
+        """Check that the sum of the boards' positions is the same: another sum shows half of a transfer."""
         self._sums.add(sum(int(str(row[-1])) for row in state.values()))
         if len(self._sums) > 1:
             self._violate(f"half of a transfer at {at}: {self._sums}")
@@ -163,7 +167,7 @@ class Oracle:
 
 
 class SQLiteOracle(Oracle):
-    """The same on SQLite, with the records of the random walk: every position of entries can be checked."""
+    """The same on SQLite, with the random walk's oracle: every position of the entries' topics can be checked."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         super().__init__()
@@ -185,10 +189,10 @@ class SQLiteOracle(Oracle):
         self.findings.unknown = len(self._states) - len(self._compared)
 
 
-def _rows(records: list[tuple], topic: str, end: int, open_: frozenset[int]) -> State:
-    """Return a topic as the snapshot saw it: of each row the last record that it could see."""
+def _rows(records: list[tuple[Any, ...]], topic: str, end: int, open_: frozenset[int]) -> State:
+    """Return a topic as the snapshot sees it: the last record of each row that is visible to it."""
     feed, _, board = topic.partition(".")
-    found: dict[int, dict[str, object] | None] = {}
+    found: dict[int, dict[str, Any] | None] = {}
     for xid, source, key, contents in records:
         if source != _TABLES[feed] or xid >= end or xid in open_:
             continue

@@ -1,4 +1,4 @@
-"""The settings of every process of the suite: those of the tests, and the application that does wrong."""
+"""The settings of the suite's processes: those of the tests, and the application that makes a process fail."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Viewers: clients that come back to any server with what they have, and check every message."""
+"""Viewers: clients that reconnect to any server, resume from their position, and have every message checked."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tests.support.replica import Replica
 
 
 class Viewer:
-    """Follows a topic as a page does: two heartbeats of silence and it goes elsewhere."""
+    """Follows a topic as a page does: after ``silence`` seconds without a message it connects to another server."""
 
     def __init__(
         self, addresses: Callable[[], list[str]], topic: str, oracle: Oracle, silence: float
@@ -39,15 +39,15 @@ class Viewer:
         for socket in self._abandoned:
             socket.transport.abort()
 
-    # ------------------------------------------------------------ what may befall it
+    # ------------------------------------------------------------ faults
 
     def drop(self) -> None:
-        """Break the connection off without a farewell."""
+        """Abort the connection without a close frame."""
         if self._socket is not None:
             self._socket.transport.abort()
 
     def leave_half_open(self) -> None:
-        """Hear nothing more on this connection and never close it, as when a network goes away."""
+        """Stop reading from this connection and never close it, as when a network disappears."""
         if self._socket is not None:
             self._socket.transport.pause_reading()
             self._abandoned.append(self._socket)
@@ -80,24 +80,24 @@ class Viewer:
             while True:
                 async with asyncio.timeout(self._silence):
                     text = await socket.recv()
-                await self._take(socket, str(text))
+                await self._receive(socket, str(text))
         finally:
             self._socket = None
             if socket not in self._abandoned:
                 socket.transport.abort()
 
-    async def _take(self, socket: ClientConnection, text: str) -> None:
+    async def _receive(self, socket: ClientConnection, text: str) -> None:
         message = decode_server(text)
         before = self.replica.position
         must_resume = self.replica.receive(message)
         after = self.replica.position
         if after is not None:
             if before is not None and before.epoch == after.epoch and after.offset < before.offset:
-                self._oracle.note_backwards(self.replica.topic, before, after)
+                self._oracle.record_backwards(self.replica.topic, before, after)
             if after is not before:
-                self._oracle.note(self.replica.topic, after, self.replica.rows)
+                self._oracle.record(self.replica.topic, after, self.replica.rows)
         if isinstance(message, Error) and message.topic == self.replica.topic:
-            await asyncio.sleep(0.3)  # it cannot be read now: ask again, as a page does
+            await asyncio.sleep(0.3)  # the topic cannot be read now: subscribe again, as a page does
             must_resume = True
         if must_resume:
             await socket.send(self.replica.subscription())

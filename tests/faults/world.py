@@ -1,4 +1,4 @@
-"""The world of a run: a database, servers, writers and viewers, in the two shapes that the product runs in."""
+"""A world: a database, servers, writers and viewers, in each of the two shapes in which the product runs."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 
@@ -34,7 +34,7 @@ DATABASE = "faults"
 
 @dataclass
 class Figures:
-    """What a run came to."""
+    """The figures of a run."""
 
     findings: Findings
     faults: Counter[str] = field(default_factory=Counter)
@@ -57,12 +57,12 @@ class Figures:
             "writes committed": self.writes,
             "messages that changed a viewer's rows": findings.messages,
             "distinct states compared with the database": findings.checked,
-            "states between two batches, compared with other viewers alone": findings.unknown,
-            "viewers that never came to SELECT": self.missing,
-            "violations: stale, backwards, half of a transaction, applied twice": len(findings.violations),
-            "seconds from a fault's end until all viewers were beyond it, median": f"{middle:.1f}",
-            "the same at most": f"{seconds:.1f} ({slowest})",
-            "seconds from the last write to all viewers equal": f"{self.converged_seconds:.1f}",
+            "states between two batches, compared only with other viewers": findings.unknown,
+            "viewers that never had the rows of SELECT": self.missing,
+            "violations: stale, backwards, partial transaction, applied twice": len(findings.violations),
+            "seconds from a fault's end until all viewers had recovered, median": f"{middle:.1f}",
+            "the same, maximum": f"{seconds:.1f} ({slowest})",
+            "seconds from the last write until all viewers had all rows": f"{self.converged_seconds:.1f}",
             "connections made": self.connections,
         }
         lines = [
@@ -74,7 +74,7 @@ class Figures:
 
 
 class World:
-    """Everything that a fault can strike. ``async with Distributed(folder, seed) as world``."""
+    """Everything that a fault can strike: ``async with Distributed(folder, seed) as world``."""
 
     oracle: Oracle
     writers = writers.KINDS
@@ -116,12 +116,12 @@ class World:
     def addresses(self) -> list[str]:
         return [server.socket_url for server in self.servers]
 
-    def connect(self):
-        """Return a plain connection to the database, as any other program would have one."""
+    def connect(self) -> Any:
+        """Return a plain connection to the database, as another program would use; a subclass names its type."""
         raise NotImplementedError
 
     def position(self) -> Position:
-        """Return the database's own position, as the engine would name it."""
+        """Return the database's current position as the engine defines it."""
         raise NotImplementedError
 
     def project(self, **environment: str) -> Project:
@@ -133,8 +133,8 @@ class World:
             **environment,
         )
 
-    async def until(self, condition: Callable[[], bool], words: str, seconds: float = 90) -> float:
-        """Wait until something holds; return how long it took."""
+    async def until(self, condition: Callable[[], bool], words: str, seconds: float = 180) -> float:
+        """Wait until a condition holds; return how many seconds it took."""
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > seconds:
@@ -143,7 +143,7 @@ class World:
         return time.monotonic() - began
 
     async def restart(self, server: Server, number: int, seconds: float = 0.5, **environment: str) -> None:
-        """Stop a server with a signal and start it a while later, with that environment."""
+        """Stop a server with a signal and start it some seconds later with this environment."""
         if server.process is not None and server.process.poll() is None:
             await asyncio.to_thread(server.stop, number)
         await asyncio.sleep(seconds)
@@ -151,7 +151,7 @@ class World:
         await asyncio.to_thread(server.start)
 
     async def compare(self) -> None:
-        """Compare what viewers have shown so far with what the database knows now."""
+        """Compare the states that viewers had so far with the database's records."""
 
         def compare() -> None:
             with contextlib.closing(self.connect()) as database:
@@ -159,21 +159,26 @@ class World:
 
         await asyncio.to_thread(compare)
 
-    async def strike(self, name: str, fault: Callable) -> None:
+    async def strike(self, name: str, fault: Callable[[Any], Awaitable[None]]) -> None:
+        """Let a fault strike, and measure the recovery from it beside what follows."""
         await fault(self)
         self._figures.faults[name] += 1
         self._recovering.append(asyncio.create_task(self._recover(name)))
 
     async def _recover(self, name: str) -> None:
-        """Measure until every viewer shows the database as it was when the fault was over, or later.
+        """Measure the seconds until every viewer has the position at which the fault ended, or a later one.
 
-        The next fault may well strike meanwhile. Where the epoch ends, any that comes after it will do.
+        The next fault may strike meanwhile. If the epoch ends, any later epoch counts as recovered.
         """
         goal = await asyncio.to_thread(self.position)
-        old = {goal.epoch, *(viewer.replica.position.epoch for viewer in self.viewers)}
+        old = {
+            goal.epoch,
+            *(position.epoch for viewer in self.viewers if (position := viewer.replica.position)),
+        }
 
         def is_there(viewer: Viewer) -> bool:
             position = viewer.replica.position
+            assert position is not None
             return position.epoch not in old or (
                 position.epoch == goal.epoch and position.offset >= goal.offset
             )
@@ -187,18 +192,18 @@ class World:
     # ------------------------------------------------------------ the end
 
     async def settle(self) -> Figures:
-        """Stop the writers, wait until every viewer has what SELECT has, compare everything."""
+        """Stop the writers, wait until every viewer has the rows of ``SELECT``, and compare all states."""
         await asyncio.gather(*self._recovering)
         for writer in self._writers:
             writer.send_signal(signal.SIGTERM)
         outputs = await asyncio.to_thread(
-            lambda: [writer.communicate(timeout=60)[0] for writer in self._writers]
+            lambda: [writer.communicate(timeout=300)[0] for writer in self._writers]
         )
         figures = self._figures
         figures.writes = sum(int(output.split()[-1]) for output in outputs if output.split())
         began = time.monotonic()
         waiting = self.viewers
-        while waiting and time.monotonic() - began < 60:
+        while waiting and time.monotonic() - began < 180:
             await asyncio.sleep(0.1)
             waiting = await self._behind()
         figures.converged_seconds = time.monotonic() - began
@@ -207,13 +212,15 @@ class World:
             with contextlib.closing(self.connect()) as database:
                 expected = oracle.stored(database, viewer.replica.topic)
             words = oracle.difference(expected, viewer.state)
-            figures.findings.violations.append(f"never came to SELECT: {viewer.replica.topic}: {words}")
+            figures.findings.violations.append(
+                f"never had the rows of SELECT: {viewer.replica.topic}: {words}"
+            )
         await self.compare()
         figures.connections = sum(viewer.connections for viewer in self.viewers)
         return figures
 
     async def _behind(self) -> list[Viewer]:
-        """Return the viewers whose rows are not what SELECT has. The demo's own jobs write on, now and then."""
+        """Return the viewers that do not have the rows of ``SELECT``; the demo's jobs still write occasionally."""
 
         def stored() -> dict[str, oracle.State]:
             with contextlib.closing(self.connect()) as database:
@@ -228,7 +235,7 @@ class World:
         raise NotImplementedError
 
     def _prepare(self) -> None:
-        """Migrate and fill the database, without what would go on writing when the writers have stopped."""
+        """Migrate and fill the database, without the board that a job updates continuously."""
         project = self.project()
         project.manage("migrate", "--verbosity", "0")
         project.manage("demo")
@@ -262,14 +269,14 @@ class Distributed(World):
 
     @property
     def first_backup(self) -> Path:
-        """The database with the demo's boards, from before anything ran."""
+        """The file with the database as it was with the demo's boards, before any server ran."""
         return self.folder / "first-backup"
 
     def connect(self) -> psycopg.Connection:
         return self.postgresql.connect(DATABASE)
 
     def position(self) -> Position:
-        return asked_again(self._position, psycopg.Error)
+        return with_retries(self._position, psycopg.Error)
 
     def _position(self) -> Position:
         with contextlib.closing(self.connect()) as database:
@@ -278,6 +285,7 @@ class Distributed(World):
                 "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
                 "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
             ).fetchone()
+        assert found is not None
         return Position(*found)
 
     def project(self, **environment: str) -> Project:
@@ -333,19 +341,19 @@ class Embedded(World):
         self._start_servers("daphne")
 
 
-def asked_again(ask: Callable[[], T], error: type[Exception], seconds: float = 60) -> T:
-    """Return what a question comes to, asked until the database is there to answer it."""
+def with_retries(query: Callable[[], T], error: type[Exception], seconds: float = 180) -> T:
+    """Return the result of a query, repeating it until the database answers."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return ask()
+            return query()
         except error:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def _end(process: subprocess.Popen | None) -> None:
+def _end(process: subprocess.Popen[Any] | None) -> None:
     if process is not None and process.poll() is None:
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=60)

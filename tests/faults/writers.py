@@ -1,7 +1,7 @@
-"""A writer that never rests: ``python -m tests.faults.writers KIND SEED``, until SIGTERM.
+"""A continuous writer: ``python -m tests.faults.writers KIND SEED``, until SIGTERM.
 
-It survives every outage of the database, as an application would that tries again. Its last line says
-how many writes it committed.
+It survives every outage of the database by trying again, as an application would. Its last line of output is the
+number of writes that it committed.
 """
 
 import random
@@ -22,7 +22,7 @@ KINDS = ("orm", "bulk", "sql", "transfer")
 
 
 def transfer(chance: random.Random) -> None:
-    """Move an amount from one board to another, in one transaction: the sum stays."""
+    """Move an amount from one board to another in one transaction: the sum does not change."""
     from realtime.boards.models import Board
 
     with transaction.atomic():
@@ -38,7 +38,7 @@ Connection = psycopg.Connection | sqlite3.Connection
 
 
 def connected_sql(chance: random.Random, kept: list[Connection]) -> None:
-    """Write in plain SQL, with a connection that is made anew when it breaks."""
+    """Write in plain SQL, with a connection that is replaced after an error."""
     on_postgresql = bool(settings.DATABASE_URL)
     if not kept:
         kept.append(
@@ -74,7 +74,7 @@ def main(kind: str, seed: str) -> None:
         try:
             writes[kind](chance)
             done += 1
-        # IndexError: a table that was just emptied has no row to choose.
+        # IndexError: a table that was just truncated has no row to choose.
         except (DatabaseError, psycopg.Error, sqlite3.Error, IndexError):
             connection.close()
             time.sleep(0.1)

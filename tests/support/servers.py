@@ -92,20 +92,10 @@ class Server:
             self.process = subprocess.Popen(
                 self._command(), cwd=ROOT, env=self.project.environment, stdout=log, stderr=subprocess.STDOUT
             )
-        deadline = time.monotonic() + START_SECONDS
-        page = urllib.request.Request(f"{self.url}/", headers={"X-Forwarded-Proto": "https"})
-        while True:
-            with contextlib.suppress(OSError, urllib.error.URLError):
-                urllib.request.urlopen(page, timeout=5).close()
-                return
-            if (status := self.process.poll()) is not None:
-                raise RuntimeError(f"{self.name} ended with status {status}:\n{self.log.read_text()}")
-            if time.monotonic() > deadline:
-                self.process.kill()
-                raise RuntimeError(
-                    f"{self.name} did not answer in {START_SECONDS} s:\n{self.log.read_text()}"
-                )
-            time.sleep(0.05)
+        try:
+            wait_until_answering(f"{self.url}/", self.process)
+        except RuntimeError as error:
+            raise RuntimeError(f"{self.name} {error}:\n{self.log.read_text()}") from error
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop the process with a signal and return its exit status."""
@@ -131,6 +121,25 @@ class Server:
             "--log-level", "warning", "--timeout-graceful-shutdown", "5",
             *(guards if self.name == "guarded" else []),
         ]  # fmt: skip
+
+
+def wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server process answers a request, as behind a proxy that terminates TLS.
+
+    Raises: RuntimeError, if the process ends or does not answer in two minutes.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    page = urllib.request.Request(url, headers={"X-Forwarded-Proto": "https"})
+    while True:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            urllib.request.urlopen(page, timeout=5).close()
+            return
+        if (status := process.poll()) is not None:
+            raise RuntimeError(f"ended with status {status}")
+        if time.monotonic() > deadline:
+            process.kill()
+            raise RuntimeError(f"did not answer in {START_SECONDS} s")
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
