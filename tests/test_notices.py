@@ -1,10 +1,9 @@
-"""Notices: words for whoever has a page open."""
+"""Notices: texts for the readers of open pages."""
 
 import contextlib
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from realtime.engine.errors import UnknownTopic
@@ -18,7 +17,7 @@ def sent(log) -> list[tuple[str, str]]:
 
 
 def test_a_notice_is_for_everyone_or_for_a_topic(log, quay):
-    """Its words are trimmed and otherwise as they were."""
+    """Its text is trimmed and otherwise unchanged."""
     broadcast("  Back at <b>14:00</b> ☃\n")
     broadcast("Pier 2 is closed", f"entries.{quay.pk}")
 
@@ -26,8 +25,8 @@ def test_a_notice_is_for_everyone_or_for_a_topic(log, quay):
 
 
 @pytest.mark.parametrize("text", ["", "   \n", "x" * 1001])
-def test_a_notice_has_a_length(log, text):
-    """Neither nothing nor a novel."""
+def test_the_length_of_a_notice_is_limited(log, text):
+    """From 1 to 1000 characters."""
     with pytest.raises(ValidationError, match="1 to 1000 characters"):
         broadcast(text)
 
@@ -36,35 +35,15 @@ def test_a_notice_has_a_length(log, text):
 
 @pytest.mark.parametrize("topic", ["", "*", "nothing", "entries", "entries.x"])
 def test_a_notice_needs_a_topic_that_can_be_followed(log, topic):
-    """Else nobody would see it, and nobody say so."""
+    """Otherwise no page would show it, and no error would say so."""
     with pytest.raises(UnknownTopic):
         broadcast("words", topic)
 
 
 def test_a_notice_is_sent_when_its_transaction_commits(log):
-    """And not at all when that is rolled back."""
+    """It is not sent if the transaction is rolled back."""
     with contextlib.suppress(ZeroDivisionError), transaction.atomic():
         broadcast("never")
         raise ZeroDivisionError
 
     assert not OutboxRow.objects.filter(source="realtime.notice").exists()
-
-
-def test_the_command_says_where_it_was_sent(log, quay, capsys):
-    """To every open page, or to some."""
-    call_command("broadcast", "to all")
-    call_command("broadcast", "to these", topic=f"entries.{quay.pk}")
-
-    assert capsys.readouterr().out == (
-        f"sent to every open page\nsent to pages that follow entries.{quay.pk}\n"
-    )
-    assert len(sent(log)) == 2
-
-
-@pytest.mark.parametrize(
-    "text, topic, words", [("", None, "1 to 1000"), ("x", "nothing", "no topic 'nothing'")]
-)
-def test_the_command_refuses_in_one_sentence(log, text, topic, words):
-    """No traceback."""
-    with pytest.raises(CommandError, match=words):
-        call_command("broadcast", text, topic=topic)

@@ -1,0 +1,95 @@
+"""Rendering: fields, HTML and sort key of a row."""
+
+import logging
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.template import Template
+
+from realtime import rendering
+from realtime.boards.models import Board, Entry
+from realtime.engine.order import sort_key
+from realtime.rendering import render_row
+
+ENTRY = Entry(pk=7, board=Board(pk=3, slug="quay"), label="<Salt>mere", position=5)
+
+
+@pytest.fixture
+def template(monkeypatch):
+    """A function that makes a text the template of every name."""
+
+    def use(source: str) -> None:
+        rendered = Template(source)
+        found = SimpleNamespace(render=lambda context: rendered.render(_context(context)))
+        monkeypatch.setattr(rendering, "get_template", lambda name: found)
+
+    return use
+
+
+def _context(values):
+    from django.template import Context
+
+    return Context(values)
+
+
+def test_a_row_has_its_fields_as_json_and_a_relation_as_its_key():
+    """The related row itself is never sent."""
+    row = render_row("entries", ENTRY, ["label", "board"], [], None)
+
+    assert row.key == "7"
+    assert msgspec.json.decode(row.row) == {"label": "<Salt>mere", "board": 3}
+    assert row.html is msgspec.UNSET
+
+
+def test_the_root_element_has_key_and_order(template):
+    """The page finds and sorts rows by them; text is escaped."""
+    template("\n<!-- a row --> <li class='x'>{{ entry.label }}</li>\n")
+
+    row = render_row("entries", ENTRY, [], ["-position"], "entry.html")
+
+    marks = f' data-key="7" data-order="{row.order}"'
+    assert row.html == f"<!-- a row --> <li{marks} class='x'>&lt;Salt&gt;mere</li>"
+
+
+@pytest.mark.parametrize("source", ["", "text", "text <li></li>", "<!-- only a comment -->"])
+def test_a_template_without_a_root_element_is_refused(template, source):
+    """The error names the template and shows what it rendered."""
+    template(source)
+
+    with pytest.raises(ImproperlyConfigured, match=r"entry\.html must render one element"):
+        render_row("entries", ENTRY, [], [], "entry.html")
+
+
+@pytest.mark.parametrize(
+    "ordering, pairs",
+    [
+        ([], []),
+        (["-position", "label"], [(5, True), ("<Salt>mere", False)]),
+        (["board"], [(3, False)]),
+        (["board__slug", "board__pk"], [("quay", False), (3, False)]),
+    ],
+)
+def test_the_order_is_that_of_the_fields_and_then_of_the_primary_key(ordering, pairs):
+    """Paths lead through relations; a relation itself sorts by its key."""
+    row = render_row("entries", ENTRY, [], ordering, None)
+
+    assert row.order == sort_key([*pairs, (7, False)])
+
+
+def test_a_path_through_a_null_relation_sorts_like_null():
+    """As in SQLite."""
+    lonely = SimpleNamespace(board=None)
+
+    assert rendering._value(lonely, "board__slug") is None
+
+
+def test_a_row_that_is_too_large_is_left_out(monkeypatch, lines):
+    """It alone; the line names feed, key and sizes."""
+    monkeypatch.setattr(rendering, "MAX_ROW_BYTES", 20)
+
+    assert render_row("entries", ENTRY, ["label", "note", "value"], [], None) is None
+
+    (line,) = lines(logging.ERROR)
+    assert line.startswith("feed entries leaves out row '7': it has ")
