@@ -1,4 +1,4 @@
-"""Actions: what a call may do, with which arguments, for whom."""
+"""Actions: who may call them, with which arguments, and which calls are refused."""
 
 import pytest
 from django import forms
@@ -15,7 +15,7 @@ class SeatsForm(forms.Form):
 
 @pytest.fixture
 def book(monkeypatch):
-    """An action of staff's, declared for one test; the list of what it was called with."""
+    """An action for staff, declared for one test; returns the list of its calls."""
     calls: list[tuple] = []
 
     def book(user, data):
@@ -31,7 +31,7 @@ STAFF = User(username="staff", is_staff=True)
 
 
 def test_an_action_gets_cleaned_data(book):
-    """Text that is a number is a number; what the form does not know is left out."""
+    """The form converts values, and drops those that it does not have."""
     answer = perform(STAFF, "book", {"seats": "3", "surplus": True})
 
     assert answer == {"booked": 3}
@@ -43,8 +43,8 @@ def test_an_action_gets_cleaned_data(book):
     [AnonymousUser(), User(username="reader"), User(username="gone", is_staff=True, is_active=False)],
     ids=["nobody", "a reader", "deactivated staff"],
 )
-def test_an_action_is_for_staff_unless_told_otherwise(book, user):
-    """Closed by default; its arguments are not even looked at."""
+def test_an_action_is_for_staff_by_default(book, user):
+    """The arguments of other users are not even validated."""
     with pytest.raises(ActionRefused) as refused:
         perform(user, "book", {})
 
@@ -61,8 +61,8 @@ def test_an_action_is_for_staff_unless_told_otherwise(book, user):
         ({"seats": None}, ["seats"]),
     ],
 )
-def test_arguments_that_the_form_refuses_are_named(book, arguments, named):
-    """With the form's own words, per field."""
+def test_arguments_that_the_form_rejects_are_named(book, arguments, named):
+    """With the form's errors, by field."""
     with pytest.raises(ActionRefused) as refused:
         perform(STAFF, "book", arguments)
 
@@ -74,7 +74,7 @@ def test_arguments_that_the_form_refuses_are_named(book, arguments, named):
 
 @pytest.mark.parametrize("name", ["", "nothing", "x" * 10_000, "__class__"])
 def test_an_unknown_action_is_refused(name):
-    """In few words, however long its name."""
+    """The error is short, however long the name is."""
     with pytest.raises(ActionRefused) as refused:
         perform(STAFF, name, {})
 
@@ -84,5 +84,5 @@ def test_an_unknown_action_is_refused(name):
 
 @pytest.mark.parametrize("text", ["hi", " kept as it is ", "größe ☃", "x" * 1000])
 def test_echo_returns_the_text(text):
-    """To everyone: the smallest proof that the way there and back works."""
+    """For every user: the simplest test of a connection in both directions."""
     assert perform(AnonymousUser(), "echo", {"text": text}) == {"text": text}

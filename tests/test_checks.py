@@ -1,4 +1,4 @@
-"""System checks: each speaks when it should, says what to do, and is silent on the project as it comes."""
+"""System checks: each reports its problem with a solution, and none reports anything for the project as it is."""
 
 import re
 from collections.abc import Callable
@@ -17,14 +17,14 @@ PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 
 
 def found(*, deploy: bool = True) -> dict[str, str]:
-    """Return what our checks say now: id and words, hint included."""
+    """Return the current results of our checks: for each id the message and the hint."""
     said = checks.run_checks(tags=["realtime"], include_deployment_checks=deploy)
     return {message.id: f"{message.msg}\n{message.hint}" for message in said}
 
 
 @pytest.fixture
 def spoil(settings, monkeypatch) -> Callable[..., None]:
-    """Change what checks look at: a setting, of the live database, of the environment, or an installed version."""
+    """Change a setting, an option of the database, an environment variable, the layer or an installed version."""
 
     def change(name: str, value: Any) -> None:
         match name.split():
@@ -48,8 +48,8 @@ def spoil(settings, monkeypatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("deploy", [True, False])
-def test_the_project_as_it_comes_is_silent(deploy):
-    """Otherwise nobody would read on."""
+def test_nothing_is_reported_for_the_project_as_it_is(deploy):
+    """Otherwise its reports would be ignored."""
     assert found(deploy=deploy) == {}
 
 
@@ -88,8 +88,8 @@ def test_the_project_as_it_comes_is_silent(deploy):
         ("W010", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}, "signed out"),
     ],
 )
-def test_what_would_cost_something_is_said_with_its_cure(spoil, id, changes, words):
-    """One message, and no other."""
+def test_a_problem_is_reported_with_a_solution(spoil, id, changes, words):
+    """By one message, and no other."""
     for name, value in changes.items():
         spoil(name, value)
 
@@ -126,23 +126,23 @@ def test_what_would_cost_something_is_said_with_its_cure(spoil, id, changes, wor
     ],
     ids=str,
 )
-def test_what_is_right_or_a_choice_is_not_warned_of(spoil, changes):
-    """A check that cries wolf is switched off."""
+def test_valid_configurations_are_not_reported(spoil, changes):
+    """False reports would lead to silenced checks."""
     for name, value in changes.items():
         spoil(name, value)
 
     assert found() == {}
 
 
-def test_a_server_that_is_not_installed_is_not_too_old(monkeypatch):
-    """uvicorn needs neither daphne nor autobahn."""
+def test_a_package_that_is_not_installed_is_not_reported_as_old(monkeypatch):
+    """uvicorn requires neither daphne nor autobahn."""
     monkeypatch.setattr(ours, "LEAST_VERSIONS", {"no-such-package-here": ("1.0", "is old")})
 
     assert found() == {}
 
 
 def test_daphne_must_be_the_first_app(settings):
-    """It chooses Twisted's reactor as it is imported."""
+    """It installs Twisted's reactor when it is imported."""
     others = [name for name in settings.INSTALLED_APPS if name != "daphne"]
     settings.INSTALLED_APPS = [others[0], "daphne", *others[1:]]
 
@@ -154,16 +154,16 @@ def test_daphne_must_be_the_first_app(settings):
     [{"ALLOWED_HOSTS": ["*"]}, {"vendor": "postgresql"}],
     ids=str,
 )
-def test_what_matters_to_deployments_alone_is_said_there_alone(spoil, changes):
-    """While developing, both are usual."""
+def test_checks_for_deployments_run_only_with_deploy(spoil, changes):
+    """Both are usual during development."""
     for name, value in changes.items():
         spoil(name, value)
 
     assert found(deploy=False) == {}
 
 
-def test_a_setting_that_is_none_of_ours_is_an_error_without_a_traceback(tmp_path):
-    """As the command says it; the other checks go on with the defaults."""
+def test_an_unknown_setting_is_an_error_without_a_traceback(tmp_path):
+    """In the output of the command; the other checks use the defaults."""
     (tmp_path / "misspelt.py").write_text("from config.settings import *\nREALTIME = {'TICK': 1}\n")
     project = Project(tmp_path, DJANGO_SETTINGS_MODULE="misspelt", PYTHONPATH=str(tmp_path))
 
@@ -175,7 +175,7 @@ def test_a_setting_that_is_none_of_ours_is_an_error_without_a_traceback(tmp_path
 
 
 def test_every_check_is_in_the_table():
-    """docs/operations.md, with its id."""
+    """In docs/operations.md, with its id."""
     table = re.findall(
         r"^\| `(realtime\.[EW]\d+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""The log: one line each, which nobody can forge; few of a kind, and of what is tried again by itself the first."""
+"""The log: lines that cannot be forged, a limited number of each kind, and one per series of failures."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfARow, Lines
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
-    """What time it is; a test moves it."""
+    """The current time, which a test advances."""
     now = [1000.0]
     monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
     return now
@@ -19,7 +19,7 @@ def clock(monkeypatch) -> list[float]:
 
 @pytest.fixture
 def heard(request, clock) -> tuple[logging.Logger, list[logging.LogRecord]]:
-    """A logger with a filter, ``FirstOfARow`` unless a test names another, and what passes it."""
+    """A logger with a filter, ``FirstOfARow`` unless a test names another, and the records that pass it."""
     passed: list[logging.LogRecord] = []
     logger = logging.Logger("of.the.layer")
     logger.addFilter(getattr(request, "param", FirstOfARow)())
@@ -37,7 +37,7 @@ def fail(logger: logging.Logger, error: Exception) -> None:
 
 
 def test_a_failure_is_one_line_without_a_traceback(heard):
-    """Its error stands in the line."""
+    """The line contains the error."""
     logger, passed = heard
 
     fail(logger, ConnectionError("refused"))
@@ -46,8 +46,8 @@ def test_a_failure_is_one_line_without_a_traceback(heard):
     assert line == "Unexpected exception in receive task: ConnectionError: refused"
 
 
-def test_of_a_row_only_the_first_is_said(heard, clock):
-    """However long it goes on; after a pause it is another row."""
+def test_only_the_first_of_a_series_passes(heard, clock):
+    """However long the series is; after a pause a new one begins."""
     logger, passed = heard
 
     for _ in range(100):
@@ -60,8 +60,8 @@ def test_of_a_row_only_the_first_is_said(heard, clock):
     assert len(passed) == 2
 
 
-def test_other_words_and_other_errors_are_rows_of_their_own(heard):
-    """The figures in a line make it no other."""
+def test_other_messages_and_other_errors_are_series_of_their_own(heard):
+    """Other arguments are not."""
     logger, passed = heard
 
     fail(logger, ConnectionError("refused"))
@@ -82,8 +82,8 @@ few = pytest.mark.parametrize("heard", [FewOfAKind], indirect=True, ids=[""])
 
 
 @few
-def test_a_flood_is_a_hundred_lines_and_then_a_few_that_say_how_many_more(heard, clock):
-    """Whatever the clients: their values make no other kind."""
+def test_a_flood_is_a_hundred_lines_and_then_a_few_with_the_number_of_the_others(heard, clock):
+    """Values sent by clients do not make other kinds."""
     logger, passed = heard
 
     for number in range(1000):
@@ -99,7 +99,7 @@ def test_a_flood_is_a_hundred_lines_and_then_a_few_that_say_how_many_more(heard,
 
 @few
 def test_a_flood_that_goes_on_is_five_lines_a_second(heard, clock):
-    """However its records lie in time."""
+    """However its records are distributed over time."""
     logger, passed = heard
 
     for _ in range(100 * 64 + 1):
@@ -110,8 +110,8 @@ def test_a_flood_that_goes_on_is_five_lines_a_second(heard, clock):
 
 
 @few
-def test_after_a_pause_all_pass_again_and_what_was_missed_is_said_once(heard, clock):
-    """Nothing remains of a flood that is over."""
+def test_after_a_pause_all_pass_again_and_the_number_of_the_others_is_logged_once(heard, clock):
+    """A flood that is over has no further effect."""
     logger, passed = heard
     for _ in range(logs.BURST + 1):
         logger.warning("refused %s", "it")
@@ -126,7 +126,7 @@ def test_after_a_pause_all_pass_again_and_what_was_missed_is_said_once(heard, cl
 
 @few
 def test_a_flood_hides_nothing_else(heard):
-    """Another level, other words, and other lines of code are other kinds."""
+    """Other levels, other messages and other lines of code are other kinds."""
     logger, passed = heard
     for _ in range(1000):
         logger.warning("%s: %s", "Not Found", "/wp-login.php")
@@ -140,8 +140,8 @@ def test_a_flood_hides_nothing_else(heard):
 
 
 @few
-def test_values_inside_the_words_make_no_kinds(heard):
-    """As Django logs a host that is not ours."""
+def test_values_inside_a_message_do_not_make_kinds(heard):
+    """Django logs unknown hosts in this way."""
     logger, passed = heard
 
     for number in range(1000):
@@ -151,8 +151,8 @@ def test_values_inside_the_words_make_no_kinds(heard):
 
 
 @few
-def test_whatever_comes_little_is_remembered(heard):
-    """Words with values in them and beside them, which no code of ours has: all such share one allowance."""
+def test_the_number_of_kinds_is_limited(heard):
+    """Messages with values both inside and as arguments, which no code here has, share one allowance beyond it."""
     logger, passed = heard
     (remembers,) = logger.filters
 
@@ -167,7 +167,7 @@ def test_whatever_comes_little_is_remembered(heard):
 
 
 def formatted(logger: logging.Logger, *said: object, error: Exception | None = None) -> str:
-    """Return what is written of a record."""
+    """Return the text that is written for a record."""
     exc_info = None
     if error is not None:
         try:
@@ -190,15 +190,15 @@ def formatted(logger: logging.Logger, *said: object, error: Exception | None = N
         ("Kühlraum 北 100 %", "Kühlraum 北 100 %"),
     ],
 )
-def test_what_is_not_printable_is_escaped(sent, shown):
-    """Ends of lines, terminals' commands, changes of direction; other letters stay what they are."""
+def test_unprintable_characters_are_escaped(sent, shown):
+    """Line ends, terminal commands, changes of text direction; printable characters are unchanged."""
     logger = logging.Logger("django.request")
 
     assert formatted(logger, "Not Found: %s", sent) == f"WARNING django.request: Not Found: {shown}"
 
 
-def test_a_line_is_not_endless():
-    """An address may have 64 KiB."""
+def test_the_length_of_a_line_is_limited():
+    """An address may be 64 KiB long."""
     line = formatted(logging.Logger("x"), "Not Found: %s", "\x00" * 65_536)
 
     assert len(line) == logs.MAX_CHARACTERS + 1
@@ -206,7 +206,7 @@ def test_a_line_is_not_endless():
 
 
 def test_no_traceback_can_forge_a_line():
-    """All of it is indented, what an error quotes included."""
+    """Every line of it is indented, text quoted by the error included."""
     error = ValueError("what was sent:\n2026-11-25 ERROR realtime: forged\x1b[31m")
 
     first, *rest = formatted(logging.Logger("x"), "feed failed", error=error).split("\n")
@@ -227,8 +227,8 @@ def test_no_traceback_can_forge_a_line():
         ("realtime.hub", logging.ERROR, (logging.ERROR, "ERROR", True)),
     ],
 )
-def test_what_a_client_can_cause_is_a_warning_without_a_traceback(name, level, shown):
-    """A fault of ours keeps both."""
+def test_records_of_invalid_requests_are_warnings_without_a_traceback(name, level, shown):
+    """A fault of the server keeps its level and its traceback."""
     record = logging.LogRecord(name, level, __file__, 1, "words", (), (ValueError, ValueError("x"), None))
 
     assert ClientsFaults().filter(record)

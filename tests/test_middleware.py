@@ -1,4 +1,4 @@
-"""Which pages caches may keep for others: those that do not depend on who asks."""
+"""Caching: pages that depend on their visitor are kept out of shared caches."""
 
 import pytest
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -12,7 +12,7 @@ from realtime.middleware import PrivatePagesMiddleware
 
 @pytest.fixture
 def answer(rf, log):
-    """Answer with a page made of a template, as a project with this middleware does."""
+    """A function that returns the response of a page made from a template, through the middleware."""
 
     def page(source: str, decorate=lambda view: view) -> HttpResponse:
         def view(request):
@@ -29,21 +29,21 @@ def answer(rf, log):
     ["{% live 'boards' %}", "{% live_session %}", "{{ request.user }}"],
     ids=["rows", "session", "user"],
 )
-def test_a_page_that_depends_on_its_visitor_is_the_visitors_own(answer, source):
-    """The developer of the page does nothing for it."""
+def test_a_page_that_depends_on_its_visitor_is_private(answer, source):
+    """Without any code in its view."""
     response = answer(source)
 
     assert {*response["Cache-Control"].split(", ")} == {"private", "no-cache"}
     assert response["Vary"] == "Cookie"
 
 
-def test_a_page_that_is_the_same_for_all_may_be_kept(answer):
-    """Nothing is said of it."""
+def test_a_page_that_is_the_same_for_all_visitors_is_unchanged(answer):
+    """It has no header about caching."""
     assert not answer("Tide table").has_header("Cache-Control")
 
 
-def test_a_view_that_speaks_of_caching_is_not_contradicted(answer):
-    """It knows better, and may be stricter."""
+def test_the_cache_control_of_a_view_is_kept(answer):
+    """The view may be stricter."""
     response = answer("{% live 'boards' %}", cache_control(no_store=True))
 
     assert response["Cache-Control"] == "no-store"

@@ -1,4 +1,4 @@
-"""Periodic jobs: whose turn it is, and what happens when one fails."""
+"""Periodic jobs: when each is due, and what happens when one fails."""
 
 import pytest
 
@@ -10,8 +10,8 @@ def job() -> Job:
     return Job("a.job", lambda: None, seconds=5)
 
 
-def test_a_job_runs_at_once_and_then_in_its_rhythm(job):
-    """A started server shows fresh figures without waiting."""
+def test_a_job_runs_at_once_and_then_at_its_interval(job):
+    """A started server needs no wait for its first results."""
     assert job.claim(100)
     job.run()
 
@@ -20,14 +20,14 @@ def test_a_job_runs_at_once_and_then_in_its_rhythm(job):
 
 
 def test_a_job_never_overlaps_itself(job):
-    """However long it takes."""
+    """However long it runs."""
     assert job.claim(100)
 
     assert not job.claim(1000)
 
 
-def test_missed_turns_are_skipped(job):
-    """After a long one the next is due, not the ten that were missed."""
+def test_missed_runs_are_skipped(job):
+    """After a long run the next one is due once, not ten times."""
     job.claim(100)
     job.run()
 
@@ -36,8 +36,8 @@ def test_missed_turns_are_skipped(job):
     assert not job.claim(201)
 
 
-def test_a_failing_job_has_its_next_turn(lines):
-    """It stops itself alone; the line says when it comes again."""
+def test_a_failing_job_runs_again(lines):
+    """The error is logged, with the time until the next run."""
     job = Job("a.job", lambda: 1 / 0, seconds=5)
     job.claim(0)
 
@@ -49,7 +49,7 @@ def test_a_failing_job_has_its_next_turn(lines):
 
 
 def test_a_decorated_function_is_a_job_and_still_a_function(monkeypatch):
-    """Tests and commands may call it as ever."""
+    """Tests and commands may call it directly."""
     monkeypatch.setattr("realtime.schedule.jobs", dict(jobs))
 
     @every(seconds=0.5)
@@ -60,12 +60,12 @@ def test_a_decorated_function_is_a_job_and_still_a_function(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -0.5])
-def test_a_rhythm_is_above_zero(seconds):
-    """Without a pause there would be nothing else."""
+def test_an_interval_must_be_above_zero(seconds):
+    """Without a pause the job would occupy the publisher."""
     with pytest.raises(ValueError, match="must be above 0"):
         every(seconds=seconds)
 
 
-def test_the_demos_job_is_found():
+def test_the_job_of_the_demo_is_registered():
     """An app's jobs.py is imported when Django starts."""
     assert jobs["realtime.boards.jobs.server_figures"].seconds == 5
