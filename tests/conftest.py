@@ -296,7 +296,7 @@ def in_database() -> Callable[..., Any]:
     return run
 
 
-async def until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> None:
+async def until(condition: Callable[..., Any], seconds: float = PATIENCE_SECONDS) -> None:
     """Run the event loop until a condition holds: for state that no message reports."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import checks
 from django.db import connections
 
@@ -35,9 +37,8 @@ def spoil(settings, monkeypatch) -> Callable[..., None]:
             case ["environment", key]:
                 monkeypatch.setenv(key, value)
             case ["version", package]:
-                installed = ours.version
                 monkeypatch.setattr(
-                    ours, "version", lambda name: value if name == package else installed(name)
+                    "realtime.checks.version", lambda name: value if name == package else version(name)
                 )
             case ["layer"]:
                 settings.CHANNEL_LAYERS = {"default": value}
@@ -122,7 +123,7 @@ def test_a_problem_is_reported_with_a_solution(spoil, id, changes, words):
         },
         {"database OPTIONS": {"transaction_mode": "EXCLUSIVE"}},
         {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
-        {"INSTALLED_APPS": [name for name in ours.settings.INSTALLED_APPS if name != "daphne"]},
+        {"INSTALLED_APPS": [name for name in settings.INSTALLED_APPS if name != "daphne"]},
     ],
     ids=str,
 )

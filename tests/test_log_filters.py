@@ -13,7 +13,7 @@ from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfARow, Lines
 def clock(monkeypatch) -> list[float]:
     """The current time, which a test advances."""
     now = [1000.0]
-    monkeypatch.setattr(logs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("realtime.log_filters.time.monotonic", lambda: now[0])
     return now
 
 
@@ -24,7 +24,7 @@ def heard(request, clock) -> tuple[logging.Logger, list[logging.LogRecord]]:
     logger = logging.Logger("of.the.layer")
     logger.addFilter(getattr(request, "param", FirstOfARow)())
     handler = logging.Handler()
-    handler.emit = passed.append
+    vars(handler)["emit"] = passed.append
     logger.addHandler(handler)
     return logger, passed
 

@@ -1,9 +1,12 @@
 """Caching: pages that depend on their visitor are kept out of shared caches."""
 
+from collections.abc import Awaitable
+
 import pytest
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.template import RequestContext, Template
 from django.views.decorators.cache import cache_control
 
@@ -14,7 +17,7 @@ from realtime.middleware import PrivatePagesMiddleware
 def answer(rf, log):
     """A function that returns the response of a page made from a template, through the middleware."""
 
-    def page(source: str, decorate=lambda view: view) -> HttpResponse:
+    def page(source: str, decorate=lambda view: view) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         def view(request):
             return HttpResponse(Template("{% load realtime %}" + source).render(RequestContext(request)))
 

@@ -117,7 +117,7 @@ async def deliver(
 
 async def fan_out(prepared: Prepared, scale: float) -> list[Figures]:
     """One topic, 1,000 subscribers, 5 changes per second by another process."""
-    rows = []
+    rows: list[Figures] = []
     floor = None
     for name in ["kernel floor", *(name for name in prepared.names if name != "kernel floor")]:
         topics = ["entries.1"] * int(1000 * scale)
@@ -141,7 +141,7 @@ async def fan_out(prepared: Prepared, scale: float) -> list[Figures]:
 async def many_topics(prepared: Prepared, scale: float) -> list[Figures]:
     """100 topics with 10 subscribers each, 20 changes per second."""
     topics = [f"entries.{number}" for number in range(FIRST_TOPIC, FIRST_TOPIC + 100)]
-    rows = []
+    rows: list[Figures] = []
     for name in TIDEMARKS:
         async with connected(prepared, name, topics * 10) as (running, load, process, _):
             rows.append(
@@ -153,7 +153,7 @@ async def many_topics(prepared: Prepared, scale: float) -> list[Figures]:
 async def idle_then_one(prepared: Prepared, scale: float) -> list[Figures]:
     """5,000 idle connections, then one change."""
     count = int(5000 * scale)
-    rows = []
+    rows: list[Figures] = []
     for name in TIDEMARKS:
         topics = ["entries.1"] * count
         async with connected(prepared, name, topics) as (running, load, process, memory):
@@ -169,7 +169,7 @@ async def idle_then_one(prepared: Prepared, scale: float) -> list[Figures]:
 async def burst(prepared: Prepared, scale: float) -> list[Figures]:
     """1,000 changes of one row as fast as they commit, 200 subscribers: each must receive the last one."""
     changes, count = int(1000 * scale), 200
-    rows = []
+    rows: list[Figures] = []
     for name in TIDEMARKS:
         async with connected(prepared, name, ["entries.1"] * count) as (running, load, process, _):
 
@@ -202,7 +202,7 @@ async def burst(prepared: Prepared, scale: float) -> list[Figures]:
 async def resume_storm(prepared: Prepared, scale: float) -> list[Figures]:
     """5,000 clients; the server is killed and started again and a row changes meanwhile; all clients resume."""
     count = int(5000 * scale)
-    rows = []
+    rows: list[Figures] = []
     for name in TIDEMARKS:
         async with connected(prepared, name, ["entries.1"] * count) as (running, load, _, _):
             server = running.server
@@ -240,7 +240,7 @@ def _pid(server: Server) -> int:
 
 async def stalled_readers(prepared: Prepared, scale: float) -> list[Figures]:
     """200 clients, 20 changes per second of 20 KB; then the same with stalled clients that do not read."""
-    rows = []
+    rows: list[Figures] = []
     for name in TIDEMARKS:
         topics = ["entries.1"] * 200
         async with connected(prepared, name, topics) as (running, load, process, _):
@@ -264,7 +264,7 @@ async def stalled_readers(prepared: Prepared, scale: float) -> list[Figures]:
 
 async def growth(prepared: Prepared, scale: float) -> list[Figures]:
     """A growing number of subscribers at 2 changes per second, and a growing rate with 300 subscribers."""
-    rows = []
+    rows: list[Figures] = []
     shapes = [(int(count * scale), 2.0) for count in (100, 300, 1000, 3000, 5000)]
     shapes += [(int(300 * scale), rate) for rate in (5.0, 20.0, 50.0)]
     for name in TIDEMARKS:
@@ -309,7 +309,7 @@ async def one_client(prepared: Prepared, scale: float) -> list[Figures]:
 async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
     """20 clients, 10 changes per second, without an attack and under each: daphne, guarded uvicorn, plain uvicorn."""
     seconds, readers, changes = 8 * scale, 20, max(1, int(80 * scale))
-    rows = []
+    rows: list[Figures] = []
     for name in ("daphne", "guarded", "uvicorn"):
         with prepared.run(name, MAX_CONNECTIONS_PER_ADDRESS="200") as running:
             assert running.server is not None

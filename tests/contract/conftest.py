@@ -4,8 +4,9 @@ import contextlib
 import itertools
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 import pytest
@@ -39,7 +40,7 @@ class Database:
         self.vendor, self.source, self.name = vendor, source, name
 
     @property
-    def settings(self) -> dict[str, object]:
+    def settings(self) -> Mapping[str, Any]:
         if isinstance(self.source, Path):
             return {"ENGINE": "django.db.backends.sqlite3", "NAME": self.source / self.name}
         return dj_database_url.parse(self.source.url(self.name))
@@ -160,7 +161,7 @@ def database(prepared, django_db_blocker) -> Iterator[Database]:
         database.sequence()
         yield database
     if database.vendor == "postgresql":
-        database.source.drop(name)
+        prepared.source.drop(name)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ class Follower:
 
     def __init__(self, topic: str) -> None:
         self.visitor = NOBODY
-        self.writer = None
+        self.writer: asyncio.Task[None] | None = None
         self.session = Session(default_limits())
         list(iter(self.session.next, None))
         self.replica = Replica(topic)

@@ -5,6 +5,8 @@ changes, transactions, messages lost and doubled, reconnects, hubs that start an
 After every message a client's rows must be the source exactly as of its position.
 """
 
+from typing import Any
+
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from realtime.engine import messages
 from realtime.engine.errors import Gap
-from realtime.engine.messages import Row
+from realtime.engine.messages import Format, Row
 from realtime.engine.position import Position
 from realtime.engine.session import Session
 from realtime.engine.topic import Topic
@@ -33,7 +35,7 @@ class Source:
         self.epoch = "e0"
         self.rows: dict[str, int] = {}
         self.offset = 1
-        self.history = {("e0", 1): {}}
+        self.history: dict[tuple[str, int], dict[str, int]] = {("e0", 1): {}}
         self.sequenced = 1
         self.touched: set[str] = set()
         self.log: list[tuple[int, int, int, str]] = []  # after, begins, position, payload
@@ -118,7 +120,7 @@ class Hub:
 class Client:
     """A replica and its connection."""
 
-    def __init__(self, format: str) -> None:
+    def __init__(self, format: Format) -> None:
         self.replica = Replica("t", format)
         self.session = Session(default_limits())
 
@@ -169,13 +171,13 @@ class Convergence(RuleBasedStateMachine):
         self._write(transaction)
 
     @rule(format=st.sampled_from(["rows", "html"]), rendered=st.booleans())
-    def open_page(self, format: str, rendered: bool) -> None:
+    def open_page(self, format: Format, rendered: bool) -> None:
         """A page is rendered by the server as of now, or starts empty; then it connects."""
         client = Client(format)
         if rendered:
             client.replica.position = Position(self.source.epoch, self.source.offset)
             for key, number in self.source.rows.items():
-                row = to_row(key, number)
+                row: Any = to_row(key, number)
                 client.replica.rows[key] = (row.order, row.html if format == "html" else bytes(row.row))
         self.everyone = [*self.everyone[-4:], client]
         client.connect(self.hub)
@@ -231,7 +233,7 @@ class Convergence(RuleBasedStateMachine):
         for client in self.everyone:
             client.session.notify("t")
 
-    def _deliver(self, client: Client, texts: list[str]) -> bool:
+    def _deliver(self, client: Client, texts: list[str | bytes]) -> bool:
         """Deliver messages one by one, checking the promise after each; return False at a gap."""
         for text in texts:
             if client.replica.receive(text):

@@ -7,7 +7,9 @@ that its clock is ahead.
 import os
 import signal
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.apps import AppConfig
 from django.utils import timezone
@@ -31,8 +33,7 @@ def _die_at(step: str) -> None:
     from channels_redis.pubsub import RedisPubSubLoopLayer
 
     from realtime.models import LogEntry
-    from realtime.publishing import log, publisher
-    from realtime.publishing.positions import Probe
+    from realtime.publishing import log, publisher, sequencer
     from realtime.publishing.sequencer import Batch
 
     passes = 0
@@ -43,14 +44,14 @@ def _die_at(step: str) -> None:
         if passes >= PASSES:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    append, sequence = log.append, publisher.sequence
+    append, sequence = log.append, sequencer.sequence
     group_send = RedisPubSubLoopLayer.group_send
 
-    def dying_append(entries: list[LogEntry]) -> None:
-        append(entries)
+    def dying_append(added: Sequence[LogEntry]) -> None:
+        append(added)
         die()
 
-    def dying_sequence(*arguments: Probe | None) -> Batch | None:
+    def dying_sequence(*arguments: Any) -> Batch | None:
         batch = sequence(*arguments)
         if batch is not None:
             die()
@@ -66,7 +67,7 @@ def _die_at(step: str) -> None:
     if step == "before_commit":
         log.append = dying_append
     elif step == "after_commit":
-        publisher.sequence = dying_sequence
+        vars(publisher)["sequence"] = dying_sequence  # the publisher has imported it by name
     else:
         RedisPubSubLoopLayer.group_send = dying_group_send
 

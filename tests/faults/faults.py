@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -17,7 +18,7 @@ from tests.faults.apps import STEPS
 from tests.faults.world import DATABASE, Distributed, Embedded, World
 from tests.support.servers import ROOT
 
-Fault = Callable[[World], Awaitable[None]]
+Fault = Callable[[Any], Awaitable[None]]
 
 FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
 """How long a process stays frozen; ``make faults`` sets 10."""

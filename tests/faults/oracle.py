@@ -7,6 +7,7 @@ records which transactions each sequenced position sees. This is independent of 
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -104,7 +105,7 @@ class Oracle:
         self._blind: list[tuple[str, int, int]] = []
         self._sums: set[int] = set()
 
-    def record(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes]]) -> None:
+    def record(self, topic: str, position: Position, rows: Mapping[str, tuple[str, bytes | str]]) -> None:
         """Record a viewer's rows after a message; two viewers at the same position must agree."""
         self.findings.messages += 1
         feed = topic.partition(".")[0]
@@ -126,7 +127,7 @@ class Oracle:
         """Exclude positions from the comparison, because there was no capture then, as during a migration."""
         self._blind.append((epoch, begins, ends))
 
-    def compare(self, database: psycopg.Connection) -> None:
+    def compare(self, database: Any) -> None:
         """Compare all states that were not compared before and whose position was sequenced."""
         waiting = [at for at in self._states if at not in self._compared]
         by_epoch: dict[str, list[tuple[str, str, int]]] = defaultdict(list)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from realtime.engine.messages import Error, decode_server
 from tests.faults.oracle import Oracle, State, values
@@ -70,7 +71,7 @@ class Viewer:
 
     async def _view(self, address: str) -> None:
         socket = await connect(
-            address, subprotocols=["realtime.v1.json"], compression=None, open_timeout=5, close_timeout=1,
+            address, subprotocols=[Subprotocol("realtime.v1.json")], compression=None, open_timeout=5, close_timeout=1,
             ping_interval=None,
         )  # fmt: skip
         self._socket = socket

@@ -254,8 +254,10 @@ class World:
         )  # fmt: skip
 
     def _stop(self) -> None:
-        for process in [*self._writers, *(server.process for server in self.servers)]:
-            _end(process)
+        for writer in self._writers:
+            _end(writer)
+        for server in self.servers:
+            _end(server.process)
 
 
 class Distributed(World):

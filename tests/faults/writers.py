@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import django
@@ -39,15 +40,17 @@ Connection = psycopg.Connection | sqlite3.Connection
 
 def connected_sql(chance: random.Random, kept: list[Connection]) -> None:
     """Write in plain SQL, with a connection that is replaced after an error."""
-    on_postgresql = bool(settings.DATABASE_URL)
     if not kept:
         kept.append(
             psycopg.connect(settings.DATABASE_URL, autocommit=True, connect_timeout=5)
-            if on_postgresql
+            if settings.DATABASE_URL
             else sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20, isolation_level=None)
         )
     try:
-        (writer.postgresql if on_postgresql else writer.sql)(chance, kept[0])
+        if isinstance(kept[0], sqlite3.Connection):
+            writer.sql(chance, kept[0])
+        else:
+            writer.postgresql(chance, kept[0])
     except (psycopg.Error, sqlite3.Error, IndexError):
         kept.pop().close()
         raise
@@ -63,7 +66,7 @@ def main(kind: str, seed: str) -> None:
     signal.signal(signal.SIGTERM, stop)
     chance = random.Random(f"{kind} {seed}")
     django.setup()
-    writes = {
+    writes: dict[str, Callable[[random.Random], None]] = {
         "orm": writer.orm,
         "bulk": writer.bulk,
         "sql": partial(connected_sql, kept=[]),

@@ -58,7 +58,7 @@ def three_free_ports() -> int:
     """Return the first of three consecutive free ports."""
     while True:
         port = free_port()
-        taken = {one.laddr.port for one in psutil.net_connections("tcp")}
+        taken = {one.laddr.port for one in psutil.net_connections("tcp") if one.laddr}
         if not {port + 1, port + 2} & taken:
             return port
 

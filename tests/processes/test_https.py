@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 import websockets
+from websockets.typing import Origin
 
 from tests.processes.sockets import PATIENCE_SECONDS, opened, receive
 from tests.support import servers
@@ -100,7 +101,7 @@ async def test_an_unencrypted_page_cannot_open_a_socket(server: Server) -> None:
     origin = f"http://{server.host}:{server.port}"
 
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await opened(server.socket_url, origin=origin, additional_headers=OVER_TLS)
+        await opened(server.socket_url, origin=Origin(origin), additional_headers=OVER_TLS)
 
     assert refused.value.response.status_code == 403
 

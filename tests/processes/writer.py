@@ -8,6 +8,7 @@ import random
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 import django
@@ -143,15 +144,14 @@ def postgresql(chance: random.Random, database: psycopg.Connection) -> None:
 
 def main(kind: str, seed: str, writes: str, database: str) -> None:
     chance = random.Random(f"{kind} {seed}")
+    write: Callable[[random.Random], None]
     django.setup()
     if kind == "sql":
-        is_url = "://" in database
-        connection = (
-            psycopg.connect(database, autocommit=True)
-            if is_url
-            else sqlite3.connect(database, timeout=20, isolation_level=None)
-        )
-        write = partial(postgresql if is_url else sql, database=connection)
+        if "://" in database:
+            connection = psycopg.connect(database, autocommit=True)
+            write = partial(postgresql, database=connection)
+        else:
+            write = partial(sql, database=sqlite3.connect(database, timeout=20, isolation_level=None))
     else:
         write = orm if kind == "orm" else bulk
     for _ in range(int(writes)):

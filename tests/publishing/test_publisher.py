@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -11,7 +12,7 @@ from django.db import OperationalError, connection, transaction
 
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow
-from realtime.publishing import capture, file_watch, positions
+from realtime.publishing import capture, positions
 from realtime.publishing import publisher as publisher_module
 from realtime.publishing.publisher import Publisher
 from realtime.schedule import Job, jobs
@@ -39,8 +40,9 @@ async def start(log, layer, settings) -> AsyncIterator[Callable[[], Publisher]]:
 @pytest.fixture
 def no_jobs(monkeypatch) -> dict[str, Job]:
     """The schedule, empty."""
-    monkeypatch.setattr(publisher_module, "jobs", {})
-    return publisher_module.jobs
+    empty: dict[str, Job] = {}
+    monkeypatch.setattr(publisher_module, "jobs", empty)
+    return empty
 
 
 async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_database):
@@ -56,7 +58,7 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
     assert "new" in message["payload"]
 
 
-@pytest.mark.skipif(file_watch.INotify is None, reason="only Linux tells of writes")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes")
 async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, quay, no_jobs, settings):
     """A tick of minutes shows it: the file tells."""
     settings.REALTIME = {"TICK_SECONDS": 100, "LEASE_SECONDS": 1000}

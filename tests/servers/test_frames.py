@@ -43,7 +43,8 @@ class TwistedTransport:
     connected = 1
 
     def __init__(self, room: int | Exception = 10**6, **state: object) -> None:
-        self.written, self.dataBuffer, self._tempDataBuffer = b"", b"", []
+        self.written, self.dataBuffer = b"", b""
+        self._tempDataBuffer: list[bytes] = []
         self._room = room
         vars(self).update(state)
 

@@ -52,7 +52,7 @@ class Client:
         if self._socket is not None:
             self._socket.transport.abort()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, condition: Callable[..., bool], seconds: float = 60) -> None:
         """Wait until a condition holds, evaluating it after each message."""
         async with asyncio.timeout(seconds), self._news:
             while not condition():

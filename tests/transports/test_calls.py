@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 from django import forms
@@ -110,7 +111,7 @@ async def test_a_right_that_is_taken_away_permits_no_more_calls(
 
 
 @pytest.fixture
-def busy(monkeypatch) -> threading.Event:
+def busy(monkeypatch) -> Iterator[threading.Event]:
     """An action that anyone may call, and that runs until the event is set."""
     may_end = threading.Event()
 

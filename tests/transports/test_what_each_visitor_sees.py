@@ -107,7 +107,7 @@ async def by_socket(encoding: str, connect, topics, story, last, session=None, t
         else:
             await peer.send_to(bytes_data=msgspec.msgpack.encode(message))
 
-    async def receive(is_last: Callable[[dict[str, Any]], bool]) -> None:
+    async def receive(is_last: Callable[..., bool]) -> None:
         while not received or not is_last(received[-1]):
             event = await peer.receive_output(PATIENCE_SECONDS)
             received.append(

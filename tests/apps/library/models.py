@@ -3,7 +3,7 @@
 They are in an app registry of their own: the project does not know them, and a test creates their tables.
 """
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.apps.registry import Apps
 from django.db import models
@@ -45,7 +45,7 @@ class Prize(Model):
 
 
 class Book(Model):
-    shelf: "models.IntegerField[int | None, int | None]" = models.IntegerField(default=1, null=True)
+    shelf: Any = models.IntegerField(default=1, null=True)
     title = models.CharField(max_length=40)
     rank = models.IntegerField(default=0)
     author = models.ForeignKey(Author, models.SET_NULL, null=True)

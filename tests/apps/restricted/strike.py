@@ -6,6 +6,7 @@ Django, whose signals tell of it, or in SQL, which tells nobody.
 
 import json
 import sys
+from typing import Any
 
 import django
 
@@ -72,7 +73,7 @@ def by_sql() -> None:
     sessions = {
         session.get_decoded().get("_auth_user_id"): session.session_key for session in Session.objects.all()
     }
-    statements = [
+    statements: list[tuple[str, Any]] = [
         ("DELETE FROM django_session WHERE session_key = %s", sessions[str(keys["signed out"])]),
         (
             "UPDATE django_session SET expire_date = '2020-01-01' WHERE session_key = %s",
