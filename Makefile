@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript audit format bench faults picture clean
+.PHONY: run cluster test check lint lint-javascript audit versions format bench faults picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -63,6 +63,10 @@ $(JAVASCRIPT)/.installed: tests/javascript/package.json
 # Known vulnerabilities of the installed packages; reports it if the database of vulnerabilities is unreachable.
 audit: $(BIN)/.installed-tests
 	@$(BIN)/python -m tests.support.audit
+
+# The guards on the lowest and the highest versions of daphne, Twisted, autobahn and uvicorn; needs a package registry.
+versions: $(BIN)/.installed-tests
+	HOSTILE=1 $(BIN)/python -m pytest tests/servers/test_versions.py -rs
 
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .

@@ -238,8 +238,14 @@ USE_TZ = True
 
 # Absolute: Django prefixes a relative one with the script name, which a client of daphne can set.
 STATIC_URL = "/static/"
-# Served from the apps even if DEBUG is off: the first start needs no collectstatic.
-SERVESTATIC_USE_FINDERS = True
+# By default served from the apps, even if DEBUG is off: the first start needs no collectstatic.
+STATIC_ROOT = os.environ.get("STATIC_ROOT") or None
+SERVESTATIC_USE_FINDERS = STATIC_ROOT is None
+if STATIC_ROOT:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "config.static_files.HashedStaticFilesStorage"},
+    }
 SERVESTATIC_AUTOREFRESH = DEBUG
 
 LOGGING = {

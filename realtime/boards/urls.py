@@ -2,6 +2,7 @@
 
 from django.templatetags.static import static
 from django.urls import path
+from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
 from . import views
@@ -13,5 +14,5 @@ urlpatterns = [
     # every page that lists boards.
     path("boards/<path:slug>/", views.board, name="board"),
     # Browsers request this address for pages that name no icon, such as the admin's.
-    path("favicon.ico", RedirectView.as_view(url=static("boards/favicon.svg"))),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("boards/favicon.svg"))),
 ]

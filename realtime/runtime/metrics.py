@@ -1,6 +1,6 @@
 """Metrics of this process and of the log, in Prometheus' text format.
 
-Counters are counted where things happen; what can be looked up is looked up when somebody asks.
+Counters are incremented where things happen; figures are looked up when the metrics are read.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ published = Counter(
     registry=_counted,
 )
 layer_errors = Counter(
-    "realtime_layer_errors", "Messages that the channel layer did not take.", registry=_counted
+    "realtime_layer_errors", "Messages that the channel layer did not accept.", registry=_counted
 )
 caught_up = Counter(
     "realtime_topics_caught_up", "Times a topic was brought up from the log or its rows.", registry=_counted
@@ -26,7 +26,7 @@ resets = Counter("realtime_resets", "Entries that ask for a topic to be read ane
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure that is looked up: its name, what it means, its value now."""
+    """A figure that is looked up when the metrics are read."""
 
     name: str
     meaning: str
@@ -34,7 +34,7 @@ class Figure:
 
 
 class _LookedUp:
-    """A collector of figures, as the library wants it."""
+    """A collector of figures, with the interface that the library requires."""
 
     def __init__(self, figures: list[Figure]) -> None:
         self._figures = figures
@@ -45,7 +45,7 @@ class _LookedUp:
 
 
 def text(figures: list[Figure]) -> bytes:
-    """Return the counters of this process and the given figures, as Prometheus reads them."""
+    """Return the counters of this process and the given figures, in Prometheus' text format."""
     looked_up = CollectorRegistry()
     looked_up.register(_LookedUp(figures))
     return generate_latest(_counted) + generate_latest(looked_up)

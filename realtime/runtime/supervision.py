@@ -1,4 +1,4 @@
-"""Supervision: an asynchronous task that goes on whatever happens in one of its rounds."""
+"""Supervision: an asynchronous task that continues after a failed round."""
 
 import asyncio
 import logging
@@ -8,24 +8,24 @@ MAX_BACKOFF_SECONDS = 5.0
 
 
 async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger: logging.Logger) -> None:
-    """Run rounds for ever. A failed one is logged and followed by a pause, doubled up to 5 s.
+    """Run rounds until cancelled. A failed round is logged and followed by a pause, which doubles up to 5 s.
 
-    Of a row of failures with the same words only the first is logged with its traceback.
+    Repeated failures with the same text are logged once, with the traceback of the first.
     """
-    pause, said = 0.0, ""
+    pause, logged = 0.0, ""
     while True:
         try:
             await one_round()
             if pause:
-                logger.info("%s goes on", name)
-            pause, said = 0.0, ""
+                logger.info("%s works again", name)
+            pause, logged = 0.0, ""
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise  # we are being stopped; otherwise somebody else's cancellation has leaked
+                raise  # this task is being stopped; otherwise the cancellation of another one has leaked
             pause = min(MAX_BACKOFF_SECONDS, pause * 2 or 0.1)
-            words = f"{type(error).__name__}: {error}"
-            if words != said:
-                logger.error("%s failed, tries again in %g s: %s", name, pause, words, exc_info=error)
-            said = words
+            text = f"{type(error).__name__}: {error}"
+            if text != logged:
+                logger.error("%s failed, will be tried again in %g s: %s", name, pause, text, exc_info=error)
+            logged = text
             await asyncio.sleep(pause)

@@ -1,7 +1,6 @@
-"""Reader threads: the bounded pool in which a server process reads its database for its connections.
+"""Database threads: a bounded pool in which a server process uses its database.
 
-Channels would send every such read of a process through one thread: one slow query there, and no
-handshake succeeds.
+Channels would run all such calls of a process in one thread: a slow query there, and no handshake succeeds.
 """
 
 import asyncio
@@ -17,29 +16,29 @@ T = TypeVar("T")
 
 
 class DatabaseThreads:
-    """A few threads, each with database connections of its own that stay open between reads."""
+    """Threads, each with database connections of its own that stay open between calls."""
 
     def __init__(self, name: str, threads: int) -> None:
         self._threads = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
-        """Return what the function returns; it may use the database."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, _reading, function, args)
+        """Return the result of a function that may use the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, _call, function, args)
 
     def close(self) -> None:
-        """Close the threads' connections and end the threads; waits for a read that is under way."""
+        """Close the threads' connections and end the threads, after the calls under way."""
         together = threading.Barrier(self._threads)
         for _ in range(self._threads):
             self._executor.submit(_close_connections, together)
         self._executor.shutdown()
 
 
-def _reading(function: Callable[..., T], args: tuple[object, ...]) -> T:
+def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return function(*args)
     except Error:
-        # The connection may be the fault: the next read makes a new one.
+        # The connection may be the cause: the next call opens a new one.
         connections.close_all()
         raise
 
@@ -47,4 +46,4 @@ def _reading(function: Callable[..., T], args: tuple[object, ...]) -> T:
 def _close_connections(together: threading.Barrier) -> None:
     connections.close_all()
     with contextlib.suppress(threading.BrokenBarrierError):
-        together.wait(timeout=5)  # so that each thread takes one of these
+        together.wait(timeout=5)  # so that each thread runs one of these

@@ -120,7 +120,7 @@ async def test_a_database_that_fails_is_survived(start, quay, in_database, monke
     start()
     await in_database(Entry.objects.create, board=quay, label="new")
 
-    await until(lambda: any("publisher goes on" in line for line in lines()))
+    await until(lambda: any("publisher works again" in line for line in lines()))
 
     assert await in_database(LogEntry.objects.filter(payload__contains="new").exists)
     assert len([line for line in lines() if "disk I/O error" in line]) == 1

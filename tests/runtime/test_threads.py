@@ -1,0 +1,78 @@
+"""Database threads: their number is bounded, their connections stay open, and are closed at the end."""
+
+import asyncio
+import threading
+
+import pytest
+from django.db import OperationalError, connection, connections
+
+from realtime.runtime.threads import DatabaseThreads
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def threads():
+    threads = DatabaseThreads("realtime-test", 2)
+    yield threads
+    threads.close()
+
+
+async def test_calls_run_in_as_many_threads_as_given(threads):
+    """Two at once; the third waits."""
+    both = threading.Barrier(2)
+
+    def name() -> str:
+        return threading.current_thread().name
+
+    def together() -> str:
+        both.wait(10)
+        return name()
+
+    names = set(await asyncio.gather(threads.run(together), threads.run(together)))
+
+    assert len(names) == 2
+    assert await threads.run(name) in names
+
+
+async def test_a_database_error_closes_the_connection(threads):
+    """It may be the cause; the next call opens a new one. Other errors leave it open."""
+    threads = DatabaseThreads("realtime-test-one", 1)
+
+    def is_open() -> bool:
+        connection.ensure_connection()
+        return connections["default"].connection is not None
+
+    def still_open() -> bool:
+        return connections["default"].connection is not None
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    assert await threads.run(is_open)
+    with pytest.raises(ValueError, match="ours"):
+        await threads.run(fail, ValueError("ours"))
+    assert await threads.run(still_open)
+    with pytest.raises(OperationalError):
+        await threads.run(fail, OperationalError("gone away"))
+    assert not await threads.run(still_open)
+    await asyncio.to_thread(threads.close)
+
+
+async def test_closing_waits_for_calls_and_closes_every_connection(monkeypatch):
+    """In the threads themselves: a connection belongs to its thread."""
+    threads, closed = DatabaseThreads("realtime-test", 2), set()
+    monkeypatch.setattr(connections, "close_all", lambda: closed.add(threading.current_thread().name))
+    begun, finished = threading.Event(), []
+
+    def slow() -> None:
+        begun.set()
+        finished.append(threading.Event().wait(0.05))
+
+    call = asyncio.ensure_future(threads.run(slow))
+    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(threads.close)
+    await call
+
+    assert finished == [False]
+    assert len(closed) == 2
