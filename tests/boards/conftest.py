@@ -1,8 +1,9 @@
-"""Boards, and users who may see or edit them."""
+"""Boards, users who may see or edit them, and the command that creates both."""
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.core.management import call_command
 
 from realtime.boards import demo
 from realtime.boards.models import Board
@@ -44,3 +45,23 @@ def editor(db):
 def editor_client(client, editor):
     client.force_login(editor)
     return client
+
+
+@pytest.fixture
+def password_file(tmp_path, settings, monkeypatch, db):
+    """The file in which the command keeps the password; EDITOR_PASSWORD is unset."""
+    monkeypatch.delenv("EDITOR_PASSWORD", raising=False)
+    settings.VAR_DIR = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick
+    return tmp_path / "editor-password"
+
+
+@pytest.fixture
+def run(password_file, capsys):
+    """Runs the command and returns what it prints."""
+
+    def run(*args):
+        call_command("demo", *args)
+        return capsys.readouterr().out
+
+    return run

@@ -1,0 +1,48 @@
+"""Routes: the addresses of sockets, streams, polls, calls and tickets."""
+
+import pytest
+from django.urls import Resolver404
+from django.urls.resolvers import RegexPattern, URLPattern, URLResolver
+
+from realtime import routing
+from realtime.transports.polling import poll
+from realtime.transports.sse import stream
+
+
+def resolver(patterns: list[URLPattern]) -> URLResolver:
+    return URLResolver(RegexPattern(r"^/"), patterns)
+
+
+HTTP = resolver(routing.http_urlpatterns)
+SOCKETS = resolver([*routing.websocket_urlpatterns, routing.unknown_websocket])
+
+
+@pytest.mark.parametrize(
+    "path, application, arguments",
+    [
+        ("/realtime/sse/", stream, {}),
+        ("/realtime/topics/boards/", poll, {"topic": "boards"}),
+        ("/realtime/topics/entries.7/", poll, {"topic": "entries.7"}),
+        ("/realtime/topics/a/b/", poll, {"topic": "a/b"}),
+        ("/realtime/calls/", routing.call, {}),
+        ("/realtime/ticket/", routing.ticket, {}),
+    ],
+)
+def test_an_address_leads_to_its_application(path, application, arguments):
+    """The name of a topic may contain any character; the feed decides whether it exists."""
+    match = HTTP.resolve(path)
+
+    assert (match.func, match.kwargs) == (application, arguments)
+
+
+@pytest.mark.parametrize("path", ["/", "/realtime/", "/realtime/sse", "/realtime/topics//", "/admin/"])
+def test_other_addresses_are_left_to_django(path):
+    """Pages, static files and errors are Django's."""
+    with pytest.raises(Resolver404):
+        HTTP.resolve(path)
+
+
+@pytest.mark.parametrize("path, is_known", [("/realtime/ws/", True), ("/realtime/ws", False), ("/", False)])
+def test_a_socket_at_an_unknown_address_has_a_route(path, is_known):
+    """Channels' router raises ValueError for a path without a route."""
+    assert (SOCKETS.resolve(path).func is not routing.close_unknown) is is_known
