@@ -1,15 +1,14 @@
-"""A connection of any transport: its session, its subscriptions at the hub, and when messages are sent.
+"""A connection of any transport: carries out its client's messages, and is the hub's subscriber.
 
-A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and functions that send to the client.
+A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and functions that send to the client
+(``outbound.py``). What is sent is decided by the session (``engine/session.py``).
 """
 
 import asyncio
 import itertools
-import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any
 
 from ..access.handshake import Handshake
 from ..access.limits import Place, TooMuch
@@ -27,16 +26,16 @@ from ..runtime.client_log import SORRY, ClientLog
 from ..servers.frames import Writer
 from ..service import Service, draining
 from .calls import answer
+from .outbound import Outbound
 
 _numbers = itertools.count(1)
 
 
 class Connection:
-    """One client's connection, the hub's subscriber. Decides nothing itself: its session does."""
+    """One client's connection."""
 
     __slots__ = (
-        "_address", "_asked", "_close", "_frame", "_is_over", "_is_writing", "_opened_at", "_place", "_send",
-        "_service", "_write", "log", "name", "session", "visitor", "writer",
+        "_address", "_asked", "_opened_at", "_outbound", "_place", "_service", "log", "session", "visitor",
     )  # fmt: skip
 
     def __init__(
@@ -54,20 +53,15 @@ class Connection:
     ) -> None:
         """Make a connection that sends nothing before ``open``.
 
-        ``place`` is left at the end; it is None for a connection that was refused one. ``send`` is the server's, and
-        ``frame`` returns the event with a message for it. ``waits`` is true if ``send`` waits while the client does
-        not read. ``write``, which some servers have, writes a message at once or returns False: then it is sent.
+        ``place`` is left at the end; it is None for a connection that was refused one. ``send``, ``frame``, ``close``
+        and ``write`` are those of ``Outbound``; ``waits`` is true if ``send`` waits while the client does not read.
         """
-        self.name = f"c{next(_numbers)}"
-        self.log = ClientLog(handshake.client, self.name)
+        self.log = ClientLog(handshake.client, f"c{next(_numbers)}")
         self.visitor, self._address = visitor, handshake.address
         self.session = Session(_limits(get_conf(), waits), encoding)
-        self.writer: asyncio.Task[None] | None = None  # while a send waits
+        self._outbound = Outbound(self.session, self.log, send, frame, close, write)
         self._service, self._place = service, place
-        self._send, self._frame, self._close, self._write = send, frame, close, write
         self._asked: set[str] = set()  # topics that are being read for a subscribe
-        self._is_writing = True  # nothing is sent before ``open``
-        self._is_over = False
         self._opened_at = time.monotonic()
 
     def open(self, ending: Ending | None = None) -> None:
@@ -78,20 +72,14 @@ class Connection:
             self.log.warning("refused: %s", ending.reason)
             self.session.end(ending)
         self._service.hub.connect(self)
-        self._is_writing = False
-        self._push()
+        self._outbound.open()
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
         """Give up everything the connection has. ``is_cut_off``: by us, so send a bye if that is still possible."""
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
-        if self.writer is not None:
-            self.writer.cancel()
-        if is_cut_off and not self._is_over:
-            self.session.end(draining())
-            await self._flush(self.session.next())
-        self._is_over = True
+        await self._outbound.finish(draining() if is_cut_off else None)
         self.log.info("close %s after %.1f s", code, time.monotonic() - self._opened_at)
 
     # ------------------------------------------------------------ messages of the client
@@ -105,7 +93,7 @@ class Connection:
         except BadMessage as error:
             self.log.warning("message refused: %s", error)
             self.session.refuse(error)
-        self._push()
+        self._outbound.push()
 
     async def _carry_out(self, message: messages.ClientMessage) -> None:
         match message:
@@ -170,21 +158,26 @@ class Connection:
     # ------------------------------------------------------------ as the hub's subscriber
 
     @property
+    def writer(self) -> asyncio.Task[None] | None:
+        """The task that sends, while the server keeps it waiting."""
+        return self._outbound.writer
+
+    @property
     def topics(self) -> list[str]:
         """The topics that are followed or being read: a right that is taken away ends both."""
         return [*self.session.topics, *(self._asked - set(self.session.topics))]
 
     def notify(self, topic: str) -> None:
         self.session.notify(topic)
-        self._push()
+        self._outbound.push()
 
     def post(self, message: ServerMessage) -> None:
         self.session.post(message)
-        self._push()
+        self._outbound.push()
 
     def pulse(self) -> None:
         self.session.pulse()
-        self._push()
+        self._outbound.push()
 
     def revoke(self, topic: str) -> None:
         """End a subscription whose right was taken away."""
@@ -194,54 +187,12 @@ class Connection:
             self._asked.discard(topic)
             return
         self.session.refuse(Forbidden(topic), topic)
-        self._push()
+        self._outbound.push()
 
     def end(self, ending: Ending) -> None:
         """Send why the connection ends, then close it."""
         self.session.end(ending)
-        self._push()
-
-    # ------------------------------------------------------------ out
-
-    def _push(self) -> None:
-        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest."""
-        if self._is_writing or self._is_over:
-            return
-        session, write = self.session, self._write
-        message = session.next()
-        while message is not None and write is not None and write(message):
-            message = session.next() if session.is_waiting else None
-        if message is None and session.ending is None:
-            return
-        self._is_writing = True  # already now: the task may begin later
-        writer = _start(self._flush(message), f"realtime-writer-{self.name}")
-        if not writer.done():
-            self.writer = writer
-
-    async def _flush(self, message: Encoded | None) -> None:
-        """Send a message and whatever the session has to say after it; close when that was the last of it."""
-        self._is_writing = True
-        try:
-            while message is not None:
-                await self._send(self._frame(self.session, message))
-                message = self.session.next()
-            if self.session.ending is not None:
-                self._is_over = True
-                await self._close(self.session.ending)
-        except Exception as error:  # each server has its own word for "the client has gone"
-            self._is_over = True
-            self.log.debug("not sent: %s: %s", type(error).__name__, error)
-        finally:
-            self._is_writing = False
-            self.writer = None
-
-
-def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Return a task that runs the coroutine: at once up to its first wait, where Python can (3.12)."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
-    return loop.create_task(coroutine, name=name)
+        self._outbound.push()
 
 
 @lru_cache(maxsize=2)  # one for all connections

@@ -1,0 +1,95 @@
+"""Outbound: sends a session's messages to one client, in order, and closes the connection after the last."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from ..engine.messages import Encoded
+from ..engine.session import Ending, Session
+from ..runtime.asgi_types import Event, Send
+from ..runtime.client_log import ClientLog
+from ..servers.frames import Writer
+
+
+class Outbound:
+    """The way to one client. Sends nothing before ``open``."""
+
+    __slots__ = (
+        "_close", "_frame", "_is_over", "_is_writing", "_log", "_send", "_session", "_write", "writer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        session: Session,
+        log: ClientLog,
+        send: Send,
+        frame: Callable[[Session, Encoded], Event],
+        close: Callable[[Ending], Awaitable[None]],
+        write: Writer | None = None,
+    ) -> None:
+        """Make the way to a client.
+
+        ``send`` is the server's, ``frame`` returns the event with a message for it, and ``close`` closes the connection
+        with an ending. ``write``, which some servers have, writes a message at once or returns False: then it is sent.
+        """
+        self.writer: asyncio.Task[None] | None = None
+        """The task that sends, while ``send`` waits."""
+        self._session, self._log = session, log
+        self._send, self._frame, self._close, self._write = send, frame, close, write
+        self._is_writing = True  # until ``open``
+        self._is_over = False
+
+    def open(self) -> None:
+        """Send the messages of the session from now on."""
+        self._is_writing = False
+        self.push()
+
+    def push(self) -> None:
+        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest."""
+        if self._is_writing or self._is_over:
+            return
+        session, write = self._session, self._write
+        message = session.next()
+        while message is not None and write is not None and write(message):
+            message = session.next() if session.is_waiting else None
+        if message is None and session.ending is None:
+            return
+        self._is_writing = True  # already now: the task may begin later
+        writer = _start(self._flush(message), f"realtime-writer-{self._log.connection}")
+        if not writer.done():
+            self.writer = writer
+
+    async def finish(self, ending: Ending | None) -> None:
+        """Stop sending; with an ending, send that first if the client can still receive it."""
+        if self.writer is not None:
+            self.writer.cancel()
+        if ending is not None and not self._is_over:
+            self._session.end(ending)
+            await self._flush(self._session.next())
+        self._is_over = True
+
+    async def _flush(self, message: Encoded | None) -> None:
+        """Send a message and those that the session has after it; close the connection after an ending."""
+        self._is_writing = True
+        try:
+            while message is not None:
+                await self._send(self._frame(self._session, message))
+                message = self._session.next()
+            if self._session.ending is not None:
+                self._is_over = True
+                await self._close(self._session.ending)
+        except Exception as error:  # each server has an exception of its own for a client that has left
+            self._is_over = True
+            self._log.debug("not sent: %s: %s", type(error).__name__, error)
+        finally:
+            self._is_writing = False
+            self.writer = None
+
+
+def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Return a task that runs the coroutine: at once up to its first wait, where Python can (3.12)."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
+    return loop.create_task(coroutine, name=name)
