@@ -1,12 +1,11 @@
 """Outbound: sends a session's messages to one client, in order, and closes the connection after the last."""
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from ..engine.messages import Encoded
 from ..engine.session import Ending, Session
+from ..runtime import eager
 from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import ClientLog
 from ..servers.frames import Writer
@@ -55,10 +54,7 @@ class Outbound:
             message = session.next() if session.is_waiting else None
         if message is None and session.ending is None:
             return
-        self._is_writing = True  # already now: the task may begin later
-        writer = _start(self._flush(message), f"realtime-writer-{self._log.connection}")
-        if not writer.done():
-            self.writer = writer
+        self.writer = eager.start(self._flush(message), f"realtime-writer-{self._log.connection}")
 
     async def finish(self, ending: Ending | None) -> None:
         """Stop sending; with an ending, send that first if the client can still receive it."""
@@ -85,11 +81,3 @@ class Outbound:
         finally:
             self._is_writing = False
             self.writer = None
-
-
-def _start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-    """Return a task that runs the coroutine: at once up to its first wait, where Python can (3.12)."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
-    return loop.create_task(coroutine, name=name)
