@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.apps import AppConfig
 from django.utils import timezone
@@ -32,6 +31,7 @@ class FaultsConfig(AppConfig):
 def _die_at(step: str) -> None:
     from channels_redis.pubsub import RedisPubSubLoopLayer
 
+    from realtime.databases.outbox import Probe
     from realtime.models import LogEntry
     from realtime.publishing import log, publisher, sequencer
     from realtime.publishing.sequencer import Batch
@@ -51,8 +51,8 @@ def _die_at(step: str) -> None:
         append(added)
         die()
 
-    def dying_sequence(*arguments: Any) -> Batch | None:
-        batch = sequence(*arguments)
+    def dying_sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
+        batch = sequence(seen, quiet)
         if batch is not None:
             die()
         return batch

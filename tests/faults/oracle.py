@@ -7,7 +7,6 @@ records which transactions each sequenced position sees. This is independent of 
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -75,7 +74,7 @@ def stored(database: psycopg.Connection, topic: str) -> State:
 
 
 @lru_cache(maxsize=20_000)
-def values(feed: str, row: bytes) -> tuple[object, ...]:
+def values(feed: str, row: bytes | str) -> tuple[object, ...]:
     """Return the compared columns of a row in its JSON form."""
     contents = json.loads(row)
     return tuple(contents[column] for column in COLUMNS[feed])
@@ -105,7 +104,7 @@ class Oracle:
         self._blind: list[tuple[str, int, int]] = []
         self._sums: set[int] = set()
 
-    def record(self, topic: str, position: Position, rows: Mapping[str, tuple[str, bytes | str]]) -> None:
+    def record(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes | str]]) -> None:
         """Record a viewer's rows after a message; two viewers at the same position must agree."""
         self.findings.messages += 1
         feed = topic.partition(".")[0]
@@ -174,7 +173,7 @@ class SQLiteOracle(Oracle):
         super().__init__()
         self._recorder = Recorder(database)
 
-    def compare(self, database: sqlite3.Connection) -> None:
+    def compare(self, database: Any) -> None:
         for at in [at for at in self._states if at not in self._compared and at[0] != "boards"]:
             topic, _, offset = at
             if self._is_blind(at):

@@ -35,22 +35,12 @@ def transfer(chance: random.Random) -> None:
         Board.objects.filter(pk=taker.pk).update(position=taker.position + amount)
 
 
-Connection = psycopg.Connection | sqlite3.Connection
-
-
-def connected_sql(chance: random.Random, kept: list[Connection]) -> None:
+def reconnecting_sql(chance: random.Random, kept: list[psycopg.Connection | sqlite3.Connection]) -> None:
     """Write in plain SQL, with a connection that is replaced after an error."""
     if not kept:
-        kept.append(
-            psycopg.connect(settings.DATABASE_URL, autocommit=True, connect_timeout=5)
-            if settings.DATABASE_URL
-            else sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=20, isolation_level=None)
-        )
+        kept.append(writer.connect(settings.DATABASE_URL or str(settings.DATABASES["default"]["NAME"])))
     try:
-        if isinstance(kept[0], sqlite3.Connection):
-            writer.sql(chance, kept[0])
-        else:
-            writer.postgresql(chance, kept[0])
+        writer.plain_sql(chance, kept[0])
     except (psycopg.Error, sqlite3.Error, IndexError):
         kept.pop().close()
         raise
@@ -69,7 +59,7 @@ def main(kind: str, seed: str) -> None:
     writes: dict[str, Callable[[random.Random], None]] = {
         "orm": writer.orm,
         "bulk": writer.bulk,
-        "sql": partial(connected_sql, kept=[]),
+        "sql": partial(reconnecting_sql, kept=[]),
         "transfer": transfer,
     }
     done = 0

@@ -19,7 +19,7 @@ class Oracle:
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        self._database: Any = database
+        self._database: sqlite3.Connection | psycopg.Connection = database
         contents = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
         database.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY, entry INTEGER, contents TEXT)")
         # Rows from before the first change count as recorded at 0.

@@ -89,9 +89,7 @@ async def test_a_change_appears_at_every_server_and_no_process_is_left(
             ):
                 database.execute("UPDATE boards_entry SET value = %s WHERE id = 1", [value])
                 for client in clients:
-                    await client.until(
-                        lambda client=client, value=value: value in str(client.replica.rows["1"]), 60
-                    )
+                    await client.until_row("1", value)
                 if number == 0:
                     served = int(addresses[0].rpartition(":")[2])
                     next(one for one in children if f"tcp:port={served}:" in " ".join(one.cmdline())).kill()

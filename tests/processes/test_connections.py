@@ -65,7 +65,7 @@ async def test_a_message_that_is_too_long_ends_only_its_own_connection(server: S
         if size < 2**20:
             assert socket.close_code == 4400
         server.project.connect().execute("UPDATE boards_entry SET label = 'still here' WHERE id = 1")
-        await other.until(lambda: "still here" in str(other.replica.rows["1"]))
+        await other.until_row("1", "still here")
         assert other.connections == 1
     assert "Traceback" not in server.log.read_text()
 
@@ -132,7 +132,7 @@ async def test_changes_of_a_staff_board_do_not_reach_others(server: Server) -> N
         await client.until(lambda: "1" not in client.replica.rows)
         database.execute("DELETE FROM boards_entry WHERE board_id = 3")
         database.execute("UPDATE boards_entry SET label = 'public' WHERE id = 2")
-        await client.until(lambda: "public" in str(client.replica.rows["2"]))
+        await client.until_row("2", "public")
 
         assert "secret" not in str(client.seen)
         assert "700" not in str(client.seen)
@@ -167,8 +167,8 @@ async def test_a_notice_from_another_process_reaches_every_page_or_those_of_a_to
         server.project.manage("broadcast", "Gate closed", "--topic", "entries.2")
         refused = server.project.manage("broadcast", "x", "--topic", "nothing", check=False)
 
-        for client in (one, other):
-            await client.until(lambda client=client: Notice("Back at 14:00") in client.seen)
+        await one.until(lambda: Notice("Back at 14:00") in one.seen)
+        await other.until(lambda: Notice("Back at 14:00") in other.seen)
         await other.until(lambda: Notice("Gate closed", "entries.2") in other.seen)
         assert "Gate closed" not in str(one.seen)
         assert other.seen.count(Notice("Back at 14:00")) == 1

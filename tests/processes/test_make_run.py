@@ -131,7 +131,7 @@ async def test_two_variables_select_postgresql_and_redis(
         assert any(b"entries.1" in name for name in channels)
         with contextlib.closing(postgresql.connect("made_to_run")) as database:
             database.execute("UPDATE boards_entry SET value = 'from PostgreSQL' WHERE id = 1")
-        await client.until(lambda: "from PostgreSQL" in str(client.replica.rows["1"]))
+        await client.until_row("1", "from PostgreSQL")
     run.stop()
     assert "Traceback" not in run.output.read_text()
 

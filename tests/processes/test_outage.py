@@ -23,7 +23,7 @@ async def test_changes_made_while_the_server_was_down_appear(server: Server, num
         database.execute("DELETE FROM boards_entry WHERE id = 2")
         server.start()
 
-        await client.until(lambda: "written meanwhile" in str(client.replica.rows.get("1")))
+        await client.until_row("1", "written meanwhile")
         assert "2" not in client.replica.rows
         assert "3" in client.replica.rows
 
@@ -60,7 +60,7 @@ async def test_a_starting_server_installs_missing_triggers(server: Server) -> No
 
         server.start()
 
-        await client.until(lambda: "written without triggers" in str(client.replica.rows.get("1")))
+        await client.until_row("1", "written without triggers")
 
 
 async def test_a_server_without_a_publisher_receives_changes_from_manage_py_publish(
@@ -81,7 +81,7 @@ async def test_a_server_without_a_publisher_receives_changes_from_manage_py_publ
             async with Client(server.socket_url, "entries.1") as client:
                 await client.until_snapshot()
                 project.connect().execute("UPDATE boards_entry SET label = 'by publish' WHERE id = 1")
-                await client.until(lambda: "by publish" in str(client.replica.rows["1"]))
+                await client.until_row("1", "by publish")
         finally:
             publisher.send_signal(signal.SIGTERM)
             output, _ = publisher.communicate(timeout=60)

@@ -59,7 +59,7 @@ class Watch:
     async def shows(self, value: str) -> None:
         self._database.execute("UPDATE boards_entry SET value = ? WHERE id = 1", [value])
         for client in self.clients:
-            await client.until(lambda client=client: f'"{value}"' in str(client.replica.rows.get("1")), 60)
+            await client.until_row("1", f'"{value}"')
 
 
 def subscriptions(server: Valkey) -> int:
@@ -194,8 +194,8 @@ async def test_deployments_on_one_valkey_do_not_receive_each_others_notices(
                 await client.until_snapshot()
             ours.manage("broadcast", "for us")
             theirs.manage("broadcast", "for them")
-            for client, words in ((here, "for us"), (there, "for them")):
-                await client.until(lambda client=client, words=words: words in str(client.seen), 60)
+            await here.until(lambda: "for us" in str(here.seen))
+            await there.until(lambda: "for them" in str(there.seen))
             assert "for them" not in str(here.seen)
             assert "for us" not in str(there.seen)
 
@@ -210,8 +210,8 @@ async def test_a_large_change_is_sent_as_a_hint(
             await joined(shared_valkey)
             database = project.connect()
             database.execute("UPDATE boards_entry SET note = ? WHERE board_id = 1", ["x" * 100_000])
+            keys = [str(key) for (key,) in database.execute("SELECT id FROM boards_entry WHERE board_id = 1")]
             for client in watch.clients:
-                await client.until(
-                    lambda client=client: all("xxxx" in str(row) for row in client.replica.rows.values()), 60
-                )
+                for key in keys:
+                    await client.until_row(key, "xxxx")
             database.close()

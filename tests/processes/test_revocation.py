@@ -28,8 +28,11 @@ def strike(project: Project, what: str) -> dict[str, tuple[str, str]]:
     return visitors
 
 
-def is_refused(client: Client) -> bool:
-    return any(isinstance(message, Error) and message.code == 4403 for message in client.seen)
+async def until_refused(client: Client) -> None:
+    def is_refused() -> bool:
+        return any(isinstance(message, Error) and message.code == 4403 for message in client.seen)
+
+    await client.until(is_refused)
 
 
 @pytest.mark.parametrize("layer", ["in memory", "valkey", "valkey, killed"])
@@ -60,7 +63,7 @@ async def test_losing_any_kind_of_right_ends_the_subscription(
             began = time.monotonic()
             for (name, server_name), client in clients.items():
                 if name.endswith(means):
-                    await client.until(lambda client=client: is_refused(client))
+                    await until_refused(client)
                     print(f"{layer}: {name} at {server_name} within {time.monotonic() - began:.1f} s")
 
         with contextlib.closing(project.connect()) as database:
@@ -102,7 +105,7 @@ async def test_without_the_old_key_a_page_is_anonymous_and_the_session_stays(pro
     project.environment["SECRET_KEY"] = "the new key"
     server.start()
     async with follower(server, editor.session, "staffboards") as client:
-        await client.until(lambda: is_refused(client))
+        await until_refused(client)
     server.stop()
     project.environment["SECRET_KEY"] = "the old key"
     server.start()

@@ -109,7 +109,7 @@ async def test_clients_that_do_not_read_cost_little_memory_and_delay_no_other(
         for number in range(times):
             note = f"{mark} {number} {'x' * 110_000}"
             await asyncio.to_thread(database.execute, "UPDATE boards_entry SET note = ? WHERE id = 1", [note])
-            await client.until(lambda note=note: note.encode() in client.replica.rows["1"][1])
+            await client.until_row("1", note)
 
     async with Client(server.socket_url, "entries.1") as client:
         await client.until_snapshot()

@@ -77,7 +77,7 @@ def bulk(chance: random.Random) -> None:
                     Entry.objects.filter(pk=entry.pk).update(value="moved")
 
 
-def sql(chance: random.Random, database: sqlite3.Connection) -> None:
+def sqlite(chance: random.Random, database: sqlite3.Connection) -> None:
     boards = [board for (board,) in database.execute("SELECT id FROM boards_board")]
     entries = [entry for (entry,) in database.execute("SELECT id FROM boards_entry")]
     entry = chance.choice(entries)
@@ -104,7 +104,7 @@ def sql(chance: random.Random, database: sqlite3.Connection) -> None:
 
 
 def postgresql(chance: random.Random, database: psycopg.Connection) -> None:
-    """Write as ``sql`` does, in transactions with savepoints, some of which stay open while others commit."""
+    """Write as ``sqlite`` does, in transactions with savepoints, some of which stay open while others commit."""
     boards = [board for (board,) in database.execute("SELECT id FROM boards_board")]
     entries = [entry for (entry,) in database.execute("SELECT id FROM boards_entry")]
     entry = chance.choice(entries)
@@ -142,27 +142,38 @@ def postgresql(chance: random.Random, database: psycopg.Connection) -> None:
     database.execute("ROLLBACK" if chance.random() < 0.2 else "COMMIT")
 
 
-def main(kind: str, seed: str, writes: str, database: str) -> None:
-    chance = random.Random(f"{kind} {seed}")
-    write: Callable[[random.Random], None]
-    django.setup()
-    if kind == "sql":
-        if "://" in database:
-            connection = psycopg.connect(database, autocommit=True)
-            write = partial(postgresql, database=connection)
-        else:
-            write = partial(sql, database=sqlite3.connect(database, timeout=20, isolation_level=None))
+def connect(address: str) -> psycopg.Connection | sqlite3.Connection:
+    """Connect to PostgreSQL by its URL, or to SQLite by its file."""
+    if "://" in address:
+        return psycopg.connect(address, autocommit=True, connect_timeout=5)
+    return sqlite3.connect(address, timeout=20, isolation_level=None)
+
+
+def plain_sql(chance: random.Random, database: psycopg.Connection | sqlite3.Connection) -> None:
+    """Write with a driver's connection, without Django."""
+    if isinstance(database, sqlite3.Connection):
+        sqlite(chance, database)
     else:
-        write = orm if kind == "orm" else bulk
-    for _ in range(int(writes)):
+        postgresql(chance, database)
+
+
+def main(kind: str, seed: str, count: str, address: str) -> None:
+    chance = random.Random(f"{kind} {seed}")
+    django.setup()
+    database = connect(address)
+    writes: dict[str, Callable[[random.Random], None]] = {
+        "orm": orm,
+        "bulk": bulk,
+        "sql": partial(plain_sql, database=database),
+    }
+    for _ in range(int(count)):
         try:
-            write(chance)
+            writes[kind](chance)
         except (DatabaseError, psycopg.Error) as error:
             # On PostgreSQL two writers can deadlock: one of them is rolled back.
-            if "://" not in database:
+            if isinstance(database, sqlite3.Connection):
                 raise
-            if kind == "sql":
-                connection.execute("ROLLBACK")
+            database.execute("ROLLBACK")
             print(f"{kind}: {type(error).__name__}: {error}".splitlines()[0])
         time.sleep(chance.random() * 0.02)
 

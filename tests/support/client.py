@@ -64,6 +64,10 @@ class Client:
         """Wait until the replica has a position."""
         await self.until(lambda: self.replica.position is not None)
 
+    async def until_row(self, key: str, words: str) -> None:
+        """Wait until the row of a key contains the words."""
+        await self.until(lambda: words in str(self.replica.rows.get(key)))
+
     async def until_message(self, kind: type[M]) -> M:
         """Return the latest message of a kind, waiting until there is one."""
 

@@ -52,6 +52,6 @@ class Bystander(threading.Thread):
                     value = f"change {number}"
                     sql = "UPDATE boards_entry SET value = ? WHERE id = 1"
                     await asyncio.to_thread(database.execute, sql, [value])
-                    await client.until(lambda value=value: value.encode() in client.replica.rows["1"][1])
+                    await client.until_row("1", value)
                     self.received, self.connections = self.received + 1, client.connections
                     await asyncio.sleep(0.005)
