@@ -1,6 +1,9 @@
 """The inspector; tests/runtime/test_metrics.py has the metrics."""
 
+import re
+
 import pytest
+from django.contrib.staticfiles import finders
 from django.urls import reverse
 
 from realtime import views
@@ -15,6 +18,19 @@ def test_the_inspector_is_for_staff(log, client, staff):
     client.force_login(staff)
 
     assert client.get(address).status_code == 200
+
+
+def test_the_inspector_needs_no_template_or_file_of_the_project(client, staff, settings):
+    """A project without this one's templates and boards has the same page."""
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+    client.force_login(staff)
+
+    response = client.get("/realtime/inspector/")
+
+    assert response.status_code == 200
+    files = re.findall(r'(?:href|src)="/static/([^"]+)"', response.content.decode())
+    assert {"realtime/live.js", "realtime/inspector/inspector.js"} <= {*files}
+    assert all(name.startswith("realtime/") and finders.find(name) for name in files)
 
 
 def test_topics_that_have_rows_are_suggested(log, quay, safe):

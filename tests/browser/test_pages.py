@@ -84,7 +84,7 @@ def run_action(page: Page, keys: list[str], action: str, board: str = "") -> Non
         page.locator(f"input.action-select[value='{key}']").check()
     page.select_option("select[name=action]", action)
     if board:
-        page.get_by_label("Board to move to").first.select_option(label=board)
+        page.get_by_label("Board to move to:").first.select_option(label=board)
     page.click("button[name=index]")
 
 
