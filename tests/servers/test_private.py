@@ -148,17 +148,3 @@ def test_a_server_that_is_not_loaded_is_neither_probed_nor_imported():
     )
 
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
-
-
-def test_an_upgrade_that_does_not_fit_leaves_uvicorn_its_own_classes():
-    """The command line that names the guards starts the server all the same."""
-    code = (
-        "import uvicorn\n"
-        "from realtime.servers import private\n"
-        "private.PARTS[private.Feature.UVICORN_GUARDS] = (private.Part('uvicorn', 'uvicorn:no_such_thing'),)\n"
-        "from realtime.servers.uvicorn import GuardedHttp, GuardedWebSocket\n"
-        "assert GuardedHttp.__module__.startswith('uvicorn.protocols.http'), GuardedHttp\n"
-        "assert GuardedWebSocket.__module__.startswith('uvicorn.protocols.websockets'), GuardedWebSocket\n"
-    )
-
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
