@@ -1,34 +1,13 @@
-"""The outermost application: what holds for every server, before and after ours runs."""
+"""The outermost application: what holds on every server, before and after the project's application runs."""
 
 import asyncio
-import json
-import logging
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from channels.routing import URLRouter
 
-from realtime import service as service_module
 from realtime.asgi import RealtimeApplication
-from realtime.engine.session import Ending
-from realtime.routing import websocket_urlpatterns
-from realtime.service import get_service
-
-
-def socket_scope(path: str = "/realtime/ws/", **more: Any) -> dict[str, Any]:
-    return {
-        "type": "websocket", "path": path, "subprotocols": [],
-        "headers": [(b"host", b"localhost"), (b"origin", b"http://localhost")], **more,
-    }  # fmt: skip
-
-
-async def ended(inner, scope: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run an application for a socket that connects; return all it sent, whether it returned or raised."""
-    communicator = ApplicationCommunicator(inner, scope)
-    await communicator.send_input({"type": "websocket.connect"})
-    await asyncio.gather(communicator.future, return_exceptions=True)
-    return [communicator.output_queue.get_nowait() for _ in range(communicator.output_queue.qsize())]
+from tests.support.asgi import ended, socket_scope
 
 
 async def accept(scope, receive, send) -> None:
@@ -78,7 +57,7 @@ async def test_a_socket_that_left_is_not_closed(application):
 
 
 async def test_a_fault_of_the_application_reaches_the_server(application):
-    """It is the server's to log."""
+    """The server logs it."""
     communicator = ApplicationCommunicator(RealtimeApplication(accept_and_raise), socket_scope())
     await communicator.send_input({"type": "websocket.connect"})
 
@@ -98,25 +77,9 @@ async def test_a_value_error_of_the_application_is_its_own(application):
         await communicator.wait(10)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nothing/", "/realtime/ws", "/realtime/ws/x", "/" + "x" * 5000, "/a\nb"]
-)
-async def test_a_socket_at_an_unknown_address_is_closed_with_a_code(application, lines, path):
-    """Accepted first, for browsers to see the code; one line in the log, without a traceback."""
-    sent = await ended(application, socket_scope(path))
-
-    assert [(event["type"], event.get("code")) for event in sent] == [
-        ("websocket.accept", None), ("websocket.close", 4404),
-    ]  # fmt: skip
-    (line,) = lines(logging.WARNING)
-    assert line.startswith("socket refused: no address")
-    assert "\n" not in line
-    assert len(line) < 300
-
-
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_client_cannot_set_the_root_path(application, kind):
-    """daphne takes it from a header that anyone can send: it would go into every address that a page names."""
+    """daphne reads it from a header that any client can send: it would be part of every address in a page."""
     seen: list[dict[str, Any]] = []
 
     async def note(scope, receive, send) -> None:
@@ -131,8 +94,8 @@ async def test_a_client_cannot_set_the_root_path(application, kind):
     assert scope["root_path"] == "//evil.example", "the server's own scope is left alone"
 
 
-async def test_the_root_path_is_the_operators(application):
-    """Given where the application is made."""
+async def test_the_root_path_is_an_argument_of_the_application(application):
+    """The operator's choice, in the project's asgi.py."""
     seen: list[str] = []
 
     async def note(scope, receive, send) -> None:
@@ -144,7 +107,7 @@ async def test_the_root_path_is_the_operators(application):
 
 
 async def test_the_service_starts_and_stops_with_the_server(application):
-    """By lifespan, where the server speaks it."""
+    """By lifespan events, if the server sends them."""
     lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
     await lifespan.send_input({"type": "lifespan.startup"})
     started = await lifespan.receive_output(10)
@@ -164,49 +127,3 @@ async def test_the_service_starts_and_stops_with_the_server(application):
     assert [started["type"], stopped["type"]] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert ours <= running
     assert not ours & {task.get_name() for task in asyncio.all_tasks()}
-
-
-async def test_the_first_connection_starts_the_service_where_nothing_else_did(application):
-    """daphne speaks no lifespan. Fifty at once start it once."""
-    sent = await asyncio.gather(*(ended(RealtimeApplication(accept), socket_scope()) for _ in range(50)))
-
-    assert len(sent) == 50
-    assert len([one for one in asyncio.all_tasks() if one.get_name() == "realtime-publisher"]) == 1
-
-
-async def test_a_server_that_does_not_publish_leaves_that_to_another(application, settings):
-    """REALTIME["PUBLISHER"] = False, beside ``manage.py publish``."""
-    settings.REALTIME = {**settings.REALTIME, "PUBLISHER": False}
-
-    await get_service().ensure_started()
-
-    assert get_service().publisher is None
-    assert "realtime-publisher" not in {task.get_name() for task in asyncio.all_tasks()}
-
-
-async def test_a_connection_that_is_cut_off_is_told_to_come_back(application, monkeypatch):
-    """A server that ends by cancelling its connections: the bye is said in the last moment."""
-    monkeypatch.setattr(service_module.random, "uniform", lambda low, high: high)
-    communicator = ApplicationCommunicator(
-        RealtimeApplication(URLRouter(websocket_urlpatterns)), socket_scope()
-    )
-    await communicator.send_input({"type": "websocket.connect"})
-    for _ in range(2):
-        await communicator.receive_output(10)
-
-    communicator.future.cancel()
-    await asyncio.gather(communicator.future, return_exceptions=True)
-
-    bye, close = (communicator.output_queue.get_nowait() for _ in range(2))
-    bye = json.loads(bye["text"])
-    assert (bye["type"], bye["code"], bye["retry_after_seconds"]) == ("bye", 4512, 5.0)
-    assert (close["type"], close["code"]) == ("websocket.close", 4512)
-    assert communicator.output_queue.empty()
-
-
-def test_every_ending_of_a_stopping_server_differs():
-    """So that its clients do not come back all at once."""
-    endings = [service_module.draining() for _ in range(50)]
-
-    assert all(isinstance(ending, Ending) for ending in endings)
-    assert len({ending.retry_after_seconds for ending in endings}) > 5

@@ -1,5 +1,7 @@
 """Routes: the addresses of sockets, streams, polls, calls and tickets."""
 
+import logging
+
 import pytest
 from django.urls import Resolver404
 from django.urls.resolvers import RegexPattern, URLPattern, URLResolver
@@ -7,6 +9,7 @@ from django.urls.resolvers import RegexPattern, URLPattern, URLResolver
 from realtime import routing
 from realtime.transports.polling import poll
 from realtime.transports.sse import stream
+from tests.support.asgi import ended, socket_scope
 
 
 def resolver(patterns: list[URLPattern]) -> URLResolver:
@@ -46,3 +49,19 @@ def test_other_addresses_are_left_to_django(path):
 def test_a_socket_at_an_unknown_address_has_a_route(path, is_known):
     """Channels' router raises ValueError for a path without a route."""
     assert (SOCKETS.resolve(path).func is not routing.close_unknown) is is_known
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing/", "/realtime/ws", "/realtime/ws/x", "/" + "x" * 5000, "/a\nb"]
+)
+async def test_a_socket_at_an_unknown_address_is_closed_with_a_code(application, lines, path):
+    """Accepted first, for browsers to see the code; one line in the log, without a traceback."""
+    sent = await ended(application, socket_scope(path))
+
+    assert [(event["type"], event.get("code")) for event in sent] == [
+        ("websocket.accept", None), ("websocket.close", 4404),
+    ]  # fmt: skip
+    (line,) = lines(logging.WARNING)
+    assert line.startswith("socket refused: no address")
+    assert "\n" not in line
+    assert len(line) < 300
