@@ -1,4 +1,4 @@
-"""Migrations of a live table: triggers stand in no one's way, are there afterwards, and nothing is lost."""
+"""Migrations of a live table: triggers block none, are installed afterwards, and no change is lost."""
 
 import contextlib
 import json
@@ -15,8 +15,8 @@ ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.apps.remade.settings"}
 PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),))
 
 
-def lay(project: Project, capture: Capture) -> None:
-    """Put triggers on a table as an earlier release has done."""
+def install_triggers(project: Project, capture: Capture) -> None:
+    """Create triggers on a table as an earlier release did."""
     with contextlib.closing(project.connect()) as plain:
         for (name,) in plain.execute(
             "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", [capture.table]
@@ -44,11 +44,11 @@ def images(project: Project) -> list[object]:
 
 @pytest.fixture(scope="session")
 def first_release(tmp_path_factory) -> Project:
-    """The app as it was first: its first migration, a row."""
+    """The app in its first release: its first migration, and a row."""
     project = Project(tmp_path_factory.mktemp("remade"), **ENVIRONMENT)
     project.manage("migrate", "--verbosity", "0")
     project.manage("migrate", "remade", "0001", "--verbosity", "0")
-    lay(project, Capture("remade_berth", ("id", "pier"), (("id",),)))
+    install_triggers(project, Capture("remade_berth", ("id", "pier"), (("id",),)))
     with contextlib.closing(project.connect()) as plain:
         plain.execute("INSERT INTO remade_berth (name, pier, hull, note) VALUES ('one', 1, 7, '')")
     return project
@@ -56,21 +56,21 @@ def first_release(tmp_path_factory) -> Project:
 
 @pytest.fixture(scope="session")
 def present_names(first_release) -> set[str]:
-    """The triggers that the app as it is now asks for."""
+    """The triggers that the present release needs."""
     return set(SQLiteTriggers(connection).statements(PRESENT))
 
 
 @pytest.fixture
 def release(first_release, tmp_path) -> Project:
-    """The first release, running since: its triggers on its topic column, nothing to sequence."""
+    """The first release in use: triggers on its topic column, nothing to sequence."""
     project = servers.copy(first_release, tmp_path, **ENVIRONMENT)
     with contextlib.closing(project.connect()) as plain:
         plain.execute("DELETE FROM realtime_outboxrow")
     return project
 
 
-def test_a_table_that_is_made_anew_is_captured_again(release, present_names):
-    """With a reset: the migration itself wrote rows, and nobody noted them."""
+def test_a_rebuilt_table_is_captured_again(release, present_names):
+    """With a reset: the migration itself wrote rows, and no trigger noted them."""
     release.manage("migrate", "--verbosity", "0")
 
     assert trigger_names(release) == present_names
@@ -81,9 +81,9 @@ def test_a_table_that_is_made_anew_is_captured_again(release, present_names):
 
 
 @pytest.mark.parametrize("column", ["pier", "hull"], ids=["renamed", "removed"])
-def test_the_column_that_names_topics_may_be(release, present_names, column):
-    """Triggers that name it would make SQLite refuse."""
-    lay(release, Capture("remade_berth", ("id", column), (("id",),)))
+def test_a_captured_column_may_be_migrated(release, present_names, column):
+    """With triggers that name it SQLite would refuse."""
+    install_triggers(release, Capture("remade_berth", ("id", column), (("id",),)))
 
     release.manage("migrate", "--verbosity", "0")
 
@@ -91,10 +91,10 @@ def test_the_column_that_names_topics_may_be(release, present_names, column):
 
 
 @pytest.mark.parametrize("column", ["pier", "hull"], ids=["renamed", "removed"])
-def test_the_column_of_a_feed_that_is_gone_may_be(release, column):
-    """Its triggers are still there, though no feed speaks of the table any more: they go first."""
+def test_a_column_of_a_removed_feed_may_be_migrated(release, column):
+    """Its triggers still exist although no feed names the table: they are dropped first."""
     project = Project(release.folder, **ENVIRONMENT, BERTHS_ARE_LIVE="no")
-    lay(project, Capture("remade_berth", ("id", column), (("id",),)))
+    install_triggers(project, Capture("remade_berth", ("id", column), (("id",),)))
 
     migrated = project.manage("migrate", "--verbosity", "0", check=False)
 
@@ -102,8 +102,8 @@ def test_the_column_of_a_feed_that_is_gone_may_be(release, column):
     assert trigger_names(project) == set()
 
 
-def test_migrating_with_missing_triggers_mends_them(release, present_names):
-    """The check warns and does not stop what cures it."""
+def test_migrate_installs_missing_triggers(release, present_names):
+    """The check warns, and does not block the command that repairs it."""
     release.manage("migrate", "--verbosity", "0")
     with contextlib.closing(release.connect()) as plain:
         plain.execute(f'DROP TRIGGER "{sorted(present_names)[0]}"')
@@ -119,8 +119,8 @@ def test_migrating_with_missing_triggers_mends_them(release, present_names):
     assert "realtime.W001" not in release.manage("check", "--database", "default").stderr
 
 
-def test_migrating_with_nothing_to_do_does_nothing(release):
-    """No reset: pages stay as they are through a deployment."""
+def test_migrate_without_migrations_writes_no_reset(release):
+    """Pages stay unchanged through such a deployment."""
     release.manage("migrate", "--verbosity", "0")
     before = images(release)
 
@@ -129,8 +129,8 @@ def test_migrating_with_nothing_to_do_does_nothing(release):
     assert images(release) == before
 
 
-def test_a_step_back_leaves_a_table_that_can_be_written(release):
-    """To an older table with the newer code: what the feed names is not there, but writers must not fail."""
+def test_a_reverted_migration_leaves_a_table_that_can_be_written(release):
+    """With an older table and newer code the feed's column is missing, but writers must not fail."""
     release.manage("migrate", "--verbosity", "0")
 
     release.manage("migrate", "remade", "0002", "--verbosity", "0", check=False)
@@ -139,8 +139,8 @@ def test_a_step_back_leaves_a_table_that_can_be_written(release):
         plain.execute("UPDATE remade_berth SET note = 'still possible'")
 
 
-def test_the_engines_own_tables_may_go_and_come_back(release, present_names):
-    """All triggers write into its outbox: without it no live row could be written."""
+def test_the_engines_own_tables_may_be_dropped_and_created_again(release, present_names):
+    """All triggers write to the outbox: without it no live row could be written."""
     release.manage("migrate", "--verbosity", "0")
 
     release.manage("migrate", "realtime", "zero", "--verbosity", "0")

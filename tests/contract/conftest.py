@@ -1,4 +1,4 @@
-"""Every test here runs on each database: SQLite in a file, PostgreSQL in a server of the tests' own."""
+"""Every test here runs on each database: SQLite in a file, PostgreSQL in a server that the tests start."""
 
 import contextlib
 import itertools
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 class Database:
-    """A database of the test's own, which is Django's default meanwhile."""
+    """A database of one test, which is Django's default database meanwhile."""
 
     def __init__(self, vendor: str, source: Path | databases.PostgreSQL, name: str) -> None:
         self.vendor, self.source, self.name = vendor, source, name
@@ -46,13 +46,13 @@ class Database:
         return dj_database_url.parse(self.source.url(self.name))
 
     def connect(self, user: str = "postgres"):
-        """Return a plain connection, as any other program would have one."""
+        """Return a plain connection, as any other program opens it."""
         if isinstance(self.source, Path):
             return sqlite3.connect(self.source / self.name, timeout=1, isolation_level=None)
         return self.source.connect(self.name, user)
 
     def sql(self, *statements: str) -> None:
-        """Run statements as another program, each committed by itself."""
+        """Run statements as another program, each in its own transaction."""
         with contextlib.closing(self.connect()) as connection:
             for statement in statements:
                 connection.execute(statement)
@@ -81,7 +81,7 @@ class Database:
 
 
 class Follower:
-    """A topic as a process would hold it that reads nothing but the log."""
+    """A topic held by a process that reads only the log."""
 
     def __init__(self, name: str) -> None:
         self.topic = Topic(name)
@@ -89,7 +89,7 @@ class Follower:
         self._read()
 
     def follow(self) -> list[LogEntry]:
-        """Apply what the log has; return it."""
+        """Apply the missed entries of the log and return them."""
         feed = self.topic.name.partition(".")[0]
         missed = log.missed(self.topic.name, feed, self.topic.position.offset)
         if not missed.is_whole or any(entry.kind == LogEntry.Kind.RESET for entry in missed.entries):
@@ -121,7 +121,7 @@ def contents(rows) -> list[tuple[str, str, bytes, object]]:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def prepared(request, tmp_path_factory, django_db_blocker) -> Database:
-    """A migrated database with three boards, to be copied. Made anew when tests of the other come between."""
+    """A migrated database with three boards, to be copied; created again after tests of the other vendor."""
     name = f"prepared_{next(numbers)}"
     if request.param == "sqlite":
         database = Database("sqlite", tmp_path_factory.mktemp("contract"), name)
@@ -149,7 +149,7 @@ def fill() -> None:
 
 @pytest.fixture
 def database(prepared, django_db_blocker) -> Iterator[Database]:
-    """A fresh copy, its log begun and its outbox sequenced."""
+    """A fresh copy with a log and a sequenced outbox."""
     name = f"test_{next(numbers)}"
     if prepared.vendor == "sqlite":
         shutil.copy(prepared.source / prepared.name, prepared.source / name)
@@ -167,5 +167,5 @@ def database(prepared, django_db_blocker) -> Iterator[Database]:
 @pytest.fixture
 def on_postgresql(database) -> Database:
     if database.vendor != "postgresql":
-        pytest.skip("PostgreSQL's own")
+        pytest.skip("only on PostgreSQL")
     return database

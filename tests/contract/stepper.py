@@ -1,7 +1,7 @@
-"""A sequencer in a process of its own that goes on only when it is told to: ``python -m tests.contract.stepper``.
+"""A sequencer in a process of its own that waits at each step: ``python -m tests.contract.stepper``.
 
-It says where it is and waits for a line: ``idle``, ``read`` (the snapshot is read, nothing is locked yet),
-``written`` (not committed yet).
+It prints the name of the step and waits for a line: ``idle``, ``read`` (the snapshot is read, nothing is locked
+yet), ``written`` (not committed yet).
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Triggers come, are renewed and go, and nobody who writes notices."""
+"""Triggers are installed, replaced and dropped without an effect on writers."""
 
 import contextlib
 
@@ -18,14 +18,14 @@ def noted() -> list[tuple[str, object]]:
     return list(OutboxRow.objects.order_by("id").values_list("source", "image"))
 
 
-def test_a_second_installation_finds_nothing_to_do(database):
+def test_a_second_installation_does_nothing(database):
     assert capture.missing() == []
     assert capture.install() == []
     assert noted() == []
 
 
-def test_what_is_missing_is_installed_and_its_table_read_anew(database):
-    """As after a migration, or a hand that dropped a trigger."""
+def test_missing_triggers_are_installed_and_their_table_is_read_again(database):
+    """As after a migration, or after someone dropped a trigger."""
     capture.uninstall(["boards_entry"])
     assert [found.table for found in capture.missing()] == ["boards_entry"]
 
@@ -37,7 +37,7 @@ def test_what_is_missing_is_installed_and_its_table_read_anew(database):
 
 @pytest.mark.parametrize("app", ["boards", "realtime"])
 def test_migrations_down_and_up_again_leave_capture_whole(database, app):
-    """Tables that go and come back, the live ones or the engine's own: captured, in a log that works."""
+    """Live tables, or the engine's own, that are dropped and created again are captured, in a log that works."""
     call_command("migrate", app, "zero", verbosity=0)
     call_command("migrate", verbosity=0)
     positions.ensure_epoch()
@@ -57,8 +57,8 @@ def test_the_engines_tables_are_unlogged(on_postgresql):
         assert cursor.fetchall() == []
 
 
-def test_triggers_of_tables_that_are_no_longer_live_go(database):
-    """And, on PostgreSQL, functions whose table is gone."""
+def test_triggers_of_tables_that_are_no_longer_live_are_dropped(database):
+    """On PostgreSQL also functions whose table was dropped."""
     triggers = engine_database().triggers
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE gone (id integer)")
@@ -76,7 +76,7 @@ def test_triggers_of_tables_that_are_no_longer_live_go(database):
 
 
 def test_a_disabled_trigger_is_missing(on_postgresql):
-    """Restore tools switch triggers off."""
+    """Restore tools disable triggers."""
     on_postgresql.sql("ALTER TABLE boards_entry DISABLE TRIGGER USER")
     assert [found.table for found in capture.missing()] == ["boards_entry"]
 
@@ -85,8 +85,8 @@ def test_a_disabled_trigger_is_missing(on_postgresql):
     assert capture.missing() == []
 
 
-def test_installing_does_not_wait_for_ever(on_postgresql, monkeypatch):
-    """Somebody's transaction holds the table: writers must not queue behind us for long."""
+def test_an_installation_waits_for_a_locked_table_only_briefly(on_postgresql, monkeypatch):
+    """While it waits for an open transaction, other writers of the table wait behind it."""
     monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.2)
     capture.uninstall(["boards_entry"])
     with contextlib.closing(on_postgresql.connect()) as writer:
@@ -101,7 +101,7 @@ def test_installing_does_not_wait_for_ever(on_postgresql, monkeypatch):
 
 
 def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
-    """Through the root: rows that change partition too. Written straight into a partition: not."""
+    """Writes through the root are noted, also rows that change partition; writes to a partition itself are not."""
     on_postgresql.sql(
         "CREATE TABLE part (id bigint, board_id bigint) PARTITION BY LIST (board_id)",
         "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)",
@@ -125,8 +125,8 @@ def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
     assert found[4:] == [(2, 2), None]
 
 
-def test_names_that_need_quotes(database):
-    """Mixed case, spaces, quotes, keywords, a percent sign's neighbour."""
+def test_names_that_need_quotes_are_captured(database):
+    """Mixed case, spaces and quotes."""
     triggers = engine_database().triggers
     quote = connection.ops.quote_name
     table, column = "Odd 'table", "order's"

@@ -1,4 +1,4 @@
-"""When positions could repeat, the log begins another life, and pages take a snapshot."""
+"""When positions may repeat, the log begins a new epoch, and pages get a snapshot."""
 
 import contextlib
 import time
@@ -16,9 +16,9 @@ from tests.support import databases
 
 @pytest.fixture
 def own_server(prepared, django_db_blocker):
-    """A server that may be stopped and killed: nobody else's."""
+    """A server of this test's own, which it may stop and kill."""
     if prepared.vendor != "postgresql":
-        pytest.skip("PostgreSQL's own")
+        pytest.skip("only on PostgreSQL")
     from django.core.management import call_command
 
     from tests.contract.conftest import fill
@@ -36,7 +36,7 @@ def own_server(prepared, django_db_blocker):
 
 
 def test_a_crash_begins_a_new_epoch(own_server):
-    """After a power failure transaction ids come again; after a clean restart they go on."""
+    """After a power failure transaction ids are used again; after a clean restart they continue."""
     epoch = positions.ensure_epoch()
     Entry.objects.filter(pk=1).update(label="before")
     own_server.sequence()
@@ -62,7 +62,7 @@ def test_a_crash_begins_a_new_epoch(own_server):
 
 
 def test_a_killed_backend_begins_a_new_epoch(own_server):
-    """The server restarts itself, and what was committed without being flushed is gone."""
+    """The server restarts itself, and commits that were not flushed are lost."""
     epoch = positions.ensure_epoch()
     victim = own_server.connect()
 
@@ -74,7 +74,7 @@ def test_a_killed_backend_begins_a_new_epoch(own_server):
             positions.ensure_epoch()
             if positions.probe().epoch != epoch:
                 break
-        except OperationalError:  # it is recovering
+        except OperationalError:  # the server is recovering
             connection.close()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -82,7 +82,7 @@ def test_a_killed_backend_begins_a_new_epoch(own_server):
 
 
 def test_a_copied_database_begins_a_new_epoch(on_postgresql):
-    """What was restored under another name counts from another day; until it does, no position is named."""
+    """A database restored under another name has other positions; it has none before the new epoch."""
     epoch = positions.ensure_epoch()
     assert positions.ensure_epoch() == epoch
     connection.close()
@@ -98,7 +98,7 @@ def test_a_copied_database_begins_a_new_epoch(on_postgresql):
 
 
 def test_a_backup_restored_under_a_publisher_begins_a_new_epoch(on_postgresql, tmp_path):
-    """It brings its log along, in which the newer positions that pages have would be lower ones."""
+    """It contains an older log, which would reach the positions that pages have once more, with other content."""
     server, name = on_postgresql.source, on_postgresql.name
     epoch = positions.ensure_epoch()
     on_postgresql.sequence()
@@ -108,14 +108,14 @@ def test_a_backup_restored_under_a_publisher_begins_a_new_epoch(on_postgresql, t
 
     server.restore(tmp_path / "backup", name)
 
-    assert sequence(seen) is None, "the outbox of another life is nobody's news"
+    assert sequence(seen) is None, "the outbox belongs to another epoch"
     assert positions.probe().epoch == ""
     on_postgresql.sequence()
     assert positions.probe().epoch not in ("", epoch)
 
 
 def test_a_flushed_log_begins_a_new_epoch(database):
-    """Somebody emptied the engine's tables."""
+    """As when the engine's tables are emptied."""
     epoch = positions.ensure_epoch()
     Sequencer.objects.all().delete()
     OutboxRow.objects.all().delete()
@@ -126,7 +126,7 @@ def test_a_flushed_log_begins_a_new_epoch(database):
 
 
 def test_an_outbox_that_goes_back_begins_a_new_epoch(database):
-    """The log knows of more than the database: a backup was restored over it."""
+    """The log is ahead of the outbox: a backup was restored."""
     epoch = positions.ensure_epoch()
     Sequencer.objects.update(next=10**12)
 

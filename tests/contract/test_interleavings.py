@@ -1,4 +1,4 @@
-"""Forced interleavings: two sequencing processes step by step, and commits in every order."""
+"""Forced interleavings: two sequencing processes step by step, and commits in many orders."""
 
 import contextlib
 import itertools
@@ -20,12 +20,12 @@ from tests.contract.conftest import Follower
 from tests.contract.test_sequencing import labels
 from tests.support.servers import ROOT
 
-STEPS = 3  # of one round: read, write, commit
-BLOCKED_SECONDS = 0.15  # after which the other one goes on; how long it is decides nothing
+STEPS = 3  # of a round: read, write, commit
+BLOCKED_SECONDS = 0.15  # then the other process continues; the result does not depend on it
 
 
 class Stepper:
-    """A sequencing process; ``step`` lets it go on to its next stop, unless the other one is in its way."""
+    """A sequencing process; ``step`` lets it continue to its next stop, unless the other one blocks it."""
 
     def __init__(self, address: str) -> None:
         self._process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Stepper:
             self._arrived(BLOCKED_SECONDS)
 
     def finish(self) -> None:
-        """Go on until it is idle."""
+        """Continue until it is idle."""
         while not (self._arrived(60) and self.at == "idle"):
             self._go()
 
@@ -62,7 +62,7 @@ class Stepper:
         self._process.stdin.flush()
 
     def _arrived(self, seconds: float) -> bool:
-        """Return whether it waits at a stop; false while it is held up."""
+        """Return whether it waits at a stop; false while it is blocked."""
         if not self.at:
             with contextlib.suppress(queue.Empty):
                 self.at = self._stops.get(timeout=seconds)
@@ -81,8 +81,8 @@ def steppers(database):
         one.stop()
 
 
-def test_two_processes_in_every_order_neither_lose_nor_double(database, steppers):
-    """All orders of the steps of two rounds, with a write before and one in the midst."""
+def test_two_processes_in_every_order_neither_lose_nor_repeat(database, steppers):
+    """All orders of the steps of two rounds, with a write before them and one between them."""
     follower, numbers = Follower("entries.2"), itertools.count()
     orders = sorted(set(itertools.permutations([0, 1] * STEPS)))
 
@@ -92,7 +92,7 @@ def test_two_processes_in_every_order_neither_lose_nor_double(database, steppers
         held_back = True
         for number, who in enumerate(order):
             steppers[who].step()
-            # On SQLite a process that has written and not committed keeps everybody from writing.
+            # On SQLite a process that has written and not committed blocks every other writer.
             if held_back and number >= place % len(order) and "written" not in {one.at for one in steppers}:
                 Entry.objects.filter(pk=3).update(label=wanted[1])
                 held_back = False
@@ -115,9 +115,9 @@ WRITERS = 4
 
 
 def test_commits_in_any_order_are_all_sequenced(on_postgresql):
-    """Transactions that overlap, committed or taken back in any order, sequenced at any moment between.
+    """Overlapping transactions, committed or rolled back in any order, sequenced at any moment in between.
 
-    A reader that goes by the order of ids does the same beside it, to see that the case is there.
+    A reader that follows ids runs beside it and must lose commits, which shows that late commits occur.
     """
     chance, follower = random.Random(11), Follower("entries.2")
     naive_last, naive_lost, done = 0, 0, 0
@@ -147,11 +147,11 @@ def test_commits_in_any_order_are_all_sequenced(on_postgresql):
             log.prune()
         follower.assert_equals_source()
     print(f"{INTERLEAVINGS} interleavings, {done} commits, 0 lost; by the order of ids {naive_lost} lost")
-    assert naive_lost, "no commit came late: this showed nothing"
+    assert naive_lost, "no commit was late: the test has shown nothing"
 
 
 def _steps(number: int, chance: random.Random) -> list[tuple[int, str, str] | None]:
-    """Return the steps of one interleaving: a writer's statement, or None to sequence; the last one is."""
+    """Return the steps of one interleaving: a writer's statement, or None to sequence, which is the last step."""
     queues: list[list[tuple[int, str, str] | None]] = []
     for who in range(WRITERS):
         label, end = f"{number}-{who}", chance.choice(("COMMIT", "COMMIT", "COMMIT", "ROLLBACK"))

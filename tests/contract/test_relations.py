@@ -1,6 +1,6 @@
 """Feeds beyond one table: rows computed from related ones, topics with a limit, rows that change partition.
 
-Whatever changes in whichever table: after one sequencing who follows the log has what a SELECT gives.
+After one sequencing of any change in any of the tables, a reader of the log has what a SELECT returns.
 """
 
 import contextlib
@@ -35,18 +35,18 @@ from tests.contract.conftest import Follower, log_changes
 
 
 class Library(Feed):
-    """What the feeds here share: all that other tables tell of a book is in its row."""
+    """Base of the feeds here: the row of a book contains everything that other tables hold about it."""
 
     topic_field = "shelf"
     fields = ["title", "rank"]
-    template_name = "told here"
+    template_name = "rendered here"
     ordering = ["author__name", "title"]
 
     def get_queryset(self):
         return super().get_queryset().select_related("author__country")
 
     def render(self, instance, key, order):
-        return f'<li data-key="{key}" data-order="{order}">{escape("; ".join(self.told(instance)))}</li>'
+        return f'<li data-key="{key}" data-order="{order}">{escape("; ".join(self.parts(instance)))}</li>'
 
     def told(self, book: Any) -> Iterator[str]:
         yield book.title
@@ -74,14 +74,14 @@ class Books(Library):
 
 
 class SeaBooks(Library):
-    """Filtered by related rows: two tags of a book may make it one."""
+    """Filtered by related rows; several tags of a book may match."""
 
     filter = Q(tags__name__startswith="sea")
     depends_on = EVERYTHING
 
 
 class HomeBooks(Library):
-    """Filtered over two hops, one topic for all."""
+    """Filtered over two relations; one topic for all books."""
 
     topic_field = None
     filter = Q(author__country__name="home")
@@ -89,7 +89,7 @@ class HomeBooks(Library):
 
 
 class BestBooks(Library):
-    """The three of a shelf that rank highest."""
+    """The three highest ranked books of a shelf."""
 
     ordering = ["-rank"]
     limit = 3
@@ -101,25 +101,25 @@ class BestSeaBooks(BestBooks):
 
 
 class AudioBooks(Library):
-    """Their titles, authors and all are in the table of books."""
+    """Their titles, authors and more are in the table of books."""
 
     topic_field = "minutes"
     depends_on = EVERYTHING
 
 
 class Tags(Feed):
-    """Seen from the other side, and on through the books."""
+    """Tags with their books: a reverse relation, and one beyond it."""
 
     fields = ["name"]
     ordering = ["name"]
-    template_name = "told here"
+    template_name = "rendered here"
     depends_on = ["book_set__author"]
 
     def render(self, instance, key, order):
-        told = [
+        parts = [
             f"{book.title} {book.author and book.author.name}" for book in instance.book_set.order_by("pk")
         ]
-        return f"<li>{escape('; '.join(told))}</li>"
+        return f"<li>{escape('; '.join(parts))}</li>"
 
 
 FEEDS = {
@@ -151,7 +151,7 @@ def make_live(database) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def library(database, make_live):
-    """Two shelves of books, all told of them by other tables, and every feed above."""
+    """Two shelves of books with rows in all related tables, and every feed above."""
     with connection.schema_editor() as editor:
         for model in MODELS:
             editor.create_model(model)
@@ -189,13 +189,13 @@ def save_an_author():
 
 
 def unlink_and_rename():
-    """The link goes and what it led to changes, in one batch: only the link's old image tells of the book."""
+    """Delete a link and change its target in one batch: only the link's old image leads to the book."""
     Book.objects.get(pk=1).tags.clear()
     Tag.objects.update(name="renamed")
 
 
 def relink_on_the_way():
-    """Two hops: the author goes to another country, and the one they left changes too."""
+    """Move an author to another country, and change both countries."""
     home, away = Country.objects.order_by("pk")
     Author.objects.filter(name="Ann").update(country=away)
     Country.objects.filter(pk=home.pk).update(name="left")
@@ -234,22 +234,22 @@ WRITES = {
     "clear": lambda: Book.objects.get(pk=3).tags.clear(),
     "set": lambda: Book.objects.get(pk=3).tags.set([Tag.objects.get(name="hills")]),
     "clear from the other side": clear_from_the_other_side,
-    "link with contents": lambda: Win.objects.update(year=2001),
-    "link with contents moves": lambda: Win.objects.update(book=5),
+    "link with a field": lambda: Win.objects.update(year=2001),
+    "link with a field moves": lambda: Win.objects.update(book=5),
     "prize": lambda: Prize.objects.update(name="Silver Shell"),
     "by a column that is no key": lambda: Publisher.objects.update(name="The Other Press"),
     "a reverse row moves": lambda: Chapter.objects.filter(book=1).update(book=2),
-    "a reverse row comes": lambda: Chapter.objects.create(book_id=6, title="Epilogue"),
+    "a reverse row is created": lambda: Chapter.objects.create(book_id=6, title="Epilogue"),
     "one-to-one": lambda: Cover.objects.update(colour="blue"),
     "one-to-one moves": lambda: Cover.objects.update(book=7),
-    "one-to-one, deleted and made": delete_and_link_again,
+    "one-to-one, deleted and created": delete_and_link_again,
     "itself": lambda: Book.objects.filter(pk=3).update(title="First of all"),
-    "two hops": lambda: Country.objects.filter(name="away").update(name="home"),
-    "two hops, link": lambda: Author.objects.filter(name="Bob").update(country=1),
-    "two hops, both": relink_on_the_way,
+    "two relations": lambda: Country.objects.filter(name="away").update(name="home"),
+    "two relations, link": lambda: Author.objects.filter(name="Bob").update(country=1),
+    "two relations, both": relink_on_the_way,
     "cascade": lambda: Publisher.objects.all().delete(),
     "set null": lambda: Author.objects.get(name="Ann").delete(),
-    "set null, two hops": lambda: Country.objects.all().delete(),
+    "set null, two relations": lambda: Country.objects.all().delete(),
     "a tag is deleted": lambda: Tag.objects.get(name="sea").delete(),
     "unlink and change": unlink_and_rename,
     "row and relation": row_and_relation_together,
@@ -257,19 +257,19 @@ WRITES = {
     "parent part, sql": as_sql("UPDATE library_book SET title = 'Retold' WHERE title = 'Told'"),
     "child part": lambda: AudioBook.objects.update(minutes=0),
     "both parts": lambda: AudioBook.objects.update(minutes=0, title="Short"),
-    "a parent goes": lambda: Book.objects.get(title="Told").delete(),
-    "limit, one comes in": lambda: Book.objects.filter(pk__in=[7, 8]).delete(),
+    "a parent is deleted": lambda: Book.objects.get(title="Told").delete(),
+    "limit, one enters": lambda: Book.objects.filter(pk__in=[7, 8]).delete(),
     "limit, one rises": lambda: Book.objects.filter(pk=1).update(rank=99),
     "limit, one moves": lambda: Book.objects.filter(pk=8).update(shelf=2),
-    "topic there": lambda: Book.objects.filter(shelf=1).update(shelf=2),
-    "topic back": lambda: Book.objects.filter(shelf=2).update(shelf=1),
+    "topic changes": lambda: Book.objects.filter(shelf=1).update(shelf=2),
+    "topic changes back": lambda: Book.objects.filter(shelf=2).update(shelf=1),
     "topic none": lambda: Book.objects.filter(pk__lt=4).update(shelf=None),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_change_of_a_related_row_is_in_the_log(library, write):
-    """Of exactly the rows it touches, told by entries; topics with a limit are read anew."""
+    """The entries have exactly the rows it touches; topics with a limit are read again."""
     followers = [Follower(topic) for topic in TOPICS]
 
     write()
@@ -282,21 +282,21 @@ def test_a_change_of_a_related_row_is_in_the_log(library, write):
     assert library.sequence() is None
 
 
-def test_other_rows_are_left_alone(library):
-    """An author's name concerns the author's books and no others."""
+def test_other_rows_are_not_touched(library):
+    """An author's name concerns only that author's books."""
     Author.objects.filter(name="Bob").update(name="Bobby")
 
-    told = {entry.topic: entry for entry in library.sequence().entries}
+    logged = {entry.topic: entry for entry in library.sequence().entries}
 
-    assert sorted(change_keys(told["books.1"]) + change_keys(told["books.2"])) == ["5", "6", "7", "8"]
+    assert sorted(change_keys(logged["books.1"]) + change_keys(logged["books.2"])) == ["5", "6", "7", "8"]
 
 
 def change_keys(entry) -> list[str]:
     return [change.key for change in log_changes(entry)]
 
 
-def test_a_related_change_in_the_next_batch_finds_what_the_last_one_linked(library):
-    """Batch by batch: link, change, unlink, change."""
+def test_a_related_change_reaches_rows_that_the_previous_batch_linked(library):
+    """In four batches: link, change, unlink, change."""
     follower, tag = Follower("books.2"), Tag.objects.create(name="new")
     for write in (
         lambda: Book.objects.get(pk=1).tags.set([tag]),
@@ -311,8 +311,8 @@ def test_a_related_change_in_the_next_batch_finds_what_the_last_one_linked(libra
     assert follower.reads == 1
 
 
-def test_a_filter_over_related_rows_lets_in_and_out(library):
-    """In by a link, out by a link, in by a name, out by a name: upserts and deletes in the row's own topic."""
+def test_rows_enter_and_leave_a_filter_over_related_rows(library):
+    """Through links and through names: upserts and deletes in the row's own topic."""
     follower, hills = Follower("sea.1"), Tag.objects.get(name="hills")
     Book.objects.get(pk=4).tags.clear()
     steps: list[tuple[Callable[[], object], list[str]]] = [
@@ -326,12 +326,14 @@ def test_a_filter_over_related_rows_lets_in_and_out(library):
     for write, expected in steps:
         write()
         library.sequence()
-        told = [change for entry in follower.follow() for change in log_changes(entry) if change.key == "4"]
-        assert [change.op for change in told] == expected
+        received = [
+            change for entry in follower.follow() for change in log_changes(entry) if change.key == "4"
+        ]
+        assert [change.op for change in received] == expected
         follower.assert_equals_source()
 
 
-def test_a_row_found_by_several_related_rows_is_one(library):
+def test_a_row_that_several_related_rows_match_is_one_row(library):
     """Two tags of a book begin with "sea"."""
     keys = [row.key for row in positions.read_topic("sea.1").rows]
 
@@ -341,9 +343,9 @@ def test_a_row_found_by_several_related_rows_is_one(library):
 
 @pytest.mark.parametrize("is_link_late", [True, False], ids=["link late", "name late"])
 def test_link_and_change_in_transactions_that_overlap_are_both_found(library, is_link_late):
-    """One commits after the other was sequenced: whichever comes second finds the row."""
+    """One commits after the other was sequenced: the later one finds the row."""
     if library.vendor != "postgresql":
-        pytest.skip("PostgreSQL's own: elsewhere writers take turns")
+        pytest.skip("only on PostgreSQL: elsewhere writers take turns")
     follower = Follower("books.2")
     statements = [
         "INSERT INTO library_book_tags (book_id, tag_id) VALUES (1, 3)",
@@ -366,10 +368,10 @@ def test_link_and_change_in_transactions_that_overlap_are_both_found(library, is
     assert "overlapping" in next(str(row.html) for row in follower.topic.rows if row.key == "1")
 
 
-def test_a_related_row_pushed_out_by_another_is_noted(library):
-    """INSERT OR REPLACE: the book it belonged to has lost it."""
+def test_a_replaced_related_row_is_noted(library):
+    """INSERT OR REPLACE: the book of the replaced row has lost it."""
     if library.vendor != "sqlite":
-        pytest.skip("SQLite's own")
+        pytest.skip("only on SQLite")
     followers = [Follower("books.1"), Follower("books.2")]
 
     library.sql("INSERT OR REPLACE INTO library_cover (id, book_id, colour) VALUES (1, 4, 'stolen')")
@@ -380,54 +382,54 @@ def test_a_related_row_pushed_out_by_another_is_noted(library):
         follower.assert_equals_source()
 
 
-def test_more_rows_than_a_batch_holds_are_read_anew(library, settings):
-    """One author of many books."""
+def test_more_touched_rows_than_a_batch_holds_are_a_reset(library, settings):
+    """As for one author of many books."""
     settings.REALTIME = {"MAX_BATCH_ROWS": 3}
     follower = Follower("books.1")
 
     Author.objects.filter(name="Bob").update(name="Bobby")
-    told = {entry.topic: entry.kind for entry in library.sequence().entries}
+    logged = {entry.topic: entry.kind for entry in library.sequence().entries}
 
-    assert told["books"] == "reset"
+    assert logged["books"] == "reset"
     follower.follow()
     follower.assert_equals_source()
 
 
 def test_a_flood_of_related_rows_is_a_reset(library, settings):
-    """Of every feed that depends on their table."""
+    """Every feed that depends on their table is reset."""
     settings.REALTIME = {"MAX_BATCH_ROWS": 3}
     followers = [Follower("books.1"), Follower("home")]
 
     for number in range(4):
         Chapter.objects.create(book_id=1, title=f"{number}")
-    told = {entry.topic: entry.kind for entry in library.sequence().entries}
+    logged = {entry.topic: entry.kind for entry in library.sequence().entries}
 
-    assert told["books"] == told["home"] == told["audio"] == "reset"
-    assert "tags" not in told
+    assert logged["books"] == logged["home"] == logged["audio"] == "reset"
+    assert "tags" not in logged
     for follower in followers:
         follower.follow()
         follower.assert_equals_source()
 
 
 def test_a_related_table_that_was_not_captured_for_a_while_is_a_reset(library, lines):
-    """Its triggers were away, and nobody noted what happened."""
+    """Changes made while its triggers were missing were not noted."""
     followers = [Follower("books.1"), Follower("home")]
     capture.uninstall(["library_author"])
     assert [found.table for found in capture.missing()] == ["library_author"]
     Author.objects.update(name="unnoticed", country=None)
 
     capture.install()
-    told = {entry.topic: entry.kind for entry in library.sequence().entries}
+    logged = {entry.topic: entry.kind for entry in library.sequence().entries}
 
-    assert told["books"] == told["home"] == told["tags"] == "reset"
-    assert not lines(logging.ERROR), "not because a feed failed"
+    assert logged["books"] == logged["home"] == logged["tags"] == "reset"
+    assert not lines(logging.ERROR), "a feed has failed"
     for follower in followers:
         follower.follow()
         follower.assert_equals_source()
 
 
 def test_a_truncated_related_table_is_a_reset(library):
-    """On PostgreSQL; elsewhere it is a delete of every row."""
+    """On PostgreSQL; SQLite deletes every row instead."""
     follower = Follower("books.1")
 
     library.sql(
@@ -439,8 +441,8 @@ def test_a_truncated_related_table_is_a_reset(library):
     follower.assert_equals_source()
 
 
-def test_a_related_change_that_waits_counts_as_a_change(library):
-    """A page painted before it is sequenced is not told that it was so before."""
+def test_an_unsequenced_related_change_counts_as_a_change(library):
+    """The log does not show yet which rows it touches."""
     Author.objects.update(name="waiting")
 
     reading = positions.read_topic("books.1")
@@ -448,8 +450,8 @@ def test_a_related_change_that_waits_counts_as_a_change(library):
     assert reading.unchanged_since == reading.position.offset
 
 
-def test_a_hidden_row_that_is_touched_is_no_news(library):
-    """Its delete is in the log, and whoever holds the topic does not hold the row."""
+def test_touching_a_hidden_row_changes_no_topic(library):
+    """The log has its delete, and topics do not hold the row."""
     Book.objects.get(pk=4).tags.clear()
     library.sequence()
     follower = Follower("sea.1")
@@ -462,8 +464,8 @@ def test_a_hidden_row_that_is_touched_is_no_news(library):
     assert not follower.topic.apply(entry.after, entry.begins, entry.position, [change])
 
 
-def test_a_migration_of_a_related_app_finds_no_triggers_of_ours(library):
-    """With them it might be refused; afterwards they are back, with a reset."""
+def test_triggers_are_dropped_before_a_migration_of_a_related_app(library):
+    """With them it might be refused; afterwards they are installed again."""
     _remove_capture([(Migration("0002", "library"), False)], using="default", apps=None)
     absent = {found.table for found in capture.missing()}
 
@@ -475,7 +477,7 @@ def test_a_migration_of_a_related_app_finds_no_triggers_of_ours(library):
 
 
 def random_write(chance: random.Random) -> None:
-    """One of all the ways in which books, links and related rows change."""
+    """Change a book, a link or a related row in one of many ways."""
     books, tags, authors = (
         list(model.objects.values_list("pk", flat=True).order_by("pk")) for model in (Book, Tag, Author)
     )
@@ -523,8 +525,8 @@ def random_write(chance: random.Random) -> None:
     ])()  # fmt: skip
 
 
-def test_whatever_happens_who_follows_has_what_a_select_gives(library):
-    """A walk of two hundred writes, alone or several in a batch; some join on the way, at any moment."""
+def test_after_any_changes_a_reader_of_the_log_has_what_a_select_returns(library):
+    """Two hundred random writes in batches of one or more; some readers begin in between."""
     chance = random.Random(1)
     followers = [Follower(topic) for topic in TOPICS]
     writes = 0
@@ -576,7 +578,7 @@ PARTITIONED = {
 
 @pytest.mark.parametrize("statement", PARTITIONED.values(), ids=PARTITIONED)
 def test_a_partitioned_table_is_followed(on_postgresql, make_live, statement):
-    """Rows written through the table's root: a row that changes partition is the same row."""
+    """For writes through the table's root: a row that changes partition stays the same row."""
     on_postgresql.sql(
         "CREATE TABLE library_part (id bigint, shelf int, place int, note text, PRIMARY KEY (id, place)) "
         "PARTITION BY LIST (place)",

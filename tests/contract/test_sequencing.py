@@ -1,4 +1,4 @@
-"""Commit order, open transactions, several sequencers: nothing lost, nothing waits, nothing twice."""
+"""Commit order, open transactions, several sequencers: nothing is lost, delayed or repeated."""
 
 import contextlib
 import threading
@@ -38,8 +38,8 @@ def other(on_postgresql):
     [([], []), (["SAVEPOINT one"], ["RELEASE one"]), (["SAVEPOINT one"], [])],
     ids=["plain", "savepoint", "open savepoint"],
 )
-def test_who_commits_late_is_neither_lost_nor_waited_for(on_postgresql, writer, other, before, after):
-    """T1 writes; T2 writes and commits; sequence; T1 commits; sequence: both, in the order of commits."""
+def test_a_late_commit_is_neither_lost_nor_waited_for(on_postgresql, writer, other, before, after):
+    """T1 writes; T2 writes and commits; sequence; T1 commits; sequence: both changes, in the order of commits."""
     follower = Follower("entries.2")
     writer.execute("BEGIN")
     for statement in [*before, UPDATE.format("first to write", 1), *after]:
@@ -56,8 +56,8 @@ def test_who_commits_late_is_neither_lost_nor_waited_for(on_postgresql, writer, 
     assert on_postgresql.sequence() is None
 
 
-def test_a_savepoint_taken_back_leaves_no_trace(on_postgresql, writer):
-    """Beside one that stays, while sequencing goes on."""
+def test_a_rolled_back_savepoint_leaves_no_change(on_postgresql, writer):
+    """The rest of its transaction is sequenced after the commit."""
     follower = Follower("entries.2")
     for statement in (
         "BEGIN", "SAVEPOINT one", UPDATE.format("gone", 1), "ROLLBACK TO one", UPDATE.format("kept", 3),
@@ -72,7 +72,7 @@ def test_a_savepoint_taken_back_leaves_no_trace(on_postgresql, writer):
 
 
 def test_a_prepared_transaction_is_sequenced_when_it_commits(on_postgresql, writer, other):
-    """Two-phase commit, finished by another connection."""
+    """A two-phase commit, finished by another connection."""
     name = f"prepared_{on_postgresql.name}"
     follower = Follower("entries.2")
     writer.execute("BEGIN")
@@ -88,8 +88,8 @@ def test_a_prepared_transaction_is_sequenced_when_it_commits(on_postgresql, writ
     assert labels(follower.follow()) == ["in two phases"]
 
 
-def test_a_long_transaction_delays_nobody(on_postgresql, writer, other):
-    """Open for the whole test, with a write in it: each other change is there after one sequencing."""
+def test_a_long_transaction_delays_no_other(on_postgresql, writer, other):
+    """It has written and stays open; every other change is in the log after one sequencing."""
     follower = Follower("entries.2")
     writer.execute("BEGIN")
     writer.execute(UPDATE.format("long", 1))
@@ -106,8 +106,8 @@ def test_a_long_transaction_delays_nobody(on_postgresql, writer, other):
     follower.assert_equals_source()
 
 
-def test_pruning_keeps_what_was_not_sequenced(on_postgresql, writer, other):
-    """A transaction below the cursor that commits between sequencing and pruning is not pruned away."""
+def test_pruning_keeps_unsequenced_rows(on_postgresql, writer, other):
+    """Rows of a transaction below the cursor that commits between sequencing and pruning are kept."""
     follower = Follower("entries.2")
     writer.execute("BEGIN")
     writer.execute(UPDATE.format("late", 1))
@@ -124,8 +124,8 @@ def test_pruning_keeps_what_was_not_sequenced(on_postgresql, writer, other):
     assert labels(follower.follow()) == ["early", "late"]
 
 
-def test_every_change_is_pruned_and_the_log_goes_on(database):
-    """An empty outbox, and positions that go on from where they were."""
+def test_after_pruning_the_log_continues(database):
+    """The outbox is empty, and positions continue where they were."""
     follower = Follower("entries.2")
     for number in range(3):
         Entry.objects.filter(pk=1).update(label=str(number))
@@ -136,7 +136,7 @@ def test_every_change_is_pruned_and_the_log_goes_on(database):
 
 
 def test_other_transactions_write_nothing_into_the_log(database):
-    """Positions move with any commit on PostgreSQL; what the engine itself commits must not chase itself."""
+    """On PostgreSQL positions move with any commit; the engine's own commits must not cause more of them."""
     Entry.objects.filter(pk=1).update(label="x")
     database.sequence()
     before = Sequencer.objects.values().get()
@@ -149,8 +149,8 @@ def test_other_transactions_write_nothing_into_the_log(database):
     assert not positions.probe().is_waiting
 
 
-def test_an_idle_look_is_one_query(database, django_assert_num_queries):
-    """Through the driver's connection, which Django does not count: so none here, whatever happened before."""
+def test_an_idle_round_is_one_query(database, django_assert_num_queries):
+    """It uses the driver's connection, whose statements Django does not count: none is counted."""
     Sequencer.objects.update(holder="somebody")
 
     with django_assert_num_queries(0, connection=connection):
@@ -158,8 +158,8 @@ def test_an_idle_look_is_one_query(database, django_assert_num_queries):
             assert database.sequence() is None
 
 
-def test_entries_begin_at_the_last_quiet_look(database):
-    """A page painted while nothing waited needs no snapshot, however far positions moved meanwhile."""
+def test_entries_begin_at_the_last_quiet_probe(database):
+    """A page rendered while nothing waited needs no snapshot, even if positions have moved since."""
     for number in range(5):
         Sequencer.objects.update(holder=f"somebody {number}")
     quiet = positions.probe()
@@ -183,8 +183,8 @@ def test_positions_rise_with_every_batch(database):
     assert found == sorted(set(found))
 
 
-def test_two_sequencers_at_once_neither_lose_nor_double(database):
-    """Two that work as fast as they can, and two writers: each change once, in order."""
+def test_two_sequencers_at_once_neither_lose_nor_repeat(database):
+    """Two sequencers at full speed and two writers: each change once, in order."""
     follower, writers_left = Follower("entries.2"), threading.Semaphore(0)
     errors: list[BaseException] = []
 
@@ -217,10 +217,10 @@ def test_two_sequencers_at_once_neither_lose_nor_double(database):
         thread.join(timeout=30)
 
     assert not errors
-    told = labels(follower.follow())
+    received = labels(follower.follow())
     for key in ("1", "3"):
-        mine = [int(label.split("-")[1]) for label in told if label.startswith(key)]
-        assert mine == sorted(set(mine)), "no change twice, none out of order"
+        mine = [int(label.split("-")[1]) for label in received if label.startswith(key)]
+        assert mine == sorted(set(mine)), "no change is repeated or out of order"
         assert mine[-1] == 39
     entries = list(LogEntry.objects.order_by("position", "id"))
     assert [entry.id for entry in entries] == sorted(entry.id for entry in entries)
@@ -250,8 +250,8 @@ def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
     assert LogEntry.objects.filter(topic="entries.2").count() == 1
 
 
-def test_a_feed_whose_query_fails_stops_itself_alone(database, monkeypatch):
-    """The database refuses a feed's query: its topics are to be read anew, the others go on."""
+def test_a_feed_whose_query_fails_affects_no_other(database, monkeypatch):
+    """The database refuses a feed's query: its topics are reset, the others get their changes."""
     monkeypatch.setattr(
         type(registry["board"]), "get_queryset", lambda self: self.model.objects.extra(where=["no_such = 1"])
     )
@@ -268,7 +268,7 @@ def test_a_feed_whose_query_fails_stops_itself_alone(database, monkeypatch):
 
 
 def test_rows_read_at_a_position_are_those_of_its_log(database):
-    """Whoever renders at any moment and then follows the log misses nothing and sees nothing older."""
+    """A reader that renders at any moment and then follows the log misses nothing and sees nothing older."""
     followers = []
     for number in range(12):
         Entry.objects.filter(pk=1 + number % 4).update(label=f"{number}", board_id=1 + number % 3)
@@ -281,8 +281,8 @@ def test_rows_read_at_a_position_are_those_of_its_log(database):
         follower.assert_equals_source()
 
 
-def test_a_sequencer_that_stands_still_holds_the_others_up_only_briefly(on_postgresql, monkeypatch):
-    """A process may be frozen with the lock in its hands: its transaction is ended, and its work is done by others."""
+def test_a_frozen_sequencer_blocks_the_others_only_briefly(on_postgresql, monkeypatch):
+    """The server ends the transaction of a process that was frozen while it held the lock; others do its work."""
     monkeypatch.setattr(postgresql, "IDLE_MILLISECONDS", 200)
     append, holds, thawed, outcome = log.append, threading.Event(), threading.Event(), []
 
@@ -317,8 +317,8 @@ def test_a_sequencer_that_stands_still_holds_the_others_up_only_briefly(on_postg
 
 
 @pytest.mark.parametrize("kind", ["emptied", "rewritten"])
-def test_a_table_that_changes_its_file_under_a_snapshot_is_read_again(on_postgresql, kind, monkeypatch):
-    """TRUNCATE and ALTER TABLE take rows away from older snapshots too: these must not be named for it."""
+def test_a_table_whose_file_changes_under_a_snapshot_is_read_again(on_postgresql, kind, monkeypatch):
+    """TRUNCATE and ALTER TABLE remove rows from older snapshots too, whose positions must not be given to them."""
     statements = {
         "emptied": ["TRUNCATE boards_entry"] * 2,
         "rewritten": [f"ALTER TABLE boards_entry ALTER note TYPE varchar({size})" for size in (300, 400)],
@@ -337,19 +337,21 @@ def test_a_table_that_changes_its_file_under_a_snapshot_is_read_again(on_postgre
     reading = positions.read_topic("entries.2")
     assert not strikes
     assert contents(reading.rows) == ([] if kind == "emptied" else contents(follower.topic.rows))
-    assert reading.position.offset == positions.position_now().offset, "rows and position are those of now"
+    assert reading.position.offset == positions.position_now().offset, (
+        "rows and position must be the present ones"
+    )
 
     on_postgresql.sequence()
     Entry.objects.create(board_id=2, label="new")
     strikes = {1}
-    assert on_postgresql.sequence() is None, "the snapshot had lost its rows: nothing may be said of it"
+    assert on_postgresql.sequence() is None, "the snapshot had lost its rows: nothing of it may be logged"
     assert on_postgresql.sequence() is not None
     follower.follow()
     follower.assert_equals_source()
 
 
 def test_a_table_that_is_replaced_under_a_snapshot_is_read_again(on_postgresql, monkeypatch):
-    """A restore drops the table and makes it anew: what the snapshot sees of the new one is nothing."""
+    """A restore drops and creates the table: the older snapshot sees no row of the new one."""
     feed, follower = registry["entries"], Follower("entries.2")
     live_rows = feed.live_rows
     statements = [
@@ -369,8 +371,8 @@ def test_a_table_that_is_replaced_under_a_snapshot_is_read_again(on_postgresql, 
     assert contents(reading.rows) == contents(follower.topic.rows)
 
 
-def test_a_page_painted_inside_a_transaction_takes_a_snapshot(on_postgresql):
-    """Its rows are those of several moments, some of them perhaps rolled back: they name no position."""
+def test_a_page_rendered_inside_a_transaction_has_no_position(on_postgresql):
+    """Its rows are of several moments, and may be rolled back: the page gets a snapshot when it subscribes."""
     with transaction.atomic():
         Entry.objects.filter(pk=1).update(label="perhaps")
         reading = positions.read_topic("entries.2")

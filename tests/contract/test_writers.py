@@ -1,4 +1,4 @@
-"""Whoever writes, however: after one sequencing who follows the log has what a SELECT gives."""
+"""Any writer, any kind of write: after one sequencing, a reader of the log has what a SELECT returns."""
 
 import pytest
 from django.db import connection, transaction
@@ -78,8 +78,8 @@ def raw_delete():
         pytest.param(lambda: Board.objects.filter(pk=3).update(is_public=False), id="filter"),
     ],
 )  # fmt: skip
-def test_what_django_writes_is_in_the_log(database, write):
-    """Each way of the ORM, cascades and transactions that are taken back."""
+def test_a_write_by_django_is_in_the_log(database, write):
+    """Each method of the ORM, cascades, and transactions that are rolled back."""
     followers = [Follower(topic) for topic in TOPICS]
 
     write()
@@ -88,7 +88,7 @@ def test_what_django_writes_is_in_the_log(database, write):
     for follower in followers:
         follower.follow()
         follower.assert_equals_source()
-        assert follower.reads == 1, "told by entries, not by reading all rows"
+        assert follower.reads == 1, "the reader must follow by entries, not by reading all rows"
 
 
 SQL = {
@@ -122,11 +122,11 @@ POSTGRESQL = {
 
 
 @pytest.mark.parametrize("name", [*SQL, *SQLITE, *POSTGRESQL])
-def test_what_plain_sql_writes_is_in_the_log(database, name):
-    """Another program, with the statements of its database."""
+def test_a_write_in_sql_is_in_the_log(database, name):
+    """By another program, with the statements of each database."""
     statements = SQL | (SQLITE if database.vendor == "sqlite" else POSTGRESQL)
     if name not in statements:
-        pytest.skip("the other database's own")
+        pytest.skip("only on the other database")
     followers = [Follower(topic) for topic in TOPICS]
 
     database.sql(statements[name])
@@ -139,7 +139,7 @@ def test_what_plain_sql_writes_is_in_the_log(database, name):
 
 
 def test_a_database_cascade_is_captured(on_postgresql):
-    """Rows that the database itself deletes fire their table's triggers."""
+    """Rows that the database itself deletes or changes fire their table's triggers."""
     on_postgresql.sql(
         "ALTER TABLE boards_entry DROP CONSTRAINT boards_entry_board_id_42c1e66a_fk_boards_board_id, "
         "ADD FOREIGN KEY (board_id) REFERENCES boards_board ON DELETE CASCADE ON UPDATE CASCADE"
@@ -160,7 +160,7 @@ def test_a_database_cascade_is_captured(on_postgresql):
 
 
 def test_a_role_without_rights_on_the_outbox_is_captured(on_postgresql):
-    """Who may write the table need not know of the outbox, and cannot write it."""
+    """A role that may write the table needs no rights on the outbox, and cannot redirect the note."""
     role = f"clerk_{on_postgresql.name}"
     on_postgresql.sql(f"CREATE ROLE {role} LOGIN", f"GRANT SELECT, UPDATE ON boards_entry TO {role}")
     follower = Follower("entries.2")
@@ -177,7 +177,7 @@ def test_a_role_without_rights_on_the_outbox_is_captured(on_postgresql):
 
 
 def test_a_flood_is_one_reset(database, settings):
-    """More changes at once than one message should carry: whoever follows reads anew."""
+    """Too many changes for one message: readers read the topic again."""
     follower = Follower("entries.3")
 
     Entry.objects.bulk_create(Entry(board_id=3, label=f"flood {number}") for number in range(2500))
@@ -189,7 +189,7 @@ def test_a_flood_is_one_reset(database, settings):
     assert len(follower.topic.rows) == 2500
 
 
-def test_a_notice_goes_through_the_log(database):
+def test_a_notice_is_sequenced_if_its_transaction_commits(database):
     from realtime.notices import broadcast
 
     with transaction.atomic():

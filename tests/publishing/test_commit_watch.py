@@ -1,4 +1,4 @@
-"""Waking: each commit of a write in this process is told at once, and no other."""
+"""Each commit of a write in this process wakes the publisher, and nothing else does."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ from realtime.publishing import commit_watch
 
 @pytest.fixture
 def woken(quay):
-    """How often the publisher would have been woken: a list that grows."""
+    """A list that grows each time the publisher would be woken."""
     calls: list[bool] = []
 
     def waker() -> None:
@@ -24,14 +24,14 @@ def woken(quay):
 
 
 def test_a_write_wakes(woken, quay):
-    """Once it is committed: at once, outside of a transaction."""
+    """Once it is committed; outside a transaction that is at once."""
     Entry.objects.filter(board=quay).update(value="x")
 
     assert woken == [False]
 
 
 def test_a_transaction_wakes_once(woken, quay):
-    """However many writes it has, after it has been committed."""
+    """After its commit, whatever the number of its writes."""
     with transaction.atomic():
         for number in range(5):
             quay.entries.create(label=str(number))
@@ -40,15 +40,15 @@ def test_a_transaction_wakes_once(woken, quay):
     assert woken == [False]
 
 
-def test_reading_wakes_nobody(woken, quay):
-    """Most of what a server does."""
+def test_reading_does_not_wake(woken, quay):
+    """Most queries of a server are reads."""
     list(Entry.objects.all())
     Board.objects.count()
 
     assert woken == []
 
 
-def test_a_rolled_back_write_wakes_nobody(woken, quay):
+def test_a_rolled_back_write_does_not_wake(woken, quay):
     """There is nothing to sequence."""
     with contextlib.suppress(ZeroDivisionError), transaction.atomic():
         quay.entries.update(value="x")
@@ -57,8 +57,8 @@ def test_a_rolled_back_write_wakes_nobody(woken, quay):
     assert woken == []
 
 
-def test_a_savepoint_that_is_rolled_back_takes_no_other_writes_wake_up_along(woken, quay):
-    """Written before it, in it or after it: what is committed wakes."""
+def test_rolling_back_a_savepoint_keeps_the_waking_of_other_writes(woken, quay):
+    """A committed write before or after it still wakes."""
     with transaction.atomic():
         with contextlib.suppress(ZeroDivisionError), transaction.atomic():
             quay.entries.update(value="in it")
@@ -83,7 +83,7 @@ def test_a_savepoint_that_is_rolled_back_takes_no_other_writes_wake_up_along(wok
     ],
 )
 def test_raw_sql_wakes(woken, sql):
-    """However it is written."""
+    """In any letter case and after any white space."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
 
@@ -98,23 +98,23 @@ def test_many_statements_at_once_wake(woken, quay):
     assert woken
 
 
-def test_the_engines_own_writes_wake_nobody(woken, quay):
-    """Else each round of the publisher would call for the next."""
+def test_the_engines_own_writes_do_not_wake(woken, quay):
+    """Otherwise each round of the publisher would start the next one."""
 
-    def quietly() -> None:
+    def write_ignored() -> None:
         commit_watch.ignore_this_thread()
         quay.entries.update(value="x")
         connections.close_all()
 
-    thread = threading.Thread(target=quietly)
+    thread = threading.Thread(target=write_ignored)
     thread.start()
     thread.join()
 
     assert woken == []
 
 
-def test_who_has_unsubscribed_is_not_woken(woken, quay):
-    """Nor is it an error to unsubscribe twice."""
+def test_an_unsubscribed_waker_is_not_called(woken, quay):
+    """Unsubscribing twice is no error."""
     calls: list[int] = []
 
     def waker() -> None:
@@ -128,8 +128,8 @@ def test_who_has_unsubscribed_is_not_woken(woken, quay):
     assert calls == []
 
 
-def test_a_failing_waker_fails_no_write(woken, quay):
-    """The row is committed already; its writer has nothing to do with us."""
+def test_a_failing_waker_does_not_fail_the_write(woken, quay):
+    """The row is committed already, and the error is not the writer's."""
 
     def waker() -> None:
         raise RuntimeError("broken")
@@ -145,7 +145,7 @@ def test_a_failing_waker_fails_no_write(woken, quay):
     assert set(quay.entries.values_list("value", flat=True)) == {"y"}
 
 
-def test_transactions_managed_by_hand_work_as_ever(woken, quay):
+def test_manually_managed_transactions_work_as_usual(woken, quay):
     """``set_autocommit(False)`` allows no on_commit: such a write is found by the tick instead."""
     transaction.set_autocommit(False)
     try:
@@ -159,7 +159,7 @@ def test_transactions_managed_by_hand_work_as_ever(woken, quay):
 
 
 def test_a_new_connection_is_watched_once(log):
-    """Whatever opens it, and however often it is announced."""
+    """Also when Django signals its creation again."""
     commit_watch.watch_connection(connection)
     commit_watch.watch_connection(connection)
 

@@ -1,4 +1,4 @@
-"""What travels over the channel layer: legal group names, and messages that every layer can carry."""
+"""The channel layer: group names are legal, and every layer can carry the messages."""
 
 import msgpack
 import pytest
@@ -25,7 +25,7 @@ def test_every_topic_has_a_legal_group(topic):
 
 
 def test_topics_share_no_group():
-    """Also those that look alike, and the group of everyone."""
+    """Neither do topics that look alike, nor is one in the group of everyone."""
     assert len({group(topic) for topic in TOPICS}) == len(TOPICS)
     assert group(EVERYONE) == EVERYONE_GROUP
     assert EVERYONE_GROUP not in {group(topic) for topic in TOPICS}
@@ -33,8 +33,8 @@ def test_topics_share_no_group():
 
 @pytest.mark.parametrize("kind", list(LogEntry.Kind))
 @pytest.mark.parametrize("payload", ["", "[]", '[{"op":"delete","key":"größe ☃"}]', "\x00"], ids=ascii)
-def test_a_message_survives_the_journey(kind, payload):
-    """Redis layers pack it: strings and integers under string keys come back as they were."""
+def test_a_message_arrives_unchanged(kind, payload):
+    """Redis layers pack it: strings and integers under string keys are unpacked unchanged."""
     entry = LogEntry(
         position=2**63 - 1, topic="things.größe", kind=kind, after=0, begins=2**53 + 1, payload=payload
     )
@@ -49,7 +49,7 @@ def test_a_message_survives_the_journey(kind, payload):
 
 
 def test_a_long_payload_stays_in_the_log():
-    """The message says only that something is there to be read."""
+    """The message only makes the hub read the log."""
     fields = {"position": 9, "topic": "boards", "kind": LogEntry.Kind.CHANGES, "after": 1, "begins": 8}
 
     fits = to_message("e", LogEntry(payload="x" * MAX_PAYLOAD_CHARACTERS, **fields))

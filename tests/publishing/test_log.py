@@ -1,4 +1,4 @@
-"""The log: what readers find there, and what pruning leaves."""
+"""The log: what readers find in it, and what pruning leaves."""
 
 import contextlib
 import sqlite3
@@ -21,15 +21,15 @@ def topic(quay) -> str:
 
 @pytest.fixture
 def no_retention(settings):
-    """Whatever is in the log is too old."""
+    """Every entry of the log is too old."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
 
 
 # ---------------------------------------------------------------- tail
 
 
-def test_the_tail_names_what_changed_beyond_a_position(log, quay, safe, topic):
-    """Each topic with its newest position; what is at the position itself was seen."""
+def test_the_tail_names_the_topics_that_changed_after_a_position(log, quay, safe, topic):
+    """Each with its newest position; entries at the position itself are not included."""
     seen = log.state.next
     for label in ("a", "b"):
         quay.entries.create(label=label)
@@ -43,8 +43,8 @@ def test_the_tail_names_what_changed_beyond_a_position(log, quay, safe, topic):
 
 
 @pytest.mark.parametrize("ahead", [0, 100])
-def test_the_tail_says_where_the_log_ends(log, quay, ahead):
-    """And where the database stands: also to a reader who is ahead of both, after a restored backup."""
+def test_the_tail_has_the_end_of_the_log(log, quay, ahead):
+    """And the database's position; also for a reader that is ahead of both, after a restored backup."""
     end = log.state.next
 
     tail = the_log.tail(end + ahead)
@@ -52,8 +52,8 @@ def test_the_tail_says_where_the_log_ends(log, quay, ahead):
     assert (tail.end, tail.offset, tail.newest) == (end, end, {})
 
 
-def test_the_tail_brings_announcements_apart(log, quay):
-    """Oldest first; they are no change of their topic."""
+def test_the_tail_has_announcements_separately(log, quay):
+    """Oldest first; they are no changes of their topic."""
     end = log.state.next
     for text in ("one", "two"):
         notices.broadcast(text)
@@ -69,8 +69,8 @@ def test_the_tail_brings_announcements_apart(log, quay):
 # ---------------------------------------------------------------- missed
 
 
-def test_what_a_topic_missed_is_its_entries_in_order(log, quay, safe, topic):
-    """Those of its whole feed among them, those of others and notices not."""
+def test_missed_entries_of_a_topic_are_in_order(log, quay, safe, topic):
+    """Including those of its whole feed; without those of other topics, and without notices."""
     seen = log.state.next
     quay.entries.create(label="one")
     log.sequence()
@@ -89,8 +89,8 @@ def test_what_a_topic_missed_is_its_entries_in_order(log, quay, safe, topic):
     assert missed.is_whole
 
 
-def test_what_was_pruned_is_not_whole(log, quay, topic, no_retention):
-    """From the edge on it is; from anywhere before, something may be missing."""
+def test_after_pruning_the_log_is_whole_from_the_edge_on(log, quay, topic, no_retention):
+    """From any earlier position, entries may be missing."""
     quay.entries.create(label="one")
     log.sequence()
     the_log.prune()
@@ -100,8 +100,8 @@ def test_what_was_pruned_is_not_whole(log, quay, topic, no_retention):
     assert not the_log.missed(topic, "entries", edge - 1).is_whole
 
 
-def test_without_a_log_nothing_is_whole(log, quay, topic):
-    """Between a flush and the next tick."""
+def test_without_a_log_no_answer_is_whole(log, quay, topic):
+    """As between a flush of the database and the next tick."""
     Sequencer.objects.all().delete()
 
     assert not the_log.missed(topic, "entries", 10**9).is_whole
@@ -110,8 +110,8 @@ def test_without_a_log_nothing_is_whole(log, quay, topic):
 # ---------------------------------------------------------------- prune
 
 
-def test_what_is_young_is_kept(log, quay, topic):
-    """Within the retention nobody needs a snapshot."""
+def test_young_entries_are_kept(log, quay, topic):
+    """Within the retention no reader needs a snapshot."""
     before = log.entries(topic)
 
     the_log.prune()
@@ -119,8 +119,8 @@ def test_what_is_young_is_kept(log, quay, topic):
     assert log.entries(topic) == before
 
 
-def test_what_is_old_goes_and_the_edge_says_so(log, quay, topic):
-    """Up to the newest of the old; what is younger stays, and its chain with it."""
+def test_old_entries_are_deleted_and_the_edge_moves(log, quay, topic):
+    """To the newest deleted entry; younger entries stay, and so does their chain."""
     LogEntry.objects.update(created_at="2026-01-01T00:00:00Z")
     old = LogEntry.objects.latest("position").position
     quay.entries.create(label="young")
@@ -134,8 +134,8 @@ def test_what_is_old_goes_and_the_edge_says_so(log, quay, topic):
 
 
 @pytest.mark.parametrize("kept", [1, 3, 5])
-def test_the_log_keeps_no_more_entries_than_it_may(log, quay, topic, settings, kept):
-    """The newest ones, whole positions each; the edge is where they begin."""
+def test_the_log_keeps_a_limited_number_of_entries(log, quay, topic, settings, kept):
+    """The newest ones, with all entries of a position; the edge is where they begin."""
     positions = []
     for number in range(5):
         quay.entries.create(label=str(number))
@@ -149,8 +149,8 @@ def test_the_log_keeps_no_more_entries_than_it_may(log, quay, topic, settings, k
 
 
 @pytest.mark.parametrize("rows", [1, 2, 100])
-def test_pruning_goes_in_steps_that_leave_nothing_behind(log, quay, topic, settings, monkeypatch, rows):
-    """However small a step is, at its end the log begins where the edge says."""
+def test_pruning_in_small_steps_deletes_everything(log, quay, topic, settings, monkeypatch, rows):
+    """Whatever the size of a step, the log begins at the edge afterwards."""
     monkeypatch.setattr(the_log, "PRUNE_ROWS", rows)
     for number in range(5):
         quay.entries.create(label=str(number))
@@ -165,8 +165,8 @@ def test_pruning_goes_in_steps_that_leave_nothing_behind(log, quay, topic, setti
     assert the_log.missed(topic, "entries", end).is_whole
 
 
-def test_sequenced_outbox_rows_go(log, quay):
-    """Nobody needs them any more."""
+def test_sequenced_outbox_rows_are_deleted(log, quay):
+    """They are not needed any more."""
     quay.entries.create(label="new")
     log.sequence()
 
@@ -174,8 +174,8 @@ def test_sequenced_outbox_rows_go(log, quay):
     assert not OutboxRow.objects.filter(id__lt=log.state.next).exists()
 
 
-def test_what_is_not_sequenced_is_never_pruned(log, quay, topic, no_retention):
-    """However old: it is told once a sequencer comes."""
+def test_unsequenced_rows_are_never_pruned(log, quay, topic, no_retention):
+    """Whatever their age, they are sequenced by the next sequencer."""
     new = quay.entries.create(label="waits")
 
     the_log.prune()
@@ -184,7 +184,7 @@ def test_what_is_not_sequenced_is_never_pruned(log, quay, topic, no_retention):
 
 
 def test_after_pruning_the_next_entry_follows_the_edge(log, quay, topic, no_retention):
-    """A topic without entries left is known from the edge on."""
+    """A topic without entries is known from the edge on."""
     the_log.prune()
     edge = log.state.edge
     Entry.objects.create(board=quay, label="new")
@@ -194,7 +194,7 @@ def test_after_pruning_the_next_entry_follows_the_edge(log, quay, topic, no_rete
 
 
 def test_pruning_twice_moves_nothing_back(log, quay, no_retention):
-    """The edge never goes down; an empty log leaves it where it is."""
+    """The edge never decreases; an empty log leaves it unchanged."""
     the_log.prune()
     edge = log.state.edge
 
@@ -203,15 +203,15 @@ def test_pruning_twice_moves_nothing_back(log, quay, no_retention):
 
 
 def test_pruning_an_empty_database_does_nothing(log):
-    """No log, no edge."""
+    """Without a log there is no edge to move."""
     Sequencer.objects.all().delete()
 
     assert the_log.prune() == 0
 
 
-def test_a_clock_that_was_put_back_leaves_no_hole(log, quay, topic):
-    """Entries below the edge go, also those that claim to be young: the log is whole from there on."""
-    quay.entries.create(label="claims to be young")
+def test_a_clock_that_was_set_back_leaves_no_gap(log, quay, topic):
+    """All entries up to the edge are deleted, whatever their time, so the log is whole from there on."""
+    quay.entries.create(label="seems young")
     log.sequence()
     quay.entries.create(label="old")
     log.sequence()
@@ -227,8 +227,8 @@ def test_a_clock_that_was_put_back_leaves_no_hole(log, quay, topic):
 # ---------------------------------------------------------------- while others write
 
 
-def test_what_comes_while_the_tail_is_read_is_for_the_next_look(log, quay, safe, topic, monkeypatch):
-    """Its end is as far as was looked: nothing beyond it is half told, nothing up to it left out."""
+def test_entries_added_while_the_tail_is_read_are_left_to_the_next_call(log, quay, safe, topic, monkeypatch):
+    """The tail holds every entry up to its end, and none after it."""
     seen = log.state.next
     quay.entries.create(label="before")
     log.sequence()
@@ -249,8 +249,8 @@ def test_what_comes_while_the_tail_is_read_is_for_the_next_look(log, quay, safe,
     assert the_log.tail(tail.end).newest == {f"entries.{safe.pk}": log.state.next}
 
 
-def test_pruning_while_a_reader_catches_up_hides_nothing_from_it(log, quay, topic, monkeypatch):
-    """Edge and entries are of one snapshot: what is called whole is whole."""
+def test_pruning_while_a_reader_catches_up_hides_no_entry(log, quay, topic, monkeypatch):
+    """Edge and entries are read in one snapshot, so an answer that claims to be whole is whole."""
     seen = log.state.next
     quay.entries.create(label="new")
     log.sequence()

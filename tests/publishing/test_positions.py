@@ -1,4 +1,4 @@
-"""Positions: rows and the offset they are as of come from one look at the database."""
+"""Positions: rows and their position are read in one snapshot of the database."""
 
 import contextlib
 import sqlite3
@@ -17,14 +17,14 @@ from realtime.publishing.positions import position_now, probe, read_snapshot, re
 
 @pytest.fixture
 def other_program(log):
-    """A plain connection, as another program has one."""
+    """A plain connection, as another program opens it."""
     path = connection.settings_dict["NAME"]
     with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
         yield plain
 
 
 def test_every_noted_change_moves_the_position(log, quay):
-    """By one for each image; what is not live does not move it."""
+    """By one for each image; changes of tables that are not live do not move it."""
     before = position_now()
 
     quay.entries.create(label="new")
@@ -34,7 +34,7 @@ def test_every_noted_change_moves_the_position(log, quay):
     assert position_now().epoch == before.epoch == log.state.epoch
 
 
-def test_a_snapshot_does_not_see_what_is_written_during_it(log, quay, other_program):
+def test_a_snapshot_does_not_see_later_writes(log, quay, other_program):
     """Neither its rows nor its position."""
     with read_snapshot() as moment:
         other_program.execute("UPDATE boards_entry SET label = 'later'")
@@ -47,8 +47,8 @@ def test_a_snapshot_does_not_see_what_is_written_during_it(log, quay, other_prog
     assert {entry.label for entry in quay.entries.all()} == {"later"}
 
 
-def test_a_snapshot_waits_for_no_writer(log, quay, other_program):
-    """A transaction under way elsewhere is neither seen nor waited for."""
+def test_a_snapshot_does_not_wait_for_writers(log, quay, other_program):
+    """An open transaction of another connection is neither seen nor waited for."""
     other_program.execute("BEGIN IMMEDIATE")
     other_program.execute("DELETE FROM boards_entry")
 
@@ -59,7 +59,7 @@ def test_a_snapshot_waits_for_no_writer(log, quay, other_program):
 
 
 def test_a_snapshot_ends_with_its_block(log, quay):
-    """Also when that fails: the connection is as it was."""
+    """Also if the block raises: the connection is as before."""
     with pytest.raises(ZeroDivisionError), read_snapshot():
         raise ZeroDivisionError
 
@@ -67,8 +67,8 @@ def test_a_snapshot_ends_with_its_block(log, quay):
     assert connection.get_autocommit()
 
 
-def test_inside_a_transaction_its_own_view_is_read(log, quay):
-    """A page that is rendered in the transaction that changed it shows the change, and is as of it."""
+def test_inside_a_transaction_that_transactions_view_is_read(log, quay):
+    """A page rendered in the transaction that changed a row shows the change, at the position after it."""
     before = position_now()
 
     with transaction.atomic():
@@ -80,7 +80,7 @@ def test_inside_a_transaction_its_own_view_is_read(log, quay):
 
 
 def test_a_topic_is_read_in_its_order(log, quay):
-    """As the feed orders it, with the filter's rows alone."""
+    """The feed's ordering, and only rows that pass the filter."""
     last = quay.entries.create(label="last", position=9)
     first = quay.entries.create(label="first", position=-5)
     quay.entries.create(label="hidden", is_visible=False)
@@ -99,22 +99,22 @@ def test_a_topic_is_read_in_its_order(log, quay):
      "entries.9223372036854775808"],
 )  # fmt: skip
 def test_a_topic_has_one_name(log, topic):
-    """What is not exactly that name is no topic: else two groups would carry it."""
+    """Any other spelling is no topic: otherwise two groups would carry the same rows."""
     with pytest.raises(UnknownTopic):
         read_topic(topic)
 
 
 @pytest.mark.parametrize("key", [0, -1, 2**63 - 1, -(2**63)])
-def test_a_key_that_no_row_can_have_is_an_empty_topic(log, key):
-    """Not an error of the database."""
+def test_a_topic_whose_key_no_row_has_is_empty(log, key):
+    """Also for the largest and smallest keys: no database error."""
     assert read_topic(f"entries.{key}").rows == []
 
 
 # ---------------------------------------------------------------- since when
 
 
-def test_a_reading_says_since_when_the_topic_is_what_it_is(log, quay, safe):
-    """Changes elsewhere do not count; so a page rendered before them goes on without a snapshot."""
+def test_a_reading_names_the_offset_since_which_the_topic_is_unchanged(log, quay, safe):
+    """Changes of other topics do not count, so a page rendered before them needs no snapshot."""
     last = log.entries(f"entries.{quay.pk}")[-1].position
     Board.objects.filter(pk=safe.pk).update(title="elsewhere")
     log.sequence()
@@ -124,8 +124,8 @@ def test_a_reading_says_since_when_the_topic_is_what_it_is(log, quay, safe):
     assert reading.unchanged_since == last < reading.position.offset
 
 
-def test_what_is_not_sequenced_yet_counts_as_a_change(log, quay):
-    """The log does not yet tell which topics it touches."""
+def test_an_unsequenced_change_counts_as_a_change_of_the_topic(log, quay):
+    """The log does not show yet which topics it touches."""
     quay.entries.create(label="new")
 
     reading = read_topic(f"entries.{quay.pk}")
@@ -134,15 +134,15 @@ def test_what_is_not_sequenced_yet_counts_as_a_change(log, quay):
 
 
 def test_a_reset_of_the_feed_counts_as_a_change(log, quay):
-    """It stands for each topic."""
+    """It concerns each of its topics."""
     OutboxRow.objects.create(source="boards_entry", image=None)
     log.sequence()
 
     assert read_topic(f"entries.{quay.pk}").unchanged_since == log.entries("entries")[-1].position
 
 
-def test_nothing_is_known_from_before_the_edge(log, quay):
-    """Where the log was pruned, a topic may have changed."""
+def test_a_topic_may_have_changed_before_the_edge(log, quay):
+    """The log was pruned there."""
     Board.objects.filter(pk=quay.pk).update(title="moves the position")
     log.sequence()
     edge = log.state.next
@@ -155,13 +155,13 @@ def test_nothing_is_known_from_before_the_edge(log, quay):
 # ---------------------------------------------------------------- the log's life
 
 
-def test_an_epoch_lives_as_long_as_the_machine_is_up(log):
-    """A restarted process goes on in the same one."""
+def test_an_epoch_lasts_until_the_machine_restarts(log):
+    """A restarted process continues in the same one."""
     assert positions.ensure_epoch() == log.state.epoch
 
 
-def test_another_boot_is_another_epoch(log, quay):
-    """After a power failure the last commits may be gone, and their positions come again."""
+def test_another_boot_begins_another_epoch(log, quay):
+    """After a power failure the last commits may be lost, and their positions are used again."""
     before = log.state.epoch
     Sequencer.objects.update(origin="another boot")
 
@@ -174,7 +174,7 @@ def test_another_boot_is_another_epoch(log, quay):
 
 
 def test_a_new_epoch_begins_at_now(log, quay):
-    """What was noted before is not sequenced into it: rows are read anew."""
+    """Older outbox rows are not sequenced into it: topics are read again."""
     quay.entries.create(label="before")
 
     positions.begin_epoch()
@@ -183,8 +183,8 @@ def test_a_new_epoch_begins_at_now(log, quay):
     assert log.sequence() is None
 
 
-def test_the_probe_of_an_empty_database(log):
-    """No epoch, nothing sequenced, no entries; never an error."""
+def test_an_empty_database_can_be_probed(log):
+    """No epoch, nothing sequenced, no entries, and no error."""
     Sequencer.objects.all().delete()
     LogEntry.objects.all().delete()
 
@@ -195,7 +195,7 @@ def test_the_probe_of_an_empty_database(log):
 
 
 def test_the_probe_is_one_statement(log, quay, django_assert_num_queries, monkeypatch):
-    """It is asked at every tick, on the driver's connection: none of Django's."""
+    """It runs at every tick, on the driver's connection, whose statements Django does not count."""
     with django_assert_num_queries(0):
         seen = probe()
 
@@ -204,7 +204,7 @@ def test_the_probe_is_one_statement(log, quay, django_assert_num_queries, monkey
 
 
 def test_reading_a_topic_costs_a_fixed_number_of_queries(log, quay, django_assert_max_num_queries):
-    """Whatever the number of its rows."""
+    """Independent of the number of its rows."""
     Entry.objects.bulk_create(Entry(board=quay, label=str(number)) for number in range(50))
     log.sequence()
     registry.find(f"entries.{quay.pk}")

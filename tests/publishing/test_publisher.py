@@ -1,4 +1,4 @@
-"""The publisher: sequences, sends, runs jobs, in one process at a time, and survives whatever happens."""
+"""The publisher: sequences, sends and runs jobs, in one process at a time, and survives every error."""
 
 import asyncio
 import contextlib
@@ -39,14 +39,14 @@ async def start(log, layer, settings) -> AsyncIterator[Callable[[], Publisher]]:
 
 @pytest.fixture
 def no_jobs(monkeypatch) -> dict[str, Job]:
-    """The schedule, empty."""
+    """An empty schedule."""
     empty: dict[str, Job] = {}
     monkeypatch.setattr(publisher_module, "jobs", empty)
     return empty
 
 
-async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_database):
-    """As one message per entry."""
+async def test_a_change_is_sent_to_the_group_of_its_topic(start, layer, quay, in_database):
+    """One message for each entry."""
     channel = await layer.new_channel()
     await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
     start()
@@ -58,24 +58,24 @@ async def test_what_is_written_is_sent_to_its_group(start, layer, quay, in_datab
     assert "new" in message["payload"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of writes")
-async def test_a_write_of_another_process_is_not_left_to_the_tick(start, layer, quay, no_jobs, settings):
-    """A tick of minutes shows it: the file tells."""
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports writes to files")
+async def test_a_write_of_another_process_is_found_before_the_tick(start, layer, quay, no_jobs, settings):
+    """The file watch notices it: the tick of this test is minutes long."""
     settings.REALTIME = {"TICK_SECONDS": 100, "LEASE_SECONDS": 1000}
     channel = await layer.new_channel()
     await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
     publisher = start()
-    await until(lambda: publisher._quiet)  # it has looked, and waits
+    await until(lambda: publisher._quiet)  # it has probed, and waits
 
     with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
-        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'told of')", [quay.pk])
+        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'noticed')", [quay.pk])
 
     message = await asyncio.wait_for(layer.receive(channel), 10)
-    assert "told of" in message["payload"]
+    assert "noticed" in message["payload"]
 
 
-async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer, quay, in_database):
-    """Nobody is in a group of that name."""
+async def test_a_reset_of_a_whole_feed_is_sent_to_everyone(start, layer, quay, in_database):
+    """No channel joins a group with the feed's name."""
     channel = await layer.new_channel()
     await layer.group_add("realtime.everyone", channel)
     start()
@@ -86,8 +86,10 @@ async def test_what_concerns_all_topics_of_a_feed_goes_to_everyone(start, layer,
     assert (message["kind"], message["topic"]) == ("reset", "entries")
 
 
-async def test_a_layer_that_fails_stops_no_publisher(start, layer, quay, in_database, monkeypatch, lines):
-    """The entries are in the log; one line says that they travel by it alone, not one for each."""
+async def test_a_layer_that_fails_does_not_stop_the_publisher(
+    start, layer, quay, in_database, monkeypatch, lines
+):
+    """The entries are in the log; one log line reports it, not one for each entry."""
     refused = []
 
     async def refuse(*args: object) -> None:
@@ -107,7 +109,7 @@ async def test_a_layer_that_fails_stops_no_publisher(start, layer, quay, in_data
 
 
 async def test_a_database_that_fails_is_survived(start, quay, in_database, monkeypatch, lines):
-    """Tried again until it works; then every change is there."""
+    """The publisher retries until the database works, and loses no change."""
     probe = positions.probe
     failures = [OperationalError("disk I/O error")] * 2
 
@@ -127,7 +129,7 @@ async def test_a_database_that_fails_is_survived(start, quay, in_database, monke
 
 
 async def test_one_process_leads_and_another_takes_over(start):
-    """At once when the first one stops in good order."""
+    """At once if the first one is stopped regularly."""
     first = start()
     await until(lambda: first.is_leader)
     second = start()
@@ -140,8 +142,8 @@ async def test_one_process_leads_and_another_takes_over(start):
     assert not was_leader
 
 
-async def test_jobs_run_in_their_rhythm(start, no_jobs):
-    """Again and again, without anyone asking."""
+async def test_jobs_run_again_and_again(start, no_jobs):
+    """At their interval, without a request."""
     turns: list[int] = []
     no_jobs["count"] = Job("count", lambda: turns.append(1), seconds=0.02)
 
@@ -150,8 +152,8 @@ async def test_jobs_run_in_their_rhythm(start, no_jobs):
     await until(lambda: len(turns) >= 3)
 
 
-async def test_a_long_job_holds_up_no_change(start, no_jobs, quay, layer, in_database):
-    """It runs in a thread of its own; it is not started a second time meanwhile."""
+async def test_a_long_job_delays_no_change(start, no_jobs, quay, layer, in_database):
+    """It runs in a thread of its own, and is not started again while it runs."""
     begun, may_end = threading.Event(), threading.Event()
     turns: list[int] = []
 
@@ -175,7 +177,7 @@ async def test_a_long_job_holds_up_no_change(start, no_jobs, quay, layer, in_dat
 
 
 class Patience:
-    """Stands for the publisher's wake-up: notes that it was waited for, and ends the waiting."""
+    """Replaces the publisher's event: counts the waits and ends each at once."""
 
     def __init__(self, publisher: Publisher) -> None:
         self.publisher, self.waits = publisher, 0
@@ -189,10 +191,12 @@ class Patience:
     def set(self) -> None: ...
 
 
-async def test_a_job_that_takes_longer_than_its_rhythm_costs_no_rest(log, layer, no_jobs, in_database):
-    """While it runs the publisher waits between its ticks as ever, and does not spin."""
+async def test_a_job_that_is_overdue_and_running_does_not_make_the_publisher_spin(
+    log, layer, no_jobs, in_database
+):
+    """While it runs, the publisher waits between probes as usual."""
     job = no_jobs["linger"] = Job("linger", lambda: None, seconds=0.001)
-    assert job.claim(0)  # it runs, and its next turn is long past
+    assert job.claim(0)  # it runs, and its next turn is overdue
     publisher = Publisher(layer, standby_seconds=0.01)
     publisher._loop = asyncio.get_running_loop()
     publisher._awake = patience = Patience(publisher)
@@ -204,7 +208,7 @@ async def test_a_job_that_takes_longer_than_its_rhythm_costs_no_rest(log, layer,
 
 
 async def test_the_log_of_another_process_is_noticed(start, quay, in_database, log):
-    """This process's hub is told to look, although this publisher has sequenced nothing."""
+    """This process's hub is asked to read the log, although this publisher has sequenced nothing."""
     moved: list[int] = []
     publisher = start(lambda: moved.append(1))
     await until(lambda: moved)
@@ -222,8 +226,8 @@ async def test_the_log_of_another_process_is_noticed(start, quay, in_database, l
     assert publisher.is_leader
 
 
-async def test_a_database_that_was_put_back_begins_a_new_epoch(start, quay, in_database, log):
-    """A backup restored under a running server is consistent in itself; its positions will come again."""
+async def test_a_restored_database_begins_a_new_epoch(start, quay, in_database, log):
+    """A backup restored under a running server is consistent, but its positions will be used again."""
     for number in range(5):
         await in_database(quay.entries.create, label=str(number))
     await in_database(log.sequence)
@@ -231,7 +235,7 @@ async def test_a_database_that_was_put_back_begins_a_new_epoch(start, quay, in_d
     publisher = start()
     await until(lambda: publisher._log_seen[0] == before.epoch)
 
-    def put_back() -> None:
+    def restore_a_backup() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE sqlite_sequence SET seq = %s WHERE name = 'realtime_outboxrow'", [before.next - 4]
@@ -239,15 +243,15 @@ async def test_a_database_that_was_put_back_begins_a_new_epoch(start, quay, in_d
             cursor.execute("DELETE FROM realtime_logentry WHERE position > %s", [before.next - 3])
             cursor.execute("UPDATE realtime_sequencer SET next = %s", [before.next - 3])
 
-    await in_database(put_back)
+    await in_database(restore_a_backup)
 
     async with asyncio.timeout(10):
         while (await in_database(lambda: log.state)).epoch == before.epoch:
             await asyncio.sleep(0.01)
 
 
-async def test_triggers_that_were_dropped_for_good_are_put_back(start, in_database, monkeypatch):
-    """By whatever tool: the leader looks now and then, and is patient with a migration under way."""
+async def test_triggers_that_stay_missing_are_installed_again(start, in_database, monkeypatch):
+    """The leader checks them regularly, and gives a running migration time to install them itself."""
     monkeypatch.setattr(publisher_module, "UPKEEP_SECONDS", 0.0)
     publisher = start()
     await until(lambda: publisher.is_leader)
@@ -260,5 +264,5 @@ async def test_triggers_that_were_dropped_for_good_are_put_back(start, in_databa
 
 
 def test_the_demos_jobs_are_scheduled():
-    """The publisher runs what jobs.py modules declare."""
-    assert publisher_module.jobs is jobs
+    """The publisher runs the jobs that jobs.py modules declare."""
+    assert vars(publisher_module)["jobs"] is jobs

@@ -1,4 +1,4 @@
-"""Sequencing: one rule turns whatever was written into upserts and deletes, each in its topic, none lost."""
+"""Sequencing: one rule turns every write into upserts and deletes, each in its topic, and loses none."""
 
 import contextlib
 import datetime
@@ -40,14 +40,14 @@ def entry(quay) -> Entry:
 
 
 def test_an_insert_is_an_upsert(log, quay):
-    """Of the new row, in its board's topic and nowhere else."""
+    """In its board's topic and in no other."""
     new = quay.entries.create(label="new")
 
     assert log.take() == {f"entries.{quay.pk}": [("upsert", str(new.pk))]}
 
 
 def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
-    """What subscribers get is read back, not taken from the trigger."""
+    """Subscribers get what a query returns, not what the trigger noted."""
     Entry.objects.filter(pk=entry.pk).update(value="06:45")
 
     log.sequence()
@@ -58,7 +58,7 @@ def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
 
 
 def test_a_delete_is_a_delete(log, quay, entry):
-    """It carries the key and nothing else of the row."""
+    """It has the row's key and none of its fields."""
     key = entry.pk
     entry.delete()
 
@@ -68,7 +68,7 @@ def test_a_delete_is_a_delete(log, quay, entry):
 
 
 def test_a_move_is_a_delete_here_and_an_upsert_there(log, quay, pier, entry):
-    """Each board's followers hear their half."""
+    """The subscribers of each board receive their half."""
     Entry.objects.filter(pk=entry.pk).update(board=pier)
 
     assert log.take() == {
@@ -79,7 +79,7 @@ def test_a_move_is_a_delete_here_and_an_upsert_there(log, quay, pier, entry):
 
 @pytest.mark.parametrize("is_visible, op", [(False, "delete"), (True, "upsert")])
 def test_a_row_that_leaves_the_filter_is_deleted(log, quay, entry, is_visible, op):
-    """And one that enters it is an upsert."""
+    """A row that enters it is an upsert."""
     Entry.objects.filter(pk=entry.pk).update(is_visible=not is_visible)
     log.sequence()
 
@@ -89,14 +89,14 @@ def test_a_row_that_leaves_the_filter_is_deleted(log, quay, entry, is_visible, o
 
 
 def test_a_changed_key_is_a_delete_of_the_old_one(log, quay, entry):
-    """And an upsert of the new one."""
+    """It is also an upsert of the new one."""
     Entry.objects.filter(pk=entry.pk).update(id=entry.pk + 1000)
 
     topic = f"entries.{quay.pk}"
     assert log.take() == {topic: [("delete", str(entry.pk)), ("upsert", str(entry.pk + 1000))]}
 
 
-def test_a_row_deleted_and_made_again_elsewhere_leaves_its_first_topic(log, quay, pier, entry):
+def test_a_row_deleted_and_created_again_elsewhere_leaves_its_first_topic(log, quay, pier, entry):
     """In one transaction, under the same key."""
     key = entry.pk
     with transaction.atomic():
@@ -109,8 +109,8 @@ def test_a_row_deleted_and_made_again_elsewhere_leaves_its_first_topic(log, quay
     }
 
 
-def test_a_row_that_went_and_came_back_is_an_upsert(log, quay, pier, entry):
-    """Where it only passed through, a delete: someone may have read it there."""
+def test_a_row_that_left_and_returned_is_an_upsert(log, quay, pier, entry):
+    """In the topic that it entered and left it is a delete: a hub may have read it there."""
     with transaction.atomic():
         for board in (pier, quay):
             Entry.objects.filter(pk=entry.pk).update(board=board)
@@ -122,7 +122,7 @@ def test_a_row_that_went_and_came_back_is_an_upsert(log, quay, pier, entry):
 
 
 def test_two_rows_that_change_places_do_so_in_each_topic(log, quay, pier, entry):
-    """One statement, both boards."""
+    """One statement changes both boards."""
     other = pier.entries.create(label="other")
     log.sequence()
 
@@ -139,15 +139,15 @@ def test_two_rows_that_change_places_do_so_in_each_topic(log, quay, pier, entry)
 
 
 def test_several_changes_of_a_row_are_one(log, quay, entry):
-    """The row as it is now says all of them."""
+    """The row as it is now includes all of them."""
     for value in range(5):
         Entry.objects.filter(pk=entry.pk).update(value=value)
 
     assert log.take() == {f"entries.{quay.pk}": [("upsert", str(entry.pk))]}
 
 
-def test_a_row_that_came_and_went_is_a_delete(log, quay):
-    """Someone may have read it between two ticks."""
+def test_a_row_that_was_created_and_deleted_is_a_delete(log, quay):
+    """A hub may have read it in between."""
     passing = quay.entries.create(label="passing")
     key = passing.pk
     passing.delete()
@@ -155,8 +155,8 @@ def test_a_row_that_came_and_went_is_a_delete(log, quay):
     assert log.take() == {f"entries.{quay.pk}": [("delete", str(key))]}
 
 
-def test_a_deleted_board_takes_its_entries_along(log, quay):
-    """A cascade is many deletes."""
+def test_deleting_a_board_deletes_its_entries(log, quay):
+    """A cascade is one delete for each row."""
     keys = sorted(("delete", str(key)) for key in quay.entries.values_list("pk", flat=True))
     board = quay.pk
     quay.delete()
@@ -164,8 +164,8 @@ def test_a_deleted_board_takes_its_entries_along(log, quay):
     assert log.take()[f"entries.{board}"] == keys
 
 
-def test_every_feed_of_a_table_says_what_concerns_it(log, quay):
-    """A board that goes from public to private leaves one list and enters the other."""
+def test_each_feed_of_a_table_has_its_own_changes(log, quay):
+    """A board that becomes private leaves one list and enters the other."""
     Board.objects.filter(pk=quay.pk).update(is_public=False)
 
     key = str(quay.pk)
@@ -176,8 +176,8 @@ def test_every_feed_of_a_table_says_what_concerns_it(log, quay):
     }
 
 
-def test_of_rolled_back_work_there_is_no_entry(log, quay):
-    """Neither of a transaction nor of a savepoint."""
+def test_rolled_back_work_leaves_no_entry(log, quay):
+    """Nothing of it is in the log."""
     with contextlib.suppress(ZeroDivisionError), transaction.atomic():
         quay.entries.update(label="never")
         raise ZeroDivisionError
@@ -187,7 +187,7 @@ def test_of_rolled_back_work_there_is_no_entry(log, quay):
 
 
 def test_uncommitted_work_of_another_program_is_not_seen(log, quay):
-    """Until it commits: then in full."""
+    """All of it is seen after the commit."""
     path = connection.settings_dict["NAME"]
     with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
         plain.execute("BEGIN IMMEDIATE")
@@ -203,7 +203,7 @@ def test_uncommitted_work_of_another_program_is_not_seen(log, quay):
 
 
 def test_positions_of_a_topic_are_a_chain(log, quay, pier):
-    """``after`` is the topic's entry before; ``begins`` where the batch began; other topics do not count."""
+    """``after`` is the topic's previous entry, ``begins`` where the batch began; other topics do not count."""
     topic = f"entries.{quay.pk}"
     quay.entries.create(label="first")
     log.sequence()
@@ -221,7 +221,7 @@ def test_positions_of_a_topic_are_a_chain(log, quay, pier):
 
 
 def test_the_first_entry_follows_the_beginning_of_the_log(log, pier):
-    """Nothing is known of the topic before the log's edge."""
+    """Before the log's edge the topic may have changed."""
     edge = log.state.edge
 
     pier.entries.create(label="first")
@@ -230,8 +230,8 @@ def test_the_first_entry_follows_the_beginning_of_the_log(log, pier):
     assert log.entries(f"entries.{pier.pk}")[-1].after == edge
 
 
-def test_a_reset_of_all_topics_is_what_each_follows(log, quay):
-    """An entry of the feed's name counts as an entry of each of its topics."""
+def test_the_next_entry_of_each_topic_follows_a_reset_of_the_feed(log, quay):
+    """An entry under the feed's name counts as an entry of each of its topics."""
     OutboxRow.objects.create(source="boards_entry", image=None)
     log.sequence()
     reset = log.entries("entries")[-1]
@@ -243,17 +243,17 @@ def test_a_reset_of_all_topics_is_what_each_follows(log, quay):
     assert log.entries(f"entries.{quay.pk}")[-1].after == reset.position
 
 
-def test_with_nothing_new_nothing_is_written(log, quay):
-    """An idle tick is one question."""
+def test_without_changes_nothing_is_written(log, quay):
+    """An idle tick is one query."""
     before = LogEntry.objects.count()
 
     assert log.sequence() is None
     assert LogEntry.objects.count() == before
 
 
-def test_changes_that_concern_no_feed_move_the_cursor_alone(log):
-    """So that they are not looked at again."""
-    OutboxRow.objects.create(source="a_table_of_yesterday", image={"id": 1})
+def test_changes_that_concern_no_feed_only_move_the_cursor(log):
+    """So they are not read again."""
+    OutboxRow.objects.create(source="a_table_that_is_gone", image={"id": 1})
 
     batch = log.sequence()
 
@@ -266,26 +266,26 @@ def test_changes_that_concern_no_feed_move_the_cursor_alone(log):
 
 @pytest.fixture
 def narrow(settings):
-    """At most three outbox rows a batch."""
+    """At most three outbox rows in a batch."""
     settings.REALTIME = {"MAX_BATCH_ROWS": 3}
 
 
 def test_a_flood_is_a_reset_of_the_feeds_it_touched(narrow, log, quay):
-    """Not ten thousand messages; feeds of other tables hear nothing."""
+    """Instead of thousands of messages; feeds of other tables get no entry."""
     quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(4))
 
     assert log.take() == {"entries": "reset"}
     assert log.take() == {}
 
 
-def test_as_many_rows_as_fit_are_no_flood(narrow, log, pier):
-    """The limit itself is still told row by row."""
+def test_a_full_batch_is_not_a_flood(narrow, log, pier):
+    """At the limit itself, changes are still sequenced row by row."""
     Entry.objects.bulk_create(Entry(board=pier, label="many") for _ in range(3))
 
     assert len(log.take()[f"entries.{pier.pk}"]) == 3
 
 
-def test_a_flood_is_told_to_every_feed_of_its_table(narrow, log):
+def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     """Each has topics of its own."""
     Board.objects.bulk_create(Board(slug=f"b{number}", title="many") for number in range(4))
 
@@ -293,7 +293,7 @@ def test_a_flood_is_told_to_every_feed_of_its_table(narrow, log):
 
 
 def test_notices_survive_a_flood(narrow, log, quay):
-    """They cannot be read anew."""
+    """They cannot be read again."""
     Entry.objects.bulk_create(Entry(board=quay, label="many") for _ in range(5))
     notices.broadcast("Back at two")
 
@@ -303,15 +303,15 @@ def test_notices_survive_a_flood(narrow, log, quay):
 
 
 def test_an_image_without_a_key_resets_the_whole_feed(log, quay):
-    """NULL stands for "any row": TRUNCATE, a new trigger."""
+    """It means that any row may have changed: TRUNCATE, a new trigger."""
     OutboxRow.objects.create(source="boards_entry", image=None)
-    quay.entries.create(label="beside it")
+    quay.entries.create(label="at the same time")
 
     assert log.take() == {"entries": "reset"}
 
 
 def garble(board: Board) -> None:
-    """Write what Django never would: a text where a number belongs."""
+    """Write a text where a number belongs, which Django never does."""
     path = connection.settings_dict["NAME"]
     with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
         plain.execute("UPDATE boards_entry SET board_id = 'garbage' WHERE board_id = ?", [board.pk])
@@ -319,7 +319,7 @@ def garble(board: Board) -> None:
 
 @pytest.mark.parametrize("rows", [3, 5], ids=["row by row", "as a flood"])
 def test_a_garbled_column_does_not_stop_the_log(narrow, log, live, quay, pier, rows):
-    """Its feed is read anew, the cursor goes on, other feeds are told."""
+    """Its feed is reset, the cursor moves, and other feeds get their changes."""
     quay.entries.all().delete()
     quay.entries.bulk_create(Entry(board=quay, label="x") for _ in range((rows - 1) // 2))
     log.sequence()
@@ -354,8 +354,8 @@ def failing(self):
     ],
     ids=["queryset", "template", "ordering", "SQL"],
 )
-def test_a_failing_feed_stops_itself_alone(log, live, quay, lines, fault):
-    """Its own topics are to be read anew; the other feed of the same table tells as ever; a line says why."""
+def test_a_failing_feed_affects_no_other(log, live, quay, lines, fault):
+    """Its own topics are reset; the other feed of the same table gets its changes; a log line has the reason."""
     live(Entry, name="broken", **fault)
 
     new = quay.entries.create(label="new")
@@ -365,7 +365,7 @@ def test_a_failing_feed_stops_itself_alone(log, live, quay, lines, fault):
 
 
 def test_a_row_over_the_limit_is_left_out(log, quay, lines):
-    """It is deleted for those who had it when it was smaller, and a line names it."""
+    """Subscribers that had it when it was smaller get a delete, and a log line names it."""
     Board.objects.filter(pk=quay.pk).update(description="x" * 300_000)
 
     assert log.take()[f"board.{quay.pk}"] == [("delete", str(quay.pk))]
@@ -377,7 +377,7 @@ def test_a_row_over_the_limit_is_left_out(log, quay, lines):
 
 
 class Bracketed(models.CharField):
-    """A column whose value in Python is another than in the database."""
+    """A column whose Python value differs from that in the database."""
 
     def from_db_value(self, value, expression, connection):
         return None if value is None else f"<{value}>"
@@ -416,7 +416,7 @@ MOMENT = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
 )  # fmt: skip
 @pytest.mark.parametrize("role", ["key", "topic"])
 def test_any_column_can_name_a_row_or_a_topic(log, make_model, live, column, key, role):
-    """An insert, an update and a delete name the same key and topic, whatever the database makes of it."""
+    """An insert, an update and a delete have the same key and topic, whatever the database's representation."""
     if role == "key":
         _, _, args, options = column.deconstruct()
         column = type(column)(*args, **{**options, "primary_key": True})
@@ -443,8 +443,8 @@ def test_any_column_can_name_a_row_or_a_topic(log, make_model, live, column, key
     assert deleted == {topic: [("delete", name)]}
 
 
-def test_rows_without_a_topic_are_in_no_one_elses(log, make_model, live):
-    """NULL is not the text "None": who follows that shelf does not get what lies on none."""
+def test_rows_without_a_topic_are_in_no_topic(log, make_model, live):
+    """NULL is not the text "None": subscribers of that topic do not get rows whose topic field is empty."""
     things = make_model("Thing", shelf=models.CharField(max_length=20, null=True))
     live(things, name="things", topic_field="shelf")
     on_none = things.objects.create(shelf="None")
@@ -461,7 +461,7 @@ def test_rows_without_a_topic_are_in_no_one_elses(log, make_model, live):
 
 
 def test_a_notice_is_an_entry_of_its_topic(log, quay):
-    """For everyone under the topic *; the chain of changes knows nothing of it."""
+    """Under the topic * it is for everyone; the topic's chain of changes does not include it."""
     topic = f"entries.{quay.pk}"
     before = log.entries(topic)[-1].position
     notices.broadcast("to all")
@@ -480,8 +480,8 @@ def test_a_notice_is_an_entry_of_its_topic(log, quay):
 # ---------------------------------------------------------------- the log's life
 
 
-def test_an_outbox_that_was_rewound_begins_a_new_epoch(log, quay):
-    """Its ids will come again: positions of the old epoch mean nothing any more."""
+def test_an_outbox_whose_ids_went_back_begins_a_new_epoch(log, quay):
+    """Ids are used again, so positions of the old epoch have lost their meaning."""
     before = log.state
     OutboxRow.objects.all().delete()
     with connection.cursor() as cursor:
@@ -495,7 +495,7 @@ def test_an_outbox_that_was_rewound_begins_a_new_epoch(log, quay):
 
 
 def test_a_database_without_a_log_gets_one(log, quay):
-    """After a flush, for example."""
+    """As after a flush."""
     Sequencer.objects.all().delete()
 
     assert log.sequence() is None
@@ -534,7 +534,7 @@ def in_thread() -> Iterator[Callable[..., threading.Thread]]:
 
 
 class Pause:
-    """Holds the first caller of a function, after it has done its work, until it is let go on."""
+    """Holds the first caller of a function, after the function has returned, until the test lets it continue."""
 
     def __init__(self, function: Callable) -> None:
         self.function = function
@@ -551,7 +551,7 @@ class Pause:
 
 @pytest.fixture
 def paused(monkeypatch, log) -> Iterator[Pause]:
-    """The first sequencer stops between its snapshot and its commit."""
+    """The first sequencer waits between its snapshot and its commit."""
     pause = Pause(the_log.newest)
     monkeypatch.setattr(the_log, "newest", pause)
     yield pause
@@ -560,7 +560,7 @@ def paused(monkeypatch, log) -> Iterator[Pause]:
 
 @pytest.mark.parametrize("writes_more", [False, True], ids=["the same", "with one more change"])
 def test_of_two_sequencers_one_writes(log, quay, paused, in_thread, writes_more):
-    """The other finds the cursor moved and has worked for nothing: one entry a topic and position, none lost."""
+    """The other finds the cursor moved and discards its work: one entry for each topic and position, none lost."""
     topic = f"entries.{quay.pk}"
     count = len(log.entries(topic))
     quay.entries.create(label="first")
@@ -587,7 +587,7 @@ def test_of_two_sequencers_one_writes(log, quay, paused, in_thread, writes_more)
     ids=["before it reads", "after it has read"],
 )
 def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thread, monkeypatch, room, name):
-    """What is committed between a sequencer's snapshot and its own commit is neither lost nor half told."""
+    """What is committed between a sequencer's snapshot and its own commit is neither lost nor split."""
     first = quay.entries.create(label="first")
     pause = Pause(getattr(room, name))
     monkeypatch.setattr(room, name, lambda *args: pause(*args))  # a method too, where the owner is a class
@@ -611,8 +611,8 @@ def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thre
     [positions.begin_epoch, lambda: Sequencer.objects.update(epoch="another0")],
     ids=["that goes on", "that begins at the same offset"],
 )
-def test_a_new_epoch_while_one_works_throws_its_work_away(log, quay, paused, in_thread, begin):
-    """Nothing of the old life enters the new log."""
+def test_a_new_epoch_makes_a_running_sequencer_discard_its_work(log, quay, paused, in_thread, begin):
+    """Nothing of the old epoch enters the new log."""
     topic = f"entries.{quay.pk}"
     quay.entries.create(label="first")
     batches = []
@@ -627,8 +627,8 @@ def test_a_new_epoch_while_one_works_throws_its_work_away(log, quay, paused, in_
     assert not [entry for entry in log.entries(topic) if '"first"' in entry.payload]
 
 
-def test_pruning_while_one_works_harms_nothing(log, quay, paused, in_thread, settings):
-    """The entry that is written after it still follows what the topic was at."""
+def test_pruning_does_not_disturb_a_running_sequencer(log, quay, paused, in_thread, settings):
+    """The entry written after pruning still follows the topic's previous position."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
     before = log.entries(f"entries.{quay.pk}")[-1].position
     quay.entries.create(label="first")
@@ -644,7 +644,7 @@ def test_pruning_while_one_works_harms_nothing(log, quay, paused, in_thread, set
 
 
 def test_sequencers_and_writers_together_lose_nothing(log, quay, in_thread):
-    """Two of each: entries form one chain per topic, and replaying them gives the table."""
+    """With two of each, entries form one chain per topic, and replaying them gives the table."""
     pier = Board.objects.create(slug="pier", title="The pier")
     log.sequence()
     start = {

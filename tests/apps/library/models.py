@@ -37,6 +37,8 @@ class Publisher(Model):
 
 
 class Tag(Model):
+    book_set: Any  # the reverse accessors; the app is not installed, so the plugin does not add them
+
     name = models.CharField(max_length=40)
 
 
@@ -45,6 +47,9 @@ class Prize(Model):
 
 
 class Book(Model):
+    chapter_set: Any
+    cover: "Cover"
+
     shelf: Any = models.IntegerField(default=1, null=True)
     title = models.CharField(max_length=40)
     rank = models.IntegerField(default=0)

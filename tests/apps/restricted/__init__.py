@@ -1,1 +1,1 @@
-"""A feed whose readers need a permission, for tests of rights that are taken away."""
+"""A feed whose subscribers need a permission, for tests in which rights are withdrawn."""

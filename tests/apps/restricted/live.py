@@ -1,4 +1,4 @@
-"""The entries of a board, for who has the permission to view entries."""
+"""The entries of a board, for users who have the permission to view entries."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The settings of tests of real servers, with that feed."""
+"""The settings of tests with real servers, with that feed."""
 
 from tests.settings import *  # noqa: F403
 

@@ -1,7 +1,7 @@
-"""Users who may read, and how each loses that: ``python -m tests.apps.restricted.strike (prepare|django|sql)``.
+"""Users with rights, and how each loses them: ``python -m tests.apps.restricted.strike (prepare|django|sql)``.
 
-``prepare`` prints the session key and the topic of each user by name, as JSON; the others take the rights away: by
-Django, whose signals tell of it, or in SQL, which tells nobody.
+``prepare`` prints the session key and the topic of each user by name, as JSON; the others withdraw the rights: by
+Django, whose signals announce it, or in SQL, where nothing does.
 """
 
 import json
