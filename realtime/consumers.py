@@ -10,7 +10,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from .access import origins
 from .access.handshake import Handshake
 from .access.limits import ending_of
-from .access.visitors import NOBODY
+from .access.visitors import ANONYMOUS
 from .engine.codes import Code
 from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
@@ -67,7 +67,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
             await self.close()
             return
         service = get_service()
-        visitor, place, ending = NOBODY, None, None
+        visitor, place, ending = ANONYMOUS, None, None
         try:
             visitor, place = await service.admit(handshake)
         except RealtimeError as error:

@@ -16,7 +16,7 @@ from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..runtime.asgi_types import Scope
-from .visitors import NOBODY, Visitor
+from .visitors import ANONYMOUS, Visitor
 
 OWN_SITES = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
@@ -115,12 +115,12 @@ class Handshake:
 
     @property
     def visitor(self) -> Visitor:
-        """The bearer of the session cookie; NOBODY unless the browser shows that a page sent the cookie.
+        """The bearer of the session cookie; ANONYMOUS unless the browser shows that a page sent the cookie.
 
         Browsers name the origin in each WebSocket handshake, and the origin or the site in each request.
         """
         is_sent_by_page = self.origin is not None or self.site in OWN_SITES
-        return Visitor(self.session_key) if is_sent_by_page else NOBODY
+        return Visitor(self.session_key) if is_sent_by_page else ANONYMOUS
 
     @property
     def ticket(self) -> str:

@@ -47,7 +47,7 @@ class Visitor(NamedTuple):
     login: Login | None = None
 
 
-NOBODY = Visitor()
+ANONYMOUS = Visitor()
 
 
 def load_users(visitors: Iterable[Visitor]) -> dict[Visitor, Any]:

@@ -9,13 +9,14 @@ from ..engine.session import Ending
 
 
 class Subscriber(Protocol):
-    """A connection that is subscribed to topics. Its methods must not block.
-
-    ``writer`` is the task that sends what the server did not accept at once; None if there is none.
-    """
+    """A connection that is subscribed to topics. Its methods must not block."""
 
     visitor: Visitor
-    writer: asyncio.Task[None] | None
+
+    @property
+    def writer(self) -> asyncio.Task[None] | None:
+        """The task that sends what the server did not accept at once; None if there is none."""
+        ...
 
     @property
     def topics(self) -> list[str]:

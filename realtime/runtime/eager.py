@@ -8,7 +8,7 @@ import asyncio
 import sys
 import types
 from collections.abc import Coroutine, Generator
-from typing import Any
+from typing import Any, cast
 
 if sys.version_info >= (3, 12):
 
@@ -22,16 +22,17 @@ else:
     def start(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None] | None:
         """Run a coroutine up to its first wait; return the task that runs the rest, None if there is no rest."""
         loop, caller, stand_in = asyncio.get_running_loop(), asyncio.current_task(), _StandIn()
+        current = cast("asyncio.Task[None]", stand_in)
         # Documented for implementations of tasks: docs.python.org, "Extending asyncio".
         if caller is not None:
             asyncio.tasks._leave_task(loop, caller)
-        asyncio.tasks._enter_task(loop, stand_in)
+        asyncio.tasks._enter_task(loop, current)
         try:
             waits_for = coroutine.send(None)
         except StopIteration:
             return None
         finally:
-            asyncio.tasks._leave_task(loop, stand_in)
+            asyncio.tasks._leave_task(loop, current)
             if caller is not None:
                 asyncio.tasks._enter_task(loop, caller)
         stand_in.task = loop.create_task(_rest(coroutine, waits_for), name=name)

@@ -4,7 +4,7 @@ import msgspec
 from django.contrib.auth.models import AnonymousUser
 
 from ..access.limits import TooMuch
-from ..access.visitors import NOBODY, Visitor, load_user
+from ..access.visitors import ANONYMOUS, Visitor, load_user
 from ..actions import ActionRefused, perform
 from ..engine.codes import Code
 from ..engine.messages import Call, Reply, ReplyError, encode_value
@@ -19,7 +19,9 @@ async def answer(
     try:
         with service.places.one("calls") as place:
             user = AnonymousUser()
-            if visitor != NOBODY:  # read again: the user may have signed out since the connection was opened
+            if (
+                visitor != ANONYMOUS
+            ):  # read again: the user may have signed out since the connection was opened
                 user = await service.reader_threads.run(load_user, visitor)
             # Not counted by session: an anonymous client could make up any number of them.
             place.count_for("caller", user.pk or address)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from realtime.access.handshake import BadQuery, Handshake
-from realtime.access.visitors import NOBODY, Visitor
+from realtime.access.visitors import ANONYMOUS, Visitor
 
 
 def handshake(*headers: tuple[bytes, bytes], **others: Any) -> Handshake:
@@ -28,7 +28,7 @@ def test_an_origin_that_contradicts_itself_is_not_an_absent_one():
     """An absent origin may be accepted; a contradictory one never is, and its cookies do not count."""
     two = handshake((b"origin", b"http://a"), (b"origin", b"http://b"), (b"cookie", b"sessionid=abc"))
 
-    assert (two.has_origin, two.origin, two.visitor) == (True, None, NOBODY)
+    assert (two.has_origin, two.origin, two.visitor) == (True, None, ANONYMOUS)
     assert not handshake().has_origin
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from realtime.access.limits import Place, Places, TooMuch
-from realtime.access.visitors import NOBODY, Visitor
+from realtime.access.visitors import ANONYMOUS, Visitor
 from tests.conftest import PATIENCE_SECONDS, until
 from tests.support.transports import Request
 
@@ -15,8 +15,8 @@ SESSION = Visitor("a" * 32)
 @pytest.mark.parametrize(
     "setting, owners, other",
     [
-        ("MAX_CONNECTIONS", ("1.1.1.1", NOBODY), None),
-        ("MAX_CONNECTIONS_PER_ADDRESS", ("1.1.1.1", NOBODY), ("2.2.2.2", NOBODY)),
+        ("MAX_CONNECTIONS", ("1.1.1.1", ANONYMOUS), None),
+        ("MAX_CONNECTIONS_PER_ADDRESS", ("1.1.1.1", ANONYMOUS), ("2.2.2.2", ANONYMOUS)),
         ("MAX_CONNECTIONS_PER_SESSION", (None, SESSION), (None, Visitor("b" * 32))),
     ],
 )
@@ -40,32 +40,32 @@ def test_a_refused_connection_uses_no_place(settings):
     """Neither of the kind that is full nor of any other."""
     settings.REALTIME = {"MAX_CONNECTIONS": 2, "MAX_CONNECTIONS_PER_ADDRESS": 1}
     places = Places()
-    places.enter("1.1.1.1", NOBODY)
+    places.enter("1.1.1.1", ANONYMOUS)
     for _ in range(5):
         with pytest.raises(TooMuch):
-            places.enter("1.1.1.1", NOBODY)
+            places.enter("1.1.1.1", ANONYMOUS)
 
-    assert isinstance(places.enter("2.2.2.2", NOBODY), Place)
+    assert isinstance(places.enter("2.2.2.2", ANONYMOUS), Place)
 
 
 def test_a_place_is_left_once(settings):
     """However often ``leave`` is called."""
     settings.REALTIME = {"MAX_CONNECTIONS": 1}
     places = Places()
-    place = places.enter(None, NOBODY)
+    place = places.enter(None, ANONYMOUS)
     place.leave()
     place.leave()
 
-    places.enter(None, NOBODY)
+    places.enter(None, ANONYMOUS)
     with pytest.raises(TooMuch):
-        places.enter(None, NOBODY)
+        places.enter(None, ANONYMOUS)
 
 
 def test_a_connection_counts_once_for_its_user(settings):
     """However many topics it follows; connections of unknown users have no such limit."""
     settings.REALTIME = {"MAX_CONNECTIONS_PER_USER": 1}
     places = Places()
-    one, other = places.enter(None, NOBODY), places.enter(None, NOBODY)
+    one, other = places.enter(None, ANONYMOUS), places.enter(None, ANONYMOUS)
     for _ in range(3):
         one.count_for("user", 7)
         other.count_for("user", None)

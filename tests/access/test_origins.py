@@ -4,7 +4,7 @@ import pytest
 
 from realtime.access import origins
 from realtime.access.handshake import Handshake
-from realtime.access.visitors import NOBODY, Visitor
+from realtime.access.visitors import ANONYMOUS, Visitor
 
 
 def handshake(*headers: tuple[bytes, bytes], scheme: str = "", type: str = "websocket") -> Handshake:
@@ -90,7 +90,7 @@ def test_a_client_without_an_origin_is_anonymous_or_refused(settings, type, is_a
     request = handshake((b"host", b"localhost"), (b"cookie", b"sessionid=abc"), type=type)
 
     assert bool(origins.refusal(request)) is not is_allowed
-    assert request.visitor == NOBODY
+    assert request.visitor == ANONYMOUS
 
 
 def test_by_default_a_client_without_an_origin_is_refused(settings):
@@ -114,7 +114,7 @@ def test_a_request_without_an_origin_is_judged_by_its_site(settings, site, is_al
     )
 
     assert bool(origins.refusal(request)) is not is_allowed
-    assert request.visitor == (Visitor("abc") if is_allowed else NOBODY)
+    assert request.visitor == (Visitor("abc") if is_allowed else ANONYMOUS)
 
 
 # ---------------------------------------------------------------- TLS, which ends at a proxy

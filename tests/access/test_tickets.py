@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from realtime.access import tickets
 from realtime.access.tickets import BadTicket
-from realtime.access.visitors import NOBODY, Visitor, load_user
+from realtime.access.visitors import ANONYMOUS, Visitor, load_user
 from realtime.models import Ticket
 from tests.conftest import PATIENCE_SECONDS
 from tests.support.transports import Request
@@ -73,7 +73,7 @@ def test_a_ticket_is_valid_for_seconds(transactional_db):
 
     with pytest.raises(BadTicket):
         tickets.redeem(ticket)
-    tickets.issue(NOBODY)
+    tickets.issue(ANONYMOUS)
     assert Ticket.objects.count() == 1
 
 

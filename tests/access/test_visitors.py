@@ -7,7 +7,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 
-from realtime.access.visitors import NOBODY, Login, Visitor, load_user, load_users
+from realtime.access.visitors import ANONYMOUS, Login, Visitor, load_user, load_users
 
 
 @pytest.fixture
@@ -105,16 +105,16 @@ def test_many_sessions_are_two_queries(transactional_db, sign_in, django_assert_
     get_user_model().objects.filter(pk=users[0].pk).update(is_active=False)
 
     with django_assert_num_queries(2):
-        found = load_users([NOBODY, Visitor("x" * 32), *map(Visitor, keys)])
+        found = load_users([ANONYMOUS, Visitor("x" * 32), *map(Visitor, keys)])
 
     assert [found[Visitor(key)] for key in keys[2::2]] == users[1:]
-    assert found[Visitor(keys[0])] == found[NOBODY] == found[Visitor("x" * 32)] == AnonymousUser()
+    assert found[Visitor(keys[0])] == found[ANONYMOUS] == found[Visitor("x" * 32)] == AnonymousUser()
 
 
 def test_an_anonymous_visitor_costs_no_query(transactional_db, django_assert_num_queries):
     """Most viewers are anonymous."""
     with django_assert_num_queries(0):
-        assert load_users([NOBODY]) == {NOBODY: AnonymousUser()}
+        assert load_users([ANONYMOUS]) == {ANONYMOUS: AnonymousUser()}
 
 
 @pytest.mark.parametrize("key", ["x", "", "\x00"])

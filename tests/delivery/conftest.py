@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.access.visitors import NOBODY
+from realtime.access.visitors import ANONYMOUS
 from realtime.delivery import shared_topic
 from realtime.delivery.hub import Hub
 from realtime.engine.messages import decode_server
@@ -24,7 +24,7 @@ class Follower:
     """A connection without a socket: a replica receives at once what its session would send."""
 
     def __init__(self, topic: str) -> None:
-        self.visitor = NOBODY
+        self.visitor = ANONYMOUS
         self.writer: asyncio.Task[None] | None = None
         self.session = Session(default_limits())
         list(iter(self.session.next, None))

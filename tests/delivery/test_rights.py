@@ -6,7 +6,7 @@ import threading
 import pytest
 from django.db import OperationalError
 
-from realtime.access.visitors import NOBODY, Visitor
+from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board
 from realtime.delivery.rights import Rights, judge, lost_claims
 from realtime.engine.errors import Forbidden, UnknownTopic
@@ -43,7 +43,9 @@ async def test_each_claim_of_a_batch_has_its_own_answer(service, quay, safe):
     rights = Rights(service.reader_threads)
     topics = [f"entries.{quay.pk}", f"entries.{safe.pk}", "boards", "staffboards", "nothing"]
 
-    answers = await asyncio.gather(*(rights.check(NOBODY, topic) for topic in topics), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(rights.check(ANONYMOUS, topic) for topic in topics), return_exceptions=True
+    )
 
     assert [type(answer) for answer in answers] == [
         type(None),
@@ -61,10 +63,10 @@ async def test_a_slow_feed_does_not_delay_other_feeds(service, live, in_database
         live, Board, name="slow", can_subscribe=lambda self, user, key: may_go_on.wait(PATIENCE_SECONDS)
     )
     rights = Rights(service.reader_threads)
-    slow = asyncio.create_task(rights.check(NOBODY, "slow"))
+    slow = asyncio.create_task(rights.check(ANONYMOUS, "slow"))
     await asyncio.sleep(0)
 
-    await rights.check(NOBODY, "boards")
+    await rights.check(ANONYMOUS, "boards")
     assert not slow.done()
     may_go_on.set()
     await slow
@@ -80,5 +82,5 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
     await in_database(live, Board, name="broken", can_subscribe=fail)
 
     with pytest.raises(type(error)):
-        await Rights(service.reader_threads).check(NOBODY, "broken")
-    assert bool(await in_database(lost_claims, {(NOBODY, "broken")})) == is_lost
+        await Rights(service.reader_threads).check(ANONYMOUS, "broken")
+    assert bool(await in_database(lost_claims, {(ANONYMOUS, "broken")})) == is_lost

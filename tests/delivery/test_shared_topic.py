@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from realtime.access.visitors import NOBODY
+from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Entry
 from realtime.delivery import shared_topic
 from realtime.delivery.shared_topic import SharedTopic
@@ -268,7 +268,7 @@ async def test_a_database_error_at_a_new_epoch_loses_nothing(slow, quay, topic, 
 class Listener:
     """A subscriber that records its notifications."""
 
-    visitor = NOBODY
+    visitor = ANONYMOUS
     writer = None
 
     def __init__(self, notified: list[Any]) -> None:

@@ -23,7 +23,8 @@ class Server:
         self.is_reading.set()
 
     async def send(self, event: dict[str, Any]) -> None:
-        await self.is_reading.wait()
+        async with asyncio.timeout(10):  # as a server may: it works in a task alone
+            await self.is_reading.wait()
         self.received.append(f"sent {event['text']}")
 
     def write(self, message: Encoded) -> bool:
@@ -89,7 +90,7 @@ async def test_a_message_is_written_at_once_if_the_server_can(outbound, server, 
 
 
 async def test_messages_keep_their_order_while_the_client_does_not_read(outbound, server, session):
-    """One task sends them all when it reads again, also those posted meanwhile."""
+    """One task sends them all when it reads again, also those posted meanwhile; the close is last."""
     outbound.open()
     await writes_are_over(outbound)
     server.is_reading.clear()
@@ -98,6 +99,7 @@ async def test_messages_keep_their_order_while_the_client_does_not_read(outbound
         outbound.push()
     server.can_write = True
     session.post(Notice("third"))
+    session.end(Ending(Code.DRAINING, "this server stops"))
     outbound.push()
     await asyncio.sleep(0)
     assert server.received == ["sent welcome"]
@@ -105,7 +107,7 @@ async def test_messages_keep_their_order_while_the_client_does_not_read(outbound
     server.is_reading.set()
     await writes_are_over(outbound)
 
-    assert server.received[1:] == ["sent first", "sent second", "sent third"]
+    assert server.received[1:] == ["sent first", "sent second", "sent third", "sent bye", "close 4512"]
     assert outbound.writer is None
 
 
