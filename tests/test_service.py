@@ -2,15 +2,21 @@
 
 import asyncio
 import json
+import threading
 
+import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 
 from realtime import service as service_module
+from realtime.access.handshake import Handshake
+from realtime.access.limits import TooMuch
+from realtime.access.tickets import BadTicket, issue
+from realtime.access.visitors import Visitor
 from realtime.asgi import RealtimeApplication
 from realtime.engine.session import Ending
 from realtime.routing import websocket_urlpatterns
-from realtime.service import get_service
+from realtime.service import connections_open, get_service, running_service
 from tests.support.asgi import ended, socket_scope
 
 
@@ -54,6 +60,70 @@ async def test_a_connection_that_is_cut_off_is_asked_to_reconnect(application, m
     assert (bye["type"], bye["code"], bye["retry_after_seconds"]) == ("bye", 4512, 5.0)
     assert (close["type"], close["code"]) == ("websocket.close", 4512)
     assert communicator.output_queue.empty()
+
+
+def handshake(query: bytes = b"", **headers: str) -> Handshake:
+    scope = {
+        "type": "websocket", "path": "/realtime/ws/", "query_string": query, "client": ["192.0.2.7", 9],
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    return Handshake.from_scope(scope)
+
+
+async def test_an_event_loop_has_one_service(service):
+    """Another loop of the process has its own, and none until it is needed."""
+    others = []
+    thread = threading.Thread(target=lambda: others.append(asyncio.run(_running())))
+    thread.start()
+    await asyncio.to_thread(thread.join)
+
+    assert get_service() is running_service() is service
+    assert others == [None]
+    assert connections_open() == 0
+
+
+async def _running():
+    return running_service()
+
+
+async def test_a_ticket_says_who_comes_and_counts_for_its_session(service, in_database, settings):
+    """The place of a visitor without cookies is that of the ticket's session."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_CONNECTIONS_PER_SESSION": 1}
+    tickets = [await in_database(issue, Visitor("a session")) for _ in range(2)]
+
+    visitor, _ = await service.admit(handshake(f"ticket={tickets[0]}".encode()))
+
+    assert visitor.session == "a session"
+    with pytest.raises(TooMuch):
+        await service.admit(handshake(f"ticket={tickets[1]}".encode()))
+
+
+async def test_a_refused_connection_has_no_place(service, settings):
+    """Otherwise bad tickets would use up the limit of their address."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_CONNECTIONS_PER_ADDRESS": 1}
+
+    for _ in range(3):
+        with pytest.raises(BadTicket):
+            await service.admit(handshake(b"ticket=unknown"))
+
+
+async def test_a_limit_reached_through_an_unknown_proxy_is_logged_with_a_solution(service, settings, lines):
+    """All clients behind a proxy that is not configured share its address."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_CONNECTIONS_PER_ADDRESS": 1, "PROXIES": 0}
+    await service.admit(handshake())
+
+    with pytest.raises(TooMuch):
+        await service.admit(handshake(x_forwarded_for="198.51.100.1"))
+
+    assert any("set REALTIME['PROXIES']" in line for line in lines())
+
+
+async def test_a_service_stops_once(service, lines):
+    """Lifespan and the reactor may both stop it."""
+    await service.stop()
+    await service.stop()
+
+    assert lines(name="realtime.service").count("stopped") == 1
 
 
 def test_the_endings_of_a_stopping_server_differ():

@@ -1,0 +1,32 @@
+"""The contract of a database: every vendor implements all of it."""
+
+import inspect
+
+import pytest
+from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLConnection
+from django.db.backends.sqlite3.base import DatabaseWrapper as SQLiteConnection
+
+from realtime.databases.base import Database, Triggers
+from realtime.databases.postgresql.database import PostgreSQL
+from realtime.databases.sqlite.database import SQLite
+
+VENDORS = [(PostgreSQL, PostgreSQLConnection), (SQLite, SQLiteConnection)]
+
+
+@pytest.mark.parametrize("vendor, connection", VENDORS, ids=lambda value: value.__module__.split(".")[2])
+def test_a_vendor_implements_the_whole_contract(vendor, connection):
+    """An abstract method that is missing prevents the object from being made."""
+    database = vendor(connection({}))
+
+    assert isinstance(database, Database)
+    assert isinstance(database.triggers, Triggers)
+    assert isinstance(vendor.STAMP, str)
+
+
+@pytest.mark.parametrize("vendor, connection", VENDORS, ids=lambda value: value.__module__.split(".")[2])
+@pytest.mark.parametrize("name", sorted(Database.__abstractmethods__))
+def test_a_vendors_method_has_the_parameters_of_the_contract(vendor, connection, name):
+    """Callers do not know which database they have."""
+    implemented, declared = getattr(vendor, name), getattr(Database, name)
+
+    assert list(inspect.signature(implemented).parameters) == list(inspect.signature(declared).parameters)

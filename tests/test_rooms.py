@@ -1,0 +1,41 @@
+"""The tests mirror the rooms: the test of a module is found by its name."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def has_behaviour(path: Path) -> bool:
+    """Return whether a module defines anything but types; an empty ``__init__`` does not."""
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        for node in ast.parse(path.read_text()).body
+    )
+
+
+MODULES = sorted(
+    path.relative_to(ROOT / "realtime").with_suffix("")
+    for path in (ROOT / "realtime").rglob("*.py")
+    if "migrations" not in path.parts and has_behaviour(path)
+)
+MAX_FLAT = 20
+
+
+def expected_file(module: Path) -> Path:
+    """Return where the test of a module stands: commands have theirs in ``management``."""
+    room = Path(str(module.parent).replace("management/commands", "management"))
+    return Path("tests") / room / f"test_{module.name}.py"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_each_module_has_a_test_of_its_name(module):
+    """``realtime/delivery/hub.py`` is tested by ``tests/delivery/test_hub.py``."""
+    assert (ROOT / expected_file(module)).is_file(), f"write {expected_file(module)}"
+
+
+def test_few_files_stand_outside_of_rooms():
+    """The root of the app has what developers and Django look for there; all else is in a room."""
+    assert len(list((ROOT / "realtime").glob("*.py"))) <= MAX_FLAT
