@@ -63,7 +63,7 @@ class Guard(ProtocolWrapper):
 
     def makeConnection(self, transport: Any) -> None:
         self.guard = (
-            self  # an attribute of the transport for what is inside, through TLS too, as ``inbound`` is
+            self  # found as an attribute of the transport, even through TLS between; so is ``inbound``
         )
         self.is_idle = False  # between two requests
         self.inbound = Inbound(
@@ -125,7 +125,7 @@ class Guard(ProtocolWrapper):
 
 
 class Guards(WrappingFactory):
-    """Wraps the connections that a port's factory builds; their bodies are counted in ``request_bodies``."""
+    """Wraps the connections that a port's factory builds; ``request_bodies`` returns what their bodies count in."""
 
     protocol = Guard
 
