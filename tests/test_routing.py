@@ -7,8 +7,10 @@ from django.urls import Resolver404
 from django.urls.resolvers import RegexPattern, URLPattern, URLResolver
 
 from realtime import routing
+from realtime.transports.call_endpoint import call
 from realtime.transports.polling import poll
 from realtime.transports.sse import stream
+from realtime.transports.ticket_endpoint import ticket
 from tests.support.asgi import ended, socket_scope
 
 
@@ -27,8 +29,8 @@ SOCKETS = resolver([*routing.websocket_urlpatterns, routing.unknown_websocket])
         ("/realtime/topics/boards/", poll, {"topic": "boards"}),
         ("/realtime/topics/entries.7/", poll, {"topic": "entries.7"}),
         ("/realtime/topics/a/b/", poll, {"topic": "a/b"}),
-        ("/realtime/calls/", routing.call, {}),
-        ("/realtime/ticket/", routing.ticket, {}),
+        ("/realtime/calls/", call, {}),
+        ("/realtime/ticket/", ticket, {}),
     ],
 )
 def test_an_address_leads_to_its_application(path, application, arguments):

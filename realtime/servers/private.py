@@ -22,7 +22,7 @@ VERSIONS = {
     "daphne": ("4.2.3", "4.2.3"),
     "twisted": ("25.5.0", "26.10.0"),
     "autobahn": ("26.7.1", "26.10.2"),
-    "uvicorn": ("0.50.0", "0.54.0"),
+    "uvicorn": ("0.52.0", "0.54.0"),
 }
 """The lowest and the highest version of each package that the guards were run on (``make versions``)."""
 

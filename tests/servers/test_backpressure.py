@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from realtime.servers import backpressure, private
+from realtime.servers import backpressure, private, reactor
 from realtime.servers.backpressure import reporting_receive, waiting_send
 
 
@@ -37,7 +37,7 @@ async def handle_reply(protocol: Protocol, event: dict) -> None:
 @pytest.fixture
 def daphne(monkeypatch) -> Protocol:
     """A connection in a process that serves by Twisted's reactor."""
-    monkeypatch.setattr(backpressure.reactor, "is_running", lambda: True)
+    monkeypatch.setattr(reactor, "is_running", lambda: True)
     return Protocol()
 
 

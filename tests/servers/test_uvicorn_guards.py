@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 import uvicorn
@@ -24,9 +25,10 @@ class Transport(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written, self.is_read, self.is_aborted, self.protocol = b"", True, False, None
+        self.written, self.is_read, self.is_aborted = b"", True, False
+        self.protocol: Any = None
 
-    def write(self, data: bytes) -> None:
+    def write(self, data) -> None:
         self.written += data
 
     def pause_reading(self) -> None:
