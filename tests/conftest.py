@@ -28,7 +28,7 @@ from realtime.publishing.sequencer import Batch, sequence
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 
-Said = dict[str, list[tuple[str, str]] | str]
+Summary = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 10.0
 
 
@@ -49,16 +49,16 @@ class Log:
         """Do what a tick of the publisher does."""
         return sequence(positions.probe())
 
-    def take(self) -> Said:
+    def sequenced(self) -> Summary:
         """Sequence; return for each topic its sorted (op, key) pairs, or the kind of its entry."""
         batch = self.sequence()
-        return {} if batch is None else said(batch.entries)
+        return {} if batch is None else summary(batch.entries)
 
     def entries(self, topic: str) -> list[LogEntry]:
         return list(LogEntry.objects.filter(topic=topic).order_by("position", "id"))
 
 
-def said(entries: list[LogEntry]) -> Said:
+def summary(entries: list[LogEntry]) -> Summary:
     return {
         entry.topic: sorted((change.op, change.key) for change in decode_changes(entry.payload))
         if entry.kind == LogEntry.Kind.CHANGES
@@ -205,23 +205,23 @@ class Peer(WebsocketCommunicator):
         """Connect and return the welcome message."""
         is_accepted, _ = await self.connect(PATIENCE_SECONDS)
         assert is_accepted, "the handshake was refused"
-        return await self.hear()
+        return await self.receive()
 
-    async def say(self, type: str, **fields: Any) -> None:
+    async def send(self, type: str, **fields: Any) -> None:
         await self.send_to(text_data=json.dumps({"type": type, **fields}))
 
-    async def hear(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         """Return the next message."""
         return json.loads(await self.receive_from(PATIENCE_SECONDS))
 
-    async def hear_next(self, type: str, topic: str | None = None) -> dict[str, Any]:
+    async def receive_next(self, type: str, topic: str | None = None) -> dict[str, Any]:
         """Return the next message of this type, and of this topic if given; drop all messages before it."""
         while True:
-            message = await self.hear()
+            message = await self.receive()
             if message["type"] == type and topic in (None, message.get("topic")):
                 return message
 
-    async def hear_end(self) -> tuple[list[dict[str, Any]], int]:
+    async def receive_rest(self) -> tuple[list[dict[str, Any]], int]:
         """Return all messages until the connection is closed, and the close code."""
         messages: list[dict[str, Any]] = []
         while True:
@@ -232,9 +232,9 @@ class Peer(WebsocketCommunicator):
 
     async def follow(self, topic: str, position: str | None = None, format: str = "rows") -> dict[str, Any]:
         """Subscribe and return the first message about the topic."""
-        await self.say("subscribe", topic=topic, position=position, format=format)
+        await self.send("subscribe", topic=topic, position=position, format=format)
         while True:
-            message = await self.hear()
+            message = await self.receive()
             if message.get("topic") == topic:
                 return message
 

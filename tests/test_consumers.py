@@ -24,7 +24,7 @@ async def test_a_subprotocol_is_chosen_from_those_offered(connect, offered, chos
     peer = connect(subprotocols=offered)
 
     assert await peer.connect(10) == (True, chosen)
-    assert await peer.hear() == {
+    assert await peer.receive() == {
         "type": "welcome",
         "protocol": "realtime.v1",
         "heartbeat_seconds": 15.0,

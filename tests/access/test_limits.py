@@ -86,7 +86,7 @@ async def test_a_socket_too_many_is_told_when_to_come_back(connect, settings, se
     await first.open()
 
     await second.open()
-    (bye,), code = await second.hear_end()
+    (bye,), code = await second.receive_rest()
 
     assert (bye["code"], code) == (4529, 4529)
     assert "no more than 1 connections of this server" in bye["reason"]
@@ -95,8 +95,8 @@ async def test_a_socket_too_many_is_told_when_to_come_back(connect, settings, se
     await first.disconnect(timeout=PATIENCE_SECONDS)
     third = connect()
     assert (await third.open())["type"] == "welcome"
-    await third.say("ping")
-    assert (await third.hear())["type"] == "heartbeat"
+    await third.send("ping")
+    assert (await third.receive())["type"] == "heartbeat"
 
 
 async def test_a_connection_too_many_of_a_user_follows_nothing(

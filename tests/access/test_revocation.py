@@ -147,12 +147,12 @@ async def test_an_open_connection_loses_its_topic_at_once(
     await peer.follow("boards")
 
     await in_database(change, member)
-    error = await peer.hear_next("error")
+    error = await peer.receive_next("error")
 
     assert (error["code"], error["topic"]) == (4403, f"entries.{safe.pk}")
     await in_database(safe.entries.update, value="more secret")
     await in_database(type(safe).objects.create, slug="new", title="For everyone")
-    assert "more secret" not in str(await peer.hear_next("changes", "boards"))
+    assert "more secret" not in str(await peer.receive_next("changes", "boards"))
 
 
 async def test_rights_are_checked_again_only_after_a_rest(no_interval, service, monkeypatch, connect, quay):
@@ -197,7 +197,7 @@ async def test_an_announced_change_is_checked_although_a_check_failed(
 
     await in_database(demote, member)
 
-    assert (await peer.hear_next("error"))["code"] == 4403
+    assert (await peer.receive_next("error"))["code"] == 4403
     assert failed
 
 
@@ -227,7 +227,7 @@ async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
     if is_followed:
         await peer.follow(topic)
     has_begun, may_go_on = request.getfixturevalue("slow_reading")
-    await peer.say("subscribe", topic=topic)
+    await peer.send("subscribe", topic=topic)
     await has_begun.wait()
     await in_database(demote, member)
     (connection,) = service.hub.connections
@@ -235,11 +235,11 @@ async def test_a_right_lost_while_a_topic_is_read_opens_nothing(
     await in_database(safe.entries.update, value="after the right")
     may_go_on.set()
 
-    error = await peer.hear()
-    await peer.say("ping")
+    error = await peer.receive()
+    await peer.send("ping")
 
     assert (error["type"], error["code"]) == ("error", 4403)
-    assert await peer.hear() == {"type": "heartbeat", "positions": {}}
+    assert await peer.receive() == {"type": "heartbeat", "positions": {}}
 
 
 async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(

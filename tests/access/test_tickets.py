@@ -52,7 +52,7 @@ async def test_a_bad_ticket_closes_a_socket_with_a_reason(connect, application, 
     """It is not accepted as anonymous instead, which would show less without a reason."""
     peer = connect(query=query)
     await peer.open()
-    (bye,), code = await peer.hear_end()
+    (bye,), code = await peer.receive_rest()
 
     assert (bye["code"], code) == (4401, 4401)
     assert "ask for another" in bye["reason"]
@@ -104,7 +104,7 @@ async def test_a_ticket_that_cannot_be_read_closes_its_connection_alone(connect,
     monkeypatch.setattr(tickets, "redeem", fail)
     peer = connect(query="ticket=x")
     await peer.open()
-    (bye,), code = await peer.hear_end()
+    (bye,), code = await peer.receive_rest()
 
     assert (bye["code"], code) == (4500, 4500)
     await peer.disconnect(timeout=PATIENCE_SECONDS)

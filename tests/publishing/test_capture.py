@@ -47,7 +47,7 @@ def test_an_installation_is_followed_by_a_reset(uninstalled, quay, log, images):
     capture.install()
 
     assert images(Entry) == [None]
-    assert log.take() == dict.fromkeys(("entries", "board", "boards", "staffboards"), "reset")
+    assert log.sequenced() == dict.fromkeys(("entries", "board", "boards", "staffboards"), "reset")
 
 
 def test_one_missing_trigger_is_found(log):
@@ -108,7 +108,7 @@ def test_any_column_name_can_be_captured(log, make_model, live, column):
 
     key = str(things.objects.create(shelf=5).pk)
 
-    assert log.take() == {"things.5": [("upsert", key)]}
+    assert log.sequenced() == {"things.5": [("upsert", key)]}
 
 
 def test_each_table_has_one_capture_with_the_columns_of_all_its_feeds(log, make_model, live):

@@ -180,7 +180,7 @@ def test_unsequenced_rows_are_never_pruned(log, quay, topic, no_retention):
 
     the_log.prune()
 
-    assert log.take() == {topic: [("upsert", str(new.pk))]}
+    assert log.sequenced() == {topic: [("upsert", str(new.pk))]}
 
 
 def test_after_pruning_the_next_entry_follows_the_edge(log, quay, topic, no_retention):

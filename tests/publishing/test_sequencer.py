@@ -43,7 +43,7 @@ def test_an_insert_is_an_upsert(log, quay):
     """In its board's topic and in no other."""
     new = quay.entries.create(label="new")
 
-    assert log.take() == {f"entries.{quay.pk}": [("upsert", str(new.pk))]}
+    assert log.sequenced() == {f"entries.{quay.pk}": [("upsert", str(new.pk))]}
 
 
 def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
@@ -71,7 +71,7 @@ def test_a_move_is_a_delete_here_and_an_upsert_there(log, quay, pier, entry):
     """The subscribers of each board receive their half."""
     Entry.objects.filter(pk=entry.pk).update(board=pier)
 
-    assert log.take() == {
+    assert log.sequenced() == {
         f"entries.{quay.pk}": [("delete", str(entry.pk))],
         f"entries.{pier.pk}": [("upsert", str(entry.pk))],
     }
@@ -85,7 +85,7 @@ def test_a_row_that_leaves_the_filter_is_deleted(log, quay, entry, is_visible, o
 
     Entry.objects.filter(pk=entry.pk).update(is_visible=is_visible)
 
-    assert log.take() == {f"entries.{quay.pk}": [(op, str(entry.pk))]}
+    assert log.sequenced() == {f"entries.{quay.pk}": [(op, str(entry.pk))]}
 
 
 def test_a_changed_key_is_a_delete_of_the_old_one(log, quay, entry):
@@ -93,7 +93,7 @@ def test_a_changed_key_is_a_delete_of_the_old_one(log, quay, entry):
     Entry.objects.filter(pk=entry.pk).update(id=entry.pk + 1000)
 
     topic = f"entries.{quay.pk}"
-    assert log.take() == {topic: [("delete", str(entry.pk)), ("upsert", str(entry.pk + 1000))]}
+    assert log.sequenced() == {topic: [("delete", str(entry.pk)), ("upsert", str(entry.pk + 1000))]}
 
 
 def test_a_row_deleted_and_created_again_elsewhere_leaves_its_first_topic(log, quay, pier, entry):
@@ -103,7 +103,7 @@ def test_a_row_deleted_and_created_again_elsewhere_leaves_its_first_topic(log, q
         entry.delete()
         Entry.objects.create(pk=key, board=pier, label="again")
 
-    assert log.take() == {
+    assert log.sequenced() == {
         f"entries.{quay.pk}": [("delete", str(key))],
         f"entries.{pier.pk}": [("upsert", str(key))],
     }
@@ -115,7 +115,7 @@ def test_a_row_that_left_and_returned_is_an_upsert(log, quay, pier, entry):
         for board in (pier, quay):
             Entry.objects.filter(pk=entry.pk).update(board=board)
 
-    assert log.take() == {
+    assert log.sequenced() == {
         f"entries.{quay.pk}": [("upsert", str(entry.pk))],
         f"entries.{pier.pk}": [("delete", str(entry.pk))],
     }
@@ -132,7 +132,7 @@ def test_two_rows_that_change_places_do_so_in_each_topic(log, quay, pier, entry)
             [quay.pk, pier.pk, quay.pk, entry.pk, other.pk],
         )
 
-    assert log.take() == {
+    assert log.sequenced() == {
         f"entries.{quay.pk}": [("delete", str(entry.pk)), ("upsert", str(other.pk))],
         f"entries.{pier.pk}": [("delete", str(other.pk)), ("upsert", str(entry.pk))],
     }
@@ -143,7 +143,7 @@ def test_several_changes_of_a_row_are_one(log, quay, entry):
     for value in range(5):
         Entry.objects.filter(pk=entry.pk).update(value=value)
 
-    assert log.take() == {f"entries.{quay.pk}": [("upsert", str(entry.pk))]}
+    assert log.sequenced() == {f"entries.{quay.pk}": [("upsert", str(entry.pk))]}
 
 
 def test_a_row_that_was_created_and_deleted_is_a_delete(log, quay):
@@ -152,7 +152,7 @@ def test_a_row_that_was_created_and_deleted_is_a_delete(log, quay):
     key = passing.pk
     passing.delete()
 
-    assert log.take() == {f"entries.{quay.pk}": [("delete", str(key))]}
+    assert log.sequenced() == {f"entries.{quay.pk}": [("delete", str(key))]}
 
 
 def test_deleting_a_board_deletes_its_entries(log, quay):
@@ -161,7 +161,7 @@ def test_deleting_a_board_deletes_its_entries(log, quay):
     board = quay.pk
     quay.delete()
 
-    assert log.take()[f"entries.{board}"] == keys
+    assert log.sequenced()[f"entries.{board}"] == keys
 
 
 def test_each_feed_of_a_table_has_its_own_changes(log, quay):
@@ -169,7 +169,7 @@ def test_each_feed_of_a_table_has_its_own_changes(log, quay):
     Board.objects.filter(pk=quay.pk).update(is_public=False)
 
     key = str(quay.pk)
-    assert log.take() == {
+    assert log.sequenced() == {
         f"board.{key}": [("upsert", key)],
         "boards": [("delete", key)],
         "staffboards": [("upsert", key)],
@@ -182,7 +182,7 @@ def test_rolled_back_work_leaves_no_entry(log, quay):
         quay.entries.update(label="never")
         raise ZeroDivisionError
 
-    assert log.take() == {}
+    assert log.sequenced() == {}
     assert not LogEntry.objects.filter(payload__contains="never").exists()
 
 
@@ -192,11 +192,11 @@ def test_uncommitted_work_of_another_program_is_not_seen(log, quay):
     with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as plain:
         plain.execute("BEGIN IMMEDIATE")
         plain.execute("UPDATE boards_entry SET label = 'soon'")
-        before = log.take()
+        before = log.sequenced()
         plain.execute("COMMIT")
 
     assert before == {}
-    assert len(log.take()[f"entries.{quay.pk}"]) == 2
+    assert len(log.sequenced()[f"entries.{quay.pk}"]) == 2
 
 
 # ---------------------------------------------------------------- positions of entries
@@ -274,22 +274,22 @@ def test_a_flood_is_a_reset_of_the_feeds_it_touched(narrow, log, quay):
     """Instead of thousands of messages; feeds of other tables get no entry."""
     quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(4))
 
-    assert log.take() == {"entries": "reset"}
-    assert log.take() == {}
+    assert log.sequenced() == {"entries": "reset"}
+    assert log.sequenced() == {}
 
 
 def test_a_full_batch_is_not_a_flood(narrow, log, pier):
     """At the limit itself, changes are still sequenced row by row."""
     Entry.objects.bulk_create(Entry(board=pier, label="many") for _ in range(3))
 
-    assert len(log.take()[f"entries.{pier.pk}"]) == 3
+    assert len(log.sequenced()[f"entries.{pier.pk}"]) == 3
 
 
 def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     """Each has topics of its own."""
     Board.objects.bulk_create(Board(slug=f"b{number}", title="many") for number in range(4))
 
-    assert log.take() == {"board": "reset", "boards": "reset", "staffboards": "reset"}
+    assert log.sequenced() == {"board": "reset", "boards": "reset", "staffboards": "reset"}
 
 
 def test_notices_survive_a_flood(narrow, log, quay):
@@ -307,7 +307,7 @@ def test_an_image_without_a_key_resets_the_whole_feed(log, quay):
     OutboxRow.objects.create(source="boards_entry", image=None)
     quay.entries.create(label="at the same time")
 
-    assert log.take() == {"entries": "reset"}
+    assert log.sequenced() == {"entries": "reset"}
 
 
 def garble(board: Board) -> None:
@@ -327,7 +327,7 @@ def test_a_garbled_column_does_not_stop_the_log(narrow, log, live, quay, pier, r
         garble(quay)
         Board.objects.filter(pk=pier.pk).update(title="other news")
 
-        told = log.take()
+        told = log.sequenced()
     finally:
         Entry.objects.extra(where=["board_id = 'garbage'"])._raw_delete("default")
 
@@ -360,7 +360,7 @@ def test_a_failing_feed_affects_no_other(log, live, quay, lines, fault):
 
     new = quay.entries.create(label="new")
 
-    assert log.take() == {"broken": "reset", f"entries.{quay.pk}": [("upsert", str(new.pk))]}
+    assert log.sequenced() == {"broken": "reset", f"entries.{quay.pk}": [("upsert", str(new.pk))]}
     assert any("feed broken cannot read" in line for line in lines())
 
 
@@ -368,7 +368,7 @@ def test_a_row_over_the_limit_is_left_out(log, quay, lines):
     """Subscribers that had it when it was smaller get a delete, and a log line names it."""
     Board.objects.filter(pk=quay.pk).update(description="x" * 300_000)
 
-    assert log.take()[f"board.{quay.pk}"] == [("delete", str(quay.pk))]
+    assert log.sequenced()[f"board.{quay.pk}"] == [("delete", str(quay.pk))]
     assert read_topic(f"board.{quay.pk}").rows == []
     assert any(f"leaves out row '{quay.pk}'" in line for line in lines())
 
@@ -433,11 +433,11 @@ def test_any_column_can_name_a_row_or_a_topic(log, make_model, live, column, key
     assert feed.topic_of(one) == topic
     assert role == "topic" or str(one.pk) == name
 
-    inserted = log.take()
+    inserted = log.sequenced()
     things.objects.update(note="changed")
-    updated = log.take()
+    updated = log.sequenced()
     things.objects.all().delete()
-    deleted = log.take()
+    deleted = log.sequenced()
 
     assert inserted == updated == {topic: [("upsert", name)]}
     assert deleted == {topic: [("delete", name)]}
@@ -451,7 +451,7 @@ def test_rows_without_a_topic_are_in_no_topic(log, make_model, live):
     log.sequence()
 
     lost = things.objects.create(shelf=None)
-    told = log.take()
+    told = log.sequenced()
 
     assert ("upsert", str(lost.pk)) not in told.get("things.None", [])
     assert [row.key for row in read_topic("things.None").rows] == [str(on_none.pk)]
@@ -603,7 +603,7 @@ def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thre
     (entry,) = batches[0].entries
     (change,) = decode_changes(entry.payload)
     assert json.loads(bytes(change.row))["label"] == "first"
-    assert log.take() == {entry.topic: sorted([("upsert", str(first.pk)), ("upsert", str(second.pk))])}
+    assert log.sequenced() == {entry.topic: sorted([("upsert", str(first.pk)), ("upsert", str(second.pk))])}
 
 
 @pytest.mark.parametrize(

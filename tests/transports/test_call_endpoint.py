@@ -32,10 +32,10 @@ async def test_nan_and_infinity_are_null_in_a_reply(application, connect, monkey
     await peer.open()
 
     _, _, posted_answer = await posted(application, {"action": "gauge", "args": {"text": "x"}}).fetch()
-    await peer.say("call", id=1, action="gauge", args={"text": "x"})
+    await peer.send("call", id=1, action="gauge", args={"text": "x"})
 
     assert posted_answer["ok"] == {"metres": None, "levels": [None, 1.5]}
-    assert (await peer.hear())["ok"] == posted_answer["ok"]
+    assert (await peer.receive())["ok"] == posted_answer["ok"]
 
 
 @pytest.mark.parametrize(

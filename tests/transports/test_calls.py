@@ -19,9 +19,9 @@ async def test_a_call_gets_one_reply(connect):
     await peer.open()
 
     for number in (1, 2**40, -3):
-        await peer.say("call", id=number, action="echo", args={"text": f" {number} "})
+        await peer.send("call", id=number, action="echo", args={"text": f" {number} "})
 
-    assert [await peer.hear() for _ in range(3)] == [
+    assert [await peer.receive() for _ in range(3)] == [
         {"type": "reply", "id": number, "ok": {"text": f" {number} "}} for number in (1, 2**40, -3)
     ]
 
@@ -52,8 +52,8 @@ async def test_the_reply_to_a_failed_call_gives_the_reason(
     peer = connect()
     await peer.open()
 
-    await peer.say("call", id=7, action=action, args=arguments)
-    reply = await peer.hear()
+    await peer.send("call", id=7, action=action, args=arguments)
+    reply = await peer.receive()
 
     assert (reply["type"], reply["id"], reply["error"]["code"]) == ("reply", 7, code)
     if fields is None:
@@ -62,8 +62,8 @@ async def test_the_reply_to_a_failed_call_gives_the_reason(
         assert reply["error"]["fields"] == fields
     assert "division" not in reply["error"]["message"]
     assert any("Traceback" in line for line in lines()) == (code == 4500)
-    await peer.say("ping")
-    assert (await peer.hear())["type"] == "heartbeat"
+    await peer.send("ping")
+    assert (await peer.receive())["type"] == "heartbeat"
 
 
 async def test_changes_made_by_a_call_are_sent_to_subscribers(connect, quay, topic, monkeypatch):
@@ -79,8 +79,8 @@ async def test_changes_made_by_a_call_are_sent_to_subscribers(connect, quay, top
     await peer.open()
     await peer.follow(topic)
 
-    await peer.say("call", id=1, action="write", args={"text": "called"})
-    first, second = await peer.hear(), await peer.hear()
+    await peer.send("call", id=1, action="write", args={"text": "called"})
+    first, second = await peer.receive(), await peer.receive()
 
     by_type = {message["type"]: message for message in (first, second)}
     assert by_type["changes"]["changes"][0]["key"] == str(by_type["reply"]["ok"])
@@ -97,14 +97,14 @@ async def test_a_right_that_is_taken_away_permits_no_more_calls(
     monkeypatch.setitem(actions, "staff_only", staff_only)
     peer = connect(session=await asyncio.to_thread(sign_in, staff))
     await peer.open()
-    await peer.say("call", id=1, action="staff_only", args={"text": "x"})
-    assert (await peer.hear())["ok"] == "done"
+    await peer.send("call", id=1, action="staff_only", args={"text": "x"})
+    assert (await peer.receive())["ok"] == "done"
     await in_database(lose, staff)
     await recheck(service.hub, service.reader_threads)
 
-    await peer.say("call", id=2, action="staff_only", args={"text": "x"})
+    await peer.send("call", id=2, action="staff_only", args={"text": "x"})
 
-    assert (await peer.hear())["error"]["code"] == 4403
+    assert (await peer.receive())["error"]["code"] == 4403
 
 
 # ---------------------------------------------------------------- limits
@@ -134,25 +134,25 @@ async def test_calls_of_one_address_leave_room_for_others(application, connect, 
     settings.REALTIME |= {"MAX_CALLS_PER_CALLER": 2, "ACTION_THREADS": 4}
     first = connect()
     await first.open()
-    await first.say("call", id=1, action="wait")
+    await first.send("call", id=1, action="wait")
     made_up = post_call(application, origin="http://localhost", cookie="sessionid=" + "x" * 32)
     calls = [asyncio.create_task(made_up.fetch())]
     await until(lambda: service.places._in_use[("caller", "127.0.0.1")] == 2)
 
     second = connect()
     await second.open()
-    await second.say("call", id=2, action="wait")
-    refused = await second.hear()
+    await second.send("call", id=2, action="wait")
+    refused = await second.receive()
     status, headers, _ = await post_call(application, origin="http://localhost", cookie="sessionid=y").fetch()
 
     assert refused["error"]["code"] == 4529
     assert status == 429
     assert int(headers["retry-after"]) > 0
     busy.set()
-    assert (await first.hear())["id"] == 1
+    assert (await first.receive())["id"] == 1
     assert (await calls[0])[0] == 200
-    await second.say("call", id=3, action="wait")
-    assert "error" not in await second.hear()
+    await second.send("call", id=3, action="wait")
+    assert "error" not in await second.receive()
 
 
 async def test_calls_of_one_user_are_counted_over_sessions(

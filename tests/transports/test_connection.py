@@ -16,16 +16,16 @@ async def test_a_ping_is_answered_by_a_heartbeat_with_positions(connect, quay, t
     """After the changes up to these positions."""
     peer = connect()
     await peer.open()
-    await peer.say("ping")
-    empty = await peer.hear()
+    await peer.send("ping")
+    empty = await peer.receive()
     await peer.follow(topic)
     await in_database(quay.entries.create, label="new")
-    changes = await peer.hear()
+    changes = await peer.receive()
 
-    await peer.say("ping")
+    await peer.send("ping")
 
     assert empty == {"type": "heartbeat", "positions": {}}
-    assert await peer.hear() == {"type": "heartbeat", "positions": {topic: changes["position"]}}
+    assert await peer.receive() == {"type": "heartbeat", "positions": {topic: changes["position"]}}
 
 
 async def test_heartbeats_are_sent_at_intervals(connect, settings):
@@ -34,7 +34,7 @@ async def test_heartbeats_are_sent_at_intervals(connect, settings):
     peer = connect()
     await peer.open()
 
-    assert [(await peer.hear())["type"] for _ in range(3)] == ["heartbeat"] * 3
+    assert [(await peer.receive())["type"] for _ in range(3)] == ["heartbeat"] * 3
 
 
 # ---------------------------------------------------------------- bad messages
@@ -72,14 +72,14 @@ async def test_a_bad_message_is_answered_and_logged_in_one_line(connect, lines, 
     await peer.open()
 
     await peer.send_input({"type": "websocket.receive", "text": text})
-    error = await peer.hear()
+    error = await peer.receive()
 
     assert (error["type"], error["code"]) == ("error", 4400)
     (line,) = lines(logging.WARNING)
     assert "\n" not in line
     assert len(line) < 500
-    await peer.say("ping")
-    assert (await peer.hear())["type"] == "heartbeat"
+    await peer.send("ping")
+    assert (await peer.receive())["type"] == "heartbeat"
 
 
 async def test_a_binary_message_is_a_bad_one(connect, lines):
@@ -89,7 +89,7 @@ async def test_a_binary_message_is_a_bad_one(connect, lines):
 
     await peer.send_to(bytes_data=b'{"type":"ping"}')
 
-    assert (await peer.hear())["code"] == 4400
+    assert (await peer.receive())["code"] == 4400
     assert len(lines(logging.WARNING)) == 1
 
 
@@ -100,7 +100,7 @@ async def test_ten_bad_messages_end_the_connection(connect, lines):
 
     for _ in range(15):
         await peer.send_to(text_data="nonsense")
-    messages, code = await peer.hear_end()
+    messages, code = await peer.receive_rest()
 
     assert [message["type"] for message in messages] == ["error"] * 10 + ["bye"]
     assert (messages[-1]["code"], code) == (4400, 4400)
@@ -116,14 +116,14 @@ async def test_a_message_may_be_16_kib_long(connect, excess, ends):
     await peer.open()
 
     await peer.send_to(text_data=text)
-    await peer.say("ping")
+    await peer.send("ping")
 
     if ends:
-        messages, code = await peer.hear_end()
+        messages, code = await peer.receive_rest()
         assert code == 4400
         assert messages[-1]["type"] == "bye"
     else:
-        assert (await peer.hear())["type"] == "heartbeat"
+        assert (await peer.receive())["type"] == "heartbeat"
 
 
 async def test_a_client_of_bad_messages_disturbs_no_other(connect, quay, topic, in_database):
@@ -136,11 +136,11 @@ async def test_a_client_of_bad_messages_disturbs_no_other(connect, quay, topic, 
 
     for _ in range(12):
         await bad.send_to(text_data="nonsense")
-    _, code = await bad.hear_end()
+    _, code = await bad.receive_rest()
     await in_database(quay.entries.create, label="new")
 
     assert code == 4400
-    assert (await good.hear())["changes"][0]["row"]["label"] == "new"
+    assert (await good.receive())["changes"][0]["row"]["label"] == "new"
     assert await good.receive_nothing(0.1)
 
 
@@ -162,7 +162,7 @@ async def test_a_client_that_sends_too_much_is_closed_and_told_when_to_come_back
 
     for message in messages:
         await peer.send_to(text_data=json.dumps(message))
-    heard, code = await peer.hear_end()
+    heard, code = await peer.receive_rest()
 
     assert code == 4529
     assert heard[-1]["type"] == "bye"
@@ -178,9 +178,9 @@ async def test_every_event_is_one_line(connect, topic, lines):
     peer = connect()
     await peer.open()
     await peer.follow(topic)
-    await peer.say("unsubscribe", topic=topic)
-    await peer.say("call", id=1, action="echo", args={"text": "private words"})
-    await peer.hear()
+    await peer.send("unsubscribe", topic=topic)
+    await peer.send("call", id=1, action="echo", args={"text": "private words"})
+    await peer.receive()
     await peer.disconnect(4321)
 
     name, *words = [line.partition(" ")[::2] for line in lines(logging.INFO, "realtime.connection")]
@@ -221,7 +221,7 @@ async def test_a_stopping_server_tells_connections_when_to_come_back(connect, se
     await service.stop()
 
     for peer in peers:
-        (bye,), code = await peer.hear_end()
+        (bye,), code = await peer.receive_rest()
         assert (bye["type"], bye["code"], code) == ("bye", 4512, 4512)
         assert 0 <= bye["retry_after_seconds"] <= 5
 
@@ -233,7 +233,7 @@ async def test_a_connection_made_while_the_server_stops_is_closed(connect, servi
 
     is_accepted, _ = await peer.connect(10)
     if is_accepted:
-        _, code = await peer.hear_end()
+        _, code = await peer.receive_rest()
         assert code == 4512
 
     assert not any("Traceback" in line for line in lines())

@@ -71,7 +71,7 @@ async def test_between_a_page_and_its_subscription_there_is_no_gap(
     await in_database(
         quay.entries.bulk_create, [Entry(board=quay, label=f"ferry {number}") for number in range(10)]
     )
-    await earlier.hear()
+    await earlier.receive()
     request = rf.get("/")
     request.user = AnonymousUser()
     template = Template("{% load realtime %}{% live 'entries' board %}")
@@ -86,7 +86,7 @@ async def test_between_a_page_and_its_subscription_there_is_no_gap(
     await peer.send_to(text_data=replica.subscription())
     received: list[tuple[str, str]] = []
     while replica.position.offset < now.offset:
-        message = await peer.hear()
+        message = await peer.receive()
         assert not replica.receive(json.dumps(message))
         received += [(change["op"], change["key"]) for change in message.get("changes", [])]
 
@@ -186,10 +186,10 @@ async def test_a_limited_topic_is_filled_up_when_a_row_leaves(connect, live, qua
     first = list(replica.keys)
 
     new = await in_database(quay.entries.create, label="new", position=9)
-    replica.receive(json.dumps(await peer.hear_next("changes")))
+    replica.receive(json.dumps(await peer.receive_next("changes")))
     second = list(replica.keys)
     await in_database(new.delete)
-    replica.receive(json.dumps(await peer.hear_next("changes")))
+    replica.receive(json.dumps(await peer.receive_next("changes")))
 
     assert len(first) == 2
     assert second[1:] == first[:1]
@@ -205,11 +205,11 @@ async def test_each_change_is_sent_in_its_order(connect, quay, topic, in_databas
     assert not replica.receive(json.dumps(await peer.follow(topic)))
 
     new = await in_database(quay.entries.create, label="new", position=-1)
-    inserted = await peer.hear()
+    inserted = await peer.receive()
     await in_database(Entry.objects.filter(pk=new.pk).update, value="changed")
-    updated = await peer.hear()
+    updated = await peer.receive()
     await in_database(Entry.objects.filter(pk=new.pk).update, is_visible=False)
-    hidden = await peer.hear()
+    hidden = await peer.receive()
 
     for message in (inserted, updated, hidden):
         assert not replica.receive(json.dumps(message))
@@ -228,7 +228,7 @@ async def test_subscribing_again_replaces_the_subscription(connect, quay, topic,
     await peer.follow(topic, format="html")
     await in_database(quay.entries.create, label="once")
 
-    (change,) = (await peer.hear())["changes"]
+    (change,) = (await peer.receive())["changes"]
     assert "html" in change
     assert "row" not in change
     assert await peer.receive_nothing(0.1)
@@ -240,13 +240,13 @@ async def test_after_unsubscribing_no_changes_are_sent(connect, quay, topic, in_
     await peer.open()
     await peer.follow(topic)
     await peer.follow("boards")
-    await peer.say("unsubscribe", topic=topic)
-    await peer.say("unsubscribe", topic="never followed")
+    await peer.send("unsubscribe", topic=topic)
+    await peer.send("unsubscribe", topic="never followed")
 
     await in_database(quay.entries.create, label="unsent")
     await in_database(Board.objects.filter(pk=quay.pk).update, title="sent")
 
-    assert (await peer.hear())["topic"] == "boards"
+    assert (await peer.receive())["topic"] == "boards"
     assert await peer.receive_nothing(0.1)
 
 
@@ -259,13 +259,13 @@ async def test_a_client_that_unsubscribes_and_subscribes_at_once_misses_nothing(
     position = (await peer.follow(topic))["position"]
 
     for _ in range(5):
-        await peer.say("unsubscribe", topic=topic)
-        await peer.say("subscribe", topic=topic, position=position)
-    answers = [await peer.hear() for _ in range(5)]
+        await peer.send("unsubscribe", topic=topic)
+        await peer.send("subscribe", topic=topic, position=position)
+    answers = [await peer.receive() for _ in range(5)]
     await in_database(quay.entries.create, label="after it all")
 
     assert [answer["changes"] for answer in answers] == [[]] * 5
-    assert len((await peer.hear())["changes"]) == 1
+    assert len((await peer.receive())["changes"]) == 1
     assert await peer.receive_nothing(0.1)
 
 
@@ -279,7 +279,7 @@ async def test_the_topics_of_a_connection_are_limited(connect, settings, topic):
 
     refused = await peer.follow(topic.replace("entries", "board"))
     again = await peer.follow("boards")
-    await peer.say("unsubscribe", topic=topic)
+    await peer.send("unsubscribe", topic=topic)
     then = await peer.follow(topic.replace("entries", "board"))
 
     assert (refused["type"], refused["code"]) == ("error", 4529)
@@ -294,7 +294,7 @@ async def test_a_new_epoch_sends_every_page_a_snapshot(connect, topic, in_databa
 
     await in_database(positions.begin_epoch)
 
-    after = await peer.hear_next("snapshot", topic)
+    after = await peer.receive_next("snapshot", topic)
     assert after["position"].split(".")[0] != before["position"].split(".")[0]
     assert labels(after) == labels(before)
 
@@ -350,7 +350,7 @@ async def test_a_row_that_moves_to_a_hidden_board_is_a_delete(connect, quay, top
     entry = await in_database(quay.entries.first)
 
     await in_database(Entry.objects.filter(pk=entry.pk).update, board=safe, value="s3cret")
-    changes = (await peer.hear())["changes"]
+    changes = (await peer.receive())["changes"]
     await in_database(Entry.objects.filter(pk=entry.pk).update, value="another s3cret")
 
     assert changes == [{"op": "delete", "key": str(entry.pk)}]
@@ -378,7 +378,7 @@ async def test_a_right_that_is_taken_away_ends_its_subscriptions(
     await peer.follow("boards")
 
     await in_database(lose, staff)
-    error = await peer.hear()
+    error = await peer.receive()
     await in_database(safe.entries.create, label="unseen")
 
     assert (error["type"], error["code"], error["topic"]) == ("error", 4403, secret)
@@ -420,7 +420,7 @@ async def test_a_feed_whose_check_of_rights_fails_does_not_keep_those_of_other_f
     await in_database(get_user_model().objects.update, is_staff=False)
 
     async with asyncio.timeout(3):
-        await peer.hear_next("error", secret)
+        await peer.receive_next("error", secret)
 
 
 async def test_a_feed_whose_check_of_rights_fails_refuses(connect, live, in_database, monkeypatch, lines):

@@ -137,6 +137,6 @@ async def test_rights_by_a_ticket_are_taken_away_like_those_by_a_session(
 
     staff.set_password("other words")
     await in_database(staff.save)
-    error = await peer.hear_next("error")
+    error = await peer.receive_next("error")
 
     assert (error["code"], error["topic"]) == (4403, f"entries.{safe.pk}")
