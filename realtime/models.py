@@ -42,6 +42,9 @@ class OutboxRow(models.Model):
     xid = models.BigIntegerField(
         null=True, db_default=WritersTransaction(), help_text="The writer's transaction, on PostgreSQL."
     )
+    written_at = models.DateTimeField(
+        db_default=Now(), help_text="When the row was written, by the database's clock."
+    )
 
     objects = EngineManager["OutboxRow"]()
 
@@ -70,6 +73,11 @@ class LogEntry(models.Model):
     after = models.BigIntegerField(help_text="Position of the topic before this entry.")
     begins = models.BigIntegerField(help_text="The topic was unchanged from ``after`` to here.")
     payload = models.TextField(help_text="JSON: an array of changes, or a notice.")
+    fingerprint = models.CharField(
+        max_length=16,
+        db_default="",
+        help_text="Fingerprint of the feed that made the changes; empty for other kinds.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = EngineManager["LogEntry"]()
@@ -107,6 +115,12 @@ class Sequencer(models.Model):
         max_length=64, blank=True, help_text="Process that sequences and runs the jobs."
     )
     expires_at = models.DateTimeField(null=True, help_text="When another process may take over.")
+    sequenced_at = models.DateTimeField(
+        null=True, help_text="When a round of sequencing last succeeded, by the database's clock."
+    )
+    capture_paused_until = models.DateTimeField(
+        null=True, help_text="Until then a migration may have removed triggers; they are not repaired."
+    )
 
     objects = EngineManager["Sequencer"]()
 
@@ -130,3 +144,34 @@ class Ticket(models.Model):
 
     def __str__(self) -> str:
         return f"until {self.expires_at}"
+
+
+class FeedRelease(models.Model):
+    """A form of a feed that has been in use; the first use of a form resets the feed's topics."""
+
+    feed = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=16)
+    last_used_at = models.DateTimeField(db_default=Now())
+
+    objects = EngineManager["FeedRelease"]()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["feed", "fingerprint"], name="realtime_feed_release"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feed} {self.fingerprint}"
+
+
+class TriggerClaim(models.Model):
+    """A trigger that a running release needs; one without a recent claim is obsolete."""
+
+    name = models.CharField(primary_key=True, max_length=63)
+    table = models.CharField(max_length=200)
+    claimed_at = models.DateTimeField(db_default=Now())
+
+    objects = EngineManager["TriggerClaim"]()
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.table}"
