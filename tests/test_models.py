@@ -4,15 +4,37 @@ import pytest
 from django.conf import settings as project
 from django.db import connection
 
-from realtime.models import LogEntry, OutboxRow, Sequencer, WritersTransaction
+from realtime.models import LogEntry, OutboxRow, Sequencer, Ticket, WritersTransaction
 
 
-def test_the_engines_database_is_used_whatever_a_router_says(settings):
+class Elsewhere:
+    """A router that sends every model to another database."""
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return "elsewhere"
+
+    def db_for_write(self, model: object, **hints: object) -> str:
+        return "elsewhere"
+
+
+@pytest.mark.parametrize("model", [OutboxRow, LogEntry, Sequencer, Ticket])
+def test_the_engines_database_is_used_whatever_a_router_says(settings, model):
     """Positions, outbox and log belong to the database of the live models."""
+    settings.DATABASE_ROUTERS = [Elsewhere()]
     settings.REALTIME = {**project.REALTIME, "DATABASE": "other"}
 
-    assert OutboxRow.objects.all().db == "other"
-    assert LogEntry.objects.filter(topic="x").db == "other"
+    assert model.objects.all().db == "other"
+    assert model.objects.filter(pk=1).db == "other"
+
+
+def test_a_row_is_written_there_too(log, settings):
+    """The triggers of the live tables write to the same outbox."""
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+
+    row = OutboxRow.objects.create(source="a_table", image=None)
+
+    assert row._state.db == "default"
+    assert OutboxRow.objects.get(pk=row.pk) == row
 
 
 def test_the_writers_transaction_is_null_where_writers_take_turns():

@@ -6,9 +6,10 @@ After one sequencing of any change in any of the tables, a reader of the log has
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from django.db import connection, models, transaction
 from django.db.migrations import Migration
@@ -16,6 +17,7 @@ from django.db.models import Q
 from django.utils.html import escape
 
 from realtime.apps import _remove_capture
+from realtime.engine.messages import Row
 from realtime.feeds import Feed, registry
 from realtime.publishing import capture, positions
 from tests.apps.library.models import (
@@ -34,21 +36,25 @@ from tests.apps.library.models import (
 from tests.contract.conftest import Follower, log_changes
 
 
+def with_html(row: Row | None, parts: Iterable[str]) -> Row | None:
+    """Return a row with the parts as its HTML, which stand for a template that follows relations."""
+    return row and msgspec.structs.replace(row, html=f"<li>{escape('; '.join(parts))}</li>")
+
+
 class Library(Feed):
     """Base of the feeds here: the row of a book contains everything that other tables hold about it."""
 
     topic_field = "shelf"
     fields = ["title", "rank"]
-    template_name = "rendered here"
     ordering = ["author__name", "title"]
 
     def get_queryset(self):
         return super().get_queryset().select_related("author__country")
 
-    def render(self, instance, key, order):
-        return f'<li data-key="{key}" data-order="{order}">{escape("; ".join(self.parts(instance)))}</li>'
+    def row(self, instance):
+        return with_html(super().row(instance), self.parts(instance))
 
-    def told(self, book: Any) -> Iterator[str]:
+    def parts(self, book: Any) -> Iterator[str]:
         yield book.title
         if book.author is not None:
             yield f"by {book.author.name}"
@@ -112,14 +118,13 @@ class Tags(Feed):
 
     fields = ["name"]
     ordering = ["name"]
-    template_name = "rendered here"
     depends_on = ["book_set__author"]
 
-    def render(self, instance, key, order):
-        parts = [
-            f"{book.title} {book.author and book.author.name}" for book in instance.book_set.order_by("pk")
-        ]
-        return f"<li>{escape('; '.join(parts))}</li>"
+    def row(self, instance):
+        books = instance.book_set.order_by("pk")
+        return with_html(
+            super().row(instance), (f"{book.title} {book.author and book.author.name}" for book in books)
+        )
 
 
 FEEDS = {
