@@ -19,7 +19,7 @@ from tests.faults.world import DATABASE, Distributed, Embedded, World
 from tests.support.servers import ROOT
 
 Fault = Callable[[Any], Awaitable[None]]
-"""Takes the world that it strikes, some of them only a Distributed or an Embedded one."""
+"""A function of the world that it strikes; some strike only a Distributed or only an Embedded world."""
 
 FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
 """How long a process stays frozen; ``make faults`` sets 10."""
