@@ -119,7 +119,7 @@ async def test_unencrypted_requests_are_redirected_or_refused(server: Server) ->
     for path in ("/realtime/topics/entries.1/", "/realtime/sse/?topic=entries.1"):
         refused = browser.request("GET", path, UNENCRYPTED)
         assert refused.status == 403
-        assert "pages come by https" in refused.text
+        assert "pages are served over https" in refused.text
     with pytest.raises(websockets.InvalidStatus):
         await opened(server.socket_url, additional_headers=UNENCRYPTED)
     assert browser.request("GET", "/realtime/metrics/", UNENCRYPTED).status == 403
