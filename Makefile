@@ -52,7 +52,7 @@ lint: $(BIN)/.installed-tests lint-javascript
 JAVASCRIPT := .venv/javascript
 lint-javascript:
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed \
-	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project jsconfig.json; \
+	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project tests/javascript/jsconfig.json; \
 	  else echo "JavaScript NOT CHECKED: no node and npm. Install them to check its format, lint and types."; fi
 
 $(JAVASCRIPT)/.installed: tests/javascript/package.json
