@@ -16,12 +16,15 @@ from .conf import get_conf
 from .databases.registry import database
 from .dependencies import dependencies
 from .engine.errors import UnknownTopic
-from .engine.messages import Row
+from .engine.messages import Format, Row
 from .rendering import render_row
+from .rows import queries
+from .rows.fingerprint import fingerprint
 
 __all__ = ["Feed", "register"]
 
 MAX_INTERVAL_SECONDS = 60
+MAX_REFRESH_SECONDS = 24 * 3600
 MAX_TOPIC_CHARACTERS = 200
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -52,6 +55,8 @@ class Feed:
     """Maximum number of rows of a topic: its first ones in the database's ordering."""
     min_interval: float = 0.0
     """Minimum number of seconds between two messages of a topic; changes in between are sent together."""
+    refresh_seconds: float | None = None
+    """How often topics are read again, where the time or something else that no table holds decides on their rows."""
     template_name: str | None = None
     """The template of one row, one root element; the row is in its context under the model's name."""
 
@@ -93,6 +98,15 @@ class Feed:
                 f"feed {self.name!r}: min_interval {self.min_interval!r}: use seconds, "
                 f"from 0 to {MAX_INTERVAL_SECONDS}"
             )
+        seconds = self.refresh_seconds
+        if seconds is not None and not (
+            isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            and 0 < seconds <= MAX_REFRESH_SECONDS
+        ):  # fmt: skip
+            raise ImproperlyConfigured(
+                f"feed {self.name!r}: refresh_seconds {seconds!r}: use seconds, above 0 and up to "
+                f"{MAX_REFRESH_SECONDS}"
+            )
         for column in filter(None, [self._topic_column, self.model._meta.pk]):
             if isinstance(column, models.BinaryField):
                 raise ImproperlyConfigured(
@@ -115,6 +129,28 @@ class Feed:
             found = self.model._default_manager.filter(self.filter, pk=models.OuterRef("pk"))
             return rows.filter(models.Exists(found))
         return rows.filter(self.filter)
+
+    # ------------------------------------------------------------ what the declaration implies
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats that subscribers may ask for."""
+        return ("rows", "html") if self.template_name else ("rows",)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
+        declaration = (
+            self.model._meta.label, self.topic_field, list(self.fields), self.filter, list(self.ordering),
+            self.limit, list(self.depends_on), self.template_name,
+        )  # fmt: skip
+        functions: list[Any] = [type(self).get_queryset, type(self.model._default_manager).get_queryset]
+        return fingerprint(declaration, functions, self.template_name)
+
+    @cached_property
+    def is_read_whole(self) -> bool:
+        """Whether one row cannot be read alone: ``limit``, or contents that depend on other rows of the table."""
+        return self.limit is not None or queries.reads_other_rows(self.get_queryset())
 
     # ------------------------------------------------------------ tables
 

@@ -4,11 +4,14 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
+from django.db.models.functions import Rank
 
 from realtime.boards.models import Board, Entry
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import Feed, Registry, register, registry
 from tests.apps.library.models import AudioBook, Book
+
+RANK = models.Window(Rank(), order_by="rank")
 
 
 def feed(model: type[models.Model], **attributes) -> Feed:
@@ -112,6 +115,12 @@ def test_an_instance_is_in_the_topic_of_its_topic_field():
         (Book, {"min_interval": "1"}, "min_interval '1'"),
         (Book, {"min_interval": 61}, "min_interval 61"),
         (Book, {"min_interval": None}, "min_interval None"),
+        (Book, {"refresh_seconds": 0}, "refresh_seconds 0: use seconds, above 0"),
+        (Book, {"refresh_seconds": -1}, "refresh_seconds -1"),
+        (Book, {"refresh_seconds": True}, "refresh_seconds True"),
+        (Book, {"refresh_seconds": "60"}, "refresh_seconds '60'"),
+        (Book, {"refresh_seconds": float("nan")}, "refresh_seconds nan"),
+        (Book, {"refresh_seconds": 86401}, "up to 86400"),
     ],
 )
 def test_an_invalid_declaration_is_refused(model, attributes, words):
@@ -129,3 +138,22 @@ def test_a_binary_key_is_refused(make_model):
 
     with pytest.raises(ImproperlyConfigured, match="key is binary and cannot identify a row"):
         feed(model)
+
+
+@pytest.mark.parametrize(
+    "attributes, is_read_whole",
+    [
+        ({}, False),
+        ({"limit": 3}, True),
+        ({"filter": models.Q(tags__name="sea"), "depends_on": ["tags"]}, False),
+        ({"get_queryset": lambda self: Book.objects.annotate(place=RANK)}, True),
+    ],
+)
+def test_a_feed_whose_rows_depend_on_each_other_is_read_whole(attributes, is_read_whole):
+    """Reading the touched rows alone would give other contents."""
+    assert feed(Book, **attributes).is_read_whole is is_read_whole
+
+
+def test_a_feed_without_a_template_has_no_html():
+    assert feed(Book).formats == ("rows",)
+    assert feed(Book, template_name="book.html").formats == ("rows", "html")

@@ -18,7 +18,7 @@ LAYERS = [
     ["realtime.publishing", "realtime.access", "realtime.notices"],
     [
         f"realtime.{name}"
-        for name in ("feeds", "rendering", "dependencies", "models", "servers", "actions", "schedule")
+        for name in ("feeds", "rendering", "rows", "dependencies", "models", "servers", "actions", "schedule")
     ],
     [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters")],
 ]
