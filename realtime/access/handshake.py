@@ -29,12 +29,12 @@ class BadQuery(RealtimeError):
 
     code = Code.BAD_MESSAGE
 
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Handshake:
     headers: Headers
     """The values of each header in their order, by its name in lower case."""
     scheme: Literal["http", "https"] | None
-    """What the browser speaks; None if neither a trusted proxy nor the server knows (WebSockets of daphne)."""
+    """The scheme between browser and proxy or server; None if neither reports it (WebSockets of daphne)."""
     peer_address: str
-    """The other end of the TCP connection, a proxy perhaps; empty if unknown (a Unix socket)."""
+    """The address of the client or proxy that opened the TCP connection; empty if unknown (a Unix socket)."""
     client: str
-    """The other end with its port, for the log."""
+    """``peer_address`` with its port, for the log."""
     address: str | None
     """The client's address for limits, as our own proxies report it: an IPv4 address or an IPv6 network (/64)."""
     subprotocols: tuple[str, ...]
@@ -103,9 +103,9 @@ class Handshake:
 
     @property
     def session_key(self) -> str | None:
-        """The key in the session cookie; it may be that of no session.
+        """The key in the session cookie, whether or not such a session exists.
 
-        None if it is unprintable: some databases refuse such a text, and one query asks for the sessions of many.
+        None if it is unprintable: some databases refuse such a text, and one query reads the sessions of many visitors.
         """
         cookies: dict[str, str] = {}
         for value in self.headers.get("cookie", ()):
@@ -137,7 +137,7 @@ class Handshake:
             text = self.query_string.decode("ascii")
             return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=500)
         except ValueError as error:
-            raise BadQuery(f"the address is not understood: {error}") from error
+            raise BadQuery(f"the query string cannot be parsed: {error}") from error
 
 
 def _headers(scope: Scope) -> Headers:
@@ -153,9 +153,9 @@ def _single(headers: Headers, name: str) -> str | None:
 
 
 def _scheme(headers: Headers, own: str) -> Literal["http", "https"] | None:
-    """Return what the browser speaks: as a proxy reports it that the settings trust, else as the server does.
+    """Return the scheme that a trusted proxy's header reports, otherwise ``own``, the server's.
 
-    The proxy comes first, as in Django: some servers believe it, and some do not.
+    The header has priority, as in Django: some servers set their own scheme by it, and some do not.
     """
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER
@@ -179,7 +179,7 @@ def _address(headers: Headers, peer_address: str) -> str | None:
 
 
 def _network(address: str) -> str | None:
-    """Return an IPv4 address, or the /64 of an IPv6 address: a client that has one has 2**64; None for others."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

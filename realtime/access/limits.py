@@ -2,7 +2,8 @@
 
 import random
 from collections import Counter
-from typing import Any, Self
+from collections.abc import Hashable
+from typing import Self
 
 from ..conf import get_conf
 from ..engine.codes import Code
@@ -11,7 +12,7 @@ from ..engine.session import Ending
 from .visitors import Visitor
 
 RETRY_SECONDS = 30.0
-"""A refused client is asked to come back after a random delay between half of this and all of it."""
+"""A refused client is asked to try again after a random delay between half of this and all of it."""
 
 _LIMITS = {
     "server": ("max_connections", "connections of this server"),
@@ -26,7 +27,7 @@ _LIMITS = {
 
 
 class TooMuch(RealtimeError):
-    """A client is over a limit; it may come back when there is room."""
+    """A client is over a limit; it may try again later."""
 
     code = Code.TOO_MUCH
 
@@ -35,11 +36,11 @@ class TooMuch(RealtimeError):
         self.limit, self.what = limit, what
 
     def __str__(self) -> str:
-        return f"no more than {self.limit} {self.what}; close some, or come back later"
+        return f"no more than {self.limit} {self.what}; close some, or try again later"
 
 
 def ending_of(error: RealtimeError) -> Ending:
-    """Return the ending of a connection that is refused; with a delay to come back after, if there was no room."""
+    """Return the ending of a refused connection; one that is over a limit may reconnect after a delay."""
     return Ending(error.code, str(error), retry_after_seconds() if error.code == Code.TOO_MUCH else None)
 
 
@@ -51,7 +52,7 @@ class Places:
     """The places in use in one process and event loop, counted by kind and owner."""
 
     def __init__(self) -> None:
-        self._in_use: Counter[tuple[str, Any]] = Counter()
+        self._in_use: Counter[tuple[str, Hashable]] = Counter()
 
     def enter(self, address: str | None, visitor: Visitor) -> "Place":
         """Return a connection's place. Costs no query: its user is counted later (``Place.count_for``).
@@ -73,9 +74,9 @@ class Place:
 
     __slots__ = ("_counted", "_in_use")
 
-    def __init__(self, in_use: Counter[tuple[str, Any]], **owners: Any) -> None:
+    def __init__(self, in_use: Counter[tuple[str, Hashable]], **owners: Hashable) -> None:
         self._in_use = in_use
-        self._counted: list[tuple[str, Any]] = []
+        self._counted: list[tuple[str, Hashable]] = []
         try:
             for kind, owner in owners.items():
                 self.count_for(kind, owner)
@@ -83,7 +84,7 @@ class Place:
             self.leave()
             raise
 
-    def count_for(self, kind: str, owner: Any) -> None:
+    def count_for(self, kind: str, owner: Hashable) -> None:
         """Count the place among those of an owner too, once. None, for an unknown owner, has no limit.
 
         Raises: TooMuch.

@@ -13,7 +13,7 @@ from .handshake import OWN_SITES, Handshake
 _FOREIGN_SITES = ("same-site", "cross-site")
 
 PLAIN_HTTP = (
-    "it came over http, but pages are served over https; the proxy must report which in X-Forwarded-Proto"
+    "requested over http, but pages are served over https; the proxy must report which in X-Forwarded-Proto"
 )
 
 
@@ -40,9 +40,9 @@ def is_host_allowed(handshake: Handshake) -> bool:
 
 
 def is_origin_allowed(handshake: Handshake) -> bool:
-    """Whether the page that asks is one of ours: of the request's own origin or a trusted one.
+    """Whether the origin of the page that asks is the request's own or a trusted one.
 
-    A client that names no origin is no browser: the settings decide, and its cookies do not count.
+    A client that names no origin is not a browser: the settings decide, and its cookies do not count.
     """
     if not handshake.has_origin:
         return get_conf().allow_without_origin or handshake.site in OWN_SITES
@@ -71,5 +71,5 @@ def _own_origins(handshake: Handshake) -> set[str]:
 
 
 def is_scheme_allowed(handshake: Handshake) -> bool:
-    """Whether it came over TLS, or need not: where Django redirects pages to https, we serve nothing over http."""
+    """Whether http is acceptable or not used: where Django redirects pages to https, we serve nothing over http."""
     return not settings.SECURE_SSL_REDIRECT or handshake.scheme != "http"

@@ -1,7 +1,7 @@
-"""Revocation: telling all processes at once that the rights of a user may have changed.
+"""Revocation: notifies all processes at once that the rights of a user may have changed.
 
 For speed, not for safety: rights are checked again at a fixed interval in any case (``delivery/rights.py``), which also
-finds changes made in SQL. This makes the usual changes, by Django, take effect sooner: through the log.
+finds changes made in SQL. An entry in the log makes the usual changes, by Django, effective sooner.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Tickets: how clients without cookies identify their user. Each opens one connection, within seconds.
 
 ``POST /realtime/ticket/`` answers with one for a password, or for the session of a page that passes it on
-(``transports/ticket_endpoint.py``); a project with tokens of its own makes them by ``issue``. ``?ticket=…`` uses it:
-an address kept in a log opens nothing any more.
+(``transports/ticket_endpoint.py``); a project with tokens of its own makes them by ``issue``. ``?ticket=…`` uses a
+ticket, so an address that a log contains cannot be used again.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ __all__ = ["BadTicket", "issue", "redeem"]
 
 
 class BadTicket(RealtimeError):
-    """A ticket that was never issued, was used, or is too old; the client is not told which."""
+    """A ticket that was never issued, was used, or is too old; the client does not learn which."""
 
     code = Code.SIGNED_OUT
 

@@ -29,7 +29,7 @@ from django.utils.crypto import constant_time_compare
 logger = logging.getLogger("realtime.rights")
 
 READ_AT_ONCE = 5_000
-"""The most sessions or users that one query asks for."""
+"""Maximum number of sessions or users that one query reads."""
 
 
 class Login(NamedTuple):
@@ -119,7 +119,7 @@ def _users_of(backend: Any, keys: Iterable[str]) -> dict[str, Any]:
 def _each(keys: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
     """Return what ``read`` returns for each key; a key for which it fails is left out, the others are read.
 
-    Raises: DatabaseError, which is no fault of a single key.
+    Raises: DatabaseError, which concerns all keys.
     """
     found = {}
     for key in keys:

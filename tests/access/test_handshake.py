@@ -85,7 +85,7 @@ def test_parameters_may_repeat_and_be_empty():
 )
 def test_parameters_that_cannot_be_read_are_refused(query):
     """Instead of being read differently from what the client meant."""
-    with pytest.raises(BadQuery, match="not understood"):
+    with pytest.raises(BadQuery, match="cannot be parsed"):
         _ = handshake(query_string=query).parameters
 
 

@@ -17,7 +17,7 @@ from tests.support.transports import Request
         ("/realtime/sse/", [("topic", "boards")], {"origin": "null"}, 403, "is not ours"),
         ("/realtime/sse/", [("topic", "boards")], {"sec-fetch-site": "cross-site"}, 403, "another site"),
         ("/realtime/sse/", [("topic", "boards")], {"host": "evil.example"}, 403, "ALLOWED_HOSTS"),
-        ("/realtime/sse/", [("x", "")] * 501, {}, 400, "not understood"),
+        ("/realtime/sse/", [("x", "")] * 501, {}, 400, "cannot be parsed"),
         ("/realtime/topics/boards/", [("wait", "soon")], {}, 400, "number of seconds"),
         ("/realtime/topics/boards/", [("wait", "nan")], {}, 400, "number of seconds"),
         (
