@@ -82,6 +82,13 @@ class Database(ABC):
         """Return a block in which a query may fail without aborting the transaction around it."""
 
     @abstractmethod
+    def limit_query_time(self, seconds: float) -> AbstractContextManager[None]:
+        """Return a block, inside a transaction, in which a statement that takes longer fails (OperationalError).
+
+        The failure aborts the transaction where the database does that; ``failing_alone`` around it prevents that.
+        """
+
+    @abstractmethod
     def probe(self) -> Probe:
         """Return where outbox and log stand, in one cheap statement: it is asked at every tick."""
 

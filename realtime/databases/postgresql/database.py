@@ -103,6 +103,15 @@ class PostgreSQL(Database):
             finally:
                 cursor.execute("RELEASE SAVEPOINT realtime")
 
+    @contextmanager
+    def limit_query_time(self, seconds: float) -> Iterator[None]:
+        with self.connection.cursor() as cursor:
+            # 0 would mean no limit.
+            cursor.execute(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
+            yield
+            # After an error the end of the savepoint or of the transaction restores it.
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
         return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))

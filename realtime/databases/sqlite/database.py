@@ -1,5 +1,6 @@
 """SQLite: writers take turns, so a snapshot is the number of outbox rows written so far."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from ..base import Database
 from ..outbox import OutboxCursor, Probe
 from .triggers import SQLiteTriggers
 
+_STEPS_PER_LOOK = 10_000
+"""How many steps of SQLite's machine, of 10 to 100 ns each, a query runs between two looks at the clock."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NEXT = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow'), 0) + 1"
 _PROBE = (
@@ -54,6 +57,15 @@ class SQLite(Database):
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
         yield  # a failed statement leaves the transaction as it was
+
+    @contextmanager
+    def limit_query_time(self, seconds: float) -> Iterator[None]:
+        ends, driver = time.monotonic() + seconds, self.connection.connection
+        driver.set_progress_handler(lambda: time.monotonic() > ends, _STEPS_PER_LOOK)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
 
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
