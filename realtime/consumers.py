@@ -25,7 +25,7 @@ __all__ = ["RealtimeConsumer"]
 
 
 class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """One WebSocket connection; see docs/protocol.md for what travels on it."""
+    """One WebSocket connection; docs/protocol.md describes its messages."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one event after the other.
@@ -49,7 +49,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
     async def dispatch(self, message: Event) -> None:
         """Handle events of the socket and no others: no layer message can call a method here.
 
-        Without Channels' switch into a database thread for each event.
+        Channels' own method runs code in a database thread for each event.
         """
         if message["type"] == "websocket.connect":
             await self.websocket_connect(message)
@@ -108,7 +108,7 @@ def _refusal(handshake: Handshake) -> str:
     """Return why a handshake is refused, empty if it is accepted. Costs no database query."""
     offered = handshake.subprotocols
     if offered and not SUBPROTOCOLS.keys() & set(offered):
-        return f"subprotocols {list(offered[:5])!r}: we speak {', '.join(SUBPROTOCOLS)}"
+        return f"subprotocols {list(offered[:5])!r}: supported are {', '.join(SUBPROTOCOLS)}"
     return origins.refusal(handshake)
 
 

@@ -36,7 +36,7 @@ async def test_a_subprotocol_is_chosen_from_those_offered(connect, offered, chos
 @pytest.mark.parametrize(
     "handshake, why",
     [
-        ({"subprotocols": ["realtime.v9.json"]}, "we speak realtime.v1.json"),
+        ({"subprotocols": ["realtime.v9.json"]}, "supported are realtime.v1.json"),
         ({"origin": "https://evil.example"}, "is not ours; see CSRF_TRUSTED_ORIGINS"),
         ({"origin": "null"}, "is not ours"),
         ({"origin": "http://["}, "is not ours"),

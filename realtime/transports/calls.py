@@ -19,9 +19,8 @@ async def answer(
     try:
         with service.places.one("calls") as place:
             user = AnonymousUser()
-            if (
-                visitor != ANONYMOUS
-            ):  # read again: the user may have signed out since the connection was opened
+            if visitor != ANONYMOUS:
+                # Read again: the user may have signed out since the connection was opened.
                 user = await service.reader_threads.run(load_user, visitor)
             # Not counted by session: an anonymous client could make up any number of them.
             place.count_for("caller", user.pk or address)

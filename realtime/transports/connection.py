@@ -75,7 +75,7 @@ class Connection:
         self._outbound.open()
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
-        """Give up everything the connection has. ``is_cut_off``: by us, so send a bye if that is still possible."""
+        """Leave the hub and the place, and stop sending; if ``is_cut_off`` by us, send a bye where that is possible."""
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
@@ -116,7 +116,7 @@ class Connection:
         self._asked.add(name)
         try:
             position, topic = await self._find(message)
-            if name not in self._asked:  # the right was taken away meanwhile
+            if name not in self._asked:  # the right was revoked meanwhile
                 raise Forbidden(name)
         except RealtimeError as error:
             self.log.warning("message subscribe %r refused: %s", name[:200], error)
@@ -164,7 +164,7 @@ class Connection:
 
     @property
     def topics(self) -> list[str]:
-        """The topics that are followed or being read: a right that is taken away ends both."""
+        """The topics that are followed or being read: a revoked right ends both."""
         return [*self.session.topics, *(self._asked - set(self.session.topics))]
 
     def notify(self, topic: str) -> None:
@@ -180,7 +180,7 @@ class Connection:
         self._outbound.push()
 
     def revoke(self, topic: str) -> None:
-        """End a subscription whose right was taken away."""
+        """End a subscription whose right was revoked."""
         self.log.info("revoked %r", topic)
         self._drop(topic)
         if topic in self._asked:  # the subscribe under way sends the error

@@ -63,14 +63,17 @@ def endpoint(
 
 
 def _check(handshake: Handshake, method: str) -> None:
-    """Raises: Refused. Costs no database query."""
+    """Check host, scheme, origin and method, without a database query.
+
+    Raises: Refused.
+    """
     why = origins.refusal(handshake)
     if why:
         raise Refused([Error(Code.FORBIDDEN, why)])
     if handshake.method != method:
         raise Refused([Error(Code.BAD_MESSAGE, f"use {method}")], 405)
     if method == "POST" and handshake.origin is None and handshake.header("cookie"):
-        # It may come from a form on a page of another site.
+        # A form on a page of another site may have sent it.
         raise Refused([Error(Code.FORBIDDEN, "a POST request with cookies has to name its Origin")])
 
 
@@ -106,7 +109,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
             return body
 
 
-async def until_gone(receive: Receive) -> None:
+async def until_left(receive: Receive) -> None:
     """Wait until the client has left, or the answer is complete."""
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -123,7 +126,7 @@ async def respond(send: Send, status: int, content: Any, headers: Headers = ()) 
 
 
 def retry_header(status: int) -> Headers:
-    """Return the header that tells the client when to come back, for a status that means "later"."""
+    """Return the header with the time until the client may try again, for a status that means "later"."""
     return [(b"retry-after", str(ceil(retry_after_seconds())).encode())] if status in (429, 503) else []
 
 

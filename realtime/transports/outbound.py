@@ -12,7 +12,7 @@ from ..servers.frames import Writer
 
 
 class Outbound:
-    """The way to one client. Sends nothing before ``open``."""
+    """Sends to one client, and nothing before ``open``."""
 
     __slots__ = (
         "_close", "_frame", "_is_over", "_is_writing", "_log", "_send", "_session", "_write", "writer",
@@ -27,10 +27,9 @@ class Outbound:
         close: Callable[[Ending], Awaitable[None]],
         write: Writer | None = None,
     ) -> None:
-        """Make the way to a client.
-
-        ``send`` is the server's, ``frame`` returns the event with a message for it, and ``close`` closes the connection
-        with an ending. ``write``, which some servers have, writes a message at once or returns False: then it is sent.
+        """``send`` is the server's, ``frame`` returns the event with a message for it, and ``close`` closes the
+        connection with an ending. ``write``, which some servers have, writes a message at once or returns False: then
+        it is sent.
         """
         self.writer: asyncio.Task[None] | None = None
         """The task that sends, while ``send`` waits."""

@@ -89,12 +89,12 @@ async def _answer(
 ) -> None:
     """Raises: Refused."""
     service = get_service()
-    service.hub.connect(subscriber)  # from here on a right that is taken away ends the request
-    gone = asyncio.create_task(http.until_gone(receive))
+    service.hub.connect(subscriber)  # from here on a revoked right ends the request
+    left = asyncio.create_task(http.until_left(receive))
     try:
         with http.refusing("poll", log, query.topic):
             topic, since, known = await _subscribe(service, subscriber, place, query)
-        await _wait(topic, topic.cursor(known or since, query.form), subscriber, query.seconds, gone)
+        await _wait(topic, topic.cursor(known or since, query.form), subscriber, query.seconds, left)
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
         if known is not None and not topic.advance(topic.cursor(known, query.form)):
@@ -104,7 +104,7 @@ async def _answer(
         messages = topic.advance(cursor)
         await _send(send, str(topic.position_of(cursor)), messages)
     finally:
-        gone.cancel()
+        left.cancel()
         service.hub.disconnect(subscriber, [query.topic])
 
 
@@ -125,13 +125,13 @@ async def _subscribe(
 
 
 async def _wait(
-    topic: Topic, cursor: Cursor, subscriber: Poll, seconds: float, gone: asyncio.Task[None]
+    topic: Topic, cursor: Cursor, subscriber: Poll, seconds: float, left: asyncio.Task[None]
 ) -> None:
     """Wait for a change, until the time is over or the client has left."""
     if topic.advance(cursor) or not seconds:
         return
     notified = asyncio.create_task(subscriber.is_notified.wait())
-    await asyncio.wait([notified, gone], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([notified, left], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     notified.cancel()
 
 

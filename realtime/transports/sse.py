@@ -26,7 +26,7 @@ _HEADERS: http.Headers = [
 
 @http.endpoint("GET")
 async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
-    """Send what the topics have and will have, until the client leaves."""
+    """Send the topics' rows or missed changes, and then their changes until the client leaves."""
     service = get_service()
     with http.refusing("stream", ClientLog(handshake.client)):
         subscriptions = _subscriptions(handshake)
@@ -48,14 +48,14 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
         service.hub.connect(connection)
         errors = [error for message in subscriptions if (error := await connection.subscribe(message))]
         if len(errors) == len(subscriptions):
-            # Not raised: ``send`` has to tell daphne when the answer ends.
+            # Not raised: only ``send`` here unregisters its producer from daphne at the end of the answer.
             await http.refuse(handshake, send, Refused(errors))
             return
         connection.log.info("open by SSE from %s", handshake.client)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
         connection.open()
-        await http.until_gone(receive)
+        await http.until_left(receive)
     finally:
         await connection.close("stream")
 

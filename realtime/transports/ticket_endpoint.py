@@ -72,7 +72,7 @@ def _ticket_for(visitor: Visitor) -> str:
 
 
 def _ticket_for_password(name: str, password: str, peer_address: str) -> str:
-    """Return a ticket for the user whom one of the project's authentication backends identifies.
+    """Return a ticket for the user that one of the project's authentication backends identifies.
 
     Raises: NotSignedIn.
     """
