@@ -1,7 +1,7 @@
 """Eager tasks: a coroutine runs at once up to its first wait, and as a task from there.
 
 A message is often sent without a wait, and then a task with its turn of the event loop would cost more than sending.
-Python 3.12 can start a task so; for 3.11 the first step is run here, within a stand-in for the task.
+Python 3.12 can start a task in this way; for 3.11 the first step is run here, within a stand-in for the task.
 """
 
 import asyncio

@@ -19,9 +19,11 @@ layer_errors = Counter(
     "realtime_layer_errors", "Messages that the channel layer did not accept.", registry=_counted
 )
 caught_up = Counter(
-    "realtime_topics_caught_up", "Times a topic was brought up from the log or its rows.", registry=_counted
+    "realtime_topics_caught_up",
+    "Times a topic was brought up to date from the log or its rows.",
+    registry=_counted,
 )
-resets = Counter("realtime_resets", "Entries that ask for a topic to be read anew.", registry=_counted)
+resets = Counter("realtime_resets", "Entries after which a topic's rows are read again.", registry=_counted)
 
 
 @dataclass(frozen=True, slots=True)

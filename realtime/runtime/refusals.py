@@ -19,5 +19,5 @@ class Refused(RealtimeError):
 
 
 def status_of(code: int) -> int:
-    """Return the HTTP status with the meaning of a close code: its last three digits, if they are one."""
+    """Return the HTTP status for a close code: its last three digits, except where HTTP has another number."""
     return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)

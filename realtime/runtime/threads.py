@@ -1,6 +1,6 @@
 """Database threads: a bounded pool in which a server process uses its database.
 
-Channels would run all such calls of a process in one thread: a slow query there, and no handshake succeeds.
+Channels would run all such calls of a process in one thread, where one slow query would delay every handshake.
 """
 
 import asyncio

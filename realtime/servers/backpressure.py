@@ -15,7 +15,7 @@ from .transport import protocol_of
 
 
 class Buffer:
-    """The producer of one connection (Twisted's ``IPushProducer``): ``is_free`` while the transport can take more."""
+    """The producer of one connection (Twisted's ``IPushProducer``): ``is_free`` while the transport accepts more."""
 
     def __init__(self) -> None:
         self.is_free = asyncio.Event()
@@ -27,7 +27,7 @@ class Buffer:
     def resumeProducing(self) -> None:
         self.is_free.set()
 
-    stopProducing = resumeProducing  # the connection is lost: the next `send` finds out
+    stopProducing = resumeProducing  # the connection is lost: a `send` that waits must end
 
 
 def waiting_send(send: Send) -> Send | None:

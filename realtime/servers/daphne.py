@@ -62,9 +62,8 @@ class Guard(ProtocolWrapper):
     transport: Any
 
     def makeConnection(self, transport: Any) -> None:
-        self.guard = (
-            self  # found as an attribute of the transport, even through TLS between; so is ``inbound``
-        )
+        # Found as attributes of the transport, even through TLS between: ``guard`` and ``inbound``.
+        self.guard = self
         self.is_idle = False  # between two requests
         self.inbound = Inbound(
             self._parse, transport.pauseProducing, transport.resumeProducing, transport.abortConnection

@@ -1,7 +1,7 @@
 """Deadlines for connections whose request is still incomplete; their number is limited too.
 
-For servers that let a client take any time: ``daphne.py`` reports daphne's connections here, ``uvicorn_guards.py``
-uvicorn's.
+For servers that have no time limit for a request: ``daphne.py`` reports daphne's connections here,
+``uvicorn_guards.py`` uvicorn's.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Deadlines:
             self._timer = loop.call_later(CHECK_SECONDS, self._check)
 
     def cancel(self, connection: Hashable) -> None:
-        """Forget a connection's deadline: its request is complete, or it has gone."""
+        """Forget a connection's deadline: its request is complete, or the connection is lost."""
         self._deadlines.pop(connection, None)
 
     def _check(self) -> None:

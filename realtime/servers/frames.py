@@ -76,7 +76,7 @@ def _to_twisted(transport: Any) -> Writer:
             return False
         framed = frame(message)
         written = transport.writeSomeData(framed)
-        if not isinstance(written, int):  # an error, which Twisted will meet by itself
+        if not isinstance(written, int):  # an error, which Twisted's next write returns too
             return False
         if written < len(framed):
             transport.write(framed[written:])

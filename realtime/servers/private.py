@@ -1,8 +1,8 @@
-"""The contract for private objects: what ``realtime/servers`` uses of other packages that is no public API.
+"""The contract for private objects: what ``realtime/servers`` uses of other packages beyond their public API.
 
-``PARTS`` names every such object with its package and the way in which we use it, feature by feature; ``VERSIONS`` the
-versions known to fit. A feature is probed once, names and signatures, before its first use. If a part does not match,
-the server runs without the feature; the log reports it at start, and so does ``manage.py doctor``.
+``PARTS`` names every such object with its package and its use, by feature; ``VERSIONS`` names the versions known to
+fit. A feature is probed once, names and signatures, before its first use. If a part does not match, the server runs
+without the feature; the log reports it at start, and so does ``manage.py doctor``.
 """
 
 import importlib
@@ -50,7 +50,7 @@ class Feature(Enum):
 class Part:
     """One private object: its package, ``module:name`` of it, and what has to hold for it.
 
-    ``parameters``: a method that we override, or a function that we replace, takes exactly these.
+    ``parameters``: a method that we override, or a function that we replace, has exactly these.
     ``arguments``: a function that we call can be called with these; those ending in ``=`` by name.
     ``names``: the code of a function sets or uses these attributes, which exist on instances only.
     None of the three: the object exists.
@@ -80,9 +80,9 @@ class Part:
     def _fault_of(self, found: Any) -> str:
         try:
             if self.parameters is not None:
-                taken = tuple(inspect.signature(found).parameters)
-                if taken != self.parameters:
-                    return f"{self.where} takes ({', '.join(taken)}), not ({', '.join(self.parameters)})"
+                present = tuple(inspect.signature(found).parameters)
+                if present != self.parameters:
+                    return f"{self.where} has the parameters ({', '.join(present)}), not ({', '.join(self.parameters)})"
             if self.arguments is not None:
                 positional = [name for name in self.arguments if not name.endswith("=")]
                 named = {name.removesuffix("="): None for name in self.arguments if name.endswith("=")}
@@ -123,7 +123,7 @@ _DAPHNES_SEND = (
     _uses("daphne", "daphne.server:Server.create_application", "partial", "handle_reply"),
     _overridden("daphne", "daphne.server:Server.handle_reply", "self", "protocol", "message"),
 )
-# uvicorn's `send` is a method of the object that has the transport: of its protocol, or of its request.
+# uvicorn's `send` is a method of the object that has the transport, which is its protocol or its request.
 _UVICORNS_SEND = (
     _uses("uvicorn", f"{_SANSIO}.__init__", "transport"),
     _uses("uvicorn", f"{_SANSIO}.run_asgi", "app", "send"),

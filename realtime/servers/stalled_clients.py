@@ -22,9 +22,8 @@ class StalledClients:
     """Aborts connections whose write buffer has not moved since the previous check."""
 
     def __init__(self) -> None:
-        self._transports: WeakSet[asyncio.WriteTransport] = (
-            WeakSet()
-        )  # asyncio's; the reactor lists Twisted's
+        # asyncio's; the reactor lists Twisted's.
+        self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._unsent: dict[Any, Any] = {}  # by transport, as of the previous check
 
     def watch(self, send: object) -> None:

@@ -20,7 +20,7 @@ logger = logging.getLogger("realtime.guards")
 
 
 class GuardedHttp(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
-    """uvicorn's own HTTP protocol (of h11 or httptools), with deadlines for requests that are incomplete."""
+    """uvicorn's own HTTP protocol (by h11 or httptools), with deadlines for requests that are incomplete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)

@@ -88,7 +88,7 @@ def test_a_part_that_matches_has_no_fault(part):
         (Part("x", f"{HERE}.colour"), "Owner.colour is missing"),
         (
             Part("x", f"{HERE}.send", parameters=("self", "data")),
-            "takes (self, data, flush), not (self, data)",
+            "has the parameters (self, data, flush), not (self, data)",
         ),
         (Part("x", f"{HERE}.send", arguments=("self",)), "missing a required argument: 'data'"),
         (Part("x", f"{HERE}.send", arguments=("self", "data", "now=")), "unexpected keyword argument 'now'"),
