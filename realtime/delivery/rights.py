@@ -20,7 +20,7 @@ from .hub import Hub
 logger = logging.getLogger("realtime.rights")
 
 MAX_CLAIMS = 500
-"""How many claims a reader thread judges at once."""
+"""Maximum number of claims that a reader thread judges in one batch."""
 REST_SECONDS = 1.0
 """Minimum time between two checks of all subscriptions, however often rights change."""
 
@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 
 
 class Rights:
-    """Answers the claims of one process; claims that arrive while a feed is being asked form its next batch.
+    """Answers the claims of one process; claims that arrive while a feed is being checked form its next batch.
 
     So a thousand simultaneous reconnects cost a few queries for sessions and users, and a slow feed delays
     only its own subscribers.
@@ -48,9 +48,9 @@ class Rights:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, visitor: Visitor, topic: str) -> Any:
-        """Return the primary key of the visitor's user, None if it is not signed in, if it may follow the topic.
+        """Return the primary key of the visitor's user, None for a visitor that is not signed in.
 
-        Raises: UnknownTopic, Forbidden, and what the feed or the database raises.
+        Raises: Forbidden, if the visitor may not follow the topic; UnknownTopic; what the feed or the database raises.
         """
         feed, _ = registry.find(topic)
         if feed.name not in self._waiting:
@@ -131,7 +131,7 @@ def lost_claims(claims: set[Claim]) -> set[Claim]:
 def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
     """Return for each claim whether it holds, or the error that prevented an answer.
 
-    One query for all sessions and one for all users; then each feed is asked once per user and topic.
+    One query for all sessions and one for all users; then each feed checks each user and topic once.
     """
     users = load_users(visitor for visitor, _ in claims)
     verdicts: dict[tuple[Any, str], Verdict | Exception] = {}

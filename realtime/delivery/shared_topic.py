@@ -37,7 +37,7 @@ class SharedTopic:
         self.idle_since: float | None = None
         self.is_loaded = False
         self.is_stale = False
-        self._has_database_gone_back = False
+        self._was_restored = False
         self._reader_threads, self._fell_behind = readers, fell_behind
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
         self._must_notify_again = False
@@ -68,7 +68,7 @@ class SharedTopic:
             self._fell_behind()
 
     def compare(self, tail: log.Tail, before: Position) -> None:
-        """Note whether the log has more, or the database has gone back behind ``before``.
+        """Note whether the log has more, or the database was restored to a position below ``before``.
 
         ``before`` is this topic's position from before the tail was read.
         """
@@ -76,7 +76,7 @@ class SharedTopic:
         position = self.topic.position
         if position.epoch != tail.epoch or newest > position.offset or before.offset > tail.offset:
             self.is_stale = True
-        self._has_database_gone_back = before.offset > tail.offset
+        self._was_restored = before.offset > tail.offset
 
     def _apply(self, entry: LogEntry) -> bool:
         """Apply an entry; return False if it does not follow or cannot be decoded."""
@@ -92,7 +92,7 @@ class SharedTopic:
     def _notify(self) -> None:
         """Notify the subscribers of news, at most once per the feed's ``min_interval``.
 
-        A later notification covers more: a subscriber's cursor says what it has not seen.
+        A later notification covers more: a subscriber's cursor shows what it has not seen.
         """
         if self._to_notify is not None:
             self._must_notify_again = True
@@ -161,7 +161,7 @@ class SharedTopic:
     async def _catch_up(self, tail: log.Tail) -> None:
         """Apply the missed entries, or read all rows where entries are missing or have none."""
         position = self.topic.position
-        if position.epoch == tail.epoch and not self._has_database_gone_back:
+        if position.epoch == tail.epoch and not self._was_restored:
             missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
             has_rows = all(entry.kind == LogEntry.Kind.CHANGES for entry in missed.entries)
             if missed.is_whole and has_rows and all(self._apply(entry) for entry in missed.entries):

@@ -18,7 +18,7 @@ _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,70}")
 
 
 def group(topic: str) -> str:
-    """Return the group of a topic; a topic that is no legal group name is hashed."""
+    """Return the group of a topic; a topic with characters that group names may not have is hashed."""
     if topic == EVERYONE:
         return EVERYONE_GROUP
     if not _LEGAL.fullmatch(topic):

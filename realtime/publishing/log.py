@@ -24,7 +24,7 @@ from .positions import probe, read_snapshot, unsequenced
 EVERYONE = "*"
 """Topic of a notice to every page."""
 ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
-"""Kinds of entries that are no changes of a topic; they are delivered once, to the connections of that time."""
+"""Kinds of entries other than changes of a topic; they are delivered once, to the connections of that time."""
 PRUNE_ROWS = 5_000
 """How many rows of a table one transaction deletes at most."""
 
@@ -155,7 +155,7 @@ def _nth(values: QuerySet[Any, int], number: int) -> int | None:
 
 
 def sizes() -> list[Figure]:
-    """Return how much outbox and log hold, and how far sequencing has come."""
+    """Return how much outbox and log hold, and how far the outbox has been sequenced."""
     with read_snapshot() as moment:
         sequenced = progress.read()
         waiting = unsequenced(sequenced.cursor, moment.cursor).count() if sequenced else 0

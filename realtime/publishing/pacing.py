@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 BUSY_SECONDS = 1.0
-"""After a batch another one is likely for so long."""
+"""For this time after a batch another one is likely."""
 PROBES_PER_TICK = 4
 COMMIT_SECONDS = 0.002
-"""From the first byte of a commit in the database's file to its end, mostly."""
+"""Usual time from the first byte of a commit in the database's file to its end."""
 TICKS_PER_QUIET_PROBE = 4
 
 
@@ -22,7 +22,7 @@ class Pace:
     written_at: float = -math.inf
     """When the file watch last noticed a write whose commit has not been found yet."""
     is_busy: bool = False
-    """Whether the last two batches came less than two ticks apart."""
+    """Whether the last two batches were sequenced less than two ticks apart."""
 
     def note_batch(self, now: float, tick_seconds: float) -> None:
         self.is_busy = now - self.sequenced_at < 2 * tick_seconds

@@ -69,12 +69,12 @@ def read_snapshot() -> Iterator[Moment]:
 
 
 def probe() -> Probe:
-    """Return where outbox and log stand, in one cheap query."""
+    """Return the positions of outbox and log, in one cheap query."""
     return database().probe()
 
 
 def position_now() -> Position:
-    """Return the position of now; the epoch is empty before the log has begun."""
+    """Return the current position; the epoch is empty before the log has begun."""
     seen = probe()
     return Position(seen.epoch, seen.offset)
 

@@ -1,7 +1,7 @@
 """How far the outbox has been sequenced: the ``Sequencer`` row, read and written here and in ``lease.py`` only.
 
-Every round of sequencing reads and moves it, so it is SQL: the ORM compiles a query anew each time, which
-takes longer than the databases need to answer it.
+Every round of sequencing reads and moves it, so the queries are SQL: the ORM compiles a query anew each time, which
+is slower than the query itself.
 """
 
 import json

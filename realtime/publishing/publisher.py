@@ -138,7 +138,11 @@ class Publisher:
         """Begin a new epoch if the database is an older state of itself: a backup was restored meanwhile."""
         epoch, furthest = self._furthest
         if seen.epoch == epoch and seen.offset < furthest:
-            logger.warning("the database went back from %d to %d; a new log begins", furthest, seen.offset)
+            logger.warning(
+                "the database was restored to an earlier state, from %d to %d; a new log begins",
+                furthest,
+                seen.offset,
+            )
             positions.begin_epoch()
         self._furthest = (seen.epoch, seen.offset)
 

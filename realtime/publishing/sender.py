@@ -16,9 +16,9 @@ from .sequencer import Batch
 layer_log = logging.getLogger("realtime.layer")
 
 SEND_SECONDS = 3.0
-"""How long the layer may take for one entry."""
+"""Time limit of the layer for one entry."""
 MAX_WAITING = 1000
-"""How many entries may wait for the layer."""
+"""Maximum number of entries that wait for the layer."""
 
 
 class Sender:
@@ -52,7 +52,7 @@ class Sender:
                 self._waiting.get_nowait()
             self._log_moved()
             layer_log.error(
-                "not sent: %s: %s; %d changed topics travel by the log alone",
+                "not sent: %s: %s; %d entries are read from the log alone",
                 type(error).__name__, error, 1 + waiting,
             )  # fmt: skip
 

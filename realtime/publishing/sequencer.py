@@ -45,7 +45,7 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     ``seen`` is the latest result of ``positions.probe``, ``quiet`` its latest result while nothing waited.
     The rows are read in a snapshot without any lock, so that writers never wait for a feed's query or a
     template. Then, in one transaction that locks the sequencer's row, the cursor moves and the entries are
-    added, provided that the stored cursor is still the one read: of two sequencers one succeeds, and the
+    added, provided that the stored cursor is still the one read: one of two sequencers succeeds, and the
     other discards its work.
     """
     if not seen.epoch:
@@ -162,8 +162,8 @@ def _announcement(end: int, kind: str, topic: str, payload: str = "") -> LogEntr
 def _touched_topics(feed: Feed, images: dict[str, list[Image]]) -> dict[str, list[Change] | None]:
     """Return the changes of each topic that the images touch; None for a topic that must be read again.
 
-    A feed that fails (its queryset, a template) affects no other feed: hubs are asked to read it again, and
-    tell its subscribers while it fails.
+    A feed that fails (its queryset, a template) affects no other feed: hubs read its topics again, and send its
+    subscribers an error while it fails.
     """
     if any(None in of_table for of_table in images.values()):
         return {feed.name: None}
