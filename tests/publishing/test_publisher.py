@@ -105,7 +105,7 @@ async def test_a_layer_that_fails_does_not_stop_the_publisher(
 
     topic = f"entries.{quay.pk}"
     assert await in_database(LogEntry.objects.filter(topic=topic, payload__contains="new").count) == 2
-    assert len([line for line in lines() if "by the log alone" in line]) == 1
+    assert len([line for line in lines() if "from the log alone" in line]) == 1
 
 
 async def test_a_database_that_fails_is_survived(start, quay, in_database, monkeypatch, lines):

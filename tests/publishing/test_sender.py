@@ -89,7 +89,7 @@ async def test_after_a_failure_the_queue_is_left_to_the_log(
     assert hints == ["read the log"]
     (line,) = lines(name="realtime.layer")
     assert line.startswith("not sent: ")
-    assert "3 changed topics" in line
+    assert "3 entries" in line
 
 
 async def test_the_number_of_waiting_entries_is_limited(layer, monkeypatch):
