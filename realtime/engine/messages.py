@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from hashlib import blake2s
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -40,22 +41,28 @@ class Row(Struct, frozen=True, omit_defaults=True):
     """One row of a topic.
 
     Shape: ``key`` the primary key as text; ``order`` see ``order.sort_key``; ``row`` the feed's fields as a
-           JSON object, already encoded; ``html`` the rendered row. The wire carries either ``row`` or ``html``.
+           JSON object, already encoded; ``html`` the rendered row. The wire carries either ``row`` or ``html``,
+           and the ``digest`` of that.
     """
 
     key: str
     order: str
     row: Raw | UnsetType = UNSET
     html: str | UnsetType = UNSET
+    digest: int | UnsetType = UNSET
 
     def upsert(self) -> Change:
         return Change("upsert", self.key, self.order, self.row, self.html)
 
     def narrowed(self, format: Format) -> Row:
-        """Return the row with its contents in one format only."""
+        """Return the row with its contents in one format only, and their digest."""
         if format == "html":
-            return Row(self.key, self.order, html=self.html)
-        return Row(self.key, self.order, row=self.row)
+            return Row(self.key, self.order, html=self.html, digest=self.digest_in(format))
+        return Row(self.key, self.order, row=self.row, digest=self.digest_in(format))
+
+    def digest_in(self, format: Format) -> int:
+        """Return the digest of the row with its contents in one format."""
+        return digest(self.key, self.order, _contents(self, format))
 
     def is_same(self, other: Row) -> bool:
         """Whether both rows have the same key, order and contents."""
@@ -75,6 +82,7 @@ class Change(Struct, frozen=True, omit_defaults=True):
     order: str | UnsetType = UNSET
     row: Raw | UnsetType = UNSET
     html: str | UnsetType = UNSET
+    digest: int | UnsetType = UNSET
 
     def upserted(self) -> Row:
         """Return the row as of this upsert, without a reference to the payload that it was decoded from."""
@@ -84,13 +92,31 @@ class Change(Struct, frozen=True, omit_defaults=True):
     def narrowed(self, format: Format) -> Change:
         if self.op == "delete":
             return self
+        order = "" if isinstance(self.order, UnsetType) else self.order
+        digested = digest(self.key, order, _contents(self, format))
         if format == "html":
-            return Change("upsert", self.key, self.order, html=self.html)
-        return Change("upsert", self.key, self.order, row=self.row)
+            return Change("upsert", self.key, order, html=self.html, digest=digested)
+        return Change("upsert", self.key, order, row=self.row, digest=digested)
 
 
 def delete(key: str) -> Change:
     return Change("delete", key)
+
+
+def digest(key: str, order: str, contents: bytes) -> int:
+    """Return 32 bits that identify a row as a subscriber shows it; those of a topic are the xor of its rows'.
+
+    No checksum such as CRC: those are linear, so the errors of two rows whose contents were exchanged cancel out.
+    Shape: ``contents`` is the row as JSON, or its HTML in UTF-8.
+    """
+    return int.from_bytes(blake2s(b"\0".join((key.encode(), order.encode(), contents))).digest()[:4])
+
+
+def _contents(row: Row | Change, format: Format) -> bytes:
+    """Return the contents of a row in one format, as the wire has them; empty if there are none."""
+    if format == "html":
+        return b"" if isinstance(row.html, UnsetType) else row.html.encode()
+    return _raw_bytes(row.row)
 
 
 def _raw_bytes(raw: Raw | UnsetType) -> bytes:
@@ -154,10 +180,15 @@ class Changes(_Message):
     after: int
     position: str
     changes: Sequence[Change]
+    digest: int | UnsetType = UNSET
 
 
 class Heartbeat(_Message):
+    """``behind_seconds``: by how much what is sent may be older than the database, if that is worth mentioning."""
+
     positions: dict[str, str]
+    digests: dict[str, int] = {}
+    behind_seconds: float | UnsetType = UNSET
 
 
 class ReplyError(Struct, omit_defaults=True, frozen=True):
@@ -292,6 +323,11 @@ def decode_server(encoded: Encoded) -> ServerMessage:
         encoded = msgspec.json.encode(msgspec.msgpack.decode(encoded))
     message: ServerMessage = _server_decoder.decode(encoded)
     return message
+
+
+def noticeable(behind_seconds: float) -> float | UnsetType:
+    """Return ``behind_seconds`` as messages carry it: rounded, and only from one second on."""
+    return round(behind_seconds, 1) if behind_seconds >= 1 else UNSET
 
 
 def encoded_size(row: Row) -> int:

@@ -104,8 +104,9 @@ class Session:
     """
 
     __slots__ = (
-        "_bad_messages", "_bytes", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits", "_messages", "_news",
-        "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending", "is_beating",
+        "_bad_messages", "_behind_seconds", "_bytes", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits",
+        "_messages", "_news", "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
+        "is_beating",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
@@ -116,6 +117,7 @@ class Session:
         self._parts: deque[Encoded] = deque()  # the rest of a snapshot that has been sent in part
         self._parted = ""  # the topic of that snapshot
         self._is_beat_due = False
+        self._behind_seconds = 0.0  # as of the last beat
         self._bad_messages = 0
         self._messages = Bucket(
             limits.max_messages_per_second, limits.max_messages_per_second * BURST_SECONDS
@@ -219,17 +221,18 @@ class Session:
             return
         self._outgoing.append(messages.encode(message, self._encoding))
 
-    def beat(self) -> None:
+    def beat(self, behind_seconds: float = 0.0) -> None:
         """Check every topic once more, then send a heartbeat with the positions reached."""
+        self._behind_seconds = behind_seconds
         self._news.update(dict.fromkeys(self._subscriptions))
         self._is_beat_due = True
 
-    def pulse(self) -> None:
+    def pulse(self, behind_seconds: float = 0.0) -> None:
         """Beat; called every ``heartbeat_seconds``. End the session if two beats were not acknowledged."""
         if self._has_acknowledged and self._unacknowledged.unacknowledged_beats >= 2:
             self.end(Ending(Code.TOO_SLOW, "two heartbeats were not acknowledged"))
         self._unacknowledged.unacknowledged_beats += 1
-        self.beat()
+        self.beat(behind_seconds)
 
     def end(self, ending: Ending) -> None:
         """Post a bye with the reason, and close after the messages that already wait; the first ending stands."""
@@ -287,7 +290,7 @@ class Session:
         if self._is_beat_due:
             self._is_beat_due = False
             self.is_beating = True
-            return messages.encode(messages.Heartbeat(positions=self._positions()), self._encoding)
+            return messages.encode(self._heartbeat(), self._encoding)
         return None
 
     @property
@@ -302,19 +305,31 @@ class Session:
             for subscription in map(self._subscriptions.get, topics)
         ]
 
-    def _positions(self) -> dict[str, str]:
-        names = self.topics
-        return {
-            name: str(at) for name, at in zip(names, self.positions(names), strict=True) if at is not None
-        }
+    def _heartbeat(self) -> messages.Heartbeat:
+        """Return where this connection is: all news and all parts of snapshots have been sent before."""
+        positions, digests = {}, {}
+        for name, subscription in self._subscriptions.items():
+            position = subscription.topic.position_of(subscription.cursor)
+            if position is None:
+                continue
+            positions[name] = str(position)
+            digest = subscription.topic.digest_at(subscription.cursor)
+            if digest is not None:
+                digests[name] = digest
+        return messages.Heartbeat(positions, digests, messages.noticeable(self._behind_seconds))
 
     def _nothing_new(self, subscription: _Subscription) -> Sequence[Encoded]:
         """Return the answer to a subscribe that has missed nothing: an empty change set."""
         position = subscription.topic.position_of(subscription.cursor)
         if position is None:
             return []
+        digest = subscription.topic.digest_at(subscription.cursor)
         answer = messages.Changes(
-            topic=subscription.topic.name, after=position.offset, position=str(position), changes=[]
+            topic=subscription.topic.name,
+            after=position.offset,
+            position=str(position),
+            changes=[],
+            digest=UNSET if digest is None else digest,
         )
         return [messages.encode(answer, self._encoding)]
 

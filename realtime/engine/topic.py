@@ -88,8 +88,9 @@ class Topic:
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
         self._blind_reach = 0  # below this offset such intervals are no longer known
         self._furthest = 0  # the highest offset that a client named
-        self._parts: dict[Form, list[Encoded]] = {}
+        self._parts: dict[Form, tuple[int, list[Encoded]]] = {}  # snapshots with their offset
         self._merged: dict[int, ChangeSet] = {}
+        self._digests: dict[Format, int] = {}  # of the formats that subscribers use
 
     @property
     def rows(self) -> list[Row]:
@@ -116,6 +117,7 @@ class Topic:
         self._blind.clear()
         self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
         self._rows = fresh
+        self._digests.clear()
         self.position = position
         self._reach = self._changed_at = min(unchanged_since, position.offset)
         self._forget_encodings()
@@ -145,15 +147,22 @@ class Topic:
         self._note_blind(max(begins, here), same_from or position)
         if visible:
             for change in visible:
-                if change.op == "delete":
-                    del self._rows[change.key]
-                else:
-                    self._rows[change.key] = change.upserted()
+                self._replace(change.key, None if change.op == "delete" else change.upserted())
             size = sum(map(messages.contents_size, visible))
             self._keep(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
             self._forget_encodings()
         return bool(visible) or self._furthest > here
+
+    def _replace(self, key: str, row: Row | None) -> None:
+        """Replace the row of a key, None for no row, and keep the digests in step."""
+        present = self._rows.pop(key, None) if row is None else self._rows.get(key)
+        if row is not None:
+            self._rows[key] = row
+        for format in self._digests:
+            for each in (present, row):
+                if each is not None:
+                    self._digests[format] ^= each.digest_in(format)
 
     def _note_blind(self, begins: int, ends: int) -> None:
         """Note that a page rendered within this interval may show rows that the log does not explain."""
@@ -203,6 +212,22 @@ class Topic:
             return None
         return Position(self.position.epoch, cursor.offset)
 
+    def digest(self, format: Format) -> int:
+        """Return the xor of the digests of all rows; computed on first use, then kept in step with them."""
+        if format not in self._digests:
+            digest = 0
+            for row in self._rows.values():
+                digest ^= row.digest_in(format)
+            self._digests[format] = digest
+        return self._digests[format]
+
+    def digest_at(self, cursor: Cursor) -> int | None:
+        """Return the digest of the rows at a cursor; None if they are not the present ones, or not known here."""
+        is_known = cursor.life == self._life and not cursor.is_ahead
+        if cursor.offset is None or not is_known or cursor.offset < self._changed_at:
+            return None
+        return self.digest(cursor.form.format)
+
     def advance(self, cursor: Cursor) -> Sequence[Encoded]:
         """Move the cursor to this position; return the messages that bring its client there, none if it is there."""
         try:
@@ -245,11 +270,15 @@ class Topic:
         return merged
 
     def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
-        cursor.offset, cursor.life, cursor.is_ahead = self.position.offset, self._life, False
         if cursor.form not in self._parts:
-            parts = self._snapshot(cursor.form.format)
-            self._parts[cursor.form] = [messages.encode(part, cursor.form.encoding) for part in parts]
-        return self._parts[cursor.form]
+            parts = [
+                messages.encode(part, cursor.form.encoding) for part in self._snapshot(cursor.form.format)
+            ]
+            self._parts[cursor.form] = self.position.offset, parts
+        # Not this position: the topic may have come here since, without a visible change.
+        cursor.offset, encoded = self._parts[cursor.form]
+        cursor.life, cursor.is_ahead = self._life, False
+        return encoded
 
     def _snapshot(self, format: Format) -> Iterable[messages.Snapshot]:
         """Yield the snapshot messages, each below the size limit unless a single row exceeds it."""

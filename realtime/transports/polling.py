@@ -102,7 +102,7 @@ async def _answer(
             return
         cursor = topic.cursor(since, query.form)
         messages = topic.advance(cursor)
-        await _send(send, str(topic.position_of(cursor)), messages)
+        await _send(send, str(topic.position_of(cursor)), topic.digest_at(cursor), messages)
     finally:
         left.cancel()
         service.hub.disconnect(subscriber, [query.topic])
@@ -135,11 +135,12 @@ async def _wait(
     notified.cancel()
 
 
-async def _send(send: Send, position: str, messages: Sequence[Encoded]) -> None:
+async def _send(send: Send, position: str, digest: int | None, messages: Sequence[Encoded]) -> None:
     """Answer with messages as they are encoded; a long snapshot part by part."""
     headers = [*http.JSON_HEADERS, (b"etag", f'"{position}"'.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    text = f'{{"position":"{position}","messages":['
+    digested = "" if digest is None else f'"digest":{digest},'
+    text = f'{{"position":"{position}",{digested}"messages":['
     for message in messages:
         await send({"type": "http.response.body", "body": f"{text}{message!s}".encode(), "more_body": True})
         text = ","

@@ -179,6 +179,7 @@ class Convergence(RuleBasedStateMachine):
             for key, number in self.source.rows.items():
                 row: Any = to_row(key, number)
                 client.replica.rows[key] = (row.order, row.html if format == "html" else bytes(row.row))
+                client.replica.digests[key] = row.digest_in(format)
         self.everyone = [*self.everyone[-4:], client]
         client.connect(self.hub)
 
@@ -243,8 +244,12 @@ class Convergence(RuleBasedStateMachine):
 
     def _check(self, client: Client) -> None:
         replica = client.replica
+        assert not replica.corrections
         if replica.position is not None:
-            assert self._contents(client) == self.source.as_of(replica.position), replica.position
+            contents = self._contents(client)
+            assert contents == self.source.as_of(replica.position), replica.position
+            digests = {key: to_row(key, n).digest_in(replica.format) for key, n in contents.items()}
+            assert replica.digests == digests
 
     def _contents(self, client: Client) -> dict[str, int]:
         if client.replica.format == "html":
@@ -266,6 +271,9 @@ class Convergence(RuleBasedStateMachine):
                 client.connect(self.hub)
                 assert self._deliver(client, list(iter(client.session.next, None)))
             assert self._contents(client) == self.source.rows
+            client.session.beat()
+            assert self._deliver(client, list(iter(client.session.next, None)))
+            assert client.replica.verified
             expected = sorted(
                 self.source.rows, key=lambda key: (to_row(key, self.source.rows[key]).order, key)
             )

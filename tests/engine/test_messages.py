@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from realtime.engine import messages
@@ -167,6 +167,45 @@ def test_nan_and_infinite_numbers_are_null_in_both_encodings(number):
 def test_other_values_keep_their_value(value, encoded):
     """Decimals become text, to the last digit."""
     assert messages.encode_value(value) == encoded.encode()
+
+
+def test_a_digest_is_the_first_32_bits_of_blake2s():
+    """Over key, order and contents, separated by NUL: pages that are painted by other programs can repeat it."""
+    assert messages.digest("1", "a", b'{"x":1}') == 0x7F0508E5
+    row = Row("1", "a", msgspec.Raw(b'{"x":1}'), "<p>é")
+
+    for format, contents in [("rows", b'{"x":1}'), ("html", "<p>é".encode())]:
+        expected = messages.digest("1", "a", contents)
+        assert row.narrowed(format).digest == row.upsert().narrowed(format).digest == expected
+        for encoding in ("json", "msgpack"):
+            (decoded,) = messages.decode_server(
+                messages.encode(messages.Snapshot("t", "e.1", [row.narrowed(format)], more=False), encoding)
+            ).rows
+            assert decoded.digest == expected
+
+
+@given(
+    st.lists(st.text(max_size=3), min_size=3, max_size=3),
+    st.lists(st.text(max_size=3), min_size=3, max_size=3),
+)
+def test_exchanged_contents_change_the_digest_of_a_topic(one, other):
+    """Xor of a linear checksum would be the same."""
+    keys, orders, contents = zip(one, other, strict=True)
+    assume(len(set(keys)) == len(set(contents)) == 2)
+
+    def digest(contents):
+        (first, second) = (
+            messages.digest(*row, content.encode())
+            for row, content in zip(zip(keys, orders, strict=True), contents, strict=True)
+        )
+        return first ^ second
+
+    assert digest(contents) != digest(contents[::-1])
+
+
+def test_the_log_holds_no_digests():
+    """They are of what is sent, in one format."""
+    assert "digest" not in messages.encode_changes([Row("1", "a", msgspec.Raw(b"{}"), "<p>").upsert()])
 
 
 def test_a_delete_has_only_a_key():

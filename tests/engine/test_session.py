@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from realtime.engine import messages
 from realtime.engine.codes import Code
@@ -61,7 +62,7 @@ def test_every_subscribe_is_answered(session, topic):
     (nothing,) = taken(session)
 
     assert isinstance(snapshot, Snapshot)
-    assert nothing == Changes("numbers", 5, "e.5", [])
+    assert nothing == Changes("numbers", 5, "e.5", [], digest=topic.digest("rows"))
     session.notify("numbers")
     assert taken(session) == []
 
@@ -104,7 +105,43 @@ def test_a_heartbeat_follows_the_changes_it_counts(session, topic):
 
     changes, heartbeat = taken(session)
     assert changes.position == "e.6"
-    assert heartbeat == Heartbeat({"numbers": "e.6"})
+    assert heartbeat == Heartbeat({"numbers": "e.6"}, {"numbers": topic.digest("rows")})
+
+
+def test_a_heartbeat_vouches_only_for_rows_that_were_sent(session, topic):
+    """It has no digest of a topic of which this client names a position that this process has not reached."""
+    session.subscribe(topic, Position("e", 9), "rows")
+    (answer,) = taken(session)
+    session.beat()
+    (ahead,) = taken(session)
+    topic.apply(5, 8, 9, [row("b").upsert()])
+    session.beat()
+    (current,) = taken(session)
+
+    assert answer == Changes("numbers", 9, "e.9", [])
+    assert ahead == Heartbeat({"numbers": "e.9"})
+    assert current == Heartbeat({"numbers": "e.9"}, {"numbers": topic.digest("rows")})
+
+
+def test_a_heartbeat_waits_for_the_whole_snapshot(session):
+    """No digest is sent while parts of a snapshot are under way."""
+    topic = Topic("numbers", max_part_bytes=100)
+    topic.load(Position("e", 5), [row(f"{key:03}") for key in range(20)], unchanged_since=5)
+    session.subscribe(topic, None, "rows")
+    session.beat()
+
+    *parts, heartbeat = taken(session)
+
+    assert {type(part) for part in parts} == {Snapshot}
+    assert heartbeat.digests == {"numbers": topic.digest("rows")}
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(0.0, UNSET), (0.94, UNSET), (1.0, 1.0), (12.345, 12.3)])
+def test_a_heartbeat_says_how_far_the_log_is_behind(session, seconds, sent):
+    """From one second on."""
+    session.pulse(seconds)
+
+    assert taken(session) == [Heartbeat({}, behind_seconds=sent)]
 
 
 @pytest.mark.parametrize(

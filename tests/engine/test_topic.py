@@ -238,3 +238,51 @@ def test_rows_do_not_refer_to_the_payload_they_were_decoded_from(topic):
 
     (small,) = (row for row in topic.rows if row.key == "small")
     assert len(memoryview(small.row).obj) < 100
+
+
+@pytest.mark.parametrize("format", ["rows", "html"])
+def test_the_digest_follows_the_rows(topic, format):
+    """Kept in step from its first use on: through changes, reads and new epochs; an empty topic has 0."""
+
+    def fresh():
+        other = Topic("letters")
+        other.load(topic.position, topic.rows, unchanged_since=topic.position.offset)
+        return other.digest(format)
+
+    assert topic.digest(format) == fresh()
+    topic.apply(19, 19, 20, [upsert("b", "newer"), upsert("x"), messages.delete("c"), messages.delete("c")])
+    assert topic.digest(format) == fresh()
+    topic.load(Position("e", 25), [row("a"), row("b", "read")], unchanged_since=25)
+    assert topic.digest(format) == fresh()
+    topic.load(Position("other", 3), [row("q")], unchanged_since=3)
+    assert topic.digest(format) == fresh()
+    topic.apply(3, 3, 4, [messages.delete("q")])
+    assert topic.digest(format) == 0
+
+
+def test_only_a_cursor_at_the_newest_change_has_a_digest(topic):
+    """Others have other rows: behind, of another life, or ahead of this process."""
+    ahead, behind, snapshot = (
+        topic.cursor(Position("e", 25), Form()),
+        topic.cursor(Position("e", 15), Form()),
+        topic.cursor(None, Form()),
+    )
+    topic.advance(ahead)
+
+    assert [topic.digest_at(cursor) for cursor in (ahead, behind, snapshot)] == [None] * 3
+    for cursor in (behind, snapshot):
+        topic.advance(cursor)
+        assert topic.digest_at(cursor) == topic.digest("rows")
+    topic.load(Position("other", 19), topic.rows, unchanged_since=19)
+    assert topic.digest_at(behind) is None
+
+
+def test_a_shared_snapshot_leaves_the_cursor_at_its_own_position(topic):
+    """Also where the topic has come further since, without a visible change: a heartbeat must not be ahead."""
+    topic.advance(Cursor(Form()))
+    topic.apply(19, 19, 23, [messages.delete("hidden")])
+    cursor = Cursor(Form())
+
+    (snapshot,) = map(decode_server, topic.advance(cursor))
+
+    assert snapshot.position == str(topic.position_of(cursor)) == "e.19"

@@ -25,7 +25,9 @@ async def test_a_ping_is_answered_by_a_heartbeat_with_positions(connect, quay, t
     await peer.send("ping")
 
     assert empty == {"type": "heartbeat", "positions": {}}
-    assert await peer.receive() == {"type": "heartbeat", "positions": {topic: changes["position"]}}
+    heartbeat = await peer.receive()
+    assert (heartbeat["type"], heartbeat["positions"]) == ("heartbeat", {topic: changes["position"]})
+    assert heartbeat["digests"].keys() == {topic}
 
 
 async def test_heartbeats_are_sent_at_intervals(connect, settings):

@@ -1,6 +1,10 @@
 """Polling: 304, and waiting for a change."""
 
 import asyncio
+from functools import reduce
+from operator import xor
+
+import pytest
 
 from tests.conftest import until
 from tests.support.transports import Request
@@ -34,5 +38,31 @@ async def test_a_long_poll_waits_for_the_first_change(application, service, topi
     ).fetch()
 
     assert [change["row"]["label"] for change in answer["messages"][0]["changes"]] == ["awaited"]
-    assert nothing == {"position": answer["position"], "messages": []}
+    assert (nothing["position"], nothing["messages"]) == (answer["position"], [])
     assert service.hub.connections == []
+
+
+@pytest.mark.parametrize("format", ["rows", "html"])
+async def test_an_answer_carries_the_digest_of_the_rows_that_the_client_has_then(
+    application, service, quay, in_database, format
+):
+    """The xor of what it was sent: with the snapshot, with changes, and with nothing new."""
+    topic, digests = f"entries.{quay.pk}", {}
+
+    async def poll(since: str, *more: tuple[str, str]) -> dict:
+        given = [("format", format), *([("since", since)] if since else []), *more]
+        _, _, answer = await Request(application, f"/realtime/topics/{topic}/", given).fetch()
+        for message in answer["messages"]:
+            for row in message.get("rows", message.get("changes")):
+                digests[row["key"]] = row["digest"]
+        assert answer["digest"] == reduce(xor, digests.values(), 0)
+        return answer
+
+    snapshot = await poll("")
+    waiting = asyncio.create_task(poll(snapshot["position"], ("wait", "20")))
+    await until(lambda: service.hub.connections)
+    await in_database(quay.entries.create, label="second")
+    await until(waiting.done)
+    changes = await waiting
+    assert len(digests) == len(snapshot["messages"][0]["rows"]) + 1
+    assert (await poll(changes["position"]))["messages"] == []
