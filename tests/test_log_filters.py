@@ -67,12 +67,12 @@ def test_other_messages_and_other_errors_are_series_of_their_own(heard):
     fail(logger, ConnectionError("refused"))
     fail(logger, ValueError("never seen"))
     for number in range(3):
-        logger.error("%d topics travel by the log", number)
+        logger.error("%d entries are read from the log", number)
 
     assert [record.getMessage() for record in passed] == [
         "Unexpected exception in receive task: ConnectionError: refused",
         "Unexpected exception in receive task: ValueError: never seen",
-        "0 topics travel by the log",
+        "0 entries are read from the log",
     ]
 
 

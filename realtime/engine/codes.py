@@ -36,8 +36,3 @@ class Code(IntEnum):
     TOO_SLOW = 4508, "too slow: the connection did not read what it was sent", Advice.RECONNECT
     DRAINING = 4512, "draining: this server is stopping", Advice.RECONNECT_LATER
     TOO_MUCH = 4529, "too much: over a limit", Advice.RECONNECT_LATER
-
-    @property
-    def is_final(self) -> bool:
-        """Whether a client must not simply reconnect after this code."""
-        return 4400 <= self < 4500

@@ -64,7 +64,7 @@ class Unrecoverable(RealtimeError):
         self.asked, self.oldest = asked, oldest
 
     def __str__(self) -> str:
-        return f"cannot resume from {self.asked}; the kept changes start at {self.oldest}; take a snapshot"
+        return f"cannot resume from {self.asked}; the kept changes start at {self.oldest}; send a snapshot"
 
 
 class Gap(RealtimeError):

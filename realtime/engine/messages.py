@@ -1,6 +1,6 @@
 """Every message on the wire, and every payload in the log, as msgspec structs.
 
-``docs/protocol.md`` says what they mean. Unknown fields are ignored, so that either side may be the newer one.
+``docs/protocol.md`` describes them. Unknown fields are ignored, so that either side may be the newer one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROTOCOL = "realtime.v1"
 Format = Literal["rows", "html"]
 Encoding = Literal["json", "msgpack"]
 Encoded = str | bytes
-"""A message on the wire: JSON travels as text, MessagePack as bytes."""
+"""A message on the wire: JSON is sent as text, MessagePack as bytes."""
 
 SUBPROTOCOLS: dict[str, Encoding] = {"realtime.v1.json": "json", "realtime.v1.msgpack": "msgpack"}
 

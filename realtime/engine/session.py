@@ -29,8 +29,8 @@ TOO_MUCH_RETRY_SECONDS = 10.0
 class Limits:
     """What one connection may send, how often it gets a heartbeat, and how much it may leave unread.
 
-    Made from ``Conf``, which has the defaults; only what is no setting has its value here.
-    Units: bytes are characters where messages are text. ``max_silent_bytes`` limits what a client is sent
+    Made from ``Conf``, which has the defaults; only fields that are not settings have their value here.
+    Units: bytes are characters where messages are text. ``max_silent_bytes`` limits what is sent to a client
            that never acknowledges; None where the server itself waits for slow clients.
     """
 
@@ -86,7 +86,7 @@ class _Unacknowledged:
             self._next_mark = self.bytes + self.MARK_BYTES
 
     def acknowledge(self, received: int) -> None:
-        """Note that the client has received ``received`` messages; in part as far as the last mark before it."""
+        """Note that the client has received ``received`` messages; their bytes count up to the last mark before."""
         while len(self._marks) > 1 and self._marks[1][0] <= received:
             self._marks.popleft()
         self.acknowledged = max(self.acknowledged, self._marks[0][1])

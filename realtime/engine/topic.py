@@ -1,6 +1,6 @@
 """One topic in a process's memory: its rows as of a position, and the recent changes that led there.
 
-Pure: the hub applies what it reads from the log, sessions ask for what their cursors have not seen.
+Pure: the hub applies what it reads from the log, sessions read what their cursors have not seen.
 """
 
 from __future__ import annotations

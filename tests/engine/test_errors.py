@@ -34,7 +34,7 @@ TABLE = [
     (
         Unrecoverable(3, 5),
         Code.INTERNAL,
-        "cannot resume from 3; the kept changes start at 5; take a snapshot",
+        "cannot resume from 3; the kept changes start at 5; send a snapshot",
     ),
     (Gap(4, 6), Code.INTERNAL, "changes after 6 do not follow 4; read the log from 4"),
 ]
