@@ -76,7 +76,7 @@ export class LiveTopic extends HTMLElement {
     this.#announce("applied", { topic: message.topic, position: message.position });
   }
 
-  /** Rows that are not followed must not look as if they were. @param {ErrorMessage} error */
+  /** Show that the rows are not followed. @param {ErrorMessage} error */
   #showError(error) {
     this.#announce("error", error);
     const paragraph = this.querySelector(":scope > .realtime-refused") ?? document.createElement("p");

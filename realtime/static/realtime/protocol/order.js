@@ -2,7 +2,7 @@
  * Compare two rows for the order of their topic: by `order`, code unit by code unit, then by key. Pure.
  * @param {{order: string, key: string}} a
  * @param {{order: string, key: string}} b
- * @returns {number} negative if `a` comes first, for `Array.prototype.sort`
+ * @returns {number} negative if `a` precedes `b`, for `Array.prototype.sort`
  */
 export function compareRows(a, b) {
   if (a.order !== b.order) return a.order < b.order ? -1 : 1;

@@ -39,7 +39,7 @@ export function commonPosition(positions) {
  * @returns {"drop" | "apply" | "gap"}
  */
 export function verdict(mine, message) {
-  // Without rows a snapshot is on its way; what arrives before it belongs to an earlier subscription.
+  // Without rows the server will send a snapshot; what arrives before it belongs to an earlier subscription.
   if (mine === null) return "drop";
   const [held, next] = [parse(mine), parse(message.position)];
   if (held.epoch !== next.epoch) return "gap";

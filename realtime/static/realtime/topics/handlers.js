@@ -1,5 +1,5 @@
 /**
- * Run one handler. An error in it goes to the console, so that it does not stop the other handlers.
+ * Run one handler. An error in it is logged to the console and does not stop the other handlers.
  * @param {() => void} handler
  * @returns {boolean} whether it ran without an error
  */

@@ -95,7 +95,7 @@ export class Topic {
    */
   heartbeat(position) {
     if (position === undefined) {
-      // Refused for a temporary reason or not read: subscribe again, but give a slow snapshot time.
+      // Refused for a temporary reason or not read: subscribe again, but not while a slow snapshot may still arrive.
       return !this.isRefused && ++this.#heartbeatsMissed >= 2;
     }
     this.#heartbeatsMissed = 0;

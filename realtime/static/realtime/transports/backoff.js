@@ -5,9 +5,9 @@ const MAX_MS = 20_000;
 
 /**
  * Wait before reconnect number `attempt`, in milliseconds (0 = the first).
- * Full jitter: even over [0, min(MAX_MS, BASE_MS * 2 ** attempt)).
+ * Full jitter: uniform over [0, min(MAX_MS, BASE_MS * 2 ** attempt)).
  * @param {number} attempt
- * @param {() => number} random - even over [0, 1); tests pass a fixed one
+ * @param {() => number} random - uniform over [0, 1); tests pass a fixed one
  */
 export function delay(attempt, random = Math.random) {
   return random() * Math.min(MAX_MS, BASE_MS * 2 ** attempt);

@@ -96,7 +96,7 @@ export class Connection {
   #receive(message) {
     this.receivedAt = this.#env.now();
     if (message.type === "heartbeat") {
-      // Not when it opens: a server that accepts and then fails would be asked again at once, forever.
+      // Not when it opens: to a server that accepts and then fails, the page would reconnect at once, forever.
       this.#attempt = 0;
       this.#isPageChecked = false;
     }
@@ -117,7 +117,7 @@ export class Connection {
     this.#trialTimer = this.#env.setTimeout(() => this.#tryBest(), this.#fallback.nextTrialMs());
   }
 
-  /** Try the best transport beside the one that works; switch to it when the server greets on it. */
+  /** Try the best transport beside the one that works; switch to it when it receives the greeting. */
   #tryBest() {
     if (this.#trial || !this.#fallback.hasBetter || !this.isConnected) return;
     /** @type {Handlers} */
@@ -167,7 +167,7 @@ export class Connection {
     if (code === SIGNED_OUT && !this.#isPageChecked) {
       this.#isPageChecked = true;
       this.#report("reconnecting", { code, reason });
-      // No answer is not a refusal: reconnecting shows which it is.
+      // If no answer arrives, reconnecting shows whether the server refuses the page or cannot be reached.
       mayRetry = await this.#env.checkPage().catch(() => true);
       if (generation !== this.#generation) return;
     }
@@ -212,7 +212,7 @@ export class Connection {
     return true;
   }
 
-  /** The browser reports that it is offline. This may be wrong for this server, so ask it. */
+  /** The browser reports that it is offline. This may be wrong for this server, so probe it. */
   #wentOffline() {
     if (this.status.state === "stopped") return;
     this.#transport?.probe();

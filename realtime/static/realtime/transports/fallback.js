@@ -12,7 +12,7 @@ const WELCOME_MS = 15_000;
 const FIRST_WELCOME_MS = 3_000;
 const TRIAL_MS = 60_000;
 const MAX_TRIAL_MS = 600_000;
-const FAILURES_OF_A_PROVEN_ONE = 6; // some fifteen seconds: servers restart
+const MAX_PROVEN_FAILURES = 6; // about fifteen seconds: servers restart
 const STORAGE_KEY = "realtime-transport";
 
 /** @typedef {"websocket" | "sse" | "poll"} TransportName */
@@ -26,8 +26,8 @@ export class Fallback {
   #failures = 0;
   #trials = 0;
   /**
-   * Those that this page has received a greeting on. If one of these fails, the server is away; the network does not
-   * block it.
+   * Indexes of the transports on which this page has received a greeting. If one of these fails, the server is away; the
+   * network does not block it.
    * @type {Set<number>}
    */
   #proven = new Set();
@@ -112,7 +112,7 @@ export class Fallback {
    */
   failed() {
     this.#failures += 1;
-    if (this.#proven.has(this.#index) && this.#failures < FAILURES_OF_A_PROVEN_ONE) return false;
+    if (this.#proven.has(this.#index) && this.#failures < MAX_PROVEN_FAILURES) return false;
     this.#index = (this.#index + 1) % this.#transports.length;
     return this.#index > 0;
   }

@@ -75,7 +75,7 @@ export class Tabs {
   #isOwner = false;
   /** This tab has a connection of its own, although another tab holds the lock. */
   #isApart = false;
-  /** It must keep one of its own, because it uses a format that other tabs do not. */
+  /** This tab must keep a connection of its own, because it uses a format that other tabs do not. */
   #staysApart = false;
   #welcomeMs = 0;
   /** @type {unknown} */
@@ -182,7 +182,7 @@ export class Tabs {
   }
 
   /**
-   * End the transport. Until the page opens another, this tab has none; if it gets the lock meanwhile, it opens no
+   * End the transport. This tab has none until the page opens another; a lock that it gets meanwhile does not open a
    * socket.
    * @param {number | null} code
    * @param {string} reason

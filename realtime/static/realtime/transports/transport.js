@@ -25,7 +25,7 @@ const GRACE_MS = 2_000;
  * @property {SetTimeout} setTimeout
  * @property {(timer: any) => void} clearTimeout
  * @property {() => number} now - milliseconds
- * @property {() => number} random - even over [0, 1)
+ * @property {() => number} random - uniform over [0, 1)
  * @property {Target} target - window, or a replacement
  * @property {() => Promise<boolean>} checkPage - whether the page may still be read over HTTP; rejects if unknown
  *
@@ -169,9 +169,9 @@ export class Transport {
 
   /** @param {number} lateMs */
   #expired(lateMs) {
-    // A late timer means that this page slept, not that the server was silent: ask before giving up.
-    const mayHaveSlept = lateMs > ANSWER_MS && this.#isWelcome && !this.#isProbing && !this.#bye;
-    if (mayHaveSlept) this.probe();
+    // A late timer means that this page was suspended, not that the server was silent: probe before giving up.
+    const wasSuspended = lateMs > ANSWER_MS && this.#isWelcome && !this.#isProbing && !this.#bye;
+    if (wasSuspended) this.probe();
     else this.giveUp("no message from the server");
   }
 }
