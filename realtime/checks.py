@@ -93,7 +93,7 @@ def check_layer(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_hosts(**kwargs: Any) -> list[CheckMessage]:
-    """For deployments: warn about hosts that anyone can name."""
+    """For deployments: warn about a ``*`` in ALLOWED_HOSTS."""
     if "*" not in settings.ALLOWED_HOSTS:
         return []
     return [
@@ -174,7 +174,7 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
         found.append(
             Warning(
                 "ATOMIC_REQUESTS is on: each page is rendered inside a transaction. On SQLite that blocks all "
-                "writers; on PostgreSQL the page has no exact position and takes a snapshot when it connects.",
+                "writers; on PostgreSQL the page has no exact position and receives a snapshot when it connects.",
                 hint="Turn it off, and use transaction.atomic in views that write.",
                 id="realtime.W008",
             )

@@ -46,7 +46,7 @@ class Conf:
     max_connections: int = 10_000
     """Maximum number of connections of one process, streams and waiting polls included."""
     max_connections_per_address: int = 200
-    """Maximum number of connections of one address (of IPv6: of one /64 network) in one process."""
+    """Maximum number of connections of one address (for IPv6, of one /64 network) in one process."""
     max_connections_per_session: int = 20
     """Maximum number of connections of one session in one process; tabs of a browser share one where they can."""
     max_connections_per_user: int = 50

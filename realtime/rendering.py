@@ -36,7 +36,7 @@ def render_row(
     row_bytes = len(encoded) + len(msgspec.json.encode(html))
     if row_bytes > MAX_ROW_BYTES:
         logger.error(
-            "feed %s leaves out row %r: it has %d bytes, of at most %d; take large fields out of it",
+            "feed %s leaves out row %r: it has %d bytes, of at most %d; remove large fields from it",
             feed, key, row_bytes, MAX_ROW_BYTES,
         )  # fmt: skip
         return None
@@ -63,7 +63,7 @@ def _sort_key(instance: models.Model, ordering: Sequence[str]) -> str:
 
 
 def _attribute(instance: models.Model, name: str) -> str:
-    """Return the attribute with a field's own value: of a relation the key, not the related row."""
+    """Return the attribute with a field's own value: for a relation, the key and not the related row."""
     field: Any = instance._meta.get_field(name)
     return str(field.attname)
 

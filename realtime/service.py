@@ -142,7 +142,7 @@ class Service:
 def draining() -> Ending:
     """Return the ending for a connection of a stopping server; each has a delay of its own before it reconnects."""
     delay = round(random.uniform(0, get_conf().drain_seconds), 1)
-    return Ending(Code.DRAINING, "this server stops; another one takes over", delay)
+    return Ending(Code.DRAINING, "this server stops; reconnect to another one", delay)
 
 
 _services: WeakKeyDictionary[asyncio.AbstractEventLoop, Service] = WeakKeyDictionary()

@@ -19,7 +19,7 @@ MAX_SUGGESTED_KEYS = 100
 
 @staff_member_required
 def inspector(request: HttpRequest) -> HttpResponse:
-    """Show the page that speaks the protocol and displays its messages."""
+    """Show the page that uses the protocol by hand and displays its messages."""
     return render(request, "realtime/inspector.html", {"topics": suggested_topics(), "path": "/realtime/ws/"})
 
 

@@ -59,7 +59,7 @@ class BoardAdmin(BoardModelAdmin):
             "Headings of the columns",
             {
                 "fields": [("label_heading", "value_heading", "status_heading", "note_heading")],
-                "description": "A column whose heading is blank has none. "
+                "description": "Leave a heading blank to show its column without one. "
                 "Pages that are already open show new headings after a reload.",
             },
         ),
@@ -135,7 +135,7 @@ class EntryAdmin(EntryModelAdmin):
         self.update(request, entries, f"moved to “{board}”", board=board)
 
     def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
-        """Write the same values into all entries with one statement, and tell the editor their number."""
+        """Write the same values into all entries with one statement, and show the editor their number."""
         count = entries.update(**changes, updated=Now())
         self.message_user(
             request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS

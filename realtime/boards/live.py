@@ -1,4 +1,4 @@
-"""The feeds of boards and entries, and who may subscribe to them."""
+"""The feeds of boards and entries, and which users may subscribe to them."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from realtime.publishing.positions import begin_epoch
 
 
 class Command(BaseCommand):
-    help = "Begin a new epoch of the log: every page takes a snapshot. Run it after restoring a backup."
+    help = "Begin a new epoch of the log: every page receives a snapshot. Run it after restoring a backup."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"began the new epoch {begin_epoch()}; every page takes a snapshot")
+        self.stdout.write(f"began the new epoch {begin_epoch()}; every page receives a snapshot")
