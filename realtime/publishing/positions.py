@@ -73,12 +73,6 @@ def probe() -> Probe:
     return database().probe()
 
 
-def position_now() -> Position:
-    """Return the current position; the epoch is empty before the log has begun."""
-    seen = probe()
-    return Position(seen.epoch, seen.offset)
-
-
 def unsequenced(since: OutboxCursor, until: OutboxCursor) -> QuerySet[OutboxRow]:
     """Return the outbox rows visible at ``until`` and not at ``since``; read them in the snapshot ``until``."""
     condition, parameters = since.missing(until, database().STAMP)  # column names and placeholders only

@@ -13,6 +13,7 @@ from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log, positions
 from realtime.publishing.sequencer import sequence
 from tests.contract.conftest import Follower, contents
+from tests.support.positions import position_now
 
 UPDATE = "UPDATE boards_entry SET label = '{}' WHERE id = {}"
 
@@ -337,9 +338,7 @@ def test_a_table_whose_file_changes_under_a_snapshot_is_read_again(on_postgresql
     reading = positions.read_topic("entries.2")
     assert not strikes
     assert contents(reading.rows) == ([] if kind == "emptied" else contents(follower.topic.rows))
-    assert reading.position.offset == positions.position_now().offset, (
-        "rows and position must be the present ones"
-    )
+    assert reading.position.offset == position_now().offset, "rows and position must be the present ones"
 
     on_postgresql.sequence()
     Entry.objects.create(board_id=2, label="new")

@@ -13,6 +13,7 @@ from realtime.publishing import positions
 from realtime.publishing.layer import EVERYONE_GROUP, group
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
+from tests.support.positions import position_now
 
 # ---------------------------------------------------------------- the layer
 
@@ -168,7 +169,7 @@ async def test_after_a_new_epoch_every_subscriber_gets_a_snapshot(quick, quay, s
 
     await quick._in_database(positions.begin_epoch)
 
-    epoch = (await quick._in_database(positions.position_now)).epoch
+    epoch = (await quick._in_database(position_now)).epoch
     await until(lambda: all(one.replica.position.epoch == epoch for one in followers))
     assert [one.replica.snapshots for one in followers] == [2, 2]
     await quick.write(quay.entries.create, label="in the new life")
@@ -197,7 +198,7 @@ async def test_the_log_is_followed_after_a_restore(quick, quay, topic):
 
 async def test_a_hub_knows_whether_the_database_has_reached_a_position(slow, quay):
     """A restored database has not; it is queried only if the position is beyond the highest known one."""
-    now = await slow._in_database(positions.position_now)
+    now = await slow._in_database(position_now)
 
     assert await slow.hub.has_reached(now.offset)
     assert not await slow.hub.has_reached(now.offset + 1)

@@ -12,7 +12,8 @@ from realtime.engine.errors import UnknownTopic
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import positions
-from realtime.publishing.positions import position_now, probe, read_snapshot, read_topic
+from realtime.publishing.positions import probe, read_snapshot, read_topic
+from tests.support.positions import position_now
 
 
 @pytest.fixture

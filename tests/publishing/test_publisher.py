@@ -17,6 +17,7 @@ from realtime.publishing import publisher as publisher_module
 from realtime.publishing.publisher import Publisher
 from realtime.schedule import Job, jobs
 from tests.conftest import until
+from tests.support.positions import position_now
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ async def test_the_log_of_another_process_is_noticed(start, quay, in_database, l
     moved.clear()
 
     def add_to_the_log() -> None:
-        position = positions.position_now().offset
+        position = position_now().offset
         LogEntry.objects.create(
             position=position + 1, topic="boards", kind="changes", after=1, begins=position, payload="[]"
         )

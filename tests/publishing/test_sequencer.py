@@ -21,6 +21,7 @@ from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
 from realtime.publishing import positions
 from realtime.publishing.positions import read_topic
+from tests.support.positions import position_now
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def test_positions_of_a_topic_are_a_chain(log, quay, pier):
 
     second = log.entries(topic)[-1]
     assert (second.after, second.begins) == (first.position, elsewhere.position)
-    assert second.position == second.begins + 1 == positions.position_now().offset
+    assert second.position == second.begins + 1 == position_now().offset
 
 
 def test_the_first_entry_follows_the_beginning_of_the_log(log, pier):

@@ -13,7 +13,8 @@ from django.template import Context, Template
 from realtime.boards.models import Board, Entry
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import registry
-from realtime.publishing.positions import position_now, read_topic
+from realtime.publishing.positions import read_topic
+from tests.support.positions import position_now
 
 
 @pytest.fixture

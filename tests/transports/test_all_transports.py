@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, models
 
 from realtime.boards.models import Entry
-from realtime.publishing.positions import position_now
+from tests.support.positions import position_now
 from tests.support.replica import Replica
 from tests.support.transports import TRANSPORTS, make
 

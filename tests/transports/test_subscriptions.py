@@ -14,7 +14,7 @@ from realtime.boards.models import Board, Entry
 from realtime.delivery.rights import recheck
 from realtime.engine.position import Position
 from realtime.publishing import positions
-from realtime.publishing.positions import position_now
+from tests.support.positions import position_now
 from tests.support.replica import Replica
 
 

@@ -14,7 +14,7 @@ from realtime.boards.models import Board, Entry
 from realtime.databases.captures import Capture
 from realtime.databases.sqlite.triggers import SQLiteTriggers
 from realtime.models import OutboxRow
-from realtime.publishing import positions
+from tests.support.positions import position_now
 
 Images = set[tuple[int, int]]
 
@@ -271,7 +271,7 @@ def test_a_row_replaced_through_a_constraint_is_noted(log, live, make_model, ima
 
 def test_a_rolled_back_transaction_leaves_no_note(harbour, images):
     """Capture and change are committed together or not at all."""
-    before = positions.position_now()
+    before = position_now()
 
     with contextlib.suppress(ZeroDivisionError), transaction.atomic():
         harbour.here.entries.update(label="never")
@@ -279,7 +279,7 @@ def test_a_rolled_back_transaction_leaves_no_note(harbour, images):
         raise ZeroDivisionError
 
     assert images(Entry) == []
-    assert positions.position_now() == before
+    assert position_now() == before
 
 
 def test_a_rolled_back_savepoint_leaves_no_note(harbour, images):
