@@ -32,7 +32,7 @@ def render_row(
     order = _sort_key(instance, ordering)
     contents = {name: getattr(instance, _attribute(instance, name)) for name in fields}
     encoded = encode_value(contents, str)  # values that JSON does not have (files, lazy texts) become text
-    html = render_html(template_name, instance, key, order) if template_name else None
+    html = _render_html(template_name, instance, key, order) if template_name else None
     row_bytes = len(encoded) + len(msgspec.json.encode(html))
     if row_bytes > MAX_ROW_BYTES:
         logger.error(
@@ -43,7 +43,7 @@ def render_row(
     return Row(key, order, msgspec.Raw(encoded), msgspec.UNSET if html is None else html)
 
 
-def render_html(template_name: str, instance: models.Model, key: str, order: str) -> str:
+def _render_html(template_name: str, instance: models.Model, key: str, order: str) -> str:
     """Return the HTML of a row, with key and order as attributes of its root element.
 
     The template gets neither a request nor a user: every subscriber receives the same HTML.

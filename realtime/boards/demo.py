@@ -108,14 +108,14 @@ def create_editor(password_file: Path) -> str | None:
         if is_new:
             editor.groups.add(editors_group())
         if chosen is None and is_new:
-            chosen = keep_password(password_file)
+            chosen = _keep_password(password_file)
         # Setting a password ends all sessions of its user, even if the password is the same.
         if chosen and not editor.check_password(chosen):
             editor.set_password(chosen)
             editor.save(update_fields=["password"])
     if chosen:
         return chosen
-    kept = read_password(password_file)
+    kept = _read_password(password_file)
     return kept if kept and editor.check_password(kept) else None
 
 
@@ -130,9 +130,9 @@ def editors_group() -> Group:
     return group
 
 
-def keep_password(path: Path) -> str:
+def _keep_password(path: Path) -> str:
     """Return the password in a file; create it if missing, readable by its owner alone."""
-    kept = read_password(path)
+    kept = _read_password(path)
     if kept:
         return kept
     password = secrets.token_urlsafe(12)
@@ -142,7 +142,7 @@ def keep_password(path: Path) -> str:
     return password
 
 
-def read_password(path: Path) -> str | None:
+def _read_password(path: Path) -> str | None:
     try:
         return path.read_text().strip() or None
     except FileNotFoundError:

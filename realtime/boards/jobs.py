@@ -32,7 +32,7 @@ def server_figures() -> None:
     """Measure, and write what changed into the board "server", if that board exists."""
     board = Board.objects.filter(slug=BOARD_SLUG).first()
     if board is not None:
-        write(board, measurements())
+        write(board, _measurements())
 
 
 def write(board: Board, measured: list[Measurement]) -> int:
@@ -69,7 +69,7 @@ def differs(entry: Entry, measurement: Measurement) -> bool:
     )
 
 
-def measurements() -> list[Measurement]:
+def _measurements() -> list[Measurement]:
     """Measure this machine and this process."""
     import psutil  # imported late: it would delay the start
 
@@ -86,11 +86,11 @@ def measurements() -> list[Measurement]:
         Measurement(
             "Memory used", f"{memory.percent:.0f}", "%",
             by_threshold(memory.percent, 80, 90),
-            f"{gibibytes(memory.available)} of {gibibytes(memory.total)} available",
+            f"{_gibibytes(memory.available)} of {_gibibytes(memory.total)} available",
         ),
         Measurement(
             "Disk used", f"{disk.percent:.0f}", "%",
-            by_threshold(disk.percent, 85, 95), f"{gibibytes(disk.free)} free",
+            by_threshold(disk.percent, 85, 95), f"{_gibibytes(disk.free)} free",
         ),
         Measurement("Connections", str(connections_open()), note="Pages and programs connected to this process"),
         Measurement("Process memory", f"{process.memory_info().rss / 2**20:.0f}", "MiB", note="Resident"),
@@ -105,7 +105,7 @@ def by_threshold(value: float, warning: float, critical: float) -> Status:
     return Status.WARNING if value > warning else Status.OK
 
 
-def gibibytes(size_bytes: float) -> str:
+def _gibibytes(size_bytes: float) -> str:
     return f"{size_bytes / 2**30:.1f} GiB"
 
 

@@ -9,7 +9,7 @@ from realtime.feeds import Feed, register
 from .models import Board, Entry
 
 
-def can_see(user: Any, board_id: int) -> bool:
+def _can_see(user: Any, board_id: int) -> bool:
     return Board.objects.visible_to(user).filter(pk=board_id).exists()
 
 
@@ -25,7 +25,7 @@ class EntryFeed(Feed):
     template_name = "boards/_entry.html"
 
     def can_subscribe(self, user: Any, key: int) -> bool:
-        return can_see(user, key)
+        return _can_see(user, key)
 
 
 @register(Board)
@@ -38,7 +38,7 @@ class BoardFeed(Feed):
     template_name = "boards/_board_heading.html"
 
     def can_subscribe(self, user: Any, key: int) -> bool:
-        return can_see(user, key)
+        return _can_see(user, key)
 
 
 @register(Board)

@@ -14,7 +14,7 @@ from .private import Feature, fits
 from .transport import protocol_of
 
 
-class Buffer:
+class _Buffer:
     """The producer of one connection (Twisted's ``IPushProducer``): ``is_free`` while the transport accepts more."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ def waiting_send(send: Send) -> Send | None:
 
 def _buffered(send: Send, protocol: Any) -> Send:
     """Return a ``send`` that waits for the buffer of daphne's request or WebSocket."""
-    buffer = Buffer()
+    buffer = _Buffer()
     protocol.unregisterProducer()  # the HTTP channel that this connection began as
     protocol.registerProducer(buffer, True)
 

@@ -68,7 +68,7 @@ class Guard(ProtocolWrapper):
         self.inbound = Inbound(
             self._parse, transport.pauseProducing, transport.resumeProducing, transport.abortConnection
         )
-        self._outlet = Outlet(self.inbound)
+        self._outlet = _Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self.start_deadline(get_conf().handshake_seconds)
@@ -133,7 +133,7 @@ class Guards(WrappingFactory):
         self.request_bodies = request_bodies
 
 
-class Outlet:
+class _Outlet:
     """Notified that the transport's buffer is full, and that it is empty again (Twisted's ``IPushProducer``)."""
 
     def __init__(self, inbound: Inbound) -> None:

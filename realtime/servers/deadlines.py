@@ -19,7 +19,7 @@ GRACE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Deadline:
+class _Deadline:
     """When the wait began, and when it ends; ``drop`` ends the connection."""
 
     since: float
@@ -31,7 +31,7 @@ class Deadlines:
     """The deadlines of one process. A connection has one while no request of it is being served."""
 
     def __init__(self) -> None:
-        self._deadlines: dict[Hashable, Deadline] = {}  # by connection, oldest first
+        self._deadlines: dict[Hashable, _Deadline] = {}  # by connection, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._late = self._crowded = 0
 
@@ -49,7 +49,7 @@ class Deadlines:
                 break
             self._crowded += 1
             self._drop(oldest)
-        self._deadlines[connection] = Deadline(now, now + seconds, drop)
+        self._deadlines[connection] = _Deadline(now, now + seconds, drop)
         if self._timer is None:
             self._timer = loop.call_later(CHECK_SECONDS, self._check)
 

@@ -21,7 +21,7 @@ from ..service import Service, get_service
 from . import http, parameters
 
 
-class Poll:
+class _Poll:
     """One request as the hub's subscriber: it waits for the first change of its topic."""
 
     writer: asyncio.Task[None] | None = None
@@ -57,7 +57,7 @@ async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
         query = _Query.of(handshake)
         visitor, place = await get_service().admit(handshake)
     with place:
-        await _answer(query, Poll(query.topic, visitor), place, log, receive, send)
+        await _answer(query, _Poll(query.topic, visitor), place, log, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class _Query:
 
 
 async def _answer(
-    query: _Query, subscriber: Poll, place: Place, log: ClientLog, receive: Receive, send: Send
+    query: _Query, subscriber: _Poll, place: Place, log: ClientLog, receive: Receive, send: Send
 ) -> None:
     """Raises: Refused."""
     service = get_service()
@@ -109,7 +109,7 @@ async def _answer(
 
 
 async def _subscribe(
-    service: Service, subscriber: Poll, place: Place, query: _Query
+    service: Service, subscriber: _Poll, place: Place, query: _Query
 ) -> tuple[Topic, Position | None, Position | None]:
     """Return the topic, current, and the positions ``since`` and ``known``; None for what the log has not reached.
 
@@ -125,7 +125,7 @@ async def _subscribe(
 
 
 async def _wait(
-    topic: Topic, cursor: Cursor, subscriber: Poll, seconds: float, left: asyncio.Task[None]
+    topic: Topic, cursor: Cursor, subscriber: _Poll, seconds: float, left: asyncio.Task[None]
 ) -> None:
     """Wait for a change, until the time is over or the client has left."""
     if topic.advance(cursor) or not seconds:
