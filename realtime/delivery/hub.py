@@ -45,6 +45,9 @@ class Hub:
         self._reader_threads, self._follow_seconds = readers, follow_seconds
         self._epoch = ""
         self._cursor = -1  # up to where announcements were read from the log; negative: not yet
+        self._looked_at = time.monotonic()  # when the log's tail was last read
+        self._waiting_seconds = 0.0  # by then: age of the oldest change that was not sequenced
+        self._refreshes: set[asyncio.Task[None]] = set()
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
         self._shared: dict[str, SharedTopic] = {}
@@ -67,10 +70,11 @@ class Hub:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._refreshes]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
         await asyncio.gather(*map(self._channel.leave, self._groups))
 
     # ------------------------------------------------------------ connections
@@ -94,12 +98,22 @@ class Hub:
         """The number of subscriptions of all connections."""
         return sum(len(shared.subscribers) for shared in self._shared.values())
 
+    @property
+    def behind_seconds(self) -> float:
+        """How old the oldest committed change may be that this process has not received."""
+        since_look = time.monotonic() - self._looked_at
+        is_overdue = since_look > self._follow_seconds + 1
+        if self._waiting_seconds:
+            return self._waiting_seconds + since_look
+        return since_look if is_overdue else 0.0
+
     def connect(self, subscriber: Subscriber) -> None:
         """Register a connection: from now on it gets heartbeats and notices, and its rights are checked."""
         if any(subscriber in beat for beat in self._beats):
             return
         if not any(self._beats):
             self._cursor = -1  # the tail was not read without connections: announcements since then are old
+            self._looked_at, self._waiting_seconds = time.monotonic(), 0.0
             self.look_soon()
         min(self._beats, key=len).add(subscriber)
 
@@ -206,7 +220,7 @@ class Hub:
             await self._look()
 
     async def _look(self) -> None:
-        """Bring all topics to the log's end; a topic that fails does not affect the others."""
+        """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
         tail = await self._reader_threads.run(log.tail, max(self._cursor, 0))
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
@@ -216,11 +230,19 @@ class Hub:
         else:  # announcements from before the first connection, or of another epoch, are not repeated
             self._epoch, self._cursor = tail.epoch, tail.end
         self._reached = tail.offset
+        self._looked_at, self._waiting_seconds = time.monotonic(), tail.waiting_seconds
         for name, position in before.items():
             if name in self._shared:
                 self._shared[name].compare(tail, position)
-        stale = [shared for shared in self._shared.values() if shared.is_stale and shared.is_loaded]
-        await asyncio.gather(*(shared.refresh(tail) for shared in stale))
+        for shared in self._shared.values():
+            if shared.is_due:
+                self._start_refresh(shared, tail)
+
+    def _start_refresh(self, shared: SharedTopic, tail: log.Tail) -> None:
+        shared.is_refreshing = True
+        task = asyncio.create_task(shared.refresh(tail), name=f"realtime-refresh-{shared.name}")
+        self._refreshes.add(task)
+        task.add_done_callback(self._refreshes.discard)
 
     async def _keep_groups(self) -> None:
         """Drop topics that have had no subscriber for some time; join the groups of the others again.
@@ -230,7 +252,8 @@ class Hub:
         now = time.monotonic()
         linger = get_conf().topic_linger_seconds
         for name, shared in list(self._shared.items()):
-            if shared.idle_since is not None and now - shared.idle_since > linger and not shared.is_reading:
+            is_busy = shared.is_reading or shared.is_refreshing
+            if shared.idle_since is not None and now - shared.idle_since > linger and not is_busy:
                 del self._shared[name]
                 await self._channel.leave(group(name))
         await self._channel.rejoin(self._groups)

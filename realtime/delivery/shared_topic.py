@@ -8,8 +8,7 @@ from itertools import islice
 
 from msgspec import MsgspecError
 
-from ..engine.codes import Code
-from ..engine.errors import Gap
+from ..engine.errors import Gap, Unreadable
 from ..engine.messages import Error, decode_changes
 from ..engine.position import Position
 from ..engine.topic import Topic
@@ -23,6 +22,10 @@ from .subscriber import Subscriber
 
 logger = logging.getLogger("realtime.hub")
 
+LATE_SECONDS = 3.0
+"""After this time a topic that is being brought up counts as unreadable: heartbeats no longer name it."""
+MAX_PAUSE_SECONDS = 10.0
+"""The longest pause between two attempts to bring up a topic that fails; the first ones are shorter."""
 FAN_OUT_AT_ONCE = 50
 """How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
 
@@ -37,6 +40,7 @@ class SharedTopic:
         self.idle_since: float | None = None
         self.is_loaded = False
         self.is_stale = False
+        self.is_refreshing = False
         self._was_restored = False
         self._reader_threads, self._fell_behind = readers, fell_behind
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
@@ -45,6 +49,7 @@ class SharedTopic:
         self._next_round: asyncio.TimerHandle | None = None
         self._reading = asyncio.Lock()
         self._failures = 0
+        self._try_at = -math.inf
 
     @property
     def name(self) -> str:
@@ -57,6 +62,12 @@ class SharedTopic:
     @property
     def is_reading(self) -> bool:
         return self._reading.locked()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to bring the topic to the log's end."""
+        is_behind = self.is_stale and self.is_loaded and not self.is_refreshing
+        return is_behind and asyncio.get_running_loop().time() >= self._try_at
 
     # ------------------------------------------------------------ news
 
@@ -142,21 +153,39 @@ class SharedTopic:
     async def refresh(self, tail: log.Tail) -> None:
         """Bring a stale topic to the log's end.
 
-        If that fails the topic stays stale; after a second failure its subscribers get an error.
+        If that fails, or takes long, the topic is no longer vouched for until it succeeds: heartbeats do not name
+        it. After a second failure its subscribers get an error.
         """
-        self.is_stale = False
+        loop = asyncio.get_running_loop()
+        self.is_stale, self.is_refreshing = False, True
+        late = loop.call_later(LATE_SECONDS, self.topic.set_readable, False)
         try:
             async with self._reading:
                 await self._catch_up(tail)
-            metrics.caught_up.inc()
-            self._failures = 0
         except Exception as error:
             self.is_stale = True
-            self._failures += 1
-            if self._failures == 1:
-                logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=error)
-            elif self._failures == 2:
-                self._report_failure()
+            self._note_failure(error)
+        else:
+            metrics.caught_up.inc()
+            self._failures, self._try_at = 0, -math.inf
+            if self.topic.set_readable(True):
+                logger.info("topic %s can be read again", self.name)
+                self._notify()
+            if self.is_stale:  # more has been added to the log meanwhile
+                self._fell_behind()
+        finally:
+            late.cancel()
+            self.is_refreshing = False
+
+    def _note_failure(self, error: Exception) -> None:
+        pause = min(MAX_PAUSE_SECONDS, 0.25 * 2**self._failures) if self._failures else 0.0
+        self._failures = min(self._failures + 1, 10)
+        self._try_at = asyncio.get_running_loop().time() + pause
+        self.topic.set_readable(False)
+        if self._failures == 1:
+            logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=error)
+        elif self._failures == 2:
+            self._report_failure()
 
     async def _catch_up(self, tail: log.Tail) -> None:
         """Apply the missed entries, or read all rows where entries are missing or have none."""
@@ -176,6 +205,6 @@ class SharedTopic:
             self._notify()
 
     def _report_failure(self) -> None:
-        text = "this topic cannot be read at present; the server will try again"
+        error = Unreadable(self.name)
         for subscriber in self.subscribers:
-            subscriber.post(Error(code=Code.INTERNAL, message=text, topic=self.name))
+            subscriber.post(Error(code=error.code, message=str(error), topic=self.name))

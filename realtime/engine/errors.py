@@ -56,6 +56,17 @@ class Forbidden(RealtimeError):
         return f"you may not use {self.name[:100]!r}; sign in with an account that may, and reload the page"
 
 
+class Unreadable(RealtimeError):
+    """A topic cannot be read at present, for example because its feed fails."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+    def __str__(self) -> str:
+        return f"{self.topic[:100]} cannot be read at present; the server tries again and sends it then"
+
+
 class Unrecoverable(RealtimeError):
     """A subscriber asked to resume from a position that the kept changes do not reach."""
 

@@ -325,9 +325,9 @@ def decode_server(encoded: Encoded) -> ServerMessage:
     return message
 
 
-def noticeable(behind_seconds: float) -> float | UnsetType:
-    """Return ``behind_seconds`` as messages carry it: rounded, and only from one second on."""
-    return round(behind_seconds, 1) if behind_seconds >= 1 else UNSET
+def noticeable(behind_seconds: float) -> float | None:
+    """Return ``behind_seconds`` as messages carry it: rounded, and None below one second."""
+    return round(behind_seconds, 1) if behind_seconds >= 1 else None
 
 
 def encoded_size(row: Row) -> int:

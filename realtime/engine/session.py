@@ -59,7 +59,8 @@ class Ending:
 class _Subscription:
     topic: Topic
     cursor: Cursor
-    is_answered: bool = False
+    answered: int = -1
+    """The topic's ``recoveries`` when the subscriber was last answered."""
 
 
 class _Unacknowledged:
@@ -279,11 +280,13 @@ class Session:
             name = next(iter(self._news))
             del self._news[name]
             subscription = self._subscriptions[name]
+            if not subscription.topic.is_readable:
+                continue  # when it can be read again, its subscribers are notified
             news = subscription.topic.advance(subscription.cursor)
-            if not news and not subscription.is_answered:
+            if not news and subscription.answered != subscription.topic.recoveries:
                 news = self._nothing_new(subscription)
             if news:
-                subscription.is_answered = True
+                subscription.answered = subscription.topic.recoveries
                 self._parts.extend(news[1:])
                 self._parted = name
                 return news[0]
@@ -306,17 +309,21 @@ class Session:
         ]
 
     def _heartbeat(self) -> messages.Heartbeat:
-        """Return where this connection is: all news and all parts of snapshots have been sent before."""
+        """Return where this connection is: all news and all parts of snapshots have been sent before.
+
+        Topics that cannot be read are left out: the client shows them as not current.
+        """
         positions, digests = {}, {}
         for name, subscription in self._subscriptions.items():
             position = subscription.topic.position_of(subscription.cursor)
-            if position is None:
+            if position is None or not subscription.topic.is_readable:
                 continue
             positions[name] = str(position)
             digest = subscription.topic.digest_at(subscription.cursor)
             if digest is not None:
                 digests[name] = digest
-        return messages.Heartbeat(positions, digests, messages.noticeable(self._behind_seconds))
+        behind_seconds = messages.noticeable(self._behind_seconds)
+        return messages.Heartbeat(positions, digests, UNSET if behind_seconds is None else behind_seconds)
 
     def _nothing_new(self, subscription: _Subscription) -> Sequence[Encoded]:
         """Return the answer to a subscribe that has missed nothing: an empty change set."""

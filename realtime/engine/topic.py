@@ -75,6 +75,10 @@ class Topic:
     ) -> None:
         self.name = name
         self.position = Position("", 0)
+        self.is_readable = True
+        """Whether this is known to be the newest state; otherwise nothing is sent of it."""
+        self.recoveries = 0
+        """How often it became readable again: subscribers are then answered once more."""
         self._life = 0
         self._changed_at = 0  # offset of the last change that is visible to subscribers
         self._reach = 0  # cursors below this offset cannot be served from the kept changes
@@ -96,6 +100,14 @@ class Topic:
     def rows(self) -> list[Row]:
         """All rows, in order."""
         return sorted(self._rows.values(), key=lambda row: (row.order, row.key))
+
+    def set_readable(self, is_readable: bool) -> bool:
+        """Note whether the topic can be brought to the newest state; return whether that is different now."""
+        if is_readable == self.is_readable:
+            return False
+        self.is_readable = is_readable
+        self.recoveries += is_readable
+        return True
 
     # ------------------------------------------------------------ applying the log
 

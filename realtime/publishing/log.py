@@ -33,7 +33,8 @@ PRUNE_ROWS = 5_000
 class Tail:
     """What the log has after a position: its end, and the newest position of each changed topic.
 
-    Units: offsets of ``epoch``. ``offset`` is the database's own position; ``end`` 0 means an empty log.
+    Units: offsets of ``epoch``. ``offset`` is the database's own position; ``end`` 0 means an empty log;
+           ``waiting_seconds`` is the age of the oldest committed change that is not sequenced, 0 if there is none.
     """
 
     epoch: str
@@ -41,6 +42,7 @@ class Tail:
     end: int
     newest: dict[str, int]
     announcements: list[LogEntry]
+    waiting_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,20 @@ def tail(after: int) -> Tail:
         changed = beyond.exclude(kind__in=ANNOUNCEMENTS).order_by().values_list("topic")
         found = dict(changed.annotate(newest=Max("position")))
         announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
-    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements)
+    waiting = waiting_seconds() if seen.is_waiting else 0.0
+    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting)
+
+
+def waiting_seconds() -> float:
+    """Return the age, by the database's clock, of the oldest committed change that is not sequenced; 0 without one."""
+    with read_snapshot() as moment:
+        sequenced = progress.read()
+        if sequenced is None:
+            return 0.0
+        # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
+        oldest = unsequenced(sequenced.cursor, moment.cursor).order_by(moment.database.STAMP)
+        found = oldest.annotate(now=Now()).values_list("written_at", "now").first()
+    return max(0.0, (found[1] - found[0]).total_seconds()) if found is not None else 0.0
 
 
 def missed(topic: str, feed: str, after: int) -> Missed:

@@ -16,7 +16,7 @@ from ..access.visitors import Visitor
 from ..conf import Conf, get_conf
 from ..engine import messages
 from ..engine.codes import Code
-from ..engine.errors import BadMessage, Forbidden, RealtimeError
+from ..engine.errors import BadMessage, Forbidden, RealtimeError, Unreadable
 from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
 from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
@@ -106,7 +106,7 @@ class Connection:
                 self.session.post(await answer(self._service, self.visitor, self._address, message, self.log))
             case Ping():
                 self.log.debug("message ping")
-                self.session.beat()
+                self.session.beat(self._service.hub.behind_seconds)
             case Ack(received=received):
                 self.session.acknowledge(received)
 
@@ -131,6 +131,8 @@ class Connection:
         finally:
             self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)
+        if not topic.is_readable:  # the session answers when it can be read again
+            self.session.refuse(Unreadable(name), name)
         self.log.info("message subscribe %r from %s", name, message.position)
         return None
 
@@ -176,7 +178,7 @@ class Connection:
         self._outbound.push()
 
     def pulse(self) -> None:
-        self.session.pulse()
+        self.session.pulse(self._service.hub.behind_seconds)
         self._outbound.push()
 
     def revoke(self, topic: str) -> None:

@@ -1,7 +1,8 @@
 """Polling, ``GET /realtime/topics/<topic>/?since=…``: for networks in which no connection can stay open."""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,8 +10,8 @@ from ..access.handshake import Handshake
 from ..access.limits import Place
 from ..access.visitors import Visitor
 from ..engine.codes import Code
-from ..engine.errors import Forbidden
-from ..engine.messages import Encoded, Error, Form, ServerMessage
+from ..engine.errors import Forbidden, Unreadable
+from ..engine.messages import Encoded, Error, Form, ServerMessage, noticeable
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Cursor, Topic
@@ -102,7 +103,12 @@ async def _answer(
             return
         cursor = topic.cursor(since, query.form)
         messages = topic.advance(cursor)
-        await _send(send, str(topic.position_of(cursor)), topic.digest_at(cursor), messages)
+        answer = {
+            "position": str(topic.position_of(cursor)),
+            "digest": topic.digest_at(cursor),
+            "behind_seconds": noticeable(service.hub.behind_seconds),
+        }
+        await _send(send, answer, messages)
     finally:
         left.cancel()
         service.hub.disconnect(subscriber, [query.topic])
@@ -121,7 +127,10 @@ async def _subscribe(
         position if position is not None and await service.hub.has_reached(position.offset) else None
         for position in parsed
     ]
-    return await service.hub.subscribe(query.topic, subscriber), since, known
+    topic = await service.hub.subscribe(query.topic, subscriber)
+    if not topic.is_readable:
+        raise Unreadable(query.topic)
+    return topic, since, known
 
 
 async def _wait(
@@ -135,12 +144,12 @@ async def _wait(
     notified.cancel()
 
 
-async def _send(send: Send, position: str, digest: int | None, messages: Sequence[Encoded]) -> None:
-    """Answer with messages as they are encoded; a long snapshot part by part."""
-    headers = [*http.JSON_HEADERS, (b"etag", f'"{position}"'.encode())]
+async def _send(send: Send, answer: Mapping[str, object], messages: Sequence[Encoded]) -> None:
+    """Answer with messages as they are encoded, after the other values; a long snapshot part by part."""
+    headers = [*http.JSON_HEADERS, (b"etag", f'"{answer["position"]}"'.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    digested = "" if digest is None else f'"digest":{digest},'
-    text = f'{{"position":"{position}",{digested}"messages":['
+    known = json.dumps({name: value for name, value in answer.items() if value is not None})
+    text = f'{known[:-1]},"messages":['
     for message in messages:
         await send({"type": "http.response.body", "body": f"{text}{message!s}".encode(), "more_body": True})
         text = ","

@@ -47,6 +47,8 @@ class Follower:
 
     def pulse(self) -> None:
         self.beats += 1
+        self.session.pulse()
+        self.flush()
 
     def revoke(self, topic: str) -> None:
         self.session.unsubscribe(topic)
@@ -106,7 +108,7 @@ class Wire:
         for _ in range(2):  # the first read may have begun before
             before = self.hub.looks
             self.hub.look_soon()
-            await until(lambda before=before: self.hub.looks > before)
+            await until(lambda before=before: self.hub.looks > before and not self.hub._refreshes)
 
     async def is_current(self, follower: Follower) -> bool:
         reading = await self._in_database(read_topic, follower.replica.topic)

@@ -1,7 +1,12 @@
 """The hub: the layer delivers changes quickly, the log delivers them reliably, and each is sent once."""
 
+import asyncio
+import threading
+from datetime import timedelta
+
 import pytest
 from django.db import OperationalError, connection
+from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.boards.models import Entry
@@ -114,6 +119,44 @@ async def test_a_position_beyond_the_database_is_not_believed(quick, quay, topic
     await quick.send(batch)
 
     await until(has_row(follower, "afterwards"), 3)
+
+
+# ---------------------------------------------------------------- how far behind
+
+
+async def test_a_change_that_nobody_sequences_is_counted_by_its_age(slow, quay, topic):
+    """By the database's clock; once it is sequenced and read, nothing is behind."""
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.connect(follower)
+    await slow.settle()
+    assert slow.hub.behind_seconds == 0.0
+
+    def write() -> None:
+        quay.entries.create(label="waits")
+        OutboxRow.objects.update(written_at=Now() - timedelta(seconds=300))
+
+    await slow._in_database(write)
+    await slow.settle()
+    assert 300 <= slow.hub.behind_seconds < 4000
+
+    await slow._in_database(slow._log.sequence)
+    await slow.settle()
+    assert slow.hub.behind_seconds == 0.0
+
+
+async def test_a_log_that_cannot_be_read_is_counted_since_the_last_look(quick, quay, topic, monkeypatch):
+    """Also where the query hangs instead of failing."""
+    quick.hub.connect(await Follower(topic).follow(quick.hub))
+    await quick.settle()
+    hangs, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(log_module, "tail", lambda after: hangs.set() or release.wait(20))
+    quick.hub.look_soon()
+    await asyncio.to_thread(hangs.wait, 10)
+
+    quick.hub._looked_at -= 100
+
+    assert quick.hub.behind_seconds >= 100
+    release.set()
 
 
 # ---------------------------------------------------------------- how long topics stay in memory

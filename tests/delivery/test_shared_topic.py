@@ -8,10 +8,10 @@ import pytest
 from django.db import OperationalError
 
 from realtime.access.visitors import ANONYMOUS
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic
 from realtime.delivery.shared_topic import SharedTopic
-from realtime.engine.messages import Error
+from realtime.engine.messages import Error, Heartbeat
 from realtime.models import OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing import positions
@@ -246,6 +246,92 @@ async def test_a_failing_feed_does_not_affect_others(
     assert [(error_message.code, error_message.topic) for error_message in errors_of(broken)] == [
         (4500, "aaa_broken")
     ]
+
+
+def last_heartbeat(follower: Follower) -> Heartbeat:
+    """Return what a heartbeat says now."""
+    follower.pulse()
+    heartbeat = follower.received[-1]
+    assert isinstance(heartbeat, Heartbeat)
+    return heartbeat
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("broken"),
+        OperationalError("timeout"),
+        MemoryError(),
+        RecursionError(),
+        UnicodeError("bytes"),
+    ],
+    ids=repr,
+)
+async def test_a_topic_that_cannot_be_read_is_not_vouched_for(
+    quick, quay, live, in_database, monkeypatch, error
+):
+    """Heartbeats leave it out until it can be read; a page that subscribes meanwhile is told, and answered then."""
+    feed = await in_database(live, Entry, name="aaa_broken", fields=["label"])
+    follower = await Follower("aaa_broken").follow(quick.hub)
+    await quick.settle()
+    assert last_heartbeat(follower).digests.keys() == {"aaa_broken"}
+    broken = Broken(error)
+    monkeypatch.setattr(feed, "get_queryset", broken.wrap(feed.get_queryset))
+    topic = quick.hub._shared["aaa_broken"].topic
+
+    await quick.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    await until(lambda: not topic.is_readable)
+
+    assert last_heartbeat(follower) == Heartbeat({})
+    late = await Follower("aaa_broken").follow(quick.hub)
+    assert late.received == []
+    broken.error = None
+    await until(lambda: topic.is_readable)
+    await until(lambda: late.replica.snapshots)
+    assert last_heartbeat(follower).digests == {"aaa_broken": topic.digest("rows")}
+
+
+async def test_a_read_that_takes_long_ends_the_vouching_before_it_fails(
+    quick, quay, topic, monkeypatch, paused_read
+):
+    """And holds up neither other topics nor the log's tail."""
+    monkeypatch.setattr(shared_topic, "LATE_SECONDS", 0.0)
+    paused_read.go_on.set()
+    slow = await Follower(topic).follow(quick.hub)
+    sound = await Follower("boards").follow(quick.hub)
+    paused_read.go_on.clear()
+
+    def write() -> None:
+        OutboxRow.objects.create(source="boards_entry", image=None)
+
+    await quick.write(write)
+    shared = quick.hub._shared[topic].topic
+    await until(lambda: not shared.is_readable)
+    await quick.write(lambda: Board.objects.create(slug="meanwhile", title="Meanwhile", is_public=True))
+    await until(lambda: any(b"Meanwhile" in row for _, row in sound.replica.rows.values()))
+    assert last_heartbeat(slow).positions == {}
+
+    paused_read.go_on.set()
+    await until(lambda: shared.is_readable)
+    assert last_heartbeat(slow).positions.keys() == {topic}
+
+
+async def test_a_failing_topic_is_not_read_at_every_look(quick, quay, topic, monkeypatch):
+    """The pauses between attempts grow; a success ends them."""
+    await Follower(topic).follow(quick.hub)
+    attempts: list[str] = []
+
+    def fail(topic: str) -> None:
+        attempts.append(topic)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(shared_topic, "read_topic", fail)
+    await quick.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    await until(lambda: len(attempts) == 2)
+    looks = quick.hub.looks
+    await until(lambda: quick.hub.looks > looks + 5)
+
+    assert len(attempts) <= 3
 
 
 async def test_a_database_error_at_a_new_epoch_loses_nothing(slow, quay, topic, monkeypatch):

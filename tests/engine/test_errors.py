@@ -11,6 +11,7 @@ from realtime.engine.errors import (
     Gap,
     RealtimeError,
     UnknownTopic,
+    Unreadable,
     Unrecoverable,
 )
 
@@ -30,6 +31,11 @@ TABLE = [
         Forbidden("entries.7"),
         Code.FORBIDDEN,
         "you may not use 'entries.7'; sign in with an account that may, and reload the page",
+    ),
+    (
+        Unreadable("entries.7"),
+        Code.INTERNAL,
+        "entries.7 cannot be read at present; the server tries again and sends it then",
     ),
     (
         Unrecoverable(3, 5),

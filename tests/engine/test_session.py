@@ -331,3 +331,51 @@ def test_a_snapshot_of_many_parts_waits_part_by_part(topic):
 
     assert taken(session) == []
     assert session.is_whole
+
+
+# ---------------------------------------------------------------- topics that cannot be read
+
+
+def test_a_topic_that_cannot_be_read_is_not_vouched_for(session, topic):
+    """Heartbeats leave it out and nothing of it is sent; when it can be read again, each subscriber is answered."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    taken(session)
+    topic.set_readable(False)
+    topic.apply(5, 5, 6, [row("b").upsert()])
+    session.notify("numbers")
+    session.beat()
+
+    assert taken(session) == [Heartbeat({})]
+
+    topic.set_readable(True)
+    session.notify("numbers")
+    (changes,) = taken(session)
+    session.notify("numbers")
+
+    assert changes.position == "e.6"
+    assert taken(session) == []
+
+
+def test_a_topic_that_can_be_read_again_and_has_not_changed_is_confirmed(session, topic):
+    """By an empty change set, once, so that a page need not wait for the next heartbeat."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    taken(session)
+    topic.set_readable(False)
+    topic.set_readable(True)
+    session.notify("numbers")
+
+    assert taken(session) == [Changes("numbers", 5, "e.5", [], digest=topic.digest("rows"))]
+    session.notify("numbers")
+    assert taken(session) == []
+
+
+def test_a_subscribe_to_a_topic_that_cannot_be_read_is_answered_later(session, topic):
+    """With the snapshot that it asks for."""
+    topic.set_readable(False)
+    session.subscribe(topic, None, "rows")
+    assert taken(session) == []
+
+    topic.set_readable(True)
+    session.notify("numbers")
+
+    assert [type(message) for message in taken(session)] == [Snapshot]
