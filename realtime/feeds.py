@@ -1,4 +1,4 @@
-"""Feeds: the declaration that makes a model live: which rows, which fields, which topics, who may read them.
+"""Feeds: the declaration that makes a model live: which rows, fields and topics, and which users may read them.
 
 A feed is registered in its app's ``live.py``, which is imported when Django starts.
 """
@@ -35,7 +35,7 @@ class Feed:
     """Makes the rows of one model live. Subclass it and ``@register`` it for the model.
 
     A feed has one topic, its ``name``; with ``topic_field`` it has one per value of that column,
-    ``<name>.<value>``. Unless ``can_subscribe`` says otherwise only staff may read it.
+    ``<name>.<value>``. Only staff may read it, unless ``can_subscribe`` is overridden.
     """
 
     name: str = ""
@@ -258,7 +258,7 @@ class Feed:
 
 
 def _concrete(model: type[models.Model]) -> type[models.Model]:
-    """Return the model that has a table: of a proxy the one behind it."""
+    """Return the model that has a table: for a proxy, the model behind it."""
     concrete = model._meta.concrete_model
     assert concrete is not None
     return concrete

@@ -11,7 +11,7 @@ Model = TypeVar("Model", bound=models.Model)
 
 
 class EngineManager(models.Manager[Model]):
-    """Reads and writes the engine's database, whatever the project's database routers say."""
+    """Reads and writes the engine's database, whatever the project's database routers return."""
 
     def get_queryset(self) -> models.QuerySet[Model]:
         return super().get_queryset().using(get_conf().database)
