@@ -1,4 +1,4 @@
-"""The contract of a database: what the engine asks for in each vendor's own SQL.
+"""The contract of a database: what the engine needs in each vendor's own SQL.
 
 A new database implements both classes in a package beside ``postgresql`` and ``sqlite`` and is added to
 ``registry``. The tests in tests/contract run on every database.
@@ -16,7 +16,7 @@ from .outbox import OutboxCursor, Probe
 
 
 class Triggers(ABC):
-    """The triggers that note changes in the outbox."""
+    """The triggers that record changes in the outbox."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
@@ -27,7 +27,7 @@ class Triggers(ABC):
 
     @abstractmethod
     def installed(self) -> dict[str, str]:
-        """Return the names of the engine's triggers and the table of each, "" where the table is gone."""
+        """Return the names of the engine's triggers and the table of each, "" for a table that no longer exists."""
 
     @abstractmethod
     def begin_change(self) -> None:
@@ -35,7 +35,7 @@ class Triggers(ABC):
 
     @abstractmethod
     def drop(self, name: str, table: str) -> None:
-        """Drop a trigger if it exists; ``table`` is "" where the table is gone."""
+        """Drop a trigger if it exists; ``table`` is "" for a table that no longer exists."""
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
@@ -90,7 +90,7 @@ class Database(ABC):
 
     @abstractmethod
     def probe(self) -> Probe:
-        """Return where outbox and log stand, in one cheap statement: it is asked at every tick."""
+        """Return the positions of outbox and log, in one cheap statement: it is run at every tick."""
 
     # ------------------------------------------------------------ the log's life
 

@@ -1,4 +1,4 @@
-"""What the triggers of a table note; each database's ``triggers`` module turns it into SQL."""
+"""What the triggers of a table record; each database's ``triggers`` module turns it into SQL."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ TRIGGER_PREFIX = "realtime_"
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The columns of a table whose old and new values its triggers note: those that identify its rows, their
+    """The columns of a table whose old and new values its triggers record: those that identify its rows, their
     topics, or the rows of other tables that depend on them.
 
     Shape: ``unique`` holds the groups of columns by which one row can replace another (INSERT OR REPLACE).
@@ -19,7 +19,7 @@ class Capture:
     unique: tuple[tuple[str, ...], ...]
 
     @property
-    def noted(self) -> set[str]:
+    def named_columns(self) -> set[str]:
         """All columns that the triggers name."""
         return {*self.columns, *(column for group in self.unique for column in group)}
 

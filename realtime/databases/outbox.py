@@ -1,4 +1,4 @@
-"""Values that say how far the outbox has been read, the same for every database."""
+"""How far the outbox has been read, in values that are the same for every database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class OutboxCursor:
 
 
 class Probe(NamedTuple):
-    """Where outbox and log stand.
+    """The positions of outbox and log.
 
-    Units: offsets. ``offset`` is the position of now, ``sequenced`` how far the outbox has been sequenced,
+    Units: offsets. ``offset`` is the current position, ``sequenced`` how far the outbox has been sequenced,
            ``log_end`` the newest position in the log. ``epoch`` is empty before the log has begun.
            ``is_waiting``: the outbox holds rows that are not sequenced yet.
     """

@@ -1,4 +1,4 @@
-"""Capture: the triggers that note every change of a live table in the outbox, by any writer."""
+"""Capture: the triggers that record every change of a live table in the outbox, by any writer."""
 
 import logging
 from collections.abc import Iterable
@@ -17,11 +17,13 @@ logger = logging.getLogger("realtime.capture")
 
 def captures(feeds: Iterable[Feed]) -> list[Capture]:
     """Return what the feeds need captured, one capture per table."""
-    noted: dict[type[models.Model], dict[str, None]] = {}
+    recorded: dict[type[models.Model], dict[str, None]] = {}
     for feed in feeds:
         for model, fields in feed.sources.items():
-            noted.setdefault(model, {}).update(dict.fromkeys(_columns(fields)))
-    return [Capture(model._meta.db_table, tuple(columns), _unique(model)) for model, columns in noted.items()]
+            recorded.setdefault(model, {}).update(dict.fromkeys(_columns(fields)))
+    return [
+        Capture(model._meta.db_table, tuple(columns), _unique(model)) for model, columns in recorded.items()
+    ]
 
 
 def _columns(fields: Iterable["models.Field[Any, Any]"]) -> tuple[str, ...]:
@@ -31,7 +33,7 @@ def _columns(fields: Iterable["models.Field[Any, Any]"]) -> tuple[str, ...]:
 def _unique(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
     groups = [[field.name] for field in model._meta.local_fields if field.unique]
     groups += [list(names) for names in model._meta.unique_together]
-    # Conditional ones too: they note an unchanged row where the condition does not hold, which is harmless.
+    # Conditional ones too: they record an unchanged row where the condition does not hold, which is harmless.
     groups += [
         list(constraint.fields)
         for constraint in model._meta.constraints
@@ -57,7 +59,7 @@ def missing() -> list[Capture]:
 
 
 def possible(here: Database) -> list[Capture]:
-    """Return the captures whose tables have all the columns they note; none before the outbox exists."""
+    """Return the captures whose tables have all the columns they name; none before the outbox exists."""
     inspect = here.connection.introspection
     with here.connection.cursor() as cursor:
         tables = set(inspect.table_names(cursor))
@@ -67,7 +69,7 @@ def possible(here: Database) -> list[Capture]:
             capture
             for capture in captures(registry)
             if capture.table in tables
-            and capture.noted
+            and capture.named_columns
             <= {column.name for column in inspect.get_table_description(cursor, capture.table)}
         ]
 

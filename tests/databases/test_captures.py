@@ -7,9 +7,9 @@ from realtime.databases.captures import Capture, literal
 CAPTURE = Capture("a_table", ("id", "shelf"), (("id",), ("shelf", "place")))
 
 
-def test_all_columns_that_triggers_name_are_noted():
+def test_all_columns_that_triggers_name():
     """Those of the image, and those that are unique together."""
-    assert CAPTURE.noted == {"id", "shelf", "place"}
+    assert CAPTURE.named_columns == {"id", "shelf", "place"}
 
 
 def test_a_trigger_keeps_its_name_while_its_definition_stays():

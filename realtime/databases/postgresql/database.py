@@ -127,7 +127,7 @@ class PostgreSQL(Database):
     def origin(self) -> str:
         """Return an identifier of cluster, database and table.
 
-        A crash needs none: the tables are unlogged and empty after it.
+        It need not change after a crash: the tables are unlogged and empty then.
         """
         with self.connection.cursor() as cursor:
             cursor.execute(_ORIGIN)

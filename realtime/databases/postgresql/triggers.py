@@ -11,7 +11,7 @@ from ..outbox import OUTBOX_TABLE
 LOCK_SECONDS = 5
 """How long to wait for the lock of a table; other writers of the table wait behind that request."""
 
-# An arbitrary number: held by the process that changes triggers, so that two starting servers take turns.
+# An arbitrary number: held by the process that changes triggers, so that two starting servers do not do so at once.
 _ADVISORY_LOCK = 0x7E41_71DE
 
 _EVENTS = {
@@ -32,7 +32,7 @@ class PostgreSQLTriggers(Triggers):
         quote, schema = self.quote, self.quote(self._schema())
         created = {}
         for event, (verb, referencing, images) in _EVENTS.items():
-            body = self._note(capture, images, f"{schema}.{quote(OUTBOX_TABLE)}")
+            body = self._record(capture, images, f"{schema}.{quote(OUTBOX_TABLE)}")
             name = capture.trigger_name(event, body)
             function = f"{schema}.{quote(name)}()"
             # Without a search path of its own, the function would resolve names by the caller's.
@@ -49,7 +49,7 @@ class PostgreSQLTriggers(Triggers):
     def installed(self) -> dict[str, str]:
         """Return the names of the engine's functions and the tables of their triggers.
 
-        A disabled trigger does not count; a function whose table is gone has the table "".
+        A disabled trigger does not count; a function whose table no longer exists has the table "".
         """
         with self.connection.cursor() as cursor:
             cursor.execute(
@@ -70,7 +70,7 @@ class PostgreSQLTriggers(Triggers):
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
 
     def drop(self, name: str, table: str) -> None:
-        """Drop a trigger and its function; the table may be gone, then "", or not have the trigger."""
+        """Drop a trigger and its function; the table may lack the trigger, or no longer exist and be ""."""
         with self.connection.cursor() as cursor:
             if table:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)} ON {self.quote(table)}")
@@ -87,8 +87,8 @@ class PostgreSQLTriggers(Triggers):
             (schema,) = cursor.fetchone()
             return str(schema)
 
-    def _note(self, capture: Capture, images: tuple[str, ...], outbox: str) -> str:
-        """Return the statement that notes the images; a row without an image where the event has none.
+    def _record(self, capture: Capture, images: tuple[str, ...], outbox: str) -> str:
+        """Return the statement that records the images; one row without an image for an event without images.
 
         UNION makes one row of the old and the new image of an unchanged key. The stamp is the column's default.
         """

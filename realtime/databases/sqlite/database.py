@@ -89,4 +89,4 @@ class SQLite(Database):
             return ""
 
     def prepare_tables(self) -> None:
-        """Do nothing: the migrations say all there is to say."""
+        """Do nothing: migrations can express everything here."""

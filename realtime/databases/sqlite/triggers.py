@@ -7,15 +7,15 @@ from ..outbox import OUTBOX_TABLE
 
 class SQLiteTriggers(Triggers):
     def statements(self, capture: Capture) -> dict[str, str]:
-        new, old = self._note(capture, "NEW"), self._note(capture, "OLD")
-        old_if_different = self._note(capture, "OLD", where=self._differs(capture))
+        new, old = self._record(capture, "NEW"), self._record(capture, "OLD")
+        old_if_different = self._record(capture, "OLD", where=self._differs(capture))
         bodies = {
             "insert": ("AFTER INSERT", new),
             "delete": ("AFTER DELETE", old),
             # Two inserts: 3.5 times cheaper than one with a UNION.
             "update": ("AFTER UPDATE", f"{new} {old_if_different}"),
             # INSERT OR REPLACE fires no delete trigger for the row it replaces (recursive_triggers is off).
-            "replace": ("BEFORE INSERT", self._note_replaced(capture)),
+            "replace": ("BEFORE INSERT", self._record_replaced(capture)),
         }
         created = {}
         for event, (when, body) in bodies.items():
@@ -41,12 +41,12 @@ class SQLiteTriggers(Triggers):
         with self.connection.cursor() as cursor:
             cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)}")
 
-    def _note(self, capture: Capture, image: str, where: str = "") -> str:
+    def _record(self, capture: Capture, image: str, where: str = "") -> str:
         values = f"'{literal(capture.table)}', {self._image(capture, image)}"
         source = f"SELECT {values} WHERE {where}" if where else f"VALUES ({values})"
         return f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) {source};"
 
-    def _note_replaced(self, capture: Capture) -> str:
+    def _record_replaced(self, capture: Capture) -> str:
         conflicts = " OR ".join(
             "("
             + " AND ".join(f"evicted.{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
