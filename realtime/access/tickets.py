@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from ..conf import get_conf
+from ..databases.transactions import engine_transaction
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..models import Ticket
@@ -32,7 +33,8 @@ class BadTicket(RealtimeError):
 def issue(visitor: Visitor) -> str:
     """Return a ticket for a visitor; ``Visitor(login=login_for(user))`` for the user that a token of yours names."""
     now = timezone.now()
-    Ticket.objects.filter(expires_at__lt=now).delete()
+    with engine_transaction():
+        Ticket.objects.filter(expires_at__lt=now).delete()
     ticket = secrets.token_urlsafe(32)
     Ticket.objects.create(
         digest=_digest(ticket),
@@ -50,7 +52,11 @@ def redeem(ticket: str) -> Visitor:
     """
     valid = Ticket.objects.filter(digest=_digest(ticket), expires_at__gte=timezone.now())
     found = valid.first()
-    if found is None or not valid.delete()[0]:  # if two use it at the same moment, only one deletes it
+    if found is None:
+        raise BadTicket
+    with engine_transaction():
+        is_first = bool(valid.delete()[0])  # if two use it at the same moment, only one deletes it
+    if not is_first:
         raise BadTicket
     return Visitor(found.session or None, Login(*found.login) if found.login else None)
 

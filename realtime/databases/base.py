@@ -95,8 +95,11 @@ class Database(ABC):
     # ------------------------------------------------------------ the log's life
 
     @abstractmethod
-    def limit_idle_time(self) -> None:
-        """Have the server end this transaction if its process freezes, where the database can."""
+    def limit_holding(self, idle_seconds: float, wait_seconds: float, seconds: float) -> None:
+        """Have the server end this transaction if its process freezes, where the database can.
+
+        It is the first statement of the transaction, before anything is locked.
+        """
 
     @abstractmethod
     def lock_sequencer(self) -> None:

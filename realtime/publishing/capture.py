@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models
 
 from ..databases.base import Database
 from ..databases.captures import Capture
 from ..databases.registry import database
+from ..databases.transactions import engine_transaction
 from ..feeds import Feed, registry
 from ..models import OutboxRow
 
@@ -85,7 +86,7 @@ def install() -> list[Capture]:
     _drop_obsolete(here)
     absent = missing()
     for capture in absent:
-        with transaction.atomic(using=here.alias):
+        with engine_transaction():
             here.triggers.begin_change()
             if capture not in missing():
                 continue  # another process has installed them meanwhile
@@ -115,6 +116,6 @@ def uninstall(tables: Iterable[str] | None = None) -> None:
 
 
 def _drop(here: Database, name: str, table: str) -> None:
-    with transaction.atomic(using=here.alias):
+    with engine_transaction():
         here.triggers.begin_change()
         here.triggers.drop(name, table)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from ..conf import get_conf
 from ..databases.registry import database
+from ..databases.transactions import engine_transaction
 from ..models import LogEntry, OutboxRow
 from ..runtime.metrics import Figure
 from . import progress
@@ -25,6 +25,8 @@ EVERYONE = "*"
 """Topic of a notice to every page."""
 ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
 """Kinds of entries other than changes of a topic; they are delivered once, to the connections of that time."""
+APPEND_ROWS = 500
+"""How many entries one statement adds at most: databases limit the parameters of a statement."""
 PRUNE_ROWS = 5_000
 """How many rows of a table one transaction deletes at most."""
 
@@ -70,14 +72,16 @@ def newest(topics: Collection[str]) -> dict[str, int]:
 def append(added: Sequence[LogEntry]) -> None:
     """Add entries, in the caller's transaction."""
     with database().connection.cursor() as cursor:
-        cursor.executemany(
-            'INSERT INTO realtime_logentry (position, topic, kind, "after", begins, payload) '
-            "VALUES (%s, %s, %s, %s, %s, %s)",
-            [
+        for first in range(0, len(added), APPEND_ROWS):
+            rows = [
                 (each.position, each.topic, str(each.kind), each.after, each.begins, each.payload)
-                for each in added
-            ],
-        )
+                for each in added[first : first + APPEND_ROWS]
+            ]
+            cursor.execute(
+                'INSERT INTO realtime_logentry (position, topic, kind, "after", begins, payload) VALUES '
+                + ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows)),
+                [value for row in rows for value in row],
+            )
 
 
 def tail(after: int) -> Tail:
@@ -134,8 +138,7 @@ def _prune_some() -> tuple[int, bool]:
 
     The log's edge moves in the same transaction, so that no reader resumes from a deleted place.
     """
-    here = database()
-    with transaction.atomic(using=here.alias):
+    with engine_transaction() as here:
         sequenced = progress.read(lock=True)
         if sequenced is None:
             return 0, True

@@ -9,18 +9,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.db.models import BooleanField, Max, QuerySet
 from django.db.models.expressions import RawSQL
 
 from ..databases.base import Database
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
+from ..databases.transactions import engine_transaction
 from ..engine.messages import Row
 from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow
 from . import progress
+
+BEGIN_SECONDS = 120.0
+"""How long beginning an epoch may take: it deletes outbox and log, however large they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,7 @@ def begin_epoch(unless_from: str | None = None) -> str:
 
     ``unless_from``: do nothing if the log has that origin by now, because another process was quicker.
     """
-    here = database()
-    with transaction.atomic(using=here.alias):
+    with engine_transaction(seconds=BEGIN_SECONDS, wait_seconds=2) as here:
         here.lock_sequencer()
         present = progress.read()
         if present is not None and present.origin == unless_from:

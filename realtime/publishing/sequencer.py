@@ -11,13 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
-
 from .. import notices
 from ..access import revocation
 from ..conf import get_conf
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
+from ..databases.transactions import engine_transaction
 from ..engine import messages
 from ..engine.messages import Change
 from ..feeds import Feed, registry
@@ -61,9 +60,7 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
         entries = _entries(before, moment.cursor, _begins(before, quiet))
         if entries is None or not moment.is_kept(_tables(entries)):
             return None
-    here = database()
-    with transaction.atomic(using=here.alias):
-        here.limit_idle_time()
+    with engine_transaction():
         if not progress.advance(before, moment.cursor):
             return None
         log.append(entries)

@@ -4,10 +4,10 @@ import contextlib
 import threading
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from realtime.boards.models import Entry
-from realtime.databases.postgresql import database as postgresql
+from realtime.databases import transactions
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log, positions
@@ -284,7 +284,7 @@ def test_rows_read_at_a_position_are_those_of_its_log(database):
 
 def test_a_frozen_sequencer_blocks_the_others_only_briefly(on_postgresql, monkeypatch):
     """The server ends the transaction of a process that was frozen while it held the lock; others do its work."""
-    monkeypatch.setattr(postgresql, "IDLE_MILLISECONDS", 200)
+    monkeypatch.setattr(transactions, "HOLD_SECONDS", 0.2)
     append, holds, thawed, outcome = log.append, threading.Event(), threading.Event(), []
 
     def freeze(entries):
@@ -295,7 +295,7 @@ def test_a_frozen_sequencer_blocks_the_others_only_briefly(on_postgresql, monkey
     def frozen():
         try:
             outcome.append(on_postgresql.sequence())
-        except OperationalError:
+        except DatabaseError:
             outcome.append("ended")
         finally:
             connections.close_all()

@@ -9,10 +9,18 @@ from ..base import Database
 from ..outbox import OutboxCursor, Probe
 from .triggers import PostgreSQLTriggers
 
-IDLE_MILLISECONDS = 5000
-"""How long the transaction that locks the sequencer's row may be idle, as in a frozen process."""
+READ_IDLE_SECONDS = 60
+"""How long a transaction that only reads may be idle: its locks delay no writer, but migrations of what it read."""
 
-_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket")
+_TRANSACTION_TIMEOUT_SINCE = 17_00_00
+_TABLES = (
+    "realtime_outboxrow",
+    "realtime_logentry",
+    "realtime_sequencer",
+    "realtime_ticket",
+    "realtime_feedrelease",
+    "realtime_triggerclaim",
+)
 # Identifies cluster, database and table: in another one the same positions mean something else.
 _ORIGIN = (
     "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
@@ -58,7 +66,10 @@ class PostgreSQL(Database):
     def read_transaction(self) -> Iterator[None]:
         # READ COMMITTED would take another snapshot for each statement.
         with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                f"SET LOCAL idle_in_transaction_session_timeout = '{READ_IDLE_SECONDS}s'"
+            )
             try:
                 yield
             finally:
@@ -116,9 +127,19 @@ class PostgreSQL(Database):
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
         return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))
 
-    def limit_idle_time(self) -> None:
+    def limit_holding(self, idle_seconds: float, wait_seconds: float, seconds: float) -> None:
+        """Bound the pauses of this transaction, its waiting for locks and, from PostgreSQL 17, all of it.
+
+        The limit on waiting keeps a process that froze while it waited from getting the lock for another five
+        seconds; with the limit on the whole, several that froze in a queue end at the same time.
+        """
+        limits = {"idle_in_transaction_session_timeout": idle_seconds, "lock_timeout": wait_seconds}
+        if getattr(self.connection, "pg_version", 0) >= _TRANSACTION_TIMEOUT_SINCE:
+            limits["transaction_timeout"] = seconds
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_MILLISECONDS}ms'")
+            cursor.execute(
+                "; ".join(f"SET LOCAL {name} = '{limit * 1000:.0f}ms'" for name, limit in limits.items())
+            )
 
     def lock_sequencer(self) -> None:
         with self.connection.cursor() as cursor:

@@ -8,7 +8,7 @@ from ..base import Triggers
 from ..captures import TRIGGER_PREFIX, Capture, literal
 from ..outbox import OUTBOX_TABLE
 
-LOCK_SECONDS = 5
+LOCK_SECONDS = 4
 """How long to wait for the lock of a table; other writers of the table wait behind that request."""
 
 # An arbitrary number: held by the process that changes triggers, so that two starting servers do not do so at once.

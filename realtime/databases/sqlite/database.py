@@ -71,7 +71,7 @@ class SQLite(Database):
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
         return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))
 
-    def limit_idle_time(self) -> None:
+    def limit_holding(self, idle_seconds: float, wait_seconds: float, seconds: float) -> None:
         """Do nothing: only the process itself can end its transaction here."""
 
     def lock_sequencer(self) -> None:

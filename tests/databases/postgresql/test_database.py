@@ -54,9 +54,24 @@ def test_all_statements_of_a_read_transaction_read_one_snapshot(database, statem
         raise ZeroDivisionError
 
     assert statements.executed == [
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+        "SET LOCAL idle_in_transaction_session_timeout = '60s'",
         "SELECT 1 / 0",
         "ROLLBACK",
+    ]
+
+
+@pytest.mark.parametrize(
+    "version, whole", [(16_00_09, ""), (17_00_00, "; SET LOCAL transaction_timeout = '7000ms'")]
+)
+def test_a_transaction_is_limited_in_idleness_in_waiting_and_as_a_whole(database, statements, version, whole):
+    """As a whole only where the server can."""
+    vars(database.connection)["pg_version"] = version
+
+    database.limit_holding(5, 3, 7)
+
+    assert statements.executed == [
+        f"SET LOCAL idle_in_transaction_session_timeout = '5000ms'; SET LOCAL lock_timeout = '3000ms'{whole}"
     ]
 
 
