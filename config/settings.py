@@ -5,6 +5,7 @@ The defaults are the embedded shape: SQLite in ``var/``, the in-memory channel l
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -48,12 +49,20 @@ SECRET_KEY_FALLBACKS = from_env("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = from_env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = from_env("CSRF_TRUSTED_ORIGINS")
 
+SCRIPT_NAME = os.environ.get("SCRIPT_NAME", "")
+"""Path under which a proxy publishes the site, such as ``/boards``; empty at the root of a host."""
+if SCRIPT_NAME and not re.fullmatch(r"(/[\w.~-]+)+", SCRIPT_NAME, re.ASCII):
+    raise ImproperlyConfigured(
+        f"SCRIPT_NAME is {SCRIPT_NAME!r}; write the path with a slash in front and none at its end: /boards"
+    )
+FORCE_SCRIPT_NAME = SCRIPT_NAME or None
+
 if is_on("HTTPS"):
     # A proxy in front of the server terminates TLS. It must overwrite this header (docs/deploy.md).
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     # Each process has its own metrics, which are read from it directly, without the proxy and TLS.
-    SECURE_REDIRECT_EXEMPT = [r"^realtime/metrics/$"]
+    SECURE_REDIRECT_EXEMPT = [rf"^{SCRIPT_NAME.lstrip('/')}/?realtime/metrics/$"]
     try:
         SECURE_HSTS_SECONDS = int(os.environ.get("HSTS_SECONDS") or 30 * 24 * 3600)
     except ValueError as error:
@@ -237,7 +246,7 @@ TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 
 # Absolute: Django prefixes a relative one with the script name, which a client of daphne can set.
-STATIC_URL = "/static/"
+STATIC_URL = f"{SCRIPT_NAME}/static/"
 # By default served from the apps, even if DEBUG is off: the first start needs no collectstatic.
 STATIC_ROOT = os.environ.get("STATIC_ROOT") or None
 SERVESTATIC_USE_FINDERS = STATIC_ROOT is None
@@ -261,7 +270,7 @@ LOGGING = {
     "filters": {
         "clients_faults": {"()": "realtime.log_filters.ClientsFaults"},
         "few_of_a_kind": {"()": "realtime.log_filters.FewOfAKind"},
-        "first_of_a_series": {"()": "realtime.log_filters.FirstOfASeries"},
+        "first_of_a_row": {"()": "realtime.log_filters.FirstOfARow"},
     },
     "handlers": {
         "console": {
@@ -277,8 +286,8 @@ LOGGING = {
         # Replaces the handlers that the library would install.
         "django": {"level": "INFO"},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
-        # Retried for as long as Redis is away: only the first failure of a series is logged.
-        "realtime.layer": {"filters": ["first_of_a_series"]},
-        "channels_redis.pubsub": {"filters": ["first_of_a_series"]},
+        # Retried for as long as Redis is away: only the first failure of a row is logged.
+        "realtime.layer": {"filters": ["first_of_a_row"]},
+        "channels_redis.pubsub": {"filters": ["first_of_a_row"]},
     },
 }

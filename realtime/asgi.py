@@ -6,6 +6,8 @@ import signal
 import threading
 from types import FrameType
 
+from django.conf import settings
+
 from .access.handshake import Handshake
 from .engine.codes import Code
 from .runtime.asgi_types import Application, Event, Receive, Scope, Send
@@ -24,11 +26,10 @@ _ROOT_PATH_HEADER = b"daphne-root-path"
 
 
 class RealtimeApplication:
-    """Wraps the project's application: root path, start and stop of the service, no socket left open behind it."""
+    """Wraps the project's application: script prefix, start and stop of the service, no socket left open behind it."""
 
-    def __init__(self, application: Application, root_path: str = "") -> None:
+    def __init__(self, application: Application) -> None:
         self._application = application
-        self._root_path = root_path
         guard_daphne(lambda: get_service().request_bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,8 +37,7 @@ class RealtimeApplication:
             await self._lifespan(receive, send)
             return
         await get_service().ensure_started()
-        headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
-        scope = {**scope, "headers": headers, "root_path": self._root_path}
+        scope = _with_script_prefix(scope)
         get_service().stalled_clients.watch(send)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
@@ -114,6 +114,21 @@ class RealtimeApplication:
                     await send({"type": "websocket.close", "code": int(Code.INTERNAL)})
                 except (Exception, asyncio.CancelledError) as error:
                     logger.debug("socket not closed: %s", error)
+
+
+def _with_script_prefix(scope: Scope) -> Scope:
+    """Return the scope with the deployment's script prefix in its path, whether a proxy has removed it or not.
+
+    The prefix is ``FORCE_SCRIPT_NAME``, or what the server was started with (``--root-path``); never a client's.
+    """
+    headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
+    is_clients = len(headers) != len(scope.get("headers", []))
+    servers_own = "" if is_clients else scope.get("root_path", "")
+    prefix = (servers_own if settings.FORCE_SCRIPT_NAME is None else settings.FORCE_SCRIPT_NAME).rstrip("/")
+    path = scope["path"]
+    if prefix and path != prefix and not path.startswith(f"{prefix}/"):
+        path = prefix + path
+    return {**scope, "headers": headers, "path": path, "root_path": prefix}
 
 
 def _drain_on_sigterm() -> None:

@@ -4,6 +4,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import get_script_prefix
 from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -20,7 +21,9 @@ MAX_SUGGESTED_KEYS = 100
 @staff_member_required
 def inspector(request: HttpRequest) -> HttpResponse:
     """Show the page that uses the protocol by hand and displays its messages."""
-    return render(request, "realtime/inspector.html", {"topics": suggested_topics(), "path": "/realtime/ws/"})
+    return render(
+        request, "realtime/inspector.html", {"topics": suggested_topics(), "site": get_script_prefix()}
+    )
 
 
 async def metrics(request: HttpRequest) -> HttpResponse:

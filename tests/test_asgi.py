@@ -94,16 +94,36 @@ async def test_a_client_cannot_set_the_root_path(application, kind):
     assert scope["root_path"] == "//evil.example", "the server's own scope is left alone"
 
 
-async def test_the_root_path_is_an_argument_of_the_application(application):
-    """The operator's choice, in the project's asgi.py."""
+@pytest.mark.parametrize("path", ["/tide/realtime/ws/", "/realtime/ws/"], ids=["kept", "removed"])
+@pytest.mark.parametrize(
+    "forced, servers_own",
+    [("/tide", ""), (None, "/tide"), ("/tide/", "/other")],
+    ids=["setting", "server", "both"],
+)
+async def test_the_script_prefix_is_the_deployments(application, settings, forced, servers_own, path):
+    """By the setting, else by the server's option, whether the proxy leaves it in the path or removes it."""
+    settings.FORCE_SCRIPT_NAME = forced
+    seen: list[tuple[str, str]] = []
+
+    async def note(scope, receive, send) -> None:
+        seen.append((scope["root_path"], scope["path"]))
+
+    await ended(RealtimeApplication(note), {**socket_scope(), "path": path, "root_path": servers_own})
+
+    assert seen == [("/tide", "/tide/realtime/ws/")]
+
+
+async def test_a_path_that_only_begins_like_the_script_prefix_lies_below_it(application, settings):
+    """``/tidemark/`` is not below ``/tide``."""
+    settings.FORCE_SCRIPT_NAME = "/tide"
     seen: list[str] = []
 
     async def note(scope, receive, send) -> None:
-        seen.append(scope["root_path"])
+        seen.append(scope["path"])
 
-    await ended(RealtimeApplication(note, root_path="/tide"), socket_scope())
+    await ended(RealtimeApplication(note), {**socket_scope(), "path": "/tidemark/"})
 
-    assert seen == ["/tide"]
+    assert seen == ["/tide/tidemark/"]
 
 
 async def test_the_service_starts_and_stops_with_the_server(application):

@@ -3,6 +3,7 @@
 from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.urls import get_script_prefix
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -64,3 +65,9 @@ def live_session(context: template.Context) -> str:
     if session is not None:
         session.accessed = True  # Django then sends "Vary: Cookie": the page is of this session only
     return salted_hmac("realtime.tabs", key).hexdigest()[:20] if key else ""
+
+
+@register.simple_tag
+def live_path() -> str:
+    """Render the path of the WebSocket, below the deployment's script prefix: ``<meta name="realtime-path">``."""
+    return f"{get_script_prefix()}realtime/ws/"

@@ -9,13 +9,14 @@ class Proxy:
     """Forwards connections to a server on this machine.
 
     Requests whose head contains a word of ``refused`` are answered with 400; those with a word of ``swallowed`` get
-    no answer.
+    no answer. ``removed_prefix`` is removed from the path of each request.
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self.refused: tuple[str, ...] = ()
         self.swallowed: tuple[str, ...] = ()
+        self.removed_prefix = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -45,6 +46,7 @@ class Proxy:
             if any(word.encode() in head for word in self.swallowed):
                 client.recv(1)  # until the client closes
                 return
+            head = head.replace(f" {self.removed_prefix}/".encode(), b" /", 1)
             if b"Upgrade: websocket" not in head:
                 head = head.replace(b"Connection: keep-alive", b"Connection: close")
             with socket.create_connection(("127.0.0.1", self._target)) as server:

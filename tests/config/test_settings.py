@@ -39,3 +39,14 @@ def test_an_invalid_hsts_seconds_is_reported(documented, tmp_path):
 
     assert "HSTS_SECONDS is a whole number" in checked.stderr
     assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["tide", "/tide/", "/", "//evil.example", "/ti de", "https://example.com/tide"]
+)
+def test_an_invalid_script_name_is_reported(documented, tmp_path, name):
+    """It would be part of every address."""
+    checked = Project(tmp_path, **{**documented, "SCRIPT_NAME": name}).manage("check", check=False)
+
+    assert "write the path with a slash in front and none at its end" in checked.stderr
+    assert "Traceback" not in checked.stderr

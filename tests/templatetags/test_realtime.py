@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection, models
 from django.template import Context, Template
+from django.urls import get_script_prefix, set_script_prefix
 
 from realtime.boards.models import Board, Entry
 from realtime.engine.errors import UnknownTopic
@@ -157,3 +158,14 @@ def test_tabs_of_one_session_share_a_name_that_does_not_reveal_its_key(rf, clien
     assert names[0] == ""
     assert len(set(names)) == 3
     assert source.render(Context({"request": request})) == names[-1]
+
+
+def test_the_path_of_sockets_is_below_the_script_prefix():
+    """A page below a path connects below it."""
+    source = Template("{% load realtime %}{% live_path %}")
+    before = get_script_prefix()
+    try:
+        set_script_prefix("/tide/")
+        assert source.render(Context()) == "/tide/realtime/ws/"
+    finally:
+        set_script_prefix(before)
