@@ -66,11 +66,11 @@ class Database(ABC):
         """Return whether the connection, which must be open, is inside a transaction."""
 
     @abstractmethod
-    def now(self) -> tuple[OutboxCursor, str]:
+    def snapshot(self) -> tuple[OutboxCursor, str]:
         """Return the snapshot that is being read and the log's epoch, "" before the log has begun."""
 
     @abstractmethod
-    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+    def snapshot_in_transaction(self) -> tuple[OutboxCursor, str]:
         """Return the same inside a caller's transaction; the epoch is "" where that is not one snapshot."""
 
     @abstractmethod

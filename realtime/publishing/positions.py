@@ -65,10 +65,10 @@ def read_snapshot() -> Iterator[Moment]:
     here = database()
     here.connection.ensure_connection()
     if here.is_in_transaction():
-        yield Moment(here, *here.now_in_transaction())
+        yield Moment(here, *here.snapshot_in_transaction())
         return
     with here.read_transaction():
-        yield Moment(here, *here.now())
+        yield Moment(here, *here.snapshot())
 
 
 def probe() -> Probe:
@@ -134,7 +134,7 @@ def begin_epoch(unless_from: str | None = None) -> str:
         LogEntry.objects.all().delete()
         # The cursor below is read after this, so that everything deleted here is older than the new life.
         OutboxRow.objects.all().delete()
-        now, _ = here.now()
+        start, _ = here.snapshot()
         epoch = secrets.token_hex(4)
-        progress.begin(epoch, here.origin(), now)
+        progress.begin(epoch, here.origin(), start)
         return epoch

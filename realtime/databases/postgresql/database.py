@@ -78,17 +78,17 @@ class PostgreSQL(Database):
     def is_in_transaction(self) -> bool:
         return bool(self.connection.connection.info.transaction_status.name != "IDLE")
 
-    def now(self) -> tuple[OutboxCursor, str]:
+    def snapshot(self) -> tuple[OutboxCursor, str]:
         number, in_progress, epoch = self._fetch_row(_NOW)
         return OutboxCursor(number, tuple(sorted(in_progress))), epoch
 
-    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+    def snapshot_in_transaction(self) -> tuple[OutboxCursor, str]:
         """Return the snapshot of this statement, without an epoch: it is not a position.
 
         Each statement there reads another snapshot, and rows that may be rolled back later. A page rendered
         so gets a snapshot of the topic when it subscribes.
         """
-        return self.now()[0], ""
+        return self.snapshot()[0], ""
 
     def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
         """Return whether no table's file was replaced since the snapshot.

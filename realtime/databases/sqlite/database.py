@@ -43,13 +43,13 @@ class SQLite(Database):
     def is_in_transaction(self) -> bool:
         return self.connection.in_atomic_block or bool(self.connection.connection.in_transaction)
 
-    def now(self) -> tuple[OutboxCursor, str]:
+    def snapshot(self) -> tuple[OutboxCursor, str]:
         number, epoch = self._fetch_row(_NOW)
         return OutboxCursor(number), epoch
 
-    def now_in_transaction(self) -> tuple[OutboxCursor, str]:
+    def snapshot_in_transaction(self) -> tuple[OutboxCursor, str]:
         # One snapshot too: a transaction that has written keeps all others from writing.
-        return self.now()
+        return self.snapshot()
 
     def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
         return True  # a snapshot includes every table, whatever happens to them

@@ -90,8 +90,8 @@ def test_a_snapshot_is_the_next_transaction_and_those_in_progress(database, monk
     """Inside a caller's transaction it has no epoch, because it is not one snapshot."""
     monkeypatch.setattr(database, "_fetch_row", lambda statement: (100, [97, 93], "e"))
 
-    assert database.now() == (OutboxCursor(100, (93, 97)), "e")
-    assert database.now_in_transaction() == (OutboxCursor(100, (93, 97)), "")
+    assert database.snapshot() == (OutboxCursor(100, (93, 97)), "e")
+    assert database.snapshot_in_transaction() == (OutboxCursor(100, (93, 97)), "")
 
 
 def test_a_probe_says_where_outbox_and_log_stand(database, monkeypatch):

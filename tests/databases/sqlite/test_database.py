@@ -16,11 +16,11 @@ def here(log) -> SQLite:
 
 def test_a_snapshot_is_the_number_of_outbox_rows_ever_written(here, log):
     """Also when some have been deleted."""
-    (before, epoch) = here.now()
+    (before, epoch) = here.snapshot()
     OutboxRow.objects.create(source="a table", image=None)
     OutboxRow.objects.all().delete()
 
-    assert here.now() == (OutboxCursor(before.next + 1), epoch)
+    assert here.snapshot() == (OutboxCursor(before.next + 1), epoch)
     assert epoch == log.state.epoch
 
 

@@ -8,7 +8,7 @@ const RECONNECTS = "reconnects with backoff, resumes";
 const RECONNECTS_LATER = "reconnects after the announced delay";
 
 /** @type {Record<number, {means: string, page: string}>} */
-export const CODES = {
+const CODES = {
   1000: { means: "normal end", page: RECONNECTS },
   1001: { means: "the other side is going away", page: RECONNECTS },
   1005: { means: "closed without a code", page: RECONNECTS },
