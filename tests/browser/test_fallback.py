@@ -94,7 +94,8 @@ def test_scripts_can_call_and_subscribe_by_any_transport(server, proxy, page, re
     assert page.evaluate(refusal) == [4400, ["text"]]
     count = """(topic) => new Promise((resolve) => {
         const followed = realtime.subscribe(topic, {
-            onSnapshot: () => resolve(followed.rows.size), onError: ({ code }) => resolve(code) });
+            onSnapshot: () => resolve(followed.rows.size),
+            onError: ({ code }) => { resolve(code); followed.unsubscribe(); } });
     })"""
     assert page.evaluate(count, "boards") == 2
     assert page.evaluate(count, "staffboards") == 4403

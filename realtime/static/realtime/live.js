@@ -3,6 +3,7 @@
 import { LiveNotices } from "./elements/live-notices.js";
 import { LiveStatus } from "./elements/live-status.js";
 import { LiveTopic } from "./elements/live-topic.js";
+import { reportSelects } from "./elements/placement.js";
 import { Realtime } from "./realtime.js";
 
 /** @param {string} name */
@@ -43,6 +44,11 @@ const realtime = new Realtime({
   setTimeout: (action, ms) => setTimeout(action, ms),
   clearTimeout: (timer) => clearTimeout(timer),
   storage,
+  // When the request for the page began, so that its rows are at least as new.
+  loadedAt: performance.timeOrigin,
+  reload: () => {
+    if (window.dispatchEvent(new CustomEvent("realtime:reload", { cancelable: true }))) location.reload();
+  },
   now: () => Date.now(),
   random: () => Math.random(),
   target: window,
@@ -55,5 +61,6 @@ customElements.define("live-status", LiveStatus);
 customElements.define("live-notices", LiveNotices);
 Object.assign(window, { realtime });
 realtime.start();
+reportSelects(realtime);
 
 export default realtime;

@@ -1,16 +1,22 @@
 /** What scripts and elements of a page use: one connection with its topics, calls and messages. */
 
 /** @import { Format, Row, ServerMessage } from "./protocol/messages.js" */
+/** @import { Status, TopicStatus } from "./status.js" */
 /** @import { Options } from "./topics/row-map.js" */
 /** @import { Follower } from "./topics/topic.js" */
-/** @import { Status } from "./transports/connection.js" */
+/** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 /** @import { Environment } from "./transports/transport.js" */
 
+import { Reload } from "./reload.js";
+import { pageStatus } from "./status.js";
 import { runHandler } from "./topics/handlers.js";
 import { RowMap } from "./topics/row-map.js";
 import { Subscriptions } from "./topics/subscriptions.js";
 import { Calls } from "./transports/calls.js";
 import { Connection } from "./transports/connection.js";
+
+// A page that is not live this long after its load says how old it is.
+const LATE_MS = 5_000;
 
 /**
  * What handlers receive, by the name passed to `on`.
@@ -30,33 +36,63 @@ export class Realtime {
   #calls;
   #connection;
   #subscriptions;
+  #reload;
+  #loadedAt;
+  #isLate = false;
+  /** @type {unknown} */
+  #lateTimer = null;
+  /** Elements whose rows cannot be live, whatever the server sends. @type {Map<object, TopicStatus & {topic: string}>} */
+  #faults = new Map();
+  /** @type {Status} */
+  #status;
   /** @type {Map<string, Set<(value: any) => void>>} */
   #handlers = new Map();
 
   /** @param {Environment} env */
   constructor(env) {
     this.#env = env;
+    this.#loadedAt = env.loadedAt ?? env.now();
+    this.#reload = new Reload(env);
     this.#connection = new Connection(env, {
       onMessage: (message) => this.#receive(message),
       onStatus: (status) => this.#changeStatus(status),
       subscriptions: () => this.#subscriptions.list(),
     });
     this.#calls = new Calls(env, (message) => this.#connection.send(message));
-    this.#subscriptions = new Subscriptions((message) => this.#connection.send(message));
+    this.#subscriptions = new Subscriptions(env, {
+      send: (message) => this.#connection.send(message),
+      onChange: () => this.#update(),
+      onBroken: () => this.#reload.plan(),
+    });
+    this.#status = this.#computeStatus();
   }
 
   /** Open the connection, and keep it open. */
   start() {
+    const { target } = this.#env;
+    target.addEventListener("visibilitychange", () => {
+      if (target.document.visibilityState === "visible") this.#subscriptions.shown();
+    });
     this.#connection.start();
+    this.#update();
   }
 
   get url() {
     return this.#env.url;
   }
 
-  /** @returns {Status} */
+  /**
+   * The worst state of the connection and the topics, since when the page is not current (milliseconds; null while it is,
+   * and in the first seconds after its load), and the same for each topic.
+   * @returns {Status}
+   */
   get status() {
-    return this.#connection.status;
+    return this.#status;
+  }
+
+  /** The time, in the same milliseconds as `status.since`. */
+  get now() {
+    return this.#env.now();
   }
 
   /** @returns {number | null} seconds since the last message of the server; null if there was none */
@@ -128,12 +164,25 @@ export class Realtime {
    * @param {Follower} follower
    */
   follow(topic, format, follower) {
-    this.#subscriptions.add(topic, format, follower);
+    // Rows that are there when the page begins are as old as the page.
+    const addedAt = this.#connection.receivedAt === null ? this.#loadedAt : this.#env.now();
+    this.#subscriptions.add(topic, format, follower, addedAt);
   }
 
   /** @param {string} topic @param {Follower} follower */
   unfollow(topic, follower) {
     this.#subscriptions.delete(topic, follower);
+  }
+
+  /**
+   * For elements: report that the rows of one cannot be live, or no longer report it.
+   * @param {object} owner
+   * @param {{topic: string, state: "misplaced" | "refused", reason: string} | null} fault
+   */
+  setFault(owner, fault) {
+    if (fault) this.#faults.set(owner, { ...fault, since: this.#loadedAt });
+    else this.#faults.delete(owner);
+    this.#update();
   }
 
   /** @param {ServerMessage} message */
@@ -144,19 +193,69 @@ export class Realtime {
     } else if (message.type === "reply") {
       this.#calls.reply(message);
     } else {
-      runHandler(() => this.#subscriptions.receive(message));
+      this.#receiveForTopics(message);
     }
     this.#notify("message", message);
     this.#notify(message.type, message);
   }
 
-  /** @param {Status} status */
+  /** @param {ServerMessage} message */
+  #receiveForTopics(message) {
+    try {
+      this.#subscriptions.receive(message);
+    } catch (error) {
+      console.error(`realtime: cannot handle a message of type ${message.type}; taking a snapshot:`, error);
+      this.#subscriptions.failed(message);
+    }
+  }
+
+  /** @param {ConnectionStatus} status */
   #changeStatus(status) {
     if (!this.#connection.isConnected) {
       this.#subscriptions.disconnected();
       this.#calls.disconnected(status);
     }
-    this.#notify("status", status);
+    this.#status = this.#computeStatus();
+    this.#watchLateness();
+    this.#notify("status", this.#status);
+  }
+
+  /** Report the status if it has changed. */
+  #update() {
+    const before = JSON.stringify(this.#status);
+    this.#status = this.#computeStatus();
+    this.#watchLateness();
+    if (JSON.stringify(this.#status) !== before) this.#notify("status", this.#status);
+  }
+
+  #computeStatus() {
+    /** @type {Record<string, TopicStatus>} */
+    const topics = this.#subscriptions.statuses();
+    for (const { topic, ...fault } of this.#faults.values()) topics[topic] = fault;
+    const lastCurrent = this.#subscriptions.since ?? this.#connection.receivedAt ?? this.#loadedAt;
+    return pageStatus(this.#connection.status, topics, lastCurrent, this.#isLate);
+  }
+
+  /** While something is still to become live for the first time: it must not look current for long. */
+  #watchLateness() {
+    const { state, topics } = this.#status;
+    if (state === "live") {
+      this.#reload.cancel();
+      this.#isLate = this.#subscriptions.isLate = false;
+    }
+    const isWaiting = state === "connecting" || Object.values(topics).some((topic) => topic.state === "loading");
+    if (isWaiting && this.#lateTimer === null && !this.#isLate) {
+      this.#lateTimer = this.#env.setTimeout(() => this.#late(), LATE_MS);
+    } else if (!isWaiting) {
+      this.#env.clearTimeout(this.#lateTimer);
+      this.#lateTimer = null;
+    }
+  }
+
+  #late() {
+    this.#lateTimer = null;
+    this.#isLate = this.#subscriptions.isLate = true;
+    this.#update();
   }
 
   /** @param {keyof Events} type @param {ServerMessage | Status} value */

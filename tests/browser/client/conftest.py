@@ -48,7 +48,7 @@ def errors() -> list[str]:
 @pytest.fixture(scope="package")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Shared by all pages for its cache; they store nothing else in it."""
-    context = browser.new_context()
+    context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
     yield context
     context.close()
 

@@ -14,13 +14,15 @@ def test_the_page_reconnects_and_resumes(page: Page, code: int) -> None:
             const { state, willRetry } = realtime.status, wait = clock.waits[0];
             clock.advance(wait);
             server().accepts();
-            return [state, willRetry, realtime.status.state, wait, FakeSocket.all.length, server().takeSent()];
+            const sent = server().takeSent(), asked = realtime.status.state;
+            server().sends(changes(12, 12, []));
+            return [state, willRetry, asked, realtime.status.state, wait, FakeSocket.all.length, sent];
         }""",
         code,
     )
 
     # The first wait is even over [0, 500); the tests' random number is always a half.
-    assert got == ["reconnecting", True, "live", 250, 2, [SUBSCRIBE | {"position": "e.12"}]]
+    assert got == ["reconnecting", True, "stale", "live", 250, 2, [SUBSCRIBE | {"position": "e.12"}]]
 
 
 @pytest.mark.parametrize("code", [4400, 4403, 4404, 4499])
@@ -41,6 +43,8 @@ def test_a_final_code_stops_the_page(page: Page, code: int) -> None:
         "willRetry": False,
         "attempt": 0,
         "transport": None,
+        "since": 1_000_000,
+        "topics": {},
     }
     assert got == [status, 1]
 
@@ -129,7 +133,7 @@ def test_messages_of_an_abandoned_socket_are_ignored(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("a")]);
         const old = connect();
-        clock.advance(33_000); server().accepts();
+        clock.advance(33_000); server().accepts().sends(changes(10, 10, []));
         old.readyState = 1;
         old.sends(changes(10, 11, [remove("a")])).drops(4403);
         return [texts(), realtime.status.state, FakeSocket.all.length];

@@ -63,24 +63,28 @@ def test_a_listener_can_prevent_the_default_and_show_changes_itself(page: Page) 
     assert got == [["row a"], "e.11"]
 
 
-def test_a_refused_topic_shows_the_reason_and_is_subscribed_to_on_the_next_connection_only(
-    page: Page,
-) -> None:
+def test_a_refused_topic_shows_the_reason_in_place_of_its_rows(page: Page) -> None:
+    """At once, and until the server serves it again: its rows may be secret by now."""
     got = page.evaluate("""() => {
-        paint([tr("a")]); connect().takeSent();
-        server().sends({ type: "error", code: 4403, message: "<b>Not yours</b>", topic: "t" });
+        const element = paint([tr("a"), tr("b")]); connect().sends(changes(10, 10, [])).takeSent();
+        server().sends(refuse(4403, "<b>Not yours</b>"));
         server().sends(heartbeat()).sends(heartbeat()).sends(heartbeat());
         const asked = server().takeSent();
+        const shown = [texts(), element.getAttribute("position"), realtime.position("t")];
         server().drops(); clock.advance(20_000); server().accepts();
-        return [asked, server().takeSent()];
+        return [asked, shown, server().takeSent()];
     }""")
 
-    assert got == [[], [SUBSCRIBE | {"position": "e.10"}]]
+    assert got == [[], [[], None, None], [SUBSCRIBE]]
     expect(page.locator("live-topic")).to_have_attribute("state", "refused")
     expect(page.get_by_role("status")).to_have_text("<b>Not yours</b>")
-    page.evaluate("server().sends(changes(10, 10, []))")
+    expect(page.locator("table")).to_be_hidden()
+    expect(page.locator("[data-empty]")).to_be_hidden()
+    page.evaluate("server().sends(snapshot(11, [html('a')]))")
     expect(page.locator("live-topic")).to_have_attribute("state", "live")
     expect(page.locator(".realtime-refused")).to_have_count(0)
+    expect(page.locator("table")).to_be_visible()
+    assert page.evaluate("texts()") == ["row a"]
 
 
 def test_a_removed_element_unsubscribes(page: Page) -> None:

@@ -6,6 +6,7 @@
 import { LiveNotices } from "/static/realtime/elements/live-notices.js";
 import { LiveStatus } from "/static/realtime/elements/live-status.js";
 import { LiveTopic } from "/static/realtime/elements/live-topic.js";
+import { reportSelects } from "/static/realtime/elements/placement.js";
 import { Realtime } from "/static/realtime/realtime.js";
 import { delay } from "/static/realtime/transports/backoff.js";
 import { FakeClock } from "./fake-clock.js";
@@ -16,7 +17,12 @@ const target = Object.assign(new EventTarget(), {
   document: { visibilityState: "visible" },
   navigator: { onLine: true },
 });
-const world = { random: 0.5, pageAnswers: async () => true, pageChecks: 0 };
+const world = { random: 0.5, pageAnswers: async () => true, pageChecks: 0, reloads: 0 };
+const stored = new Map();
+const storage = {
+  getItem: (key) => stored.get(key) ?? null,
+  setItem: (key, value) => stored.set(key, value),
+};
 const realtime = new Realtime({
   url: "ws://fake/realtime/ws/",
   WebSocket: FakeSocket,
@@ -25,6 +31,9 @@ const realtime = new Realtime({
   now: clock.now,
   random: () => world.random,
   target,
+  // For reloads only: remembered transports have tests with real servers.
+  storage,
+  reload: () => world.reloads++,
   checkPage: () => {
     world.pageChecks++;
     return world.pageAnswers();
@@ -37,8 +46,8 @@ customElements.define("live-status", LiveStatus);
 customElements.define("live-notices", LiveNotices);
 
 const row = (key, order = key, text = `row ${key}`) => ({ key, order, row: { text } });
-const tr = (key, order = key, text = `row ${key}`) =>
-  `<tr data-key="${key}" data-order="${order}"><td>${text}</td></tr>`;
+const tr = (key, order = key, text = `row ${key}`, digest = undefined) =>
+  `<tr data-key="${key}" data-order="${order}"${digest === undefined ? "" : ` data-digest="${digest}"`}><td>${text}</td></tr>`;
 const html = (key, order = key, text = undefined) => ({ key, order, html: tr(key, order, text) });
 
 Object.assign(window, {
@@ -47,7 +56,9 @@ Object.assign(window, {
   delay,
   html,
   realtime,
+  reportSelects: () => reportSelects(realtime),
   row,
+  stored,
   target,
   tr,
   world,
@@ -59,9 +70,17 @@ Object.assign(window, {
   fire: (type, fields = {}) => target.dispatchEvent(Object.assign(new Event(type), fields)),
   upsert: (each) => ({ op: "upsert", ...each }),
   remove: (key) => ({ op: "delete", key }),
-  changes: (after, to, list, topic = "t") => ({ type: "changes", topic, after, position: `e.${to}`, changes: list }),
+  changes: (after, to, list, topic = "t", digest = undefined) => ({
+    type: "changes",
+    topic,
+    after,
+    position: `e.${to}`,
+    changes: list,
+    ...(digest === undefined ? {} : { digest }),
+  }),
   snapshot: (at, rows, more = false, topic = "t") => ({ type: "snapshot", topic, position: `e.${at}`, rows, more }),
-  heartbeat: (positions = {}) => ({ type: "heartbeat", positions }),
+  heartbeat: (positions = {}, fields = {}) => ({ type: "heartbeat", positions, ...fields }),
+  refuse: (code = 4403, message = "no", topic = "t") => ({ type: "error", code, message, topic }),
   /** Add rows to the page as the server renders them. */
   paint: (rows, position = "e.10", topic = "t") => {
     document.body.insertAdjacentHTML(

@@ -10,12 +10,12 @@ const trustedTypes = Reflect.get(globalThis, "trustedTypes");
 const policy = trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
 
 /**
- * The root element of one rendered row. Uses a template element, because `<tr>` is not parsed anywhere else.
+ * Parse one rendered row. Uses a template element, because `<tr>` is not parsed anywhere else.
  * @param {string} html
- * @returns {HTMLElement}
+ * @returns {{element: HTMLElement, roots: number}} its first root element, and how many it has
  * @throws {Error} if there is no element in it
  */
-export function parseElement(html) {
+export function parseRow(html) {
   const template = document.createElement("template");
   template.innerHTML = policy ? policy.createHTML(html) : html;
   const element = template.content.firstElementChild;
@@ -25,5 +25,6 @@ export function parseElement(html) {
         "Put one element around all that the feed's template_name renders.",
     );
   }
-  return /** @type {HTMLElement} */ (document.importNode(element, true));
+  const roots = template.content.childElementCount;
+  return { element: /** @type {HTMLElement} */ (document.importNode(element, true)), roots };
 }

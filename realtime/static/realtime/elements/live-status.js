@@ -1,7 +1,10 @@
-/** `<live-status>`: a badge that shows whether the page is live; style sheets use its `data-state`. */
+/**
+ * `<live-status>`: a badge that shows whether the page is live, and since when it is not; style sheets use its
+ * `data-state`, one of the states of `realtime.status` (docs/feeds.md).
+ */
 
 /** @import { Realtime } from "../realtime.js" */
-/** @import { Status } from "../transports/connection.js" */
+/** @import { Status } from "../status.js" */
 
 /** @type {Record<Status["state"], (status: Status) => string>} */
 const LABELS = {
@@ -10,8 +13,12 @@ const LABELS = {
     if (transport === "sse") return "live (SSE)";
     return transport === "poll" ? "live (polling)" : "live";
   },
+  behind: () => "behind",
+  stale: () => "not current",
   reconnecting: () => "reconnecting",
   offline: () => "offline",
+  refused: () => "no longer allowed",
+  misplaced: () => "not live",
   stopped: ({ reason }) => `stopped: ${reason}`,
 };
 
@@ -22,11 +29,19 @@ export class LiveStatus extends HTMLElement {
 
   #show = () => {
     const { status } = LiveStatus.realtime;
-    const label = LABELS[status.state](status);
     this.dataset.state = status.state;
     this.dataset.transport = status.transport ?? "";
+    const label = document.createElement("span");
+    label.textContent = LABELS[status.state](status);
+    /** @type {(string | Node)[]} */
+    const parts = [label];
+    // Refused rows are not shown, so there is nothing that has an age.
+    if (status.since !== null && status.state !== "refused")
+      parts.push(" ", asOf(status.since, LiveStatus.realtime.now));
+    const fresh = document.createElement("output");
+    fresh.append(...parts);
     // Set only if it differs: a screen reader announces every new text.
-    if (this.#output.textContent !== label) this.#output.textContent = label;
+    if (this.#output.innerHTML !== fresh.innerHTML) this.#output.replaceChildren(...fresh.childNodes);
     this.#explain();
   };
 
@@ -37,8 +52,11 @@ export class LiveStatus extends HTMLElement {
       (element) => `${element.getAttribute("topic")} at ${element.getAttribute("position")}`,
     );
     const transport = status.transport ? [`connected by ${status.transport}`] : [];
-    const reason = status.state === "live" || !status.reason ? [] : [status.reason];
-    this.title = [last, ...transport, ...reason, ...new Set(positions)].join("\n");
+    const faults = Object.entries(status.topics)
+      .filter(([, { state, reason }]) => state !== "live" && reason)
+      .map(([topic, { reason }]) => `${topic}: ${reason}`);
+    const reason = status.state === "live" || !status.reason || faults.length > 0 ? [] : [status.reason];
+    this.title = [last, ...transport, ...reason, ...faults, ...new Set(positions)].join("\n");
   };
 
   connectedCallback() {
@@ -54,4 +72,21 @@ export class LiveStatus extends HTMLElement {
     LiveStatus.realtime.off("status", this.#show);
     this.removeEventListener("pointerenter", this.#explain);
   }
+}
+
+/** "as of 14:02", with the day if it is not today's; the reader's time zone. @param {number} since @param {number} now */
+function asOf(since, now) {
+  const [at, today] = [new Date(since), new Date(now)];
+  /** @type {Intl.DateTimeFormatOptions} */
+  const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (at.toDateString() !== today.toDateString()) Object.assign(format, { day: "numeric", month: "short" });
+  const element = document.createElement("span");
+  const words = document.createElement("span");
+  const time = document.createElement("time");
+  element.className = "realtime-as-of";
+  time.dateTime = at.toISOString();
+  time.textContent = new Intl.DateTimeFormat(undefined, format).format(at);
+  words.textContent = "as of ";
+  element.append(words, time);
+  return element;
 }

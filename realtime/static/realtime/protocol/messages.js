@@ -4,7 +4,7 @@
  * @typedef {"rows" | "html"} Format
  * @typedef {{topic: string, format: Format, position: string | null}} Subscription - what a page follows, and the
  *   position of the rows it has
- * @typedef {{key: string, order: string, row?: object, html?: string}} Row
+ * @typedef {{key: string, order: string, row?: object, html?: string, digest?: number}} Row
  * @typedef {{op: "delete", key: string}} Delete
  * @typedef {{op: "upsert"} & Row} Upsert
  * @typedef {Delete | Upsert} Change
@@ -12,8 +12,10 @@
  * @typedef {{type: "welcome", heartbeat_seconds: number, max_message_bytes?: number,
  *   acknowledge_bytes?: number}} Welcome
  * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean}} Snapshot
- * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[]}} Changes
- * @typedef {{type: "heartbeat", positions?: Record<string, string>}} Heartbeat
+ * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[],
+ *   digest?: number}} Changes
+ * @typedef {{type: "heartbeat", positions?: Record<string, string>, digests?: Record<string, number>,
+ *   behind_seconds?: number}} Heartbeat
  * @typedef {{code?: number | null, message: string, fields?: Record<string, string[]>}} Refusal
  * @typedef {{type: "reply", id: number, ok?: unknown, error?: Refusal}} Reply
  * @typedef {{type: "notice", text: string, topic?: string}} Notice

@@ -2,12 +2,15 @@
 
 /** @import { Change, Changes, ErrorMessage, Row, Snapshot } from "../protocol/messages.js" */
 
+import { isFinal } from "../protocol/codes.js";
+import { combine } from "../protocol/digest.js";
 import { compareRows } from "../protocol/order.js";
 import { runHandler } from "./handlers.js";
 
 /**
  * @typedef {{position?: string | null, onSnapshot?: (rows: Row[], message: Snapshot) => void,
- *   onChanges?: (changes: Change[], message: Changes) => void, onError?: (message: ErrorMessage) => void}} Options
+ *   onChanges?: (changes: Change[], message: Changes) => void, onError?: (message: ErrorMessage) => void,
+ *   onCorrected?: () => void}} Options
  */
 
 export class RowMap {
@@ -16,6 +19,8 @@ export class RowMap {
   /** @type {Map<string, Row>} */
   #rows = new Map();
   #isSorted = true;
+  /** False if it has only the rows that changed since the position it was given. */
+  #isWhole = false;
   #handlers;
 
   /** @param {Options} options */
@@ -31,11 +36,17 @@ export class RowMap {
     return this.#rows;
   }
 
+  digest() {
+    return this.#isWhole ? combine([...this.#rows.values()].map(({ digest }) => digest)) : null;
+  }
+
   /** @param {Snapshot} message */
   onSnapshot(message) {
+    const before = this.digest();
     this.#rows = new Map(message.rows.map((row) => [row.key, row]));
-    this.#isSorted = true;
+    this.#isSorted = this.#isWhole = true;
     runHandler(() => this.#handlers.onSnapshot?.(message.rows, message));
+    return before !== this.digest();
   }
 
   /** @param {Changes} message */
@@ -51,6 +62,11 @@ export class RowMap {
 
   /** @param {ErrorMessage} message */
   onError(message) {
+    if (isFinal(message.code)) this.#rows = new Map();
     this.#handlers.onError?.(message);
+  }
+
+  onCorrected() {
+    this.#handlers.onCorrected?.();
   }
 }

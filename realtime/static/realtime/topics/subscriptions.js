@@ -1,29 +1,57 @@
-/** The topics this page follows: passes each message to its topic, and subscribes again after a gap. Pure. */
+/** The topics this page follows: passes each message to its topic, and subscribes again where that is needed. */
 
 /** @import { ClientMessage, Format, ServerMessage, Subscription } from "../protocol/messages.js" */
+/** @import { TopicStatus } from "../status.js" */
+/** @import { Timers } from "./retries.js" */
 /** @import { Follower } from "./topic.js" */
 
+import { Retries } from "./retries.js";
 import { Topic } from "./topic.js";
+
+// A server may be one look at its log behind without anything being wrong.
+const BEHIND_MS = 5_000;
+
+/**
+ * @typedef {object} Handlers
+ * @property {(message: ClientMessage) => void} send - called only between `connected` and `disconnected`
+ * @property {() => void} onChange - the state of a topic has changed
+ * @property {() => void} onBroken - rows could not be shown, not even those of a fresh snapshot
+ */
 
 export class Subscriptions {
   /** @type {Map<string, Topic>} */
   #topics = new Map();
   #isConnected = false;
-  #send;
+  /** How old the oldest change is that the server has not sequenced. */
+  #behindMs = 0;
+  #isLate = false;
+  #times;
+  #handlers;
+  #retries;
 
-  /** @param {(message: ClientMessage) => void} send - called only between `connected` and `disconnected` */
-  constructor(send) {
-    this.#send = send;
+  /** @param {Timers & {now: () => number}} env @param {Handlers} handlers */
+  constructor(env, handlers) {
+    this.#times = { now: env.now, asOf: () => env.now() - this.#behindMs };
+    this.#handlers = handlers;
+    this.#retries = new Retries(env, (topic) => this.#subscribe(topic));
+  }
+
+  /** The page has waited for the server for too long to look current. @param {boolean} isLate */
+  set isLate(isLate) {
+    if (this.#isLate === isLate) return;
+    this.#isLate = isLate;
+    this.#notify([...this.#topics.values()]);
   }
 
   /**
    * @param {string} name
    * @param {Format} format
    * @param {Follower} follower - receives what follows its `position`
+   * @param {number} addedAt - when its rows were read
    * @throws {Error} if the page follows the topic in the other format
    */
-  add(name, format, follower) {
-    const topic = this.#topics.get(name) ?? new Topic(name, format);
+  add(name, format, follower, addedAt) {
+    const topic = this.#topics.get(name) ?? new Topic(name, format, this.#times, addedAt);
     if (topic.format !== format) {
       throw new Error(
         `"${name}" is followed as ${topic.format} already, and a page follows a topic in one format only. ` +
@@ -31,13 +59,13 @@ export class Subscriptions {
       );
     }
     const isFirst = topic.followers.size === 0;
-    const asked = topic.position;
+    const asked = topic.resumesFrom;
     this.#topics.set(name, topic);
     topic.followers.add(follower);
     // The subscription under way also serves a new follower at the same position as the others.
-    const isServed = !isFirst && !topic.isRefused && topic.position === asked;
-    if (this.#isConnected && !isServed) this.#subscribe(topic);
-    topic.notify(this.#isConnected);
+    const isServed = !isFirst && !topic.isRefused && topic.resumesFrom === asked;
+    if (!isServed) this.#subscribe(topic);
+    this.#notify([topic]);
   }
 
   /** @param {string} name @param {Follower} follower */
@@ -45,7 +73,9 @@ export class Subscriptions {
     const topic = this.#topics.get(name);
     if (!topic?.followers.delete(follower) || topic.followers.size > 0) return;
     this.#topics.delete(name);
-    if (this.#isConnected) this.#send({ type: "unsubscribe", topic: name });
+    this.#retries.forget(topic);
+    if (this.#isConnected) this.#handlers.send({ type: "unsubscribe", topic: name });
+    this.#handlers.onChange();
   }
 
   /** @param {string} name @returns {string | null} the position of the topic's rows on this page */
@@ -55,49 +85,103 @@ export class Subscriptions {
 
   /** @returns {Subscription[]} one for each topic that the page follows */
   list() {
-    return [...this.#topics.values()].map(({ name, format, position }) => ({ topic: name, format, position }));
+    return [...this.#topics.values()].map(({ name, format, resumesFrom }) => ({
+      topic: name,
+      format,
+      position: resumesFrom,
+    }));
+  }
+
+  /** @returns {Record<string, TopicStatus>} by topic */
+  statuses() {
+    /** @type {Record<string, TopicStatus>} */
+    const statuses = {};
+    for (const { name, followers, since, reason } of this.#topics.values()) {
+      const states = [...followers].map(({ state = "loading" }) => state);
+      // Followers differ only while some of them have no rows yet.
+      const state = states.find((each) => each !== "live") ?? "live";
+      statuses[name] = { state, since: state === "live" ? null : since, reason };
+    }
+    return statuses;
+  }
+
+  /** When all rows of the page were last known to be current; null without topics. @returns {number | null} */
+  get since() {
+    const shown = [...this.#topics.values()].filter((topic) => !topic.isRefused);
+    const times = shown.map((topic) => topic.since);
+    return times.length > 0 ? Math.min(...times) : null;
   }
 
   /** Subscribe to all topics: the server keeps subscriptions per connection. */
   connected() {
     this.#isConnected = true;
-    for (const topic of this.#topics.values()) {
-      // Refused topics as well: the user may have signed in since.
-      this.#subscribe(topic);
-      topic.notify(true);
-    }
+    // Refused topics as well: the user may have signed in since.
+    for (const topic of this.#topics.values()) this.#subscribe(topic);
+    this.#notify([...this.#topics.values()]);
   }
 
   disconnected() {
     this.#isConnected = false;
-    for (const topic of this.#topics.values()) {
-      topic.disconnected();
-      topic.notify(false);
-    }
+    this.#retries.pause();
+    for (const topic of this.#topics.values()) topic.disconnected();
+    this.#notify([...this.#topics.values()]);
+  }
+
+  /** The page is shown again: ask for the topics that were refused or could not be read. */
+  shown() {
+    this.#retries.askNow();
   }
 
   /** @param {ServerMessage} message */
   receive(message) {
     if (message.type === "heartbeat") {
-      for (const topic of this.#topics.values()) this.#after(topic, topic.heartbeat(message.positions?.[topic.name]));
+      this.#behindMs = 1000 * (message.behind_seconds ?? 0);
+      for (const topic of this.#topics.values()) {
+        this.#after(topic, topic.heartbeat(message.positions?.[topic.name], message.digests?.[topic.name]));
+      }
+      this.#notify([...this.#topics.values()]);
       return;
     }
-    if (!("topic" in message) || message.topic === undefined) return;
-    const topic = this.#topics.get(message.topic);
+    const topic = this.#topicOf(message);
     if (!topic) return;
     if (message.type === "snapshot") this.#after(topic, topic.snapshot(message));
     if (message.type === "changes") this.#after(topic, topic.changes(message));
     if (message.type === "error") this.#after(topic, topic.error(message));
+    this.#notify([topic]);
+  }
+
+  /** A message could not be handled: what it is about is not current. @param {ServerMessage} message */
+  failed(message) {
+    const topic = this.#topicOf(message);
+    const topics = topic ? [topic] : [...this.#topics.values()];
+    for (const each of topics) if (each.failed()) this.#subscribe(each);
+    this.#notify(topics);
+  }
+
+  /** @param {ServerMessage} message */
+  #topicOf(message) {
+    return "topic" in message && message.topic !== undefined ? this.#topics.get(message.topic) : undefined;
   }
 
   /** @param {Topic} topic @param {boolean} mustSubscribe */
   #after(topic, mustSubscribe) {
     if (mustSubscribe) this.#subscribe(topic);
-    topic.notify(this.#isConnected);
+    else if (topic.mayRetry && !this.#retries.has(topic)) this.#retries.schedule(topic);
+    else if (topic.isInStep) this.#retries.forget(topic);
+    if (topic.isBroken) this.#handlers.onBroken();
+  }
+
+  /** @param {Topic[]} topics */
+  #notify(topics) {
+    const isBehind = this.#behindMs > BEHIND_MS;
+    const circumstances = { isConnected: this.#isConnected, isBehind, isLate: this.#isLate };
+    const changed = topics.map((topic) => topic.notify(circumstances));
+    // While the page is behind, the time as of which it is current moves with every heartbeat.
+    if (changed.includes(true) || isBehind) this.#handlers.onChange();
   }
 
   /** @param {Topic} topic */
   #subscribe(topic) {
-    this.#send(topic.subscribe());
+    if (this.#isConnected) this.#handlers.send(topic.subscribe());
   }
 }

@@ -5,35 +5,72 @@
 
 /** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot, Subscribe } from "../protocol/messages.js" */
 
-import { isFinal } from "../protocol/codes.js";
-import { commonPosition, isBehind, verdict } from "../protocol/position.js";
+import { BAD_MESSAGE, isFinal } from "../protocol/codes.js";
+import { commonPosition, isBehind, parse, verdict } from "../protocol/position.js";
 import { runHandler } from "./handlers.js";
 
+// A snapshot is requested at most this often because rows are wrong; less often each time that it did not help.
+const PAUSE_MS = 10_000;
+const MAX_PAUSE_MS = 300_000;
+
 /**
- * @typedef {"loading" | "live" | "stale" | "refused"} FollowerState
+ * @typedef {"loading" | "live" | "behind" | "stale" | "refused"} FollowerState
  * @typedef {object} Follower
  * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
- * @property {(message: Snapshot) => void} onSnapshot - `message.rows` are all rows: replace
+ * @property {() => number | null} [digest] - of the rows it holds; null if it cannot tell
+ * @property {(message: Snapshot) => boolean} onSnapshot - `message.rows` are all rows: replace; returns whether that
+ *   changed any
  * @property {(message: Changes) => void} onChanges
- * @property {(message: ErrorMessage) => void} [onError]
+ * @property {(message: ErrorMessage) => void} [onError] - with a final code the rows must not be shown any longer
+ * @property {() => void} [onCorrected] - the snapshot just applied has corrected rows that were wrong
  * @property {(state: FollowerState) => void} [onState]
  * @property {FollowerState} [state] - the last one passed to `onState`
+ *
+ * @typedef {object} Circumstances - of the page, for the states of its topics
+ * @property {boolean} isConnected
+ * @property {boolean} isBehind - the server has not sequenced all changes
+ * @property {boolean} isLate - the page has waited for the server for too long to look current
+ *
+ * @typedef {object} Times - all in milliseconds
+ * @property {() => number} now
+ * @property {() => number} asOf - the time as of which the server's messages are current
  */
 
 export class Topic {
   /** @type {Set<Follower>} */
   followers = new Set();
   isRefused = false;
+  /** Rows could not be shown, not even those of a fresh snapshot. */
+  isBroken = false;
+  /** Why the server does not serve the topic at the moment; empty if it does. */
+  reason = "";
+  /** When the rows were last known to be current. @type {number | null} */
+  currentAt = null;
+  #times;
+  #addedAt;
   #isAnswered = false;
   #isAsking = false;
   #heartbeatsMissed = 0;
+  /** The rows are wrong: they differ from the server's, or could not be shown. */
+  #needsSnapshot = false;
+  #hasFailed = false;
+  #mayRetry = false;
+  #notBefore = 0;
+  #pauseMs = PAUSE_MS;
   /** @type {{position: string, rows: Map<string, Row>, isGrowing: boolean} | null} */
   #parts = null;
 
-  /** @param {string} name @param {Format} format */
-  constructor(name, format) {
+  /**
+   * @param {string} name
+   * @param {Format} format
+   * @param {Times} times
+   * @param {number} addedAt - when the rows that it begins with were read
+   */
+  constructor(name, format, times, addedAt) {
     this.name = name;
     this.format = format;
+    this.#times = times;
+    this.#addedAt = addedAt;
   }
 
   /** The position of all followers; null if theirs differ, because then all need a snapshot. */
@@ -41,18 +78,42 @@ export class Topic {
     return commonPosition([...this.followers].map((follower) => follower.position));
   }
 
+  /** The position to subscribe from; null for a snapshot. */
+  get resumesFrom() {
+    return this.#needsSnapshot ? null : this.position;
+  }
+
+  /** Whether the server has answered the subscription, and the rows shown are those it sends. */
+  get isInStep() {
+    return this.#isAnswered && !this.#needsSnapshot && this.position !== null;
+  }
+
+  /** Whether to subscribe again after a while, because the server has refused the topic or could not read it. */
+  get mayRetry() {
+    return this.#mayRetry && !this.isInStep;
+  }
+
+  /** When the rows were last known to be current. */
+  get since() {
+    return this.currentAt ?? this.#addedAt;
+  }
+
   /** Begin a subscription for what the followers lack. @returns {Subscribe} the message to send */
   subscribe() {
     this.#heartbeatsMissed = 0;
     this.#isAnswered = false;
     this.#parts = null;
-    const position = this.position;
+    if (this.#needsSnapshot) {
+      this.#notBefore = this.#times.now() + this.#pauseMs;
+      this.#pauseMs = Math.min(MAX_PAUSE_MS, 2 * this.#pauseMs);
+    }
+    const position = this.resumesFrom;
     return { type: "subscribe", topic: this.name, format: this.format, ...(position === null ? {} : { position }) };
   }
 
   /** The followers keep their rows; parts of a snapshot are dropped by the next subscription. */
   disconnected() {
-    this.#isAnswered = this.#isAsking = false;
+    this.#isAnswered = this.#isAsking = this.#mayRetry = false;
   }
 
   /** @param {Snapshot} message @returns {boolean} whether to subscribe again */
@@ -66,9 +127,20 @@ export class Topic {
     if (message.more) return false;
 
     const whole = { ...message, rows: [...this.#parts.rows.values()] };
+    const isCorrection = this.#needsSnapshot;
+    const hadFailed = this.#hasFailed;
     this.#parts = null;
-    this.#inStep();
-    for (const follower of this.followers) this.#advance(follower, whole, () => follower.onSnapshot(whole));
+    this.#needsSnapshot = this.#hasFailed = false;
+    for (const follower of [...this.followers]) {
+      let hasChanged = false;
+      this.#advance(follower, whole, () => {
+        hasChanged = follower.onSnapshot(whole);
+      });
+      if (isCorrection && hasChanged) runHandler(() => follower.onCorrected?.());
+    }
+    this.isBroken = this.#hasFailed && hadFailed;
+    if (this.#hasFailed) return this.#mayAskForSnapshot();
+    this.#answered();
     return false;
   }
 
@@ -79,9 +151,10 @@ export class Topic {
     for (const { follower, what } of verdicts) {
       if (what === "apply") this.#advance(follower, message, () => follower.onChanges(message));
     }
+    if (this.#needsSnapshot) return this.#mayAskForSnapshot();
     if (!verdicts.some(({ what }) => what === "gap")) {
-      if (this.position !== null) this.#inStep();
-      return false;
+      if (this.position !== null) this.#answered();
+      return this.#isAnswered && this.#compare(message.position, message.digest);
     }
     // Messages sent before the server reads the subscription have the same gap: subscribe once.
     if (this.#isAsking) return false;
@@ -91,11 +164,14 @@ export class Topic {
 
   /**
    * @param {string | undefined} position - which the server has brought this topic to
+   * @param {number} [digest] - of the topic's rows at that position
    * @returns {boolean} whether to subscribe again
    */
-  heartbeat(position) {
+  heartbeat(position, digest) {
     if (position === undefined) {
-      // Refused for a temporary reason or not read: subscribe again, but not while a slow snapshot may still arrive.
+      // Refused for a temporary reason, or not read: the server does not vouch for the rows. Subscribe again, but
+      // not while a slow snapshot may still arrive.
+      this.#isAnswered = false;
       return !this.isRefused && ++this.#heartbeatsMissed >= 2;
     }
     this.#heartbeatsMissed = 0;
@@ -103,37 +179,88 @@ export class Topic {
       this.#parts.isGrowing = false;
       return false;
     }
+    if (this.#needsSnapshot) return this.#mayAskForSnapshot();
     if (isBehind(this.position, position)) {
       this.#isAsking = true;
       return true;
     }
-    this.#inStep();
+    if (this.#compare(position, digest)) return true;
+    if (!this.#needsSnapshot) this.#answered();
     return false;
   }
 
   /** @param {ErrorMessage} message @returns {boolean} whether to subscribe again */
   error(message) {
     this.isRefused = isFinal(message.code);
+    this.reason = message.message;
     this.#isAnswered = this.#isAsking = false;
-    for (const follower of this.followers) runHandler(() => follower.onError?.(message));
+    this.#mayRetry = message.code !== BAD_MESSAGE;
+    this.#parts = null;
+    if (this.isRefused) {
+      // The followers drop their rows, so what follows begins with a snapshot.
+      this.#needsSnapshot = this.#hasFailed = false;
+      for (const follower of this.followers) follower.position = null;
+    }
+    for (const follower of [...this.followers]) runHandler(() => follower.onError?.(message));
     return false;
   }
 
-  /** Call `onState` of the followers whose state has changed. @param {boolean} isConnected */
-  notify(isConnected) {
-    for (const follower of this.followers) {
-      const waiting = follower.state === "live" || follower.state === "stale" ? "stale" : "loading";
-      const isLive = isConnected && this.#isAnswered && follower.position !== null;
-      const state = this.isRefused ? "refused" : isLive ? "live" : waiting;
-      if (state === follower.state) continue;
-      follower.state = state;
-      runHandler(() => follower.onState?.(state));
-    }
+  /** A message of this topic could not be handled. @returns {boolean} whether to subscribe again */
+  failed() {
+    this.#hasFailed = this.#needsSnapshot = true;
+    return this.#mayAskForSnapshot();
   }
 
-  #inStep() {
+  /**
+   * Call `onState` of the followers whose state has changed.
+   * @param {Circumstances} circumstances
+   * @returns {boolean} whether there were any
+   */
+  notify({ isConnected, isBehind, isLate }) {
+    let hasChanged = false;
+    for (const follower of [...this.followers]) {
+      const wasShown = follower.state !== undefined && follower.state !== "loading" && follower.state !== "refused";
+      const isOld = wasShown || this.#hasFailed || (isLate && follower.position !== null);
+      const isLive = isConnected && this.#isAnswered && !this.#needsSnapshot && follower.position !== null;
+      const state = this.isRefused ? "refused" : isLive ? (isBehind ? "behind" : "live") : isOld ? "stale" : "loading";
+      if (state === follower.state) continue;
+      follower.state = state;
+      hasChanged = true;
+      runHandler(() => follower.onState?.(state));
+    }
+    return hasChanged;
+  }
+
+  #answered() {
     this.#isAnswered = true;
-    this.#isAsking = this.isRefused = false;
+    this.#isAsking = this.isRefused = this.isBroken = this.#mayRetry = false;
+    this.reason = "";
+    this.currentAt = Math.max(this.currentAt ?? 0, this.#times.asOf());
+  }
+
+  /**
+   * Compare the followers' rows with the server's at the same position.
+   * @param {string} position
+   * @param {number | undefined} digest
+   * @returns {boolean} whether to subscribe again
+   */
+  #compare(position, digest) {
+    const mine = this.position;
+    if (digest === undefined || mine === null || this.#needsSnapshot) return false;
+    const [held, theirs] = [parse(mine), parse(position)];
+    if (held.epoch !== theirs.epoch || held.offset !== theirs.offset) return false;
+    const digests = [...this.followers].map((follower) => follower.digest?.() ?? null);
+    if (digests.every((each) => each === null || each === digest >>> 0)) {
+      this.#pauseMs = PAUSE_MS;
+      return false;
+    }
+    console.warn(`realtime: the rows of ${this.name} at ${position} differ from the server's; taking a snapshot.`);
+    this.#needsSnapshot = true;
+    return this.#mayAskForSnapshot();
+  }
+
+  #mayAskForSnapshot() {
+    return this.#times.now() >= this.#notBefore;
   }
 
   /** False for messages of an earlier subscription in the other format. @param {(Row | Change)[]} rows */
@@ -143,8 +270,7 @@ export class Topic {
   }
 
   /**
-   * Let a follower apply a message. If it fails, it keeps its position: it is behind then, and the next heartbeat makes
-   * the topic subscribe again.
+   * Let a follower apply a message. If that fails, its rows may be those of no position at all: a snapshot is needed.
    * @param {Follower} follower
    * @param {{position: string}} message
    * @param {() => void} apply
@@ -152,6 +278,15 @@ export class Topic {
   #advance(follower, message, apply) {
     const before = follower.position;
     follower.position = message.position;
-    if (!runHandler(apply)) follower.position = before;
+    try {
+      apply();
+    } catch (error) {
+      console.error(
+        `realtime: cannot show the rows of ${this.name}; they are stale until a snapshot can be shown:`,
+        error,
+      );
+      follower.position = before;
+      this.#hasFailed = this.#needsSnapshot = true;
+    }
   }
 }

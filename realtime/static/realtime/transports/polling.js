@@ -15,15 +15,17 @@ const HEARTBEAT_SECONDS = 30;
 /**
  * @typedef {{asked: string, isRefused: boolean, leave: AbortController}} Poll - `asked`: the subscription it serves now,
  *   as JSON; `leave` ends it
- * @typedef {{position: string, messages: ServerMessage[], errors?: undefined} | {errors: ErrorMessage[]}} Answer
+ * @typedef {{position: string, messages: ServerMessage[], digest?: number, behind_seconds?: number, errors?: undefined}
+ *   } Reading
+ * @typedef {Reading | {errors: ErrorMessage[]}} Answer
  */
 
 export class Polling extends Transport {
   #env;
   /** What is polled, by topic. @type {Map<string, Poll>} */
   #polls = new Map();
-  /** The position that each topic has reached. @type {Map<string, string>} */
-  #positions = new Map();
+  /** The last answer for each topic: the position that it has reached. @type {Map<string, Reading>} */
+  #readings = new Map();
   #isStarting = false;
 
   /**
@@ -64,7 +66,7 @@ export class Polling extends Transport {
     if (poll && (poll.isRefused || poll.asked !== JSON.stringify(subscription))) {
       poll.leave.abort();
       this.#polls.delete(topic);
-      this.#positions.delete(topic);
+      this.#readings.delete(topic);
     }
     this.#startSoon();
   }
@@ -102,13 +104,14 @@ export class Polling extends Transport {
       this.#welcome();
       if (answer.errors) {
         poll.isRefused = true; // until the page subscribes again
+        this.#readings.delete(topic); // a heartbeat must not vouch for it
         for (const error of answer.errors) this.receive(error);
         return;
       }
       poll.asked = JSON.stringify({ topic, format, position: answer.position });
-      this.#positions.set(topic, answer.position);
+      this.#readings.set(topic, answer);
       // "Nothing new, you are live" is an answer too.
-      const offset = Number(answer.position.split(".").at(-1));
+      const offset = Number(answer.position.split(".")[1]);
       /** @type {Changes} */
       const nothing = { type: "changes", topic, after: offset, position: answer.position, changes: [] };
       const messages = answer.messages.length > 0 || !isFirst ? answer.messages : [nothing];
@@ -162,8 +165,17 @@ export class Polling extends Transport {
   /** A round of answers is equivalent to a heartbeat, once each topic has had one. */
   #beat() {
     const followed = [...this.#polls].filter(([, poll]) => !poll.isRefused);
-    if (followed.every(([topic]) => this.#positions.has(topic))) {
-      this.receive({ type: "heartbeat", positions: Object.fromEntries(this.#positions) });
+    if (!followed.every(([topic]) => this.#readings.has(topic))) return;
+    /** @type {Record<string, string>} */
+    const positions = {};
+    /** @type {Record<string, number>} */
+    const digests = {};
+    let behind_seconds = 0;
+    for (const [topic, reading] of this.#readings) {
+      positions[topic] = reading.position;
+      if (reading.digest !== undefined) digests[topic] = reading.digest;
+      behind_seconds = Math.max(behind_seconds, reading.behind_seconds ?? 0);
     }
+    this.receive({ type: "heartbeat", positions, digests, behind_seconds });
   }
 }

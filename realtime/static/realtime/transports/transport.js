@@ -27,6 +27,8 @@ const GRACE_MS = 2_000;
  * @property {() => number} now - milliseconds
  * @property {() => number} random - uniform over [0, 1)
  * @property {Target} target - window, or a replacement
+ * @property {number} [loadedAt] - when the page was loaded, as `now` counts
+ * @property {() => void} [reload] - load the page again; without it, it is not
  * @property {() => Promise<boolean>} checkPage - whether the page may still be read over HTTP; rejects if unknown
  *
  * @typedef {{stream: string, topics: string, calls: string}} Paths
@@ -116,7 +118,13 @@ export class Transport {
     }
     if (message.type === "bye") this.#bye = message;
     this.#deadline.set(this.#bye ? ANSWER_MS : this.#silenceMs);
-    this.#handlers.onMessage(message);
+    try {
+      this.#handlers.onMessage(message);
+    } catch (error) {
+      // A message that was handled in part leaves an unknown state; a new connection begins with a known one.
+      console.error("realtime: cannot handle a message from the server; reconnecting:", error);
+      if (!this.#isOver) this.giveUp("a message could not be handled");
+    }
   }
 
   /**

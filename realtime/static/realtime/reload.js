@@ -1,0 +1,53 @@
+/** The last resort of a page that cannot show its rows: to load itself again, once in a while and never in a loop. */
+
+/** @import { Environment } from "./transports/transport.js" */
+
+const STORAGE_KEY = "realtime-reloaded";
+const PAUSE_MS = 600_000;
+// What one page cannot show, others cannot either: they must not all ask the server at once.
+const SPREAD_MS = 10_000;
+
+export class Reload {
+  #env;
+  /** @type {unknown} */
+  #timer = null;
+
+  /** @param {Environment} env */
+  constructor(env) {
+    this.#env = env;
+  }
+
+  /** Reload soon, unless this tab did so within ten minutes, or cannot remember whether it did. */
+  plan() {
+    if (this.#timer !== null || !this.#env.reload || !this.#isDue()) return;
+    this.#timer = this.#env.setTimeout(() => this.#reload(), SPREAD_MS * this.#env.random());
+  }
+
+  /** The rows are shown after all. */
+  cancel() {
+    this.#env.clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #reload() {
+    this.#timer = null;
+    const { storage, now, reload } = this.#env;
+    try {
+      storage?.setItem(STORAGE_KEY, String(now()));
+    } catch {
+      return; // storage is full: the page would forget it, and reload forever
+    }
+    console.error("realtime: the page cannot show its rows; reloading it once.");
+    reload?.();
+  }
+
+  #isDue() {
+    try {
+      const { storage, now } = this.#env;
+      const reloadedAt = storage?.getItem(STORAGE_KEY);
+      return reloadedAt === null || (reloadedAt !== undefined && now() - Number(reloadedAt) >= PAUSE_MS);
+    } catch {
+      return false;
+    }
+  }
+}
