@@ -270,7 +270,7 @@ LOGGING = {
     "filters": {
         "clients_faults": {"()": "realtime.log_filters.ClientsFaults"},
         "few_of_a_kind": {"()": "realtime.log_filters.FewOfAKind"},
-        "first_of_a_row": {"()": "realtime.log_filters.FirstOfARow"},
+        "first_of_a_series": {"()": "realtime.log_filters.FirstOfASeries"},
     },
     "handlers": {
         "console": {
@@ -286,8 +286,8 @@ LOGGING = {
         # Replaces the handlers that the library would install.
         "django": {"level": "INFO"},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},
-        # Retried for as long as Redis is away: only the first failure of a row is logged.
-        "realtime.layer": {"filters": ["first_of_a_row"]},
-        "channels_redis.pubsub": {"filters": ["first_of_a_row"]},
+        # Retried for as long as Redis is away: only the first failure of a series is logged.
+        "realtime.layer": {"filters": ["first_of_a_series"]},
+        "channels_redis.pubsub": {"filters": ["first_of_a_series"]},
     },
 }

@@ -4,9 +4,9 @@ import logging
 import time
 from typing import Any
 
-__all__ = ["ClientsFaults", "FewOfAKind", "FirstOfARow", "Lines"]
+__all__ = ["ClientsFaults", "FewOfAKind", "FirstOfASeries", "Lines"]
 
-ROW_ENDS_SECONDS = 10.0
+SERIES_ENDS_SECONDS = 10.0
 """A series of similar records ends after this time without one."""
 BURST = 100
 PER_SECOND = 5.0
@@ -76,7 +76,7 @@ class FewOfAKind(logging.Filter):
         return True
 
 
-class FirstOfARow(logging.Filter):
+class FirstOfASeries(logging.Filter):
     """Passes the first of a series of records of one kind, as one line: its error replaces the traceback.
 
     A series ends after ten seconds without a record of the kind. For loggers of operations that are retried,
@@ -91,7 +91,7 @@ class FirstOfARow(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         kind = (record.name, record.msg, type(error))
         now = time.monotonic()
-        is_first = now - self._seen_at.get(kind, -ROW_ENDS_SECONDS) >= ROW_ENDS_SECONDS
+        is_first = now - self._seen_at.get(kind, -SERIES_ENDS_SECONDS) >= SERIES_ENDS_SECONDS
         self._seen_at[kind] = now
         if error is not None:
             record.msg, record.args = f"{record.getMessage()}: {type(error).__name__}: {error}", ()

@@ -21,7 +21,7 @@ from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
-from realtime.log_filters import FirstOfARow
+from realtime.log_filters import FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import capture, positions
 from realtime.publishing.sequencer import Batch, sequence
@@ -162,7 +162,7 @@ def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
     """A function that returns the logged lines of ``realtime``, all or of one level: ``lines(logging.WARNING)``."""
     monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
     # A filter without the state of earlier tests.
-    monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfARow()])
+    monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfASeries()])
     caplog.set_level(logging.DEBUG, logger="realtime")
 
     def logged(level: int | None = None, name: str = "realtime") -> list[str]:

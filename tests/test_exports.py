@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXPORTS = {
     "realtime.actions": ["ActionRefused", "action", "everyone", "is_staff"],
     "realtime.feeds": ["Feed", "register"],
-    "realtime.log_filters": ["ClientsFaults", "FewOfAKind", "FirstOfARow", "Lines"],
+    "realtime.log_filters": ["ClientsFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
     "realtime.middleware": ["PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
     "realtime.schedule": ["every"],

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from realtime import log_filters as logs
-from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfARow, Lines
+from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfASeries, Lines
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def clock(monkeypatch) -> list[float]:
 
 @pytest.fixture
 def heard(request, clock) -> tuple[logging.Logger, list[logging.LogRecord]]:
-    """A logger with a filter, ``FirstOfARow`` unless a test names another, and the records that pass it."""
+    """A logger with a filter, ``FirstOfASeries`` unless a test names another, and the records that pass it."""
     passed: list[logging.LogRecord] = []
     logger = logging.Logger("of.the.layer")
-    logger.addFilter(getattr(request, "param", FirstOfARow)())
+    logger.addFilter(getattr(request, "param", FirstOfASeries)())
     handler = logging.Handler()
     vars(handler)["emit"] = passed.append
     logger.addHandler(handler)
@@ -55,7 +55,7 @@ def test_only_the_first_of_a_series_passes(heard, clock):
         clock[0] += 1
     assert len(passed) == 1
 
-    clock[0] += logs.ROW_ENDS_SECONDS
+    clock[0] += logs.SERIES_ENDS_SECONDS
     fail(logger, ConnectionError("refused"))
     assert len(passed) == 2
 

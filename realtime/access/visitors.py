@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -25,6 +25,8 @@ from django.core.exceptions import ValidationError
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+T = TypeVar("T")
 
 logger = logging.getLogger("realtime.rights")
 
@@ -146,6 +148,6 @@ def _is_hash_valid(user: Any, session_hash: str) -> bool:
     return any(constant_time_compare(session_hash, candidate) for candidate in valid)
 
 
-def _in_parts(values: Iterable[Any]) -> Iterable[list[Any]]:
+def _in_parts(values: Iterable[T]) -> Iterable[list[T]]:
     listed = list(values)
     return (listed[start : start + READ_AT_ONCE] for start in range(0, len(listed), READ_AT_ONCE))

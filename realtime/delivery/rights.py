@@ -5,6 +5,7 @@ Checked in batches: when topics are requested, and again every few seconds for a
 
 import asyncio
 import logging
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
@@ -32,7 +33,7 @@ class Verdict(NamedTuple):
     """Whether a claim holds; ``user`` is the primary key of the visitor's user, None if it is not signed in."""
 
     holds: bool
-    user: Any = None
+    user: Hashable = None
 
 
 class Rights:
@@ -47,7 +48,7 @@ class Rights:
         self._waiting: dict[str, dict[Claim, asyncio.Future[Verdict]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, visitor: Visitor, topic: str) -> Any:
+    async def check(self, visitor: Visitor, topic: str) -> Hashable:
         """Return the primary key of the visitor's user, None for a visitor that is not signed in.
 
         Raises: Forbidden, if the visitor may not follow the topic; UnknownTopic; what the feed or the database raises.
@@ -134,7 +135,7 @@ def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
     One query for all sessions and one for all users; then each feed checks each user and topic once.
     """
     users = load_users(visitor for visitor, _ in claims)
-    verdicts: dict[tuple[Any, str], Verdict | Exception] = {}
+    verdicts: dict[tuple[Hashable, str], Verdict | Exception] = {}
     for visitor, topic in claims:
         user = users[visitor]
         if (user.pk, topic) not in verdicts:

@@ -1,4 +1,4 @@
-"""Fingerprints: whether two processes make the same rows of a feed, though they may run different releases.
+"""Fingerprints: whether two processes make the same rows of a feed, even if they run different releases.
 
 A fingerprint changes with the declaration, the source of the templates and of the feed's queryset, and with
 the settings that rows are rendered by. It is the same in every process of a release.
@@ -68,7 +68,7 @@ def canonical(value: Any) -> Any:
 
 
 def _source(function: Callable[..., Any]) -> str:
-    """Return the text of a function, its name where the text is not at hand."""
+    """Return the text of a function, its name where the text is not available."""
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):

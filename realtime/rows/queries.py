@@ -44,7 +44,7 @@ def parts(query: Query) -> Iterator[Any]:
 def reads_other_rows(queryset: "models.QuerySet[Any]") -> bool:
     """Return whether a row's contents depend on other rows of the same table: by a window or a subquery.
 
-    A subquery of the same row, by its primary key, is none.
+    A subquery that reads the same row, by its primary key, does not count.
     """
     table = queryset.model._meta.db_table
     for part in parts(queryset.query):

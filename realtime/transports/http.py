@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from math import ceil
-from typing import Any
 
 from msgspec import UNSET, UnsetType, json
 
@@ -115,7 +114,7 @@ async def until_left(receive: Receive) -> None:
         pass
 
 
-async def respond(send: Send, status: int, content: Any, headers: Headers = ()) -> None:
+async def respond(send: Send, status: int, content: object, headers: Headers = ()) -> None:
     """Answer with JSON; without a body if ``content`` is None."""
     encoded = b"" if content is None else json.encode(content)
     length = [] if content is None else [(b"content-length", str(len(encoded)).encode())]

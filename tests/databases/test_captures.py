@@ -1,4 +1,4 @@
-"""Captures: what triggers note, and names that tell whether they are up to date."""
+"""Captures: what triggers record, and names that show whether they are up to date."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from realtime.databases.captures import Capture, literal
 CAPTURE = Capture("a_table", ("id", "shelf"), (("id",), ("shelf", "place")))
 
 
-def test_all_columns_that_triggers_name():
+def test_named_columns_are_those_that_any_trigger_names():
     """Those of the image, and those that are unique together."""
     assert CAPTURE.named_columns == {"id", "shelf", "place"}
 
