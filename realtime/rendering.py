@@ -57,6 +57,13 @@ def _render_html(template_name: str, instance: models.Model, key: str, order: st
     return html[: root.end()] + marks + html[root.end() :]
 
 
+def with_digest(html: str, digest: int) -> str:
+    """Return the HTML of a row for a page: its root element has the digest too, by which the page compares its rows."""
+    root = _ROOT_ELEMENT.match(html)
+    assert root is not None  # as rendered by _render_html
+    return f'{html[: root.end()]} data-digest="{digest}"{html[root.end() :]}'
+
+
 def _sort_key(instance: models.Model, ordering: Sequence[str]) -> str:
     pairs = [(_value(instance, name.lstrip("-")), name.startswith("-")) for name in ordering]
     return sort_key([*pairs, (instance.pk, False)])

@@ -11,7 +11,7 @@ from django.template import Template
 from realtime import rendering
 from realtime.boards.models import Board, Entry
 from realtime.engine.order import sort_key
-from realtime.rendering import render_row
+from realtime.rendering import render_row, with_digest
 
 ENTRY = Entry(pk=7, board=Board(pk=3, slug="quay"), label="<Salt>mere", position=5)
 
@@ -51,6 +51,17 @@ def test_the_root_element_has_key_and_order(template):
 
     marks = f' data-key="7" data-order="{row.order}"'
     assert row.html == f"<!-- a row --> <li{marks} class='x'>&lt;Salt&gt;mere</li>"
+
+
+@pytest.mark.parametrize("comment", ["", "<!-- <b> --> "])
+def test_a_painted_row_has_its_digest_on_the_root_element(template, comment):
+    """The HTML in messages has none: there it is a field of its own."""
+    template(comment + "<li class='x'><b data-key='mine'></b></li>")
+    row = render_row("entries", ENTRY, [], ["-position"], "entry.html")
+
+    painted = with_digest(row.html, 7)
+
+    assert painted == row.html.replace("<li ", '<li data-digest="7" ')
 
 
 @pytest.mark.parametrize("source", ["", "text", "text <li></li>", "<!-- only a comment -->"])

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from ..feeds import registry
 from ..publishing.positions import read_topic
+from ..rendering import with_digest
 
 register = template.Library()
 
@@ -43,13 +44,18 @@ def live(context: template.Context, name: str, key: object = None, template: str
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     reading = read_topic(topic)
     # Each row's template has escaped its values.
-    rows = SafeString("\n".join(str(row.html) for row in reading.rows))
+    rows = SafeString("\n".join(with_digest(str(row.html), row.digest_in("html")) for row in reading.rows))
     if template:
         assert context.template is not None  # Django sets it while a template renders
         with context.push(rows=rows, topic=topic):
             rows = context.template.engine.get_template(template).render(context)
+    # The page sees by the number whether the browser has moved rows out, as it does in a table.
     return format_html(
-        '<live-topic topic="{}" position="{}">\n{}\n</live-topic>', topic, str(reading.position), rows
+        '<live-topic topic="{}" position="{}" rows="{}">\n{}\n</live-topic>',
+        topic,
+        str(reading.position),
+        len(reading.rows),
+        rows,
     )
 
 

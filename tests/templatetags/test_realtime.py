@@ -31,14 +31,16 @@ def render(rf):
 
 
 def test_the_rows_are_in_an_element_with_topic_and_position(render, quay):
-    """Each row's root element has its key and order, so that the browser can continue from there."""
+    """Each row's root element has key, order and digest, so that the browser can continue from there and compare."""
     page = render("{% live 'entries' board.pk %}", board=quay)
 
     topic = f"entries.{quay.pk}"
-    assert page.startswith(f'<live-topic topic="{topic}" position="{position_now()}">')
+    assert page.startswith(f'<live-topic topic="{topic}" position="{position_now()}" rows="2">')
     rows = read_topic(topic).rows
     assert re.findall(r'data-key="(.*?)" data-order="(.*?)"', page) == [(row.key, row.order) for row in rows]
-    assert [page.count(row.html) for row in rows] == [1, 1]
+    assert re.findall(r'data-digest="(\d+)"', page) == [str(row.digest_in("html")) for row in rows]
+    undigested = re.sub(r' data-digest="\d+"', "", page)
+    assert [undigested.count(row.html) for row in rows] == [1, 1]
     assert page.rstrip().endswith("</live-topic>")
 
 
