@@ -3,25 +3,34 @@
 A feed is registered in its app's ``live.py``, which is imported when Django starts.
 """
 
+import logging
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import models
+from django.db.models.constants import LOOKUP_SEP
+from django.template.loader import get_template
 from django.utils.functional import cached_property
 
 from .conf import get_conf
 from .databases.registry import database
 from .dependencies import dependencies
-from .engine.errors import UnknownTopic
+from .engine.errors import FeedOff, UnknownTopic
 from .engine.messages import Format, Row
-from .rendering import render_row
-from .rows import queries
+from .rendering import BadRow, render_row
+from .rows import queries, reading
+from .rows.declaration import Fault, faults, faults_of_surroundings
 from .rows.fingerprint import fingerprint
+from .rows.surroundings import surroundings
+from .runtime.left_out import left_out
 
 __all__ = ["Feed", "register"]
+
+logger = logging.getLogger("realtime.feeds")
 
 MAX_INTERVAL_SECONDS = 60
 MAX_REFRESH_SECONDS = 24 * 3600
@@ -59,15 +68,24 @@ class Feed:
     """How often topics are read again, where the time or something else that no table holds decides on their rows."""
     template_name: str | None = None
     """The template of one row, one root element; the row is in its context under the model's name."""
+    language: str | None = None
+    """The language that rows are rendered in, for all subscribers; by default ``LANGUAGE_CODE``."""
+    time_zone: str | None = None
+    """The time zone that rows are rendered in, for all subscribers; by default ``TIME_ZONE``."""
 
     def __init__(self, model: type[models.Model]) -> None:
+        """Raises: ImproperlyConfigured, for a name or a number that cannot be used; for the rest see ``faults``."""
+        if model._meta.abstract:
+            raise ImproperlyConfigured(
+                f"{model.__name__} is abstract, it has no rows; register the models made of it"
+            )
         self.model = model
         self.name = self.name or f"{model._meta.model_name}s"
         self._topic_column: Field | None = None
         try:
             if self.topic_field:
                 self._topic_column = self._own_column(self.topic_field)
-            for name in self.fields:
+            for name in [] if isinstance(self.fields, str) else self.fields:
                 model._meta.get_field(name)
             self._dependencies = dependencies(model, self.depends_on)
         except FieldDoesNotExist as error:
@@ -132,6 +150,24 @@ class Feed:
 
     # ------------------------------------------------------------ what the declaration implies
 
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """What is wrong with the declaration; a feed with a fault is off: it is not captured and has no topics."""
+        annotations: list[str] = []
+        names = [name for name in self.ordering if isinstance(name, str) and LOOKUP_SEP not in name]
+        own = {name for field in self.model._meta.concrete_fields for name in (field.name, field.attname)}
+        if {name.removeprefix("-") for name in names} - {"pk", *own}:
+            annotations = list(self.get_queryset().query.annotations)
+        return [
+            *faults(self.model, self.fields, self.ordering, annotations),
+            *faults_of_surroundings(self.language, self.time_zone),
+        ]
+
+    @property
+    def error(self) -> str | None:
+        """Why the feed is off; None if it is live."""
+        return self.faults[0].words if self.faults else None
+
     @property
     def formats(self) -> tuple[Format, ...]:
         """The formats that subscribers may ask for."""
@@ -178,8 +214,6 @@ class Feed:
         for image in images.get(self.model._meta.db_table, ()):
             key, topic = self.identify(image)
             touched[key].update(() if topic is None else [topic])
-        topic_columns = [self._topic_column.attname] if self._topic_column is not None else []
-        everywhere = self.model._base_manager.using(get_conf().database).order_by()
         for dependency in self._dependencies:
             values = {
                 self._from_database(dependency.column, image) for image in images.get(dependency.table, ())
@@ -187,10 +221,29 @@ class Feed:
             if not values:
                 continue
             # Including rows that the filter excludes: they may have left it by this change.
-            rows = everywhere.filter(**{f"{dependency.lookup}__in": values}).values_list("pk", *topic_columns)
-            for key, *topic_key in rows.distinct()[: at_most + 1]:
-                touched[key].update([] if topic_key == [None] else [self.topic(*topic_key)])
+            rows = (
+                self._everywhere().filter(**{f"{dependency.lookup}__in": values}).values_list("pk", flat=True)
+            )
+            keys = list(rows.distinct()[: at_most + 1])
+            if len(keys) > at_most:
+                return None
+            for key, topic in self._topics(keys):
+                touched[key].update([] if topic is None else [topic])
         return touched if len(touched) <= at_most else None
+
+    def _topics(self, keys: Sequence[Any]) -> list[tuple[Any, str | None]]:
+        """Return the rows with these keys, whether live or not, each with its topic."""
+        column = self._topic_column
+        if column is None:
+            return [(key, self.name) for key in keys]
+
+        def of_some(start: int, end: int) -> list[tuple[Any, str | None]]:
+            rows = self._everywhere().filter(pk__in=keys[start:end]).values_list("pk", column.attname)
+            return [(key, self._legal_topic(topic_key)) for key, topic_key in rows]
+
+        found, errors = reading.isolate(of_some, len(keys))
+        # Those whose topic cannot be read are in none; they are reported when they are read as rows.
+        return [*found, *((keys[number], None) for number in errors)]
 
     # ------------------------------------------------------------ topics
 
@@ -199,11 +252,22 @@ class Feed:
         return f"{self.name}.{key}" if self._topic_column is not None else self.name
 
     def topic_of(self, instance: models.Model) -> str | None:
-        """Return the topic of an instance; None if its topic field is null."""
+        """Return the topic of an instance; None if its topic field is null.
+
+        Raises: BadRow, if no topic can have that name.
+        """
         if self._topic_column is None:
             return self.name
         key = getattr(instance, self._topic_column.attname)
-        return None if key is None else self.topic(key)
+        if key is None:
+            return None
+        topic = self.topic(key)
+        if not is_legal(topic):
+            raise BadRow(
+                f"it is in no topic: {topic[:60]!r}… is no name of one; names have up to {MAX_TOPIC_CHARACTERS} "
+                "characters, without null characters"
+            )
+        return topic
 
     def parse_key(self, text: str) -> Any:
         """Return the key in the second part of a topic's name.
@@ -222,7 +286,14 @@ class Feed:
         if self._topic_column is None:
             return key, self.name
         topic_key = self._from_database(self._topic_column, image)
-        return key, None if topic_key is None else self.topic(topic_key)
+        return key, self._legal_topic(topic_key)
+
+    def _legal_topic(self, key: Any) -> str | None:
+        """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
+        if key is None:
+            return None
+        topic = self.topic(key)
+        return topic if is_legal(topic) else None
 
     def _from_database(self, column: Field, image: dict[str, Any]) -> Any:
         """Return a captured value converted in the way that Django converts values read from the database."""
@@ -241,20 +312,87 @@ class Feed:
 
     def topic_rows(self, key: Any) -> "models.QuerySet[Any]":
         """Return the rows of one topic, in order, at most ``limit``."""
-        rows = self.live_rows()
-        if self._topic_column is not None:
-            rows = rows.filter(**{self._topic_column.attname: key})
+        rows = self._in_topic(self.live_rows(), key)
         return rows.order_by(*self.ordering, "pk")[: self.limit]
+
+    def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
+        return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
+
+    def _everywhere(self) -> "models.QuerySet[Any]":
+        """Return all rows of the table, whether live or not, in no order."""
+        return self.model._base_manager.using(get_conf().database).order_by()
 
     # ------------------------------------------------------------ rows
 
-    def rows(self, instances: Iterable[models.Model]) -> list[Row]:
-        """Return the instances as subscribers receive them, without those that are too large."""
-        return [row for row in map(self.row, instances) if row is not None]
+    def read_topic(self, key: Any) -> list[Row]:
+        """Return the rows of one topic as subscribers receive them, by their order keys.
 
-    def row(self, instance: models.Model) -> Row | None:
-        """Return one instance as subscribers receive it; None if it is too large."""
-        return render_row(self.name, instance, self.fields, self.ordering, self.template_name)
+        A row that cannot be read or rendered is left out, with a line in the log.
+        Raises: what concerns the feed as a whole, such as a lost connection, a wrong query, a missing template.
+        """
+        topic = self.topic(key)
+        with self._surroundings():
+            found = reading.read(
+                self.topic_rows(key),
+                self._placed,
+                by_place=self.is_read_whole,
+                candidates=lambda: self._in_topic(self._everywhere(), key),
+            )
+        left_out.read(self.name, topic, self._leave_out(found, topic))
+        # By the order keys, not the database's collation: rows stay where the first paint put them.
+        return sorted((placed[2] for placed in found.rows if placed), key=lambda row: row.order)
+
+    def read_rows(self, keys: Collection[Any]) -> dict[Any, tuple[str, Row]]:
+        """Return those of the rows with these primary keys that are live, each with its topic, by key.
+
+        Rows in no topic, and rows that cannot be read or rendered, are left out as in ``read_topic``.
+        Raises: as ``read_topic``.
+        """
+        keys = list(keys)
+        with self._surroundings():
+            rows = self.live_rows().filter(pk__in=keys).order_by()
+            found = reading.read(rows, self._placed, by_place=False, candidates=keys)
+        failed = self._leave_out(found)
+        left_out.shown(self.name, {str(key) for key in keys} - failed)
+        return {placed[0]: placed[1:] for placed in found.rows if placed}
+
+    def row(self, instance: models.Model) -> Row:
+        """Return one instance as subscribers receive it.
+
+        Raises: whatever its values and its template raise; BadRow.
+        """
+        return render_row(instance, self.fields, self.ordering, self.template_name)
+
+    def _placed(self, instance: models.Model) -> tuple[Any, str, Row] | None:
+        """Return key, topic and row of an instance; None without a topic: there is nothing to render."""
+        topic = self.topic_of(instance)
+        if topic is None:
+            return None
+        return instance.pk, topic, self.row(instance)
+
+    def _leave_out(self, found: reading.Found[Any], topic: str | None = None) -> set[str]:
+        """Note the rows that a reading has left out, and return their keys."""
+        for key, error in found.left_out.items():
+            left_out.note(self.name, str(key), topic, error)
+        return {str(key) for key in found.left_out}
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Return a block in which rows are read and rendered.
+
+        Raises: FeedOff; what loading the template raises.
+        """
+        if self.error is not None:
+            raise FeedOff(self.name)
+        with surroundings(self.language, self.time_zone):
+            if self.template_name:
+                get_template(self.template_name)  # a missing or wrong template is no fault of a row
+            yield
+
+
+def is_legal(topic: str) -> bool:
+    """Return whether a topic may have this name: it is stored, and part of addresses."""
+    return len(topic) <= MAX_TOPIC_CHARACTERS and "\0" not in topic
 
 
 def _concrete(model: type[models.Model]) -> type[models.Model]:
@@ -271,10 +409,12 @@ def _primary_key(model: type[models.Model]) -> Field:
 
 
 class Registry:
-    """The feeds of a project by name; its one instance is ``registry``."""
+    """The feeds of a project by name; its one instance is ``registry``. Iterating yields those that are not off."""
 
     def __init__(self) -> None:
         self._feeds: dict[str, Feed] = {}
+        self.refused: dict[str, str] = {}
+        """Feeds that could not even be made, by name, with the error; they are off, too."""
 
     def add(self, feed: Feed) -> None:
         present = self._feeds.get(feed.name)
@@ -287,9 +427,10 @@ class Registry:
 
     def remove(self, name: str) -> None:
         self._feeds.pop(name, None)
+        self.refused.pop(name, None)
 
     def __iter__(self) -> Iterator[Feed]:
-        return iter(self._feeds.values())
+        return iter([feed for feed in self._feeds.values() if feed.error is None])
 
     def __getitem__(self, name: str) -> Feed:
         return self._feeds[name]
@@ -297,14 +438,22 @@ class Registry:
     def __contains__(self, name: str) -> bool:
         return name in self._feeds
 
+    @property
+    def off(self) -> list[Feed]:
+        """The feeds with a fault in their declaration, which is in ``feed.faults``."""
+        return [feed for feed in self._feeds.values() if feed.error is not None]
+
     def find(self, topic: str) -> tuple[Feed, Any]:
         """Return the feed and the key of a topic.
 
         Raises: UnknownTopic, also for another spelling of a key: ``entries.07`` is not ``entries.7``.
+                FeedOff, if the feed is declared wrongly.
         """
         name, _, text = topic.partition(".")
         feed = self._feeds.get(name)
-        if feed is None or len(topic) > MAX_TOPIC_CHARACTERS:
+        if name in self.refused if feed is None else feed.error is not None:
+            raise FeedOff(name)
+        if feed is None or not is_legal(topic):
             raise UnknownTopic(topic)
         try:
             key = feed.parse_key(text) if feed.topic_field else None
@@ -319,10 +468,19 @@ registry = Registry()
 
 
 def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
-    """Register the decorated feed for a model."""
+    """Register the decorated feed for a model.
+
+    A declaration that cannot be used does not keep the project from starting: the feed is off, which the
+    system checks report, and all others are live.
+    """
 
     def decorate(feed_class: type[Feed]) -> type[Feed]:
-        registry.add(feed_class(model))
+        try:
+            registry.add(feed_class(model))
+        except ImproperlyConfigured as error:
+            name = feed_class.name or f"{model._meta.model_name}s"
+            registry.refused[name] = str(error)
+            logger.error("%s; this feed is off", error)
         return feed_class
 
     return decorate

@@ -1,45 +1,44 @@
 """Rendering: an instance of a live model as the row that subscribers receive, in both formats."""
 
-import logging
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.template.loader import get_template
-from django.utils.html import escape
 
 from .engine.messages import Row, encode_value
 from .engine.order import sort_key
-
-logger = logging.getLogger("realtime.feeds")
+from .rows.markup import check_one_element, with_attributes
 
 MAX_ROW_BYTES = 256 * 1024
-_ROOT_ELEMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<[A-Za-z][\w-]*", re.DOTALL)
+MAX_DEPTH = 100
+"""How deep lists and objects of a field may be nested: far below what exhausts the stack of any reader."""
+
+
+class BadRow(ValueError):
+    """A row that cannot be sent to subscribers."""
 
 
 def render_row(
-    feed: str,
-    instance: models.Model,
-    fields: Sequence[str],
-    ordering: Sequence[str],
-    template_name: str | None,
-) -> Row | None:
-    """Return the row of an instance; None, with a line in the log, if it is over ``MAX_ROW_BYTES``."""
+    instance: models.Model, fields: Sequence[str], ordering: Sequence[str], template_name: str | None
+) -> Row:
+    """Return the row of an instance.
+
+    Raises: BadRow, if it is too large or nested too deeply; BadMarkup; whatever its values and its template raise.
+    """
     key = str(instance.pk)
     order = _sort_key(instance, ordering)
     contents = {name: getattr(instance, _attribute(instance, name)) for name in fields}
+    _check_depth(contents)
     encoded = encode_value(contents, str)  # values that JSON does not have (files, lazy texts) become text
     html = _render_html(template_name, instance, key, order) if template_name else None
-    row_bytes = len(encoded) + len(msgspec.json.encode(html))
+    row_bytes = len(encoded) + sum(len(msgspec.json.encode(text)) for text in (key, order, html))
     if row_bytes > MAX_ROW_BYTES:
-        logger.error(
-            "feed %s leaves out row %r: it has %d bytes, of at most %d; remove large fields from it",
-            feed, key, row_bytes, MAX_ROW_BYTES,
-        )  # fmt: skip
-        return None
+        raise BadRow(
+            f"it has {row_bytes} bytes, of at most {MAX_ROW_BYTES}; remove large fields from the feed's fields, "
+            "ordering and template"
+        )
     return Row(key, order, msgspec.Raw(encoded), msgspec.UNSET if html is None else html)
 
 
@@ -47,21 +46,30 @@ def _render_html(template_name: str, instance: models.Model, key: str, order: st
     """Return the HTML of a row, with key and order as attributes of its root element.
 
     The template gets neither a request nor a user: every subscriber receives the same HTML.
-    Raises: ImproperlyConfigured, if the template does not begin with an element.
+    Raises: BadMarkup, if the template renders something other than one element.
     """
     html = get_template(template_name).render({str(instance._meta.model_name): instance}).strip()
-    root = _ROOT_ELEMENT.match(html)
-    if root is None:
-        raise ImproperlyConfigured(f"{template_name} must render one element, but it rendered {html[:60]!r}")
-    marks = f' data-key="{escape(key)}" data-order="{escape(order)}"'
-    return html[: root.end()] + marks + html[root.end() :]
+    check_one_element(template_name, html)
+    return with_attributes(html, data_key=key, data_order=order)
+
+
+def _check_depth(contents: dict[str, Any]) -> None:
+    level: list[Any] = [value for value in contents.values() if isinstance(value, dict | list | tuple)]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, dict | list | tuple)
+        ]
+    raise BadRow(f"a field has lists and objects nested more than {MAX_DEPTH} levels deep")
 
 
 def with_digest(html: str, digest: int) -> str:
     """Return the HTML of a row for a page: its root element has the digest too, by which the page compares its rows."""
-    root = _ROOT_ELEMENT.match(html)
-    assert root is not None  # as rendered by _render_html
-    return f'{html[: root.end()]} data-digest="{digest}"{html[root.end() :]}'
+    return with_attributes(html, data_digest=str(digest))
 
 
 def _sort_key(instance: models.Model, ordering: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Rendering: fields, HTML and sort key of a row."""
 
-import logging
 from types import SimpleNamespace
 
 import msgspec
@@ -11,7 +10,7 @@ from django.template import Template
 from realtime import rendering
 from realtime.boards.models import Board, Entry
 from realtime.engine.order import sort_key
-from realtime.rendering import render_row, with_digest
+from realtime.rendering import BadRow, render_row, with_digest
 
 ENTRY = Entry(pk=7, board=Board(pk=3, slug="quay"), label="<Salt>mere", position=5)
 
@@ -36,7 +35,7 @@ def _context(values):
 
 def test_a_row_has_its_fields_as_json_and_a_relation_as_its_key():
     """The related row itself is never sent."""
-    row = render_row("entries", ENTRY, ["label", "board"], [], None)
+    row = render_row(ENTRY, ["label", "board"], [], None)
 
     assert row.key == "7"
     assert msgspec.json.decode(row.row) == {"label": "<Salt>mere", "board": 3}
@@ -47,7 +46,7 @@ def test_the_root_element_has_key_and_order(template):
     """The page finds and sorts rows by them; text is escaped."""
     template("\n<!-- a row --> <li class='x'>{{ entry.label }}</li>\n")
 
-    row = render_row("entries", ENTRY, [], ["-position"], "entry.html")
+    row = render_row(ENTRY, [], ["-position"], "entry.html")
 
     marks = f' data-key="7" data-order="{row.order}"'
     assert row.html == f"<!-- a row --> <li{marks} class='x'>&lt;Salt&gt;mere</li>"
@@ -57,7 +56,7 @@ def test_the_root_element_has_key_and_order(template):
 def test_a_painted_row_has_its_digest_on_the_root_element(template, comment):
     """The HTML in messages has none: there it is a field of its own."""
     template(comment + "<li class='x'><b data-key='mine'></b></li>")
-    row = render_row("entries", ENTRY, [], ["-position"], "entry.html")
+    row = render_row(ENTRY, [], ["-position"], "entry.html")
 
     painted = with_digest(row.html, 7)
 
@@ -70,7 +69,7 @@ def test_a_template_without_a_root_element_is_refused(template, source):
     template(source)
 
     with pytest.raises(ImproperlyConfigured, match=r"entry\.html must render one element"):
-        render_row("entries", ENTRY, [], [], "entry.html")
+        render_row(ENTRY, [], [], "entry.html")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_a_template_without_a_root_element_is_refused(template, source):
 )
 def test_the_order_is_that_of_the_fields_and_then_of_the_primary_key(ordering, pairs):
     """Paths lead through relations; a relation itself sorts by its key."""
-    row = render_row("entries", ENTRY, [], ordering, None)
+    row = render_row(ENTRY, [], ordering, None)
 
     assert row.order == sort_key([*pairs, (7, False)])
 
@@ -96,11 +95,28 @@ def test_a_path_through_a_null_relation_sorts_like_null():
     assert rendering._value(lonely, "board__slug") is None
 
 
-def test_a_row_that_is_too_large_is_left_out(monkeypatch, lines):
-    """It alone; the line names feed, key and sizes."""
-    monkeypatch.setattr(rendering, "MAX_ROW_BYTES", 20)
+@pytest.mark.parametrize("field", ["label", "ordering", "template"])
+def test_a_row_that_is_too_large_is_refused(template, monkeypatch, field):
+    """Whatever makes it large; the error names the sizes. Nothing larger is ever sent."""
+    template("<li>{{ entry.label }}{{ entry.label }}</li>")
+    monkeypatch.setattr(rendering, "MAX_ROW_BYTES", 100)
+    entry = Entry(pk=7, label="x" * 60)
+    fields = ["label", "note"] if field == "label" else []
+    ordering = ["label"] if field == "ordering" else []
 
-    assert render_row("entries", ENTRY, ["label", "note", "value"], [], None) is None
+    with pytest.raises(BadRow, match=r"it has 1\d\d bytes, of at most 100; remove large fields"):
+        render_row(
+            entry if field != "label" else Entry(pk=7, label="x" * 60, note="y" * 60),
+            fields, ordering, "entry.html" if field == "template" else None,
+        )  # fmt: skip
 
-    (line,) = lines(logging.ERROR)
-    assert line.startswith("feed entries leaves out row '7': it has ")
+
+@pytest.mark.parametrize("value", [{}, [], {"a": 1}])
+def test_a_row_that_is_nested_too_deeply_is_refused(value):
+    """One that a deep stack can still encode could not be decoded elsewhere."""
+    for depth in range(rendering.MAX_DEPTH - 1):
+        value = [value] if depth % 2 else {"in": value}
+
+    assert render_row(Entry(pk=7, label=value), ["label"], [], None)
+    with pytest.raises(BadRow, match="nested more than 100 levels deep"):
+        render_row(Entry(pk=7, label=[value]), ["label"], [], None)

@@ -43,6 +43,17 @@ class UnknownTopic(RealtimeError):
         return f"no topic {self.topic[:100]!r}; a topic is a feed's name, with a key where the feed has one"
 
 
+class FeedOff(RealtimeError):
+    """A feed is not live: it is declared wrongly, or its table cannot be captured. All other feeds are."""
+
+    def __init__(self, feed: str) -> None:
+        super().__init__(feed)
+        self.feed = feed
+
+    def __str__(self) -> str:
+        return f"the feed {self.feed[:100]!r} is off; `manage.py check` and `manage.py doctor` say why"
+
+
 class Forbidden(RealtimeError):
     """The user may not use this topic or action."""
 

@@ -90,8 +90,7 @@ def read_topic(topic: str) -> Reading:
     feed, key = registry.find(topic)
     while True:
         with read_snapshot() as moment:
-            # By the order keys, not the database's collation: rows stay where the first paint put them.
-            rows = sorted(feed.rows(feed.topic_rows(key)), key=lambda row: row.order)
+            rows = feed.read_topic(key)
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):
                 return Reading(moment.position, rows, _unchanged_since(topic, moment))

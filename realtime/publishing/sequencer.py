@@ -176,16 +176,14 @@ def _changes(feed: Feed, images: dict[str, list[Any]]) -> dict[str, list[Change]
     touched = feed.touched(images, get_conf().max_batch_rows)
     if touched is None:
         return {feed.name: None}
-    if feed.limit is not None:
-        # Only reading the topic shows which row replaces one that left; hubs send the difference.
+    if feed.is_read_whole:
+        # Only reading the topic shows which other rows change with this one; hubs send the difference.
         return dict.fromkeys(topic for topics in touched.values() for topic in topics)
-    present = {instance.pk: instance for instance in feed.live_rows().filter(pk__in=list(touched)).order_by()}
+    present = feed.read_rows(touched)
     changes: dict[str, list[Change]] = defaultdict(list)
     for key, topics in touched.items():
-        instance = present.get(key)
-        here = feed.topic_of(instance) if instance is not None else None
-        row = feed.row(instance) if instance is not None and here is not None else None
-        if here is not None and row is not None:
+        if key in present:
+            here, row = present[key]
             changes[here].append(row.upsert())
             topics.discard(here)
         for topic in topics:

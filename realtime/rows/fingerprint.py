@@ -75,6 +75,12 @@ def _source(function: Callable[..., Any]) -> str:
         return str(getattr(function, "__qualname__", ""))
 
 
+def template_names(name: str) -> Iterator[str]:
+    """Yield the name of a template, and of those it extends or includes by a constant name."""
+    for found, _ in template_sources(name):
+        yield found
+
+
 def template_sources(name: str) -> Iterator[tuple[str, str]]:
     """Yield name and source of a template and of those it extends or includes by a constant name."""
     waiting, seen = [name], {name}

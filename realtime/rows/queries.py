@@ -1,7 +1,7 @@
 """What a queryset reads besides the columns of its own rows: other rows of the table, other tables, the time."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db import models
@@ -11,6 +11,8 @@ from django.db.models.sql import Query
 
 _WINDOW_IN_SQL = re.compile(r"\bover\s*[(\w]", re.IGNORECASE)
 _TIME_IN_SQL = re.compile(r"\b(now\s*\(|current_(timestamp|date|time)\b|localtime(stamp)?\b)", re.IGNORECASE)
+
+_CLOCKS = frozenset({"now", "utcnow", "today", "localtime", "localdate", "time_ns"})
 
 
 def parts(query: Query) -> Iterator[Any]:
@@ -58,6 +60,12 @@ def reads_other_rows(queryset: "models.QuerySet[Any]") -> bool:
 def reads_the_time(queryset: "models.QuerySet[Any]") -> bool:
     """Return whether the database's clock decides which rows there are, or what they contain."""
     return any(isinstance(part, Now) or _is_sql(part, _TIME_IN_SQL) for part in parts(queryset.query))
+
+
+def calls_a_clock(function: Callable[..., Any]) -> bool:
+    """Return whether the code of a function names one that tells the time, such as ``timezone.now``."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not _CLOCKS.isdisjoint(code.co_names)
 
 
 def tables(query: Query) -> set[str]:

@@ -24,6 +24,12 @@ caught_up = Counter(
     registry=_counted,
 )
 resets = Counter("realtime_resets", "Entries after which a topic's rows are read again.", registry=_counted)
+rows_left_out = Counter(
+    "realtime_rows_left_out",
+    "Rows that could not be read or rendered and were left out, by feed.",
+    ["feed"],
+    registry=_counted,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,10 +350,9 @@ def failing(self):
     [
         {"get_queryset": failing},
         {"template_name": "no/such/template.html"},
-        {"ordering": ["no_such_field"]},
         {"get_queryset": lambda self: Entry.objects.extra(where=["no_such_column = 1"])},
     ],
-    ids=["queryset", "template", "ordering", "SQL"],
+    ids=["queryset", "template", "SQL"],
 )
 def test_a_failing_feed_affects_no_other(log, live, quay, lines, fault):
     """Its own topics are reset; the other feed of the same table gets its changes; a log line has the reason."""

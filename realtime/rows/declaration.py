@@ -1,0 +1,140 @@
+"""Faults of a feed's declaration that would make every read fail, or no change be captured."""
+
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models, router
+from django.db.models.constants import LOOKUP_SEP
+from django.utils import translation
+
+from ..conf import get_conf
+
+
+class Fault(NamedTuple):
+    """What is wrong, and what to write instead."""
+
+    words: str
+    hint: str
+
+
+def faults(
+    model: type[models.Model], fields: Sequence[str], ordering: Sequence[Any], annotations: Sequence[str]
+) -> Iterator[Fault]:
+    """Yield the faults of a declaration; ``annotations`` are further names that the queryset's rows have."""
+    yield from _of_the_model(model)
+    yield from _of_fields(model, fields)
+    yield from _of_ordering(model, ordering, annotations)
+
+
+def faults_of_surroundings(language: str | None, time_zone: str | None) -> Iterator[Fault]:
+    if language is not None and not translation.check_for_language(language):
+        yield Fault(
+            f"language {language!r} is none that Django knows", 'Write a code such as "de" or "pt-br".'
+        )
+    if time_zone is not None:
+        try:
+            zoneinfo.ZoneInfo(time_zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+            yield Fault(f"time_zone {time_zone!r} is unknown", 'Write a name such as "Europe/Berlin".')
+
+
+def _of_the_model(model: type[models.Model]) -> Iterator[Fault]:
+    if isinstance(model._meta.pk, models.CompositePrimaryKey):
+        yield Fault(
+            f"{model.__name__} has a composite primary key, and a row is identified by one column",
+            "Give the model an AutoField as its primary key, and a UniqueConstraint over the columns of the key.",
+        )
+    alias = get_conf().database
+    elsewhere = _written_to(model)
+    if elsewhere not in (None, alias):
+        yield Fault(
+            f"DATABASE_ROUTERS send {model.__name__} to the database {elsewhere!r}, but changes are captured in "
+            f"{alias!r}",
+            "Set REALTIME['DATABASE'] to the database of the live models, or route the model there.",
+        )
+
+
+def _written_to(model: type[models.Model]) -> str | None:
+    """Return the database that the project's routers name for writes of a model; None if they name none."""
+    for one in router.routers:
+        method = getattr(one, "db_for_write", None)
+        chosen = method(model) if method is not None else None
+        if chosen:
+            return str(chosen)
+    return None
+
+
+def _of_fields(model: type[models.Model], fields: Sequence[str]) -> Iterator[Fault]:
+    if isinstance(fields, str):
+        yield Fault("fields is a text", f'Write a list: ["{fields}"].')
+        return
+    for name in fields:
+        field = model._meta.get_field(name)
+        if not isinstance(field, models.Field) or not field.concrete or field.many_to_many:
+            yield Fault(
+                f"fields has {name!r}, which is not one value but a set of related rows",
+                f"Leave it out of fields; render it in the template, with {name!r} in depends_on.",
+            )
+
+
+def _of_ordering(
+    model: type[models.Model], ordering: Sequence[Any], annotations: Sequence[str]
+) -> Iterator[Fault]:
+    if isinstance(ordering, str):
+        yield Fault("ordering is a text", f'Write a list: ["{ordering}"].')
+        return
+    for name in ordering:
+        if not isinstance(name, str):
+            yield Fault(
+                f"ordering has an expression, {name!r}",
+                'Write names, "-" before one for descending order; annotate the expression in get_queryset, and '
+                "order by the annotation's name.",
+            )
+        elif name == "?":
+            yield Fault(
+                'ordering has "?", a random order: no page would have the rows where another one has them',
+                "Order by columns.",
+            )
+        elif name.removeprefix("-") not in annotations:
+            yield from _of_path(model, name)
+
+
+def _of_path(model: type[models.Model], ordering: str) -> Iterator[Fault]:
+    """Yield the fault of a path such as ``-author__name``: each step is one value or one related row."""
+    here: Any = model
+    for name in ordering.removeprefix("-").split(LOOKUP_SEP):
+        if here is None:
+            yield Fault(
+                f"ordering has {ordering!r}, but {name!r} follows a column",
+                "Name a column of the model, or of a related one.",
+            )
+            return
+        if name == "pk":
+            here = None
+            continue
+        try:
+            field = _field(here, name)
+        except FieldDoesNotExist:
+            names = sorted(field.name for field in here._meta.concrete_fields)
+            yield Fault(
+                f"ordering has {ordering!r}, but {here.__name__} has no column {name!r}",
+                f"It has: {', '.join(names)}.",
+            )
+            return
+        if field.one_to_many or field.many_to_many:
+            yield Fault(
+                f"ordering has {ordering!r}, but {name!r} leads to several rows",
+                "Order by a column of the model, or of a row that a foreign key refers to.",
+            )
+            return
+        here = field.related_model if field.is_relation and name != getattr(field, "attname", "") else None
+
+
+def _field(model: type[models.Model], name: str) -> Any:
+    """Return a field by its name, or by its column: ``author`` or ``author_id``."""
+    for field in model._meta.concrete_fields:
+        if name in (field.name, field.attname):
+            return field
+    return model._meta.get_field(name)

@@ -1,0 +1,163 @@
+"""Reading rows so that one that cannot be read or rendered is left out alone.
+
+A query or a rendering that fails is repeated for each half of its rows, until the culprit stands alone.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.core.exceptions import FieldError, SynchronousOnlyOperation
+from django.db import DataError, Error, InternalError, OperationalError, models
+
+from ..databases.registry import database
+
+Item = TypeVar("Item")
+
+MAX_FAILURES = 1000
+"""How many queries of one reading may fail before it fails as a whole."""
+MAX_KEYS = 100_000
+"""Up to how many rows are searched for one that fails; among more, the reading fails as a whole."""
+ROWS_AT_ONCE = 500
+"""How many rows are read at once after reading all of them has failed."""
+_SQLITE_ERROR = (
+    1  # SQLite's code for errors of statements and their data; locks, disks and limits have others
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Item]):
+    """What a reading has found: the rendered rows, and the error of each row that is left out, by its key."""
+
+    rows: list[Item]
+    left_out: dict[Any, Exception]
+
+
+def read(
+    rows: "models.QuerySet[Any]",
+    render: Callable[[Any], Item],
+    *,
+    by_place: bool,
+    candidates: "Callable[[], models.QuerySet[Any]] | Sequence[Any]",
+) -> Found[Item]:
+    """Return the rendered rows of a queryset.
+
+    ``by_place``: its rows depend on each other, so that it may be divided by place only, not by key.
+    ``candidates``: the primary keys that the queryset asks for; or a function that returns rows among which
+    its rows are, for when its own condition fails for one of them.
+    Raises: what no row is to blame for, such as a lost connection, a time-out or a wrong query.
+    """
+    instances, unread = _fetch(rows, by_place, candidates)
+    unrendered: dict[int, Exception] = {}
+
+    def render_some(start: int, end: int) -> list[Item]:
+        found = []
+        for number in range(start, end):
+            try:
+                found.append(render(instances[number]))
+            except Exception as error:
+                # After an error of the database the statements that follow may fail, too.
+                if isinstance(error, Error) or not is_of_a_row(error):
+                    raise
+                unrendered[number] = error
+        return found
+
+    rendered, failed = isolate(render_some, len(instances)) if instances else ([], {})
+    unrendered |= failed
+    return Found(rendered, unread | {instances[number].pk: error for number, error in unrendered.items()})
+
+
+def isolate(
+    work: Callable[[int, int], list[Item]], size: int, at_once: int | None = None
+) -> tuple[list[Item], dict[int, Exception]]:
+    """Return what ``work(start, end)`` returns for ``size`` items, and the errors of those it fails for.
+
+    ``at_once``: how many items are tried at once; by default all.
+    """
+    step = at_once or max(size, 1)
+    waiting = [(start, min(start + step, size)) for start in range(0, size, step)][::-1]
+    found: list[Item] = []
+    errors: dict[int, Exception] = {}
+    failures = 0
+    while waiting:
+        start, end = waiting.pop()
+        try:
+            with failing_alone():
+                found += work(start, end)
+        except Exception as error:
+            failures += 1
+            if not is_of_a_row(error) or failures > MAX_FAILURES:
+                raise
+            if end - start == 1:
+                errors[start] = error
+            else:
+                middle = (start + end) // 2
+                waiting += [(middle, end), (start, middle)]
+    return found, errors
+
+
+def _fetch(
+    rows: "models.QuerySet[Any]",
+    by_place: bool,
+    candidates: "Callable[[], models.QuerySet[Any]] | Sequence[Any]",
+) -> tuple[list[Any], dict[Any, Exception]]:
+    try:
+        with failing_alone():
+            return list(rows), {}
+    except Exception as error:
+        if not is_of_a_row(error):
+            raise
+    if callable(candidates):
+        keys = _keys(rows)
+        if keys is None and not by_place:
+            keys = _keys(candidates().order_by("pk"))
+    else:
+        keys = list(candidates)
+    if keys is None or by_place:
+        size = rows.count() if keys is None else len(keys)
+        found, errors = isolate(lambda start, end: list(rows[start:end]), size, ROWS_AT_ONCE)
+    else:
+        known = keys
+        found, errors = isolate(
+            lambda start, end: list(rows.filter(pk__in=known[start:end])), len(keys), ROWS_AT_ONCE
+        )
+    return found, {keys[number] if keys else f"number {number + 1}": errors[number] for number in errors}
+
+
+def _keys(rows: "models.QuerySet[Any]") -> list[Any] | None:
+    """Return the primary keys in the order of the rows; None if they cannot be read, or are too many."""
+    try:
+        with failing_alone():
+            keys = list(rows.prefetch_related(None).values_list("pk", flat=True)[: MAX_KEYS + 1])
+    except Exception as error:
+        if not is_of_a_row(error):
+            raise
+        return None
+    return keys if len(keys) <= MAX_KEYS else None
+
+
+@contextlib.contextmanager
+def failing_alone() -> Iterator[None]:
+    """Return a block in which a query may fail without aborting the transaction around it, if there is one."""
+    here = database()
+    here.connection.ensure_connection()
+    if here.is_in_transaction():
+        with here.failing_alone():
+            yield
+    else:
+        yield
+
+
+def is_of_a_row(error: Exception) -> bool:
+    """Return whether a row's data may be the cause of an error, rather than the connection, time or the query."""
+    if isinstance(error, DataError):
+        return True
+    if isinstance(error, InternalError):
+        return True  # of a function, of a damaged row; or of a transaction that a caught error has aborted
+    if isinstance(error, OperationalError):
+        cause = error.__cause__
+        is_sqlite = type(cause).__module__ == "sqlite3"
+        code = getattr(cause, "sqlite_errorcode", _SQLITE_ERROR)  # text that is no UTF-8 has none
+        return is_sqlite and code & 0xFF == _SQLITE_ERROR and not str(error).startswith(("no such", "near "))
+    return not isinstance(error, Error | FieldError | SynchronousOnlyOperation | MemoryError)

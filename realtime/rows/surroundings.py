@@ -1,0 +1,53 @@
+"""The surroundings that every row is read and rendered in: the same in a request, a thread of the hub, a publisher.
+
+Django keeps language, time zone, script prefix and URLs of a request where any code finds them, and routers
+may read related rows from a replica. A row is sent to all subscribers, so none of that may show in it.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.db import models, router
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.utils import timezone, translation
+
+from ..conf import get_conf
+
+_pinned: ContextVar[str | None] = ContextVar("realtime_pinned_database", default=None)
+
+
+class PinnedRouter:
+    """While rows are read, sends reads of related rows to the engine's database, where their triggers are.
+
+    Models that are written to another database are read as the project's routers say.
+    """
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
+        pinned = _pinned.get()
+        return pinned if pinned is not None and router.db_for_write(model, **hints) == pinned else None
+
+
+_router = PinnedRouter()
+
+
+@contextmanager
+def surroundings(language: str | None, time_zone: str | None) -> Iterator[None]:
+    """Return a block in which rows are read and rendered as everywhere else.
+
+    ``language`` and ``time_zone`` are a feed's own; None stands for those of the settings.
+    """
+    if _router not in router.routers:
+        router.routers.insert(0, _router)
+    prefix, urls, pinned = get_script_prefix(), get_urlconf(), _pinned.set(get_conf().database)
+    with ExitStack() as stack:
+        stack.callback(_pinned.reset, pinned)
+        stack.callback(set_script_prefix, prefix)
+        stack.callback(set_urlconf, urls)
+        set_script_prefix(settings.FORCE_SCRIPT_NAME or "/")
+        set_urlconf(None)
+        stack.enter_context(translation.override(language or settings.LANGUAGE_CODE))
+        stack.enter_context(timezone.override(time_zone))
+        yield
