@@ -16,7 +16,7 @@ from .engine.errors import RealtimeError
 from .engine.messages import SUBPROTOCOLS, Encoded
 from .engine.session import Ending, Session
 from .runtime.asgi_types import Event, Receive, Scope, Send
-from .runtime.client_log import SORRY, ClientLog
+from .runtime.client_log import SERVER_FAILED, ClientLog
 from .servers.frames import WRITER
 from .service import get_service
 from .transports.connection import Connection
@@ -74,7 +74,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
             ending = ending_of(error)
         except Exception as error:
             log.failure("handshake", error)
-            ending = Ending(Code.INTERNAL, SORRY)
+            ending = Ending(Code.INTERNAL, SERVER_FAILED)
         subprotocol = next(filter(SUBPROTOCOLS.get, handshake.subprotocols), None)
         self._connection = Connection(
             service,

@@ -184,7 +184,7 @@ class Changes(_Message):
 
 
 class Heartbeat(_Message):
-    """``behind_seconds``: by how much what is sent may be older than the database, if that is worth mentioning."""
+    """``behind_seconds``: by how much what is sent may be older than the database; None below one second."""
 
     positions: dict[str, str]
     digests: dict[str, int] = {}
@@ -326,7 +326,7 @@ def decode_server(encoded: Encoded) -> ServerMessage:
 
 
 def noticeable(behind_seconds: float) -> float | None:
-    """Return ``behind_seconds`` as messages carry it: rounded, and None below one second."""
+    """Return ``behind_seconds`` as it is sent: rounded, and None below one second."""
     return round(behind_seconds, 1) if behind_seconds >= 1 else None
 
 

@@ -287,7 +287,7 @@ class Topic:
                 messages.encode(part, cursor.form.encoding) for part in self._snapshot(cursor.form.format)
             ]
             self._parts[cursor.form] = self.position.offset, parts
-        # Not this position: the topic may have come here since, without a visible change.
+        # Not this position: the topic may have advanced to it since, without a visible change.
         cursor.offset, encoded = self._parts[cursor.form]
         cursor.life, cursor.is_ahead = self._life, False
         return encoded

@@ -7,7 +7,7 @@ from django.db import Error as DatabaseError
 
 logger = logging.getLogger("realtime.connection")
 
-SORRY = "the server could not do this now; try again"
+SERVER_FAILED = "the server could not do this now; try again"
 """The client's message about a failure of the server."""
 
 

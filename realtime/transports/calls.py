@@ -8,7 +8,7 @@ from ..access.visitors import ANONYMOUS, Visitor, load_user
 from ..actions import ActionRefused, perform
 from ..engine.codes import Code
 from ..engine.messages import Call, Reply, ReplyError, encode_value
-from ..runtime.client_log import SORRY, ClientLog
+from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..service import Service
 
 
@@ -32,6 +32,6 @@ async def answer(
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
     except Exception as error:
         log.failure(f"call {call.action[:100]!r}", error)
-        return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SORRY))
+        return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SERVER_FAILED))
     log.info("message call %r", call.action)
     return Reply(id=call.id, ok=encoded)

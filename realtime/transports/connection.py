@@ -22,7 +22,7 @@ from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
 from ..engine.topic import Topic
 from ..runtime.asgi_types import Event, Send
-from ..runtime.client_log import SORRY, ClientLog
+from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..servers.frames import Writer
 from ..service import Service, draining
 from .calls import answer
@@ -125,9 +125,9 @@ class Connection:
         except Exception as error:
             self.log.failure("subscribe", error)
             self._drop(name)
-            sorry = messages.Error(code=Code.INTERNAL, message=SORRY, topic=name)
-            self.session.post(sorry)
-            return sorry
+            failure = messages.Error(code=Code.INTERNAL, message=SERVER_FAILED, topic=name)
+            self.session.post(failure)
+            return failure
         finally:
             self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)

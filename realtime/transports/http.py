@@ -17,7 +17,7 @@ from ..engine.codes import Code
 from ..engine.errors import BadMessage, RealtimeError
 from ..engine.messages import Error
 from ..runtime.asgi_types import Application, Receive, Scope, Send
-from ..runtime.client_log import SORRY, ClientLog
+from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.refusals import Refused
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -87,7 +87,7 @@ def refusing(what: str, log: ClientLog, topic: str | UnsetType = UNSET) -> Itera
         raise Refused([Error(error.code, str(error), topic)]) from error
     except Exception as error:
         log.failure(what, error)
-        raise Refused([Error(Code.INTERNAL, SORRY, topic)]) from error
+        raise Refused([Error(Code.INTERNAL, SERVER_FAILED, topic)]) from error
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
