@@ -94,7 +94,13 @@ class Conf:
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has left."""
     reader_threads: int = 4
-    """Number of threads per process that read for connections, each with a database connection."""
+    """Number of threads per process that read sessions, rights, tickets and the log, each with a database
+    connection."""
+    topic_threads: int = 4
+    """Number of threads per process that read the rows of topics, each with a database connection; the topics of
+    one feed occupy at most half of them, and those of all slow feeds together one."""
+    read_seconds: float = 10.0
+    """Time limit of a query that reads the rows of a topic."""
     action_threads: int = 2
     """Number of threads per process that run the actions that clients call."""
     metrics_token: str = ""

@@ -16,12 +16,13 @@ from .access.visitors import Visitor
 from .conf import get_conf
 from .delivery.hub import Hub
 from .delivery.rights import Rights, recheck
+from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.session import Ending
 from .publishing.publisher import Publisher
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
-from .runtime.threads import DatabaseThreads
+from .runtime.threads import DatabaseThreads, close_all
 from .servers import reactor
 from .servers.private import report
 from .servers.request_bodies import RequestBodies
@@ -36,7 +37,9 @@ class Service:
     def __init__(self) -> None:
         conf, layer = get_conf(), get_channel_layer()
         self.reader_threads = DatabaseThreads("realtime-reader", conf.reader_threads)
-        # Apart from the readers: a slow action must not delay reads.
+        # Apart from the readers: a slow feed must not delay rights, sessions and tickets.
+        self.topic_threads = DatabaseThreads("realtime-topic", conf.topic_threads)
+        # A slow action likewise must not delay reads.
         self.action_threads = DatabaseThreads("realtime-action", conf.action_threads)
         # Checking a password takes half a second of a core, by design.
         self.password_threads = DatabaseThreads("realtime-password", 1)
@@ -48,7 +51,8 @@ class Service:
         is_local = isinstance(layer, InMemoryChannelLayer)
         # If neither the layer nor a publisher of its own reaches this process, the log is the only source of changes.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
-        self.hub = Hub(layer, self.reader_threads, follow_seconds)
+        reads = TopicReads(self.topic_threads, conf.topic_threads)
+        self.hub = Hub(layer, self.reader_threads, reads, follow_seconds)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
@@ -85,11 +89,14 @@ class Service:
         await self._farewells_sent()
         for task in self._supervised:
             task.cancel()
+        # Together: each is bounded, and a server that is stopped is killed if it takes long.
+        ending = [
+            self.hub.stop(),
+            close_all(self.reader_threads, self.topic_threads, self.action_threads, self.password_threads),
+        ]
         if self.publisher is not None:
-            await self.publisher.stop()
-        await self.hub.stop()
-        for threads in (self.reader_threads, self.action_threads, self.password_threads):
-            await asyncio.to_thread(threads.close)
+            ending.append(self.publisher.stop())
+        await asyncio.gather(*ending)
         logger.info("stopped")
 
     def dismiss(self) -> None:

@@ -89,6 +89,10 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def cancel_query(self) -> None:
+        """Make the query that another thread runs on this connection fail, if there is one."""
+
+    @abstractmethod
     def probe(self) -> Probe:
         """Return the positions of outbox and log, in one cheap statement: it is run at every tick."""
 

@@ -19,7 +19,14 @@ def database() -> Database:
 
     Raises: ImproperlyConfigured.
     """
-    connection = connections[get_conf().database]
+    return on(connections[get_conf().database])
+
+
+def on(connection: BaseDatabaseWrapper) -> Database:
+    """Return the database of a connection.
+
+    Raises: ImproperlyConfigured.
+    """
     if connection.vendor not in _VENDORS:
         raise ImproperlyConfigured(
             f"realtime does not work on {connection.vendor}; use one of: {', '.join(sorted(_VENDORS))}"

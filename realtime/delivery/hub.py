@@ -26,6 +26,7 @@ from ..runtime.threads import DatabaseThreads
 from .layer_channel import LayerChannel
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber
+from .topic_reads import TopicReads
 
 logger = logging.getLogger("realtime.hub")
 layer_logger = logging.getLogger("realtime.layer")
@@ -39,10 +40,12 @@ BEATS = 15
 class Hub:
     """One per process and event loop."""
 
-    def __init__(self, layer: BaseChannelLayer, readers: DatabaseThreads, follow_seconds: float) -> None:
+    def __init__(
+        self, layer: BaseChannelLayer, readers: DatabaseThreads, reads: TopicReads, follow_seconds: float
+    ) -> None:
         """``follow_seconds`` is the time between two reads of the log's tail."""
         self._channel = LayerChannel(layer)
-        self._reader_threads, self._follow_seconds = readers, follow_seconds
+        self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self._epoch = ""
         self._cursor = -1  # up to where announcements were read from the log; negative: not yet
         self._looked_at = time.monotonic()  # when the log's tail was last read
@@ -131,7 +134,7 @@ class Hub:
         """
         shared = self._shared.get(name)
         if shared is None:
-            shared = self._shared[name] = SharedTopic(name, self._reader_threads, self.look_soon)
+            shared = self._shared[name] = SharedTopic(name, self._reader_threads, self._reads, self.look_soon)
         shared.subscribers.add(subscriber)
         shared.idle_since = None
         try:

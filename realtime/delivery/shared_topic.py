@@ -15,10 +15,10 @@ from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
-from ..publishing.positions import Reading, read_topic
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
 from .subscriber import Subscriber
+from .topic_reads import TopicReads
 
 logger = logging.getLogger("realtime.hub")
 
@@ -33,7 +33,9 @@ FAN_OUT_AT_ONCE = 50
 class SharedTopic:
     """Rows, position and recent changes of one topic, with its subscribers."""
 
-    def __init__(self, name: str, readers: DatabaseThreads, fell_behind: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, readers: DatabaseThreads, reads: TopicReads, fell_behind: Callable[[], None]
+    ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
         self.topic = Topic(name)
         self.subscribers: set[Subscriber] = set()
@@ -42,7 +44,7 @@ class SharedTopic:
         self.is_stale = False
         self.is_refreshing = False
         self._was_restored = False
-        self._reader_threads, self._fell_behind = readers, fell_behind
+        self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
         self._must_notify_again = False
         self._notified_at = -math.inf
@@ -198,7 +200,7 @@ class SharedTopic:
         await self._read()
 
     async def _read(self) -> None:
-        reading: Reading = await self._reader_threads.run(read_topic, self.name)
+        reading = await self._reads.read(self.name)
         is_visible = self.topic.load(reading.position, reading.rows, reading.unchanged_since)
         self.is_loaded = True
         if is_visible:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db.models import BooleanField, Max, QuerySet
 from django.db.models.expressions import RawSQL
 
+from ..conf import get_conf
 from ..databases.base import Database
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
@@ -89,7 +90,7 @@ def read_topic(topic: str) -> Reading:
     """
     feed, key = registry.find(topic)
     while True:
-        with read_snapshot() as moment:
+        with read_snapshot() as moment, moment.database.limit_query_time(get_conf().read_seconds):
             rows = feed.read_topic(key)
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):

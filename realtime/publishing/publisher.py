@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 
 from channels.layers import BaseChannelLayer
 from django.db import close_old_connections
@@ -23,7 +23,7 @@ from ..databases.outbox import Probe
 from ..models import LogEntry
 from ..runtime import metrics
 from ..runtime.supervision import supervise
-from ..runtime.threads import DatabaseThreads
+from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
 from . import capture, commit_watch, lease, log, positions
 from .file_watch import FileWatch, watch
@@ -50,7 +50,7 @@ class Publisher:
         self._log_moved = log_moved
         self._sender = Sender(layer, log_moved)
         self._thread = DatabaseThreads("realtime-publisher", 1)
-        self._job_threads = ThreadPoolExecutor(2, thread_name_prefix="realtime-job")
+        self._job_threads = DatabaseThreads("realtime-job", 2)
         self._awake = threading.Event()
         self._is_stopping = False
         self._is_prepared = False
@@ -82,12 +82,12 @@ class Publisher:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        released = self._thread.submit(lease.release, self.name)
+        await close_all(self._thread, self._job_threads)
         try:
-            await self._thread.run(lease.release, self.name)
-        except DatabaseError as error:
-            logger.info("lease not released, it expires by itself: %s", error)
-        await asyncio.to_thread(self._thread.close)
-        self._job_threads.shutdown(wait=False, cancel_futures=True)
+            released.result(timeout=0)
+        except (DatabaseError, TimeoutError, CancelledError) as error:
+            logger.info("lease not released, it expires by itself: %r", error)
 
     async def _round(self) -> None:
         batch = await self._thread.run(self._work)

@@ -5,33 +5,119 @@ Channels would run all such calls of a process in one thread, where one slow que
 
 import asyncio
 import contextlib
+import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..databases.registry import on
+
+logger = logging.getLogger("realtime.service")
 
 T = TypeVar("T")
 
+CLOSE_SECONDS = 2.0
+"""How long closing waits for the calls under way, however long their queries take."""
+GRACE_SECONDS = 0.5
+"""How long closing leaves a query alone; then, and again after as long, it is cancelled."""
+
+_Call = tuple["Future[Any]", Callable[..., Any], tuple[object, ...]]
+
 
 class DatabaseThreads:
-    """Threads, each with database connections of its own that stay open between calls."""
+    """Threads, each with database connections of its own that stay open between calls.
+
+    They are daemons, unlike those of ``concurrent.futures``: a call that cannot be ended does not keep the process.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
-        self._threads = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._name, self._size = name, threads
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: dict[threading.Thread, Sequence[BaseDatabaseWrapper]] = {}  # with their connections
+        self._lock = threading.Lock()
+        self._is_closed = False
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Return the result of a function that may use the database."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, _call, function, args)
+        return await asyncio.wrap_future(self.submit(function, *args))
+
+    def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
+        """Return the future result of a function that may use the database.
+
+        Raises: RuntimeError, after ``close``.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError(f"{self._name}: the process stops")
+            self._calls.put((future, function, args))
+            if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
+                name = f"{self._name}_{len(self._threads)}"
+                thread = threading.Thread(target=self._work, name=name, daemon=True)
+                self._threads[thread] = []
+                thread.start()
+        return future
 
     def close(self) -> None:
-        """Close the threads' connections and end the threads, after the calls under way."""
-        together = threading.Barrier(self._threads)
-        for _ in range(self._threads):
-            self._executor.submit(_close_connections, together)
-        self._executor.shutdown()
+        """End the threads and close their connections; return within ``CLOSE_SECONDS``.
+
+        Calls that were submitted before may end in this time; their queries are cancelled if they take long.
+        """
+        with self._lock:
+            self._is_closed = True
+        for _ in self._threads:
+            self._calls.put(None)
+        ends = time.monotonic() + CLOSE_SECONDS
+        while running := [thread for thread in self._threads if thread.is_alive()]:
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            _join(running, min(left, GRACE_SECONDS))
+            self._cancel_queries()
+        if running:
+            logger.warning("%s: %d calls did not end and are given up", self._name, len(running))
+        with contextlib.suppress(Empty):
+            while True:
+                call = self._calls.get_nowait()
+                if call is not None:
+                    call[0].cancel()
+
+    def _cancel_queries(self) -> None:
+        """Cancel the queries under way; each in a thread, because the database's server may not answer."""
+        for thread, owned in self._threads.items():
+            for connection in owned if thread.is_alive() else []:
+                if connection.connection is not None:
+                    threading.Thread(target=_cancel, args=[connection], daemon=True).start()
+
+    def _work(self) -> None:
+        self._threads[threading.current_thread()] = connections.all()
+        while True:
+            call = self._calls.get()
+            if call is None:
+                break
+            future, function, args = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = _call(function, args)
+                except BaseException as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+            del call, future, function, args  # a waiting thread must not keep a result in memory
+            self._idle.release()
+        connections.close_all()
+
+
+async def close_all(*pools: DatabaseThreads) -> None:
+    """Close several pools at the same time."""
+    await asyncio.gather(*(asyncio.to_thread(pool.close) for pool in pools))
 
 
 def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:
@@ -43,7 +129,12 @@ def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:
         raise
 
 
-def _close_connections(together: threading.Barrier) -> None:
-    connections.close_all()
-    with contextlib.suppress(threading.BrokenBarrierError):
-        together.wait(timeout=5)  # so that each thread runs one of these
+def _join(threads: list[threading.Thread], seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))
+
+
+def _cancel(connection: BaseDatabaseWrapper) -> None:
+    with contextlib.suppress(Exception):  # closed meanwhile, or the server is gone
+        on(connection).cancel_query()

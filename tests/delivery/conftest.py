@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from realtime.access.visitors import ANONYMOUS
-from realtime.delivery import shared_topic
+from realtime.delivery import topic_reads
 from realtime.delivery.hub import Hub
+from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.messages import decode_server
 from realtime.engine.session import Ending, Session
 from realtime.publishing.layer import group, to_message
 from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
-from realtime.runtime.threads import DatabaseThreads
+from realtime.runtime.threads import DatabaseThreads, close_all
 from tests.conftest import until
 from tests.support.limits import default_limits
 from tests.support.replica import Replica
@@ -83,9 +84,15 @@ class Wire:
     """A hub without a publisher: a test sequences and sends by itself."""
 
     def __init__(
-        self, hub: CountingHub, readers: DatabaseThreads, layer: Any, in_database: Callable, log: Any
+        self,
+        hub: CountingHub,
+        readers: DatabaseThreads,
+        reads: TopicReads,
+        layer: Any,
+        in_database: Callable,
+        log: Any,
     ) -> None:
-        self.hub, self.reader_threads, self.layer = hub, readers, layer
+        self.hub, self.reader_threads, self.reads, self.layer = hub, readers, reads, layer
         self._in_database, self._log = in_database, log
 
     async def write(self, function: Callable, *args: Any, **kwargs: Any) -> Batch:
@@ -121,18 +128,21 @@ class Wire:
 async def make_wire(log, layer, in_database) -> AsyncIterator[Callable]:
     """Start a hub that reads the log at an interval: ``await make_wire(follow_seconds)``."""
     wires: list[Wire] = []
+    pools: list[DatabaseThreads] = []
 
     async def make(follow_seconds: float) -> Wire:
-        readers = DatabaseThreads("test-reader", 4)
-        hub = CountingHub(layer, readers, follow_seconds)
+        readers, topics = DatabaseThreads("test-reader", 4), DatabaseThreads("test-topic", 4)
+        reads = TopicReads(topics, 4)
+        hub = CountingHub(layer, readers, reads, follow_seconds)
         await hub.start()
-        wires.append(Wire(hub, readers, layer, in_database, log))
+        pools.extend([readers, topics])
+        wires.append(Wire(hub, readers, reads, layer, in_database, log))
         return wires[-1]
 
     yield make
     for wire in wires:
         await wire.hub.stop()
-        await asyncio.to_thread(wire.reader_threads.close)
+    await close_all(*pools)
 
 
 @pytest.fixture
@@ -161,7 +171,7 @@ def readings(monkeypatch) -> list[str]:
         read.append(topic)
         return read_topic(topic)
 
-    monkeypatch.setattr(shared_topic, "read_topic", counted)
+    monkeypatch.setattr(topic_reads, "read_topic", counted)
     return read
 
 

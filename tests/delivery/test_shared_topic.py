@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
-from realtime.delivery import shared_topic
+from realtime.delivery import shared_topic, topic_reads
 from realtime.delivery.shared_topic import SharedTopic
 from realtime.engine.messages import Error, Heartbeat
 from realtime.models import OutboxRow
@@ -59,7 +59,7 @@ class PausedRead:
 def paused_read(monkeypatch):
     """Replace the reading of topics by one that the test releases."""
     paused = PausedRead()
-    monkeypatch.setattr(shared_topic, "read_topic", paused)
+    monkeypatch.setattr(topic_reads, "read_topic", paused)
     yield paused
     paused.go_on.set()
 
@@ -91,7 +91,7 @@ async def test_a_topic_that_cannot_be_read_is_refused(slow, topic, monkeypatch):
         raise RuntimeError("broken")
 
     with monkeypatch.context() as broken:
-        broken.setattr(shared_topic, "read_topic", fail)
+        broken.setattr(topic_reads, "read_topic", fail)
         with pytest.raises(RuntimeError):
             await Follower(topic).follow(slow.hub)
         assert not slow.hub._shared[topic].subscribers
@@ -325,7 +325,7 @@ async def test_a_failing_topic_is_not_read_at_every_look(quick, quay, topic, mon
         attempts.append(topic)
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(shared_topic, "read_topic", fail)
+    monkeypatch.setattr(topic_reads, "read_topic", fail)
     await quick.write(OutboxRow.objects.create, source="boards_entry", image=None)
     await until(lambda: len(attempts) == 2)
     looks = quick.hub.looks
@@ -339,7 +339,7 @@ async def test_a_database_error_at_a_new_epoch_loses_nothing(slow, quay, topic, 
     follower = await Follower(topic).follow(slow.hub)
     await slow.settle()
     unreadable = FailsOnce(read_topic, OperationalError("disk I/O error"))
-    monkeypatch.setattr(shared_topic, "read_topic", unreadable)
+    monkeypatch.setattr(topic_reads, "read_topic", unreadable)
     await slow._in_database(positions.begin_epoch)
     slow.hub.look_soon()
     await until(lambda: unreadable.has_failed)
@@ -366,7 +366,7 @@ class Listener:
 
 async def test_notifying_many_lets_other_tasks_run_in_between(quick, quay, in_database):
     """A thousand subscribers are notified in small groups; other tasks run after each group."""
-    shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.hub.look_soon)
+    shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.reads, quick.hub.look_soon)
     notified: list[Any] = []
     shared.subscribers = {Listener(notified) for _ in range(1000)}
     await shared.load()

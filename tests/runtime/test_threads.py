@@ -63,16 +63,42 @@ async def test_closing_waits_for_calls_and_closes_every_connection(monkeypatch):
     """In the threads themselves: a connection belongs to its thread."""
     threads, closed = DatabaseThreads("realtime-test", 2), set()
     monkeypatch.setattr(connections, "close_all", lambda: closed.add(threading.current_thread().name))
-    begun, finished = threading.Event(), []
+    begun, finished = threading.Barrier(3), []
 
     def slow() -> None:
-        begun.set()
+        begun.wait(10)
         finished.append(threading.Event().wait(0.05))
 
-    call = asyncio.ensure_future(threads.run(slow))
+    calls = [asyncio.ensure_future(threads.run(slow)) for _ in range(2)]
     await asyncio.to_thread(begun.wait, 10)
     await asyncio.to_thread(threads.close)
-    await call
+    await asyncio.gather(*calls)
 
-    assert finished == [False]
+    assert finished == [False, False]
     assert len(closed) == 2
+
+
+async def test_after_closing_nothing_is_accepted():
+    """Also where no thread was ever started."""
+    threads = DatabaseThreads("realtime-test", 2)
+    threads.close()
+    threads.close()
+
+    with pytest.raises(RuntimeError, match="stops"):
+        await threads.run(len, [])
+
+
+async def test_a_cancelled_call_that_has_not_begun_is_not_made(threads):
+    """And its thread goes on with the next one."""
+    together, made = threading.Barrier(3), []
+    running = [asyncio.ensure_future(threads.run(together.wait, 10)) for _ in range(2)]
+    waiting = asyncio.ensure_future(threads.run(made.append, 1))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.to_thread(together.wait, 10)
+    await asyncio.gather(*running)
+
+    await threads.run(made.append, 2)
+
+    assert made == [2]

@@ -123,6 +123,9 @@ class PostgreSQL(Database):
             # After an error the end of the savepoint or of the transaction restores it.
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
+    def cancel_query(self) -> None:
+        self.connection.connection.cancel_safe(timeout=1.0)
+
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
         return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))

@@ -67,6 +67,9 @@ class SQLite(Database):
         finally:
             driver.set_progress_handler(None, 0)
 
+    def cancel_query(self) -> None:
+        self.connection.connection.interrupt()
+
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)
         return Probe(offset, epoch, sequenced, log_end, bool(is_waiting))

@@ -1,0 +1,146 @@
+"""Topic reads: each feed has its share of the threads, and what one feed does delays no other."""
+
+import asyncio
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from realtime.access.visitors import ANONYMOUS
+from realtime.boards.models import Board, Entry
+from realtime.delivery import topic_reads
+from realtime.delivery.topic_reads import TopicReads
+from realtime.publishing.positions import read_topic
+from realtime.runtime.threads import DatabaseThreads, close_all
+from tests.apps.stuck.queries import ENDLESS
+from tests.conftest import until
+
+
+class Gate:
+    """Reads of topics that begin with "held" wait until the gate is opened."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+        self.reading: Counter[str] = Counter()
+
+    def read(self, topic: str) -> Any:
+        feed = topic.partition(".")[0]
+        if not feed.startswith("held"):
+            return read_topic(topic)
+        self.reading[feed] += 1
+        assert self.is_open.wait(30)
+        self.reading[feed] -= 1
+        return topic
+
+
+@pytest.fixture
+def gate(monkeypatch, live):
+    gate = Gate()
+    for name in ("held", "held_too", "held_again"):
+        live(Entry, name=name, topic_field="board_id")
+    monkeypatch.setattr(topic_reads, "read_topic", gate.read)
+    yield gate
+    gate.is_open.set()
+
+
+@pytest.fixture
+async def reads():
+    threads = DatabaseThreads("test-topic", 4)
+    yield TopicReads(threads, 4)
+    await close_all(threads)
+
+
+def start(reads: TopicReads, feed: str, count: int) -> list[asyncio.Task]:
+    return [asyncio.create_task(reads.read(f"{feed}.{number}")) for number in range(count)]
+
+
+async def test_one_feed_holds_at_most_half_of_the_threads(reads, gate, quay):
+    """The other half reads what others ask for."""
+    held = start(reads, "held", 8)
+    await until(lambda: gate.reading["held"] == 2)
+
+    reading = await reads.read(f"entries.{quay.pk}")
+
+    assert len(reading.rows) == 2
+    assert gate.reading["held"] == 2
+    gate.is_open.set()
+    assert len(await asyncio.gather(*held)) == 8
+
+
+async def test_slow_feeds_share_one_thread(reads, gate, quay, monkeypatch, lines):
+    """From the first read that takes long, also for reads that already wait, until one is quick."""
+    monkeypatch.setattr(topic_reads, "SLOW_SECONDS", -1.0)
+    gate.is_open.set()
+    for feed in ("held", "held_too", "held_again"):
+        await reads.read(f"{feed}.0")
+    gate.is_open.clear()
+
+    held = [task for feed in ("held", "held_too", "held_again") for task in start(reads, feed, 4)]
+    await until(lambda: gate.reading.total() == 1)
+    await reads.read(f"entries.{quay.pk}")
+
+    assert gate.reading.total() == 1
+    assert len([line for line in lines() if "is slow" in line]) == 4
+    monkeypatch.setattr(topic_reads, "SLOW_SECONDS", 1000.0)
+    gate.is_open.set()
+    await asyncio.gather(*held)
+    assert reads.slow.keys() == {"entries"}
+
+
+async def test_a_subscriber_that_leaves_does_not_free_a_thread_that_still_reads(reads, gate, quay):
+    """Otherwise clients that come and go would take all threads with one slow feed."""
+    for _ in range(6):
+        (task,) = start(reads, "held", 1)
+        await asyncio.wait([task], timeout=0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    await reads.read(f"entries.{quay.pk}")
+
+    assert gate.reading["held"] <= 2
+
+
+async def test_a_failed_read_frees_its_share(reads, gate, monkeypatch):
+    """The error is the caller's."""
+
+    def fail(topic: str) -> None:
+        raise OperationalError("broken")
+
+    monkeypatch.setattr(topic_reads, "read_topic", fail)
+
+    errors = await asyncio.gather(*start(reads, "held", 8), return_exceptions=True)
+
+    assert [type(error) for error in errors] == [OperationalError] * 8
+
+
+async def test_a_query_of_rows_has_a_time_limit(reads, live, log, in_database, settings):
+    """One that does not end fails after ``READ_SECONDS``, and its thread reads the next topic."""
+    settings.REALTIME = {"READ_SECONDS": 0.05}
+
+    def get_queryset(feed: Any) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(ENDLESS[connection.vendor])
+        return feed.model.objects.all()
+
+    await in_database(live, Board, name="endless", get_queryset=get_queryset)
+
+    for _ in range(5):
+        with pytest.raises(OperationalError):
+            await reads.read("endless")
+    assert await reads.read("boards")
+
+
+async def test_eight_topics_of_a_slow_feed_hold_up_neither_rights_nor_other_topics(service, gate, quay):
+    """All of them are being read: others subscribe, are checked and are identified meanwhile."""
+    held = start(service.hub._reads, "held", 8)
+    await until(lambda: gate.reading["held"] == 2)
+
+    await service.rights.check(ANONYMOUS, f"entries.{quay.pk}")
+    assert await service.hub.has_reached(1)
+    assert (await service.hub._reads.read(f"entries.{quay.pk}")).rows
+    assert gate.reading["held"] == 2
+
+    gate.is_open.set()
+    await asyncio.gather(*held)

@@ -1,0 +1,37 @@
+"""A server that is stopped ends within a bounded time, whatever its threads are doing."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.support import servers
+from tests.support.client import Client
+from tests.support.servers import Project
+
+
+@pytest.mark.parametrize("name", ["daphne", "uvicorn"])
+async def test_sigterm_ends_a_server_whose_queries_do_not_end(
+    prepared: Project, tmp_path: Path, name: str
+) -> None:
+    """Of rows, of rights, of an action and of a job, all at once; the farewell is still sent."""
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.apps.stuck.settings"}
+    project = servers.copy(prepared, tmp_path / "project", **environment)
+    with servers.running(project, name) as server:
+        async with Client(server.socket_url, "boards") as client, contextlib.AsyncExitStack() as stack:
+            await client.until_snapshot()
+            socket = await stack.enter_async_context(connect(server.socket_url))
+            await socket.send(json.dumps({"type": "call", "id": 1, "action": "hang"}))
+            for topic in ("stuck_rows", "stuck_rights"):
+                other = await stack.enter_async_context(connect(server.socket_url))
+                await other.send(json.dumps({"type": "subscribe", "topic": topic}))
+            await client.until_row("1", "")
+
+            status = await asyncio.to_thread(server.stop)
+
+    log = server.log.read_text()
+    assert status in (0, -15)
+    assert "realtime.service: stopped" in log
