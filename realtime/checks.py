@@ -4,24 +4,31 @@ Errors block ``migrate``, so problems that it solves are warnings. docs/operatio
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, models
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
 from django.utils.version import get_version_tuple
 
 from .conf import Conf, get_conf
+from .feeds import Feed, registry
 from .publishing import capture
+from .rows import queries, relations
 
 # The oldest acceptable versions, and what is wrong with older ones.
 LEAST_VERSIONS = {
     "daphne": ("4.2.3", "accepts messages of any size, and forged headers"),
     "autobahn": ("26.7.1", "decompresses a client's data without a limit"),
 }
+POOL_SIZE = 4  # of psycopg_pool, if it is given none
+ENGINE_CONNECTIONS = 5  # of the publisher, its housekeeping, two jobs, and the check of passwords
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
 
@@ -34,6 +41,13 @@ def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list
     if using not in (databases or []):
         return []
     return [
+        *_without_tables(using),
+        *_untriggered(),
+    ]
+
+
+def _untriggered() -> list[CheckMessage]:
+    return [
         Warning(
             f"Changes of the table {missing.table} are not captured: a trigger is missing or out of date.",
             hint="Run `manage.py migrate`, or start a server; both install triggers.",
@@ -41,6 +55,93 @@ def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list
         )
         for missing in capture.missing()
     ]
+
+
+def _without_tables(using: str) -> list[CheckMessage]:
+    """Find live models over a view, or over a table that no migration will make."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        kinds = {table.name: table.type for table in connection.introspection.get_table_list(cursor)}
+    found: list[CheckMessage] = []
+    for feed in registry:
+        for model in feed.sources:
+            meta = model._meta
+            kind = kinds.get(meta.db_table)
+            if kind == "v" or (kind is None and not meta.managed):
+                what = "a view" if kind == "v" else "not in the database"
+                found.append(
+                    Error(
+                        f"The feed {feed.name!r} cannot be live: {meta.db_table} is {what}, and no trigger can "
+                        "note its changes.",
+                        hint="Register a feed for the model of the table behind it, with depends_on for related ones.",
+                        id="realtime.E006",
+                    )
+                )
+    return found
+
+
+def check_feeds(**kwargs: Any) -> list[CheckMessage]:
+    """Report declarations that cannot work, and those whose rows would show late what has changed."""
+    found: list[CheckMessage] = []
+    if check_conf():
+        return found  # it names the database that the feeds are checked for
+    faults = [
+        (name, error, "docs/feeds.md lists what a feed may declare.")
+        for name, error in registry.refused.items()
+    ]
+    faults += [(feed.name, fault.words, fault.hint) for feed in registry.off for fault in feed.faults]
+    for feed in registry:
+        if feed.template_name:
+            try:
+                get_template(feed.template_name)
+            except (TemplateDoesNotExist, TemplateSyntaxError) as error:
+                faults.append(
+                    (
+                        feed.name,
+                        f"its template {feed.template_name} cannot be loaded: {error}",
+                        "Correct template_name.",
+                    )
+                )
+        try:
+            found += _of_queryset(feed, feed.get_queryset())
+        except Exception as error:
+            faults.append((feed.name, f"its queryset raises {error!r}", "Correct filter or get_queryset."))
+    return [
+        *(
+            Error(f"The feed {name!r} is not live: {words}.", hint=hint, id="realtime.E003")
+            for name, words, hint in faults
+        ),
+        *found,
+    ]
+
+
+def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMessage]:
+    asks_the_time = queries.reads_the_time(rows) or queries.calls_a_clock(type(feed).get_queryset)
+    if asks_the_time and feed.refresh_seconds is None:
+        yield Warning(
+            f"The time decides which rows the feed {feed.name!r} has, and nothing is written when it passes: rows "
+            "appear and disappear late.",
+            hint="Set refresh_seconds, or let a job write a column.",
+            id="realtime.W011",
+        )
+    undeclared: dict[str, set[str]] = {}
+    for table, where in relations.read_tables(rows, feed.ordering, feed.template_name):
+        if table not in feed.tables:
+            undeclared.setdefault(table, set()).add(where)
+    for table, places in undeclared.items():
+        yield Warning(
+            f"Rows of the feed {feed.name!r} are read from {table}, by {' and '.join(sorted(places))}, but changes "
+            "in that table do not refresh them.",
+            hint="Name the relation in depends_on.",
+            id="realtime.W012",
+        )
+    if queries.reads_other_rows(rows):
+        yield Info(
+            f"Rows of the feed {feed.name!r} depend on each other (a window, or a subquery of the same table): each "
+            "change causes its topic to be read as a whole.",
+            hint="Keep the topics small, or add limit; silence this check if that is intended.",
+            id="realtime.I001",
+        )
 
 
 def check_conf(**kwargs: Any) -> list[CheckMessage]:
@@ -179,6 +280,15 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
                 id="realtime.W008",
             )
         )
+    if connection.vendor == "postgresql" and not is_psycopg3():
+        found.append(
+            Error(
+                "The driver of PostgreSQL is psycopg2, and the engine needs psycopg 3.",
+                hint="pip install 'psycopg[binary]' and uninstall psycopg2; Django uses the newer one if it is there.",
+                id="realtime.E004",
+            )
+        )
+    found += _of_pool(connection.settings_dict["OPTIONS"].get("pool"))
     mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED"
     if connection.vendor == "sqlite" and mode.upper() == "DEFERRED":
         found.append(
@@ -190,6 +300,24 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _of_pool(pool: Any) -> Iterator[CheckMessage]:
+    """Yield an error if a pool has fewer connections than this process has threads that keep one."""
+    if not pool:
+        return
+    options = pool if isinstance(pool, dict) else {}
+    size = options.get("max_size") or options.get("min_size", POOL_SIZE)  # as psycopg_pool reads them
+    conf = _conf()
+    threads = sum(getattr(conf, field.name) for field in fields(Conf) if field.name.endswith("_threads"))
+    needed = threads + ENGINE_CONNECTIONS + 1
+    if size < needed:
+        yield Error(
+            f"The pool of database connections has {size} of them, but each server process needs at least {needed}: "
+            "one for each of its threads, and one for pages.",
+            hint=f"Set OPTIONS['pool'] = {{'max_size': {needed + 10}}}, which leaves ten for pages, or no pool.",
+            id="realtime.E005",
+        )
 
 
 def check_sessions(**kwargs: Any) -> list[CheckMessage]:
@@ -205,8 +333,16 @@ def check_sessions(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def is_psycopg3() -> bool:
+    """Return whether Django uses psycopg 3; call it only where it uses PostgreSQL."""
+    from django.db.backends.postgresql import psycopg_any
+
+    return bool(psycopg_any.is_psycopg3)
+
+
 ALWAYS = [
     check_conf,
+    check_feeds,
     check_urls,
     check_trusted_origins,
     check_versions,

@@ -1,21 +1,31 @@
 """System checks: each reports its problem with a solution, and none reports anything for the project as it is."""
 
+import datetime
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+from django.apps.registry import Apps
 from django.conf import settings
 from django.core import checks
-from django.db import connections
+from django.core.checks import CheckMessage
+from django.db import connection, connections, models
+from django.db.models import Window
+from django.db.models.functions import Now, Rank
+from django.utils import timezone
 
 from realtime import checks as ours
+from realtime.engine.errors import FeedOff
+from realtime.feeds import Feed, register, registry
+from tests.apps.library.models import Book
 from tests.support.servers import ROOT, Project
 
 IN_MEMORY = "channels.layers.InMemoryChannelLayer"
 CORE = "channels_redis.core.RedisChannelLayer"
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
+IMMEDIATE = {"transaction_mode": "IMMEDIATE"}
 
 
 def found(*, deploy: bool = True) -> dict[str, str]:
@@ -40,6 +50,8 @@ def spoil(settings, monkeypatch) -> Callable[..., None]:
                 monkeypatch.setattr(
                     "realtime.checks.version", lambda name: value if name == package else version(name)
                 )
+            case ["driver"]:
+                monkeypatch.setattr(ours, "is_psycopg3", lambda: value == 3)
             case ["layer"]:
                 settings.CHANNEL_LAYERS = {"default": value}
             case _:
@@ -86,6 +98,22 @@ def test_nothing_is_reported_for_the_project_as_it_is(deploy):
         ("W008", {"database ATOMIC_REQUESTS": True}, "ATOMIC_REQUESTS is on"),
         ("W009", {"database OPTIONS": {}}, "'IMMEDIATE'"),
         ("W009", {"database OPTIONS": {"transaction_mode": "deferred"}}, "'IMMEDIATE'"),
+        ("E004", {"vendor": "postgresql", "driver": 2, "layer": {"BACKEND": PUBSUB}}, "psycopg2"),
+        (
+            "E005",
+            {"database OPTIONS": IMMEDIATE | {"pool": True}},
+            "has 4 of them, but each server process needs",
+        ),
+        ("E005", {"database OPTIONS": IMMEDIATE | {"pool": {"min_size": 2}}}, "has 2 of them"),
+        ("E005", {"database OPTIONS": IMMEDIATE | {"pool": {"min_size": 4, "max_size": 9}}}, "has 9 of them"),
+        (
+            "E005",
+            {
+                "database OPTIONS": IMMEDIATE | {"pool": {"max_size": 30}},
+                "REALTIME": {"READER_THREADS": 50},
+            },
+            "has 30 of them, but each server process needs at least",
+        ),
         ("W010", {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"}, "signed out"),
     ],
 )
@@ -122,6 +150,8 @@ def test_a_problem_is_reported_with_a_solution(spoil, id, changes, words):
             },
         },
         {"database OPTIONS": {"transaction_mode": "EXCLUSIVE"}},
+        {"database OPTIONS": {"transaction_mode": "IMMEDIATE", "pool": {"max_size": 30}}},
+        {"database OPTIONS": {"transaction_mode": "IMMEDIATE", "pool": False}},
         {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"},
         {"INSTALLED_APPS": [name for name in settings.INSTALLED_APPS if name != "daphne"]},
     ],
@@ -178,9 +208,9 @@ def test_an_unknown_setting_is_an_error_without_a_traceback(tmp_path):
 def test_every_check_is_in_the_table():
     """In docs/operations.md, with its id."""
     table = re.findall(
-        r"^\| `(realtime\.[EW]\d+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE
+        r"^\| `(realtime\.[EWI]\d+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE
     )
-    source = re.findall(r"realtime\.[EW]\d+", (ROOT / "realtime" / "checks.py").read_text())
+    source = re.findall(r"realtime\.[EWI]\d+", (ROOT / "realtime" / "checks.py").read_text())
 
     assert sorted(table) == sorted(source)
 
@@ -211,3 +241,175 @@ def test_the_check_of_capture_leaves_wrong_settings_to_their_own_check(log, sett
     settings.REALTIME = {"NO_SUCH_SETTING": 1}
 
     assert ours.check_capture(databases=["default"]) == []
+
+
+# ---------------------------------------------------------------- feeds
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable[..., None]]:
+    """A function that registers a feed as an app's ``live.py`` does, for one test."""
+
+    def register_feed(model: type[models.Model], **attributes: Any) -> None:
+        register(model)(type("Probe", (Feed,), {"name": "probe", **attributes}))
+
+    yield register_feed
+    registry.remove("probe")
+
+
+RANK = Window(Rank(), order_by="rank")
+
+
+def about(found: list[CheckMessage]) -> list[str]:
+    return [str(message.id).removeprefix("realtime.") for message in found if "'probe'" in message.msg]
+
+
+@pytest.mark.parametrize(
+    "attributes, words",
+    [
+        ({"ordering": ["titel"]}, "ordering has 'titel'"),
+        ({"ordering": ["?"]}, "a random order"),
+        ({"ordering": [models.F("title").asc()]}, "ordering has an expression"),
+        ({"fields": ["tags"]}, "fields has 'tags'"),
+        ({"fields": ["nothing"]}, "Book has no field named 'nothing'"),
+        ({"topic_field": "nothing"}, "Book has no field named 'nothing'"),
+        ({"depends_on": ["nothing"]}, "no relation 'nothing'"),
+        ({"limit": -1}, "limit -1"),
+        ({"name": "probe", "refresh_seconds": "often"}, "refresh_seconds 'often'"),
+        ({"language": "xx"}, "language 'xx'"),
+        ({"template_name": "no/such.html"}, "its template no/such.html cannot be loaded"),
+        ({"filter": models.Q(titel="x")}, "its queryset raises FieldError"),
+        ({"get_queryset": lambda self: 1 / 0}, "its queryset raises ZeroDivisionError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_declaration_that_cannot_work_is_an_error_of_its_feed_alone(declare, attributes, words):
+    """The project starts, and the other feeds are live; the error has a hint."""
+    declare(Book, **attributes)
+
+    (error,) = ours.check_feeds()
+
+    assert error.id == "realtime.E003"
+    assert "'probe'" in error.msg
+    assert words in error.msg
+    assert error.hint
+    assert "entries" in {feed.name for feed in registry}
+
+
+def test_a_feed_that_is_off_refuses_subscriptions_with_words(declare):
+    """Declared wrongly or not at all makeable; it is neither captured nor sequenced."""
+    for attributes in ({"ordering": ["titel"]}, {"limit": -1}):
+        declare(Book, **attributes)
+
+        with pytest.raises(FeedOff, match="the feed 'probe' is off") as refused:
+            registry.find("probe")
+        assert refused.value.code == 4500
+        assert "probe" not in {feed.name for feed in registry}
+        registry.remove("probe")
+
+
+def test_of_two_feeds_of_one_name_the_first_stays_live(declare):
+    """The second is reported."""
+    declare(Book)
+    register(Book)(type("Other", (Feed,), {"name": "probe"}))
+
+    (error,) = ours.check_feeds()
+
+    assert "two feeds have the name 'probe'" in error.msg
+    assert registry.find("probe")[0] is registry["probe"]
+
+
+@pytest.mark.parametrize(
+    "attributes, expected",
+    [
+        ({}, []),
+        ({"filter": models.Q(title__lte=Now())}, ["W011"]),
+        ({"filter": models.Q(title__lte=Now()), "refresh_seconds": 60}, []),
+        ({"get_queryset": lambda self: Book.objects.filter(title__lte=Now())}, ["W011"]),
+        ({"get_queryset": lambda self: Book.objects.filter(title__lte=timezone.now())}, ["W011"]),
+        ({"get_queryset": lambda self: Book.objects.filter(title__lte=datetime.date.today())}, ["W011"]),
+        ({"filter": models.Q(author__name="x")}, ["W012"]),
+        ({"filter": models.Q(author__name="x"), "depends_on": ["author"]}, []),
+        ({"filter": models.Q(author__country__name="x"), "depends_on": ["author"]}, ["W012"]),
+        ({"filter": models.Q(author=1)}, []),
+        ({"filter": models.Q(tags__name="x")}, ["W012", "W012"]),
+        ({"ordering": ["author__name"]}, ["W012"]),
+        ({"ordering": ["author"]}, []),
+        ({"ordering": ["-author__pk"]}, []),
+        ({"ordering": ["author__name"], "depends_on": ["author__country"]}, []),
+        ({"get_queryset": lambda self: Book.objects.select_related("author")}, ["W012"]),
+        ({"get_queryset": lambda self: Book.objects.prefetch_related("chapter_set")}, ["W012"]),
+        ({"get_queryset": lambda self: Book.objects.annotate(chapters=models.Count("chapter"))}, ["W012"]),
+        ({"get_queryset": lambda self: Book.objects.annotate(place=RANK)}, ["I001"]),
+        ({"template_name": "{{ book.author.name }}"}, ["W012"]),
+        ({"template_name": "{{ book.author.country.name }}", "depends_on": ["author__country"]}, []),
+        ({"template_name": "{{ book.author_id }} {{ book.author.pk }} {{ other.author.name }}"}, []),
+        ({"template_name": "{{ book.chapter_set.count|add:1 }}"}, ["W012"]),
+    ],
+)
+def test_a_feed_that_would_show_changes_late_is_reported(declare, settings, tmp_path, attributes, expected):
+    """The passing of time, related rows that are not named, and other rows of its table."""
+    if "template_name" in attributes:
+        (tmp_path / "probe.html").write_text(f"<li>{attributes['template_name']}</li>")
+        settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+        attributes = {**attributes, "template_name": "probe.html"}
+    declare(Book, **attributes)
+
+    assert about(ours.check_feeds()) == expected
+
+
+def test_a_live_model_over_a_view_is_an_error(declare, make_model, log):
+    """No trigger notes its changes; one that has no table at all neither."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE VIEW throwaway_seen AS SELECT id, title FROM boards_board")
+    options = {"app_label": "throwaway", "apps": Apps(), "managed": False}
+    try:
+        for table, words in (
+            ("throwaway_seen", "throwaway_seen is a view"),
+            ("nothing", "nothing is not in"),
+        ):
+            meta = type("Meta", (), {**options, "db_table": table})
+            model = type(f"Of{table}", (models.Model,), {"__module__": __name__, "Meta": meta})
+            declare(model)
+
+            (error,) = [found for found in ours.check_capture(["default"]) if found.is_serious()]
+
+            assert error.id == "realtime.E006"
+            assert words in error.msg
+            registry.remove("probe")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP VIEW throwaway_seen")
+
+
+def test_checks_work_where_there_is_no_database(tmp_path):
+    """In a build, for example: the server's name does not resolve, and nothing waits for it."""
+    project = Project(tmp_path, DATABASE_URL="postgresql://nobody@no-such-host.invalid:1/nothing")
+
+    checked = project.manage("check", check=False)
+
+    assert checked.returncode == 0, checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
+def test_a_feed_declared_wrongly_does_not_keep_a_project_from_starting(tmp_path):
+    """``check`` exits with the error, without a traceback."""
+    app = tmp_path / "wrong"
+    app.mkdir()
+    (app / "__init__.py").write_text("")
+    (app / "live.py").write_text(
+        "from realtime.boards.models import Board, Entry\n"
+        "from realtime.feeds import Feed, register\n"
+        "@register(Board)\nclass Wrong(Feed):\n    name = 'wrong'\n    ordering = ['titel']\n"
+        "@register(Entry)\nclass Worse(Feed):\n    name = 'worse'\n    fields = ['nothing']\n"
+    )
+    (tmp_path / "with_wrong.py").write_text(
+        "from config.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'wrong']\n"
+    )
+    project = Project(tmp_path, DJANGO_SETTINGS_MODULE="with_wrong", PYTHONPATH=str(tmp_path))
+
+    checked = project.manage("check", check=False)
+
+    assert checked.returncode == 1
+    assert checked.stderr.count("realtime.E003") == 2
+    assert "Traceback" not in checked.stderr

@@ -1,0 +1,73 @@
+"""Tables of related rows that a feed reads though its ``depends_on`` does not name them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.db.models.constants import LOOKUP_SEP
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.base import FilterExpression, Template, Variable, VariableNode
+from django.template.loader import get_template
+
+from ..dependencies import dependencies
+from . import queries
+from .fingerprint import template_names
+
+
+def read_tables(
+    queryset: "models.QuerySet[Any]", ordering: Iterable[str], template_name: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the tables that rows are read from, each with where it is named: the query, the ordering, a template."""
+    for table in sorted(queries.all_tables(queryset)):
+        yield table, "its queryset"
+    paths = [(name.removeprefix("-").split(LOOKUP_SEP), "ordering") for name in ordering]
+    prefetched: Iterable[Any] = queryset._prefetch_related_lookups  # type: ignore[attr-defined]
+    for lookup in prefetched:
+        path = lookup if isinstance(lookup, str) else lookup.prefetch_through
+        paths.append((path.split(LOOKUP_SEP), "prefetch_related"))
+    if template_name:
+        paths += [(path, f"the template {name}") for name, path in _variables(queryset.model, template_name)]
+    for parts, where in paths:
+        path = _relations(queryset.model, parts)
+        try:
+            steps = dependencies(queryset.model, [LOOKUP_SEP.join(path)] if path else [])
+        except FieldDoesNotExist:
+            continue  # a generic relation
+        for step in steps:
+            yield step.table, where
+
+
+def _relations(model: type[models.Model], parts: Iterable[str]) -> list[str]:
+    """Return the leading parts of a path that are relations whose rows are read, not only referred to."""
+    path: list[str] = []
+    parts = list(parts)
+    here: Any = model
+    for number, name in enumerate(parts):
+        known = {field.name: field for field in here._meta.get_fields() if field.is_relation}
+        known |= {relation.get_accessor_name(): relation for relation in here._meta.related_objects}
+        relation = known.get(name)
+        rest = parts[number + 1 : number + 2]
+        is_key = getattr(relation, "concrete", False) and not getattr(relation, "many_to_many", False)
+        if relation is None or relation.related_model is None or (is_key and rest in ([], ["pk"], ["id"])):
+            break
+        path.append(name)
+        here = relation.related_model
+    return path
+
+
+def _variables(model: type[models.Model], template_name: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield what templates print of a row, without the row's own name: ``["author", "name"]``."""
+    for name in template_names(template_name):
+        try:
+            backend: Any = get_template(name)
+        except (TemplateDoesNotExist, TemplateSyntaxError):
+            continue
+        if not isinstance(backend.template, Template):
+            continue
+        for node in backend.template.nodelist.get_nodes_by_type(VariableNode):
+            expression = getattr(node, "filter_expression", None)
+            variable = expression.var if isinstance(expression, FilterExpression) else None
+            lookups = variable.lookups if isinstance(variable, Variable) else None
+            if lookups and lookups[0] == model._meta.model_name:
+                yield name, list(lookups[1:])
