@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript audit versions format bench faults picture clean
+.PHONY: run cluster test check lint lint-javascript audit versions format bench faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -83,7 +83,15 @@ bench: $(BIN)/.installed-tests
 SEED ?= 1
 SECONDS ?= 300
 faults: $(BIN)/.installed-tests
-	$(BIN)/python -m tests.faults --seed $(SEED) --seconds $(SECONDS) --faults "$(FAULTS)"
+	$(BIN)/python -m tests.faults --seed $(SEED) --seconds $(SECONDS) --faults "$(FAULTS)" $(if $(DATABASE),--database $(DATABASE))
+
+# Feeds that fail, are slow or have bad rows, for SECONDS on each database (or on DATABASE=sqlite), beside healthy ones.
+chaos: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.faults.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(DATABASE),--database $(DATABASE))
+
+# Changes of the code that no test notices: make mutants FILES=realtime/engine/topic.py
+mutants: $(BIN)/.installed-mutants
+	$(BIN)/python -m tests.support.mutants $(FILES)
 
 # Render the README's picture again.
 picture: $(BIN)/.installed-tests
@@ -104,3 +112,7 @@ $(BIN)/.installed: requirements.txt | $(BIN)/python
 $(BIN)/.installed-tests: tests/requirements.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@ $(BIN)/.installed
+
+$(BIN)/.installed-mutants: tests/requirements-mutants.txt $(BIN)/.installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
+	@touch $@

@@ -14,11 +14,23 @@ def test_positions_survive_the_wire(epoch, offset):
     assert Position.parse(str(Position(epoch, offset))) == Position(epoch, offset)
 
 
+LONGEST = "e" * 62 + ".1"
+
+
+@pytest.mark.parametrize("text", [LONGEST, ".9223372036854775807"])
+def test_the_longest_and_the_largest_position_are_read(text):
+    """64 characters, and 63 bits: what the columns of the log hold."""
+    assert str(Position.parse(text)) == text
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "5", "a.", "a.-1", "a.1.2", "a.1e3", "a.٣", "a b.1", "a." + "9" * 30, "a.9223372036854775808"],
+    [
+        *["", ".", "5", "a.", "a.-1", "a.1.2", "a.1e3", "a.٣", "a b.1"],
+        *["a." + "9" * 30, "a.9223372036854775808", f"e{LONGEST}"],
+    ],
 )
 def test_other_texts_are_refused(text):
-    """A position is letters or digits, a dot and digits, within 64 bits."""
+    """A position is letters or digits, a dot and digits, within 64 characters and 63 bits."""
     with pytest.raises(BadPosition):
         Position.parse(text)

@@ -14,9 +14,11 @@ from typing import Any
 import psutil
 import psycopg
 
+from tests.apps.faulty.switches import FAILING_FILE, NEXT_RELEASE, SLOW_FILE, UNRENDERABLE
 from tests.faults.apps import STEPS
-from tests.faults.world import DATABASE, Distributed, Embedded, World
-from tests.support.servers import ROOT
+from tests.faults.oracle import NEXT_PARCELS
+from tests.faults.world import DATABASE, READING_SECONDS, Distributed, Embedded, World
+from tests.support.servers import ROOT, Server
 
 Fault = Callable[[Any], Awaitable[None]]
 """A function of the world that it strikes; some strike only a Distributed or only an Embedded world."""
@@ -26,7 +28,10 @@ FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
 OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
 """How long a writer's transaction stays open; ``make faults`` sets 30."""
 
+FREEZING_STATEMENTS = 25
+"""Up to which statement of its transactions a process is frozen."""
 TRUNCATES = 20
+LONG_NAME = 201
 MAX_OFFSET = 2**63
 
 # ---------------------------------------------------------------- servers and publishers
@@ -65,7 +70,7 @@ def kill_the_publisher(step: str) -> Fault:
         process = server.process
         assert process is not None
         # Other publishers may be quicker at every tick; when they are frozen, this one has to publish.
-        others = [one.process for one in world.servers if one is not server] + [world.standby]
+        others = world.others(server)
         for other in others:
             other.send_signal(signal.SIGSTOP)
         try:
@@ -74,6 +79,43 @@ def kill_the_publisher(step: str) -> Fault:
             for other in others:
                 other.send_signal(signal.SIGCONT)
         await world.restart(server, signal.SIGKILL, 0)
+
+    return fault
+
+
+def freeze_in_a_transaction(thread: str) -> Fault:
+    """Return the fault in which a server is frozen after a random statement in a transaction of that thread."""
+
+    async def fault(world: World) -> None:
+        server = world.chance.choice(world.servers)
+        before = server.process
+        place = f"{thread}:{world.chance.randrange(1, FREEZING_STATEMENTS + 1)}"
+        starting = asyncio.create_task(world.restart(server, signal.SIGTERM, 0, FREEZE_AFTER=place))
+
+        def is_frozen() -> bool:
+            process = server.process
+            return (
+                process is not None
+                and process is not before
+                and psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+            )
+
+        await world.until(lambda: starting.done() or is_frozen(), f"a server starts, or freezes at {place}")
+        # Other publishers may be quicker at every tick; when they are frozen, this one has to publish.
+        others = world.others(server) if not is_frozen() else []
+        for other in others:
+            other.send_signal(signal.SIGSTOP)
+        try:
+            await world.until(is_frozen, f"a server freezes at {place}")
+        finally:
+            for other in others:
+                other.send_signal(signal.SIGCONT)
+        await asyncio.sleep(FREEZE_SECONDS)
+        process = server.process
+        assert process is not None
+        process.send_signal(signal.SIGCONT)
+        await starting
+        await world.restart(server, signal.SIGTERM, 0)
 
     return fault
 
@@ -234,8 +276,9 @@ async def prune_the_log(world: Distributed) -> None:
 async def remake_a_table(world: Distributed) -> None:
     """Run a migration that rewrites a live table: changes written while it has no triggers are found afterwards."""
     began = await asyncio.to_thread(world.position)
-    await _in_a_process(world, _MIGRATION)
-    await asyncio.sleep(2)
+    with world.vigil.excused(("entries.1", "entries.2")):
+        await _in_a_process(world, _MIGRATION)
+        await asyncio.sleep(2)
     sequenced = await asyncio.to_thread(world.position)
     if began.epoch == sequenced.epoch:
         world.oracle.exclude(began.epoch, began.offset - 1, sequenced.offset)
@@ -308,6 +351,214 @@ async def _restore(world: Distributed, file: Path, is_new: bool) -> None:
     await asyncio.to_thread(restore)
 
 
+# ---------------------------------------------------------------- feeds, rows and tables that are not as they should be
+
+
+async def write_bad_rows(world: World) -> None:
+    """Write rows that cannot be rendered or read beside good ones; in the end make them good."""
+    postgresql = isinstance(world, Distributed)
+    unreadable = "'infinity'" if postgresql else "'2024-13-45'"
+    await asyncio.to_thread(
+        world.execute,
+        f"INSERT INTO faulty_item (shelf, name, is_bad) VALUES ('a', '{UNRENDERABLE}', TRUE)",
+        f"INSERT INTO faulty_item (shelf, name, day, is_bad) VALUES ('a', 'unreadable', {unreadable}, TRUE)",
+        "INSERT INTO faulty_item (shelf, name) VALUES ('a', 'good')",
+        *(
+            ["INSERT INTO faulty_item (shelf, name, is_bad) VALUES ('a', CAST(x'ff61' AS TEXT), TRUE)"]
+            if not postgresql
+            else []
+        ),
+    )
+    await world.until_shown("items.a", "erratics")
+    await asyncio.to_thread(
+        world.execute, "UPDATE faulty_item SET name = 'good again', day = NULL, is_bad = FALSE WHERE is_bad"
+    )
+    await world.until_shown("items.a", "erratics")
+
+
+async def write_a_long_topic_name(world: World) -> None:
+    """Write rows whose topics have illegal names: they are in no topic, and move into one and out of it again."""
+    long = "x" * LONG_NAME
+    await asyncio.to_thread(
+        world.execute,
+        f"INSERT INTO faulty_item (shelf, name) VALUES ('{long}', 'long'), ('', 'none'), ('ä b', 'odd')",
+    )
+    await world.until_shown("items.a", "items.b")
+    await asyncio.to_thread(world.execute, f"UPDATE faulty_item SET shelf = 'a' WHERE shelf = '{long}'")
+    await world.until_shown("items.a", "items.b")
+    await asyncio.to_thread(
+        world.execute,
+        f"UPDATE faulty_item SET shelf = '{long}' WHERE name = 'long'",
+        f"DELETE FROM faulty_item WHERE shelf IN ('{long}', '', 'ä b')",
+    )
+    await world.until_shown("items.a", "items.b")
+
+
+async def fail_in_a_queryset(world: World) -> None:
+    """Let every query of a feed fail: its pages say so, and are right when it works again."""
+    with world.switched(FAILING_FILE, 1):
+        await asyncio.to_thread(world.execute, "UPDATE faulty_item SET name = name || '!' WHERE shelf = 'a'")
+        await world.until(
+            lambda: not any(viewer.is_live for viewer in world.guests if viewer.shows == "erratics"),
+            "no page of a feed that fails says that it is live",
+        )
+        await world.until_shown("items.a")
+    await world.until_shown("erratics")
+
+
+async def slow_down_a_feed(world: World) -> None:
+    """Let each query of a feed take seconds, while its rows change."""
+    with world.switched(SLOW_FILE, READING_SECONDS):
+        for _ in range(3):
+            await asyncio.to_thread(
+                world.execute, "UPDATE faulty_item SET name = name || '.' WHERE shelf = 'b'"
+            )
+            await world.until_shown("items.b")
+    await world.until_shown("slows")
+
+
+async def poison_the_outbox(world: World) -> None:
+    """Write outbox rows that no trigger writes: of unknown sources, without and with malformed images."""
+    images = {
+        "realtime.notice": (None, "[]", '{"topic": 5}', '{"topic": "entries.1"}', '{"text": "no topic"}'),
+        "realtime.rights": (None, "{}"),
+        "faulty_item": (
+            '"text"',
+            "[1]",
+            "{}",
+            '{"id": "no number", "shelf": "a"}',
+            '{"id": 1, "shelf": null}',
+        ),
+        "boards_entry": ('{"id": null, "board_id": 1}', '{"id": 1, "board_id": "x"}', "17"),
+        "no_such_table": (None, '{"id": 1}'),
+    }
+    values = ", ".join(
+        f"('{source}', {'NULL' if image is None else repr(image)})"
+        for source, of_source in images.items()
+        for image in of_source
+    )
+    await asyncio.to_thread(
+        world.execute,
+        f"INSERT INTO realtime_outboxrow (source, image) VALUES {values}",
+        "UPDATE faulty_item SET name = name || '?' WHERE shelf = 'a'",
+    )
+    await world.until_shown("items.a", "items.b")
+
+
+async def swap_a_table(world: World) -> None:
+    """Replace a table by another one of the same name, with other rows, as a blue-green change does."""
+    create = (
+        "CREATE TABLE faulty_crate_new (LIKE faulty_crate INCLUDING ALL)"
+        if isinstance(world, Distributed)
+        else "CREATE TABLE faulty_crate_new (id integer PRIMARY KEY AUTOINCREMENT, label text NOT NULL DEFAULT '')"
+    )
+    await asyncio.to_thread(
+        world.execute,
+        "DROP TABLE IF EXISTS faulty_crate_old",
+        create,
+        "INSERT INTO faulty_crate_new (label) VALUES ('blue'), ('green')",
+        "ALTER TABLE faulty_crate RENAME TO faulty_crate_old",
+        "ALTER TABLE faulty_crate_new RENAME TO faulty_crate",
+    )
+    await world.until_shown("crates")
+    await asyncio.to_thread(world.execute, "UPDATE faulty_crate SET label = label || '-'")
+    await world.until_shown("crates")
+
+
+async def drop_and_create_a_table(world: World) -> None:
+    """Drop a table with its rows and triggers, and create it again."""
+    create = (
+        "CREATE TABLE faulty_crate (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, "
+        "label text NOT NULL DEFAULT '')"
+        if isinstance(world, Distributed)
+        else "CREATE TABLE faulty_crate (id integer PRIMARY KEY AUTOINCREMENT, label text NOT NULL DEFAULT '')"
+    )
+    await asyncio.to_thread(
+        world.execute,
+        "DROP TABLE faulty_crate",
+        create,
+        "INSERT INTO faulty_crate (label) VALUES ('first'), ('second')",
+    )
+    await world.until_shown("crates")
+
+
+async def replace_a_partition(world: Distributed) -> None:
+    """Detach a partition and attach it again with other rows; then drop it, and attach a new one."""
+    attach = "ALTER TABLE faulty_reading ATTACH PARTITION faulty_reading_1 FOR VALUES IN (1)"
+    detach = "ALTER TABLE faulty_reading DETACH PARTITION faulty_reading_1"
+    await asyncio.to_thread(world.execute, detach)
+    await world.until_shown("readings")
+    await asyncio.to_thread(world.execute, "UPDATE faulty_reading_1 SET level = level + 1", attach)
+    await world.until_shown("readings")
+    await asyncio.to_thread(world.execute, detach, "DROP TABLE faulty_reading_1")
+    await world.until_shown("readings")
+    await asyncio.to_thread(
+        world.execute,
+        "CREATE TABLE faulty_reading_1 (LIKE faulty_reading INCLUDING DEFAULTS INCLUDING CONSTRAINTS)",
+        "INSERT INTO faulty_reading_1 (id, sector, level) "
+        "SELECT coalesce(max(id), 0) + 1000, 1, 5 FROM faulty_reading",
+        attach,
+    )
+    await world.until_shown("readings")
+
+
+async def replace_the_file(world: Embedded) -> None:
+    """Move a changed copy of the database over it. Writers are stopped: theirs would be in the removed file."""
+    await world.stop_writers()
+    await world.compare()
+    file, copy = world.project().database, world.folder / "replacement.sqlite3"
+
+    def replace() -> None:
+        with (
+            contextlib.closing(world.connect()) as source,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = WAL")
+            target.execute("UPDATE boards_entry SET label = label || ' (restored)'")
+            target.execute("UPDATE faulty_crate SET label = label || ' (restored)'")
+            target.commit()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+        copy.replace(file)
+
+    world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
+    with world.vigil.excused(()):
+        await asyncio.to_thread(replace)
+        world.oracle.reconnect(world.connect())
+    try:
+        await world.until_shown(*{viewer.shows for viewer in [*world.viewers, *world.guests]})
+    finally:
+        world.start_writers()
+
+
+async def run_two_releases(world: World) -> None:
+    """Run a server of another release beside the others: it declares a feed with other topics and another filter."""
+    server = Server(world.project(RELEASE=NEXT_RELEASE), "daphne")
+    newcomers = []
+    try:
+        await asyncio.to_thread(server.start)
+        newcomers = [
+            world.guest("parcels.1", lambda: [server.socket_url], shows=NEXT_PARCELS) for _ in range(2)
+        ]
+        world.guests += newcomers
+        for weight in (5, 70, 45, 95):
+            await asyncio.to_thread(
+                world.execute, f"UPDATE faulty_parcel SET weight = {weight} WHERE id % 2 = 0"
+            )
+            await world.until_shown("parcels.1", NEXT_PARCELS)
+        await asyncio.to_thread(
+            world.execute, "UPDATE faulty_parcel SET shelf = 3 - shelf, floor = 3 - floor WHERE id % 2 = 0"
+        )
+        await world.until_shown("parcels.1", NEXT_PARCELS)
+    finally:
+        world.guests = [viewer for viewer in world.guests if viewer not in newcomers]
+        await asyncio.gather(*(viewer.stop() for viewer in newcomers))
+        if server.process is not None and server.process.poll() is None:
+            await asyncio.to_thread(server.stop)
+
+
 # ---------------------------------------------------------------- viewers
 
 
@@ -339,9 +590,20 @@ def _named(*faults: Fault) -> dict[str, Fault]:
     return {fault.__name__: fault for fault in faults}
 
 
-EMBEDDED = _named(
-    kill_a_server, stop_a_server, freeze_a_server, set_a_clock_ahead, keep_a_transaction_open,
-    restore_sqlite, drop_viewers, leave_viewers_half_open, freeze_viewers,
+THREADS = ("publisher", "reader")
+"""The threads in whose transactions a server is frozen."""
+
+_OF_FEEDS = _named(
+    write_bad_rows, write_a_long_topic_name, fail_in_a_queryset, slow_down_a_feed, poison_the_outbox,
+    swap_a_table, drop_and_create_a_table, run_two_releases,
+) | {f"freeze_in_a_transaction_of_a_{thread}": freeze_in_a_transaction(thread) for thread in THREADS}  # fmt: skip
+
+EMBEDDED = (
+    _named(
+        kill_a_server, stop_a_server, freeze_a_server, set_a_clock_ahead, keep_a_transaction_open,
+        restore_sqlite, replace_the_file, drop_viewers, leave_viewers_half_open, freeze_viewers,
+    )
+    | _OF_FEEDS
 )  # fmt: skip
 """The faults of one server with SQLite."""
 
@@ -352,8 +614,9 @@ FAULTS = (
         restart_postgresql, crash_postgresql, kill_a_backend, terminate_all_backends, freeze_postgresql,
         keep_a_transaction_open, truncate, change_thousands, prune_the_log, remake_a_table,
         restore_the_first_backup, restore_into_a_new_database, restore_into_the_same_database,
-        drop_viewers, leave_viewers_half_open, freeze_viewers,
+        replace_a_partition, drop_viewers, leave_viewers_half_open, freeze_viewers,
     )
+    | _OF_FEEDS
     | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}
 )  # fmt: skip
 """The faults of three servers with PostgreSQL and Valkey."""

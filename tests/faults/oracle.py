@@ -22,8 +22,34 @@ State = dict[str, tuple[object, ...]]
 COLUMNS = {
     "entries": ("position", "label", "value", "unit", "status", "note"),
     "boards": ("slug", "title", "description", "position"),
+    "items": ("name",),
+    "erratics": ("name",),
+    "slows": ("name",),
+    "crates": ("label",),
+    "readings": ("sector", "level"),
+    "parcels": ("label", "weight"),
+    "pulses": ("number",),
 }
 _TABLES = {"entries": "boards_entry", "boards": "boards_board"}
+"""The tables that the suite's triggers are on, by feed."""
+
+NEXT_PARCELS = "parcels.1 of the next release"
+_FROM = {
+    "entries.1": "boards_entry WHERE board_id = 1 AND is_visible",
+    "entries.2": "boards_entry WHERE board_id = 2 AND is_visible",
+    "boards": "boards_board WHERE is_public",
+    "items.a": "faulty_item WHERE shelf = 'a' AND NOT is_bad",
+    "items.b": "faulty_item WHERE shelf = 'b' AND NOT is_bad",
+    "erratics": "faulty_item WHERE shelf = 'a' AND NOT is_bad",
+    "slows": "faulty_item WHERE shelf = 'b' AND NOT is_bad",
+    "crates": "faulty_crate",
+    "readings": "faulty_reading",
+    "parcels.1": "faulty_parcel WHERE shelf = 1 AND weight < 50",
+    NEXT_PARCELS: "faulty_parcel WHERE floor = 1 AND weight < 80",
+    "pulses": "faulty_pulse",
+}
+"""Which rows are those of a topic, in SQL: what each page has to show."""
+SHOWN = tuple(_FROM)
 
 _SET_UP = """
 CREATE TABLE audit (
@@ -63,13 +89,10 @@ def install(database: psycopg.Connection) -> None:
         )
 
 
-def stored(database: psycopg.Connection, topic: str) -> State:
+def stored(database: Any, topic: str) -> State:
     """Return the rows of a topic as ``SELECT`` returns them."""
-    feed, _, board = topic.partition(".")
-    where = f"board_id = {int(board)} AND is_visible" if board else "is_public"
-    found = database.execute(
-        f"SELECT id, {', '.join(COLUMNS[feed])} FROM {_TABLES[feed]} WHERE {where}"
-    ).fetchall()
+    columns = COLUMNS[topic.partition(".")[0]]
+    found = database.execute(f"SELECT id, {', '.join(columns)} FROM {_FROM[topic]}").fetchall()
     return {str(key): tuple(values) for key, *values in found}
 
 
@@ -172,6 +195,10 @@ class SQLiteOracle(Oracle):
     def __init__(self, database: sqlite3.Connection) -> None:
         super().__init__()
         self._recorder = Recorder(database)
+
+    def reconnect(self, database: sqlite3.Connection) -> None:
+        """Read the records from another file from now on, which has to contain them."""
+        self._recorder.connect(database)
 
     def compare(self, database: Any) -> None:
         for at in [at for at in self._states if at not in self._compared and at[0] != "boards"]:

@@ -1,4 +1,7 @@
-"""Viewers: clients that reconnect to any server, resume from their position, and have every message checked."""
+"""Viewers: clients that reconnect to any server, resume from their position, and have every message checked.
+
+Like a page, a viewer knows whether what it shows is current: ``is_live`` is what the page's badge would say.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +12,8 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from realtime.engine.messages import Error, decode_server
+from realtime.engine.messages import Changes, Error, Heartbeat, ServerMessage, Snapshot, decode_server
+from realtime.engine.position import Position
 from tests.faults.oracle import Oracle, State, values
 from tests.support.replica import Replica
 
@@ -18,14 +22,40 @@ class Viewer:
     """Follows a topic as a page does: after ``silence`` seconds without a message it connects to another server."""
 
     def __init__(
-        self, addresses: Callable[[], list[str]], topic: str, oracle: Oracle, silence: float
+        self,
+        addresses: Callable[[], list[str]],
+        topic: str,
+        oracle: Oracle | None,
+        silence: float,
+        shows: str = "",
+        on_change: Callable[["Viewer"], None] = lambda viewer: None,
     ) -> None:
+        """``oracle`` is None for topics whose states are not recorded; ``shows`` names the rows of ``SELECT``."""
         self.replica = Replica(topic)
+        self.shows = shows or topic
         self.connections = 0
+        self.doubts = 0
+        """How often it has noticed that what it shows may not be current."""
+        self._is_live = False
+        self._on_change = on_change
         self._addresses, self._oracle, self._silence = addresses, oracle, silence
         self._socket: ClientConnection | None = None
         self._abandoned: list[ClientConnection] = []
         self._task = asyncio.create_task(self._follow())
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the oracle compares its rows at every position."""
+        return self._oracle is not None
+
+    @property
+    def is_live(self) -> bool:
+        return self._is_live
+
+    @is_live.setter
+    def is_live(self, is_live: bool) -> None:
+        self.doubts += self._is_live and not is_live
+        self._is_live = is_live
 
     @property
     def state(self) -> State:
@@ -76,6 +106,7 @@ class Viewer:
         )  # fmt: skip
         self._socket = socket
         self.connections += 1
+        self.replica.behind_seconds = 0.0
         try:
             await socket.send(self.replica.subscription())
             while True:
@@ -84,6 +115,7 @@ class Viewer:
                 await self._receive(socket, str(text))
         finally:
             self._socket = None
+            self.is_live = False
             if socket not in self._abandoned:
                 socket.transport.abort()
 
@@ -92,13 +124,35 @@ class Viewer:
         before = self.replica.position
         must_resume = self.replica.receive(message)
         after = self.replica.position
-        if after is not None:
-            if before is not None and before.epoch == after.epoch and after.offset < before.offset:
-                self._oracle.record_backwards(self.replica.topic, before, after)
-            if after is not before:
-                self._oracle.record(self.replica.topic, after, self.replica.rows)
+        self.is_live = not must_resume and self._is_vouched_for(message)
+        if after is not None and after is not before:
+            if self._oracle is not None:
+                self._record(self._oracle, before, after)
+            self._on_change(self)
         if isinstance(message, Error) and message.topic == self.replica.topic:
             await asyncio.sleep(0.3)  # the topic cannot be read now: subscribe again, as a page does
             must_resume = True
         if must_resume:
             await socket.send(self.replica.subscription())
+
+    def _is_vouched_for(self, message: ServerMessage) -> bool:
+        """Return whether the rows are current, as far as the client knows after a message."""
+        topic = self.replica.topic
+        if self.replica.position is None or self.replica.behind_seconds:
+            return False
+        match message:
+            case Snapshot(topic=about, more=more) if about == topic:
+                return not more
+            case Changes(topic=about) if about == topic:
+                return True
+            case Heartbeat():
+                return topic in message.positions
+            case Error(topic=about) if about == topic:
+                return False
+        return self.is_live
+
+    def _record(self, oracle: Oracle, before: Position | None, after: Position) -> None:
+        topic = self.replica.topic
+        if before is not None and before.epoch == after.epoch and after.offset < before.offset:
+            oracle.record_backwards(topic, before, after)
+        oracle.record(topic, after, self.replica.rows)

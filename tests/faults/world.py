@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,6 +21,7 @@ from realtime.engine.position import Position
 from tests.faults import oracle, writers
 from tests.faults.oracle import Findings, Oracle, SQLiteOracle
 from tests.faults.viewers import Viewer
+from tests.faults.vigil import Sample, Spell, Vigil
 from tests.support.databases import PostgreSQL
 from tests.support.servers import ROOT, Project, Server
 from tests.support.valkey import Valkey
@@ -29,6 +30,20 @@ T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 2.0
 TOPICS = ("entries.1", "entries.2", "entries.1", "entries.2", "boards")
+"""Topics of healthy feeds, whose viewers are compared at every position."""
+FRAGILE_TOPICS = ("items.a", "items.b", "erratics", "slows", "crates", "readings", "parcels.1", "pulses")
+"""Topics of tests/apps/faulty, whose viewers are compared with samples and in the end."""
+NOTICED_SECONDS = 15.0
+"""Within this time a table or a database file that was replaced is noticed: half of two heartbeats by default, and
+more than two heartbeats of the suite."""
+READING_SECONDS = 3.0
+"""How long the query of the slow feed takes."""
+PATIENCE = {
+    **dict.fromkeys(("crates", "readings"), NOTICED_SECONDS + HEARTBEAT_SECONDS),
+    # Two queries: a change that is made during the first one waits for the second.
+    "slows": 2 * HEARTBEAT_SECONDS + 2 * READING_SECONDS,
+}
+"""How long the pages of a topic may be wrong and live, where that is not two heartbeats."""
 DATABASE = "faults"
 
 
@@ -40,6 +55,9 @@ class Figures:
     faults: Counter[str] = field(default_factory=Counter)
     writes: int = 0
     connections: int = 0
+    corrections: int = 0
+    samples: int = 0
+    wrong: dict[str, Spell] = field(default_factory=dict)
     recoveries: list[tuple[float, str]] = field(default_factory=list)
     converged_seconds: float = 0.0
     missing: int = 0
@@ -51,6 +69,16 @@ class Figures:
     def markdown(self) -> str:
         findings = self.findings
         seconds, slowest = max(self.recoveries, default=(0.0, "none"))
+        topic, spell = max(
+            ((topic, spell) for topic, spell in self.wrong.items() if topic not in PATIENCE),
+            key=lambda each: each[1].seconds,
+            default=("none", Spell()),
+        )
+        others = ", ".join(
+            f"{topic} {self.wrong[topic].seconds:.1f} of {PATIENCE[topic]:g}"
+            for topic in PATIENCE
+            if topic in self.wrong
+        )
         middle = statistics.median([took for took, _ in self.recoveries] or [0.0])
         rows = {
             "faults": f"{sum(self.faults.values())} of {len(self.faults)} kinds",
@@ -64,6 +92,10 @@ class Figures:
             "the same, maximum": f"{seconds:.1f} ({slowest})",
             "seconds from the last write until all viewers had all rows": f"{self.converged_seconds:.1f}",
             "connections made": self.connections,
+            "samples of all topics": self.samples,
+            "longest time that a page was wrong and live, seconds": f"{spell.seconds:.1f} ({topic})",
+            "the same where a table is replaced or a query is slow": others or "0.0",
+            "snapshots requested because a digest differed": self.corrections,
         }
         lines = [
             "| what | figure |",
@@ -77,11 +109,15 @@ class World:
     """Everything that a fault can strike: ``async with Distributed(folder, seed) as world``."""
 
     oracle: Oracle
+    standby: "subprocess.Popen[bytes] | None" = None
+    """A process that only publishes, if there is one."""
     writers = writers.KINDS
 
     def __init__(self, folder: Path, seed: int, viewers: int = 50) -> None:
         self.chance = random.Random(seed)
         self.viewers: list[Viewer] = []
+        self.guests: list[Viewer] = []
+        """Viewers of fragile topics."""
         self.servers: list[Server] = []
         self.folder, self._seed, self._number = folder, seed, viewers
         self._writers: list[subprocess.Popen[str]] = []
@@ -91,30 +127,85 @@ class World:
         try:
             await asyncio.to_thread(self._start)
             self._figures = Figures(self.oracle.findings)
+            self.vigil = Vigil(
+                self._sample, lambda: [*self.viewers, *self.guests], 2 * HEARTBEAT_SECONDS, PATIENCE
+            )
             self.viewers = [
                 Viewer(self.addresses, TOPICS[number % len(TOPICS)], self.oracle, 2 * HEARTBEAT_SECONDS)
                 for number in range(self._number)
             ]
+            self.guests = [self.guest(topic) for topic in FRAGILE_TOPICS for _ in range(2)]
             await self.until(
-                lambda: all(viewer.replica.position for viewer in self.viewers), "first snapshots"
+                lambda: all(viewer.replica.position for viewer in [*self.viewers, *self.guests]),
+                "first snapshots",
             )
-            self._writers = [self._start_writer(kind) for kind in self.writers]
+            self.start_writers()
+            self._watching = asyncio.create_task(self.vigil.watch())
         except BaseException:
             await asyncio.to_thread(self._stop)
             raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        for task in self._recovering:
+        for task in [self._watching, *self._recovering]:
             task.cancel()
         with contextlib.suppress(Exception):
-            await asyncio.gather(*(viewer.stop() for viewer in self.viewers))
+            await asyncio.gather(*(viewer.stop() for viewer in [*self.viewers, *self.guests]))
         await asyncio.to_thread(self._stop)
 
     # ------------------------------------------------------------ for faults
 
+    def others(self, server: Server) -> list[subprocess.Popen[bytes]]:
+        """Return the processes that publish, without that of one server."""
+        processes = [one.process for one in self.servers if one is not server] + [self.standby]
+        return [process for process in processes if process is not None]
+
+    @contextlib.contextmanager
+    def switched(self, name: str, number: float) -> Iterator[None]:
+        """Write a number into a file that the fragile feeds read; remove it in the end."""
+        file = self.folder / name
+        file.write_text(str(number))
+        try:
+            yield
+        finally:
+            file.unlink()
+
     def addresses(self) -> list[str]:
         return [server.socket_url for server in self.servers]
+
+    def guest(
+        self,
+        topic: str,
+        addresses: Callable[[], list[str]] | None = None,
+        shows: str = "",
+        on_change: Callable[[Viewer], None] = lambda viewer: None,
+    ) -> Viewer:
+        """Return a viewer of a fragile topic; ``shows`` names its rows where another release declares them."""
+        return Viewer(addresses or self.addresses, topic, None, 2 * HEARTBEAT_SECONDS, shows, on_change)
+
+    async def until_shown(self, *topics: str) -> None:
+        """Wait until every viewer of these topics has the rows that ``SELECT`` returns at that moment."""
+
+        async def wait() -> None:
+            while any(viewer.shows in topics for viewer in await self._behind()):
+                await asyncio.sleep(0.1)
+
+        try:
+            await asyncio.wait_for(wait(), 180)
+        except TimeoutError:
+            raise AssertionError(f"never shown as SELECT returns them: {', '.join(topics)}") from None
+
+    def execute(self, *statements: str) -> None:
+        """Run statements in one transaction, again if a deadlock or an outage has undone it."""
+
+        def run() -> None:
+            with contextlib.closing(self.connect()) as database:
+                database.execute("BEGIN")
+                for statement in statements:
+                    database.execute(statement)
+                database.execute("COMMIT")
+
+        with_retries(run, (psycopg.Error, sqlite3.Error))
 
     def connect(self) -> Any:
         """Return a plain connection to the database, as another program would use; a subclass names its type."""
@@ -122,6 +213,16 @@ class World:
 
     def position(self) -> Position:
         """Return the database's current position as the engine defines it."""
+
+        def position() -> Position:
+            with contextlib.closing(self.connect()) as database:
+                return self._position_in(database)
+
+        return with_retries(position, self._errors)
+
+    _begin = "BEGIN"
+
+    def _position_in(self, database: Any) -> Position:
         raise NotImplementedError
 
     def project(self, **environment: str) -> Project:
@@ -159,6 +260,10 @@ class World:
 
         await asyncio.to_thread(compare)
 
+    @property
+    def violations(self) -> list[str]:
+        return self.oracle.findings.violations + self.vigil.violations
+
     async def strike(self, name: str, fault: Callable[[Any], Awaitable[None]]) -> None:
         """Let a fault strike, and measure the recovery from it beside what follows."""
         await fault(self)
@@ -178,9 +283,8 @@ class World:
 
         def is_there(viewer: Viewer) -> bool:
             position = viewer.replica.position
-            assert position is not None
-            return position.epoch not in old or (
-                position.epoch == goal.epoch and position.offset >= goal.offset
+            return position is not None and (
+                position.epoch not in old or (position.epoch == goal.epoch and position.offset >= goal.offset)
             )
 
         try:
@@ -194,15 +298,10 @@ class World:
     async def settle(self) -> Figures:
         """Stop the writers, wait until every viewer has the rows of ``SELECT``, and compare all states."""
         await asyncio.gather(*self._recovering)
-        for writer in self._writers:
-            writer.send_signal(signal.SIGTERM)
-        outputs = await asyncio.to_thread(
-            lambda: [writer.communicate(timeout=300)[0] for writer in self._writers]
-        )
+        await self.stop_writers()
         figures = self._figures
-        figures.writes = sum(int(output.split()[-1]) for output in outputs if output.split())
         began = time.monotonic()
-        waiting = self.viewers
+        waiting = [*self.viewers, *self.guests]
         while waiting and time.monotonic() - began < 180:
             await asyncio.sleep(0.1)
             waiting = await self._behind()
@@ -210,24 +309,31 @@ class World:
         figures.missing = len(waiting)
         for viewer in waiting[:3]:
             with contextlib.closing(self.connect()) as database:
-                expected = oracle.stored(database, viewer.replica.topic)
+                expected = oracle.stored(database, viewer.shows)
             words = oracle.difference(expected, viewer.state)
-            figures.findings.violations.append(
-                f"never had the rows of SELECT: {viewer.replica.topic}: {words}"
-            )
+            figures.findings.violations.append(f"never had the rows of SELECT: {viewer.shows}: {words}")
         await self.compare()
-        figures.connections = sum(viewer.connections for viewer in self.viewers)
+        self._watching.cancel()
+        figures.findings.violations += self.vigil.violations
+        figures.connections = sum(viewer.connections for viewer in [*self.viewers, *self.guests])
+        figures.corrections = sum(viewer.replica.corrections for viewer in [*self.viewers, *self.guests])
+        figures.wrong, figures.samples = dict(self.vigil.longest), self.vigil.samples_taken
         return figures
 
     async def _behind(self) -> list[Viewer]:
         """Return the viewers that do not have the rows of ``SELECT``; the demo's jobs still write occasionally."""
 
-        def stored() -> dict[str, oracle.State]:
-            with contextlib.closing(self.connect()) as database:
-                return {topic: oracle.stored(database, topic) for topic in set(TOPICS)}
+        expected = (await asyncio.to_thread(with_retries, self._sample, self._errors)).states
+        return [viewer for viewer in [*self.viewers, *self.guests] if viewer.state != expected[viewer.shows]]
 
-        expected = await asyncio.to_thread(stored)
-        return [viewer for viewer in self.viewers if viewer.state != expected[viewer.replica.topic]]
+    _errors = (psycopg.Error, sqlite3.Error)
+
+    def _sample(self) -> Sample:
+        """Return the rows of all topics, and the position, in one snapshot."""
+        with contextlib.closing(self.connect()) as database:
+            database.execute(self._begin)
+            position = self._position_in(database)
+            return Sample(position, {topic: oracle.stored(database, topic) for topic in oracle.SHOWN})
 
     # ------------------------------------------------------------ processes
 
@@ -241,11 +347,26 @@ class World:
         project.manage("demo")
         with contextlib.closing(self.connect()) as database:
             database.execute("DELETE FROM boards_board WHERE slug = 'this-server'")
+            for statement in _FRAGILE_ROWS:
+                database.execute(statement)
 
     def _start_servers(self, *names: str) -> None:
         self.servers = [Server(self.project(), name) for name in names]
         for server in self.servers:
             server.start()
+
+    def start_writers(self) -> None:
+        self._writers = [self._start_writer(kind) for kind in self.writers]
+
+    async def stop_writers(self) -> None:
+        """Stop the writers after their present write, and count what they have committed."""
+        for writer in self._writers:
+            writer.send_signal(signal.SIGTERM)
+        outputs = await asyncio.to_thread(
+            lambda: [writer.communicate(timeout=300)[0] for writer in self._writers]
+        )
+        self._figures.writes += sum(int(output.split()[-1]) for output in outputs if output.split())
+        self._writers = []
 
     def _start_writer(self, kind: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -267,7 +388,6 @@ class Distributed(World):
         super().__init__(folder, seed, viewers)
         self.postgresql, self.valkey = PostgreSQL(), Valkey()
         self.oracle = Oracle()
-        self.standby: subprocess.Popen[bytes] | None = None
 
     @property
     def first_backup(self) -> Path:
@@ -277,16 +397,14 @@ class Distributed(World):
     def connect(self) -> psycopg.Connection:
         return self.postgresql.connect(DATABASE)
 
-    def position(self) -> Position:
-        return with_retries(self._position, psycopg.Error)
+    _begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-    def _position(self) -> Position:
-        with contextlib.closing(self.connect()) as database:
-            found = database.execute(
-                "SELECT coalesce(epoch, ''), "
-                "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
-                "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
-            ).fetchone()
+    def _position_in(self, database: psycopg.Connection) -> Position:
+        found = database.execute(
+            "SELECT coalesce(epoch, ''), "
+            "pg_snapshot_xmax(now)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(now)) "
+            "FROM pg_current_snapshot() AS now LEFT JOIN realtime_sequencer ON id = 1"
+        ).fetchone()
         assert found is not None
         return Position(*found)
 
@@ -324,17 +442,18 @@ class Distributed(World):
 class Embedded(World):
     """SQLite and one server."""
 
+    oracle: SQLiteOracle
+
     def connect(self) -> sqlite3.Connection:
         return self.project().connect()
 
-    def position(self) -> Position:
-        with contextlib.closing(self.connect()) as database:
-            return Position(
-                *database.execute(
-                    "SELECT epoch, (SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow') + 1 "
-                    "FROM realtime_sequencer"
-                ).fetchone()
-            )
+    def _position_in(self, database: sqlite3.Connection) -> Position:
+        return Position(
+            *database.execute(
+                "SELECT epoch, (SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow') + 1 "
+                "FROM realtime_sequencer"
+            ).fetchone()
+        )
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -343,13 +462,23 @@ class Embedded(World):
         self._start_servers("daphne")
 
 
-def with_retries(query: Callable[[], T], error: type[Exception], seconds: float = 180) -> T:
+_FRAGILE_ROWS = (
+    "INSERT INTO faulty_item (shelf, name) VALUES ('a', 'one'), ('a', 'two'), ('b', 'three'), ('b', 'four')",
+    "INSERT INTO faulty_crate (label) VALUES ('one'), ('two'), ('three')",
+    "INSERT INTO faulty_reading (sector, level) VALUES (0, 1), (0, 2), (1, 3), (1, 4)",
+    "INSERT INTO faulty_parcel (shelf, floor, weight, label) VALUES "
+    "(1, 2, 10, 'one'), (1, 1, 60, 'two'), (2, 1, 20, 'three'), (2, 2, 70, 'four')",
+    "INSERT INTO faulty_pulse (number) VALUES (0)",
+)
+
+
+def with_retries(query: Callable[[], T], errors: tuple[type[Exception], ...], seconds: float = 180) -> T:
     """Return the result of a query, repeating it until the database answers."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return query()
-        except error:
+        except errors:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import django
 import psycopg
@@ -19,7 +20,7 @@ from django.db import DatabaseError, connection, transaction
 
 from tests.processes import writer
 
-KINDS = ("orm", "bulk", "sql", "transfer")
+KINDS = ("orm", "bulk", "sql", "transfer", "fragile")
 
 
 def transfer(chance: random.Random) -> None:
@@ -33,6 +34,38 @@ def transfer(chance: random.Random) -> None:
         Board.objects.filter(pk=giver.pk).update(position=giver.position - amount)
         time.sleep(chance.choice((0, 0, 0.01)))
         Board.objects.filter(pk=taker.pk).update(position=taker.position + amount)
+
+
+def fragile(chance: random.Random) -> None:
+    """Write to the tables of tests/apps/faulty: to few rows, and to none that is bad on purpose."""
+    from tests.apps.faulty.models import Crate, Item, Parcel, Reading
+
+    model: Any = chance.choice((Item, Crate, Reading, Parcel))
+    rows = model.objects.filter(is_bad=False) if model is Item else model.objects.all()
+    keys = list(rows.order_by("pk").values_list("pk", flat=True))
+    contents: dict[str, dict[str, Any]] = {
+        "Item": {"name": f"item {chance.random():.4f}", "shelf": chance.choice("ab")},
+        "Crate": {"label": f"crate {chance.random():.4f}"},
+        "Reading": {"level": chance.randrange(1000), "sector": chance.randrange(2)},
+        "Parcel": {
+            "label": f"parcel {chance.random():.4f}", "weight": chance.randrange(100),
+            "shelf": chance.randrange(1, 3), "floor": chance.randrange(1, 3),
+        },
+    }  # fmt: skip
+    values = contents[model.__name__]
+    if len(keys) < 4:
+        model.objects.create(**values)
+    elif len(keys) > 12:
+        model.objects.filter(pk=chance.choice(keys)).delete()
+    else:
+        match chance.randrange(4):
+            case 0:
+                model.objects.create(**values)
+            case 1:
+                model.objects.filter(pk=chance.choice(keys)).delete()
+            case _:
+                model.objects.filter(pk=chance.choice(keys)).update(**values)
+    time.sleep(0.2)
 
 
 def reconnecting_sql(chance: random.Random, kept: list[psycopg.Connection | sqlite3.Connection]) -> None:
@@ -61,6 +94,7 @@ def main(kind: str, seed: str) -> None:
         "bulk": writer.bulk,
         "sql": partial(reconnecting_sql, kept=[]),
         "transfer": transfer,
+        "fragile": fragile,
     }
     done = 0
     while not is_stopping:

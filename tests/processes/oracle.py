@@ -31,6 +31,10 @@ class Oracle:
             f"(SELECT json_object({contents}) FROM boards_entry WHERE id = json_extract(NEW.image, '$.id'))); END"
         )
 
+    def connect(self, database: sqlite3.Connection) -> None:
+        """Use another connection from now on."""
+        self._database = database
+
     def rows(self, board: int, position: int) -> dict[str, dict[str, Any]]:
         """Return the visible entries of a board as of a position, by key."""
         found = dict(self._database.execute("SELECT entry, contents FROM start").fetchall())

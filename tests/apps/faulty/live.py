@@ -1,11 +1,8 @@
-"""Their feeds. A file in ``VAR_DIR`` makes those of some topics fail or slow, in every process at once."""
+"""The feeds, some of which fail or are slow, in every process at once, while a file exists."""
 
-import os
 import random
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connections, models
 from django.db.backends.signals import connection_created
 from django.db.models import Q
@@ -15,12 +12,7 @@ from realtime.feeds import Feed, register
 
 from . import queries
 from .models import Crate, Item, Parcel, Pulse, Reading
-
-FAILING_FILE = "failing"
-"""Holds the share of its queries, from 0 to 1, in which the feed ``erratics`` fails."""
-SLOW_FILE = "slow"
-"""Holds the number of seconds that a query of the feed ``slows`` takes."""
-NEXT_RELEASE = "next"
+from .switches import FAILING_FILE, SLOW_FILE, is_next_release, number_in
 
 connection_created.connect(queries.add_pause)
 
@@ -46,6 +38,7 @@ class ErraticFeed(PublicFeed):
 
     name = "erratics"
     fields = ["name"]
+    template_name = "faulty/_item.html"
 
     def get_queryset(self) -> "models.QuerySet[Any]":
         if random.random() < number_in(FAILING_FILE):
@@ -59,6 +52,7 @@ class SlowFeed(PublicFeed):
 
     name = "slows"
     fields = ["name"]
+    template_name = "faulty/_item.html"
 
     def get_queryset(self) -> "models.QuerySet[Any]":
         rows = Item.objects.filter(shelf="b")
@@ -84,7 +78,7 @@ class PulseFeed(PublicFeed):
     fields = ["number"]
 
 
-if os.environ.get("RELEASE") == NEXT_RELEASE:
+if is_next_release():
 
     @register(Parcel)
     class ParcelFeed(PublicFeed):
@@ -105,11 +99,3 @@ else:
         filter = Q(weight__lt=50)
         fields = ["label", "weight"]
         ordering = ["label"]
-
-
-def number_in(name: str) -> float:
-    """Return the number in a file of ``VAR_DIR``, 0 if there is no such file."""
-    try:
-        return float((Path(settings.VAR_DIR) / name).read_text())
-    except (FileNotFoundError, ValueError):
-        return 0.0

@@ -1,18 +1,27 @@
 """Tables that the faults of tests/faults/ strike, and one that they leave alone."""
 
+from typing import Any, ClassVar, Self
+
 from django.db import models
 
-UNRENDERABLE = "unrenderable"
+from .switches import UNRENDERABLE
 
 
-class Item(models.Model):
+class Model(models.Model):
+    objects: ClassVar[models.Manager[Self]]
+
+    class Meta:
+        abstract = True
+
+
+class Item(Model):
     """A row whose writer may store what cannot be shown: ``is_bad`` is the suite's own note of that."""
 
     shelf = models.TextField(
         help_text="Splits the feed into topics, and may be too long for the name of one."
     )
     name = models.TextField(default="", db_default="")
-    day = models.DateField(null=True)
+    day: Any = models.DateField(null=True)
     is_bad = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
@@ -29,7 +38,7 @@ class Item(models.Model):
         return self.name
 
 
-class Crate(models.Model):
+class Crate(Model):
     """A row of a table that is replaced by another one of the same name."""
 
     label = models.TextField(default="", db_default="")
@@ -38,7 +47,7 @@ class Crate(models.Model):
         return self.label
 
 
-class Reading(models.Model):
+class Reading(Model):
     """A row of a table that is partitioned by ``sector`` on PostgreSQL."""
 
     sector = models.IntegerField()
@@ -48,7 +57,7 @@ class Reading(models.Model):
         return f"{self.level} in {self.sector}"
 
 
-class Parcel(models.Model):
+class Parcel(Model):
     """A row of a feed that two releases declare differently."""
 
     shelf = models.IntegerField()
@@ -60,7 +69,7 @@ class Parcel(models.Model):
         return self.label
 
 
-class Pulse(models.Model):
+class Pulse(Model):
     """A row of a healthy feed, written regularly to measure how long its changes take."""
 
     number = models.IntegerField(default=0, db_default=0)

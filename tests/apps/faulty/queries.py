@@ -23,4 +23,9 @@ def add_pause(connection: Any, **kwargs: object) -> None:
     Short steps: SQLite is interrupted between two calls of a function, not within one.
     """
     if connection.vendor == "sqlite":
-        connection.connection.create_function("suite_pause", 0, lambda: time.sleep(STEP_SECONDS) or 1)
+        connection.connection.create_function("suite_pause", 0, _pause)
+
+
+def _pause() -> int:
+    time.sleep(STEP_SECONDS)
+    return 1

@@ -1,0 +1,147 @@
+"""The vigil: no page is wrong and says that it is live for longer than two heartbeats.
+
+It reads the rows of all topics several times a second, and looks for the latest of these samples that each viewer
+shows: either its rows are those of the sample, or its position is the sample's or later (whether its rows are right
+at its position is compared by the oracle). How long ago the next sample was taken is how long the viewer has been
+wrong; it has to say so unless that time is short.
+"""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from realtime.engine.position import Position
+from tests.faults.oracle import State, difference
+from tests.faults.viewers import Viewer
+
+SAMPLE_SECONDS = 0.25
+KEPT_SAMPLES = 120
+MAX_VIOLATIONS = 20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What ``SELECT`` returned in one snapshot: the rows by topic, as of ``position`` or later."""
+
+    position: Position
+    states: dict[str, State]
+
+
+@dataclass
+class Spell:
+    """The longest time for which a viewer of a topic was wrong and live."""
+
+    seconds: float = 0.0
+    words: str = "none"
+
+
+@dataclass
+class _Watched:
+    """Since when a viewer has been live without an interruption, by the vigil's clock."""
+
+    live_since: float
+    doubts: int
+    is_reported: bool = False
+
+
+class Vigil:
+    """Watches viewers; ``violations`` holds a sentence for each that was wrong and live for too long."""
+
+    def __init__(
+        self,
+        sample: Callable[[], Sample],
+        viewers: Callable[[], Iterable[Viewer]],
+        limit: float,
+        limits: dict[str, float],
+    ) -> None:
+        """``limit`` in seconds is how long a page may be wrong and live; ``limits`` names topics with another."""
+        self.violations: list[str] = []
+        self.longest: dict[str, Spell] = defaultdict(Spell)
+        self.samples_taken = 0
+        self._sample, self._viewers = sample, viewers
+        self._limit, self._limits = limit, limits
+        self._clock = 0.0
+        self._samples: deque[tuple[float, Sample]] = deque(maxlen=KEPT_SAMPLES)
+        self._watched: dict[Viewer, _Watched] = {}
+        self._excused: set[str] = set()
+
+    @contextmanager
+    def excused(self, topics: Iterable[str]) -> Iterator[None]:
+        """Do not judge the viewers of these topics meanwhile: what they show is not promised."""
+        topics = set(topics)
+        self._excused |= topics
+        try:
+            yield
+        finally:
+            self._excused -= topics
+            self.forget()
+
+    def forget(self) -> None:
+        """Judge by later samples only: the database was replaced by an earlier state of itself."""
+        self._samples.clear()
+        self._watched.clear()
+
+    async def watch(self) -> None:
+        """Take samples and judge, until cancelled."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            try:
+                sample = await asyncio.to_thread(self._sample)
+            except Exception:  # the database is away, or a table is missing at this moment: nothing is known
+                before = time.monotonic()
+                continue
+            # The clock does not count the time for which this loop was held up: messages wait to be read then.
+            self._clock += min(time.monotonic() - before, 2 * SAMPLE_SECONDS)
+            before = time.monotonic()
+            self._samples.append((self._clock, sample))
+            self.samples_taken += 1
+            self._judge()
+
+    def _judge(self) -> None:
+        wrong_since: dict[tuple[str, Position | None], float | None] = {}
+        for viewer in self._viewers():
+            known = self._watched.get(viewer)
+            if known is None or known.doubts != viewer.doubts or viewer.shows in self._excused:
+                self._watched[viewer] = _Watched(self._clock, viewer.doubts)
+                continue
+            at = (viewer.shows, viewer.replica.position)
+            if at not in wrong_since or not viewer.is_recorded:
+                wrong_since[at] = self._wrong_since(viewer)
+            since = wrong_since[at]
+            if viewer.is_live and since is not None:
+                self._note(viewer, known, self._clock - max(since, known.live_since))
+            else:
+                known.is_reported = False
+
+    def _wrong_since(self, viewer: Viewer) -> float | None:
+        """Return when the sample after the one that a viewer shows was taken; None if it shows the latest."""
+        since: float | None = None
+        mine = viewer.replica.position
+        for clock, sample in reversed(self._samples):
+            if (
+                viewer.is_recorded
+                and mine is not None
+                and mine.epoch == sample.position.epoch
+                and mine.offset >= sample.position.offset
+            ) or viewer.state == sample.states[viewer.shows]:
+                return since
+            since = clock
+        return since
+
+    def _note(self, viewer: Viewer, known: _Watched, seconds: float) -> None:
+        spell = self.longest[viewer.shows]
+        limit = self._limits.get(viewer.shows, self._limit) + SAMPLE_SECONDS
+        is_too_long = seconds > limit and not known.is_reported
+        if seconds <= max(spell.seconds, SAMPLE_SECONDS) and not is_too_long:
+            return
+        expected = self._samples[-1][1].states[viewer.shows]
+        words = f"{viewer.shows} at {viewer.replica.position}: {difference(expected, viewer.state)}"
+        if is_too_long and len(self.violations) < MAX_VIOLATIONS:
+            known.is_reported = True
+            self.violations.append(f"wrong and live for more than {limit:.1f} s: {words}")
+        if seconds > spell.seconds:
+            spell.seconds, spell.words = seconds, words
