@@ -105,6 +105,9 @@ class Conf:
     """Number of threads per process that run the actions that clients call."""
     metrics_token: str = ""
     """Bearer token for ``/realtime/metrics/``; without one only staff may read it."""
+    max_lag_seconds: float = 10.0
+    """How far behind a process may be, and how long nothing may be sequenced: beyond it ``/realtime/ready/`` answers
+    503."""
     drain_seconds: float = 5.0
     """Time over which the clients of a stopping server spread their reconnects."""
 

@@ -9,6 +9,7 @@ from .consumers import RealtimeConsumer
 from .engine.codes import Code
 from .runtime.asgi_types import Receive, Scope, Send
 from .transports.call_endpoint import call
+from .transports.health_endpoint import live, ready
 from .transports.polling import poll
 from .transports.sse import stream
 from .transports.ticket_endpoint import ticket
@@ -42,4 +43,6 @@ http_urlpatterns = [
     re_path(r"^realtime/topics/(?P<topic>.+)/$", poll),
     path("realtime/calls/", call),
     path("realtime/ticket/", ticket),
+    path("realtime/live/", live),
+    path("realtime/ready/", ready),
 ]

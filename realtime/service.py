@@ -14,6 +14,7 @@ from .access.limits import Place, Places, TooMuch
 from .access.password_attempts import PasswordAttempts
 from .access.visitors import Visitor
 from .conf import get_conf
+from .delivery.health import Health
 from .delivery.hub import Hub
 from .delivery.rights import Rights, recheck
 from .delivery.topic_reads import TopicReads
@@ -53,6 +54,7 @@ class Service:
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
         reads = TopicReads(self.topic_threads, conf.topic_threads)
         self.hub = Hub(layer, self.reader_threads, reads, follow_seconds)
+        self.health = Health(self.hub)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
@@ -90,10 +92,8 @@ class Service:
         for task in self._supervised:
             task.cancel()
         # Together: each is bounded, and a server that is stopped is killed if it takes long.
-        ending = [
-            self.hub.stop(),
-            close_all(self.reader_threads, self.topic_threads, self.action_threads, self.password_threads),
-        ]
+        pools = self.reader_threads, self.topic_threads, self.action_threads, self.password_threads
+        ending = [self.hub.stop(), close_all(*pools, self.health.threads)]
         if self.publisher is not None:
             ending.append(self.publisher.stop())
         await asyncio.gather(*ending)
@@ -101,6 +101,7 @@ class Service:
 
     def dismiss(self) -> None:
         """Ask every connection to reconnect elsewhere, each after a delay of its own."""
+        self.health.is_draining = True
         for connection in self.hub.connections:
             connection.end(draining())
 
@@ -142,6 +143,15 @@ class Service:
             Figure("connections", "Open connections of this process.", self.hub.size),
             Figure("topics", "Topics that this process holds.", self.hub.topics),
             Figure("subscriptions", "Topics followed by its connections.", self.hub.subscriptions),
+            Figure(
+                "behind_seconds",
+                "How old the oldest change may be that is not received.",
+                self.hub.behind_seconds,
+            ),
+            Figure(
+                "slow_feeds", "Feeds whose last read of a topic took over a second.", len(self.hub.slow_feeds)
+            ),
+            Figure("unreadable_topics", "Topics that cannot be read at present.", self.hub.unreadable_topics),
             Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
         ]
 

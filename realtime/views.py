@@ -2,6 +2,7 @@
 
 from asgiref.sync import sync_to_async
 from django.contrib.admin.views.decorators import staff_member_required
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import get_script_prefix
@@ -11,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from .conf import get_conf
 from .feeds import registry
 from .publishing import log
-from .runtime.metrics import text
+from .runtime.metrics import Figure, text
 from .service import running_service
 
 MAX_SUGGESTED_KEYS = 100
@@ -33,10 +34,14 @@ async def metrics(request: HttpRequest) -> HttpResponse:
             "Metrics are for staff, and for clients that send REALTIME['METRICS_TOKEN'] as a bearer token.\n"
         )
         return HttpResponse(message, status=403, content_type="text/plain")
-    figures = await sync_to_async(log.sizes)()
     service = running_service()
-    if service is not None:
-        figures += service.figures()
+    figures = [] if service is None else service.figures()
+    try:
+        figures += await (sync_to_async(log.sizes)() if service is None else service.health.ask(log.sizes))
+        is_up = True
+    except (DatabaseError, TimeoutError):
+        is_up = False  # what the process knows is needed most now
+    figures.append(Figure("database_up", "1 if the database answers.", int(is_up)))
     return HttpResponse(text(figures), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -97,6 +97,16 @@ class Hub:
         return len(self._shared)
 
     @property
+    def slow_feeds(self) -> dict[str, float]:
+        """The feeds whose last read of a topic took long, with its seconds."""
+        return self._reads.slow
+
+    @property
+    def unreadable_topics(self) -> int:
+        """The number of topics in memory that cannot be read at present."""
+        return sum(not shared.topic.is_readable for shared in self._shared.values())
+
+    @property
     def subscriptions(self) -> int:
         """The number of subscriptions of all connections."""
         return sum(len(shared.subscribers) for shared in self._shared.values())

@@ -76,7 +76,8 @@ class SharedTopic:
     def receive(self, epoch: str, entry: LogEntry) -> None:
         """Apply an entry from the channel layer; if it does not follow exactly, have the log read."""
         is_ready = self.is_loaded and not self.is_reading and epoch == self.topic.position.epoch
-        if not (is_ready and entry.kind == LogEntry.Kind.CHANGES and self._apply(entry)):
+        has_rows = entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
+        if not (is_ready and has_rows and self._apply(entry)):
             self.is_stale = True
             self._fell_behind()
 
@@ -90,6 +91,11 @@ class SharedTopic:
         if position.epoch != tail.epoch or newest > position.offset or before.offset > tail.offset:
             self.is_stale = True
         self._was_restored = before.offset > tail.offset
+
+    def _is_of_our_form(self, entry: LogEntry) -> bool:
+        """Whether the rows of an entry are those that this process's feed would make: no other release made them."""
+        fingerprint = entry.fingerprint if isinstance(entry.fingerprint, str) else ""
+        return not fingerprint or self.feed not in registry or fingerprint == registry[self.feed].fingerprint
 
     def _apply(self, entry: LogEntry) -> bool:
         """Apply an entry; return False if it does not follow or cannot be decoded."""
@@ -180,6 +186,7 @@ class SharedTopic:
             self.is_refreshing = False
 
     def _note_failure(self, error: Exception) -> None:
+        metrics.feed_errors.labels(self.feed).inc()
         pause = min(MAX_PAUSE_SECONDS, 0.25 * 2**self._failures) if self._failures else 0.0
         self._failures = min(self._failures + 1, 10)
         self._try_at = asyncio.get_running_loop().time() + pause
@@ -194,7 +201,10 @@ class SharedTopic:
         position = self.topic.position
         if position.epoch == tail.epoch and not self._was_restored:
             missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
-            has_rows = all(entry.kind == LogEntry.Kind.CHANGES for entry in missed.entries)
+            has_rows = all(
+                entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
+                for entry in missed.entries
+            )
             if missed.is_whole and has_rows and all(self._apply(entry) for entry in missed.entries):
                 return
         await self._read()

@@ -179,10 +179,12 @@ def sizes() -> list[Figure]:
         waiting = unsequenced(sequenced.cursor, moment.cursor).count() if sequenced else 0
         log = LogEntry.objects.aggregate(count=Count("id"), end=Max("position"), oldest=Min("created_at"))
         rows = OutboxRow.objects.count()
+    oldest = waiting_seconds() if waiting else 0.0
     age = (timezone.now() - log["oldest"]).total_seconds() if log["oldest"] else 0.0
     return [
         Figure("outbox_rows", "Rows in the outbox.", rows),
         Figure("outbox_waiting", "Rows in the outbox that are not sequenced yet.", waiting),
+        Figure("outbox_oldest_seconds", "Age of the oldest change that is not sequenced.", oldest),
         Figure("log_entries", "Entries in the log.", log["count"]),
         Figure("log_oldest_seconds", "Age of the log's oldest entry.", max(age, 0.0)),
         Figure("log_end", "Position of the log's newest entry.", log["end"] or 0),

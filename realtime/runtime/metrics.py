@@ -32,6 +32,34 @@ rows_left_out = Counter(
 )
 
 
+feed_errors = Counter(
+    "realtime_feed_errors", "Reads of topics that failed, by feed.", ["feed"], registry=_counted
+)
+scrubbed = Counter(
+    "realtime_topics_scrubbed",
+    "Topics read again although nothing was known to have changed.",
+    registry=_counted,
+)
+scrub_differences = Counter(
+    "realtime_scrub_differences",
+    "Rows that scrubbing found different from what subscribers had, by feed.",
+    ["feed"],
+    registry=_counted,
+)
+refusals = Counter(
+    "realtime_refusals",
+    "Messages, requests and handshakes that were refused, by code.",
+    ["code"],
+    registry=_counted,
+)
+closes = Counter(
+    "realtime_closes",
+    "Connections that ended, by the code of this server; client: the client ended it.",
+    ["code"],
+    registry=_counted,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A figure that is looked up when the metrics are read."""

@@ -21,6 +21,7 @@ from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage,
 from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
 from ..engine.topic import Topic
+from ..runtime import metrics
 from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..servers.frames import Writer
@@ -79,6 +80,8 @@ class Connection:
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
+        ending = self.session.ending
+        metrics.closes.labels("client" if ending is None else int(ending.code)).inc()
         await self._outbound.finish(draining() if is_cut_off else None)
         self.log.info("close %s after %.1f s", code, time.monotonic() - self._opened_at)
 
@@ -92,6 +95,7 @@ class Connection:
             await self._carry_out(self.session.receive(encoded, time.monotonic()))
         except BadMessage as error:
             self.log.warning("message refused: %s", error)
+            metrics.refusals.labels(int(error.code)).inc()
             self.session.refuse(error)
         self._outbound.push()
 
@@ -121,6 +125,7 @@ class Connection:
         except RealtimeError as error:
             self.log.warning("message subscribe %r refused: %s", name[:200], error)
             self._drop(name)
+            metrics.refusals.labels(int(error.code)).inc()
             return self.session.refuse(error, name)
         except Exception as error:
             self.log.failure("subscribe", error)

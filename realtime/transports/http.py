@@ -16,6 +16,7 @@ from ..access.limits import retry_after_seconds
 from ..engine.codes import Code
 from ..engine.errors import BadMessage, RealtimeError
 from ..engine.messages import Error
+from ..runtime import metrics
 from ..runtime.asgi_types import Application, Receive, Scope, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.refusals import Refused
@@ -132,6 +133,8 @@ def retry_header(status: int) -> Headers:
 async def refuse(handshake: Handshake, send: Send, refused: Refused) -> None:
     """Answer with the errors, and log one line."""
     log = ClientLog(handshake.client)
+    for error in refused.errors:
+        metrics.refusals.labels(int(error.code)).inc()
     log.warning("refused: %s %s: %s", handshake.method, handshake.path[:200], str(refused)[:500])
     headers = list(retry_header(refused.status))
     if refused.status == 413:

@@ -3,11 +3,15 @@
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
+from django.test import AsyncRequestFactory
 from prometheus_client.parser import text_string_to_metric_families
 
+from realtime import views
 from realtime.publishing import log as the_log
 from realtime.publishing import positions
 from realtime.publishing.sequencer import sequence
+from realtime.runtime import metrics
 
 ADDRESS = "/realtime/metrics/"
 
@@ -66,3 +70,70 @@ async def test_staff_may_read(log, async_client, is_staff, status):
     await async_client.aforce_login(user)
 
     assert (await async_client.get(ADDRESS)).status_code == status
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone away"), TimeoutError()], ids=repr)
+async def test_a_database_that_is_away_takes_no_figure_of_the_process_with_it(
+    service, bearer, monkeypatch, error
+):
+    """What the process knows is needed most then."""
+
+    async def ask(question):
+        raise error
+
+    monkeypatch.setattr(service.health, "ask", ask)
+    request = AsyncRequestFactory().get(ADDRESS, headers=bearer)
+
+    found = figures(await views.metrics(request))
+
+    assert found["realtime_database_up"] == 0
+    assert found["realtime_connections"] == 0
+    assert "realtime_outbox_rows" not in found
+
+
+async def test_figures_of_the_process_and_of_the_database_are_shown_together(service, bearer):
+    """With the lag, slow feeds and topics that cannot be read."""
+    found = figures(await views.metrics(AsyncRequestFactory().get(ADDRESS, headers=bearer)))
+
+    assert found["realtime_database_up"] == 1
+    for name in ("behind_seconds", "slow_feeds", "unreadable_topics", "outbox_oldest_seconds"):
+        assert found[f"realtime_{name}"] == 0
+
+
+async def test_refusals_and_ends_are_counted_by_code(connect, service, secret_topic):
+    """The codes of this server only: those of clients could be any number."""
+    before = counted()
+    peer = connect()
+    await peer.open()
+    await peer.send("subscribe", topic=secret_topic)
+    await peer.receive_next("error")
+    await peer.send("subscribe", topic="nonsense")
+    await peer.receive_next("error")
+    await peer.disconnect(code=3999)
+    other = connect()
+    await other.open()
+    service.dismiss()
+    await other.receive_rest()
+    await other.disconnect()
+
+    after = counted()
+    grown = {key: after[key] - before.get(key, 0) for key in after if after[key] > before.get(key, 0)}
+    assert grown == {
+        ("refusals", "4403"): 1, ("refusals", "4404"): 1, ("closes", "client"): 1, ("closes", "4512"): 1,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def secret_topic(safe) -> str:
+    return f"entries.{safe.pk}"
+
+
+def counted() -> dict[tuple[str, str], float]:
+    """Return the refusals and closes so far, by code."""
+    return {
+        (name, sample.labels["code"]): sample.value
+        for name, counter in (("refusals", metrics.refusals), ("closes", metrics.closes))
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
