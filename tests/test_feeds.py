@@ -157,3 +157,12 @@ def test_a_feed_whose_rows_depend_on_each_other_is_read_whole(attributes, is_rea
 def test_a_feed_without_a_template_has_no_html():
     assert feed(Book).formats == ("rows",)
     assert feed(Book, template_name="book.html").formats == ("rows", "html")
+
+
+def test_images_that_lack_a_column_are_ignored():
+    """Those of another release's triggers: this release's record the same change."""
+    shelves = feed(Book, topic_field="shelf")
+
+    images = {"library_book": [{"id": 1}, {"shelf": 2}, {"id": 3, "shelf": 4, "more": 5}]}
+
+    assert shelves.touched(images, 10) == {3: {f"{shelves.name}.4"}}

@@ -19,6 +19,7 @@ _END_PARAGRAPHS = frozenset(
     )
 )
 _FOREIGN = frozenset({"svg", "math"})
+WORDS = "must render one element"
 MAX_KNOWN = 1000
 _known: dict[int, str | None] = {}
 
@@ -31,7 +32,7 @@ class BadMarkup(ImproperlyConfigured):
         self.template_name, self.fault = template_name, fault
 
     def __str__(self) -> str:
-        return f"{self.template_name} must render one element, but it rendered {self.fault}"
+        return f"{self.template_name} {WORDS}, but it rendered {self.fault}"
 
 
 def check_one_element(template_name: str, html: str) -> None:

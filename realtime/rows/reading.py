@@ -84,7 +84,7 @@ def isolate(
         start, end = waiting.pop()
         try:
             with failing_alone():
-                found += work(start, end)
+                some = work(start, end)
         except Exception as error:
             failures += 1
             if not is_of_a_row(error) or failures > MAX_FAILURES:
@@ -94,6 +94,8 @@ def isolate(
             else:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]
+        else:
+            found += some  # now that the block has ended well, too
     return found, errors
 
 

@@ -8,9 +8,12 @@ from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ..engine.errors import FeedOff
 from ..feeds import registry
 from ..publishing.positions import read_topic
 from ..rendering import with_digest
+from ..rows.markup import WORDS
+from ..runtime.left_out import left_out
 
 register = template.Library()
 
@@ -22,11 +25,14 @@ def live(context: template.Context, name: str, key: object = None, template: str
     ``{% live "products" category.pk %}`` renders each row with the feed's row template. With
     ``template="shop/_table.html"`` that template gets the rendered rows as ``rows`` and puts them into an element
     marked ``data-rows``; an element marked ``data-empty`` is shown while there are none.
+    A feed that is off, and a row template that renders something other than one element, are shown as a sentence.
 
     Raises: PermissionDenied, if the page's user may not read the topic: check this in the view.
             ImproperlyConfigured, if there is no such feed, or it has no row template.
             UnknownTopic, if the feed has no topic with this key.
     """
+    if name in registry.refused or (name in registry and registry[name].error is not None):
+        return _fault(str(FeedOff(name)))
     if name not in registry:
         known = ", ".join(sorted(feed.name for feed in registry)) or "none"
         raise ImproperlyConfigured(
@@ -45,6 +51,8 @@ def live(context: template.Context, name: str, key: object = None, template: str
     reading = read_topic(topic)
     # Each row's template has escaped its values.
     rows = SafeString("\n".join(with_digest(str(row.html), row.digest_in("html")) for row in reading.rows))
+    if not reading.rows:
+        rows = _fault(next((reason for reason in left_out.of_topic(topic).values() if WORDS in reason), ""))
     if template:
         assert context.template is not None  # Django sets it while a template renders
         with context.push(rows=rows, topic=topic):
@@ -57,6 +65,11 @@ def live(context: template.Context, name: str, key: object = None, template: str
         len(reading.rows),
         rows,
     )
+
+
+def _fault(words: str) -> SafeString:
+    """Return what a page shows in place of rows that it cannot have; nothing without words."""
+    return format_html('<p class="realtime-fault" role="alert">{}</p>', words) if words else SafeString("")
 
 
 @register.simple_tag(takes_context=True)

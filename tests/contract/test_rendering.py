@@ -97,6 +97,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "order": {"ordering": ["mood"]},
     "query": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.query }}{% endif %}</li>"},
     "query caught": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.query_caught }}{% endif %}</li>"},
+    "query swallowed": {
+        "template": "<li>{% if entry.label == 'poison' %}{{ entry.query_swallowed }}{% endif %}</li>"
+    },
     "converter": {"model": FragileEntry},
 }  # fmt: skip
 
@@ -118,6 +121,15 @@ def query_caught(entry: Entry) -> Any:
     return Board.objects.count() if connection.vendor == "postgresql" else 1 / 0
 
 
+def query_swallowed(entry: Entry) -> str:
+    """Fail in the database, and show something else: afterwards PostgreSQL accepts no statement."""
+    with contextlib.suppress(Exception):
+        query(entry)
+    if connection.vendor == "sqlite":
+        raise ValueError("nothing to leave behind")
+    return "something else"
+
+
 @pytest.fixture
 def fragile(monkeypatch) -> None:
     """Entries with properties that fail for the value "poison"."""
@@ -126,6 +138,7 @@ def fragile(monkeypatch) -> None:
     monkeypatch.setattr(Entry, "large", "x" * 300_000, raising=False)
     monkeypatch.setattr(Entry, "surrogate", "\ud800", raising=False)
     monkeypatch.setattr(Entry, "query", property(query), raising=False)
+    monkeypatch.setattr(Entry, "query_swallowed", property(query_swallowed), raising=False)
     monkeypatch.setattr(Entry, "query_caught", property(query_caught), raising=False)
 
 

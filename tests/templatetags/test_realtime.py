@@ -13,7 +13,7 @@ from django.urls import get_script_prefix, set_script_prefix
 
 from realtime.boards.models import Board, Entry
 from realtime.engine.errors import UnknownTopic
-from realtime.feeds import registry
+from realtime.feeds import Feed, register, registry
 from realtime.publishing.positions import read_topic
 from tests.support.positions import position_now
 
@@ -171,3 +171,50 @@ def test_the_path_of_sockets_is_below_the_script_prefix():
         assert source.render(Context()) == "/tide/realtime/ws/"
     finally:
         set_script_prefix(before)
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        (
+            "<dt>{{ board.slug }}</dt><dd></dd>",
+            "row.html must render one element, but it rendered 2 elements",
+        ),
+        ("{{ board.slug }}", "but it rendered the text &#x27;quay&#x27; outside of an element"),
+        ("{# nothing #}", "but it rendered no element"),
+    ],
+)
+def test_a_row_template_without_one_root_is_named_in_place_of_the_rows(
+    render, live, quay, settings, tmp_path, source, words
+):
+    """The developer sees it in the page; the rest of the page is there."""
+    (tmp_path / "row.html").write_text(source)
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    live(Board, name="rooted", template_name="row.html")
+
+    page = render("before {% live 'rooted' %} after")
+
+    assert words in page
+    assert '<p class="realtime-fault" role="alert">' in page
+    assert page.startswith("before <live-topic ")
+    assert page.endswith(" after")
+
+
+def test_a_feed_that_is_off_is_named_in_place_of_its_rows(render, log):
+    """The rest of the page is there."""
+    for wrong in ({"ordering": ["titel"]}, {"limit": -1}):
+        register(Board)(type("Off", (Feed,), {"name": "off", **wrong}))
+        try:
+            page = render("before {% live 'off' %} after")
+        finally:
+            registry.remove("off")
+
+        assert "the feed &#x27;off&#x27; is off; `manage.py check`" in page
+        assert page.startswith("before ")
+        assert page.endswith(" after")
+
+
+def test_a_topic_without_rows_names_no_fault(render, live, log):
+    live(Board, name="empty", filter=models.Q(pk=-1), template_name="boards/_board_heading.html")
+
+    assert "realtime-fault" not in render("{% live 'empty' %}")

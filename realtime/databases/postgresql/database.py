@@ -108,11 +108,12 @@ class PostgreSQL(Database):
             cursor.execute("SAVEPOINT realtime")
             try:
                 yield
+                # Fails, too, if the block has caught an error of the database and gone on.
+                cursor.execute("RELEASE SAVEPOINT realtime")
             except BaseException:
                 cursor.execute("ROLLBACK TO SAVEPOINT realtime")
-                raise
-            finally:
                 cursor.execute("RELEASE SAVEPOINT realtime")
+                raise
 
     @contextmanager
     def limit_query_time(self, seconds: float) -> Iterator[None]:
