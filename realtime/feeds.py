@@ -19,7 +19,7 @@ from django.utils.functional import cached_property
 from .conf import get_conf
 from .databases.registry import database
 from .dependencies import dependencies
-from .engine.errors import FeedOff, UnknownTopic
+from .engine.errors import FeedOff, NoSuchFormat, UnknownTopic
 from .engine.messages import Format, Row
 from .rendering import BadRow, render_row
 from .rows import queries, reading
@@ -468,6 +468,14 @@ class Registry:
         if feed.topic(key) != topic:
             raise UnknownTopic(topic)
         return feed, key
+
+    def check_format(self, topic: str, format: Format) -> None:
+        """Refuse a format that the feed of a topic does not have.
+
+        Raises: NoSuchFormat; and what ``find`` raises.
+        """
+        if format not in self.find(topic)[0].formats:
+            raise NoSuchFormat(topic, format)
 
 
 registry = Registry()

@@ -54,6 +54,19 @@ class FeedOff(RealtimeError):
         return f"the feed {self.feed[:100]!r} is off; `manage.py check` and `manage.py doctor` say why"
 
 
+class NoSuchFormat(RealtimeError):
+    """A client asked for a topic in a format that its feed does not have."""
+
+    code = Code.NOT_FOUND
+
+    def __init__(self, topic: str, format: str) -> None:
+        super().__init__(topic, format)
+        self.topic, self.format = topic, format
+
+    def __str__(self) -> str:
+        return f"{self.topic[:100]!r} has no {self.format}: its feed has no row template; ask for the format rows"
+
+
 class Forbidden(RealtimeError):
     """The user may not use this topic or action."""
 

@@ -21,6 +21,7 @@ from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage,
 from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
 from ..engine.topic import Topic
+from ..feeds import registry
 from ..runtime import metrics
 from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
@@ -151,6 +152,7 @@ class Connection:
         if not self.session.has_room_for(message.topic):
             raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
         user = await self._service.rights.check(self.visitor, message.topic)
+        registry.check_format(message.topic, message.format)
         if self._place is not None:
             self._place.count_for("user", user)
         if position is not None and not await hub.has_reached(position.offset):

@@ -15,6 +15,7 @@ from ..engine.messages import Encoded, Error, Form, ServerMessage, noticeable
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Cursor, Topic
+from ..feeds import registry
 from ..runtime.asgi_types import Receive, Send
 from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused
@@ -122,6 +123,7 @@ async def _subscribe(
     Raises: RealtimeError, and what reading rights and rows raises.
     """
     place.count_for("user", await service.rights.check(subscriber.visitor, query.topic))
+    registry.check_format(query.topic, query.form.format)
     parsed = [Position.parse(text) if text else None for text in (query.since, query.known)]
     since, known = [
         position if position is not None and await service.hub.has_reached(position.offset) else None

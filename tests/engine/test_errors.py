@@ -7,8 +7,10 @@ from realtime.engine.codes import Code
 from realtime.engine.errors import (
     BadMessage,
     BadPosition,
+    FeedOff,
     Forbidden,
     Gap,
+    NoSuchFormat,
     RealtimeError,
     UnknownTopic,
     Unreadable,
@@ -26,6 +28,16 @@ TABLE = [
         UnknownTopic("y" * 1000),
         Code.NOT_FOUND,
         f"no topic '{'y' * 100}'; a topic is a feed's name, with a key where the feed has one",
+    ),
+    (
+        FeedOff("z" * 1000),
+        Code.INTERNAL,
+        f"the feed '{'z' * 100}' is off; `manage.py check` and `manage.py doctor` say why",
+    ),
+    (
+        NoSuchFormat("entries.7", "html"),
+        Code.NOT_FOUND,
+        "'entries.7' has no html: its feed has no row template; ask for the format rows",
     ),
     (
         Forbidden("entries.7"),

@@ -6,6 +6,7 @@ from operator import xor
 
 import pytest
 
+from realtime.boards.models import Board
 from tests.conftest import until
 from tests.support.transports import Request
 
@@ -66,3 +67,13 @@ async def test_an_answer_carries_the_digest_of_the_rows_that_the_client_has_then
     changes = await waiting
     assert len(digests) == len(snapshot["messages"][0]["rows"]) + 1
     assert (await poll(changes["position"]))["messages"] == []
+
+
+async def test_html_of_a_feed_without_a_template_is_refused_with_words(application, live, in_database):
+    """As over the other transports."""
+    await in_database(live, Board, name="bare", fields=["slug"])
+
+    status, _, answer = await Request(application, "/realtime/topics/bare/", [("format", "html")]).fetch()
+
+    assert status == 404
+    assert "its feed has no row template" in str(answer)

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.template import Context, Template
@@ -13,6 +14,7 @@ from django.template import Context, Template
 from realtime.boards.models import Board, Entry
 from realtime.delivery.rights import recheck
 from realtime.engine.position import Position
+from realtime.feeds import Feed, register, registry
 from realtime.publishing import positions
 from tests.support.positions import position_now
 from tests.support.replica import Replica
@@ -438,3 +440,32 @@ async def test_a_feed_whose_check_of_rights_fails_refuses(connect, live, in_data
     assert (await peer.follow("moody"))["code"] == 4500
     assert (await peer.follow("boards"))["type"] == "snapshot"
     assert any("ZeroDivisionError" in line for line in lines(logging.ERROR))
+
+
+async def test_html_of_a_feed_without_a_template_is_refused_with_words(connect, live):
+    """Otherwise the page would wait for rows that never come; the format rows is there."""
+    await database_sync_to_async(live)(Board, name="bare", fields=["slug"])
+    peer = connect()
+    await peer.open()
+
+    refused = await peer.follow("bare", format="html")
+
+    assert (refused["type"], refused["code"]) == ("error", 4404)
+    assert "'bare' has no html: its feed has no row template" in refused["message"]
+    assert (await peer.follow("bare"))["type"] == "snapshot"
+
+
+async def test_a_feed_that_is_off_is_refused_with_words(connect, topic):
+    """Its declaration is wrong; other topics of the connection are live."""
+    register(Board)(type("Off", (Feed,), {"name": "off", "ordering": ["titel"]}))
+    try:
+        peer = connect()
+        await peer.open()
+
+        refused = await peer.follow("off")
+
+        assert (refused["type"], refused["code"]) == ("error", 4500)
+        assert "the feed 'off' is off; `manage.py check`" in refused["message"]
+        assert (await peer.follow(topic))["type"] == "snapshot"
+    finally:
+        registry.remove("off")
