@@ -3,8 +3,12 @@
 from io import StringIO
 
 import pytest
+from django.apps.registry import Apps
 from django.core.management import call_command
+from django.db import connection, models
 
+from realtime.boards.models import Board
+from realtime.feeds import Feed, register, registry
 from realtime.models import LogEntry
 from realtime.publishing import lease
 
@@ -58,3 +62,41 @@ def test_the_doctor_works_on_an_empty_database(published):
     assert status == 1
     assert "log: empty, nothing has been published yet" in words
     assert not LogEntry.objects.exists()
+
+
+def test_the_doctor_names_feeds_that_are_off(published):
+    """With what to write; the others are captured."""
+    register(Board)(type("Off", (Feed,), {"name": "off", "ordering": ["titel"]}))
+    try:
+        status, words = doctor()
+    finally:
+        registry.remove("off")
+
+    assert status == 1
+    assert (
+        "BAD  The feed 'off' is not live: ordering has 'titel', but Board has no column 'titel'; It has: "
+        in words
+    )
+    assert "ok   feed entries: changes of boards_entry are captured" in words
+    assert "feed off: changes" not in words
+
+
+def test_the_doctor_does_not_call_a_view_captured(published, live):
+    """No trigger notes changes of what it shows."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE VIEW throwaway_view AS SELECT id, title FROM boards_board")
+    meta = type(
+        "Meta", (), {"app_label": "throwaway", "apps": Apps(), "managed": False, "db_table": "throwaway_view"}
+    )
+    model = type("OfView", (models.Model,), {"__module__": __name__, "Meta": meta})
+    try:
+        live(model, name="viewed")
+        status, words = doctor()
+    finally:
+        registry.remove("viewed")
+        with connection.cursor() as cursor:
+            cursor.execute("DROP VIEW throwaway_view")
+
+    assert status == 1
+    assert "BAD  feed viewed: throwaway_view is a view, or not in the database" in words
+    assert "feed viewed: changes" not in words

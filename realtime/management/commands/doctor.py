@@ -7,6 +7,8 @@ from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 
+from realtime.checks import check_feeds
+from realtime.databases.registry import database
 from realtime.feeds import registry
 from realtime.publishing import capture, lease, log, progress
 from realtime.servers import private
@@ -33,6 +35,10 @@ class Command(BaseCommand):
 
     def _check_capture(self) -> None:
         missing = {found.table for found in capture.missing()}
+        capturable = {found.table for found in capture.possible(database())}
+        for message in check_feeds():
+            if message.is_serious():
+                self._bad(message.msg.rstrip("."), str(message.hint))
         if not list(registry):
             self._bad("feeds: none is registered", "write a live.py beside the models of an app")
         for feed in registry:
@@ -41,7 +47,12 @@ class Command(BaseCommand):
                     f"feed {feed.name}: triggers on {table} are missing or out of date",
                     "run `manage.py migrate`, or start a server",
                 )
-            if not feed.tables & missing:
+            for table in sorted(feed.tables - capturable):
+                self._bad(
+                    f"feed {feed.name}: {table} is a view, or not in the database, or lacks a column",
+                    "run `manage.py migrate`; for a view, register the model of the table behind it",
+                )
+            if feed.tables <= capturable - missing:
                 self._good(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
 
     def _check_sequencer(self) -> None:
