@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .captures import Capture
+from .captures import Capture, InstalledTrigger
 from .outbox import OutboxCursor, Probe
 
 
@@ -26,16 +26,31 @@ class Triggers(ABC):
         """Return the statement that creates each trigger of a capture, by the trigger's name."""
 
     @abstractmethod
-    def installed(self) -> dict[str, str]:
-        """Return the names of the engine's triggers and the table of each, "" for a table that no longer exists."""
+    def installed(self) -> list[InstalledTrigger]:
+        """Return the engine's triggers; a table that was renamed keeps its own, under the same name."""
 
     @abstractmethod
-    def begin_change(self) -> None:
-        """Wait until no other process changes triggers; call it first in the transaction that changes them."""
+    def unfit(self, table: str) -> str:
+        """Return why what has this name cannot be captured, a view for example; "" if nothing is known."""
 
     @abstractmethod
-    def drop(self, name: str, table: str) -> None:
-        """Drop a trigger if it exists; ``table`` is "" for a table that no longer exists."""
+    def refusal(self, table: str) -> str:
+        """Return why this role may not create triggers on the table, "" if nothing is known."""
+
+    @abstractmethod
+    def begin_change(self, wait_seconds: float) -> None:
+        """Wait until no other process changes triggers; call it first in the transaction that changes them.
+
+        Units: how long this and each lock of a table is waited for, where the database can limit that.
+        """
+
+    @abstractmethod
+    def create(self, capture: Capture) -> None:
+        """Create the triggers of a capture; those that exist are replaced."""
+
+    @abstractmethod
+    def drop(self, trigger: InstalledTrigger) -> None:
+        """Drop a trigger if it exists, with what only it used."""
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)

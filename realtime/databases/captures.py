@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TRIGGER_PREFIX = "realtime_"
 
@@ -27,6 +28,18 @@ class Capture:
         """Return a name that changes with the definition, so that comparing names finds outdated triggers."""
         digest = hashlib.blake2s(f"{self.table}\0{event}\0{body}".encode(), digest_size=6).hexdigest()
         return f"{TRIGGER_PREFIX}{digest}_{event}"
+
+
+class InstalledTrigger(NamedTuple):
+    """A trigger of the engine in the database.
+
+    Shape: ``table`` is the name by which the project reaches its table, "" for a function without a trigger and
+           for a table that cannot be reached by its name alone; ``place`` is the table as SQL names it.
+    """
+
+    name: str
+    table: str
+    place: str
 
 
 def literal(text: str) -> str:

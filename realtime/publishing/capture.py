@@ -2,18 +2,30 @@
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.db import models
+from django.db.models.functions import Now
 
 from ..databases.base import Database
-from ..databases.captures import Capture
+from ..databases.captures import Capture, InstalledTrigger
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..feeds import Feed, registry
-from ..models import OutboxRow
+from ..models import OutboxRow, TriggerClaim
 
 logger = logging.getLogger("realtime.capture")
+
+WAIT_SECONDS = 4.0
+"""How long to wait for the lock of a table; other writers of the table wait behind that request."""
+CLAIM_TIME = timedelta(minutes=10)
+"""How long a trigger that no running release claims is kept."""
+
+_failures: dict[str, str] = {}
+"""The tables on which this process last failed to install triggers, with the reason of each."""
+_logged: dict[str, str] = {}
 
 
 def captures(feeds: Iterable[Feed]) -> list[Capture]:
@@ -51,71 +63,153 @@ def missing() -> list[Capture]:
     included: a trigger that names a missing column would make every write fail.
     """
     here = database()
-    present = here.triggers.installed()
+    present = {(trigger.name, trigger.table) for trigger in here.triggers.installed()}
     return [
         capture
         for capture in possible(here)
-        if any(present.get(name) != capture.table for name in here.triggers.statements(capture))
+        if any((name, capture.table) not in present for name in here.triggers.statements(capture))
     ]
 
 
 def possible(here: Database) -> list[Capture]:
-    """Return the captures whose tables have all the columns they name; none before the outbox exists."""
+    """Return the captures whose tables have all the columns they name; none before the engine's tables exist."""
     inspect = here.connection.introspection
     with here.connection.cursor() as cursor:
         tables = set(inspect.table_names(cursor))
-        if OutboxRow._meta.db_table not in tables:
+        if not {OutboxRow._meta.db_table, TriggerClaim._meta.db_table} <= tables:
             return []
         return [
             capture
             for capture in captures(registry)
             if capture.table in tables
-            and capture.named_columns
-            <= {column.name for column in inspect.get_table_description(cursor, capture.table)}
+            and not here.triggers.unfit(capture.table)
+            and not _absent_columns(here, cursor, capture)
         ]
 
 
-def install() -> list[Capture]:
+def _absent_columns(here: Database, cursor: Any, capture: Capture) -> set[str]:
+    described = here.connection.introspection.get_table_description(cursor, capture.table)
+    return capture.named_columns - {column.name for column in described}
+
+
+def uncaptured() -> dict[str, str]:
+    """Return the live tables whose changes are not recorded, with the reason of each: their feeds are not live."""
+    here = database()
+    absent = {capture.table for capture in missing()}
+    found = {}
+    with here.connection.cursor() as cursor:
+        tables = {info.name for info in here.connection.introspection.get_table_list(cursor)}
+        for capture in captures(registry):
+            table = capture.table
+            if table not in tables:
+                reason = (
+                    "the database has no such table: run `manage.py migrate`, or see where routers send it"
+                )
+            elif reason := here.triggers.unfit(table):
+                pass
+            elif columns := _absent_columns(here, cursor, capture):
+                reason = f"it has no column {', '.join(sorted(columns))}"
+            elif table in absent:
+                reason = here.triggers.refusal(table) or _failures.get(table, "")
+            if reason:
+                found[table] = reason
+    return found
+
+
+def install(wait_seconds: float = WAIT_SECONDS) -> list[Capture]:
     """Make the triggers match the feeds; return the captures that did not.
 
     For each of these a reset is written to the outbox: changes made while its triggers were missing are
-    found by reading the table again. Triggers of tables that are no longer live are dropped. Each table
-    has its own transaction, so that no two tables are locked at once.
+    found by reading the table again. Triggers that no running release needs are dropped. Each table has its
+    own transaction, so that no two tables are locked at once, and one that cannot be captured is left out.
     """
     here = database()
-    _drop_obsolete(here)
-    absent = missing()
-    for capture in absent:
+    installed = [capture for capture in missing() if _try(here, capture, wait_seconds)]
+    claim(here)
+    drop_obsolete(here, wait_seconds)
+    _log_uncaptured()
+    return installed
+
+
+def _try(here: Database, capture: Capture, wait_seconds: float) -> bool:
+    try:
         with engine_transaction():
-            here.triggers.begin_change()
+            here.triggers.begin_change(wait_seconds)
             if capture not in missing():
-                continue  # another process has installed them meanwhile
-            for name, statement in here.triggers.statements(capture).items():
-                here.triggers.drop(name, capture.table)
-                with here.connection.cursor() as cursor:
-                    cursor.execute(statement, [])
+                return False  # another process has installed them meanwhile
+            here.triggers.create(capture)
             OutboxRow.objects.create(source=capture.table, image=None)
-        logger.info("capture installed on %s", capture.table)
-    return absent
+    except DatabaseError as error:
+        _failures[capture.table] = str(error).partition("\n")[0]
+        _recover(here)
+        return False
+    _failures.pop(capture.table, None)
+    logger.info("capture installed on %s", capture.table)
+    return True
 
 
-def _drop_obsolete(here: Database) -> None:
+def _recover(here: Database) -> None:
+    """Close a connection that the server has ended, so that the next statement opens another."""
+    if not here.connection.in_atomic_block:
+        here.connection.close_if_unusable_or_obsolete()
+
+
+def _log_uncaptured() -> None:
+    """Log each table that cannot be captured, again only for another reason."""
+    reasons = uncaptured()
+    for table, reason in reasons.items():
+        if _logged.get(table) != reason:
+            logger.error("changes of %s are not captured, its feeds are not live: %s", table, reason)
+    _logged.clear()
+    _logged.update(reasons)
+
+
+def claim(here: Database) -> None:
+    """Store that this release needs its triggers, so that no other release drops them."""
+    wanted = [
+        TriggerClaim(name=name, table=capture.table, claimed_at=Now())
+        for capture in possible(here)
+        for name in here.triggers.statements(capture)
+    ]
+    TriggerClaim.objects.bulk_create(
+        wanted, update_conflicts=True, unique_fields=["name"], update_fields=["table", "claimed_at"]
+    )
+
+
+def drop_obsolete(here: Database, wait_seconds: float, *, is_patient: bool = False) -> None:
+    """Drop the triggers that no running release has claimed lately, and those of tables that were renamed.
+
+    ``is_patient``: a trigger that was never claimed is dropped only after the time of a claim; a release that
+    is older than claims may need it.
+    """
     wanted = {name for capture in possible(here) for name in here.triggers.statements(capture)}
-    for name, table in here.triggers.installed().items():
-        if name not in wanted:
-            _drop(here, name, table)
+    tables = {capture.table for capture in captures(registry)}
+    TriggerClaim.objects.filter(claimed_at__lt=Now() - CLAIM_TIME).delete()
+    claimed = set(TriggerClaim.objects.values_list("name", flat=True))
+    for trigger in here.triggers.installed():
+        if trigger.name in claimed or trigger.name in wanted:
+            if not trigger.place or trigger.table in tables:
+                continue
+        elif is_patient:
+            TriggerClaim.objects.get_or_create(name=trigger.name, defaults={"table": trigger.table})
+            continue
+        try:
+            _drop(here, trigger, wait_seconds)
+        except DatabaseError as error:
+            logger.info("the obsolete trigger %s on %s stays: %s", trigger.name, trigger.place, error)
+            _recover(here)
 
 
 def uninstall(tables: Iterable[str] | None = None) -> None:
     """Drop the triggers of the tables, of all tables when None."""
     here = database()
     chosen = None if tables is None else set(tables)
-    for name, table in here.triggers.installed().items():
-        if chosen is None or table in chosen:
-            _drop(here, name, table)
+    for trigger in here.triggers.installed():
+        if chosen is None or trigger.table in chosen:
+            _drop(here, trigger, WAIT_SECONDS)
 
 
-def _drop(here: Database, name: str, table: str) -> None:
+def _drop(here: Database, trigger: InstalledTrigger, wait_seconds: float) -> None:
     with engine_transaction():
-        here.triggers.begin_change()
-        here.triggers.drop(name, table)
+        here.triggers.begin_change(wait_seconds)
+        here.triggers.drop(trigger)

@@ -5,11 +5,8 @@ The functions run with their owner's rights: a role that may write a table needs
 """
 
 from ..base import Triggers
-from ..captures import TRIGGER_PREFIX, Capture, literal
+from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
-
-LOCK_SECONDS = 4
-"""How long to wait for the lock of a table; other writers of the table wait behind that request."""
 
 # An arbitrary number: held by the process that changes triggers, so that two starting servers do not do so at once.
 _ADVISORY_LOCK = 0x7E41_71DE
@@ -25,10 +22,16 @@ _EVENTS = {
     "truncate": ("TRUNCATE", "", ()),
 }
 
+_KINDS = {"v": "view", "m": "materialized view", "f": "foreign table"}
+
 
 class PostgreSQLTriggers(Triggers):
     def statements(self, capture: Capture) -> dict[str, str]:
         """Return the statements that create each trigger with its function, by the name of both."""
+        return {name: "; ".join(both) for name, both in self._definitions(capture).items()}
+
+    def _definitions(self, capture: Capture) -> dict[str, tuple[str, str]]:
+        """Return the statements that create each trigger's function and the trigger, by the name of both."""
         quote, schema = self.quote, self.quote(self._schema())
         created = {}
         for event, (verb, referencing, images) in _EVENTS.items():
@@ -40,20 +43,20 @@ class PostgreSQLTriggers(Triggers):
                 f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql "
                 f"SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
                 f"AS $realtime$ BEGIN {body} RETURN NULL; END $realtime$; "
-                f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC; "
-                f"CREATE TRIGGER {quote(name)} AFTER {verb} ON {quote(capture.table)} {referencing} "
-                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}"
+                f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
+                # Replacing does not wait for readers, as dropping would, and enables a disabled trigger.
+                f"CREATE OR REPLACE TRIGGER {quote(name)} AFTER {verb} ON {quote(capture.table)} {referencing} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {function}",
             )
         return created
 
-    def installed(self) -> dict[str, str]:
-        """Return the names of the engine's functions and the tables of their triggers.
-
-        A disabled trigger does not count; a function whose table no longer exists has the table "".
-        """
+    def installed(self) -> list[InstalledTrigger]:
+        """Return the engine's functions with the tables of their triggers; a disabled trigger does not count."""
         with self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT proname, coalesce(relname, '') FROM pg_proc "
+                "SELECT proname, "
+                "CASE WHEN to_regclass(quote_ident(relname)) = pg_class.oid THEN relname ELSE '' END, "
+                "coalesce(pg_class.oid::regclass::text, '') FROM pg_proc "
                 "LEFT JOIN pg_trigger ON tgfoid = pg_proc.oid AND tgenabled IN ('O', 'A') "
                 "LEFT JOIN pg_class ON pg_class.oid = tgrelid "
                 "WHERE proname ~ %s AND prorettype = 'trigger'::regtype "
@@ -61,20 +64,73 @@ class PostgreSQLTriggers(Triggers):
                 # Exactly the engine's names: a project's own function may begin with realtime_ too.
                 [f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_", OUTBOX_TABLE],
             )
-            return dict(cursor.fetchall())
+            return [InstalledTrigger(*row) for row in cursor.fetchall()]
 
-    def begin_change(self) -> None:
+    def unfit(self, table: str) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT relkind, relispartition FROM pg_class WHERE oid = to_regclass(quote_ident(%s))",
+                [table],
+            )
+            kind, is_partition = cursor.fetchone() or ("", False)
+        if is_partition:
+            return "it is a partition: writes through the partitioned table fire no trigger of it"
+        return f"it is a {_KINDS[kind]}, which cannot have the triggers" if kind in _KINDS else ""
+
+    def refusal(self, table: str) -> str:
+        schema = self._schema()
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_user, has_table_privilege(oid, 'TRIGGER'), has_schema_privilege(%s, 'CREATE') "
+                "FROM pg_class WHERE oid = to_regclass(quote_ident(%s))",
+                [schema, table],
+            )
+            role, may_trigger, may_create = cursor.fetchone() or ("", True, True)
+        if not may_trigger:
+            return f"the role {role} may not create triggers on it: it lacks the right TRIGGER"
+        if not may_create:
+            return (
+                f"the role {role} may not create functions in the schema {schema}: it lacks the right CREATE"
+            )
+        return ""
+
+    def begin_change(self, wait_seconds: float) -> None:
         """Wait until no other process changes triggers, and bound how long a table's writers wait for this one."""
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            cursor.execute(f"SET LOCAL lock_timeout = '{wait_seconds * 1000:.0f}ms'")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
 
-    def drop(self, name: str, table: str) -> None:
-        """Drop a trigger and its function; the table may lack the trigger, or no longer exist and be ""."""
+    def create(self, capture: Capture) -> None:
+        """Create the triggers, and the functions that do not exist.
+
+        The name of a function says what it does, so one that exists is right. It may be in use by a table that was
+        renamed, or belong to another role.
+        """
+        schema = self._schema()
         with self.connection.cursor() as cursor:
-            if table:
-                cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)} ON {self.quote(table)}")
-            cursor.execute(f"DROP FUNCTION IF EXISTS {self.quote(self._schema())}.{self.quote(name)}()")
+            cursor.execute(
+                "SELECT proname FROM pg_proc WHERE pronamespace = %s::regnamespace AND proname = ANY(%s)",
+                [self.quote(schema), list(self.statements(capture))],
+            )
+            present = {name for (name,) in cursor.fetchall()}
+            for name, (function, trigger) in self._definitions(capture).items():
+                if name not in present:
+                    cursor.execute(function, [])
+                cursor.execute(trigger, [])
+
+    def drop(self, trigger: InstalledTrigger) -> None:
+        """Drop a trigger, and its function unless a table that was renamed uses it."""
+        schema = self._schema()
+        with self.connection.cursor() as cursor:
+            if trigger.place:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(trigger.name)} ON {trigger.place}")
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid "
+                "WHERE pronamespace = %s::regnamespace AND proname = %s)",
+                [self.quote(schema), trigger.name],
+            )
+            if not cursor.fetchone()[0]:
+                cursor.execute(f"DROP FUNCTION IF EXISTS {self.quote(schema)}.{self.quote(trigger.name)}()")
 
     def _schema(self) -> str:
         """Return the schema of the outbox, in which the functions are."""

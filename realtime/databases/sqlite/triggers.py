@@ -1,7 +1,7 @@
 """Capture on SQLite: row triggers."""
 
 from ..base import Triggers
-from ..captures import TRIGGER_PREFIX, Capture, literal
+from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
 
 
@@ -25,21 +25,40 @@ class SQLiteTriggers(Triggers):
             )
         return created
 
-    def installed(self) -> dict[str, str]:
+    def installed(self) -> list[InstalledTrigger]:
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND name GLOB %s",
                 # Exactly the engine's names: a project's own trigger may begin with realtime_ too.
                 [f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"],
             )
-            return dict(cursor.fetchall())
+            return [InstalledTrigger(name, table, self.quote(table)) for name, table in cursor.fetchall()]
 
-    def begin_change(self) -> None:
+    def unfit(self, table: str) -> str:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT type, sql FROM sqlite_master WHERE name = %s", [table])
+            kind, definition = cursor.fetchone() or ("", "")
+        if kind == "view":
+            return "it is a view, whose rows change with other tables"
+        if (definition or "").upper().startswith("CREATE VIRTUAL"):
+            return "it is a virtual table, which cannot have triggers"
+        return ""
+
+    def refusal(self, table: str) -> str:
+        return ""  # a file knows no roles
+
+    def begin_change(self, wait_seconds: float) -> None:
         """Do nothing: the transaction has locked the whole file for writing already."""
 
-    def drop(self, name: str, table: str) -> None:
+    def create(self, capture: Capture) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)}")
+            for name, statement in self.statements(capture).items():
+                cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(name)}")  # a renamed table may have it
+                cursor.execute(statement, [])
+
+    def drop(self, trigger: InstalledTrigger) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER IF EXISTS {self.quote(trigger.name)}")
 
     def _record(self, capture: Capture, image: str, where: str = "") -> str:
         values = f"'{literal(capture.table)}', {self._image(capture, image)}"

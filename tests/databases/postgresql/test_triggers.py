@@ -23,7 +23,7 @@ def test_each_kind_of_statement_has_a_trigger(triggers):
     assert {name.rpartition("_")[2] for name in statements} == {"insert", "update", "delete", "truncate"}
     for name, statement in statements.items():
         assert f'CREATE FUNCTION "public"."{name}"()' in statement
-        assert f'CREATE TRIGGER "{name}"' in statement
+        assert f'CREATE OR REPLACE TRIGGER "{name}"' in statement
 
 
 def test_functions_run_with_their_owners_rights_and_search_path(triggers):

@@ -354,18 +354,18 @@ def test_only_triggers_of_the_engine_are_listed(log):
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER realtime_of_the_project")
 
-    assert set(installed.values()) == {"boards_entry", "boards_board"}
-    assert "realtime_of_the_project" not in installed
+    assert {trigger.table for trigger in installed} == {"boards_entry", "boards_board"}
+    assert "realtime_of_the_project" not in {trigger.name for trigger in installed}
 
 
 def test_a_dropped_trigger_is_not_listed(log):
     """Dropping it again is no error."""
     triggers = SQLiteTriggers(connection)
     with transaction.atomic():
-        name, table = next(iter(triggers.installed().items()))
-        triggers.drop(name, table)
-        triggers.drop(name, table)
-        assert name not in triggers.installed()
+        trigger = triggers.installed()[0]
+        triggers.drop(trigger)
+        triggers.drop(trigger)
+        assert trigger not in triggers.installed()
         transaction.set_rollback(True)
 
-    assert name in triggers.installed()
+    assert trigger in triggers.installed()
