@@ -87,6 +87,9 @@ class Conf:
     then the connection is closed with a reason, and the client may reconnect."""
     max_batch_rows: int = 2000
     """Maximum number of outbox rows that are sequenced at once; if more wait, their topics are read again."""
+    feed_seconds: float = 0.25
+    """How long one feed's queries and templates may delay the changes of the others: what takes longer is read
+    again by those who follow it, and the feed is not asked again for 10 s, for 20 s the next time, up to 5 min."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries."""
     log_max_entries: int = 100_000

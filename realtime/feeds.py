@@ -17,6 +17,7 @@ from django.template.loader import get_template
 from django.utils.functional import cached_property
 
 from .conf import get_conf
+from .databases.base import is_storable
 from .databases.registry import database
 from .dependencies import dependencies
 from .engine.errors import FeedOff, NoSuchFormat, UnknownTopic
@@ -288,11 +289,14 @@ class Feed:
 
     def identify(self, image: dict[str, Any]) -> tuple[Any, str | None]:
         """Return the primary key of a captured row, and the topic that it was in, None if it was in none."""
-        key = self._from_database(_primary_key(self.model), image)
+        return self._from_database(_primary_key(self.model), image), self.noted_topic(image)
+
+    def noted_topic(self, image: dict[str, Any]) -> str | None:
+        """Return the topic that a captured row was in, None if it was in none."""
         if self._topic_column is None:
-            return key, self.name
+            return self.name
         topic_key = self._from_database(self._topic_column, image)
-        return key, self._legal_topic(topic_key)
+        return self._legal_topic(topic_key)
 
     def _legal_topic(self, key: Any) -> str | None:
         """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
@@ -348,16 +352,25 @@ class Feed:
         # By the order keys, not the database's collation: rows stay where the first paint put them.
         return sorted((placed[2] for placed in found.rows if placed), key=lambda row: row.order)
 
-    def read_rows(self, keys: Collection[Any]) -> dict[Any, tuple[str, Row]]:
+    def read_rows(
+        self, keys: Collection[Any], before_each: Callable[[], None] = lambda: None
+    ) -> dict[Any, tuple[str, Row]]:
         """Return those of the rows with these primary keys that are live, each with its topic, by key.
+
+        ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
 
         Rows in no topic, and rows that cannot be read or rendered, are left out as in ``read_topic``.
         Raises: as ``read_topic``.
         """
         keys = list(keys)
+
+        def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
+            before_each()
+            return self._placed(instance)
+
         with self._surroundings():
             rows = self.live_rows().filter(pk__in=keys).order_by()
-            found = reading.read(rows, self._placed, by_place=False, candidates=keys)
+            found = reading.read(rows, placed, by_place=False, candidates=keys)
         failed = self._leave_out(found)
         left_out.shown(self.name, {str(key) for key in keys} - failed)
         return {placed[0]: placed[1:] for placed in found.rows if placed}
@@ -398,7 +411,7 @@ class Feed:
 
 def is_legal(topic: str) -> bool:
     """Return whether a topic may have this name: it is stored, and part of addresses."""
-    return len(topic) <= MAX_TOPIC_CHARACTERS and "\0" not in topic
+    return len(topic) <= MAX_TOPIC_CHARACTERS and is_storable(topic)
 
 
 def _concrete(model: type[models.Model]) -> type[models.Model]:

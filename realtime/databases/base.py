@@ -61,6 +61,8 @@ class Database(ABC):
 
     STAMP: ClassVar[str]
     """Column of the outbox that orders its rows as snapshots see them."""
+    MEMBER: ClassVar[str]
+    """The JSON text of one member of an outbox row's image, whose name is the parameter; NULL if there is none."""
 
     def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
         self.connection = connection
@@ -140,3 +142,8 @@ class Database(ABC):
         self.connection.ensure_connection()
         with self.connection.wrap_database_errors:
             return self.connection.connection.execute(statement).fetchone()
+
+
+def is_storable(text: str) -> bool:
+    """Return whether every database can store a text: without null characters and halves of surrogate pairs."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -38,7 +38,7 @@ def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
         "begins": entry.begins,
         "position": entry.position,
         "payload": entry.payload if is_short else "",
-        "fingerprint": entry.fingerprint if isinstance(entry.fingerprint, str) else "",
+        "fingerprint": entry.fingerprint,
     }
 
 
@@ -50,12 +50,7 @@ def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
     position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])
     entry = LogEntry(
-        topic=str(message["topic"]),
-        kind=kind,
-        position=position,
-        begins=begins,
-        after=after,
-        payload=payload,
+        topic=str(message["topic"]), kind=kind, position=position, begins=begins, after=after, payload=payload,
         fingerprint=str(message.get("fingerprint", "")),
-    )
+    )  # fmt: skip
     return str(message["epoch"]), entry

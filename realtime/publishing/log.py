@@ -4,7 +4,7 @@ Queries of every round of sequencing are SQL here and in ``progress.py`` and ``s
 query anew each time, which takes longer than the databases need to answer it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,6 +27,8 @@ ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
 """Kinds of entries other than changes of a topic; they are delivered once, to the connections of that time."""
 APPEND_ROWS = 500
 """How many entries one statement adds at most: databases limit the parameters of a statement."""
+APPEND_CHARACTERS = 4 * 1024 * 1024
+"""How much payload one statement adds at most, unless a single entry has more."""
 PRUNE_ROWS = 5_000
 """How many rows of a table one transaction deletes at most."""
 
@@ -59,29 +61,51 @@ def newest(topics: Collection[str]) -> dict[str, int]:
     """Return the position of each topic's newest entry, for topics that have one."""
     if not topics:
         return {}
-    marks = ", ".join(["%s"] * len(topics))
+    marks = ", ".join(["(%s)"] * len(topics))
     with database().connection.cursor() as cursor:
+        # The last entry of each topic, not the largest position of all its entries: there may be 100,000 of a topic.
         cursor.execute(
-            "SELECT topic, max(position) FROM realtime_logentry "
-            f"WHERE topic IN ({marks}) AND kind <> %s GROUP BY topic",
-            [*topics, LogEntry.Kind.NOTICE.value],
+            "SELECT asked.column1, (SELECT position FROM realtime_logentry "
+            "WHERE topic = asked.column1 AND kind <> %s ORDER BY position DESC LIMIT 1) "
+            f"FROM (VALUES {marks}) AS asked",
+            [LogEntry.Kind.NOTICE.value, *topics],
         )
-        return dict(cursor.fetchall())
+        return {topic: position for topic, position in cursor.fetchall() if position is not None}
 
 
 def append(added: Sequence[LogEntry]) -> None:
-    """Add entries, in the caller's transaction."""
+    """Add entries, in the caller's transaction.
+
+    By ``execute``: psycopg sends ``executemany`` as a pipeline, in which no time-out of the server runs.
+    """
     with database().connection.cursor() as cursor:
-        for first in range(0, len(added), APPEND_ROWS):
-            rows = [
-                (each.position, each.topic, str(each.kind), each.after, each.begins, each.payload)
-                for each in added[first : first + APPEND_ROWS]
-            ]
+        for some in _in_parts(added):
             cursor.execute(
-                'INSERT INTO realtime_logentry (position, topic, kind, "after", begins, payload) VALUES '
-                + ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows)),
-                [value for row in rows for value in row],
-            )
+                'INSERT INTO realtime_logentry (position, topic, kind, "after", begins, payload, fingerprint) VALUES '
+                + ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(some)),
+                [
+                    value
+                    for each in some
+                    for value in (
+                        each.position, each.topic, str(each.kind), each.after, each.begins, each.payload,
+                        each.fingerprint,
+                    )
+                ],
+            )  # fmt: skip
+
+
+def _in_parts(entries: Sequence[LogEntry]) -> Iterator[list[LogEntry]]:
+    """Yield the entries in groups, each for one statement."""
+    part: list[LogEntry] = []
+    size = 0
+    for entry in entries:
+        if part and (len(part) == APPEND_ROWS or size + len(entry.payload) > APPEND_CHARACTERS):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += len(entry.payload)
+    if part:
+        yield part
 
 
 def tail(after: int) -> Tail:

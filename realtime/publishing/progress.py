@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models.functions import Now
+
 from ..databases.outbox import OutboxCursor
 from ..databases.registry import database
 from ..models import Sequencer
@@ -66,7 +68,7 @@ def advance(progress: Progress, until: OutboxCursor) -> bool:
     """
     with database().connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE realtime_sequencer SET next = %s, open = %s "
+            "UPDATE realtime_sequencer SET next = %s, open = %s, sequenced_at = CURRENT_TIMESTAMP "
             "WHERE id = %s AND epoch = %s AND next = %s AND open = %s",
             [
                 until.next,
@@ -78,6 +80,11 @@ def advance(progress: Progress, until: OutboxCursor) -> bool:
             ],
         )
         return bool(cursor.rowcount == 1)
+
+
+def note_success() -> None:
+    """Note that sequencing works although there was nothing to sequence."""
+    Sequencer.objects.filter(pk=Sequencer.ROW).update(sequenced_at=Now())
 
 
 def move_edge(edge: int) -> None:

@@ -25,7 +25,7 @@ from ..runtime import metrics
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
-from . import capture, commit_watch, lease, log, positions
+from . import capture, commit_watch, lease, log, positions, progress, releases
 from .file_watch import FileWatch, watch
 from .pacing import Pace
 from .sender import Sender
@@ -54,7 +54,7 @@ class Publisher:
         self._awake = threading.Event()
         self._is_stopping = False
         self._is_prepared = False
-        self._lease_due = self._upkeep_due = 0.0
+        self._lease_due = self._upkeep_due = self._renewal_due = self._success_due = 0.0
         self._pace = Pace()
         self._checks_without_capture = 0
         self._furthest = ("", 0)
@@ -123,6 +123,9 @@ class Publisher:
                 self._pace.note_batch(time.monotonic(), get_conf().tick_seconds)
                 return batch
             now = time.monotonic()
+            if self.is_leader and not seen.is_waiting and now >= self._success_due:
+                progress.note_success()
+                self._success_due = now + get_conf().lease_seconds / 3
             if now >= ends:
                 return None
             self._awake.wait(min(self._pause(now), ends - now))
@@ -152,7 +155,12 @@ class Publisher:
             commit_watch.ignore_this_thread()
             capture.install()
             positions.ensure_epoch()
+            releases.announce()
+            self._renewal_due = now + releases.RENEW_SECONDS
             self._is_prepared = True
+        if now >= self._renewal_due:
+            releases.renew()
+            self._renewal_due = now + releases.RENEW_SECONDS
         if now >= self._lease_due:
             self.is_leader = lease.acquire(self.name)
             self._lease_due = now + get_conf().lease_seconds / 3

@@ -3,13 +3,17 @@
 Operations are derived here, not in triggers. A touched row that is in its feed's queryset now is an
 upsert in its topic; in every other topic that one of its images names it is a delete. That one rule covers
 insert, update, delete, move, key change, filter transition and change of a related row.
+
+A fault stops only what it is in: a row, a topic, a feed. What fails beyond that is split until the culprit is alone.
 """
 
-import json
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, transaction
 
 from .. import notices
 from ..access import revocation
@@ -18,15 +22,25 @@ from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..engine import messages
-from ..engine.messages import Change
-from ..feeds import Feed, registry
+from ..feeds import registry
 from ..models import LogEntry
-from . import log, positions, progress
+from ..runtime import metrics
+from . import changes, log, noted, positions, progress, releases
+from .changes import Changes
+from .noted import Noted
 from .progress import Progress
 
 logger = logging.getLogger("realtime.sequencer")
 
-Image = dict[str, Any] | None
+T = TypeVar("T")
+
+OWN_SOURCES = (notices.SOURCE, revocation.SOURCE, releases.SOURCE)
+MAX_OWN_ROWS = 10_000
+"""How many rows of its own sources a round sequences beside a flood: notices for example."""
+MAX_ATTEMPTS = 200
+"""How many parts of a round that failed as a whole are tried."""
+_OF_DATA = (DataError, IntegrityError, ValueError, OverflowError)
+"""Errors that a value causes which the database does not store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +52,27 @@ class Batch:
     entries: list[LogEntry]
 
 
+@dataclass(slots=True)
+class _Round:
+    """What the outbox rows of a round amount to."""
+
+    changes: Changes = field(default_factory=dict)
+    announcements: list[tuple[str, str, str]] = field(default_factory=list)
+    """Kind, topic and payload."""
+
+    def add(self, more: Changes) -> None:
+        for topic, changed in more.items():
+            before = self.changes.get(topic, [])
+            self.changes[topic] = None if before is None or changed is None else [*before, *changed]
+
+
 def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     """Sequence what the outbox holds; return None if it holds nothing, or if another sequencer was quicker.
 
     ``seen`` is the latest result of ``positions.probe``, ``quiet`` its latest result while nothing waited.
     The rows are read in a snapshot without any lock, so that writers never wait for a feed's query or a
     template. Then, in one transaction that locks the sequencer's row, the cursor moves and the entries are
-    added, provided that the stored cursor is still the one read: one of two sequencers succeeds, and the
+    added, provided that the stored cursor is still the one read: of two sequencers one succeeds, and the
     other discards its work.
     """
     if not seen.epoch:
@@ -53,18 +81,122 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     if not seen.is_waiting:
         _begin_anew_if_rewound(seen)
         return None
+    try:
+        return _sequence(seen, quiet, _entries)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the next round may succeed as it is
+    except Exception:
+        logger.exception("a round of sequencing failed; its parts are tried")
+        return _sequence(seen, quiet, _entries_apart)
+
+
+def _sequence(
+    seen: Probe,
+    quiet: Probe | None,
+    read: Callable[[Progress, OutboxCursor, int], list[LogEntry] | None],
+) -> Batch | None:
     with positions.read_snapshot() as moment:
         before = progress.read()
         if before is None or moment.epoch != seen.epoch:
             return None
-        entries = _entries(before, moment.cursor, _begins(before, quiet))
+        entries = read(before, moment.cursor, _begins(before, quiet))
         if entries is None or not moment.is_kept(_tables(entries)):
             return None
-    with engine_transaction():
-        if not progress.advance(before, moment.cursor):
-            return None
-        log.append(entries)
-    return Batch(before.epoch, moment.cursor.offset, entries)
+    added = _store(before, moment.cursor, entries)
+    if added is None:
+        return None
+    return Batch(before.epoch, moment.cursor.offset, added)
+
+
+# ---------------------------------------------------------------- storing
+
+
+def _store(before: Progress, until: OutboxCursor, entries: list[LogEntry]) -> list[LogEntry] | None:
+    """Move the cursor and add the entries; return those added, None if another sequencer was quicker."""
+
+    def store(append: Callable[[list[LogEntry]], list[LogEntry]]) -> list[LogEntry] | None:
+        with engine_transaction():
+            return append(entries) if progress.advance(before, until) else None
+
+    try:
+        return store(_append)
+    except _OF_DATA as error:
+        logger.warning("an entry cannot be stored: %s; the others are", error)
+        return store(_append_apart)
+
+
+def _append(entries: list[LogEntry]) -> list[LogEntry]:
+    log.append(entries)
+    return entries
+
+
+def _append_apart(entries: list[LogEntry]) -> list[LogEntry]:
+    """Add the entries that can be stored, and return them.
+
+    Of one that cannot, the topic is reset, so that hubs read it; if its name cannot be stored either, no page
+    can follow it.
+    """
+    here = database()
+
+    def append(some: Sequence[LogEntry]) -> list[LogEntry]:
+        with transaction.atomic(using=here.alias):
+            return _append(list(some))
+
+    def replace(some: Sequence[LogEntry]) -> list[LogEntry]:
+        if len(some) > 1:  # too many attempts
+            feeds = {entry.topic.partition(".")[0]: entry for entry in some}
+            return append([_reset_of(entry, name) for name, entry in feeds.items() if name in registry])
+        try:
+            return append(
+                [_reset_of(entry, entry.topic) for entry in some if entry.kind == LogEntry.Kind.CHANGES]
+            )
+        except _OF_DATA:
+            logger.error("an entry of topic %.80r cannot be stored and is left out", some[0].topic)
+            return []
+
+    added: list[LogEntry] = []
+    for part in _apart(entries, append, replace, _OF_DATA):
+        added += part
+    return added
+
+
+def _reset_of(entry: LogEntry, topic: str) -> LogEntry:
+    return LogEntry(
+        position=entry.position, topic=topic, kind=LogEntry.Kind.RESET.value, after=entry.after,
+        begins=entry.begins, payload="", fingerprint="",
+    )  # fmt: skip
+
+
+Item = TypeVar("Item")
+
+
+def _apart(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], T],
+    replace: Callable[[Sequence[Item]], T],
+    errors: type[Exception] | tuple[type[Exception], ...],
+) -> Iterable[T]:
+    """Yield what ``work`` returns for parts of the items; for an item that it fails for, what ``replace`` does.
+
+    After ``MAX_ATTEMPTS`` failures all of a failing part are replaced together.
+    """
+    waiting, failures = [items], 0
+    while waiting:
+        part = waiting.pop()
+        try:
+            yield work(part)
+        except (OperationalError, InterfaceError):
+            raise
+        except errors:
+            failures += 1
+            middle = len(part) // 2
+            if middle and failures < MAX_ATTEMPTS:
+                waiting += [part[middle:], part[:middle]]
+            else:
+                yield replace(part)
+
+
+# ---------------------------------------------------------------- reading
 
 
 def _begins(before: Progress, quiet: Probe | None) -> int:
@@ -92,100 +224,130 @@ def _begin_anew_if_rewound(seen: Probe) -> None:
         positions.begin_epoch()
 
 
-def _outbox_rows(since: OutboxCursor, until: OutboxCursor, at_most: int) -> list[tuple[str, Image]]:
-    """Return source and image of the outbox rows visible at ``until`` and not at ``since``, oldest first."""
-    here = database()
-    missing, parameters = since.missing(until, here.STAMP)
-    with here.connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT source, image FROM realtime_outboxrow WHERE {missing} ORDER BY id LIMIT %s",
-            [*parameters, at_most],
-        )
-        return [(source, None if image is None else json.loads(image)) for source, image in cursor.fetchall()]
-
-
 def _entries(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntry] | None:
     """Return the entries for the outbox rows after the stored cursor, as of the snapshot that is being read.
 
     None when there are no such rows: another sequencer was quicker.
     """
-    conf = get_conf()
-    end = until.offset
-    images: dict[str, list[Image]] = defaultdict(list)
-    sources: set[str] = set()
-    rows = _outbox_rows(before.cursor, until, conf.max_batch_rows + 1)
+    limit = get_conf().max_batch_rows
+    rows = noted.read(before.cursor, until, limit + 1)
     if not rows:
         return None
-    is_flood = len(rows) > conf.max_batch_rows
-    if is_flood:
-        outbox = positions.unsequenced(before.cursor, until)
-        sources.update(outbox.order_by().values_list("source", flat=True).distinct())
-        own = outbox.filter(source__in=(notices.SOURCE, revocation.SOURCE))
-        rows = list(own.order_by("id").values_list("source", "image"))
-        logger.info("more than %d changes at once; their topics are read again", conf.max_batch_rows)
-    for source, image in rows:
-        images[source].append(image)
+    amount = _amount(rows) if len(rows) <= limit else _flood(before.cursor, until)
+    entries = _chained(amount, before, until.offset, begins)
+    metrics.sequenced.observe(noted.age(rows[0]))
+    return entries
 
-    drafts = [_notice(image, end) for image in images.pop(notices.SOURCE, [])]
-    if images.pop(revocation.SOURCE, None):
-        drafts.append(_announcement(end, LogEntry.Kind.RIGHTS.value, log.EVERYONE))
-    topics: dict[str, list[Change] | None] = {}
+
+def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntry] | None:
+    """Return the same for a round that failed as a whole: rows that fail even alone reset their feeds."""
+    here = database()
+    limit = get_conf().max_batch_rows
+    rows = noted.read(before.cursor, until, limit + 1)
+    if not rows:
+        return None
+
+    def amount(some: Sequence[Noted]) -> _Round:
+        with here.failing_alone():
+            return _amount(some)
+
+    def replace(some: Sequence[Noted]) -> _Round:
+        noted.skip("sequencing fails for", some)
+        return _Round(_resets({row.source for row in some}))
+
+    if len(rows) > limit:
+        amounts: Iterable[_Round] = [_Round(_resets(_sources(before.cursor, until)))]
+    else:
+        amounts = _apart(rows, amount, replace, Exception)
+    whole = _Round()
+    for part in amounts:
+        whole.add(part.changes)
+        whole.announcements += part.announcements
+    return _chained(whole, before, until.offset, begins)
+
+
+def _amount(rows: Sequence[Noted]) -> _Round:
+    """Return what outbox rows amount to."""
+    by_source: dict[str, list[Noted]] = defaultdict(list)
+    for row in rows:
+        by_source[row.source].append(row)
+    amount = _own(by_source)
+    unused = by_source.keys() - set(OWN_SOURCES)
     for feed in registry:
-        concerned = {table: images[table] for table in feed.tables & images.keys()}
-        if is_flood and feed.tables & sources:
-            topics[feed.name] = None
-        elif concerned:
-            topics |= _touched_topics(feed, concerned)
-    newest = log.newest({name for topic in topics for name in (topic, topic.partition(".")[0])})
-    for topic, changes in topics.items():
-        after = max(before.edge, newest.get(topic, 0), newest.get(topic.partition(".")[0], 0))
-        kind = LogEntry.Kind.RESET if changes is None else LogEntry.Kind.CHANGES
-        payload = "" if changes is None else messages.encode_changes(changes)
+        concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
+        if concerned:
+            amount.add(changes.of_rows(feed, concerned))
+            unused -= concerned.keys()
+    # Of a table that is not live any more, or only in another release.
+    noted.skip("no feed needs", [row for source in unused for row in by_source[source]])
+    return amount
+
+
+def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
+    """Return what more rows amount to than are looked at one by one: their topics are read again."""
+    logger.info("more than %d changes at once; their topics are read again", get_conf().max_batch_rows)
+    own: dict[str, list[Noted]] = defaultdict(list)
+    for row in noted.read(since, until, MAX_OWN_ROWS, OWN_SOURCES):
+        own[row.source].append(row)
+    amount = _own(own)
+    sources = _sources(since, until)
+    for feed in registry:
+        if feed.tables & sources:
+            amount.add(changes.of_flood(feed, sources, since, until))
+    return amount
+
+
+def _sources(since: OutboxCursor, until: OutboxCursor) -> set[str]:
+    found = positions.unsequenced(since, until).order_by().values_list("source", flat=True)
+    return set(found.distinct())
+
+
+def _resets(sources: set[str]) -> Changes:
+    return {feed.name: None for feed in registry if feed.tables & sources}
+
+
+def _own(rows: dict[str, list[Noted]]) -> _Round:
+    """Return what the engine's own outbox rows amount to: notices, changed rights, new releases."""
+    amount = _Round()
+    for topic, text in _parsed(rows.get(notices.SOURCE, []), notices.parse):
+        amount.announcements.append((LogEntry.Kind.NOTICE.value, topic, text))
+    if rows.get(revocation.SOURCE):
+        amount.announcements.append((LogEntry.Kind.RIGHTS.value, log.EVERYONE, ""))
+    amount.add(dict.fromkeys(_parsed(rows.get(releases.SOURCE, []), releases.parse)))
+    return amount
+
+
+def _parsed(rows: Iterable[Noted], parse: Callable[[dict[str, Any] | None], T]) -> list[T]:
+    """Return the parsed images; skip those that cannot be parsed."""
+    parsed: list[T] = []
+    malformed = []
+    for row in rows:
+        try:
+            parsed.append(parse(row.image))
+        except ValueError:
+            malformed.append(row)
+    noted.skip("nothing can be made of", malformed)
+    return parsed
+
+
+def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[LogEntry]:
+    """Return the entries, those of a topic after its previous one."""
+    drafts = [
+        LogEntry(position=end, topic=topic, kind=kind, after=end, begins=end, payload=payload, fingerprint="")
+        for kind, topic, payload in amount.announcements
+    ]
+    newest = log.newest({name for topic in amount.changes for name in (topic, topic.partition(".")[0])})
+    for topic, changed in amount.changes.items():
+        feed = topic.partition(".")[0]
+        after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))
+        kind, payload, fingerprint = LogEntry.Kind.RESET.value, "", ""
+        if changed is not None:
+            kind, payload = LogEntry.Kind.CHANGES.value, messages.encode_changes(changed)
+            fingerprint = registry[feed].fingerprint
         drafts.append(
-            LogEntry(position=end, topic=topic, kind=kind, after=after, begins=begins, payload=payload)
-        )
+            LogEntry(
+                position=end, topic=topic, kind=kind, after=after, begins=begins, payload=payload,
+                fingerprint=fingerprint,
+            )
+        )  # fmt: skip
     return drafts
-
-
-def _notice(image: Image, end: int) -> LogEntry:
-    image = image or {}
-    return _announcement(end, LogEntry.Kind.NOTICE.value, image["topic"], image["text"])
-
-
-def _announcement(end: int, kind: str, topic: str, payload: str = "") -> LogEntry:
-    return LogEntry(position=end, topic=topic, kind=kind, after=end, begins=end, payload=payload)
-
-
-def _touched_topics(feed: Feed, images: dict[str, list[Image]]) -> dict[str, list[Change] | None]:
-    """Return the changes of each topic that the images touch; None for a topic that must be read again.
-
-    A feed that fails (its queryset, a template) affects no other feed: hubs read its topics again, and send its
-    subscribers an error while it fails.
-    """
-    if any(None in of_table for of_table in images.values()):
-        return {feed.name: None}
-    try:
-        with database().failing_alone():
-            return _changes(feed, images)
-    except Exception:
-        logger.exception("feed %s cannot read its changed rows; its topics must be read again", feed.name)
-        return {feed.name: None}
-
-
-def _changes(feed: Feed, images: dict[str, list[Any]]) -> dict[str, list[Change] | None]:
-    touched = feed.touched(images, get_conf().max_batch_rows)
-    if touched is None:
-        return {feed.name: None}
-    if feed.is_read_whole:
-        # Only reading the topic shows which other rows change with this one; hubs send the difference.
-        return dict.fromkeys(topic for topics in touched.values() for topic in topics)
-    present = feed.read_rows(touched)
-    changes: dict[str, list[Change]] = defaultdict(list)
-    for key, topics in touched.items():
-        if key in present:
-            here, row = present[key]
-            changes[here].append(row.upsert())
-            topics.discard(here)
-        for topic in topics:
-            changes[topic].append(messages.delete(str(key)))
-    return {**changes}

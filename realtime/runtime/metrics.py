@@ -6,7 +6,7 @@ Counters are incremented where things happen; figures are looked up when the met
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 _counted = CollectorRegistry()
@@ -29,6 +29,21 @@ rows_left_out = Counter(
     "Rows that could not be read or rendered and were left out, by feed.",
     ["feed"],
     registry=_counted,
+)
+skipped_rows = Counter(
+    "realtime_outbox_rows_skipped", "Outbox rows that could not be used as they are.", registry=_counted
+)
+slow_rounds = Counter(
+    "realtime_slow_rounds",
+    "Rounds of sequencing in which a feed took longer than FEED_SECONDS, by feed.",
+    ["feed"],
+    registry=_counted,
+)
+sequenced = Histogram(
+    "realtime_sequenced_seconds",
+    "Time from the write of the oldest change of a round until its log entry was made.",
+    registry=_counted,
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 
 

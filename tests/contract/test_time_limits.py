@@ -31,6 +31,16 @@ def test_a_query_over_its_time_fails_and_the_transaction_goes_on(database):
         assert ask("SELECT 1") == (1,)
 
 
+def test_the_limit_ends_with_its_block_after_another_error(database):
+    """One that the database knows nothing of, so that its transaction is as it was."""
+    here = engines_database()
+    with here.read_transaction():
+        with pytest.raises(ZeroDivisionError), here.limit_query_time(0.01):
+            raise ZeroDivisionError
+
+        assert ask(LONGER_THAN_THE_LIMIT[database.vendor]) is not None
+
+
 @pytest.mark.parametrize("is_over", [False, True], ids=["after a quick query", "after a query over its time"])
 def test_the_limit_ends_with_its_block(database, is_over):
     """Later statements of the transaction may take longer."""

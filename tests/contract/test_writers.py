@@ -183,7 +183,7 @@ def test_a_flood_is_one_reset(database, settings):
     Entry.objects.bulk_create(Entry(board_id=3, label=f"flood {number}") for number in range(2500))
     batch = database.sequence()
 
-    assert [(entry.topic, entry.kind) for entry in batch.entries] == [("entries", "reset")]
+    assert [(entry.topic, entry.kind) for entry in batch.entries] == [("entries.3", "reset")]
     follower.follow()
     follower.assert_equals_source()
     assert len(follower.topic.rows) == 2500

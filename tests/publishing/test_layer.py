@@ -5,7 +5,7 @@ import pytest
 from channels.layers import BaseChannelLayer
 
 from realtime.models import LogEntry
-from realtime.publishing.layer import EVERYONE_GROUP, MAX_PAYLOAD_CHARACTERS, group, to_message
+from realtime.publishing.layer import EVERYONE_GROUP, MAX_PAYLOAD_CHARACTERS, from_message, group, to_message
 from realtime.publishing.log import EVERYONE
 
 TOPICS = [
@@ -36,8 +36,9 @@ def test_topics_share_no_group():
 def test_a_message_arrives_unchanged(kind, payload):
     """Redis layers pack it: strings and integers under string keys are unpacked unchanged."""
     entry = LogEntry(
-        position=2**63 - 1, topic="things.größe", kind=kind, after=0, begins=2**53 + 1, payload=payload
-    )
+        position=2**63 - 1, topic="things.größe", kind=kind, after=0, begins=2**53 + 1, payload=payload,
+        fingerprint="0123456789abcdef",
+    )  # fmt: skip
     message = to_message("0123abcd", entry)
 
     arrived = msgpack.unpackb(msgpack.packb(message), strict_map_key=True)
@@ -45,15 +46,34 @@ def test_a_message_arrives_unchanged(kind, payload):
     assert arrived == message
     assert {type(value) for value in arrived.values()} == {str, int}
     assert arrived["payload"] == payload
+    assert from_message(arrived)[1].fingerprint == "0123456789abcdef"
     assert arrived["type"].replace(".", "_").isidentifier()
 
 
 def test_a_long_payload_stays_in_the_log():
     """The message only makes the hub read the log."""
-    fields = {"position": 9, "topic": "boards", "kind": LogEntry.Kind.CHANGES, "after": 1, "begins": 8}
+    fields = {
+        "position": 9,
+        "topic": "boards",
+        "kind": LogEntry.Kind.CHANGES,
+        "after": 1,
+        "begins": 8,
+        "fingerprint": "",
+    }
 
     fits = to_message("e", LogEntry(payload="x" * MAX_PAYLOAD_CHARACTERS, **fields))
     is_too_long = to_message("e", LogEntry(payload="x" * (MAX_PAYLOAD_CHARACTERS + 1), **fields))
 
     assert (fits["kind"], len(fits["payload"])) == ("changes", MAX_PAYLOAD_CHARACTERS)
     assert (is_too_long["kind"], is_too_long["payload"], is_too_long["position"]) == ("reset", "", 9)
+
+
+def test_a_message_of_a_version_without_fingerprints_is_understood():
+    """While releases are exchanged, both versions publish; the entry is of no known form."""
+    entry = LogEntry(
+        position=9, topic="boards", kind="changes", after=1, begins=8, payload="[]", fingerprint="f"
+    )
+    message = to_message("e", entry)
+    del message["fingerprint"]
+
+    assert from_message(message)[1].fingerprint == ""

@@ -29,7 +29,9 @@ class ScriptedLayer:
 
 def batch(*topics: str) -> Batch:
     entries = [
-        LogEntry(topic=topic, kind="changes", after=0, begins=0, position=number, payload="[]")
+        LogEntry(
+            topic=topic, kind="changes", after=0, begins=0, position=number, payload="[]", fingerprint=""
+        )
         for number, topic in enumerate(topics, 1)
     ]
     return Batch("e", len(topics), entries)

@@ -271,11 +271,11 @@ def narrow(settings):
     settings.REALTIME = {"MAX_BATCH_ROWS": 3}
 
 
-def test_a_flood_is_a_reset_of_the_feeds_it_touched(narrow, log, quay):
-    """Instead of thousands of messages; feeds of other tables get no entry."""
+def test_a_flood_is_a_reset_of_the_topics_it_touched(narrow, log, quay, pier):
+    """Instead of thousands of messages; other topics and feeds of other tables get no entry."""
     quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(4))
 
-    assert log.sequenced() == {"entries": "reset"}
+    assert log.sequenced() == {f"entries.{quay.pk}": "reset"}
     assert log.sequenced() == {}
 
 
@@ -290,7 +290,8 @@ def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     """Each has topics of its own."""
     Board.objects.bulk_create(Board(slug=f"b{number}", title="many") for number in range(4))
 
-    assert log.sequenced() == {"board": "reset", "boards": "reset", "staffboards": "reset"}
+    topics = [f"board.{board.pk}" for board in Board.objects.filter(title="many")]
+    assert log.sequenced() == dict.fromkeys([*topics, "boards", "staffboards"], "reset")
 
 
 def test_notices_survive_a_flood(narrow, log, quay):
@@ -583,7 +584,7 @@ def test_of_two_sequencers_one_writes(log, quay, paused, in_thread, writes_more)
 
 @pytest.mark.parametrize(
     "room, name",
-    [(SQLite, "now"), (the_log, "newest")],
+    [(SQLite, "snapshot"), (the_log, "newest")],
     ids=["before it reads", "after it has read"],
 )
 def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thread, monkeypatch, room, name):

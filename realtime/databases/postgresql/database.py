@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..base import Database
@@ -51,6 +52,7 @@ SELECT EXISTS (
 
 class PostgreSQL(Database):
     STAMP = "xid"
+    MEMBER = "image -> %s::text"
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, PostgreSQLTriggers(connection))
@@ -113,8 +115,13 @@ class PostgreSQL(Database):
         with self.connection.cursor() as cursor:
             # 0 would mean no limit.
             cursor.execute(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
-            yield
-            # After an error the end of the savepoint or of the transaction restores it.
+            try:
+                yield
+            except DatabaseError:
+                raise  # the transaction accepts no statement; the end of it or of its savepoint restores the limit
+            except BaseException:
+                cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+                raise
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
     def cancel_query(self) -> None:

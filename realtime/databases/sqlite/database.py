@@ -26,6 +26,7 @@ _NOW = f"SELECT {_NEXT}, coalesce((SELECT epoch FROM realtime_sequencer WHERE id
 
 class SQLite(Database):
     STAMP = "id"
+    MEMBER = """image -> ('$."' || %s || '"')"""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, SQLiteTriggers(connection))

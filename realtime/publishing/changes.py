@@ -1,0 +1,234 @@
+"""Changes of one feed: which of its topics a round's outbox rows touch, and what changed in each.
+
+Whatever is wrong with a row, its image or the time that it takes stays with its feed, mostly with its topic: such a
+topic is in the result without changes, and hubs read it again.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from django.db import OperationalError
+
+from ..conf import get_conf
+from ..databases.outbox import OutboxCursor
+from ..databases.registry import database
+from ..engine import messages
+from ..engine.messages import Change
+from ..feeds import Feed
+from . import noted
+from .noted import Image, Noted
+from .slow_feeds import slow_feeds
+
+logger = logging.getLogger("realtime.sequencer")
+
+Changes = dict[str, list[Change] | None]
+"""By topic; None where the topic must be read again. A feed's name stands for all of its topics."""
+
+MAX_TOPIC_BYTES = 1024 * 1024
+"""Changes of a topic that are larger than this are no message to its subscribers, who get a snapshot."""
+MAX_FEED_BYTES = 8 * 1024 * 1024
+"""How much of one feed a round keeps in memory, about."""
+MAX_FLOOD_TOPICS = 1000
+"""How many topics of a feed a flood resets one by one; beyond that the feed is reset as a whole."""
+ROWS_AT_ONCE = 250
+SLOW_ROWS = 50
+"""A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
+
+
+class OutOfTime(BaseException):
+    """A feed's time is over; not an Exception, which would be taken for a fault of the row."""
+
+
+class Budget:
+    """The time that one feed may take of a round, and how many rows it has rendered in it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.rows = 0
+        self._ends = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self._ends - time.monotonic()
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.left <= 0
+
+    def check(self) -> None:
+        """Raises: OutOfTime."""
+        if self.is_used_up:
+            raise OutOfTime
+
+    def spend_on_a_row(self) -> None:
+        """Raises: OutOfTime."""
+        self.check()
+        self.rows += 1
+
+
+def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> Changes:
+    """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read."""
+    if any(row.image is None for of_table in rows.values() for row in of_table):
+        return {feed.name: None}
+    images, unknown = _complete(feed, rows)
+    if unknown:
+        noted.skip(f"columns of feed {feed.name} are missing in", unknown)
+        return {feed.name: None}
+    if feed in slow_feeds:
+        return _without_rows(feed, images)
+    budget = Budget(get_conf().feed_seconds)
+    try:
+        with database().failing_alone():
+            return _changes(feed, images, budget)
+    except Exception as error:
+        if isinstance(error, OperationalError) and budget.is_used_up:
+            slow_feeds.note(feed, budget.seconds, "a query")
+            return _without_rows(feed, images)
+        logger.exception("feed %s cannot read its changed rows; its topics must be read again", feed.name)
+        return {feed.name: None}
+
+
+def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> Changes:
+    """Return the topics of a feed that outbox rows between two cursors touch, too many to look at each of them.
+
+    Their images name the topics of the feed's own table; what depends on a row of another table only the rows say.
+    """
+    if sources & feed.tables != {_own_table(feed)} or feed.topic_field is None or feed in slow_feeds:
+        return {feed.name: None}
+    budget = Budget(get_conf().feed_seconds)
+    try:
+        with database().failing_alone(), database().limit_query_time(budget.seconds):
+            topics = _named_topics(feed, since, until)
+    except Exception:
+        logger.exception("the changed topics of feed %s are not known; all must be read again", feed.name)
+        topics = None
+    return {feed.name: None} if topics is None else dict.fromkeys(topics)
+
+
+# ---------------------------------------------------------------- images
+
+
+def _own_table(feed: Feed) -> str:
+    return next(iter(feed.sources))._meta.db_table
+
+
+def _columns(feed: Feed) -> dict[str, set[str]]:
+    """Return the columns that a feed needs in the images of each of its tables."""
+    return {
+        model._meta.db_table: {str(field.column) for field in fields}
+        for model, fields in feed.sources.items()
+    }
+
+
+def _complete(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> tuple[dict[str, list[Image]], list[Noted]]:
+    """Return the images that have all columns the feed needs, and the outbox rows that nobody can use.
+
+    Triggers of another release note other columns. Where this release's triggers noted the same change, the
+    others' image is ignored.
+    """
+    images: dict[str, list[Image]] = {}
+    unknown: list[Noted] = []
+    for table, columns in _columns(feed).items():
+        partial = []
+        complete = images[table] = []
+        for row in rows.get(table, ()):
+            assert row.image is not None
+            if columns <= row.image.keys():
+                complete.append(row.image)
+            else:
+                partial.append(row)
+        if partial:
+            unknown += _uncovered(partial, complete)
+    return {table: found for table, found in images.items() if found}, unknown
+
+
+def _uncovered(partial: Sequence[Noted], complete: Sequence[Image]) -> Iterator[Noted]:
+    """Yield the outbox rows for which there is no complete image that agrees in all columns they share."""
+    known: dict[frozenset[str], set[str]] = {}
+    for row in partial:
+        assert row.image is not None
+        shared = frozenset(row.image.keys() & (complete[0].keys() if complete else ()))
+        if shared not in known:
+            known[shared] = {_values(image, shared) for image in complete}
+        if not row.image or _values(row.image, shared) not in known[shared]:
+            yield row
+
+
+def _values(image: Image, columns: frozenset[str]) -> str:
+    return repr([image.get(column) for column in sorted(columns)])
+
+
+def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> Changes:
+    """Return the topics that images name, without asking the database."""
+    own_table = _own_table(feed)
+    if images.keys() - {own_table}:
+        return {feed.name: None}
+    try:
+        topics = {feed.identify(image)[1] for image in images.get(own_table, ())}
+    except Exception:
+        logger.exception("feed %s cannot read its images; its topics must be read again", feed.name)
+        return {feed.name: None}
+    return dict.fromkeys(topic for topic in topics if topic is not None)
+
+
+def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[str] | None:
+    """Return the topics that the images of the feed's own table name; None if that is not all, or too many."""
+    here = database()
+    column = str(feed.model._meta.get_field(str(feed.topic_field)).column)  # type: ignore[union-attr]
+    missing, parameters = since.missing(until, here.STAMP)
+    with here.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT {here.MEMBER} FROM realtime_outboxrow WHERE {missing} AND source = %s LIMIT %s",
+            [column, *parameters, _own_table(feed), MAX_FLOOD_TOPICS + 1],
+        )
+        values = [value for (value,) in cursor.fetchall()]
+    if None in values or len(values) > MAX_FLOOD_TOPICS:  # None: no image, or one without the column
+        return None
+    named = (feed.noted_topic({column: noted.decode(value)}) for value in values)
+    return {topic for topic in named if topic is not None}
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _changes(feed: Feed, images: Mapping[str, Sequence[Image]], budget: Budget) -> Changes:
+    if images.keys() == {_own_table(feed)}:  # no query
+        touched = feed.touched(images, get_conf().max_batch_rows)
+    else:
+        with database().limit_query_time(budget.seconds):
+            touched = feed.touched(images, get_conf().max_batch_rows)
+    # A number that no column holds cannot be asked for; it is not from a trigger.
+    if touched is None or any(isinstance(key, int) and not -(2**63) <= key < 2**63 for key in touched):
+        return {feed.name: None}
+    if feed.is_read_whole:
+        # Only reading the topic shows which other rows change with this one; hubs send the difference.
+        return dict.fromkeys(topic for topics in touched.values() for topic in topics)
+    changes: dict[str, list[Change]] = defaultdict(list)
+    sizes: dict[str, int] = defaultdict(int)
+    keys, done = list(touched), 0
+    try:
+        while done < len(keys) and sum(sizes.values()) <= MAX_FEED_BYTES:
+            some = keys[done : done + ROWS_AT_ONCE]
+            budget.check()
+            with database().limit_query_time(budget.left):
+                present = feed.read_rows(some, budget.spend_on_a_row)
+            done += len(some)
+            for key in some:
+                if key in present:
+                    here, row = present[key]
+                    upsert = row.upsert()
+                    changes[here].append(upsert)
+                    sizes[here] += messages.contents_size(upsert)
+                    touched[key].discard(here)
+                for left in touched[key]:
+                    changes[left].append(messages.delete(str(key)))
+    except OutOfTime:
+        if budget.rows < SLOW_ROWS:
+            slow_feeds.note(feed, budget.seconds, f"rendering {budget.rows} rows")
+    else:
+        slow_feeds.note_quick(feed)
+    unread = {topic for key in keys[done:] for topic in touched[key]}
+    too_large = {topic for topic, size in sizes.items() if size > MAX_TOPIC_BYTES}
+    return {**changes, **dict.fromkeys(unread | too_large)}

@@ -1,0 +1,113 @@
+"""Releases: a feed in a form that has not run before has its topics read again, once."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+
+from realtime.boards.models import Entry
+from realtime.feeds import registry
+from realtime.models import FeedRelease, OutboxRow
+from realtime.publishing import releases
+
+
+@pytest.fixture
+def announced(log) -> None:
+    """The releases of all feeds have been in use."""
+    releases.announce()
+    log.sequence()
+
+
+def exchange(monkeypatch, fingerprint: str) -> None:
+    """Make this process one of a release with another form of the feed of entries."""
+    monkeypatch.setattr(registry["entries"], "fingerprint", fingerprint)
+
+
+def test_the_first_release_of_all_resets_nothing(log):
+    """The log of such a database has just begun, and every page gets a snapshot."""
+    assert releases.announce() == []
+    assert {release.feed for release in FeedRelease.objects.all()} == {feed.name for feed in registry}
+    assert log.sequence() is None
+
+
+def test_a_feed_of_another_form_is_reset_once(log, announced, monkeypatch):
+    """However many processes of the release start."""
+    exchange(monkeypatch, "another form")
+
+    assert [releases.announce() for _ in range(3)] == [["entries"], [], []]
+    assert log.sequenced() == {"entries": "reset"}
+    assert log.sequenced() == {}
+
+
+def test_two_releases_side_by_side_reset_each_other_once(log, announced, monkeypatch):
+    """Whichever of their processes restart, in whatever order."""
+    resets = []
+    for form in ("new", "old", "new", "new", "old", "new"):
+        exchange(monkeypatch, form)
+        resets += releases.announce()
+        releases.renew()
+
+    assert resets == ["entries", "entries"]
+
+
+def test_a_release_that_was_replaced_for_a_while_resets_its_feeds(log, announced, monkeypatch):
+    """A deployment that is taken back: pages hold rows of the other release meanwhile."""
+    exchange(monkeypatch, "old")
+    releases.announce()
+    FeedRelease.objects.update(last_used_at=Now() - timedelta(minutes=30))
+    exchange(monkeypatch, "new")
+    releases.announce()
+
+    exchange(monkeypatch, "old")
+
+    assert releases.announce() == ["entries"]
+    assert releases.announce() == []
+
+
+def test_a_release_after_a_long_stop_resets_nothing(log, announced):
+    """No other one has run meanwhile."""
+    FeedRelease.objects.update(last_used_at=Now() - timedelta(days=30))
+
+    assert releases.announce() == []
+
+
+def test_a_running_release_is_renewed(log, announced, monkeypatch):
+    """Only those of this process; ones that nobody has used for months are forgotten at the next start."""
+    exchange(monkeypatch, "new")
+    releases.announce()
+    FeedRelease.objects.update(last_used_at=Now() - timedelta(days=100))
+
+    releases.renew()
+    old = FeedRelease.objects.filter(last_used_at__lt=Now() - timedelta(days=1))
+
+    assert [release.feed for release in old] == ["entries"]
+    releases.announce()
+    assert FeedRelease.objects.filter(feed="entries").count() == 1
+
+
+def test_the_reset_of_a_feed_that_only_the_other_release_has_is_logged(log, quay):
+    """Its processes read it from the same log."""
+    OutboxRow.objects.create(source=releases.SOURCE, image={"feed": "a_new_feed"})
+
+    assert log.sequenced() == {"a_new_feed": "reset"}
+
+
+def test_a_release_survives_a_flood(log, quay, settings):
+    """It cannot be found again elsewhere."""
+    settings.REALTIME = {"MAX_BATCH_ROWS": 2}
+    OutboxRow.objects.create(source=releases.SOURCE, image={"feed": "boards"})
+    quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(5))
+
+    assert log.sequenced() == {"boards": "reset", f"entries.{quay.pk}": "reset"}
+
+
+@pytest.mark.parametrize(
+    "image", [None, {}, {"feed": None}, {"feed": ""}, {"feed": "x" * 65}, {"feed": "\0"}]
+)
+def test_a_release_without_a_feed_is_skipped(log, quay, image, lines):
+    """A log line has its id."""
+    row = OutboxRow.objects.create(source=releases.SOURCE, image=image)
+    new = quay.entries.create(label="new")
+
+    assert log.sequenced() == {f"entries.{quay.pk}": [("upsert", str(new.pk))]}
+    assert any(str(row.pk) in line for line in lines() if releases.SOURCE in line)
