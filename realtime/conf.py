@@ -104,6 +104,12 @@ class Conf:
     one feed occupy at most half of them, and those of all slow feeds together one."""
     read_seconds: float = 10.0
     """Time limit of a query that reads the rows of a topic."""
+    scrub_seconds: float = 300.0
+    """How often a topic that is followed is read again although nothing is known to have changed, to correct what
+    triggers cannot see."""
+    scrub_share: float = 0.01
+    """Largest share of a core that this takes in one process; 0 for none. With many topics or slow feeds each topic
+    is read less often."""
     action_threads: int = 2
     """Number of threads per process that run the actions that clients call."""
     metrics_token: str = ""

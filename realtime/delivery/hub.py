@@ -15,6 +15,7 @@ from channels.layers import BaseChannelLayer
 
 from ..conf import get_conf
 from ..engine.messages import Notice
+from ..engine.position import Position
 from ..engine.topic import Topic
 from ..models import LogEntry
 from ..publishing import log
@@ -24,6 +25,7 @@ from ..publishing.positions import probe
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads
 from .layer_channel import LayerChannel
+from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber
 from .topic_reads import TopicReads
@@ -48,6 +50,7 @@ class Hub:
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self._epoch = ""
         self._cursor = -1  # up to where announcements were read from the log; negative: not yet
+        self._compared = 0  # up to where all topics were compared with the log
         self._looked_at = time.monotonic()  # when the log's tail was last read
         self._waiting_seconds = 0.0  # by then: age of the oldest change that was not sequenced
         self._refreshes: set[asyncio.Task[None]] = set()
@@ -68,6 +71,7 @@ class Hub:
             ("floor", self._follow),
             ("groups", self._keep_groups),
             ("heartbeat", self._pulse),
+            ("scrubber", Scrubber(self._shared.values, self._log_reached).scrub_next),
         ):
             task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
             self._tasks.append(task)
@@ -241,12 +245,17 @@ class Hub:
             for announcement in tail.announcements:
                 self._announce(announcement)
         else:  # announcements from before the first connection, or of another epoch, are not repeated
-            self._epoch, self._cursor = tail.epoch, tail.end
+            self._epoch, self._cursor, self._compared = tail.epoch, tail.end, 0
+        # A process that was suspended for long may find that entries were pruned which it has not read.
+        pruned = tail.edge if self._compared < tail.edge else 0
+        if pruned:
+            self.rights_changed.set()
+        self._compared = max(self._compared, tail.end, tail.edge)
         self._reached = tail.offset
         self._looked_at, self._waiting_seconds = time.monotonic(), tail.waiting_seconds
         for name, position in before.items():
             if name in self._shared:
-                self._shared[name].compare(tail, position)
+                self._shared[name].compare(tail, position, pruned)
         for shared in self._shared.values():
             if shared.is_due:
                 self._start_refresh(shared, tail)
@@ -256,6 +265,10 @@ class Hub:
         task = asyncio.create_task(shared.refresh(tail), name=f"realtime-refresh-{shared.name}")
         self._refreshes.add(task)
         task.add_done_callback(self._refreshes.discard)
+
+    def _log_reached(self) -> Position:
+        """Return up to where the log was read for all topics."""
+        return Position(self._epoch, self._compared)
 
     async def _keep_groups(self) -> None:
         """Drop topics that have had no subscriber for some time; join the groups of the others again.

@@ -15,6 +15,7 @@ from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
+from ..publishing.positions import Reading
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
 from .subscriber import Subscriber
@@ -42,7 +43,9 @@ class SharedTopic:
         self.idle_since: float | None = None
         self.is_loaded = False
         self.is_stale = False
-        self.is_refreshing = False
+        self.is_refreshing = self.is_scrubbing = False
+        self.read_at = -math.inf  # when all rows were last read, by the loop's clock
+        self._must_read = False
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
@@ -66,6 +69,12 @@ class SharedTopic:
         return self._reading.locked()
 
     @property
+    def can_be_scrubbed(self) -> bool:
+        """Whether the topic is at rest: loaded, followed, readable, and without news that waits."""
+        is_busy = self.is_stale or self.is_refreshing or self.is_reading or self.is_scrubbing
+        return self.is_loaded and bool(self.subscribers) and self.topic.is_readable and not is_busy
+
+    @property
     def is_due(self) -> bool:
         """Whether it is time to bring the topic to the log's end."""
         is_behind = self.is_stale and self.is_loaded and not self.is_refreshing
@@ -81,14 +90,19 @@ class SharedTopic:
             self.is_stale = True
             self._fell_behind()
 
-    def compare(self, tail: log.Tail, before: Position) -> None:
+    def compare(self, tail: log.Tail, before: Position, pruned: int) -> None:
         """Note whether the log has more, or the database was restored to a position below ``before``.
 
-        ``before`` is this topic's position from before the tail was read.
+        ``before`` is this topic's position from before the tail was read. Entries up to ``pruned`` were pruned
+        before this process read them.
         """
         newest = max(tail.newest.get(self.name, 0), tail.newest.get(self.feed, 0))
         position = self.topic.position
-        if position.epoch != tail.epoch or newest > position.offset or before.offset > tail.offset:
+        if (
+            position.epoch != tail.epoch
+            or max(newest, pruned) > position.offset
+            or before.offset > tail.offset
+        ):
             self.is_stale = True
         self._was_restored = before.offset > tail.offset
 
@@ -199,7 +213,7 @@ class SharedTopic:
     async def _catch_up(self, tail: log.Tail) -> None:
         """Apply the missed entries, or read all rows where entries are missing or have none."""
         position = self.topic.position
-        if position.epoch == tail.epoch and not self._was_restored:
+        if position.epoch == tail.epoch and not self._was_restored and not self._must_read:
             missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
             has_rows = all(
                 entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
@@ -211,10 +225,47 @@ class SharedTopic:
 
     async def _read(self) -> None:
         reading = await self._reads.read(self.name)
+        self._load(reading)
+
+    def _load(self, reading: Reading) -> None:
         is_visible = self.topic.load(reading.position, reading.rows, reading.unchanged_since)
-        self.is_loaded = True
+        self.is_loaded, self._must_read = True, False
+        self.read_at = asyncio.get_running_loop().time()
         if is_visible:
             self._notify()
+
+    async def scrub(self, reached: Position, *, is_expected: bool) -> None:
+        """Read all rows again, and send what differs though nothing has been sequenced.
+
+        ``reached``: up to where the log was read when the topic was at rest. If something was added to the log or
+        the outbox since, the reading is dropped: the log brings it. ``is_expected``: differences are no fault.
+        """
+        self.is_scrubbing = True
+        self.read_at = asyncio.get_running_loop().time()
+        try:
+            async with self._reading:
+                reading = await self._reads.read(self.name)
+                position = self.topic.position
+                known = max(position.offset, reached.offset)
+                is_same_life = position.epoch == reached.epoch == reading.position.epoch
+                if self.is_stale or not is_same_life or reading.unchanged_since > known:
+                    return
+                differing = self.topic.differing(reading.rows)
+                self._load(reading)
+        except Exception as error:
+            self.is_stale = self._must_read = True
+            self._note_failure(error)
+            return
+        finally:
+            self.is_scrubbing = False
+        metrics.scrubbed.inc()
+        if differing and not is_expected:
+            metrics.scrub_differences.labels(self.feed).inc(len(differing))
+            logger.warning(
+                "topic %s differed from the database in %d rows, such as %s; corrected. Does the feed depend on the "
+                "time, or on a relation that depends_on does not name?",
+                self.name, len(differing), ", ".join(map(repr, differing[:5])),
+            )  # fmt: skip
 
     def _report_failure(self) -> None:
         error = Unreadable(self.name)

@@ -109,6 +109,14 @@ class Topic:
         self.recoveries += is_readable
         return True
 
+    def differing(self, rows: Iterable[Row]) -> list[str]:
+        """Return the keys of the rows that are missing here, are not among ``rows``, or have other contents."""
+        fresh = {row.key: row for row in rows}
+        gone = [key for key in self._rows if key not in fresh]
+        return gone + [
+            key for key, row in fresh.items() if key not in self._rows or not self._rows[key].is_same(row)
+        ]
+
     # ------------------------------------------------------------ applying the log
 
     def load(self, position: Position, rows: Iterable[Row], unchanged_since: int) -> bool:
@@ -118,12 +126,16 @@ class Topic:
                there on need no snapshot.
         """
         fresh = {row.key: row for row in rows}
-        if position.epoch == self.position.epoch and position.offset >= self.position.offset:
+        if position == self.position and not self.differing(fresh.values()):
+            return False
+        if position.epoch == self.position.epoch and position.offset > self.position.offset:
             changes = [messages.delete(key) for key in self._rows if key not in fresh]
             changes += [row.upsert() for row in fresh.values()]
             here = self.position.offset
             return self.apply(here, here, position.offset, changes, same_from=unchanged_since)
-        # Another epoch, or the same one restored to an earlier state: no offset known here compares.
+        # Other rows at the same position: what they depend on is not in the database (the time), and clients drop
+        # changes that do not lead further. Or another epoch, or the same one restored to an earlier state: no
+        # offset known here compares.
         self._life += 1
         self._kept.clear()
         self._blind.clear()

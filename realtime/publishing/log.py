@@ -38,6 +38,7 @@ class Tail:
     """What the log has after a position: its end, and the newest position of each changed topic.
 
     Units: offsets of ``epoch``. ``offset`` is the database's own position; ``end`` 0 means an empty log;
+           entries up to ``edge`` may have been pruned;
            ``waiting_seconds`` is the age of the oldest committed change that is not sequenced, 0 if there is none.
     """
 
@@ -47,6 +48,7 @@ class Tail:
     newest: dict[str, int]
     announcements: list[LogEntry]
     waiting_seconds: float = 0.0
+    edge: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,9 @@ def tail(after: int) -> Tail:
         found = dict(changed.annotate(newest=Max("position")))
         announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
     waiting = waiting_seconds() if seen.is_waiting else 0.0
-    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting)
+    sequenced = progress.read()
+    edge = sequenced.edge if sequenced is not None and sequenced.epoch == seen.epoch else 0
+    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting, edge)
 
 
 def waiting_seconds() -> float:

@@ -121,6 +121,22 @@ async def test_a_position_beyond_the_database_is_not_believed(quick, quay, topic
     await until(has_row(follower, "afterwards"), 3)
 
 
+async def test_entries_pruned_before_this_process_read_them_are_not_missed(slow, quay, topic, settings):
+    """A machine that was suspended for longer than the log is kept: topics are read, rights are checked."""
+    settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.connect(follower)
+    await slow.settle()
+    slow.hub.rights_changed.clear()
+    await slow.write(quay.entries.create, label="written meanwhile")
+    await slow._in_database(log_module.prune)
+
+    await slow.settle()
+
+    await until(has_row(follower, "written meanwhile"))
+    assert slow.hub.rights_changed.is_set()
+
+
 # ---------------------------------------------------------------- how far behind
 
 

@@ -286,3 +286,23 @@ def test_a_shared_snapshot_leaves_the_cursor_at_its_own_position(topic):
     (snapshot,) = map(decode_server, topic.advance(cursor))
 
     assert snapshot.position == str(topic.position_of(cursor)) == "e.19"
+
+
+def test_other_rows_at_the_same_position_are_a_snapshot(topic):
+    """Of a feed that depends on the time: clients drop changes that lead to the position they have."""
+    _, cursor = advance(topic, 19)
+    assert not topic.load(Position("e", 19), topic.rows, unchanged_since=19)
+    assert topic.advance(cursor) == []
+
+    assert topic.load(Position("e", 19), [row("b", "later")], unchanged_since=19)
+
+    (message,) = map(decode_server, topic.advance(cursor))
+    assert isinstance(message, Snapshot)
+    assert [row.key for row in message.rows] == ["b"]
+    assert topic.digest_at(cursor) == row("b", "later").digest_in("rows")
+
+
+def test_differing_rows_are_named(topic):
+    """Changed, new and gone ones."""
+    assert topic.differing(topic.rows) == []
+    assert sorted(topic.differing([row("b", "other"), row("new")])) == ["b", "c", "new"]
