@@ -10,7 +10,7 @@ from django.utils.crypto import constant_time_compare
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .conf import get_conf
-from .feeds import registry
+from .feeds import Feed, registry
 from .publishing import log
 from .runtime.metrics import Figure, text
 from .service import running_service
@@ -47,14 +47,15 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 
 def suggested_topics() -> list[str]:
     """Return topics that have rows now."""
-    topics: list[str] = []
-    for feed in registry:
-        if feed.topic_field is None:
-            topics.append(feed.name)
-        else:
-            keys = feed.live_rows().order_by().values_list(feed.topic_field, flat=True).distinct()
-            topics += [feed.topic(key) for key in keys[:MAX_SUGGESTED_KEYS]]
-    return topics
+    return [topic for feed in registry for topic in topics_of(feed)]
+
+
+def topics_of(feed: Feed) -> list[str]:
+    """Return some topics of a feed that have rows now."""
+    if feed.topic_field is None:
+        return [feed.name]
+    keys = feed.live_rows().order_by().values_list(feed.topic_field, flat=True).distinct()
+    return [feed.topic(key) for key in keys[:MAX_SUGGESTED_KEYS]]
 
 
 def _has_token(request: HttpRequest) -> bool:

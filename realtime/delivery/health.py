@@ -71,7 +71,9 @@ class Health:
 
 def publishing_problems() -> list[str]:
     """Return what keeps changes from being captured and sequenced."""
-    problems = [f"triggers: those on {found.table} are missing" for found in capture.missing()]
+    refused = capture.uncaptured()  # those feeds are off, on every process; the others are served
+    missing = {found.table for found in capture.missing()} - refused.keys()
+    problems = [f"triggers: those on {table} are missing" for table in sorted(missing)]
     limit = get_conf().max_lag_seconds
     row = Sequencer.objects.filter(pk=Sequencer.ROW).annotate(now=Now()).values("sequenced_at", "now").first()
     if row is None:
@@ -85,4 +87,4 @@ def publishing_problems() -> list[str]:
     waiting = log.waiting_seconds()
     if waiting > limit:
         problems.append(f"lag: a change has waited for {waiting:.1f} s to be sequenced")
-    return sorted(set(problems))
+    return problems

@@ -1,15 +1,18 @@
 """``manage.py doctor``: reports what works and what does not, and exits with 1 if something needs repair."""
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.apps.registry import Apps
 from django.core.management import call_command
 from django.db import connection, models
+from django.db.models.functions import Now
 
-from realtime.boards.models import Board
+from realtime.boards.models import Board, Entry
 from realtime.feeds import Feed, register, registry
-from realtime.models import LogEntry
+from realtime.management.commands import doctor as doctor_module
+from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import lease
 
 
@@ -100,3 +103,57 @@ def test_the_doctor_does_not_call_a_view_captured(published, live):
     assert status == 1
     assert "BAD  feed viewed: throwaway_view is a view, or not in the database" in words
     assert "feed viewed: changes" not in words
+
+
+def test_the_doctor_names_rows_that_are_left_out(published, quay, live, monkeypatch):
+    """By reading some topics of each feed."""
+    feed = live(Entry, name="picky", topic_field="board_id", fields=["label"])
+    row = feed.row
+
+    def picky(instance):
+        if instance.label == "Saltmere":
+            raise ValueError("no such harbour")
+        return row(instance)
+
+    monkeypatch.setattr(feed, "row", picky)
+
+    status, words = doctor()
+
+    key = quay.entries.get(label="Saltmere").pk
+    assert status == 1
+    assert f"feed picky: row '{key}' is left out: ValueError: no such harbour" in words
+
+
+def test_the_doctor_names_feeds_that_cannot_be_read(published, live, monkeypatch):
+    """And goes on with the others."""
+    feed = live(Entry, name="broken", fields=["label"])
+
+    def fail():
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(feed, "get_queryset", fail)
+
+    status, words = doctor()
+
+    assert status == 1
+    assert "BAD  feed broken: cannot be read: RuntimeError: broken" in words
+    assert words.count("cannot be read") == 1
+
+
+def test_the_doctor_names_feeds_that_are_slow(published, quay, monkeypatch):
+    """They share one thread of each process."""
+    monkeypatch.setattr(doctor_module, "SLOW_SECONDS", -1.0)
+
+    _, words = doctor()
+
+    assert "BAD  feed entries: slow" in words
+
+
+def test_the_doctor_names_changes_that_wait(published, quay):
+    """By the age of the oldest."""
+    quay.entries.create(label="waits")
+    OutboxRow.objects.update(written_at=Now() - timedelta(seconds=60))
+
+    _, words = doctor()
+
+    assert "BAD  lag: a change has waited for 60 s" in words

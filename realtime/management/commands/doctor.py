@@ -1,6 +1,7 @@
 """``manage.py doctor``: reports what works and what does not, and what to do about it."""
 
 import sys
+import time
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -8,10 +9,22 @@ from django.core.management.base import BaseCommand
 from django.db import Error as DatabaseError
 
 from realtime.checks import check_feeds
+from realtime.conf import get_conf
 from realtime.databases.registry import database
+from realtime.delivery.topic_reads import SLOW_SECONDS
 from realtime.feeds import registry
 from realtime.publishing import capture, lease, log, progress
+from realtime.publishing.positions import read_topic
+from realtime.runtime.left_out import left_out, reason_of
 from realtime.servers import private
+from realtime.views import topics_of
+
+MAX_TOPICS = 20
+"""How many topics of a feed are read."""
+MAX_SECONDS = 5.0
+"""After this time no further topic of a feed is read."""
+MAX_ROWS = 10
+"""How many rows of a feed are named that are left out."""
 
 
 class Command(BaseCommand):
@@ -24,6 +37,7 @@ class Command(BaseCommand):
         try:
             self._check_capture()
             self._check_sequencer()
+            self._check_rows()
         except DatabaseError as error:
             self._bad(f"database: {error}", "run `manage.py migrate`")
         self._check_layer()
@@ -65,11 +79,38 @@ class Command(BaseCommand):
             f"log: epoch {begun.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
             f"{sizes['outbox_waiting']} changes waiting in an outbox of {sizes['outbox_rows']}"
         )
+        waiting = log.waiting_seconds()
+        if waiting > get_conf().max_lag_seconds:
+            self._bad(f"lag: a change has waited for {waiting:.0f} s", "see what the publisher logs")
         holder = lease.holder()
         if holder is not None:
             self._good(f"publisher: {holder}")
         else:
             self._bad("publisher: none is running, changes wait", "start a server, or `manage.py publish`")
+
+    def _check_rows(self) -> None:
+        """Read topics of each feed, as servers do, and report what is left out, fails, or takes long."""
+        for feed in registry:
+            begun = time.monotonic()
+            read = 0
+            try:
+                for topic in topics_of(feed)[:MAX_TOPICS]:
+                    read_topic(topic)
+                    read += 1
+                    if time.monotonic() - begun > MAX_SECONDS:
+                        break
+            except Exception as error:
+                self._bad(f"feed {feed.name}: cannot be read: {reason_of(error)}", "see the feed's queryset")
+                continue
+            seconds = (time.monotonic() - begun) / max(read, 1)
+            if seconds > SLOW_SECONDS:
+                self._bad(
+                    f"feed {feed.name}: slow, {seconds:.1f} s for a topic", "see its query and template"
+                )
+            for key, reason in list(left_out.reasons(feed.name).items())[:MAX_ROWS]:
+                self._bad(
+                    f"feed {feed.name}: row {key!r} is left out: {reason}", "repair the row, or the template"
+                )
 
     def _check_layer(self) -> None:
         layer = get_channel_layer()
