@@ -228,29 +228,32 @@ class Feed:
             if not values:
                 continue
             # Including rows that the filter excludes: they may have left it by this change.
-            rows = (
-                self._everywhere().filter(**{f"{dependency.lookup}__in": values}).values_list("pk", flat=True)
-            )
-            keys = list(rows.distinct()[: at_most + 1])
-            if len(keys) > at_most:
-                return None
-            for key, topic in self._topics(keys):
+            rows = self._everywhere().filter(**{f"{dependency.lookup}__in": values}).distinct()
+            for key, topic in self._with_topics(rows, at_most + 1):
                 touched[key].update([] if topic is None else [topic])
         return touched if len(touched) <= at_most else None
 
-    def _topics(self, keys: Sequence[Any]) -> list[tuple[Any, str | None]]:
-        """Return the rows with these keys, whether live or not, each with its topic."""
+    def _with_topics(self, rows: "models.QuerySet[Any]", at_most: int) -> list[tuple[Any, str | None]]:
+        """Return the keys of rows, each with the row's topic."""
         column = self._topic_column
         if column is None:
-            return [(key, self.name) for key in keys]
+            return [(key, self.name) for key in rows.values_list("pk", flat=True)[:at_most]]
+        try:
+            with reading.failing_alone():
+                found = list(rows.values_list("pk", column.attname)[:at_most])
+            return [(key, self._legal_topic(topic_key)) for key, topic_key in found]
+        except Exception as error:
+            if not reading.is_of_a_row(error):
+                raise
+        keys = list(rows.values_list("pk", flat=True)[:at_most])
 
         def of_some(start: int, end: int) -> list[tuple[Any, str | None]]:
-            rows = self._everywhere().filter(pk__in=keys[start:end]).values_list("pk", column.attname)
-            return [(key, self._legal_topic(topic_key)) for key, topic_key in rows]
+            some = self._everywhere().filter(pk__in=keys[start:end]).values_list("pk", column.attname)
+            return [(key, self._legal_topic(topic_key)) for key, topic_key in some]
 
-        found, errors = reading.isolate(of_some, len(keys))
+        placed, errors = reading.isolate(of_some, len(keys))
         # Those whose topic cannot be read are in none; they are reported when they are read as rows.
-        return [*found, *((keys[number], None) for number in errors)]
+        return [*placed, *((keys[number], None) for number in errors)]
 
     # ------------------------------------------------------------ topics
 

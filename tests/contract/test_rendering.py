@@ -295,6 +295,23 @@ def test_a_topic_without_a_legal_name_hides_its_row(database, declare):
     assert set(feed.read_rows([3, 4])) == {4}
 
 
+def test_a_topic_that_cannot_be_read_hides_its_row_from_a_related_change(database, declare):
+    """The rows that a change of their board touches are found with their topics; one of these cannot be fetched."""
+    column = {"sqlite": "label", "postgresql": "updated"}[database.vendor]
+    database.sql(next(iter(BAD_DATA[database.vendor].values())))
+    declare(topic_field=column, depends_on=["board"])
+    board = Entry.objects.values_list("board", flat=True).get(pk=3)
+    expected = {str(entry.pk) for entry in Entry.objects.filter(board=board).exclude(pk=3)}
+
+    database.sql(f"UPDATE boards_board SET title = 'renamed' WHERE id = {board}")
+    batch = database.sequence()
+
+    entries = [entry for entry in batch.entries if entry.topic.startswith(NAME)]
+    assert {entry.kind for entry in entries} == {"changes"}
+    assert {change.key for entry in entries for change in log_changes(entry)} == expected
+    assert set(left_out.reasons(NAME)) == {"3"}
+
+
 def test_a_related_row_that_is_missing_hides_one_row(database, declare, monkeypatch):
     """A relation that raises DoesNotExist: in the ordering or in a property."""
 
