@@ -52,7 +52,7 @@ export class Realtime {
   constructor(env) {
     this.#env = env;
     this.#loadedAt = env.loadedAt ?? env.now();
-    this.#reload = new Reload(env);
+    this.#reload = new Reload(env, () => this.#subscriptions.isBroken);
     this.#connection = new Connection(env, {
       onMessage: (message) => this.#receive(message),
       onStatus: (status) => this.#changeStatus(status),
@@ -239,10 +239,7 @@ export class Realtime {
   /** While something is still to become live for the first time: it must not look current for long. */
   #watchLateness() {
     const { state, topics } = this.#status;
-    if (state === "live") {
-      this.#reload.cancel();
-      this.#isLate = this.#subscriptions.isLate = false;
-    }
+    if (state === "live") this.#setLate(false);
     const isWaiting = state === "connecting" || Object.values(topics).some((topic) => topic.state === "loading");
     if (isWaiting && this.#lateTimer === null && !this.#isLate) {
       this.#lateTimer = this.#env.setTimeout(() => this.#late(), LATE_MS);
@@ -252,9 +249,16 @@ export class Realtime {
     }
   }
 
+  /** @param {boolean} isLate */
+  #setLate(isLate) {
+    if (this.#isLate === isLate) return;
+    this.#isLate = isLate;
+    this.#subscriptions.isLate = isLate;
+  }
+
   #late() {
     this.#lateTimer = null;
-    this.#isLate = this.#subscriptions.isLate = true;
+    this.#setLate(true);
     this.#update();
   }
 

@@ -9,12 +9,14 @@ const SPREAD_MS = 10_000;
 
 export class Reload {
   #env;
+  #isNeeded;
   /** @type {unknown} */
   #timer = null;
 
-  /** @param {Environment} env */
-  constructor(env) {
+  /** @param {Environment} env @param {() => boolean} isNeeded - whether rows still cannot be shown */
+  constructor(env, isNeeded) {
     this.#env = env;
+    this.#isNeeded = isNeeded;
   }
 
   /** Reload soon, unless this tab did so within ten minutes, or cannot remember whether it did. */
@@ -23,14 +25,9 @@ export class Reload {
     this.#timer = this.#env.setTimeout(() => this.#reload(), SPREAD_MS * this.#env.random());
   }
 
-  /** The rows are shown after all. */
-  cancel() {
-    this.#env.clearTimeout(this.#timer);
-    this.#timer = null;
-  }
-
   #reload() {
     this.#timer = null;
+    if (!this.#isNeeded()) return;
     const { storage, now, reload } = this.#env;
     try {
       storage?.setItem(STORAGE_KEY, String(now()));

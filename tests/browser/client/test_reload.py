@@ -80,6 +80,22 @@ def test_a_page_that_recovers_in_time_is_not_reloaded(page: Page, errors: list[s
     errors.clear()
 
 
+def test_a_page_that_recovers_in_time_is_not_reloaded_although_another_topic_is_refused(
+    page: Page, errors: list[str]
+) -> None:
+    got = page.evaluate(f"""() => {{
+        {LIVE}
+        paint([tr("b")], "e.10", "u"); server().sends(refuse(4403, "no", "u"));
+        {BROKEN_SNAPSHOT}{BROKEN_SNAPSHOT}
+        server().sends(snapshot(12, [html("a")]));
+        clock.advance(10_000);
+        return [world.reloads, element.getAttribute("state"), realtime.status.state];
+    }}""")
+
+    assert got == [0, "live", "refused"]
+    errors.clear()
+
+
 @pytest.mark.parametrize(
     "storage",
     [

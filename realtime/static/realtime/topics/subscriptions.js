@@ -38,7 +38,6 @@ export class Subscriptions {
 
   /** The page has waited for the server for too long to look current. @param {boolean} isLate */
   set isLate(isLate) {
-    if (this.#isLate === isLate) return;
     this.#isLate = isLate;
     this.#notify([...this.#topics.values()]);
   }
@@ -112,6 +111,11 @@ export class Subscriptions {
     return times.length > 0 ? Math.min(...times) : null;
   }
 
+  /** Whether there are rows that could not be shown, not even those of a fresh snapshot. */
+  get isBroken() {
+    return [...this.#topics.values()].some((topic) => topic.isBroken);
+  }
+
   /** Subscribe to all topics: the server keeps subscriptions per connection. */
   connected() {
     this.#isConnected = true;
@@ -154,7 +158,7 @@ export class Subscriptions {
   failed(message) {
     const topic = this.#topicOf(message);
     const topics = topic ? [topic] : [...this.#topics.values()];
-    for (const each of topics) if (each.failed()) this.#subscribe(each);
+    for (const each of topics) this.#after(each, each.failed(message));
     this.#notify(topics);
   }
 

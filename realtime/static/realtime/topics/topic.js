@@ -205,8 +205,9 @@ export class Topic {
     return false;
   }
 
-  /** A message of this topic could not be handled. @returns {boolean} whether to subscribe again */
-  failed() {
+  /** A message could not be handled. @param {{type: string}} message @returns {boolean} whether to subscribe again */
+  failed({ type }) {
+    this.isBroken = this.#hasFailed && type === "snapshot";
     this.#hasFailed = this.#needsSnapshot = true;
     return this.#mayAskForSnapshot();
   }
