@@ -143,7 +143,7 @@ def test_a_page_needs_no_function_newer_than_the_stated_browsers(server: Server,
     database.execute("UPDATE boards_entry SET label = 'changed again' WHERE id = 1")
     server.start()
 
-    expect(page.get_by_text("changed again")).to_be_visible()
+    expect(page.get_by_text("changed again")).to_be_visible(timeout=30_000)
     shows(page, "live")
     assert [error for error in errors if "ERR_CONNECTION_REFUSED" not in error] == []
 

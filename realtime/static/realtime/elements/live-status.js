@@ -41,7 +41,8 @@ export class LiveStatus extends HTMLElement {
     const fresh = document.createElement("output");
     fresh.append(...parts);
     // Set only if it differs: a screen reader announces every new text.
-    if (this.#output.innerHTML !== fresh.innerHTML) this.#output.replaceChildren(...fresh.childNodes);
+    fresh.setAttribute("aria-live", "polite");
+    if (!this.#output.isEqualNode(fresh)) this.#output.replaceChildren(...fresh.childNodes);
     this.#explain();
   };
 
