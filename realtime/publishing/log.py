@@ -16,7 +16,7 @@ from django.utils import timezone
 from ..conf import get_conf
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
-from ..models import LogEntry, OutboxRow
+from ..models import LogEntry, OutboxRow, Sequencer
 from ..runtime.metrics import Figure
 from . import progress
 from .positions import probe, read_snapshot, unsequenced
@@ -25,11 +25,13 @@ EVERYONE = "*"
 """Topic of a notice to every page."""
 ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
 """Kinds of entries other than changes of a topic; they are delivered once, to the connections of that time."""
+EDGE_ROWS = 5_000
+"""Among how many of the oldest entries those are looked for that are too old."""
 APPEND_ROWS = 500
 """How many entries one statement adds at most: databases limit the parameters of a statement."""
 APPEND_CHARACTERS = 4 * 1024 * 1024
 """How much payload one statement adds at most, unless a single entry has more."""
-PRUNE_ROWS = 5_000
+PRUNE_ROWS = 1_000
 """How many rows of a table one transaction deletes at most."""
 
 
@@ -151,48 +153,74 @@ def missed(topic: str, feed: str, after: int) -> Missed:
 def prune() -> int:
     """Delete sequenced rows from the outbox, and entries that are too old or too many from the log.
 
-    Returns how many rows were deleted. In small transactions: on SQLite every writer waits for each of them.
+    Returns how many rows were deleted.
     """
     pruned = 0
     while True:
-        rows, is_done = _prune_some()
+        rows, is_more = _prune_some()
         pruned += rows
-        if is_done:
+        if not is_more:
             return pruned
 
 
+def prune_step() -> bool:
+    """Do one small step of pruning; return whether there is more to delete."""
+    _, is_more = _prune_some()
+    return is_more
+
+
 def _prune_some() -> tuple[int, bool]:
-    """Delete up to ``PRUNE_ROWS`` of either table; return how many, and whether nothing is left to delete.
+    """Delete up to ``PRUNE_ROWS`` of either table; return how many, and whether there may be more.
 
-    The log's edge moves in the same transaction, so that no reader resumes from a deleted place.
+    Entries up to the log's edge are deleted. It moves first, so that no reader resumes from a deleted place, and
+    only when none is left before it: finding the next one takes longer than a step.
     """
+    outbox, entries = _prune_outbox(), _prune_log()
+    is_more = PRUNE_ROWS in (outbox, entries) or _move_edge()
+    return outbox + entries, is_more
+
+
+def _prune_outbox() -> int:
     with engine_transaction() as here:
-        sequenced = progress.read(lock=True)
+        sequenced = progress.read()
         if sequenced is None:
-            return 0, True
-        outbox = OutboxRow.objects.filter(sequenced.cursor.seen(here.STAMP))
-        last = _nth(outbox.order_by("id").values_list("id", flat=True), PRUNE_ROWS)
-        pruned = (outbox if last is None else outbox.filter(id__lte=last))._raw_delete(here.alias)
-
-        edge = _edge()
-        limit = _nth(LogEntry.objects.order_by("position").values_list("position", flat=True), PRUNE_ROWS)
-        is_cut = False
-        if edge is not None:
-            if limit is not None and limit < edge:
-                edge, is_cut = limit, True
-            pruned += LogEntry.objects.filter(position__lte=edge)._raw_delete(here.alias)
-            progress.move_edge(edge)
-        return pruned, last is None and not is_cut
+            return 0
+        seen = OutboxRow.objects.filter(sequenced.cursor.seen(here.STAMP)).order_by(here.STAMP)
+        return OutboxRow.objects.filter(pk__in=seen.values("pk")[:PRUNE_ROWS])._raw_delete(here.alias)
 
 
-def _edge() -> int | None:
-    """Return the newest position that is to be deleted, None when all entries may stay."""
+def _prune_log() -> int:
+    """Delete some of the entries up to the edge, by one statement: an edge of another epoch is never used."""
+    with engine_transaction() as here, here.connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM realtime_logentry WHERE id IN (SELECT id FROM realtime_logentry "
+            "WHERE position <= (SELECT edge FROM realtime_sequencer WHERE id = %s) ORDER BY position LIMIT %s)",
+            [Sequencer.ROW, PRUNE_ROWS],
+        )
+        return int(cursor.rowcount)
+
+
+def _move_edge() -> bool:
+    """Move the edge to the newest position that is to be deleted; return whether there is one after it.
+
+    Among the oldest entries only: however long the log is, this takes no longer, and the next call goes on.
+    """
     conf = get_conf()
-    old = LogEntry.objects.filter(created_at__lt=Now() - timedelta(seconds=conf.log_retention_seconds))
-    too_old = old.aggregate(edge=Max("position"))["edge"]
-    newest_first = LogEntry.objects.order_by("-position").values_list("position", flat=True)
-    too_many = _nth(newest_first, conf.log_max_entries + 1)
-    return max(filter(None, (too_old, too_many)), default=None)
+    with engine_transaction():
+        sequenced = progress.read()
+        if sequenced is None:
+            return False
+        oldest = LogEntry.objects.order_by("position").values("pk")[:EDGE_ROWS]
+        too_old = LogEntry.objects.filter(
+            pk__in=oldest, created_at__lt=Now() - timedelta(seconds=conf.log_retention_seconds)
+        ).aggregate(edge=Max("position"))["edge"]
+        too_many = None
+        ids = LogEntry.objects.aggregate(first=Min("pk"), last=Max("pk"))
+        if ids["last"] is not None and ids["last"] - ids["first"] >= conf.log_max_entries:
+            newest_first = LogEntry.objects.order_by("-position").values_list("position", flat=True)
+            too_many = _nth(newest_first, conf.log_max_entries + 1)
+        edge = max(filter(None, (too_old, too_many)), default=0)
+        return edge > sequenced.edge and progress.move_edge(sequenced.epoch, edge)
 
 
 def _nth(values: QuerySet[Any, int], number: int) -> int | None:

@@ -87,9 +87,10 @@ def note_success() -> None:
     Sequencer.objects.filter(pk=Sequencer.ROW).update(sequenced_at=Now())
 
 
-def move_edge(edge: int) -> None:
-    """Store that entries up to an offset may have been pruned."""
-    Sequencer.objects.filter(pk=Sequencer.ROW).update(edge=edge)
+def move_edge(epoch: str, edge: int) -> bool:
+    """Store that entries up to an offset may have been pruned; return whether the epoch was still that one."""
+    row = Sequencer.objects.filter(pk=Sequencer.ROW, epoch=epoch, edge__lt=edge)
+    return bool(row.update(edge=edge))
 
 
 def _as_json(open: Sequence[int]) -> str:

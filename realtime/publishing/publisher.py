@@ -34,6 +34,8 @@ from .sequencer import Batch, sequence
 logger = logging.getLogger("realtime.publisher")
 
 UPKEEP_SECONDS = 10.0
+PRUNE_PAUSE_SECONDS = 0.05
+"""How long writers and readers have the database for themselves between two steps of pruning."""
 STOP_SECONDS = 3.0
 
 
@@ -54,7 +56,7 @@ class Publisher:
         self._awake = threading.Event()
         self._is_stopping = False
         self._is_prepared = False
-        self._lease_due = self._upkeep_due = self._renewal_due = self._success_due = 0.0
+        self._lease_due = self._upkeep_due = self._prune_due = self._renewal_due = self._success_due = 0.0
         self._pace = Pace()
         self._checks_without_capture = 0
         self._furthest = ("", 0)
@@ -108,7 +110,7 @@ class Publisher:
         """
         self._prepare()
         waiting = [job.due_at for job in jobs.values() if self.is_leader and not job.is_running]
-        ends = min([self._lease_due, *waiting])
+        ends = min([self._lease_due, *waiting, *([self._prune_due] if self.is_leader else [])])
         while not self._is_stopping:
             seen = positions.probe()
             if (seen.epoch, seen.log_end) != self._log_seen:
@@ -165,9 +167,11 @@ class Publisher:
             self.is_leader = lease.acquire(self.name)
             self._lease_due = now + get_conf().lease_seconds / 3
         if self.is_leader and now >= self._upkeep_due:
-            log.prune()
             self._keep_capture()
             self._upkeep_due = now + UPKEEP_SECONDS
+        if self.is_leader and now >= self._prune_due:
+            # One small step, so that no change waits for many.
+            self._prune_due = now + (PRUNE_PAUSE_SECONDS if log.prune_step() else UPKEEP_SECONDS)
 
     def _keep_capture(self) -> None:
         """Install triggers that stay missing; those that a running migration has dropped return by themselves."""

@@ -1,6 +1,7 @@
 """The log: what readers find in it, and what pruning leaves."""
 
 import contextlib
+import itertools
 import sqlite3
 
 import pytest
@@ -163,6 +164,28 @@ def test_pruning_in_small_steps_deletes_everything(log, quay, topic, settings, m
     assert not LogEntry.objects.exists()
     assert log.state.edge == end
     assert the_log.missed(topic, "entries", end).is_whole
+
+
+def test_a_step_of_pruning_deletes_few_rows(log, quay, no_retention, monkeypatch):
+    """Writers wait for one step at most; the edge is looked for only when nothing is left before it."""
+    monkeypatch.setattr(the_log, "PRUNE_ROWS", 2)
+    for number in range(5):
+        quay.entries.create(label=str(number))
+        log.sequence()
+    looked: list[int] = []
+    move_edge = the_log._move_edge
+    monkeypatch.setattr(the_log, "_move_edge", lambda: (looked.append(1), move_edge())[1])
+    sizes = [(OutboxRow.objects.count(), LogEntry.objects.count())]
+    while the_log.prune_step():
+        sizes.append((OutboxRow.objects.count(), LogEntry.objects.count()))
+
+    assert all(
+        before - 2 <= after <= before
+        for earlier, later in itertools.pairwise(sizes)
+        for before, after in zip(earlier, later, strict=True)
+    )
+    assert (OutboxRow.objects.count(), LogEntry.objects.count()) == (0, 0)
+    assert len(looked) <= 3
 
 
 def test_sequenced_outbox_rows_are_deleted(log, quay):

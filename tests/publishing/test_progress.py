@@ -45,10 +45,12 @@ def test_epoch_and_open_transactions_are_part_of_the_comparison(transactional_db
     assert not progress.advance(other, OutboxCursor(12))
 
 
-def test_the_edge_moves_alone(transactional_db):
-    """Pruning does not sequence."""
+def test_the_edge_moves_alone_and_never_back(transactional_db):
+    """Pruning does not sequence, and an edge of another epoch means nothing."""
     progress.begin("e1", "", OutboxCursor(10))
 
-    progress.move_edge(8)
+    assert progress.move_edge("e1", 12)
+    assert not progress.move_edge("e1", 11)
+    assert not progress.move_edge("another", 13)
 
-    assert progress.read() == progress.Progress("e1", "", OutboxCursor(10), 8)
+    assert progress.read() == progress.Progress("e1", "", OutboxCursor(10), 12)
