@@ -6,6 +6,8 @@ Like a page, a viewer knows whether what it shows is current: ``is_live`` is wha
 import asyncio
 import contextlib
 import random
+import time
+from collections import deque
 from collections.abc import Callable
 
 import websockets
@@ -16,6 +18,10 @@ from realtime.engine.messages import Changes, Error, Heartbeat, ServerMessage, S
 from realtime.engine.position import Position
 from tests.faults.oracle import Oracle, State, values
 from tests.support.replica import Replica
+
+KEPT_MESSAGES = 4
+MAX_REPORTED = 150
+"""How much of a message a report shows, in characters."""
 
 
 class Viewer:
@@ -37,6 +43,7 @@ class Viewer:
         self.doubts = 0
         """How often it has noticed that what it shows may not be current."""
         self._is_live = False
+        self._received: deque[tuple[float, str]] = deque(maxlen=KEPT_MESSAGES)
         self._on_change = on_change
         self._addresses, self._oracle, self._silence = addresses, oracle, silence
         self._socket: ClientConnection | None = None
@@ -61,6 +68,11 @@ class Viewer:
     def state(self) -> State:
         feed = self.replica.topic.partition(".")[0]
         return {key: values(feed, row) for key, (_, row) in self.replica.rows.items()}
+
+    def recent(self) -> str:
+        """Return what it has received lately, for a report."""
+        now = time.monotonic()
+        return "; ".join(f"{now - at:.1f} s ago {text}" for at, text in self._received)
 
     async def stop(self) -> None:
         if self._task.done():
@@ -120,6 +132,7 @@ class Viewer:
                 socket.transport.abort()
 
     async def _receive(self, socket: ClientConnection, text: str) -> None:
+        self._received.append((time.monotonic(), text[:MAX_REPORTED]))
         message = decode_server(text)
         before = self.replica.position
         must_resume = self.replica.receive(message)

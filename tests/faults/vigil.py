@@ -1,9 +1,9 @@
 """The vigil: no page is wrong and says that it is live for longer than two heartbeats.
 
-It reads the rows of all topics several times a second, and looks for the latest of these samples that each viewer
-shows: either its rows are those of the sample, or its position is the sample's or later (whether its rows are right
-at its position is compared by the oracle). How long ago the next sample was taken is how long the viewer has been
-wrong; it has to say so unless that time is short.
+It reads the rows of all topics several times a second, and looks for the latest of these samples that each row of each
+viewer agrees with, or whose position the viewer has reached (whether its rows are right at its position is compared by
+the oracle). How long ago the next sample was taken is how long the viewer has been wrong; it has to say so unless that
+time is short.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from realtime.engine.position import Position
 from tests.faults.oracle import State, difference
@@ -40,10 +40,14 @@ class Spell:
 
 @dataclass
 class _Watched:
-    """Since when a viewer has been live without an interruption, by the vigil's clock."""
+    """Since when a viewer has been live without an interruption, and since when it shows which wrong rows.
+
+    Units: times of the vigil's clock.
+    """
 
     live_since: float
     doubts: int
+    wrong: dict[str, tuple[object, float]] = field(default_factory=dict)
     is_reported: bool = False
 
 
@@ -102,35 +106,52 @@ class Vigil:
             self._judge()
 
     def _judge(self) -> None:
-        wrong_since: dict[tuple[str, Position | None], float | None] = {}
         for viewer in self._viewers():
             known = self._watched.get(viewer)
             if known is None or known.doubts != viewer.doubts or viewer.shows in self._excused:
                 self._watched[viewer] = _Watched(self._clock, viewer.doubts)
                 continue
-            at = (viewer.shows, viewer.replica.position)
-            if at not in wrong_since or not viewer.is_recorded:
-                wrong_since[at] = self._wrong_since(viewer)
-            since = wrong_since[at]
+            since = self._wrong_since(viewer, known)
             if viewer.is_live and since is not None:
                 self._note(viewer, known, self._clock - max(since, known.live_since))
             else:
                 known.is_reported = False
 
-    def _wrong_since(self, viewer: Viewer) -> float | None:
-        """Return when the sample after the one that a viewer shows was taken; None if it shows the latest."""
-        since: float | None = None
-        mine = viewer.replica.position
+    def _wrong_since(self, viewer: Viewer, known: _Watched) -> float | None:
+        """Return when the sample was taken since which a row of a viewer is wrong; None if all are as in the latest.
+
+        Row by row: what a viewer shows between two samples may be in neither of them as a whole. A row that changes
+        twice between two samples may be in none; it counts as wrong since it was first shown.
+        """
+        latest = self._samples[-1][1]
+        if viewer.is_recorded and _has_reached(viewer.replica.position, latest.position):
+            known.wrong = {}
+            return None
+        shown, expected = viewer.state, latest.states[viewer.shows]
+        keys = [key for key in {*shown, *expected} if shown.get(key) != expected.get(key)]
+        known.wrong = {
+            key: known.wrong[key]
+            if key in known.wrong and known.wrong[key][0] == shown.get(key)
+            else (shown.get(key), self._clock)
+            for key in keys
+        }
+        since = [self._wrong_since_sample(viewer, key, shown.get(key)) for key in keys]
+        times = [
+            known.wrong[key][1] if time_of_sample is None else time_of_sample
+            for key, time_of_sample in zip(keys, since, strict=True)
+        ]
+        return min(times, default=None)
+
+    def _wrong_since_sample(self, viewer: Viewer, key: str, row: object) -> float | None:
+        """Return the time of the sample after the latest one with this row; None if it is in no sample."""
+        since = self._clock
         for clock, sample in reversed(self._samples):
-            if (
-                viewer.is_recorded
-                and mine is not None
-                and mine.epoch == sample.position.epoch
-                and mine.offset >= sample.position.offset
-            ) or viewer.state == sample.states[viewer.shows]:
+            if sample.states[viewer.shows].get(key) == row or (
+                viewer.is_recorded and _has_reached(viewer.replica.position, sample.position)
+            ):
                 return since
             since = clock
-        return since
+        return None
 
     def _note(self, viewer: Viewer, known: _Watched, seconds: float) -> None:
         spell = self.longest[viewer.shows]
@@ -142,6 +163,13 @@ class Vigil:
         words = f"{viewer.shows} at {viewer.replica.position}: {difference(expected, viewer.state)}"
         if is_too_long and len(self.violations) < MAX_VIOLATIONS:
             known.is_reported = True
-            self.violations.append(f"wrong and live for more than {limit:.1f} s: {words}")
+            self.violations.append(
+                f"wrong and live for more than {limit:.1f} s: {words}; received {viewer.recent()}"
+            )
         if seconds > spell.seconds:
             spell.seconds, spell.words = seconds, words
+
+
+def _has_reached(mine: Position | None, position: Position) -> bool:
+    """Return whether rows at a position contain everything that a sample contains."""
+    return mine is not None and mine.epoch == position.epoch and mine.offset >= position.offset
