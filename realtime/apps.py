@@ -1,13 +1,17 @@
 """Connects the engine to Django: discovers feeds and jobs, and keeps capture installed through migrations."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
-from django.core.signals import setting_changed
+from django.core.signals import request_started, setting_changed
 from django.db.backends.signals import connection_created
 from django.db.migrations import Migration
 from django.db.models.signals import post_migrate, pre_migrate
+
+MIGRATION_TIME = timedelta(minutes=10)
+"""How long servers leave triggers alone that a migration has dropped, at most."""
 
 
 class RealtimeConfig(AppConfig):
@@ -21,6 +25,7 @@ class RealtimeConfig(AppConfig):
         from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
         from .publishing import commit_watch
+        from .runtime.threads import close_former_connections
 
         autodiscover_modules("live", "jobs")
         checks.register(check_capture, checks.Tags.database)
@@ -29,6 +34,7 @@ class RealtimeConfig(AppConfig):
         for check in FOR_DEPLOYMENTS:
             checks.register(check, self.name, deploy=True)
         setting_changed.connect(forget)
+        request_started.connect(close_former_connections)
         connection_created.connect(commit_watch.watch_connection)
         revocation.connect()
         pre_migrate.connect(_remove_capture, sender=self)
@@ -39,14 +45,15 @@ def _remove_capture(plan: list[tuple[Migration, bool]], using: str, **kwargs: An
     """Drop the triggers of tables that a migration may touch: databases refuse some changes while triggers exist."""
     from .conf import get_conf
     from .feeds import registry
-    from .publishing import capture
+    from .publishing import capture, progress
 
     touched = {migration.app_label for migration, _ in plan or []}
     if using != get_conf().database or not touched:
         return
     if RealtimeConfig.name in touched:
-        capture.uninstall()
+        capture.uninstall()  # servers cannot repair it: no triggers are possible without the engine's tables
         return
+    progress.pause_capture(MIGRATION_TIME)
     sources = {model for feed in registry for model in feed.sources}
     capture.uninstall(model._meta.db_table for model in sources if model._meta.app_label in touched)
 
@@ -56,7 +63,7 @@ def _install_capture(using: str, **kwargs: Any) -> None:
     from .conf import get_conf
     from .databases.registry import database
     from .models import OutboxRow
-    from .publishing import capture
+    from .publishing import capture, progress
 
     if using != get_conf().database:
         return
@@ -64,3 +71,4 @@ def _install_capture(using: str, **kwargs: Any) -> None:
     if OutboxRow._meta.db_table in here.connection.introspection.table_names():
         here.prepare_tables()
         capture.install()
+        progress.pause_capture(None)

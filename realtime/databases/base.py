@@ -131,6 +131,14 @@ class Database(ABC):
         """Return an identifier of what positions rest on: with another origin, positions may repeat."""
 
     @abstractmethod
+    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
+        """Return what each table is behind its name, where a trigger does not report that it is exchanged."""
+
+    @abstractmethod
+    def file_identity(self) -> str:
+        """Return what identifies the database's file now, "" where it is no single file."""
+
+    @abstractmethod
     def prepare_tables(self) -> None:
         """Give the engine's tables the properties that migrations cannot express."""
 

@@ -1,7 +1,7 @@
 """Capture: the triggers that record every change of a live table in the outbox, by any writer."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -116,17 +116,30 @@ def uncaptured() -> dict[str, str]:
     return found
 
 
-def install(wait_seconds: float = WAIT_SECONDS) -> list[Capture]:
+def tables() -> list[str]:
+    """Return the names of the live tables."""
+    return [capture.table for capture in captures(registry)]
+
+
+def install(
+    wait_seconds: float = WAIT_SECONDS, *, tables: Collection[str] | None = None, is_patient: bool = False
+) -> list[Capture]:
     """Make the triggers match the feeds; return the captures that did not.
 
     For each of these a reset is written to the outbox: changes made while its triggers were missing are
     found by reading the table again. Triggers that no running release needs are dropped. Each table has its
     own transaction, so that no two tables are locked at once, and one that cannot be captured is left out.
+
+    ``tables`` are those to install triggers on, all of them by default; ``is_patient``: see ``drop_obsolete``.
     """
     here = database()
-    installed = [capture for capture in missing() if _try(here, capture, wait_seconds)]
+    installed = [
+        capture
+        for capture in missing()
+        if (tables is None or capture.table in tables) and _try(here, capture, wait_seconds)
+    ]
     claim(here)
-    drop_obsolete(here, wait_seconds)
+    drop_obsolete(here, wait_seconds, is_patient=is_patient)
     _log_uncaptured()
     return installed
 

@@ -7,6 +7,7 @@ is slower than the query itself.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models.functions import Now
 
@@ -91,6 +92,17 @@ def move_edge(epoch: str, edge: int) -> bool:
     """Store that entries up to an offset may have been pruned; return whether the epoch was still that one."""
     row = Sequencer.objects.filter(pk=Sequencer.ROW, epoch=epoch, edge__lt=edge)
     return bool(row.update(edge=edge))
+
+
+def pause_capture(duration: timedelta | None) -> None:
+    """Have processes leave triggers alone for that long, because a migration has dropped some; None ends it."""
+    until = None if duration is None else Now() + duration
+    Sequencer.objects.filter(pk=Sequencer.ROW).update(capture_paused_until=until)
+
+
+def is_capture_paused() -> bool:
+    """Return whether a migration under way installs the triggers itself that it has dropped."""
+    return Sequencer.objects.filter(pk=Sequencer.ROW, capture_paused_until__gt=Now()).exists()
 
 
 def _as_json(open: Sequence[int]) -> str:

@@ -25,17 +25,17 @@ from ..runtime import metrics
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
-from . import capture, commit_watch, lease, log, positions, progress, releases
+from . import commit_watch, lease, positions, progress, releases
 from .file_watch import FileWatch, watch
+from .housekeeping import Housekeeping
 from .pacing import Pace
 from .sender import Sender
 from .sequencer import Batch, sequence
 
 logger = logging.getLogger("realtime.publisher")
 
-UPKEEP_SECONDS = 10.0
-PRUNE_PAUSE_SECONDS = 0.05
-"""How long writers and readers have the database for themselves between two steps of pruning."""
+MAX_WAIT_SECONDS = 1.0
+"""How long the thread waits in one piece; between two, its database connection may be opened again."""
 STOP_SECONDS = 3.0
 
 
@@ -47,18 +47,18 @@ class Publisher:
     ) -> None:
         """``log_moved`` is called, on the loop, when another process has added to the log."""
         self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(2)}"
-        self.is_leader = False
+        self._housekeeping = Housekeeping(self.name, self._look_soon)
         self._standby_seconds = standby_seconds
         self._log_moved = log_moved
         self._sender = Sender(layer, log_moved)
         self._thread = DatabaseThreads("realtime-publisher", 1)
+        self._housekeeping_thread = DatabaseThreads("realtime-housekeeping", 1)
         self._job_threads = DatabaseThreads("realtime-job", 2)
         self._awake = threading.Event()
         self._is_stopping = False
         self._is_prepared = False
-        self._lease_due = self._upkeep_due = self._prune_due = self._renewal_due = self._success_due = 0.0
+        self._success_due = 0.0
         self._pace = Pace()
-        self._checks_without_capture = 0
         self._furthest = ("", 0)
         self._log_seen = ("", 0)
         self._quiet: Probe | None = None  # the last probe while nothing waited
@@ -69,7 +69,9 @@ class Publisher:
         self._loop = asyncio.get_running_loop()
         commit_watch.subscribe(self._awake.set)
         self._file = watch(self._file_written)
-        for name, one_round in (("publisher", self._round), ("sender", self._sender.send_next)):
+        for name, one_round in (
+            ("publisher", self._round), ("sender", self._sender.send_next), ("housekeeping", self._keep_house),
+        ):  # fmt: skip
             task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
             self._tasks.append(task)
 
@@ -79,17 +81,26 @@ class Publisher:
         if self._file is not None:
             self._file.close()
         self._is_stopping = True
+        self._housekeeping.stop()
         self._awake.set()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         released = self._thread.submit(lease.release, self.name)
-        await close_all(self._thread, self._job_threads)
+        await close_all(self._thread, self._housekeeping_thread, self._job_threads)
         try:
             released.result(timeout=0)
         except (DatabaseError, TimeoutError, CancelledError) as error:
             logger.info("lease not released, it expires by itself: %r", error)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process has the lease."""
+        return self._housekeeping.is_leader
+
+    async def _keep_house(self) -> None:
+        await self._housekeeping_thread.run(self._housekeeping.turn)
 
     async def _round(self) -> None:
         batch = await self._thread.run(self._work)
@@ -104,13 +115,13 @@ class Publisher:
     # ------------------------------------------------------------ in the publisher's thread
 
     def _work(self) -> Batch | None:
-        """Do what is due, then sequence the next batch; return None once a job or the lease is due.
+        """Do what is due, then sequence the next batch; return None once a job is due, or after a second.
 
         It waits here, in the thread: an idle tick is one probe and does not wake the loop.
         """
         self._prepare()
         waiting = [job.due_at for job in jobs.values() if self.is_leader and not job.is_running]
-        ends = min([self._lease_due, *waiting, *([self._prune_due] if self.is_leader else [])])
+        ends = min([time.monotonic() + MAX_WAIT_SECONDS, *waiting])
         while not self._is_stopping:
             seen = positions.probe()
             if (seen.epoch, seen.log_end) != self._log_seen:
@@ -152,33 +163,15 @@ class Publisher:
         self._furthest = (seen.epoch, seen.offset)
 
     def _prepare(self) -> None:
-        now = time.monotonic()
         if not self._is_prepared:
             commit_watch.ignore_this_thread()
-            capture.install()
             positions.ensure_epoch()
             releases.announce()
-            self._renewal_due = now + releases.RENEW_SECONDS
             self._is_prepared = True
-        if now >= self._renewal_due:
-            releases.renew()
-            self._renewal_due = now + releases.RENEW_SECONDS
-        if now >= self._lease_due:
-            self.is_leader = lease.acquire(self.name)
-            self._lease_due = now + get_conf().lease_seconds / 3
-        if self.is_leader and now >= self._upkeep_due:
-            self._keep_capture()
-            self._upkeep_due = now + UPKEEP_SECONDS
-        if self.is_leader and now >= self._prune_due:
-            # One small step, so that no change waits for many.
-            self._prune_due = now + (PRUNE_PAUSE_SECONDS if log.prune_step() else UPKEEP_SECONDS)
 
-    def _keep_capture(self) -> None:
-        """Install triggers that stay missing; those that a running migration has dropped return by themselves."""
-        self._checks_without_capture = self._checks_without_capture + 1 if capture.missing() else 0
-        if self._checks_without_capture > 3:
-            logger.warning("triggers have been missing for a while; they are installed again")
-            capture.install()
+    def _look_soon(self) -> None:
+        """Called by housekeeping, in its thread."""
+        self._awake.set()
 
     # ------------------------------------------------------------ on the loop
 

@@ -120,7 +120,25 @@ async def close_all(*pools: DatabaseThreads) -> None:
     await asyncio.gather(*(asyncio.to_thread(pool.close) for pool in pools))
 
 
+def reopen_connections() -> None:
+    """Have every thread of the process open its database connections again, before the next use."""
+    global _generation
+    _generation += 1
+
+
+def close_former_connections(**kwargs: object) -> None:
+    """Close this thread's connections if ``reopen_connections`` was called since; a receiver of ``request_started``."""
+    if getattr(_thread, "generation", _generation) != _generation:
+        connections.close_all()
+    _thread.generation = _generation
+
+
+_generation = 0
+_thread = threading.local()
+
+
 def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    close_former_connections()
     try:
         return function(*args)
     except Error:

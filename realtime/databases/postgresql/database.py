@@ -48,6 +48,13 @@ SELECT EXISTS (
   WHERE pg_class.oid IS NULL OR coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
 )
 """
+_IDENTITIES = """
+SELECT name, md5(string_agg(pg_class.oid::text || '.' || relfilenode::text, ' ' ORDER BY pg_class.oid))
+FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
+  LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
+  JOIN pg_class ON pg_class.oid = part.oid
+GROUP BY name
+"""
 
 
 class PostgreSQL(Database):
@@ -158,6 +165,15 @@ class PostgreSQL(Database):
             cursor.execute(_ORIGIN)
             (origin,) = cursor.fetchone()
             return str(origin)
+
+    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
+        """Return the tables and partitions behind each name, and the files that they are in."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(_IDENTITIES, [list(tables)])
+            return dict(cursor.fetchall())
+
+    def file_identity(self) -> str:
+        return ""
 
     def prepare_tables(self) -> None:
         """Make the engine's tables unlogged.

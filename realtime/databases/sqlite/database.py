@@ -1,5 +1,6 @@
 """SQLite: writers take turns, so a snapshot is the number of outbox rows written so far."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -82,15 +83,27 @@ class SQLite(Database):
         """Do nothing: the transaction has locked the whole file for writing already."""
 
     def origin(self) -> str:
-        """Return an identifier of this boot of the machine, "" where the system has none.
+        """Return an identifier of this boot of the machine and of the file.
 
         After a power failure SQLite (synchronous=NORMAL) may have lost the last commits, whose positions
-        are then used again.
+        are then used again; likewise in another file of the same name.
         """
         try:
-            return _BOOT_ID.read_text().strip()
+            boot = _BOOT_ID.read_text().strip()
+        except OSError:
+            boot = ""
+        return f"{boot}.{self.file_identity()}"[:64]
+
+    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
+        return {}  # a table that is exchanged has other triggers, or none
+
+    def file_identity(self) -> str:
+        """Return device and number of the file that has the database's name now, "" for one in memory."""
+        try:
+            found = os.stat(self.connection.settings_dict["NAME"])
         except OSError:
             return ""
+        return f"{found.st_dev:x}.{found.st_ino:x}"
 
     def prepare_tables(self) -> None:
         """Do nothing: migrations can express everything here."""

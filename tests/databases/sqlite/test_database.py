@@ -34,16 +34,33 @@ def test_a_transaction_of_any_kind_is_noticed(here):
     assert not here.is_in_transaction()
 
 
-def test_the_boot_of_the_machine_is_the_origin(here, monkeypatch, tmp_path):
-    """It is the same for all processes until the next boot."""
+def test_the_boot_of_the_machine_and_the_file_are_the_origin(here, monkeypatch, tmp_path):
+    """It is the same for all processes until the next boot, or until another file has the name."""
     (tmp_path / "boot_id").write_text("one boot\n")
     monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "boot_id")
 
-    assert here.origin() == "one boot"
+    assert here.origin() == f"one boot.{here.file_identity()}"
 
 
-def test_a_system_without_a_boot_id_has_an_empty_origin(here, monkeypatch, tmp_path):
+def test_a_system_without_a_boot_id_has_only_the_file_as_origin(here, monkeypatch, tmp_path):
     """Only Linux has one; elsewhere the operator must begin a new log after a power failure."""
     monkeypatch.setattr(sqlite, "_BOOT_ID", tmp_path / "absent")
 
-    assert here.origin() == ""
+    assert here.origin() == f".{here.file_identity()}"
+
+
+def test_another_file_of_the_same_name_has_another_identity(here, monkeypatch, tmp_path):
+    """A database in memory has none."""
+    monkeypatch.setitem(here.connection.settings_dict, "NAME", tmp_path / "name")
+    assert here.file_identity() == ""
+    (tmp_path / "name").touch()
+    before = here.file_identity()
+    (tmp_path / "other").touch()
+    (tmp_path / "other").rename(tmp_path / "name")
+
+    assert here.file_identity() != before
+
+
+def test_exchanged_tables_are_found_by_their_triggers(here):
+    """A table that is renamed takes them along."""
+    assert here.table_identities(["boards_entry"]) == {}

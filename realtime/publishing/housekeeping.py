@@ -1,0 +1,156 @@
+"""Housekeeping: the lease, pruning, and whether triggers, tables and the database's file are what they were.
+
+It has a thread and a connection of its own, so that none of it stands between a commit and its publication.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.db import connections
+
+from ..conf import get_conf
+from ..databases.registry import database
+from ..models import OutboxRow
+from ..runtime import threads
+from . import capture, commit_watch, lease, log, positions, progress, releases
+
+logger = logging.getLogger("realtime.housekeeping")
+
+VERIFY_SECONDS = 5.0
+"""How often triggers, tables and the file are verified; what is missing is looked at again after a second."""
+CLAIM_SECONDS = releases.RENEW_SECONDS
+"""How often a process stores that it needs its triggers and uses the forms of its feeds."""
+PRUNE_SECONDS = 10.0
+PRUNE_PAUSE_SECONDS = 0.05
+"""How long pruning pauses after a step that left something to delete."""
+REPAIR_WAIT_SECONDS = 0.1
+"""How long a repair waits for a table: its writers wait behind it."""
+MAX_REPAIR_PAUSE_SECONDS = 30.0
+LEADERS_PAUSE_SECONDS = 1.0
+OTHERS_PAUSE_SECONDS = 8.0
+"""Pause before a process without the lease repairs what the leader has not; it may be of another release."""
+
+
+class Repair:
+    """When to install the triggers of one table, which may be locked for long."""
+
+    def __init__(self, now: float, pause: float) -> None:
+        self._pause, self.due_at = pause, now + pause
+
+    def put_off(self, now: float) -> None:
+        self._pause = min(MAX_REPAIR_PAUSE_SECONDS, self._pause * 2)
+        self.due_at = now + self._pause
+
+
+class Housekeeping:
+    """The chores of one process; ``turn`` is called again and again, in its thread."""
+
+    def __init__(self, holder: str, changed: Callable[[], None] = lambda: None) -> None:
+        """``changed`` is called when the process has become the leader, and when there is something to sequence."""
+        self.is_leader = False
+        self.has_asked_for_lease = False
+        self._holder, self._changed = holder, changed
+        self._stopping = threading.Event()
+        self._is_prepared = False
+        self._lease_due = self._prune_due = self._verify_due = self._claim_due = 0.0
+        self._repairs: dict[str, Repair] = {}
+        self._tables: dict[str, str] = {}
+        self._file = ""
+
+    def stop(self) -> None:
+        """End the turn under way as soon as its chore is done."""
+        self._stopping.set()
+
+    def turn(self) -> None:
+        """Do what is due, then wait until something is."""
+        if not self._is_prepared:
+            self._prepare()
+        now = time.monotonic()
+        if now >= self._lease_due:
+            self._renew_lease(now)
+        if now >= self._verify_due:
+            self._verify(now)
+        if now >= self._claim_due:
+            self._claim(now)
+        if self.is_leader and now >= self._prune_due:
+            self._prune_due = time.monotonic() + (PRUNE_PAUSE_SECONDS if log.prune_step() else PRUNE_SECONDS)
+        due = [self._lease_due, self._verify_due, self._claim_due]
+        due += [self._prune_due] if self.is_leader else []
+        self._stopping.wait(max(0.0, min(due) - time.monotonic()))
+
+    def _prepare(self) -> None:
+        commit_watch.ignore_this_thread()
+        positions.ensure_epoch()
+        self._file = database().file_identity()
+        capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
+        # Not at once: the publisher finds by the last use of a feed's form whether another one has replaced it.
+        self._claim_due = time.monotonic() + CLAIM_SECONDS
+        self._changed()
+        self._is_prepared = True
+
+    def _renew_lease(self, now: float) -> None:
+        was_leader, self.is_leader = self.is_leader, lease.acquire(self._holder)
+        self.has_asked_for_lease = True
+        self._lease_due = now + get_conf().lease_seconds / 3
+        if self.is_leader and not was_leader:
+            self._changed()
+
+    def _claim(self, now: float) -> None:
+        self._claim_due = now + CLAIM_SECONDS
+        here = database()
+        capture.claim(here)
+        releases.renew()
+        if self.is_leader:
+            capture.drop_obsolete(here, REPAIR_WAIT_SECONDS, is_patient=True)
+
+    # ------------------------------------------------------------ what may have become different
+
+    def _verify(self, now: float) -> None:
+        self._reopen_if_replaced()
+        self._repair(now)
+        if self.is_leader:
+            self._read_exchanged_tables_again()
+        self._verify_due = now + (LEADERS_PAUSE_SECONDS if self._repairs else VERIFY_SECONDS)
+
+    def _reopen_if_replaced(self) -> None:
+        """Begin anew if another file has the name of the database's; this process has the former one open."""
+        file = database().file_identity()
+        if file == self._file:
+            return
+        logger.warning(
+            "the database's file was replaced; every connection is opened again, and a new log begins"
+        )
+        threads.reopen_connections()
+        connections.close_all()
+        positions.ensure_epoch()
+        capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
+        self._file = file
+        self._changed()
+
+    def _repair(self, now: float) -> None:
+        """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""
+        missing = {found.table for found in capture.missing()}
+        if missing and progress.is_capture_paused():
+            return
+        pause = LEADERS_PAUSE_SECONDS if self.is_leader else OTHERS_PAUSE_SECONDS
+        known = self._repairs
+        self._repairs = {table: known.get(table) or Repair(now, pause) for table in missing}
+        due = {table for table, repair in self._repairs.items() if table in known and now >= repair.due_at}
+        if not due:
+            return
+        for found in capture.install(REPAIR_WAIT_SECONDS, tables=due, is_patient=True):
+            logger.warning("the triggers of %s were missing; they are installed again", found.table)
+            self._changed()
+        for table in due:
+            self._repairs[table].put_off(now)
+
+    def _read_exchanged_tables_again(self) -> None:
+        """Reset the topics of a table that is another one under its name, or has other partitions."""
+        before, self._tables = self._tables, database().table_identities(capture.tables())
+        for table, identity in self._tables.items():
+            if before.get(table, identity) != identity:
+                logger.info("the table %s was exchanged or rewritten; it is read again", table)
+                OutboxRow.objects.create(source=table, image=None)
+                self._changed()

@@ -1,0 +1,121 @@
+"""Housekeeping: repairs what stays missing, with patience, and notices what triggers do not report."""
+
+import shutil
+import sqlite3
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+
+from realtime.models import OutboxRow, Sequencer
+from realtime.publishing import capture, housekeeping, progress
+from realtime.publishing.housekeeping import Housekeeping, Repair
+from realtime.runtime import threads
+
+
+@pytest.fixture
+def chores(log, monkeypatch) -> Housekeeping:
+    """Housekeeping of the leader that does not wait between turns, in which everything is due."""
+    chores = Housekeeping("one")
+    chores.stop()
+    monkeypatch.setattr(housekeeping, "VERIFY_SECONDS", 0.0)
+    monkeypatch.setattr(housekeeping, "LEADERS_PAUSE_SECONDS", 0.0)
+    chores.turn()
+    return chores
+
+
+def test_the_first_turn_makes_one_process_the_leader(chores):
+    """A second one asks and is refused."""
+    second = Housekeeping("two")
+    second.stop()
+    second.turn()
+
+    assert chores.is_leader
+    assert second.has_asked_for_lease
+    assert not second.is_leader
+
+
+def test_missing_triggers_are_installed_at_the_second_look(chores, images):
+    """Somebody may be about to do so; then their table is read again."""
+    capture.uninstall(["boards_entry"])
+
+    chores.turn()
+    assert capture.missing()
+    chores.turn()
+
+    assert capture.missing() == []
+    assert list(OutboxRow.objects.filter(image__isnull=True).values_list("source", flat=True)) == [
+        "boards_entry"
+    ]
+
+
+def test_triggers_are_left_alone_while_a_migration_is_under_way(chores):
+    """It has dropped them, and installs them at its end."""
+    capture.uninstall(["boards_entry"])
+    progress.pause_capture(housekeeping.capture.CLAIM_TIME)
+
+    for _ in range(3):
+        chores.turn()
+    assert capture.missing()
+
+    progress.pause_capture(None)
+    for _ in range(2):
+        chores.turn()
+    assert capture.missing() == []
+
+
+def test_a_repair_that_fails_is_tried_again_after_growing_pauses():
+    """Each attempt makes the table's writers wait."""
+    repair = Repair(now=0, pause=1)
+    due = [repair.due_at]
+    for _ in range(7):
+        repair.put_off(repair.due_at)
+        due.append(repair.due_at)
+
+    assert [later - earlier for earlier, later in pairwise(due)] == [
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+        30,
+    ]
+
+
+def test_only_the_leader_prunes(chores, monkeypatch):
+    """In steps, so that the lease is renewed meanwhile."""
+    steps = []
+    monkeypatch.setattr(housekeeping.log, "prune_step", lambda: steps.append(1) or False)
+    chores._prune_due = 0.0
+    second = Housekeeping("two")
+    second.stop()
+
+    chores.turn()
+    second.turn()
+
+    assert steps == [1]
+
+
+@pytest.mark.parametrize("way", ["mv", "VACUUM INTO"])
+def test_a_file_that_takes_the_place_of_the_databases_begins_a_new_epoch(chores, log, tmp_path, way):
+    """Every thread opens its connections again: the former file is still open in them."""
+    file, other = Path(connection.settings_dict["NAME"]), tmp_path / "other.sqlite3"
+    kept, before, generation = tmp_path / "kept.sqlite3", log.state.epoch, threads._generation
+    connections.close_all()
+    with sqlite3.connect(file) as plain:
+        plain.execute(f"VACUUM INTO '{other}'")
+    plain.close()
+    if way == "mv":
+        shutil.copy(file, kept)
+    try:
+        shutil.move(other, file)
+
+        chores.turn()
+
+        assert Sequencer.objects.get(pk=1).epoch != before
+        assert threads._generation == generation + 1
+        assert capture.missing() == []
+    finally:
+        connections.close_all()
