@@ -9,9 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1] / "realtime" / "static" / "realtime"
 
 LAYERS = {
-    "live.js": 4,
-    "elements": 3,
-    "realtime.js": 2,
+    "live.js": 5,
+    "elements": 4,
+    "realtime.js": 3,
+    "status.js": 2,
+    "reload.js": 2,
     "topics": 1,
     "transports": 1,
     "inspector": 1,

@@ -1,9 +1,9 @@
 /** What scripts and elements of a page use: one connection with its topics, calls and messages. */
 
 /** @import { Format, Row, ServerMessage } from "./protocol/messages.js" */
-/** @import { Status, TopicStatus } from "./status.js" */
+/** @import { Status } from "./status.js" */
 /** @import { Options } from "./topics/row-map.js" */
-/** @import { Follower } from "./topics/topic.js" */
+/** @import { Follower, TopicStatus } from "./topics/topic.js" */
 /** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 /** @import { Environment } from "./transports/transport.js" */
 

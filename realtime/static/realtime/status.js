@@ -1,13 +1,9 @@
 /** The state of the page: the worst of its connection and its topics, and since when it is not current. Pure. */
 
-/** @import { FollowerState } from "./topics/topic.js" */
+/** @import { TopicState, TopicStatus } from "./topics/topic.js" */
 /** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 
 /**
- * @typedef {FollowerState | "misplaced"} TopicState
- * @typedef {{state: TopicState, since: number | null, reason: string}} TopicStatus - since: when its rows were last known
- *   to be current, in milliseconds; null while it is live
- *
  * @typedef {ConnectionStatus["state"] | Exclude<TopicState, "loading">} PageState
  * @typedef {Omit<ConnectionStatus, "state"> & {state: PageState, since: number | null,
  *   topics: Record<string, TopicStatus>}} Status

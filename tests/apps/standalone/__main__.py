@@ -20,6 +20,8 @@ from django.urls import re_path
 EXAMPLES = {
     "realtime/sse/": ("GET", "/realtime/sse/", b"topic=groups"),
     "^realtime/topics/(?P<topic>.+)/$": ("GET", "/realtime/topics/groups/", b""),
+    "realtime/live/": ("GET", "/realtime/live/", b""),
+    "realtime/ready/": ("GET", "/realtime/ready/", b""),
     "realtime/calls/": ("POST", "/realtime/calls/", b""),
     "realtime/ticket/": ("POST", "/realtime/ticket/", b""),
 }

@@ -7,7 +7,7 @@ const BASE_MS = 5_000;
 const MAX_MS = 60_000;
 
 /**
- * @typedef {{setTimeout: import("../transports/transport.js").SetTimeout, clearTimeout: (timer: any) => void,
+ * @typedef {{setTimeout: (action: () => void, ms: number) => unknown, clearTimeout: (timer: any) => void,
  *   random: () => number}} Timers
  */
 

@@ -1,9 +1,8 @@
 /** The topics this page follows: passes each message to its topic, and subscribes again where that is needed. */
 
 /** @import { ClientMessage, Format, ServerMessage, Subscription } from "../protocol/messages.js" */
-/** @import { TopicStatus } from "../status.js" */
 /** @import { Timers } from "./retries.js" */
-/** @import { Follower } from "./topic.js" */
+/** @import { Follower, TopicStatus } from "./topic.js" */
 
 import { Retries } from "./retries.js";
 import { Topic } from "./topic.js";

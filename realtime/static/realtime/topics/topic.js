@@ -15,6 +15,9 @@ const MAX_PAUSE_MS = 300_000;
 
 /**
  * @typedef {"loading" | "live" | "behind" | "stale" | "refused"} FollowerState
+ * @typedef {FollowerState | "misplaced"} TopicState
+ * @typedef {{state: TopicState, since: number | null, reason: string}} TopicStatus - since: when its rows were last known
+ *   to be current, in milliseconds; null while it is live
  * @typedef {object} Follower
  * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
  * @property {() => number | null} [digest] - of the rows it holds; null if it cannot tell
