@@ -17,7 +17,15 @@ import psycopg
 from tests.apps.faulty.switches import FAILING_FILE, NEXT_RELEASE, SLOW_FILE, UNRENDERABLE
 from tests.faults.apps import STEPS
 from tests.faults.oracle import NEXT_PARCELS
-from tests.faults.world import DATABASE, READING_SECONDS, Distributed, Embedded, World
+from tests.faults.world import (
+    DATABASE,
+    HEARTBEAT_SECONDS,
+    NOTICED_SECONDS,
+    READING_SECONDS,
+    Distributed,
+    Embedded,
+    World,
+)
 from tests.support.servers import ROOT, Server
 
 Fault = Callable[[Any], Awaitable[None]]
@@ -28,8 +36,8 @@ FREEZE_SECONDS = float(os.environ.get("FREEZE_SECONDS", "2"))
 OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
 """How long a writer's transaction stays open; ``make faults`` sets 30."""
 
-FREEZING_STATEMENTS = 25
-"""Up to which statement of its transactions a process is frozen."""
+FREEZING_THREADS = {"publisher": 25, "housekeeping": 8}
+"""In whose transactions a process is frozen, and up to which of their statements: those that lock anything."""
 TRUNCATES = 20
 LONG_NAME = 201
 MAX_OFFSET = 2**63
@@ -89,7 +97,7 @@ def freeze_in_a_transaction(thread: str) -> Fault:
     async def fault(world: World) -> None:
         server = world.chance.choice(world.servers)
         before = server.process
-        place = f"{thread}:{world.chance.randrange(1, FREEZING_STATEMENTS + 1)}"
+        place = f"{thread}:{world.chance.randrange(1, FREEZING_THREADS[thread] + 1)}"
         starting = asyncio.create_task(world.restart(server, signal.SIGTERM, 0, FREEZE_AFTER=place))
 
         def is_frozen() -> bool:
@@ -524,13 +532,11 @@ async def replace_the_file(world: Embedded) -> None:
         copy.replace(file)
 
     world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
-    with world.vigil.excused(()):
+    with world.vigil.patient(NOTICED_SECONDS + HEARTBEAT_SECONDS):
         await asyncio.to_thread(replace)
         world.oracle.reconnect(world.connect())
-    try:
         await world.until_shown(*{viewer.shows for viewer in [*world.viewers, *world.guests]})
-    finally:
-        world.start_writers()
+    world.start_writers()
 
 
 async def run_two_releases(world: World) -> None:
@@ -590,13 +596,13 @@ def _named(*faults: Fault) -> dict[str, Fault]:
     return {fault.__name__: fault for fault in faults}
 
 
-THREADS = ("publisher", "reader")
-"""The threads in whose transactions a server is frozen."""
-
 _OF_FEEDS = _named(
     write_bad_rows, write_a_long_topic_name, fail_in_a_queryset, slow_down_a_feed, poison_the_outbox,
     swap_a_table, drop_and_create_a_table, run_two_releases,
-) | {f"freeze_in_a_transaction_of_a_{thread}": freeze_in_a_transaction(thread) for thread in THREADS}  # fmt: skip
+)  # fmt: skip
+_FREEZING = {
+    f"freeze_in_a_transaction_of_{thread}": freeze_in_a_transaction(thread) for thread in FREEZING_THREADS
+}
 
 EMBEDDED = (
     _named(
@@ -604,6 +610,7 @@ EMBEDDED = (
         restore_sqlite, replace_the_file, drop_viewers, leave_viewers_half_open, freeze_viewers,
     )
     | _OF_FEEDS
+    | _FREEZING
 )  # fmt: skip
 """The faults of one server with SQLite."""
 
@@ -617,6 +624,7 @@ FAULTS = (
         replace_a_partition, drop_viewers, leave_viewers_half_open, freeze_viewers,
     )
     | _OF_FEEDS
+    | _FREEZING
     | {f"kill_the_publisher_{step}": kill_the_publisher(step) for step in STEPS}
 )  # fmt: skip
 """The faults of three servers with PostgreSQL and Valkey."""

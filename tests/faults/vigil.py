@@ -83,6 +83,17 @@ class Vigil:
             self._excused -= topics
             self.forget()
 
+    @contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Allow every page to be wrong and live for longer meanwhile, because the fault is noticed by a timer."""
+        limit, limits = self._limit, self._limits
+        self._limit, self._limits = max(seconds, limit), {}
+        self.forget()
+        try:
+            yield
+        finally:
+            self._limit, self._limits = limit, limits
+
     def forget(self) -> None:
         """Judge by later samples only: the database was replaced by an earlier state of itself."""
         self._samples.clear()
@@ -112,7 +123,9 @@ class Vigil:
                 self._watched[viewer] = _Watched(self._clock, viewer.doubts)
                 continue
             since = self._wrong_since(viewer, known)
-            if viewer.is_live and since is not None:
+            if not viewer.is_live:
+                known.live_since = self._clock
+            elif since is not None:
                 self._note(viewer, known, self._clock - max(since, known.live_since))
             else:
                 known.is_reported = False
