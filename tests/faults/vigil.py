@@ -1,9 +1,9 @@
 """The vigil: no page is wrong and says that it is live for longer than two heartbeats.
 
-It reads the rows of all topics several times a second, and looks for the latest of these samples that each row of each
-viewer agrees with, or whose position the viewer has reached (whether its rows are right at its position is compared by
-the oracle). How long ago the next sample was taken is how long the viewer has been wrong; it has to say so unless that
-time is short.
+It reads the rows of all topics several times a second. A viewer whose states the oracle compares is as late as the first
+sample whose position it has not reached and whose row is another than its own. Any other viewer is wrong since it was
+first seen to show a row that is not that of ``SELECT``, for as long as it shows it. The client has to know of it, unless
+that time is short.
 """
 
 import asyncio
@@ -131,15 +131,8 @@ class Vigil:
                 known.is_reported = False
 
     def _wrong_since(self, viewer: Viewer, known: _Watched) -> float | None:
-        """Return when the sample was taken since which a row of a viewer is wrong; None if all are as in the latest.
-
-        Row by row: what a viewer shows between two samples may be in neither of them as a whole. A row that changes
-        twice between two samples may be in none; it counts as wrong since it was first shown.
-        """
+        """Return since when a row of a viewer has been wrong; None if all are as in the latest sample."""
         latest = self._samples[-1][1]
-        if viewer.is_recorded and _has_reached(viewer.replica.position, latest.position):
-            known.wrong = {}
-            return None
         shown, expected = viewer.state, latest.states[viewer.shows]
         keys = [key for key in {*shown, *expected} if shown.get(key) != expected.get(key)]
         known.wrong = {
@@ -148,23 +141,20 @@ class Vigil:
             else (shown.get(key), self._clock)
             for key in keys
         }
-        since = [self._wrong_since_sample(viewer, key, shown.get(key)) for key in keys]
-        times = [
-            known.wrong[key][1] if time_of_sample is None else time_of_sample
-            for key, time_of_sample in zip(keys, since, strict=True)
-        ]
-        return min(times, default=None)
+        if viewer.is_recorded:
+            return min((self._unreached_since(viewer, key, shown.get(key)) for key in keys), default=None)
+        return min((since for _, since in known.wrong.values()), default=None)
 
-    def _wrong_since_sample(self, viewer: Viewer, key: str, row: object) -> float | None:
-        """Return the time of the sample after the latest one with this row; None if it is in no sample."""
+    def _unreached_since(self, viewer: Viewer, key: str, row: object) -> float:
+        """Return the time of the sample after the latest one that has this row, or whose position is reached."""
         since = self._clock
         for clock, sample in reversed(self._samples):
-            if sample.states[viewer.shows].get(key) == row or (
-                viewer.is_recorded and _has_reached(viewer.replica.position, sample.position)
-            ):
-                return since
+            at, mine = sample.position, viewer.replica.position
+            has_reached = mine is not None and mine.epoch == at.epoch and mine.offset >= at.offset
+            if has_reached or sample.states[viewer.shows].get(key) == row:
+                break
             since = clock
-        return None
+        return since
 
     def _note(self, viewer: Viewer, known: _Watched, seconds: float) -> None:
         spell = self.longest[viewer.shows]
@@ -181,8 +171,3 @@ class Vigil:
             )
         if seconds > spell.seconds:
             spell.seconds, spell.words = seconds, words
-
-
-def _has_reached(mine: Position | None, position: Position) -> bool:
-    """Return whether rows at a position contain everything that a sample contains."""
-    return mine is not None and mine.epoch == position.epoch and mine.offset >= position.offset
