@@ -1,9 +1,9 @@
 """The vigil: no page is wrong and says that it is live for longer than two heartbeats.
 
-It reads the rows of all topics several times a second. A viewer whose states the oracle compares is as late as the first
-sample whose position it has not reached and whose row is another than its own. Any other viewer is wrong since it was
-first seen to show a row that is not that of ``SELECT``, for as long as it shows it. The client has to know of it, unless
-that time is short.
+It reads the rows of all topics several times a second. A viewer whose states the oracle compares is as late as the
+first sample whose position it has not reached and whose row is another than its own. Any other viewer is wrong since it
+was first seen to show a row that is not that of ``SELECT``, for as long as it shows it. The client has to know of it,
+unless that time is short.
 """
 
 import asyncio
