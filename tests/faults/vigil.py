@@ -142,19 +142,25 @@ class Vigil:
             for key in keys
         }
         if viewer.is_recorded:
-            return min((self._unreached_since(viewer, key, shown.get(key)) for key in keys), default=None)
+            return min((self._unreached_since(viewer, key, *known.wrong[key]) for key in keys), default=None)
         return min((since for _, since in known.wrong.values()), default=None)
 
-    def _unreached_since(self, viewer: Viewer, key: str, row: object) -> float:
-        """Return the time of the sample after the latest one that has this row, or whose position is reached."""
-        since = self._clock
+    def _unreached_since(self, viewer: Viewer, key: str, row: object, shown_since: float) -> float:
+        """Return the time of the sample after the latest one that has this row, or whose position is reached.
+
+        Everything in the viewer's epoch is later than samples of the epoch before.
+        """
+        since, mine = self._clock, viewer.replica.position
+        is_epoch_known = False
         for clock, sample in reversed(self._samples):
-            at, mine = sample.position, viewer.replica.position
-            has_reached = mine is not None and mine.epoch == at.epoch and mine.offset >= at.offset
+            at = sample.position
+            is_same = mine is not None and mine.epoch == at.epoch
+            is_epoch_known |= is_same
+            has_reached = mine.offset >= at.offset if is_same and mine else is_epoch_known
             if has_reached or sample.states[viewer.shows].get(key) == row:
-                break
+                return since
             since = clock
-        return since
+        return since if is_epoch_known else shown_since
 
     def _note(self, viewer: Viewer, known: _Watched, seconds: float) -> None:
         spell = self.longest[viewer.shows]
