@@ -120,7 +120,8 @@ class Publisher:
         It waits here, in the thread: an idle tick is one probe and does not wake the loop.
         """
         self._prepare()
-        waiting = [job.due_at for job in jobs.values() if self.is_leader and not job.is_running]
+        was_leader = self.is_leader
+        waiting = [job.due_at for job in jobs.values() if was_leader and not job.is_running]
         ends = min([time.monotonic() + MAX_WAIT_SECONDS, *waiting])
         while not self._is_stopping:
             seen = positions.probe()
@@ -139,7 +140,8 @@ class Publisher:
             if self.is_leader and not seen.is_waiting and now >= self._success_due:
                 progress.note_success()
                 self._success_due = now + get_conf().lease_seconds / 3
-            if now >= ends:
+            has_just_taken_over = self.is_leader and not was_leader  # its jobs are due
+            if now >= ends or has_just_taken_over:
                 return None
             self._awake.wait(min(self._pause(now), ends - now))
             self._awake.clear()

@@ -153,8 +153,9 @@ async def test_subscribers_of_a_board_that_becomes_staff_only_are_refused(server
         error = await client.until_message(Error)
 
         assert error.code == 4403
-        database.execute("UPDATE boards_entry SET label = 'secret'")
         async with Client(server.socket_url, "entries.2") as other:
+            await other.until(lambda: bool(other.replica.rows))  # the demo's job has measured the server
+            database.execute("UPDATE boards_entry SET label = 'secret'")
             await other.until(lambda: "secret" in str(other.replica.rows))
         assert "secret" not in str(client.seen)
 
