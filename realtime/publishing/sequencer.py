@@ -81,11 +81,18 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     if not seen.is_waiting:
         _begin_anew_if_rewound(seen)
         return None
+    connection = database().connection
+    connection.ensure_connection()
+    driver = connection.connection
     try:
         return _sequence(seen, quiet, _entries)
     except (OperationalError, InterfaceError):
         raise  # the database is away: the next round may succeed as it is
     except Exception:
+        # A server that ended the transaction, because it lasted too long, reports an InternalError; Django opens
+        # another connection then.
+        if connection.connection is not driver or not connection.is_usable():
+            raise
         logger.exception("a round of sequencing failed; its parts are tried")
         return _sequence(seen, quiet, _entries_apart)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
-from django.db import OperationalError, connection, models, transaction
+from django.db import DatabaseError, OperationalError, connection, models, transaction
 
 from realtime import notices
 from realtime.access import revocation
@@ -357,6 +357,34 @@ def test_a_database_that_is_away_is_no_reason_to_split(database, monkeypatch):
 
     assert len(calls) == 1
     assert sequence(database) == {"entries.2": "changes"}
+
+
+@pytest.mark.parametrize("limit", ["idle_in_transaction_session_timeout", "transaction_timeout"])
+def test_a_transaction_that_the_server_ends_is_no_reason_to_split(on_postgresql, monkeypatch, caplog, limit):
+    """PostgreSQL reports it as an internal error, which a statement may cause too; the connection is closed."""
+    append, appended = log.append, []
+
+    def append_and_be_ended(entries):
+        appended.append(len(entries))
+        append(entries)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL {limit} = '1ms'")
+        with contextlib.closing(on_postgresql.connect()) as other:
+            ours = [connection.connection.info.backend_pid]
+            while other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", ours).fetchone():
+                pass
+        append(entries)
+
+    Entry.objects.filter(pk=3).update(label="changed")
+    monkeypatch.setattr(log, "append", append_and_be_ended)
+    with pytest.raises(DatabaseError):
+        on_postgresql.sequence()
+    monkeypatch.setattr(log, "append", append)
+    connection.close()
+
+    assert appended == [1]
+    assert "its parts are tried" not in caplog.text
+    assert sequence(on_postgresql) == {"entries.2": "changes"}
 
 
 # ---------------------------------------------------------------- slow feeds
