@@ -177,12 +177,10 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
-        declaration = (
-            self.model._meta.label, self.topic_field, list(self.fields), self.filter, list(self.ordering),
-            self.limit, list(self.depends_on), self.template_name,
-        )  # fmt: skip
+        topics = self.model._meta.label, self.topic_field, list(self.depends_on)
+        declaration = list(self.fields), self.filter, list(self.ordering), self.limit, self.template_name
         functions: list[Any] = [type(self).get_queryset, type(self.model._default_manager).get_queryset]
-        return fingerprint(declaration, functions, self.template_name)
+        return fingerprint(topics, declaration, functions, self.template_name)
 
     @cached_property
     def is_read_whole(self) -> bool:

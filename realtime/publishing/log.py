@@ -16,6 +16,7 @@ from django.utils import timezone
 from ..conf import get_conf
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
+from ..feeds import registry
 from ..models import LogEntry, OutboxRow, Sequencer
 from ..runtime.metrics import Figure
 from . import progress
@@ -33,6 +34,10 @@ APPEND_CHARACTERS = 4 * 1024 * 1024
 """How much payload one statement adds at most, unless a single entry has more."""
 PRUNE_ROWS = 1_000
 """How many rows of a table one transaction deletes at most."""
+
+
+_UNKNOWN = "-"
+"""In place of the fingerprint of a feed that this release does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,29 @@ class Missed:
     entries: list[LogEntry]
 
 
+def _of_this_release() -> QuerySet[LogEntry]:
+    """Return the entries without the resets that are meant for other releases alone."""
+    fingerprints = [feed.fingerprint for feed in registry]
+    return LogEntry.objects.exclude(kind=LogEntry.Kind.RESET, fingerprint__in=fingerprints)
+
+
 def newest(topics: Collection[str]) -> dict[str, int]:
-    """Return the position of each topic's newest entry, for topics that have one."""
+    """Return the position of each topic's newest entry for this release, for topics that have one."""
     if not topics:
         return {}
-    marks = ", ".join(["(%s)"] * len(topics))
+    marks = ", ".join(["(%s, %s)"] * len(topics))
+    asked: list[str] = []
+    for topic in topics:
+        feed = topic.partition(".")[0]
+        asked += [topic, registry[feed].fingerprint if feed in registry else _UNKNOWN]
     with database().connection.cursor() as cursor:
         # The last entry of each topic, not the largest position of all its entries: there may be 100,000 of a topic.
         cursor.execute(
             "SELECT asked.column1, (SELECT position FROM realtime_logentry "
-            "WHERE topic = asked.column1 AND kind <> %s ORDER BY position DESC LIMIT 1) "
+            "WHERE topic = asked.column1 AND kind <> %s AND NOT (kind = %s AND fingerprint = asked.column2) "
+            "ORDER BY position DESC LIMIT 1) "
             f"FROM (VALUES {marks}) AS asked",
-            [LogEntry.Kind.NOTICE.value, *topics],
+            [LogEntry.Kind.NOTICE.value, LogEntry.Kind.RESET.value, *asked],
         )
         return {topic: position for topic, position in cursor.fetchall() if position is not None}
 
@@ -120,8 +136,9 @@ def tail(after: int) -> Tail:
     if seen.log_end > after:
         # Not beyond the end just probed: entries added between the queries are left to the next call, all of them.
         beyond = LogEntry.objects.filter(position__gt=after, position__lte=seen.log_end)
-        changed = beyond.exclude(kind__in=ANNOUNCEMENTS).order_by().values_list("topic")
-        found = dict(changed.annotate(newest=Max("position")))
+        changed = _of_this_release().filter(position__gt=after, position__lte=seen.log_end)
+        changed = changed.exclude(kind__in=ANNOUNCEMENTS).order_by()
+        found = dict(changed.values_list("topic").annotate(newest=Max("position")))
         announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
     waiting = waiting_seconds() if seen.is_waiting else 0.0
     sequenced = progress.read()
@@ -145,7 +162,7 @@ def missed(topic: str, feed: str, after: int) -> Missed:
     """Return a topic's entries at positions > ``after``, oldest first, with those of its whole feed."""
     with read_snapshot():
         sequenced = progress.read()
-        found = LogEntry.objects.filter(topic__in={topic, feed}, position__gt=after)
+        found = _of_this_release().filter(topic__in={topic, feed}, position__gt=after)
         entries = list(found.exclude(kind=LogEntry.Kind.NOTICE).order_by("position", "id"))
     return Missed(sequenced is not None and after >= sequenced.edge, entries)
 

@@ -14,6 +14,7 @@ from ..databases.base import is_storable
 from ..databases.transactions import engine_transaction
 from ..feeds import Feed, registry
 from ..models import FeedRelease, OutboxRow
+from ..rows.fingerprint import have_same_topics
 from . import progress
 
 logger = logging.getLogger("realtime.sequencer")
@@ -63,6 +64,16 @@ def renew() -> None:
         release.pk for release in FeedRelease.objects.all() if (release.feed, release.fingerprint) in mine
     ]
     FeedRelease.objects.filter(pk__in=used).update(last_used_at=Now())
+
+
+def with_other_topics() -> set[str]:
+    """Return the names of the feeds of which another release is in use that a change touches in other topics.
+
+    These are also the feeds that only another release has.
+    """
+    mine = {feed.name: feed.fingerprint for feed in registry}
+    used = FeedRelease.objects.filter(last_used_at__gt=Now() - RECENT).values_list("feed", "fingerprint")
+    return {name for name, fingerprint in used if not have_same_topics(mine.get(name, ""), fingerprint)}
 
 
 def parse(image: dict[str, Any] | None) -> str:

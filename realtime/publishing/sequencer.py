@@ -59,6 +59,8 @@ class _Round:
     changes: Changes = field(default_factory=dict)
     announcements: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, topic and payload."""
+    others: set[str] = field(default_factory=set)
+    """Feeds of which other releases must read their topics again: those that are touched in them are not known."""
 
     def add(self, more: Changes) -> None:
         for topic, changed in more.items():
@@ -270,6 +272,7 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
     for part in amounts:
         whole.add(part.changes)
         whole.announcements += part.announcements
+        whole.others |= part.others
     return _chained(whole, before, until.offset, begins)
 
 
@@ -280,11 +283,14 @@ def _amount(rows: Sequence[Noted]) -> _Round:
         by_source[row.source].append(row)
     amount = _own(by_source)
     unused = by_source.keys() - set(OWN_SOURCES)
+    touched = set()
     for feed in registry:
         concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
         if concerned:
             amount.add(changes.of_rows(feed, concerned))
             unused -= concerned.keys()
+            touched.add(feed.name)
+    amount.others = _others(touched, unused)
     # Of a table that is not live any more, or only in another release.
     noted.skip("no feed needs", [row for source in unused for row in by_source[source]])
     return amount
@@ -298,10 +304,25 @@ def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
         own[row.source].append(row)
     amount = _own(own)
     sources = _sources(since, until)
+    unused, touched = sources - set(OWN_SOURCES), set()
     for feed in registry:
         if feed.tables & sources:
             amount.add(changes.of_flood(feed, sources, since, until))
+            unused -= feed.tables
+            touched.add(feed.name)
+    amount.others = _others(touched, unused)
     return amount
+
+
+def _others(touched: set[str], unused: set[str]) -> set[str]:
+    """Return the feeds of other releases that a change touches in topics which this release does not know.
+
+    ``touched`` are feeds of this release, ``unused`` tables that none of them needs; one of another may.
+    """
+    if not touched and not unused:
+        return set()
+    others = releases.with_other_topics()
+    return others if unused else others & touched
 
 
 def _sources(since: OutboxCursor, until: OutboxCursor) -> set[str]:
@@ -343,7 +364,17 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
         LogEntry(position=end, topic=topic, kind=kind, after=end, begins=end, payload=payload, fingerprint="")
         for kind, topic, payload in amount.announcements
     ]
-    newest = log.newest({name for topic in amount.changes for name in (topic, topic.partition(".")[0])})
+    others = amount.others - amount.changes.keys()
+    named = {name for topic in amount.changes for name in (topic, topic.partition(".")[0])}
+    newest = log.newest(named | others)
+    for name in others:
+        fingerprint = registry[name].fingerprint if name in registry else ""
+        drafts.append(
+            LogEntry(
+                position=end, topic=name, kind=LogEntry.Kind.RESET.value, begins=begins, payload="",
+                after=max(before.edge, newest.get(name, 0)), fingerprint=fingerprint,
+            )
+        )  # fmt: skip
     for topic, changed in amount.changes.items():
         feed = topic.partition(".")[0]
         after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))

@@ -28,14 +28,30 @@ _SETTINGS = (
 
 
 def fingerprint(
-    declaration: Iterable[Any], functions: Iterable[Callable[..., Any]], template_name: str | None
+    topics: Iterable[Any],
+    declaration: Iterable[Any],
+    functions: Iterable[Callable[..., Any]],
+    template_name: str | None,
 ) -> str:
-    """Return 16 hexadecimal digits that identify how rows are made."""
+    """Return 16 hexadecimal digits that identify how rows are made.
+
+    The first half identifies ``topics``, what the feed declares about which topics a change touches.
+    """
     known = [RENDERING_VERSION, django.VERSION[:2], [str(getattr(settings, name)) for name in _SETTINGS]]
     sources = [_source(function) for function in functions]
     templates = list(template_sources(template_name)) if template_name else []
-    text = repr([known, [canonical(value) for value in declaration], sources, templates])
-    return hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    touched = _digits(list(topics))
+    return touched + _digits([touched, known, list(declaration), sources, templates])
+
+
+def _digits(values: list[Any]) -> str:
+    text = repr(canonical(values))
+    return hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
+def have_same_topics(one: str, other: str) -> bool:
+    """Return whether two fingerprints are of forms of a feed in which a change touches the same topics."""
+    return one[:8] == other[:8]
 
 
 def canonical(value: Any) -> Any:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from django.core.management import call_command
 from django.db import connections
 
 from realtime.databases.outbox import Probe
+from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
 from realtime.publishing import log, positions
 from realtime.publishing.sequencer import Batch, sequence
+from realtime.runtime.threads import DatabaseThreads, close_all
+from tests.delivery.conftest import CountingHub, Wire
 from tests.support import databases
 from tests.support.databases import postgresql  # noqa: F401
 
@@ -169,3 +172,31 @@ def on_postgresql(database) -> Database:
     if database.vendor != "postgresql":
         pytest.skip("only on PostgreSQL")
     return database
+
+
+@pytest.fixture
+async def in_database(database) -> AsyncIterator[Any]:
+    """A function that gives another one access to the test's database, in a thread whose connection ends with it."""
+    thread = DatabaseThreads("test", 1)
+    yield thread.run
+    await close_all(thread)
+
+
+@pytest.fixture
+async def make_hub(database, layer, in_database) -> AsyncIterator[Any]:
+    """A function that starts the hub of another process."""
+    wires, pools = [], []
+
+    async def make() -> Wire:
+        readers, topics = DatabaseThreads("test-reader", 2), DatabaseThreads("test-topic", 2)
+        pools.extend([readers, topics])
+        reads = TopicReads(topics, 2)
+        hub = CountingHub(layer, readers, reads, 0.01)
+        wires.append(Wire(hub, readers, reads, layer, in_database, database))
+        await hub.start()
+        return wires[-1]
+
+    yield make
+    for wire in wires:
+        await wire.hub.stop()
+    await close_all(*pools)

@@ -11,13 +11,76 @@ from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic, topic_reads
 from realtime.delivery.shared_topic import SharedTopic
-from realtime.engine.messages import Error, Heartbeat
-from realtime.models import OutboxRow
+from realtime.engine.messages import Error, Heartbeat, delete, encode_changes
+from realtime.models import FeedRelease, LogEntry, OutboxRow
 from realtime.publishing import log as log_module
-from realtime.publishing import positions
+from realtime.publishing import positions, releases
 from realtime.publishing.positions import read_topic
+from realtime.publishing.sequencer import Batch
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
+
+# ---------------------------------------------------------------- entries of another release
+
+
+def of_another_release(batch: Batch) -> Batch:
+    """Make the entries those of a release that makes other rows, in the batch and in the log."""
+    changed = encode_changes([delete("1"), delete("2"), delete("3")])
+    for entry in batch.entries:
+        entry.fingerprint, entry.payload = "another release!", changed
+        LogEntry.objects.filter(topic=entry.topic, position=entry.position).update(
+            fingerprint=entry.fingerprint, payload=changed
+        )
+    return batch
+
+
+@pytest.mark.parametrize("is_sent", [True, False], ids=["from the layer", "from the log"])
+async def test_an_entry_of_another_release_is_not_applied(slow, quay, topic, readings, in_database, is_sent):
+    """Its rows are not those that this release would make, and its filter may be another: the topic is read."""
+    follower = await Follower(topic).follow(slow.hub)
+    batch = await in_database(of_another_release, await slow.write(quay.entries.create, label="new"))
+
+    if is_sent:
+        await slow.send(batch)
+    await slow.settle()
+
+    await until(has_row(follower, "new"))
+    assert len(follower.replica.rows) == 3
+    assert readings == [topic, topic]
+    assert await slow.is_current(follower)
+
+
+async def test_entries_of_this_release_are_applied_after_one_of_another(
+    slow, quay, topic, readings, in_database
+):
+    """Without a further read."""
+    follower = await Follower(topic).follow(slow.hub)
+    await in_database(of_another_release, await slow.write(quay.entries.create, label="theirs"))
+    await slow.settle()
+
+    await slow.send(await slow.write(quay.entries.create, label="ours"))
+
+    await until(has_row(follower, "ours"))
+    assert readings == [topic, topic]
+    assert await slow.is_current(follower)
+
+
+async def test_a_reset_that_is_meant_for_other_releases_is_ignored(slow, quay, topic, readings, in_database):
+    """A change was in topics of another release, which this one does not have; the next change follows."""
+    await in_database(releases.announce)
+    await in_database(FeedRelease.objects.create, feed="entries", fingerprint="another release!")
+    follower = await Follower(topic).follow(slow.hub)
+
+    for label in ("first", "second"):
+        batch = await slow.write(quay.entries.create, label=label)
+        assert "entries" in {entry.topic for entry in batch.entries}
+        await slow.send(batch)
+        await slow.settle()
+
+    await until(has_row(follower, "second"))
+    assert readings == [topic]
+    assert await slow.is_current(follower)
+
 
 # ---------------------------------------------------------------- the first read
 

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from realtime.boards.models import Entry
 from realtime.feeds import registry
 from realtime.models import FeedRelease, OutboxRow
+from realtime.publishing import log as the_log
 from realtime.publishing import releases
 
 
@@ -62,6 +63,88 @@ def test_a_release_that_was_replaced_for_a_while_resets_its_feeds(log, announced
 
     assert releases.announce() == ["entries"]
     assert releases.announce() == []
+
+
+def use(feed: str, fingerprint: str) -> None:
+    """Note that another release uses a form of a feed."""
+    FeedRelease.objects.create(feed=feed, fingerprint=fingerprint)
+
+
+@pytest.fixture
+def another_split(announced) -> str:
+    """Another release is in use, in which a change of an entry touches other topics."""
+    fingerprint = "0123456789abcdef"
+    use("entries", fingerprint)
+    return fingerprint
+
+
+def test_a_change_resets_the_feed_of_a_release_that_splits_it_otherwise(log, quay, another_split):
+    """Its topics are not known here; hubs of this release ignore the entry, and their topic goes on without a gap."""
+    topic = f"entries.{quay.pk}"
+    before = the_log.newest([topic])[topic]
+
+    quay.entries.create(label="new")
+    batch = log.sequence()
+
+    foreign = next(entry for entry in batch.entries if entry.topic == "entries")
+    assert (foreign.kind, foreign.fingerprint) == ("reset", registry["entries"].fingerprint)
+    assert next(entry for entry in batch.entries if entry.topic == topic).after == before
+    assert the_log.newest([topic, "entries"]) == {topic: batch.end}
+    assert set(the_log.tail(before).newest) == {topic}
+    assert [entry.topic for entry in the_log.missed(topic, "entries", before).entries] == [topic]
+
+
+def test_that_release_reads_its_topics(log, quay, another_split, monkeypatch):
+    """The same entry, read by its processes."""
+    before = log.state.next
+    quay.entries.create(label="new")
+    batch = log.sequence()
+
+    exchange(monkeypatch, another_split)
+
+    assert the_log.newest(["entries"]) == {"entries": batch.end}
+    assert "entries" in the_log.tail(before).newest
+    assert "reset" in {entry.kind for entry in the_log.missed("entries.99", "entries", before).entries}
+
+
+def test_a_change_of_a_table_that_only_another_release_needs_resets_what_that_release_declares(
+    log, quay, announced
+):
+    """A feed that is new in it, or one that depends on more tables."""
+    use("news", "0123456789abcdef")
+    OutboxRow.objects.create(source="news_item", image={"id": 1})
+
+    assert log.sequenced() == {"news": "reset"}
+
+
+@pytest.mark.parametrize("is_flood", [False, True])
+def test_a_release_that_differs_in_other_respects_is_told_the_topics(
+    log, quay, announced, settings, is_flood
+):
+    """The entry of a topic has the fingerprint of this release: the other one reads that topic alone."""
+    settings.REALTIME = {"MAX_BATCH_ROWS": 2 if is_flood else 100}
+    use("entries", registry["entries"].fingerprint[:8] + "01234567")
+    quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(5))
+
+    assert set(log.sequenced()) == {f"entries.{quay.pk}"}
+
+
+def test_a_flood_resets_the_feed_of_a_release_that_splits_it_otherwise(log, quay, another_split, settings):
+    """As a few changes do."""
+    settings.REALTIME = {"MAX_BATCH_ROWS": 2}
+    quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(5))
+
+    assert set(log.sequenced()) == {f"entries.{quay.pk}", "entries"}
+
+
+def test_a_release_that_ran_some_time_ago_is_told_nothing(log, quay, another_split):
+    """A deploy is over soon."""
+    FeedRelease.objects.filter(fingerprint=another_split).update(
+        last_used_at=Now() - releases.RECENT - timedelta(seconds=1)
+    )
+    quay.entries.create(label="new")
+
+    assert set(log.sequenced()) == {f"entries.{quay.pk}"}
 
 
 def test_a_release_after_a_long_stop_resets_nothing(log, announced):

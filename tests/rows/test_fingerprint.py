@@ -9,7 +9,7 @@ from django.db.models.functions import Lower, Now
 
 from realtime.boards.models import Board, Entry
 from realtime.feeds import Feed
-from realtime.rows.fingerprint import canonical
+from realtime.rows.fingerprint import canonical, have_same_topics
 
 NEVER_EQUAL = object()
 
@@ -52,6 +52,17 @@ DECLARATIONS = [
     {"get_queryset": visible},
     {"get_queryset": hidden},
 ]
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"topic_field": "board_id"}, {"depends_on": ["board"]}, {"fields": ["label"]}], ids=str
+)
+def test_a_form_with_other_topics_is_recognised(attributes):
+    """A change touches other topics in it; the other half of the fingerprint says whether rows differ."""
+    present, other = feed().fingerprint, feed(**attributes).fingerprint
+
+    assert have_same_topics(present, other) == ("fields" in attributes)
+    assert not have_same_topics("", other)
 
 
 def test_each_form_of_a_feed_has_a_fingerprint_of_its_own():
