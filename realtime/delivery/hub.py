@@ -23,7 +23,7 @@ from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message, group
 from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
 from ..runtime.supervision import supervise
-from ..runtime.threads import DatabaseThreads
+from ..runtime.threads import DatabaseThreads, OpenFile
 from .layer_channel import LayerChannel
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
@@ -56,6 +56,7 @@ class Hub:
         self._refreshes: set[asyncio.Task[None]] = set()
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
+        self._file = OpenFile()
         self._shared: dict[str, SharedTopic] = {}
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
@@ -239,7 +240,7 @@ class Hub:
     async def _look(self) -> None:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
-        tail = await self._reader_threads.run(log.tail, max(self._cursor, 0))
+        tail = await self._reader_threads.run(self._tail, max(self._cursor, 0))
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
             self._cursor = max(self._cursor, tail.end)
             for announcement in tail.announcements:
@@ -259,6 +260,12 @@ class Hub:
         for shared in self._shared.values():
             if shared.is_due:
                 self._start_refresh(shared, tail)
+
+    def _tail(self, after: int) -> log.Tail:
+        """Return the log's tail, in a reader thread; of the file that has the database's name now."""
+        if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
+            logger.warning("the database's file was replaced; every connection is opened again")
+        return log.tail(after)
 
     def _start_refresh(self, shared: SharedTopic, tail: log.Tail) -> None:
         shared.is_refreshing = True

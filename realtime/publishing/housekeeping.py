@@ -8,12 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from django.db import connections
-
 from ..conf import get_conf
 from ..databases.registry import database
 from ..models import OutboxRow
-from ..runtime import threads
+from ..runtime.threads import OpenFile
 from . import capture, commit_watch, lease, log, positions, progress, releases
 
 logger = logging.getLogger("realtime.housekeeping")
@@ -57,7 +55,7 @@ class Housekeeping:
         self._lease_due = self._prune_due = self._verify_due = self._claim_due = 0.0
         self._repairs: dict[str, Repair] = {}
         self._tables: dict[str, str] = {}
-        self._file = ""
+        self._file = OpenFile()
 
     def stop(self) -> None:
         """End the turn under way as soon as its chore is done."""
@@ -82,8 +80,8 @@ class Housekeeping:
 
     def _prepare(self) -> None:
         commit_watch.ignore_this_thread()
+        self._file.reopen_if_replaced()
         positions.ensure_epoch()
-        self._file = database().file_identity()
         capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
         # Not at once: the publisher finds by the last use of a feed's form whether another one has replaced it.
         self._claim_due = time.monotonic() + CLAIM_SECONDS
@@ -116,18 +114,13 @@ class Housekeeping:
 
     def _reopen_if_replaced(self) -> None:
         """Begin anew if another file has the name of the database's; this process has the former one open."""
-        file = database().file_identity()
-        if file == self._file:
+        if not self._file.reopen_if_replaced():
             return
         logger.warning(
             "the database's file was replaced; every connection is opened again, and a new log begins"
         )
-        threads.reopen_connections()
-        connections.close_all()
-        positions.ensure_epoch()
-        capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
-        self._file = file
-        self._changed()
+        self._is_prepared = False
+        self._prepare()
 
     def _repair(self, now: float) -> None:
         """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""

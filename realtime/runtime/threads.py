@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..databases.registry import on
+from ..databases.registry import database, on
 
 logger = logging.getLogger("realtime.service")
 
@@ -131,6 +131,25 @@ def close_former_connections(**kwargs: object) -> None:
     if getattr(_thread, "generation", _generation) != _generation:
         connections.close_all()
     _thread.generation = _generation
+
+
+class OpenFile:
+    """The file that has the database's name, as its observer last saw it; "" for a database without a file."""
+
+    def __init__(self) -> None:
+        self._identity: str | None = None
+
+    def reopen_if_replaced(self) -> bool:
+        """If another file has the name now, have every thread of the process open it; return whether that is so.
+
+        Until then their connections read and write the former file, which has no name any more.
+        """
+        before, self._identity = self._identity, database().file_identity()
+        if before is None or before == self._identity:
+            return False
+        reopen_connections()
+        connections.close_all()
+        return True
 
 
 _generation = 0

@@ -1,6 +1,7 @@
 """When positions may repeat, the log begins a new epoch, and pages get a snapshot."""
 
 import contextlib
+import sqlite3
 import time
 
 import pytest
@@ -10,7 +11,11 @@ from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import positions
 from realtime.publishing.sequencer import sequence
+from realtime.runtime import threads
+from tests.conftest import until
 from tests.contract.conftest import Database, Follower
+from tests.delivery.conftest import Follower as LiveFollower
+from tests.delivery.conftest import has_row
 from tests.support import databases
 
 
@@ -135,3 +140,25 @@ def test_an_outbox_that_goes_back_begins_a_new_epoch(database):
     state = positions.probe()
     assert state.epoch not in ("", epoch)
     assert state.sequenced <= state.offset
+
+
+async def test_a_process_that_publishes_nothing_notices_that_the_file_is_replaced(
+    database, make_hub, in_database, tmp_path
+):
+    """Its hub does: housekeeping runs only where changes are published. Another process begins the new log."""
+    if database.vendor != "sqlite":
+        pytest.skip("only SQLite has a file")
+    hub = await make_hub()
+    follower = await LiveFollower("entries.2").follow(hub.hub)
+    other = tmp_path / "other"
+    database.sql(f"VACUUM INTO '{other}'", "PRAGMA wal_checkpoint(TRUNCATE)")
+    with contextlib.closing(sqlite3.connect(other)) as plain, plain:
+        plain.execute("UPDATE boards_entry SET label = 'in the other file' WHERE id = 1")
+
+    generation = threads._generation
+    other.replace(database.source / database.name)
+    await until(lambda: threads._generation > generation)
+    await in_database(positions.ensure_epoch)
+
+    await until(has_row(follower, "in the other file"))
+    assert await hub.is_current(follower)

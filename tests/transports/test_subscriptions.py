@@ -327,7 +327,7 @@ async def test_many_returning_clients_cost_few_queries(connect, service, topic, 
 
     assert {answer["type"] for answer in answers} == {"changes"}
     assert functions.count("_timed") == 1
-    assert len([name for name in functions if name != "tail"]) <= 10
+    assert len([name for name in functions if name != "_tail"]) <= 10
 
 
 # ---------------------------------------------------------------- rights
