@@ -9,6 +9,7 @@ import contextlib
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from tests.support.databases import PostgreSQL
 
 PATIENCE_SECONDS = 8
 """Five, and what busy cores need."""
+WAIT_SECONDS = 60
 AT_ONCE = 20
 TABLES = (
     "boards_entry, boards_board, realtime_outboxrow, realtime_logentry, realtime_sequencer, realtime_ticket"
@@ -186,8 +188,9 @@ class Copies:
     def wait_until_waiting(self, name: str, number: int) -> None:
         """Wait until that many processes wait for a lock."""
         with contextlib.closing(self._server.connect(name)) as other:
-            waiting = 0
+            waiting, ends = 0, time.monotonic() + WAIT_SECONDS
             while waiting < number:
+                assert time.monotonic() < ends, f"{waiting} processes wait for a lock"
                 (waiting,) = other.execute(
                     "SELECT count(*) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -266,14 +269,19 @@ def test_work_without_a_transaction_holds_nothing(copies, work):
     assert process.work() == 0
 
 
-@pytest.mark.parametrize("name", ["sequence", "prune", "begin an epoch", "redeem a ticket"])
-def test_processes_that_freeze_in_a_queue_hold_up_others_together(copies, name):
-    """Those that wait for a lock when they freeze do not get it one after the other, each for five seconds."""
+@pytest.mark.parametrize(
+    "name, locking", [("sequence", 2), ("prune", 3), ("begin an epoch", 2), ("redeem a ticket", 2)]
+)
+def test_processes_that_freeze_in_a_queue_hold_up_others_together(copies, name, locking):
+    """``locking`` is the number of the statement that locks something.
+
+    Those that wait for a lock when they freeze do not get it one after the other, each for five seconds.
+    """
     database, operation = copies.add(), OPERATIONS[name]
-    first = copies.process(begun(operation), database, 2)
+    first = copies.process(begun(operation), database, locking)
     first.wait_until_prepared()
     assert first.work() == 0, "it did not stop"
-    queue = [copies.process(Operation(lambda: None, operation.work), database, 2) for _ in range(3)]
+    queue = [copies.process(Operation(lambda: None, operation.work), database, locking) for _ in range(3)]
     for process in queue:
         process.wait_until_prepared()
         process.begin()
