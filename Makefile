@@ -73,10 +73,12 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff check --fix .
 	@if test -e $(JAVASCRIPT)/.installed; then $(JAVASCRIPT)/node_modules/.bin/biome check --write .; fi
 
-# The cost of capture for a writer and of a channel layer; latency and CPU per delivered message. As Markdown.
+# The cost of capture for a writer and of a channel layer; how late a healthy feed is beside others that are not; latency
+# and CPU per delivered message. As Markdown.
 bench: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.benchmarks.capture
 	$(BIN)/python -m tests.benchmarks.layers
+	$(BIN)/python -m tests.benchmarks.neighbours
 	$(BIN)/python -m tests.benchmarks.delivery
 
 # Faults in random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate

@@ -12,8 +12,11 @@ from ..base import Database
 from ..outbox import OutboxCursor, Probe
 from .triggers import SQLiteTriggers
 
-_STEPS_PER_LOOK = 10_000
-"""How many steps of SQLite's machine, of 10 to 100 ns each, a query runs between two looks at the clock."""
+_STEPS_PER_LOOK = 1_000
+"""How many steps of SQLite's machine a query runs between two looks at the clock.
+
+A step takes 10 to 100 ns, but one that calls a function of Python's takes far longer.
+"""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NEXT = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'realtime_outboxrow'), 0) + 1"
 _PROBE = (

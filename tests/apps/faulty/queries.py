@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-STEP_SECONDS = 0.01
+STEP_SECONDS = 0.001
 
 
 def pause(vendor: str, seconds: float) -> str:
