@@ -32,8 +32,8 @@ APPEND_ROWS = 500
 """How many entries one statement adds at most: databases limit the parameters of a statement."""
 APPEND_CHARACTERS = 4 * 1024 * 1024
 """How much payload one statement adds at most, unless a single entry has more."""
-PRUNE_ROWS = 1_000
-"""How many rows of a table one transaction deletes at most."""
+PRUNE_ROWS = 250
+"""How many rows of a table one transaction deletes at most: on SQLite the publisher waits for it."""
 
 
 _UNKNOWN = "-"
