@@ -1,5 +1,8 @@
 """A topic brings every cursor to its position, from whatever it has seen."""
 
+from statistics import mode
+from string import ascii_lowercase
+
 import msgspec
 import pytest
 
@@ -7,7 +10,7 @@ from realtime.engine import messages
 from realtime.engine.errors import Gap, Unrecoverable
 from realtime.engine.messages import Changes, Form, Row, Snapshot, decode_server
 from realtime.engine.position import Position
-from realtime.engine.topic import Cursor, Topic
+from realtime.engine.topic import MAX_KEPT_CHANGES, Cursor, Topic
 
 
 def row(key: str, contents: str = "", order: str | None = None) -> Row:
@@ -306,3 +309,191 @@ def test_differing_rows_are_named(topic):
     """Changed, new and gone ones."""
     assert topic.differing(topic.rows) == []
     assert sorted(topic.differing([row("b", "other"), row("new")])) == ["b", "c", "new"]
+
+
+# ---------------------------------------------------------------- edges that mutants have shown to be untested
+
+
+def test_a_new_topic_has_no_epoch():
+    """So that no position of a client compares with it before its rows are read."""
+    topic = Topic("letters")
+
+    assert (topic.position, topic.recoveries) == (Position("", 0), 0)
+
+
+@pytest.mark.parametrize("form", [Form("html"), Form("html", "msgpack"), Form("rows", "msgpack")], ids=str)
+def test_a_client_is_sent_what_it_asked_for(topic, form):
+    """Snapshots and changes have the contents of its format in its encoding."""
+    (snapshot,) = topic.advance(Cursor(form))
+    (changes,) = topic.advance(topic.cursor(Position("e", 15), form))
+
+    for encoded, rows in ((snapshot, "rows"), (changes, "changes")):
+        assert isinstance(encoded, bytes if form.encoding == "msgpack" else str)
+        first = getattr(decode_server(encoded), rows)[0]
+        assert (first.html is msgspec.UNSET, first.row is msgspec.UNSET) == (
+            form.format == "rows",
+            form.format == "html",
+        )
+
+
+def test_subscribers_are_told_once_when_a_topic_can_or_cannot_be_read(topic):
+    """Each return to readability is counted, because it is answered once more."""
+    assert not topic.set_readable(True)
+    assert [topic.set_readable(value) for value in (False, False, True, False, True)] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert topic.recoveries == 2
+
+
+def test_loading_says_whether_there_are_news(topic):
+    """The hub notifies subscribers by that."""
+    assert not topic.load(topic.position, topic.rows, unchanged_since=19)
+    assert topic.load(Position("other", 40), [row("q")], unchanged_since=40)
+
+
+def test_a_page_rendered_after_the_last_change_of_a_read_topic_needs_no_snapshot(topic):
+    """The topic has had the rows of 40 since 30; a page of 35 has them, one of 25 may have had others."""
+    topic.load(Position("e", 40), [row("c"), row("z")], unchanged_since=30)
+
+    assert isinstance(advance(topic, 35)[0][0], Changes)
+    assert isinstance(advance(topic, 25)[0][0], Snapshot)
+
+
+def test_changes_at_the_position_itself_are_dropped(topic):
+    """They are in the rows already."""
+    assert not topic.apply(16, 16, 19, [upsert("z")])
+    assert [row.key for row in topic.rows] == ["b", "c"]
+
+
+def test_errors_name_the_offsets(topic):
+    """The hub reads the log from there."""
+    with pytest.raises(Gap) as gap:
+        topic.apply(21, 21, 22, [upsert("x")])
+    with pytest.raises(Unrecoverable) as old:
+        topic.since(topic.cursor(Position("e", 9), Form()))
+    with pytest.raises(Unrecoverable) as unseen:
+        topic.since(topic.cursor(Position("e", 17), Form()))
+    with pytest.raises(Unrecoverable) as many:
+        topic.since(topic.cursor(Position("e", 10), Form()))
+
+    assert (gap.value.position, gap.value.after) == (19, 21)
+    assert (old.value.asked, old.value.oldest) == (9, 10)
+    assert (unseen.value.asked, unseen.value.oldest) == (17, 19)
+    assert (many.value.asked, many.value.oldest) == (10, 10)
+
+
+def test_a_client_that_is_not_ahead_has_no_news_of_an_invisible_change(topic):
+    """Only a client that named a later position than this process had is checked again."""
+    topic.cursor(Position("e", 19), Form())
+
+    assert not topic.apply(19, 19, 23, [messages.delete("hidden")])
+    assert topic.apply(23, 23, 24, [upsert("d")])
+
+
+@pytest.mark.parametrize("ends, is_unseen", [(20, False), (21, True)])
+def test_a_page_rendered_within_an_interval_is_not_one_at_its_ends(topic, ends, is_unseen):
+    """An interval of two offsets has one within it."""
+    topic.apply(19, 19, ends, [upsert("b", "newer")])
+
+    assert isinstance(advance(topic, 20)[0][0], Snapshot) if is_unseen else advance(topic, 20)[0] == []
+    assert isinstance(advance(topic, 19)[0][0], Changes)
+
+
+def test_the_number_of_remembered_intervals_is_limited():
+    """A page of before the forgotten ones gets a snapshot; one of after them what it missed."""
+    topic = Topic("letters")
+    topic.load(Position("e", 0), [row("a"), row("b")], unchanged_since=0)
+    for number in range(MAX_KEPT_CHANGES + 1):
+        topic.apply(10 * number, 10 * number + 5, 10 * number + 10, [upsert("a", str(number))])
+
+    assert len(topic._blind) == MAX_KEPT_CHANGES
+    assert isinstance(advance(topic, 12)[0][0], Changes)
+    assert isinstance(advance(topic, 10)[0][0], Changes)
+    topic.apply(
+        topic.position.offset, topic.position.offset + 5, topic.position.offset + 10, [upsert("a", "last")]
+    )
+    assert isinstance(advance(topic, 15)[0][0], Snapshot)
+    assert isinstance(advance(topic, 20)[0][0], Changes)
+
+
+def test_the_bytes_of_kept_changes_are_limited():
+    """Exactly: as many change sets are kept as fit, and always the newest."""
+    size = messages.contents_size(upsert("a", "new"))
+    topic = Topic("letters", max_kept_bytes=2 * size)
+    topic.load(Position("e", 0), [row(key) for key in "abcdefgh"], unchanged_since=0)
+
+    for offset in range(1, 7):
+        topic.apply(offset - 1, offset - 1, offset, [upsert("abcdefgh"[offset], "new")])
+
+        oldest = max(0, offset - 2)
+        assert isinstance(advance(topic, oldest)[0][0], Changes)
+        if oldest:
+            assert isinstance(advance(topic, oldest - 1)[0][0], Snapshot)
+
+
+@pytest.mark.parametrize("bytes_kept", [0, 1], ids=["nothing fits", "one byte fits"])
+def test_the_newest_change_is_kept_whatever_its_size(bytes_kept):
+    """It is about to be sent to all subscribers."""
+    topic = Topic("letters", max_kept_bytes=bytes_kept)
+    topic.load(Position("e", 0), [row("a"), row("b")], unchanged_since=0)
+    for offset in (1, 2):
+        topic.apply(offset - 1, offset - 1, offset, [upsert("a", str(offset))])
+
+    assert isinstance(advance(topic, 1)[0][0], Changes)
+    assert isinstance(advance(topic, 0)[0][0], Snapshot)
+
+
+def test_a_cursor_of_an_earlier_life_has_no_position(topic):
+    """Its offset does not compare with the present ones; nor has a cursor that needs a snapshot one."""
+    cursor = topic.cursor(Position("e", 19), Form())
+    assert topic.position_of(cursor) == Position("e", 19)
+    assert topic.position_of(Cursor(Form(), None, cursor.life)) is None
+
+    topic.load(Position("other", 19), [row("q")], unchanged_since=19)
+
+    assert topic.position_of(cursor) is None
+
+
+def test_all_who_missed_the_same_changes_share_one_text(topic):
+    """Also those between two positions, and those that get several change sets merged."""
+    topic.apply(19, 19, 20, [upsert("c", "newer")])
+
+    def sent(offset: int) -> messages.Encoded:
+        return topic.advance(topic.cursor(Position("e", offset), Form()))[0]
+
+    assert sent(19) is sent(19)
+    assert sent(16) is sent(15)
+    assert sent(15) is not sent(19)
+
+
+def test_messages_may_be_as_long_as_the_limit(topic):
+    """One byte more makes a snapshot of changes, and two parts of a snapshot."""
+    (changes,) = topic.advance(topic.cursor(Position("e", 15), Form()))
+    rows = sum(messages.encoded_size(row.narrowed("rows")) for row in topic.rows)
+
+    def kinds(limit: int, offset: int | None) -> list[type]:
+        topic._max_part_bytes = limit
+        topic._forget_encodings()
+        return [type(message) for message in advance(topic, offset)[0]]
+
+    assert kinds(len(changes), 15) == [Changes]
+    assert kinds(len(changes) - 1, 15)[0] is Snapshot
+    assert kinds(rows, None) == [Snapshot]
+    assert kinds(rows - 1, None) == [Snapshot, Snapshot]
+
+
+def test_every_part_of_a_snapshot_may_be_as_long_as_the_limit():
+    """The size begins anew with each part."""
+    sizes = {key: messages.encoded_size(row(key).narrowed("rows")) for key in ascii_lowercase}
+    row_bytes = mode(sizes.values())  # digests have more or fewer digits
+    topic = Topic("letters", max_part_bytes=2 * row_bytes)
+    keys = [key for key, size in sizes.items() if size == row_bytes][:6]
+    topic.load(Position("e", 1), map(row, keys), unchanged_since=1)
+
+    parts = [decode_server(text) for text in topic.advance(Cursor(Form()))]
+
+    assert [[row.key for row in part.rows] for part in parts] == [keys[:2], keys[2:4], keys[4:]]
