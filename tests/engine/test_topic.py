@@ -318,7 +318,28 @@ def test_a_new_topic_has_no_epoch():
     """So that no position of a client compares with it before its rows are read."""
     topic = Topic("letters")
 
-    assert (topic.position, topic.recoveries) == (Position("", 0), 0)
+    assert (topic.position, topic.recoveries, topic.rows) == (Position("", 0), 0, [])
+
+
+def test_before_the_log_has_begun_a_topic_is_served_like_any_other():
+    """Its first rows follow on the beginning, and nothing has been counted before them."""
+    rows = [row("a"), row("b")]
+    size = sum(
+        messages.contents_size(change) for change in [*(row.upsert() for row in rows), upsert("a", "new")]
+    )
+    topic = Topic("letters", max_kept_changes=3, max_kept_bytes=size)
+    topic.load(Position("", 5), rows, unchanged_since=5)
+    topic.apply(5, 5, 6, [upsert("a", "new")])
+
+    (message,) = topic.advance(topic.cursor(Position("", 0), Form()))
+
+    assert isinstance(decode_server(message), Changes)
+    assert decode_server(message).after == 0
+
+
+def test_a_topic_that_is_read_for_the_first_time_and_is_empty_is_no_news():
+    """Nobody was sent anything of it."""
+    assert not Topic("letters").load(Position("", 5), [], unchanged_since=5)
 
 
 @pytest.mark.parametrize("form", [Form("html"), Form("html", "msgpack"), Form("rows", "msgpack")], ids=str)
