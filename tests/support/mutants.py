@@ -93,7 +93,7 @@ def run(tree: Path, files: list[str]) -> Iterator[Survivor]:
             'pytest_add_cli_args = ["-q", "-p", "no:cacheprovider", "-p", "tests.support.mutants", '
             '"-m", "not server and not browser"]\n'
             f"pytest_add_cli_args_test_selection = {tests!r}\n"
-            f"timeout_constant = {TIMEOUT_SECONDS}\n"
+            f'timeout_constant = {TIMEOUT_SECONDS}\nprocess_isolation = "forkserver"\n'
         )
     for file in files:
         source = tree / file
