@@ -179,13 +179,17 @@ def _log_uncaptured() -> None:
 
 def claim(here: Database) -> None:
     """Store that this release needs its triggers, so that no other release drops them."""
-    wanted = [
-        TriggerClaim(name=name, table=capture.table, claimed_at=Now())
+    # By name: two models may have the same table, and need the same triggers.
+    wanted = {
+        name: TriggerClaim(name=name, table=capture.table, claimed_at=Now())
         for capture in possible(here)
         for name in here.triggers.statements(capture)
-    ]
+    }
     TriggerClaim.objects.bulk_create(
-        wanted, update_conflicts=True, unique_fields=["name"], update_fields=["table", "claimed_at"]
+        list(wanted.values()),
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["table", "claimed_at"],
     )
 
 
