@@ -76,7 +76,7 @@ class LogEntry(models.Model):
     fingerprint = models.CharField(
         max_length=16,
         db_default="",
-        help_text="Fingerprint of the feed that made the changes; empty for other kinds.",
+        help_text="Fingerprint of the feed that made the entry; empty for what concerns every release.",
     )
     created_at = models.DateTimeField(db_default=Now())
 

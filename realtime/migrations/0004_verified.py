@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='logentry',
             name='fingerprint',
-            field=models.CharField(db_default='', help_text='Fingerprint of the feed that made the changes; empty for other kinds.', max_length=16),
+            field=models.CharField(db_default='', help_text='Fingerprint of the feed that made the entry; empty for what concerns every release.', max_length=16),
         ),
         migrations.AddField(
             model_name='outboxrow',
