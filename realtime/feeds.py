@@ -27,6 +27,7 @@ from .rows import queries, reading
 from .rows.declaration import Fault, faults, faults_of_surroundings
 from .rows.fingerprint import fingerprint
 from .rows.surroundings import surroundings
+from .rows.topic_text import topic_text, unfit
 from .runtime.left_out import left_out
 
 __all__ = ["Feed", "register"]
@@ -127,9 +128,9 @@ class Feed:
                 f"{MAX_REFRESH_SECONDS}"
             )
         for column in filter(None, [self._topic_column, self.model._meta.pk]):
-            if isinstance(column, models.BinaryField):
+            if kind := unfit(column, is_key=column is self.model._meta.pk):
                 raise ImproperlyConfigured(
-                    f"feed {self.name!r}: {column.name} is binary and cannot identify a row"
+                    f"feed {self.name!r}: {column.name} is {kind} and cannot identify a row"
                 )
 
     # ------------------------------------------------------------ for subclasses to override
@@ -257,7 +258,9 @@ class Feed:
 
     def topic(self, key: Any = None) -> str:
         """Return the name of the topic with that key."""
-        return f"{self.name}.{key}" if self._topic_column is not None else self.name
+        if self._topic_column is None:
+            return self.name
+        return f"{self.name}.{topic_text(self._topic_column, key)}"
 
     def topic_of(self, instance: models.Model) -> str | None:
         """Return the topic of an instance; None if its topic field is null.
@@ -307,15 +310,19 @@ class Feed:
         return topic if is_legal(topic) else None
 
     def _from_database(self, column: Field, image: dict[str, Any]) -> Any:
-        """Return a captured value converted in the way that Django converts values read from the database."""
-        connection = database().connection
+        """Return a captured value as Django returns it when it reads the row.
+
+        Raises: ValidationError, if it is no value of the field; what drivers and converters raise.
+        """
+        here = database()
         expression = column.get_col(column.model._meta.db_table)
-        value = image[str(column.column)]
-        for convert in connection.ops.get_db_converters(expression) + expression.get_db_converters(
-            connection
+        value = here.value(column, image[str(column.column)])
+        for convert in here.connection.ops.get_db_converters(expression) + expression.get_db_converters(
+            here.connection
         ):
-            value = convert(value, expression, connection)
-        return column.to_python(value)
+            value = convert(value, expression, here.connection)
+        column.to_python(value)  # its result may be spelled in another way than the instance's value
+        return value
 
     def live_rows(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics, from the database of the log."""
@@ -350,8 +357,10 @@ class Feed:
                 candidates=lambda: self._in_topic(self._everywhere(), key),
             )
         left_out.read(self.name, topic, self._leave_out(found, topic))
+        # Where the database ignores case, it returns rows of topics whose names differ in case.
+        rows = (placed[2] for placed in found.rows if placed and placed[1] == topic)
         # By the order keys, not the database's collation: rows stay where the first paint put them.
-        return sorted((placed[2] for placed in found.rows if placed), key=lambda row: row.order)
+        return sorted(rows, key=lambda row: row.order)
 
     def read_rows(
         self, keys: Collection[Any], before_each: Callable[[], None] = lambda: None

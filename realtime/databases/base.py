@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 
 from .captures import Capture, InstalledTrigger
 from .outbox import OutboxCursor, Probe
@@ -108,6 +109,15 @@ class Database(ABC):
     @abstractmethod
     def cancel_query(self) -> None:
         """Make the query that another thread runs on this connection fail, if there is one."""
+
+    @abstractmethod
+    def value(self, field: "Field[Any, Any]", noted: Any) -> Any:
+        """Return what the driver returns for a value of a field's column that a trigger has noted.
+
+        Shape:  ``noted`` is given as an image has it.
+
+        Raises: what the driver raises for a value that Python does not have; ValueError, if no trigger notes it so.
+        """
 
     @abstractmethod
     def probe(self) -> Probe:

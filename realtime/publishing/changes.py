@@ -157,7 +157,8 @@ def _uncovered(partial: Sequence[Noted], complete: Sequence[Image]) -> Iterator[
 
 
 def _values(image: Image, columns: frozenset[str]) -> str:
-    return repr([image.get(column) for column in sorted(columns)])
+    # Older releases note as a number what this one notes as text.
+    return repr([None if (value := image.get(column)) is None else str(value) for column in sorted(columns)])
 
 
 def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> Changes:

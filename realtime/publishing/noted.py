@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from decimal import Decimal
 from typing import Any
 
 from django.db import DatabaseError
@@ -104,11 +105,11 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def decode(image: str) -> Any:
-    """Return an image, or a part of one.
+    """Return an image, or a part of one; numbers have all their digits.
 
     Raises: ValueError, RecursionError.
     """
-    return json.loads(image)
+    return json.loads(image, parse_float=Decimal)
 
 
 def _parse(id: int, written_at: str, source: str, image: str | None) -> Noted:

@@ -123,7 +123,7 @@ def test_a_partitioned_table_is_captured_at_its_root(on_postgresql):
         "INSERT INTO part_1 VALUES (9, 1)",
     )
 
-    found = [image and (image["id"], image["board_id"]) for _, image in noted()]
+    found = [image and (int(image["id"]), int(image["board_id"])) for _, image in noted()]
     assert found[:2] == [(1, 1), (2, 2)]
     assert sorted(found[2:4]) == [(1, 1), (1, 2)]
     assert found[4:] == [(2, 2), None]
@@ -140,7 +140,8 @@ def test_names_that_need_quotes_are_captured(database):
             cursor.execute(statement, [])
         cursor.execute(f"INSERT INTO {quote(table)} VALUES (1, 'é')")
 
-    assert (table, {"id": 1, column: "é"}) in noted()
+    key = 1 if database.vendor == "sqlite" else "1"
+    assert (table, {"id": key, column: "é"}) in noted()
 
 
 # ---------------------------------------------------------------- tables that are exchanged

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 
 from ..base import Database
 from ..outbox import OutboxCursor, Probe
+from . import columns
 from .triggers import PostgreSQLTriggers
 
 READ_IDLE_SECONDS = 60
@@ -133,6 +136,9 @@ class PostgreSQL(Database):
 
     def cancel_query(self) -> None:
         self.connection.connection.cancel_safe(timeout=1.0)
+
+    def value(self, field: "Field[Any, Any]", noted: Any) -> Any:
+        return columns.value(self.connection, field, noted)
 
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)

@@ -7,6 +7,7 @@ The functions run with their owner's rights: a role that may write a table needs
 from ..base import Triggers
 from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
+from . import columns
 
 # An arbitrary number: held by the process that changes triggers, so that two starting servers do not do so at once.
 _ADVISORY_LOCK = 0x7E41_71DE
@@ -33,15 +34,17 @@ class PostgreSQLTriggers(Triggers):
     def _definitions(self, capture: Capture) -> dict[str, tuple[str, str]]:
         """Return the statements that create each trigger's function and the trigger, by the name of both."""
         quote, schema = self.quote, self.quote(self._schema())
+        types = self._types(capture)
         created = {}
         for event, (verb, referencing, images) in _EVENTS.items():
-            body = self._record(capture, images, f"{schema}.{quote(OUTBOX_TABLE)}")
-            name = capture.trigger_name(event, body)
+            body = self._record(capture, types, images, f"{schema}.{quote(OUTBOX_TABLE)}")
+            settings = " ".join(f"SET {one}" for one in columns.settings(types) if images)
+            name = capture.trigger_name(event, f"{settings} {body}" if settings else body)
             function = f"{schema}.{quote(name)}()"
             # Without a search path of its own, the function would resolve names by the caller's.
             created[name] = (
                 f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql "
-                f"SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
+                f"SECURITY DEFINER SET search_path = pg_catalog, pg_temp {settings} "
                 f"AS $realtime$ BEGIN {body} RETURN NULL; END $realtime$; "
                 f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
                 # Replacing does not wait for readers, as dropping would, and enables a disabled trigger.
@@ -143,7 +146,12 @@ class PostgreSQLTriggers(Triggers):
             (schema,) = cursor.fetchone()
             return str(schema)
 
-    def _record(self, capture: Capture, images: tuple[str, ...], outbox: str) -> str:
+    def _types(self, capture: Capture) -> list[str]:
+        """Return the name of each column's type, "" where there is no such column."""
+        found = columns.types(self.connection, capture.table)
+        return [found.get(column, (0, ""))[1] for column in capture.columns]
+
+    def _record(self, capture: Capture, types: list[str], images: tuple[str, ...], outbox: str) -> str:
         """Return the statement that records the images; one row without an image for an event without images.
 
         UNION makes one row of the old and the new image of an unchanged key. The stamp is the column's default.
@@ -151,9 +159,14 @@ class PostgreSQLTriggers(Triggers):
         source = f"'{literal(capture.table)}'"
         if not images:
             return f"INSERT INTO {outbox} (source) VALUES ({source});"
-        columns = ", ".join(map(self.quote, capture.columns))
-        rows = " UNION ".join(f"SELECT {columns} FROM {image}" for image in images)
-        image = ", ".join(f"'{literal(column)}', {self.quote(column)}" for column in capture.columns)
+        names = [self.quote(column) for column in capture.columns]
+        told_apart = ", ".join(
+            f"{columns.distinct(name, type)} AS {name}" for name, type in zip(names, types, strict=True)
+        )
+        rows = " UNION ".join(f"SELECT {told_apart} FROM {image}" for image in images)
+        image = ", ".join(
+            f"'{literal(column)}', {name}::text" for column, name in zip(capture.columns, names, strict=True)
+        )
         return (
             f"INSERT INTO {outbox} (source, image) SELECT {source}, jsonb_build_object({image}) "
             f"FROM ({rows}) AS touched;"

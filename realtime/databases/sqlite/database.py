@@ -5,11 +5,14 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 
 from ..base import Database
 from ..outbox import OutboxCursor, Probe
+from . import columns
 from .triggers import SQLiteTriggers
 
 _STEPS_PER_LOOK = 1_000
@@ -74,6 +77,9 @@ class SQLite(Database):
 
     def cancel_query(self) -> None:
         self.connection.connection.interrupt()
+
+    def value(self, field: "Field[Any, Any]", noted: Any) -> Any:
+        return columns.value(self.connection, field, noted)
 
     def probe(self) -> Probe:
         offset, epoch, sequenced, log_end, is_waiting = self._fetch_row(_PROBE)

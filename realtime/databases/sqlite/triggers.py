@@ -3,6 +3,7 @@
 from ..base import Triggers
 from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
+from . import columns
 
 
 class SQLiteTriggers(Triggers):
@@ -79,12 +80,16 @@ class SQLiteTriggers(Triggers):
         )
 
     def _image(self, capture: Capture, image: str) -> str:
-        pairs = ", ".join(f"'{literal(column)}', {image}.{self.quote(column)}" for column in capture.columns)
+        pairs = ", ".join(
+            f"'{literal(column)}', {columns.exact(f'{image}.{self.quote(column)}')}"
+            for column in capture.columns
+        )
         return f"json_object({pairs})"
 
     def _differs(self, capture: Capture) -> str:
+        # By the bytes: for the column's own collation texts may be equal that differ in case.
         old, new = (
-            ", ".join(f"{image}.{self.quote(column)}" for column in capture.columns)
+            ", ".join(f"{image}.{self.quote(column)} COLLATE BINARY" for column in capture.columns)
             for image in ("OLD", "NEW")
         )
         return f"({old}) IS NOT ({new})"

@@ -4,6 +4,7 @@ import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 from realtime.databases.captures import Capture
+from realtime.databases.postgresql import columns
 from realtime.databases.postgresql.triggers import PostgreSQLTriggers
 
 CAPTURE = Capture("boards_entry", ("id", "board_id"), (("id",),))
@@ -13,6 +14,8 @@ CAPTURE = Capture("boards_entry", ("id", "board_id"), (("id",),))
 def triggers(monkeypatch) -> PostgreSQLTriggers:
     """Triggers of a connection that is never opened, with the outbox in the schema "public"."""
     monkeypatch.setattr(PostgreSQLTriggers, "_schema", lambda self: "public")
+    found = {"id": (20, "int8"), "board_id": (20, "int8"), "at": (1184, "timestamptz")}
+    monkeypatch.setattr(columns, "types", lambda connection, table: found)
     return PostgreSQLTriggers(DatabaseWrapper({}))
 
 
@@ -39,3 +42,15 @@ def test_only_a_truncation_is_noted_without_an_image(triggers):
     without = [name for name, statement in triggers.statements(CAPTURE).items() if "image" not in statement]
 
     assert [name.rpartition("_")[2] for name in without] == ["truncate"]
+
+
+def test_only_columns_that_need_settings_cost_the_writer_any(triggers):
+    """And a function with other settings has another name, so that it is installed anew."""
+    plain = triggers.statements(CAPTURE)
+    dated = triggers.statements(Capture("boards_entry", ("id", "at"), ()))
+
+    assert not any("timezone" in statement for statement in plain.values())
+    assert {
+        name for name, statement in dated.items() if "SET timezone = 'UTC' SET datestyle = 'ISO'" in statement
+    } == {name for name in dated if not name.endswith("_truncate")}
+    assert set(plain) & set(dated) == {name for name in plain if name.endswith("_truncate")}

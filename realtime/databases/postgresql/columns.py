@@ -1,0 +1,112 @@
+"""Values of columns as the text that triggers record, and what the driver makes of that text.
+
+The text is what PostgreSQL itself sends for a value under fixed settings, so that it depends on no session.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
+
+_DATES = ("datestyle = 'ISO'",)
+_MOMENTS = ("timezone = 'UTC'", *_DATES)
+_DIGITS = ("extra_float_digits = '1'",)
+_ALL = (*_MOMENTS, *_DIGITS, "intervalstyle = 'postgres'", "bytea_output = 'hex'")
+
+_AS_IT_IS = frozenset({"int2", "int4", "int8", "uuid"})
+"""Types of which equal values have one text."""
+_BY_CAST = frozenset({*_AS_IT_IS, "text", "varchar", "name", "numeric"})
+"""Types whose cast to text, which is the quickest form, is what the server sends."""
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys([*_BY_CAST, "bool", "bpchar", "inet", "cidr", "macaddr", "citext", "time"], ()),
+    "date": _DATES, "timestamp": _DATES, "timestamptz": _MOMENTS, "float4": _DIGITS, "float8": _DIGITS,
+    "interval": ("intervalstyle = 'postgres'",), "bytea": ("bytea_output = 'hex'",),
+}  # fmt: skip
+
+# The type behind a domain; only of one, the name is of no use for a domain of a domain.
+_TYPES = """
+SELECT attname, base.oid, base.typname FROM pg_attribute
+JOIN pg_type AS own ON own.oid = atttypid
+JOIN pg_type AS base ON base.oid = coalesce(nullif(own.typbasetype, 0), own.oid)
+WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
+"""
+
+Types = dict[str, tuple[int, str]]
+"""By column: number and name of its type."""
+Load = Callable[[str], Any]
+
+_loads: "WeakKeyDictionary[BaseDatabaseWrapper, dict[Field[Any, Any], Load]]" = WeakKeyDictionary()
+
+
+def types(connection: BaseDatabaseWrapper, table: str) -> Types:
+    """Return the types of a table's columns; empty if there is no such table."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TYPES, [table])
+        return {column: (oid, name) for column, oid, name in cursor.fetchall()}
+
+
+def settings(names: list[str]) -> list[str]:
+    """Return the settings under which values of these types have one text; each costs every writer some time."""
+    needed = dict.fromkeys(setting for name in names for setting in _SETTINGS.get(name, _ALL))
+    return list(needed)
+
+
+def distinct(column: str, name: str) -> str:
+    """Return a column, given as SQL names it, in a form in which values are equal only if their texts are."""
+    return column if name in _AS_IT_IS else f'{text(column, name)} COLLATE "C"'
+
+
+def text(column: str, name: str) -> str:
+    """Return the expression for the text of a column."""
+    if name in _BY_CAST:
+        return f"{column}::text"
+    # Not a cast, which writes bool, inet and char(n) in another way than the server sends them.
+    return f"CASE WHEN {column} IS NOT NULL THEN concat({column}) END"
+
+
+def value(connection: BaseDatabaseWrapper, field: "Field[Any, Any]", noted: Any) -> Any:
+    """Return what the driver returns for a value of this field's column.
+
+    ``noted`` is what an image has: a text, or from triggers of older releases a value as JSON has it.
+    Raises: what the driver raises, for example for a date that Python does not have.
+    """
+    if noted is None or isinstance(noted, list | dict):
+        return noted
+    text = {True: "t", False: "f"}[noted] if isinstance(noted, bool) else str(noted)
+    loads = _loads.setdefault(connection, {})
+    if field in loads:
+        try:
+            return loads[field](text)
+        except Exception:
+            loads.clear()  # a migration may have changed the type
+    loads[field] = _load(connection, _type(connection, field))
+    return loads[field](text)
+
+
+def _type(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> int:
+    """Return the number of the type that a field's column has; it need not be the one that Django would give it."""
+    return types(connection, field.model._meta.db_table)[str(field.column)][0]
+
+
+def _load(connection: BaseDatabaseWrapper, type_number: int) -> Load:
+    """Return the function by which the driver reads texts of a type, apart from the session's settings."""
+    from psycopg.adapt import AdaptersMap, Transformer
+    from psycopg.pq import Format
+    from psycopg.types.datetime import TimestamptzLoader
+
+    name, zone = connection.timezone_name, connection.timezone
+
+    class MomentLoader(TimestamptzLoader):
+        """Return what Django's own loader returns in a session that has Django's time zone."""
+
+        def load(self, data: Any) -> Any:
+            return super().load(data).astimezone(ZoneInfo(name)).replace(tzinfo=zone)
+
+    adapters = AdaptersMap(connection.connection.adapters)
+    adapters.register_loader("timestamptz", MomentLoader)
+    # Without a connection a loader expects ISO dates and UTC, as the triggers write them.
+    loader = Transformer.from_context(adapters).get_loader(type_number, Format.TEXT)
+    return lambda text: loader.load(text.encode())

@@ -1,0 +1,524 @@
+"""Keys, topics and the columns of dependencies are recorded exactly, whatever kind of field and session wrote them.
+
+Rows are written by a program with unusual settings of its session: one that moves leaves its topic, one that is
+deleted goes, one that changes is an upsert.
+"""
+
+import contextlib
+import datetime
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from django.apps.registry import Apps
+from django.contrib.postgres import fields as postgres
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, models
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
+from django.db.models.functions import Lower
+
+from realtime.feeds import Feed, registry
+from realtime.models import LogEntry, OutboxRow
+from realtime.publishing import capture
+from tests.contract.conftest import Database, Follower, log_changes
+
+UTC = datetime.UTC
+NEPAL = datetime.timezone(datetime.timedelta(hours=5, minutes=45))
+TEXTS = ['it\'s 100% \\ "quoted" $$ {x}', 'it\'s 100% \\ "quoted" $$ {y}', "\U0001f6a2 e\u0301 \u00e9"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of field with three values, of which the database reads each one as another."""
+
+    make: Callable[..., Any]
+    values: tuple[Any, Any, Any]
+    vendors: tuple[str, ...] = ("sqlite", "postgresql")
+    is_key: bool = True
+
+
+def kind(make: Any, *values: Any, **options: Any) -> Kind:
+    return Kind(make, values, **options)
+
+
+def on_postgresql_only(make: Any, *values: Any, **options: Any) -> Kind:
+    return Kind(make, values, vendors=("postgresql",), **options)
+
+
+def decimal(digits: int, places: int) -> Callable[..., Any]:
+    return lambda **options: models.DecimalField(max_digits=digits, decimal_places=places, **options)
+
+
+def array(base: Any) -> Callable[..., Any]:
+    return lambda **options: postgres.ArrayField(base, **options)
+
+
+def chars(**given: Any) -> Callable[..., Any]:
+    return lambda **options: models.CharField(max_length=100, **given, **options)
+
+
+class PaddedField(models.Field):
+    """A column of a kind that Django has no field for."""
+
+    def db_type(self, connection: Any) -> str:
+        return "char(8)"
+
+
+class LegacyField(models.Field):
+    """A column with another type than its field would have."""
+
+    def db_type(self, connection: Any) -> str:
+        return "bigint"
+
+
+def moment(*numbers: int, zone: datetime.tzinfo = UTC) -> datetime.datetime:
+    return datetime.datetime(*numbers, tzinfo=zone)  # type: ignore[arg-type, misc]
+
+
+KINDS = {
+    "integer": kind(models.IntegerField, 1, -2, 0),
+    "small": kind(models.SmallIntegerField, 1, 32767, -32768),
+    "63 bits": kind(models.BigIntegerField, 2**63 - 1, 2**53 + 1, -(2**63)),
+    "boolean": kind(models.BooleanField, True, False, None, is_key=False),
+    "char": kind(chars(), *TEXTS),
+    "text": kind(models.TextField, "line\nbreak\ttab\r", "NULL", "  1.10 "),
+    "text like numbers": kind(chars(), "1.10", "1.1", "0011"),
+    "slug": kind(models.SlugField, "one", "two", "three"),
+    "uuid": kind(models.UUIDField, *(uuid.UUID(int=number) for number in (1, 2, 2**128 - 1))),
+    "decimal": kind(decimal(10, 2), Decimal("1.10"), Decimal("100.00"), Decimal("-0.01")),
+    "decimal, whole": kind(decimal(12, 0), Decimal("100"), Decimal("999999999999"), Decimal("0")),
+    "decimal, small": kind(decimal(12, 9), Decimal("1E-9"), Decimal("0"), Decimal("0.100000000")),
+    "decimal, 15 digits": kind(
+        decimal(15, 5), Decimal("1234567890.12345"), Decimal("1234567890.12346"), Decimal("0.10000")
+    ),
+    "decimal, 30 digits": on_postgresql_only(
+        decimal(30, 10),
+        Decimal("12345678901234567890.1234567890"), Decimal("12345678901234567890.1234567891"), Decimal("1"),
+    ),
+    "float": kind(models.FloatField, 0.1 + 0.2, 1e-300, -1.2345678901234567e22),
+    "float, 17 digits": kind(models.FloatField, 0.30000000000000004, 0.3, 123456789012345.67),
+    "datetime": kind(
+        models.DateTimeField,
+        moment(2026, 3, 4, 5, 6, 7, 890123), moment(2026, 4, 3, 5, 6, zone=NEPAL), moment(1899, 12, 31, 23, 59),
+    ),
+    "date": kind(models.DateField, *(datetime.date(2026, *day) for day in ((3, 4), (4, 3), (12, 31)))),
+    "time": kind(
+        models.TimeField, datetime.time(1, 2, 3, 456789), datetime.time(0), datetime.time(23, 59, 59)
+    ),
+    "duration": kind(
+        models.DurationField,
+        datetime.timedelta(days=1, hours=2, microseconds=3), -datetime.timedelta(hours=2), datetime.timedelta(),
+    ),
+    "address": kind(models.GenericIPAddressField, "192.168.0.1", "2001:db8::1", "10.0.0.255"),
+    "file path": kind(models.FileField, "a b/c'.png", "d.png", "e.png", is_key=False),
+    "padded": on_postgresql_only(PaddedField, "a", "b", "c d"),
+    "legacy": kind(LegacyField, 1, 2**53 + 1, -1),
+    "range of integers": on_postgresql_only(
+        postgres.IntegerRangeField, NumericRange(1, 5), NumericRange(None, 7), NumericRange(empty=True), is_key=False
+    ),
+    "range of decimals": on_postgresql_only(
+        postgres.DecimalRangeField,
+        NumericRange(Decimal("1.10"), Decimal("2.20"), "[]"), NumericRange(Decimal("1"), None),
+        NumericRange(empty=True), is_key=False,
+    ),
+    "range of times": on_postgresql_only(
+        postgres.DateTimeRangeField,
+        DateTimeTZRange(moment(2026, 3, 4), moment(2026, 4, 3, zone=NEPAL)),
+        DateTimeTZRange(moment(2026, 3, 4), None), DateTimeTZRange(empty=True), is_key=False,
+    ),
+    "array of integers": on_postgresql_only(array(models.IntegerField()), [1, 2], [2], [], is_key=False),
+    "array of texts": on_postgresql_only(array(chars()()), [*TEXTS], ["NULL", ""], ["a,b"], is_key=False),
+    "array of decimals": on_postgresql_only(
+        array(decimal(10, 2)()), [Decimal("1.10")], [Decimal("1.00"), None], [], is_key=False
+    ),
+    "array of times": on_postgresql_only(
+        array(models.DateTimeField()), [moment(2026, 3, 4, 5)], [moment(2026, 4, 3)], [], is_key=False
+    ),
+}  # fmt: skip
+
+SESSIONS = {
+    "sqlite": {"cases matter": ["PRAGMA case_sensitive_like = ON", "PRAGMA recursive_triggers = ON"]},
+    "postgresql": {
+        f"{digits} digits": [
+            "SET timezone = 'Asia/Kathmandu'",
+            "SET datestyle = 'SQL, DMY'",
+            f"SET extra_float_digits = {digits}",
+            "SET intervalstyle = 'iso_8601'",
+            "SET bytea_output = 'escape'",
+        ]
+        for digits in (0, -15)
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def patient(settings: Any) -> None:
+    """No feed counts as slow on a busy machine: each topic must be followed by entries with rows."""
+    settings.REALTIME = {"FEED_SECONDS": 60}
+
+
+@pytest.fixture
+def odd(database: Database, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """A function that runs a statement as another program, with the settings of its session."""
+    sessions = SESSIONS[database.vendor]
+    if request.param not in range(len(sessions)):
+        pytest.skip("there is one kind of session only")
+    settings = list(sessions.values())[request.param]
+
+    def run(statement: str) -> None:
+        with contextlib.closing(database.connect()) as other:
+            for setting in settings:
+                other.execute(setting)
+            other.execute(statement)
+
+    return run
+
+
+def needed(name: str, database: Database) -> Kind:
+    if database.vendor not in KINDS[name].vendors:
+        pytest.skip(f"{database.vendor} has no {name}")
+    return KINDS[name]
+
+
+def make_models(**bodies: dict[str, Any]) -> list[Any]:
+    """Create models and their tables; their database lasts for one test."""
+    apps = Apps()
+    made = []
+    for name, body in bodies.items():
+        meta = type("Meta", (), {"app_label": "texts", "apps": apps})
+        made.append(type(name, (models.Model,), {"__module__": __name__, "Meta": meta, **body}))
+        with connection.schema_editor() as editor:
+            editor.create_model(made[-1])
+    return made
+
+
+@contextlib.contextmanager
+def live(database: Database, model: Any, base: type[Feed] = Feed, **attributes: Any) -> Iterator[Feed]:
+    feed = type("Texts", (base,), {"name": "texts", **attributes})(model)
+    registry.add(feed)
+    try:
+        capture.install()
+        database.sequence()
+        yield feed
+    finally:
+        registry.remove("texts")
+
+
+def followers(feed: Feed, model: Any) -> list[Follower]:
+    """Return one for the topic of each value that a row has now or gets."""
+    columns = ("topic", "spare") if feed.topic_field else ()
+    found = {value for column in columns for value in topics(feed, model, column)} or {feed.topic()}
+    return [Follower(name) for name in sorted(found)]
+
+
+def topics(feed: Feed, model: Any, column: str) -> set[str]:
+    values = list(model.objects.order_by().values_list(column, flat=True))
+    return {feed.topic(value) for value in values if value is not None}
+
+
+def check(database: Database, readers: list[Follower]) -> list[LogEntry]:
+    """Sequence, and compare what readers of the log have with what the database has; return the entries."""
+    batch = database.sequence()
+    assert batch is not None
+    for reader in readers:
+        reader.follow()
+        reader.assert_equals_source()
+        assert reader.reads == 1, "the reader must follow by entries, not by reading all rows"
+    return batch.entries
+
+
+def ops(entries: list[LogEntry]) -> list[tuple[str, list[tuple[str, str]]]]:
+    return sorted((entry.topic, [(one.op, one.key) for one in log_changes(entry)]) for entry in entries)
+
+
+SESSION_NUMBERS = pytest.mark.parametrize("odd", [0, 1], indirect=True, ids=["session 1", "session 2"])
+
+
+@SESSION_NUMBERS
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_key])
+def test_keys(database, odd, name):
+    """A changed row is an upsert; one whose key changes, or that is deleted, goes."""
+    kind = needed(name, database)
+    first, second, third = kind.values
+    (model,) = make_models(
+        Keyed={"key": kind.make(primary_key=True), "spare": kind.make(null=True), "label": chars()()}
+    )
+    model.objects.create(key=first, spare=second, label="one")
+    model.objects.create(key=third, label="two")
+    before, after = [
+        str(model(pk=pk).pk) for pk in model.objects.filter(label="one").values_list("pk", "spare")[0]
+    ]
+
+    with live(database, model, fields=["label"]) as feed:
+        readers = followers(feed, model)
+        odd("UPDATE texts_keyed SET label = 'changed' WHERE label = 'one'")
+        assert ops(check(database, readers)) == [("texts", [("upsert", before)])]
+
+        odd("UPDATE texts_keyed SET key = spare WHERE label = 'changed'")
+        ((_, found),) = ops(check(database, readers))
+        assert sorted(found) == sorted([("delete", before), ("upsert", after)])
+
+        odd("DELETE FROM texts_keyed WHERE label = 'changed'")
+        assert ops(check(database, readers)) == [("texts", [("delete", after)])]
+
+
+@SESSION_NUMBERS
+@pytest.mark.parametrize("name", KINDS)
+def test_topics(database, odd, name):
+    """A row that moves leaves its topic, and its old and new image and the instance name the same ones."""
+    kind = needed(name, database)
+    first, second, third = kind.values
+    (model,) = make_models(
+        Placed={"topic": kind.make(null=True), "spare": kind.make(null=True), "label": chars()()}
+    )
+    row = model.objects.create(topic=first, spare=second, label="one")
+    model.objects.create(topic=third, spare=first, label="two")
+    model.objects.create(topic=None, label="none")
+
+    with live(database, model, topic_field="topic", fields=["label"]) as feed:
+        readers = followers(feed, model)
+        for reader in readers:
+            assert registry.find(reader.topic.name)[0] is feed
+        row = model.objects.get(label="one")
+        here, there = feed.topic(row.topic), feed.topic(row.spare)
+        assert here != there
+
+        odd("UPDATE texts_placed SET label = 'changed' WHERE label = 'one'")
+        assert ops(check(database, readers)) == [(here, [("upsert", str(row.pk))])]
+
+        odd("UPDATE texts_placed SET topic = spare WHERE label = 'changed'")
+        moved = [(here, [("delete", str(row.pk))]), (there, [("upsert", str(row.pk))])]
+        assert ops(check(database, readers)) == sorted(moved)
+
+        odd("DELETE FROM texts_placed WHERE label = 'changed'")
+        assert ops(check(database, readers)) == [(there, [("delete", str(row.pk))])]
+
+
+class OfParents(Feed):
+    """A row contains the label of its parent."""
+
+    depends_on = ["parent"]
+
+    def row(self, instance: Any) -> Any:
+        return msgspec.structs.replace(super().row(instance), html=f"<li>{instance.parent.label}</li>")
+
+
+@SESSION_NUMBERS
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_key])
+def test_dependencies(database, odd, name):
+    """A change of the row that a foreign key refers to is a change of the rows that refer to it."""
+    kind = needed(name, database)
+    parent = {"code": kind.make(unique=True), "label": chars()()}
+    child = {
+        "parent": models.ForeignKey("texts.Parent", models.CASCADE, to_field="code", db_constraint=False)
+    }
+    parents, children = make_models(Parent=parent, Child=child)
+    made = [parents.objects.create(code=value, label=f"parent {value!r}"[:50]) for value in kind.values]
+    keys = [str(children.objects.create(parent=parents.objects.get(pk=one.pk)).pk) for one in made]
+
+    with live(database, children, OfParents) as feed:
+        readers = followers(feed, children)
+        odd(f"UPDATE texts_parent SET label = 'changed' WHERE id = {made[0].pk}")
+        assert ops(check(database, readers)) == [("texts", [("upsert", keys[0])])]
+
+
+# ---------------------------------------------------------------- collations and computed columns
+
+
+@pytest.fixture
+def ignoring_case(database: Database) -> str:
+    """The name of a collation for which texts are equal that differ in case."""
+    if database.vendor == "sqlite":
+        return "NOCASE"
+    try:
+        database.sql(
+            "CREATE COLLATION ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    except Exception as error:
+        pytest.skip(f"this server has no such collation: {error}")
+    return "ignoring_case"
+
+
+@pytest.mark.parametrize("odd", [0], indirect=True, ids=["session 1"])
+def test_a_column_that_ignores_case(database, odd, ignoring_case):
+    """Keys and topics are told apart by their text, as in every message."""
+    text = chars(db_collation=ignoring_case)
+    (model,) = make_models(
+        Cased={"key": text(primary_key=True), "topic": text(), "spare": text(null=True), "label": chars()()}
+    )
+    model.objects.create(key="Oslo", topic="Oslo", spare="OSLO", label="one")
+    model.objects.create(key="Bergen", topic="Oslo", spare="Oslo", label="two")
+
+    with live(database, model, topic_field="topic") as feed:
+        readers = followers(feed, model)
+        odd("UPDATE texts_cased SET topic = spare WHERE label = 'one'")
+        assert ops(check(database, readers)) == [
+            ("texts.OSLO", [("upsert", "Oslo")]), ("texts.Oslo", [("delete", "Oslo")])
+        ]  # fmt: skip
+
+        odd("UPDATE texts_cased SET key = spare WHERE label = 'one'")
+        ((_, found),) = ops(check(database, readers))
+        assert sorted(found) == [("delete", "Oslo"), ("upsert", "OSLO")]
+
+        odd("DELETE FROM texts_cased WHERE label = 'one'")
+        assert ops(check(database, readers)) == [("texts.OSLO", [("delete", "OSLO")])]
+
+
+@pytest.mark.parametrize("odd", [0, 1], indirect=True, ids=["session 1", "session 2"])
+def test_a_citext_column(database, odd):
+    """The type of the extension, where the server has it."""
+    if database.vendor != "postgresql":
+        pytest.skip("only on PostgreSQL")
+    try:
+        database.sql("CREATE EXTENSION citext")
+    except Exception as error:
+        pytest.skip(f"this server has no citext: {error}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 'A'::citext = 'a'::citext")
+    (model,) = make_models(Cited={"topic": chars()(), "spare": chars()(), "label": chars()()})
+    database.sql("ALTER TABLE texts_cited ALTER topic TYPE citext, ALTER spare TYPE citext")
+    row = model.objects.create(topic="Oslo", spare="OSLO", label="one")
+
+    with live(database, model, topic_field="topic") as feed:
+        readers = followers(feed, model)
+        odd("UPDATE texts_cited SET topic = spare")
+        assert ops(check(database, readers)) == [
+            ("texts.OSLO", [("upsert", str(row.pk))]), ("texts.Oslo", [("delete", str(row.pk))])
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [0], indirect=True, ids=["session 1"])
+def test_a_generated_column(database, odd):
+    """It is computed by the database, from another column."""
+    generated = models.GeneratedField(expression=Lower("label"), output_field=chars()(), db_persist=True)
+    (model,) = make_models(Computed={"label": chars()(), "topic": generated})
+    row = model.objects.create(label="One")
+
+    with live(database, model, topic_field="topic") as feed:
+        readers = [Follower("texts.one"), Follower("texts.two")]
+        odd("UPDATE texts_computed SET label = 'Two'")
+        assert ops(check(database, readers)) == [
+            ("texts.one", [("delete", str(row.pk))]), ("texts.two", [("upsert", str(row.pk))])
+        ]  # fmt: skip
+        assert feed.topic_of(model.objects.get()) == "texts.two"
+
+
+@pytest.mark.parametrize("odd", [0], indirect=True, ids=["session 1"])
+def test_a_column_of_a_domain(database, odd):
+    """The driver reads its values as those of the type behind it."""
+    if database.vendor != "postgresql":
+        pytest.skip("only on PostgreSQL")
+    database.sql("CREATE DOMAIN price AS numeric CHECK (VALUE > 0)", "CREATE DOMAIN at AS timestamptz")
+    (model,) = make_models(
+        Priced={
+            "topic": decimal(10, 2)(),
+            "spare": decimal(10, 2)(),
+            "at": models.DateTimeField(primary_key=True),
+        }
+    )
+    database.sql("ALTER TABLE texts_priced ALTER topic TYPE price, ALTER spare TYPE price, ALTER at TYPE at")
+    model.objects.create(topic=Decimal("1.10"), spare=Decimal("1.20"), at=moment(2026, 3, 4))
+    key = str(model.objects.get().pk)
+
+    with live(database, model, topic_field="topic") as feed:
+        readers = followers(feed, model)
+        odd("UPDATE texts_priced SET topic = spare")
+        assert ops(check(database, readers)) == [
+            ("texts.1.10", [("delete", key)]), ("texts.1.20", [("upsert", key)])
+        ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- images of older releases, other spellings
+
+
+OLD = [name for name in KINDS if not name.startswith(("array", "range", "decimal, 15", "float", "padded"))]
+
+
+@pytest.mark.parametrize("name", [name for name in OLD if KINDS[name].is_key])
+def test_images_of_older_triggers_are_understood(database, name):
+    """Those that wait in the outbox while a new release is deployed: values as JSON has them."""
+    kind = needed(name, database)
+    first, second, third = kind.values
+    (model,) = make_models(
+        Old={"key": kind.make(primary_key=True), "topic": kind.make(null=True), "label": chars()()}
+    )
+    model.objects.create(key=first, topic=second, label="one")
+    model.objects.create(key=third, topic=second, label="two")
+    build = "json_object" if database.vendor == "sqlite" else "jsonb_build_object"
+
+    with live(database, model, topic_field="topic", fields=["label"]) as feed:
+        reader = Follower(feed.topic(model.objects.get(label="one").topic))
+        capture.uninstall(["texts_old"])
+        database.sql(
+            "INSERT INTO realtime_outboxrow (source, image) "
+            f"SELECT 'texts_old', {build}('key', key, 'topic', topic) FROM texts_old",
+            "DELETE FROM texts_old WHERE label = 'one'",
+            "UPDATE texts_old SET label = 'changed'",
+        )
+        check(database, [reader])
+        assert len(reader.topic.rows) == 1
+
+
+@pytest.mark.parametrize(
+    "make, spelling, others",
+    [
+        (decimal(10, 2), "1.10", ["1.1", "1.100", "+1.10", "1.10E0", " 1.10"]),
+        (models.FloatField, "0.0", ["-0.0", "0", "0e0"]),
+        (
+            models.DateTimeField,
+            "2026-03-04 05:00:00+00:00",
+            ["2026-03-04 10:45:00+05:45", "2026-03-04 05:00:00", "2026-03-04T05:00:00Z"],
+        ),
+        (models.UUIDField, str(uuid.UUID(int=1)), [uuid.UUID(int=1).hex, str(uuid.UUID(int=255)).upper()]),
+        (models.BooleanField, "True", ["1", "t", "true"]),
+    ],
+)
+def test_a_topic_has_one_spelling(database, make, spelling, others):
+    """Subscribers of another spelling are refused; they would never receive a change."""
+    (model,) = make_models(Spelled={"topic": make(null=True)})
+
+    with live(database, model, topic_field="topic") as feed:
+        key = registry.find(f"texts.{spelling}")[1]
+        assert feed.topic(key) == f"texts.{spelling}"
+        for other in others:
+            with pytest.raises(Exception, match="no topic"):
+                registry.find(f"texts.{other}")
+
+
+@pytest.mark.parametrize(
+    "field, words",
+    [
+        (models.JSONField(null=True), "topic is JSON and cannot identify a row"),
+        (models.BinaryField(null=True), "topic is binary and cannot identify a row"),
+        (array(models.IntegerField())(primary_key=True), "topic is an array and cannot identify a row"),
+        (postgres.DateRangeField(primary_key=True), "topic is a range and cannot identify a row"),
+        (models.ImageField(primary_key=True), "topic is a file and cannot identify a row"),
+    ],
+)
+def test_a_field_without_one_text_is_refused(field, words):
+    """Equal values may have several texts, or rows cannot be ordered by them."""
+    meta = type("Meta", (), {"app_label": "texts", "apps": Apps()})
+    model: Any = type("Refused", (models.Model,), {"__module__": __name__, "Meta": meta, "topic": field})
+
+    with pytest.raises(ImproperlyConfigured, match=words):
+        type("Texts", (Feed,), {"name": "texts", "topic_field": "topic"})(model)
+
+
+def test_bytes_in_a_column_of_text_do_not_make_the_write_fail(database):
+    """SQLite stores any value in any column, and JSON has no bytes."""
+    if database.vendor != "sqlite":
+        pytest.skip("only on SQLite")
+    (model,) = make_models(Loose={"topic": models.TextField(), "label": chars()()})
+
+    with live(database, model, topic_field="topic"):
+        database.sql("INSERT INTO texts_loose (topic, label) VALUES (x'00ff', 'bytes'), ('text', 'x')")
+        assert OutboxRow.objects.filter(source="texts_loose", image__isnull=False).count() == 2
+        reader = Follower("texts.text")
+        database.sql("UPDATE texts_loose SET label = 'y' WHERE label = 'x'")
+        database.sequence()
+        reader.follow()
+        reader.assert_equals_source()
