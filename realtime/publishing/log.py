@@ -140,20 +140,23 @@ def tail(after: int) -> Tail:
         changed = changed.exclude(kind__in=ANNOUNCEMENTS).order_by()
         found = dict(changed.values_list("topic").annotate(newest=Max("position")))
         announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
-    waiting = waiting_seconds() if seen.is_waiting else 0.0
+    waiting = waiting_seconds() if seen.is_waiting or not seen.epoch else 0.0
     sequenced = progress.read()
     edge = sequenced.edge if sequenced is not None and sequenced.epoch == seen.epoch else 0
     return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting, edge)
 
 
 def waiting_seconds() -> float:
-    """Return the age, by the database's clock, of the oldest committed change that is not sequenced; 0 without one."""
+    """Return the age, by the database's clock, of the oldest committed change that is not sequenced; 0 without one.
+
+    Before the log has begun, and after a crash has emptied it, that is every change in the outbox.
+    """
     with read_snapshot() as moment:
         sequenced = progress.read()
-        if sequenced is None:
-            return 0.0
+        everything = OutboxRow.objects.all()
+        waiting = unsequenced(sequenced.cursor, moment.cursor) if sequenced is not None else everything
         # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
-        oldest = unsequenced(sequenced.cursor, moment.cursor).order_by(moment.database.STAMP)
+        oldest = waiting.order_by(moment.database.STAMP)
         found = oldest.annotate(now=Now()).values_list("written_at", "now").first()
     return max(0.0, (found[1] - found[0]).total_seconds()) if found is not None else 0.0
 

@@ -3,10 +3,12 @@
 import contextlib
 import itertools
 import sqlite3
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from realtime import notices
 from realtime.boards.models import Entry
@@ -292,3 +294,16 @@ def test_pruning_while_a_reader_catches_up_hides_no_entry(log, quay, topic, monk
     missed = the_log.missed(topic, "entries", seen)
 
     assert not missed.is_whole or [entry.topic for entry in missed.entries] == [topic]
+
+
+def test_changes_wait_until_the_log_has_begun(log, quay):
+    """After a crash has emptied the log, pages would otherwise be told that they are current."""
+    Sequencer.objects.all().delete()
+    OutboxRow.objects.all().delete()
+    assert the_log.tail(0).waiting_seconds == 0.0
+
+    OutboxRow.objects.create(
+        source="boards_entry", image=None, written_at=timezone.now() - timedelta(seconds=60)
+    )
+
+    assert 60 <= the_log.tail(0).waiting_seconds < 600
