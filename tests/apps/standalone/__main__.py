@@ -17,11 +17,12 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import re_path
 
+READY = "realtime/ready/"
 EXAMPLES = {
     "realtime/sse/": ("GET", "/realtime/sse/", b"topic=groups"),
     "^realtime/topics/(?P<topic>.+)/$": ("GET", "/realtime/topics/groups/", b""),
     "realtime/live/": ("GET", "/realtime/live/", b""),
-    "realtime/ready/": ("GET", "/realtime/ready/", b""),
+    READY: ("GET", "/realtime/ready/", b""),
     "realtime/calls/": ("POST", "/realtime/calls/", b""),
     "realtime/ticket/": ("POST", "/realtime/ticket/", b""),
 }
@@ -57,6 +58,10 @@ async def addresses() -> dict[str, int | str]:
     answers: dict[str, int | str] = {}
     for address in http_urlpatterns:
         answers[str(address.pattern)] = await status(application, *EXAMPLES[str(address.pattern)])
+    async with asyncio.timeout(60):
+        while answers[READY] == 503:  # until something has been sequenced
+            await asyncio.sleep(0.05)
+            answers[READY] = await status(application, *EXAMPLES[READY])
     for address in websocket_urlpatterns:
         answers[str(address.pattern)] = await welcome(application, f"/{address.pattern}")
     await get_service().stop()
