@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 60.0
@@ -56,8 +57,15 @@ class Survivor:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each process its own test database: this module is a plugin of the mutants' test runs."""
+    """Give each process its own test database, and let no property test fail by its slowness or by chance.
+
+    This module is a plugin of the mutants' test runs.
+    """
     os.environ["TOX_PARALLEL_ENV"] = str(os.getpid())
+    settings.register_profile(
+        "mutants", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+    settings.load_profile("mutants")
 
 
 def undecorated(source: str) -> str:
@@ -90,8 +98,8 @@ def run(tree: Path, files: list[str], tests: list[str]) -> Iterator[Survivor]:
     """Mutate the files in a tree; yield the mutants that survive the tests."""
     # Tests of the engine leave nothing behind in a process, so that others can be forked from it; that is quicker.
     isolation = "fork" if tests == FILES[ENGINE] else "forkserver"
-    with (tree / "pyproject.toml").open("a") as settings:
-        settings.write(
+    with (tree / "pyproject.toml").open("a") as configuration:
+        configuration.write(
             f'\n[tool.mutmut]\nsource_paths = ["realtime"]\nonly_mutate = {files!r}\n'
             'also_copy = ["config", "templates", "docs", "manage.py", "realtime", "requirements.txt"]\n'
             'pytest_add_cli_args = ["-q", "-p", "no:cacheprovider", "-p", "tests.support.mutants", '
