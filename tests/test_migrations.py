@@ -11,6 +11,8 @@ from realtime.databases.sqlite.triggers import SQLiteTriggers
 from tests.support import servers
 from tests.support.servers import Project
 
+pytestmark = pytest.mark.server
+
 ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.apps.remade.settings"}
 PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),))
 

@@ -4,7 +4,11 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.servers import ROOT
+
+pytestmark = pytest.mark.server
 
 
 def test_every_address_answers_in_a_project_without_the_boards(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.servers import ROOT, Project
 
+pytestmark = pytest.mark.server
+
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 
 

@@ -10,6 +10,8 @@ import pytest
 from django.core.management import call_command
 from django.templatetags.static import static
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT = re.compile(r"""^(?:import|export)\b[^;"']*["'](?P<path>\.[^"']+)["'];""", re.MULTILINE)
 HASHED = re.compile(r"\.[0-9a-f]{12}\.js$")

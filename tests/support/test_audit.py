@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.audit import audit, installed
 
+pytestmark = pytest.mark.server
+
 
 class Database(ThreadingHTTPServer):
     """Answers as OSV does: ``vulnerable`` packages have one vulnerability each."""
