@@ -39,6 +39,8 @@ OPEN_SECONDS = float(os.environ.get("OPEN_SECONDS", "5"))
 FREEZING_THREADS = {"publisher": 25, "housekeeping": 8}
 """In whose transactions a process is frozen, and up to which of their statements: those that lock anything."""
 TRUNCATES = 20
+RESTORES = 10
+"""How often a restore is tried that writers are in the way of."""
 LONG_NAME = 201
 MAX_OFFSET = 2**63
 
@@ -354,7 +356,13 @@ async def _restore(world: Distributed, file: Path, is_new: bool) -> None:
             with contextlib.closing(world.postgresql.connect()) as admin:
                 admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
                 admin.execute(f"CREATE DATABASE {DATABASE}")
-        world.postgresql.restore(file, DATABASE)
+        for attempt in range(RESTORES):
+            try:
+                world.postgresql.restore(file, DATABASE)
+                return
+            except RuntimeError as error:  # as an operator would: nothing has been restored
+                if "deadlock detected" not in str(error) or attempt == RESTORES - 1:
+                    raise
 
     await asyncio.to_thread(restore)
 

@@ -98,8 +98,9 @@ class PostgreSQL:
             connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _ask(self, command: str, *arguments: str) -> None:
-        # In a deadlock, PostgreSQL ends the transaction whose deadlock_timeout is over first: never this one.
-        environment = {**os.environ, "PGOPTIONS": "-c deadlock_timeout=60s"}
+        # In a deadlock, PostgreSQL ends the transaction whose deadlock_timeout is over first: rarely this one. It is
+        # this one if the others have waited, and looked for a deadlock, before there was one.
+        environment = {**os.environ, "PGOPTIONS": "-c deadlock_timeout=5s"}
         done = subprocess.run(
             [self._bin / command, *arguments], env=environment, capture_output=True, text=True, timeout=180
         )
