@@ -80,6 +80,10 @@ class LogEntry(models.Model):
     )
     created_at = models.DateTimeField(db_default=Now())
 
+    written_at: float = 0.0
+    """When the oldest change of its round was written, in seconds since 1970; 0 where that is not known. Not a
+    column: an entry that is read from the log has the time when it was made."""
+
     objects = EngineManager["LogEntry"]()
 
     class Meta:

@@ -51,6 +51,9 @@ class SharedTopic:
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
         self._must_notify_again = False
         self._notified_at = -math.inf
+        self._written_at = self._round_written_at = (
+            0.0  # of the news that no round has, and that this round has
+        )
         self._next_round: asyncio.TimerHandle | None = None
         self._reading = asyncio.Lock()
         self._failures = 0
@@ -119,14 +122,15 @@ class SharedTopic:
         except (Gap, MsgspecError):
             return False
         if is_visible:
-            self._notify()
+            self._notify(entry.written_at)
         return True
 
-    def _notify(self) -> None:
+    def _notify(self, written_at: float = 0.0) -> None:
         """Notify the subscribers of news, at most once per the feed's ``min_interval``.
 
         A later notification covers more: a subscriber's cursor shows what it has not seen.
         """
+        self._written_at = min(filter(None, (self._written_at, written_at)), default=0.0)
         if self._to_notify is not None:
             self._must_notify_again = True
             return
@@ -143,6 +147,7 @@ class SharedTopic:
         self._next_round = None
         self._notified_at = asyncio.get_running_loop().time()
         self._to_notify = iter(list(self.subscribers))
+        self._round_written_at, self._written_at = self._written_at, 0.0
         self._notify_some()
 
     def _notify_some(self) -> None:
@@ -154,6 +159,7 @@ class SharedTopic:
             asyncio.get_running_loop().call_soon(self._notify_some)
             return
         self._to_notify = None
+        metrics.observe_since(metrics.delivered, self._round_written_at)
         if self._must_notify_again:
             self._must_notify_again = False
             self._notify()
@@ -213,6 +219,7 @@ class SharedTopic:
     async def _catch_up(self, tail: log.Tail) -> None:
         """Apply the missed entries, or read all rows where entries are missing or have none."""
         position = self.topic.position
+        written_at = 0.0
         if position.epoch == tail.epoch and not self._was_restored and not self._must_read:
             missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
             has_rows = all(
@@ -221,18 +228,19 @@ class SharedTopic:
             )
             if missed.is_whole and has_rows and all(self._apply(entry) for entry in missed.entries):
                 return
-        await self._read()
+            written_at = min((entry.written_at for entry in missed.entries), default=0.0)
+        await self._read(written_at)
 
-    async def _read(self) -> None:
+    async def _read(self, written_at: float = 0.0) -> None:
         reading = await self._reads.read(self.name)
-        self._load(reading)
+        self._load(reading, written_at)
 
-    def _load(self, reading: Reading) -> None:
+    def _load(self, reading: Reading, written_at: float = 0.0) -> None:
         is_visible = self.topic.load(reading.position, reading.rows, reading.unchanged_since)
         self.is_loaded, self._must_read = True, False
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
-            self._notify()
+            self._notify(written_at)
 
     async def scrub(self, reached: Position, *, is_expected: bool) -> None:
         """Read all rows again, and send what differs though nothing has been sequenced.

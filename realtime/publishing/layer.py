@@ -39,6 +39,7 @@ def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
         "position": entry.position,
         "payload": entry.payload if is_short else "",
         "fingerprint": entry.fingerprint,
+        "written_ms": round(entry.written_at * 1000),
     }
 
 
@@ -53,4 +54,5 @@ def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
         topic=str(message["topic"]), kind=kind, position=position, begins=begins, after=after, payload=payload,
         fingerprint=str(message.get("fingerprint", "")),
     )  # fmt: skip
+    entry.written_at = int(message.get("written_ms", 0)) / 1000
     return str(message["epoch"]), entry

@@ -167,6 +167,8 @@ def missed(topic: str, feed: str, after: int) -> Missed:
         sequenced = progress.read()
         found = _of_this_release().filter(topic__in={topic, feed}, position__gt=after)
         entries = list(found.exclude(kind=LogEntry.Kind.NOTICE).order_by("position", "id"))
+    for entry in entries:
+        entry.written_at = entry.created_at.timestamp()
     return Missed(sequenced is not None and after >= sequenced.edge, entries)
 
 

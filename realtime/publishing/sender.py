@@ -45,6 +45,7 @@ class Sender:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._layer.group_send(_group(entry), to_message(epoch, entry))
             metrics.published.inc()
+            metrics.observe_since(metrics.sent, entry.written_at)
         except Exception as error:
             metrics.layer_errors.inc()
             waiting = self._waiting.qsize()

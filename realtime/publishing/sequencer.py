@@ -8,6 +8,7 @@ A fault stops only what it is in: a row, a topic, a feed. What fails beyond that
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -170,10 +171,12 @@ def _append_apart(entries: list[LogEntry]) -> list[LogEntry]:
 
 
 def _reset_of(entry: LogEntry, topic: str) -> LogEntry:
-    return LogEntry(
+    reset = LogEntry(
         position=entry.position, topic=topic, kind=LogEntry.Kind.RESET.value, after=entry.after,
         begins=entry.begins, payload="", fingerprint="",
     )  # fmt: skip
+    reset.written_at = entry.written_at
+    return reset
 
 
 Item = TypeVar("Item")
@@ -243,9 +246,7 @@ def _entries(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntr
     if not rows:
         return None
     amount = _amount(rows) if len(rows) <= limit else _flood(before.cursor, until)
-    entries = _chained(amount, before, until.offset, begins)
-    metrics.sequenced.observe(noted.age(rows[0]))
-    return entries
+    return _dated(_chained(amount, before, until.offset, begins), rows[0])
 
 
 def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntry] | None:
@@ -273,7 +274,16 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
         whole.add(part.changes)
         whole.announcements += part.announcements
         whole.others |= part.others
-    return _chained(whole, before, until.offset, begins)
+    return _dated(_chained(whole, before, until.offset, begins), rows[0])
+
+
+def _dated(entries: list[LogEntry], oldest: Noted) -> list[LogEntry]:
+    """Return the entries with the time of the oldest outbox row of the round."""
+    written_at = time.time() - noted.age(oldest)
+    for entry in entries:
+        entry.written_at = written_at
+    metrics.observe_since(metrics.sequenced, written_at)
+    return entries
 
 
 def _amount(rows: Sequence[Noted]) -> _Round:

@@ -3,6 +3,7 @@
 Counters are incremented where things happen; figures are looked up when the metrics are read.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,12 +40,31 @@ slow_rounds = Counter(
     ["feed"],
     registry=_counted,
 )
+_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 sequenced = Histogram(
     "realtime_sequenced_seconds",
     "Time from the write of the oldest change of a round until its log entry was made.",
     registry=_counted,
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    buckets=_BUCKETS,
 )
+sent = Histogram(
+    "realtime_sent_seconds",
+    "Time from the write of the oldest change of a round until the channel layer has accepted an entry of it.",
+    registry=_counted,
+    buckets=_BUCKETS,
+)
+delivered = Histogram(
+    "realtime_delivered_seconds",
+    "Time from the write of the oldest change of a round until this process has notified all connections of a topic.",
+    registry=_counted,
+    buckets=_BUCKETS,
+)
+
+
+def observe_since(histogram: Histogram, written_at: float) -> None:
+    """Observe the time since a moment, given in seconds since 1970; nothing for 0, which is not known."""
+    if written_at:
+        histogram.observe(max(0.0, time.time() - written_at))
 
 
 feed_errors = Counter(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from realtime.publishing import log as log_module
 from realtime.publishing import positions, releases
 from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
+from realtime.runtime import metrics
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
 
@@ -460,3 +462,73 @@ async def test_a_feed_may_set_a_minimum_interval(quick, live, quay, in_database)
     await until(lambda: b'"9"' in follower.replica.rows[str(entry.pk)][1])
 
     assert len(follower.received) <= 3
+
+
+# ---------------------------------------------------------------- how late changes arrive
+
+
+def delivered() -> tuple[float, float]:
+    """Return how many times were observed until a topic's connections were notified, and their sum."""
+    (family,) = metrics.delivered.collect()
+    values = {sample.name: sample.value for sample in family.samples}
+    return values["realtime_delivered_seconds_count"], values["realtime_delivered_seconds_sum"]
+
+
+def dated(batch: Batch, seconds: float) -> Batch:
+    """Let the changes of a batch have been written some time ago."""
+    for entry in batch.entries:
+        entry.written_at = time.time() - seconds
+    return batch
+
+
+async def test_the_time_since_the_write_is_observed_once_for_all_connections(slow, quay, topic):
+    """When all of them were notified, however many there are."""
+    followers = [await Follower(topic).follow(slow.hub) for _ in range(3)]
+    count, total = delivered()
+
+    await slow.send(dated(await slow.write(quay.entries.create, label="new"), 1000))
+
+    await until(lambda: delivered()[0] == count + 1)
+    assert all(has_row(follower, "new")() for follower in followers)
+    assert 999 < delivered()[1] - total < 2000
+
+
+async def test_a_change_that_the_layer_has_lost_is_observed_too(slow, quay, topic):
+    """With the time since its log entry was made; those are the late ones."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.write(quay.entries.create, label="lost")
+    count, _ = delivered()
+
+    await slow.settle()
+
+    await until(has_row(follower, "lost"))
+    await until(lambda: delivered()[0] == count + 1)
+
+
+async def test_a_reset_that_the_layer_has_sent_is_observed_too(slow, quay, topic, in_database, settings):
+    """Once the rows have been read again."""
+    settings.REALTIME = {"MAX_BATCH_ROWS": 1}
+    follower = await Follower(topic).follow(slow.hub)
+    count, _ = delivered()
+
+    await slow.send(await slow.write(quay.entries.update, label="flood"))
+    await slow.settle()
+
+    await until(has_row(follower, "flood"))
+    await until(lambda: delivered()[0] == count + 1)
+
+
+async def test_what_a_minimum_interval_collects_counts_from_its_oldest_change(slow, live, quay, in_database):
+    """The later ones are not late."""
+    await in_database(live, Entry, name="calm", topic_field="board_id", fields=["label"], min_interval=0.2)
+    follower = await Follower(f"calm.{quay.pk}").follow(slow.hub)
+    await slow.send(dated(await slow.write(quay.entries.create, label="first"), 0))
+    await until(has_row(follower, "first"))
+    count, total = delivered()
+
+    for label, seconds in (("second", 1000), ("third", 0)):
+        await slow.send(dated(await slow.write(quay.entries.create, label=label), seconds))
+
+    await until(has_row(follower, "third"))
+    await until(lambda: 999 < delivered()[1] - total < 2000)
+    assert delivered()[0] > count

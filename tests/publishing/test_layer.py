@@ -77,3 +77,17 @@ def test_a_message_of_a_version_without_fingerprints_is_understood():
     del message["fingerprint"]
 
     assert from_message(message)[1].fingerprint == ""
+
+
+@pytest.mark.parametrize("written_at", [0.0, 1_795_000_000.125])
+def test_a_message_says_when_its_change_was_written(written_at):
+    """To the millisecond; 0 stands for a time that is not known, as in messages of older versions."""
+    entry = LogEntry(
+        position=9, topic="boards", kind="changes", after=1, begins=8, payload="[]", fingerprint="f"
+    )
+    entry.written_at = written_at
+    message = to_message("e", entry)
+
+    assert from_message(message)[1].written_at == written_at
+    del message["written_ms"]
+    assert from_message(message)[1].written_at == 0

@@ -1,6 +1,7 @@
 """The sender: a layer that fails, hangs or is slow delays nothing but its own messages."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from realtime.models import LogEntry
 from realtime.publishing import sender as module
 from realtime.publishing.sender import Sender
 from realtime.publishing.sequencer import Batch
+from realtime.runtime import metrics
 
 
 class ScriptedLayer:
@@ -62,6 +64,33 @@ async def test_entries_are_sent_in_their_order(sender, layer, hints):
 
     assert layer.sent == [("realtime.topic.boards", 1), ("realtime.topic.entries.1", 2)]
     assert hints == []
+
+
+def observed() -> tuple[float, float]:
+    """Return how many times were observed until the layer had an entry, and their sum."""
+    (family,) = metrics.sent.collect()
+    values = {sample.name: sample.value for sample in family.samples}
+    return values["realtime_sent_seconds_count"], values["realtime_sent_seconds_sum"]
+
+
+async def test_the_time_since_the_write_is_observed_for_each_entry(sender, layer):
+    """Where it is known, and only once the layer has the entry."""
+    dated, undated = batch("boards"), batch("entries.1")
+    dated.entries[0].written_at = time.time() - 1000
+    sender.put(dated)
+    sender.put(undated)
+    count, total = observed()
+
+    await sender.send_next()
+    await sender.send_next()
+
+    assert observed()[0] == count + 1
+    assert 999 < observed()[1] - total < 2000
+
+    layer.error = OSError("refused")
+    sender.put(dated)
+    await sender.send_next()
+    assert observed()[0] == count + 1
 
 
 async def test_an_entry_for_all_topics_of_a_feed_is_sent_to_everyone(sender, layer):

@@ -58,6 +58,21 @@ def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
     assert "06:45" in change.html
 
 
+def test_entries_have_the_time_of_the_oldest_write(log, quay, entry):
+    """Of their round, by the clock of this process; from the log they have the time when they were made."""
+    OutboxRow.objects.filter(pk=OutboxRow.objects.create(source="boards_entry").pk).update(
+        written_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    )
+    quay.entries.create(label="new")
+
+    batch = log.sequence()
+
+    written = {round(each.written_at) for each in batch.entries}
+    (logged,) = the_log.missed("entries", "entries", 0).entries
+    assert written == {round(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC).timestamp())}
+    assert logged.written_at == logged.created_at.timestamp()
+
+
 def test_a_delete_is_a_delete(log, quay, entry):
     """It has the row's key and none of its fields."""
     key = entry.pk
