@@ -92,7 +92,7 @@ def test_the_engine_is_pure(path):
 
 def test_imports_form_no_circle():
     """Otherwise none of the modules in the circle could be understood or tested without the others."""
-    graph = {name_of(path): set() for path in OURS}
+    graph: dict[str, set[str]] = {name_of(path): set() for path in OURS}
     for path in OURS:
         for name in imported(path):
             while name and name not in graph:
@@ -100,9 +100,7 @@ def test_imports_form_no_circle():
             if name and name != name_of(path):
                 graph[name_of(path)].add(name)
 
-    leaves = True
-    while leaves:
-        leaves = {name for name, targets in graph.items() if not targets & graph.keys()}
+    while leaves := {name for name, targets in graph.items() if not targets & graph.keys()}:
         for name in leaves:
             del graph[name]
 

@@ -1,6 +1,8 @@
 """Rendering: fields, HTML and sort key of a row."""
 
+import json
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +13,7 @@ from realtime import rendering
 from realtime.boards.models import Board, Entry
 from realtime.engine.order import sort_key
 from realtime.rendering import BadRow, render_row, with_digest
+from tests.support.contents import html_of, json_of
 
 ENTRY = Entry(pk=7, board=Board(pk=3, slug="quay"), label="<Salt>mere", position=5)
 
@@ -38,7 +41,7 @@ def test_a_row_has_its_fields_as_json_and_a_relation_as_its_key():
     row = render_row(ENTRY, ["label", "board"], [], None)
 
     assert row.key == "7"
-    assert msgspec.json.decode(row.row) == {"label": "<Salt>mere", "board": 3}
+    assert json.loads(json_of(row)) == {"label": "<Salt>mere", "board": 3}
     assert row.html is msgspec.UNSET
 
 
@@ -58,9 +61,9 @@ def test_a_painted_row_has_its_digest_on_the_root_element(template, comment):
     template(comment + "<li class='x'><b data-key='mine'></b></li>")
     row = render_row(ENTRY, [], ["-position"], "entry.html")
 
-    painted = with_digest(row.html, 7)
+    painted = with_digest(html_of(row), 7)
 
-    assert painted == row.html.replace("<li ", '<li data-digest="7" ')
+    assert painted == html_of(row).replace("<li ", '<li data-digest="7" ')
 
 
 @pytest.mark.parametrize("source", ["", "text", "text <li></li>", "<!-- only a comment -->"])
@@ -112,11 +115,12 @@ def test_a_row_that_is_too_large_is_refused(template, monkeypatch, field):
 
 
 @pytest.mark.parametrize("value", [{}, [], {"a": 1}])
-def test_a_row_that_is_nested_too_deeply_is_refused(value):
+def test_a_row_that_is_nested_too_deeply_is_refused(value: Any) -> None:
     """One that a deep stack can still encode could not be decoded elsewhere."""
     for depth in range(rendering.MAX_DEPTH - 1):
         value = [value] if depth % 2 else {"in": value}
 
     assert render_row(Entry(pk=7, label=value), ["label"], [], None)
+    too_deep: Any = [value]
     with pytest.raises(BadRow, match="nested more than 100 levels deep"):
-        render_row(Entry(pk=7, label=[value]), ["label"], [], None)
+        render_row(Entry(pk=7, label=too_deep), ["label"], [], None)

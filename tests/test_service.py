@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import threading
 
 import pytest
@@ -44,7 +45,7 @@ async def test_a_server_can_leave_publishing_to_another_process(application, set
 
 async def test_a_connection_that_is_cut_off_is_asked_to_reconnect(application, monkeypatch):
     """If a server stops by cancelling its connections, the bye is sent in the last moment."""
-    monkeypatch.setattr(service_module.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     communicator = ApplicationCommunicator(
         RealtimeApplication(URLRouter(websocket_urlpatterns)), socket_scope()
     )

@@ -28,7 +28,7 @@ def announced() -> int:
 @pytest.fixture
 def member(log):
     """A user with a permission, in a group with another one, signed in."""
-    user = get_user_model().objects.create_user("member", password="words", is_staff=True)
+    user: Any = get_user_model().objects.create_user("member", password="words", is_staff=True)
     group = Group.objects.create(name="readers")
     group.permissions.add(Permission.objects.first())
     user.groups.add(group)
@@ -181,7 +181,7 @@ async def test_an_announced_change_is_checked_although_a_check_failed(
     no_interval, service, monkeypatch, connect, member, safe, in_database
 ):
     """The database may have been unavailable at that moment."""
-    failed = []
+    failed: list[Any] = []
     lost_claims = rights.lost_claims
 
     def fail_once(claims):

@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 
 from realtime.boards.models import Board, Entry, Status
 from realtime.feeds import registry
+from tests.support.contents import html_of
 
 EVIL = "<script>alert(1)</script>\"'&"
 VOID = {"img", "br", "col", "input", "link", "meta"}
@@ -69,7 +70,7 @@ def test_no_field_of_an_entry_becomes_markup(name, board):
     """Editors write text; a viewer's browser runs none of it."""
     entry = board.entries.create(**({"label": "Plain"} | {name: EVIL}))
 
-    html = registry["entries"].row(Entry.objects.get(pk=entry.pk)).html
+    html = html_of(registry["entries"].row(Entry.objects.get(pk=entry.pk)))
 
     assert "script" not in Outline(html).names
     assert "&lt;script&gt;" in html
@@ -79,7 +80,7 @@ def test_no_field_of_an_entry_becomes_markup(name, board):
 def test_no_field_of_a_board_becomes_markup(evil_board):
     """Its heading and its card in the list escape title and description."""
     for name in ["board", "boards"]:
-        html = registry[name].row(evil_board).html
+        html = html_of(registry[name].row(evil_board))
 
         assert html.count("&lt;script&gt;") == 2
         assert "<script" not in html
@@ -88,7 +89,7 @@ def test_no_field_of_a_board_becomes_markup(evil_board):
 @pytest.mark.parametrize("status", Status)
 def test_a_status_is_shown_as_text_and_class(status, board):
     """Not every viewer can see colours; an entry without a status shows neither."""
-    html = registry["entries"].row(board.entries.create(label="Plain", status=status)).html
+    html = html_of(registry["entries"].row(board.entries.create(label="Plain", status=status)))
 
     assert (f'class="status status-{status.value}">{status.label}<' in html) == bool(status.value)
     assert ('class="status' in html) == bool(status.value)

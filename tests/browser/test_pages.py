@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from tests.browser.windows import DEPARTURES, ROWS, Window
 from tests.support.servers import ROOT
@@ -195,7 +195,12 @@ def test_markup_in_any_field_stays_text(windows, server):
     evil = "<img src=x onerror=alert(1)></td><script>alert(2)</script>"
     viewer = windows().open(DEPARTURES)
     dialogs: list[str] = []
-    viewer.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    viewer.page.on("dialog", dismiss)
 
     server.project.connect().execute(
         "UPDATE boards_entry SET label = ?, value = ?, unit = ?, note = ? WHERE id = 1", [evil] * 4

@@ -1,6 +1,6 @@
 """Browser windows on the demo, for tests that use a real server."""
 
-from typing import Any
+from typing import Any, Self
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
@@ -21,13 +21,13 @@ class Window:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.set_default_timeout(10_000)
 
-    def open(self, path: str) -> "Window":
+    def open(self, path: str) -> Self:
         self.page.goto(path)
         expect(self.page.locator("live-status")).to_have_attribute("data-state", "live")
         self.page.evaluate("() => { window.isTheSamePage = true; }")
         return self
 
-    def sign_in(self) -> "Window":
+    def sign_in(self) -> Self:
         self.page.goto("/admin/")
         self.page.fill("#id_username", "editor")
         self.page.fill("#id_password", PASSWORD)

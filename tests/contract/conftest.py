@@ -118,7 +118,7 @@ def log_changes(entry: LogEntry):
     return decode_changes(entry.payload)
 
 
-def contents(rows) -> list[tuple[str, str, bytes, object]]:
+def contents(rows) -> list[tuple[str, str, bytes, Any]]:
     return [(row.key, row.order, bytes(row.row), row.html) for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from realtime.publishing import capture, housekeeping, positions
 from realtime.publishing.housekeeping import Housekeeping
 
 
-def noted() -> list[tuple[str, object]]:
+def noted() -> list[tuple[str, Any]]:
     return list(OutboxRow.objects.order_by("id").values_list("source", "image"))
 
 

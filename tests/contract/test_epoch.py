@@ -99,7 +99,7 @@ def test_a_copied_database_begins_a_new_epoch(on_postgresql):
         copy.sequence()
         assert positions.probe().epoch not in ("", epoch)
 
-    copy.source.drop(copy.name)
+    on_postgresql.source.drop(copy.name)
 
 
 def test_a_backup_restored_under_a_publisher_begins_a_new_epoch(on_postgresql, tmp_path):

@@ -1,8 +1,8 @@
 """Rows that cannot be read or rendered are left out alone; the others are the same bytes wherever they are rendered."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from realtime.models import LogEntry
 from realtime.publishing import capture, positions
 from realtime.runtime.left_out import left_out
 from tests.contract.conftest import Follower, contents, log_changes
+from tests.support.contents import html_of
 
 NAME = "probe"
 KEYS = [str(number) for number in range(1, 11)]  # of the entries that the database of these tests has
@@ -217,7 +218,7 @@ BAD_DATA = {
 def test_data_that_cannot_be_fetched_hides_one_row(database, declare, number, way):
     """The driver fails for the whole query; with a limit or a window rows cannot be asked for by their keys."""
     statement = list(BAD_DATA[database.vendor].values())[number]
-    attributes: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "plain": {"ordering": ["position"]},
         "limit": {"limit": 50, "ordering": ["position"]},
         "window": {
@@ -230,8 +231,8 @@ def test_data_that_cannot_be_fetched_hides_one_row(database, declare, number, wa
             "depends_on": ["board"],
             "get_queryset": lambda self: Entry.objects.select_related("board").prefetch_related("board"),
         },
-    }[way]
-    declare(**attributes)
+    }
+    declare(**ways[way])
 
     database.sql(statement)
 
@@ -267,13 +268,15 @@ def test_a_window_keeps_its_values_when_a_row_is_left_out(database, declare):
 
 def test_a_filter_that_fails_for_one_row_hides_that_row(database, declare):
     """An error of the expression, not of the data that is fetched."""
-    quotient = models.ExpressionWrapper(12 / models.F("position"), output_field=models.IntegerField())
+    quotient: models.Expression
     if database.vendor == "sqlite":  # divides by zero without an error
         quotient = models.Func(models.F("label"), function="json", output_field=models.TextField())
         database.sql("UPDATE boards_entry SET label = '{}'")
         declare(get_queryset=lambda self: Entry.objects.annotate(found=quotient).filter(found__isnull=False))
         database.sql("UPDATE boards_entry SET label = '{' WHERE id = 3")
     else:
+        twelfth = 12 / models.F("position")
+        quotient = models.ExpressionWrapper(twelfth, output_field=models.IntegerField())
         declare(get_queryset=lambda self: Entry.objects.annotate(found=quotient).filter(found__gte=0))
         database.sql("UPDATE boards_entry SET position = 0 WHERE id = 3")
 
@@ -429,10 +432,7 @@ def test_a_row_is_the_same_bytes_wherever_it_is_rendered(database, declare, monk
         with transaction.atomic():
             Entry.objects.using("default").filter(pk=3).update(value="changed")
         batch = database.sequence()
-    in_thread: list[Any] = []
-    thread = threading.Thread(target=lambda: (in_thread.extend(read_elsewhere()), connection.close()))
-    thread.start()
-    thread.join()
+    in_thread = read_elsewhere()
 
     assert inside == plain
     assert in_thread == plain
@@ -445,7 +445,14 @@ def test_a_row_is_the_same_bytes_wherever_it_is_rendered(database, declare, monk
 
 
 def read_elsewhere() -> list[Any]:
-    return contents(positions.read_topic(NAME).rows)
+    """Return the rows as another thread reads them, which has none of the surroundings of this one."""
+
+    def read() -> list[Any]:
+        with contextlib.closing(connection):
+            return contents(positions.read_topic(NAME).rows)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(read).result()
 
 
 def test_surroundings_are_restored(database, declare):
@@ -468,9 +475,9 @@ def test_the_script_prefix_is_that_of_the_settings(database, declare, settings):
     settings.FORCE_SCRIPT_NAME = "/app"
     declare(template="<li>{% url 'admin:index' %}</li>")
 
-    assert ">/app/admin/<" in positions.read_topic(NAME).rows[0].html
+    assert ">/app/admin/<" in html_of(positions.read_topic(NAME).rows[0])
     with another_prefix():
-        assert ">/app/admin/<" in positions.read_topic(NAME).rows[0].html
+        assert ">/app/admin/<" in html_of(positions.read_topic(NAME).rows[0])
 
 
 def test_a_filter_by_date_is_by_the_days_of_the_feed(database, declare):

@@ -2,11 +2,12 @@
 
 import contextlib
 import threading
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.databases import transactions
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
@@ -232,14 +233,18 @@ def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
     """Another one finishes between its reading and its writing."""
     from realtime.publishing import sequencer
 
-    seen, overtaken = positions.probe, []
+    seen = positions.probe
+    overtaken: list[Any] = []
     work = sequencer._entries
+
+    def overtake():
+        overtaken.append(sequence(seen()))
+        connections.close_all()
 
     def slowly(*args):
         entries = work(*args)
         if not overtaken:
-            overtaken.append(True)
-            thread = threading.Thread(target=lambda: (sequence(seen()), connections.close_all()))
+            thread = threading.Thread(target=overtake)
             thread.start()
             thread.join()
         return entries
@@ -259,8 +264,7 @@ def test_a_feed_whose_query_fails_affects_no_other(database, monkeypatch):
 
     with transaction.atomic():
         Entry.objects.filter(pk=1).update(label="x")
-        database_boards = registry["boards"].model.objects
-        database_boards.filter(pk=1).update(title="y")
+        Board.objects.filter(pk=1).update(title="y")
     batch = database.sequence()
 
     told = {entry.topic: entry.kind for entry in batch.entries}

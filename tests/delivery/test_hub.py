@@ -165,7 +165,12 @@ async def test_a_log_that_cannot_be_read_is_counted_since_the_last_look(quick, q
     quick.hub.connect(await Follower(topic).follow(quick.hub))
     await quick.settle()
     hangs, release = threading.Event(), threading.Event()
-    monkeypatch.setattr(log_module, "tail", lambda after: hangs.set() or release.wait(20))
+
+    def hang(after):
+        hangs.set()
+        release.wait(20)
+
+    monkeypatch.setattr(log_module, "tail", hang)
     quick.hub.look_soon()
     await asyncio.to_thread(hangs.wait, 10)
 

@@ -231,7 +231,7 @@ class FakeAsyncio:
 async def test_scrubbing_keeps_to_its_share(clock, settings, share, topics, scrubs):
     """In a thousand seconds, each topic every hundred where that fits; in rotation."""
     settings.REALTIME = {"SCRUB_SHARE": share, "SCRUB_SECONDS": 100.0}
-    held = [Shared(str(number), clock) for number in range(topics)]
+    held: list[Any] = [Shared(str(number), clock) for number in range(topics)]
     scrubber = Scrubber(lambda: held, lambda: Position("e", 1))
 
     while clock.now < 1000:

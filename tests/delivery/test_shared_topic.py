@@ -227,7 +227,12 @@ async def test_fifty_subscribers_that_missed_a_change_cause_one_query(slow, quay
     """The cost of reading the log does not grow with the number of connections."""
     queries: list[str] = []
     missed = log_module.missed
-    monkeypatch.setattr(log_module, "missed", lambda *args: queries.append(args[0]) or missed(*args))
+
+    def counted(topic, *args):
+        queries.append(topic)
+        return missed(topic, *args)
+
+    monkeypatch.setattr(log_module, "missed", counted)
     followers = [await Follower(topic).follow(slow.hub) for _ in range(50)]
     await slow.settle()
     queries.clear()
@@ -433,7 +438,8 @@ async def test_notifying_many_lets_other_tasks_run_in_between(quick, quay, in_da
     """A thousand subscribers are notified in small groups; other tasks run after each group."""
     shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.reads, quick.hub.look_soon)
     notified: list[Any] = []
-    shared.subscribers = {Listener(notified) for _ in range(1000)}
+    listeners: set[Any] = {Listener(notified) for _ in range(1000)}
+    shared.subscribers = listeners
     await shared.load()
     await until(lambda: len(notified) == 1000)
     notified.clear()

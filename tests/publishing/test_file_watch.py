@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from django.db import connections
+from inotify_simple import INotify
 
 from realtime.publishing import file_watch
 from realtime.publishing.file_watch import FileWatch, watch
@@ -106,7 +107,7 @@ async def test_a_file_that_cannot_be_watched_is_left_to_the_tick(monkeypatch, se
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(file_watch.INotify, "add_watch", refuse)
+    monkeypatch.setattr(INotify, "add_watch", refuse)
     assert watch(lambda: None) is None
     assert [line for line in lines() if "is not watched" in line] == [
         "the database's file is not watched, its writes are found by the tick: [Errno 28] No space left on device"

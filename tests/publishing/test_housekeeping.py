@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection, connections
@@ -53,7 +54,7 @@ def test_missing_triggers_are_installed_at_the_second_look(chores, images):
 def test_triggers_are_left_alone_while_a_migration_is_under_way(chores):
     """It has dropped them, and installs them at its end."""
     capture.uninstall(["boards_entry"])
-    progress.pause_capture(housekeeping.capture.CLAIM_TIME)
+    progress.pause_capture(capture.CLAIM_TIME)
 
     for _ in range(3):
         chores.turn()
@@ -86,8 +87,8 @@ def test_a_repair_that_fails_is_tried_again_after_growing_pauses():
 
 def test_only_the_leader_prunes(chores, monkeypatch):
     """In steps, so that the lease is renewed meanwhile."""
-    steps = []
-    monkeypatch.setattr(housekeeping.log, "prune_step", lambda: steps.append(1) or False)
+    prune_step = Mock(return_value=False)
+    monkeypatch.setattr("realtime.publishing.log.prune_step", prune_step)
     chores._prune_due = 0.0
     second = Housekeeping("two")
     second.stop()
@@ -95,7 +96,7 @@ def test_only_the_leader_prunes(chores, monkeypatch):
     chores.turn()
     second.turn()
 
-    assert steps == [1]
+    prune_step.assert_called_once()
 
 
 @pytest.mark.parametrize("way", ["mv", "VACUUM INTO"])

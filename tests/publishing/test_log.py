@@ -14,7 +14,7 @@ from realtime import notices
 from realtime.boards.models import Entry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
-from realtime.publishing import progress
+from realtime.publishing import positions, progress
 
 
 @pytest.fixture
@@ -176,7 +176,12 @@ def test_a_step_of_pruning_deletes_few_rows(log, quay, no_retention, monkeypatch
         log.sequence()
     looked: list[int] = []
     move_edge = the_log._move_edge
-    monkeypatch.setattr(the_log, "_move_edge", lambda: (looked.append(1), move_edge())[1])
+
+    def counted():
+        looked.append(1)
+        return move_edge()
+
+    monkeypatch.setattr(the_log, "_move_edge", counted)
     sizes = [(OutboxRow.objects.count(), LogEntry.objects.count())]
     while the_log.prune_step():
         sizes.append((OutboxRow.objects.count(), LogEntry.objects.count()))
@@ -258,7 +263,7 @@ def test_entries_added_while_the_tail_is_read_are_left_to_the_next_call(log, qua
     quay.entries.create(label="before")
     log.sequence()
     end = log.state.next
-    probe = the_log.probe
+    probe = positions.probe
 
     def probe_and_write():
         found = probe()

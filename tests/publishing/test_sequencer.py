@@ -21,6 +21,7 @@ from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
 from realtime.publishing import positions
 from realtime.publishing.positions import read_topic
+from tests.support.contents import html_of, json_of
 from tests.support.positions import position_now
 
 
@@ -54,8 +55,8 @@ def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
     log.sequence()
 
     (change,) = decode_changes(log.entries(f"entries.{quay.pk}")[-1].payload)
-    assert json.loads(bytes(change.row))["value"] == "06:45"
-    assert "06:45" in change.html
+    assert json.loads(json_of(change))["value"] == "06:45"
+    assert "06:45" in html_of(change)
 
 
 def test_entries_have_the_time_of_the_oldest_write(log, quay, entry):
@@ -618,7 +619,7 @@ def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thre
 
     (entry,) = batches[0].entries
     (change,) = decode_changes(entry.payload)
-    assert json.loads(bytes(change.row))["label"] == "first"
+    assert json.loads(json_of(change))["label"] == "first"
     assert log.sequenced() == {entry.topic: sorted([("upsert", str(first.pk)), ("upsert", str(second.pk))])}
 
 
@@ -664,7 +665,7 @@ def test_sequencers_and_writers_together_lose_nothing(log, quay, in_thread):
     pier = Board.objects.create(slug="pier", title="The pier")
     log.sequence()
     start = {
-        board.pk: {row.key: bytes(row.row) for row in read_topic(f"entries.{board.pk}").rows}
+        board.pk: {row.key: json_of(row) for row in read_topic(f"entries.{board.pk}").rows}
         for board in (quay, pier)
     }
     beginning = log.state.next
@@ -715,5 +716,5 @@ def test_sequencers_and_writers_together_lose_nothing(log, quay, in_thread):
                 if change.op == "delete":
                     rows.pop(change.key, None)
                 else:
-                    rows[change.key] = bytes(change.row)
-        assert rows == {row.key: bytes(row.row) for row in read_topic(f"entries.{board.pk}").rows}
+                    rows[change.key] = json_of(change)
+        assert rows == {row.key: json_of(row) for row in read_topic(f"entries.{board.pk}").rows}

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from django.db.models import F, Q
@@ -26,7 +27,7 @@ def hidden(self):
     return Entry.objects.filter(is_visible=False)
 
 
-DECLARATIONS = [
+DECLARATIONS: list[dict[str, Any]] = [
     {},
     {"topic_field": "board_id"},
     {"topic_field": "status"},

@@ -47,9 +47,13 @@ def test_all_but_the_culprits_are_found(bad):
 
 @pytest.mark.parametrize("size, pieces", [(0, []), (1, [(0, 1)]), (5, [(0, 2), (2, 4), (4, 5)])])
 def test_pieces_cover_all_items(size, pieces):
-    tried = []
+    tried: list[tuple[int, int]] = []
 
-    isolate(lambda start, end: tried.append((start, end)) or [], size, 2)
+    def work(start: int, end: int) -> list[object]:
+        tried.append((start, end))
+        return []
+
+    isolate(work, size, 2)
 
     assert tried == pieces
 

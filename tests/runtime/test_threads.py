@@ -90,7 +90,8 @@ async def test_after_closing_nothing_is_accepted():
 
 async def test_a_cancelled_call_that_has_not_begun_is_not_made(threads):
     """And its thread goes on with the next one."""
-    together, made = threading.Barrier(3), []
+    together = threading.Barrier(3)
+    made: list[int] = []
     running = [asyncio.ensure_future(threads.run(together.wait, 10)) for _ in range(2)]
     waiting = asyncio.ensure_future(threads.run(made.append, 1))
     await asyncio.sleep(0)

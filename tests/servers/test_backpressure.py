@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ class Protocol:
         self.received += 1
 
 
-async def handle_reply(protocol: Protocol, event: dict) -> None:
+async def handle_reply(protocol: Any, event: dict) -> None:
     protocol.sent.append(event)
 
 

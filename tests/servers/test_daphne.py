@@ -122,8 +122,9 @@ def test_every_port_of_daphnes_is_guarded(daphne):
         install(*ports)
 
     assert [isinstance(port.factory, Guards) for port in ports] == [True, True, False]
-    assert ports[0].factory.wrappedFactory is factory
-    assert isinstance(ports[0].factory.buildProtocol(None), Guard)
+    guarding: Any = ports[0].factory
+    assert guarding.wrappedFactory is factory
+    assert isinstance(guarding.buildProtocol(None), Guard)
     assert daphne.ws_factory.protocol is GuardedWebSocket
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import uvicorn  # noqa: F401  (one of the two servers whose sockets these are)
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from realtime.servers.frames import frame, writer
@@ -20,6 +20,7 @@ def test_a_frame_conforms_to_the_standard(size, letter, opcode):
     peer.receive_data(frame(message))
 
     (read,) = peer.events_received()
+    assert isinstance(read, Frame)
     assert (read.opcode, read.fin) == (opcode, True)
     assert bytes(read.data) == (message.encode() if isinstance(message, str) else message)
 
@@ -128,10 +129,11 @@ def test_nothing_is_written_past_a_wrapped_socket():
 
 def test_uvicorns_older_protocol_has_no_writer():
     """It answers the handshake after the application has accepted; a frame would be sent before that."""
-    protocol = ServersProtocol(AsyncioTransport())
-    protocol.handshake_started_event = object()
 
-    assert writer(protocol.send) is None
+    class OlderProtocol(ServersProtocol):
+        handshake_started_event = object()
+
+    assert writer(OlderProtocol(AsyncioTransport()).send) is None
 
 
 @pytest.mark.parametrize("send", [print, partial(print), partial(print, ServersProtocol(object())), object()])

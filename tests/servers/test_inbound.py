@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
-from realtime.servers import inbound as module
 from realtime.servers.inbound import MAX_CONTROLS, Controls, Inbound
 from tests.conftest import until
 
@@ -127,7 +127,7 @@ async def test_the_rest_of_a_lost_connection_is_discarded(pipe):
 def test_pings_are_limited_per_period(monkeypatch):
     """The limit holds for ten seconds, and again for the next ten."""
     now = 0.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     controls = Controls()
 
     for _ in range(3):

@@ -1,0 +1,26 @@
+"""The contents of messages and rows, for tests that know which of them are there."""
+
+from typing import TypeVar
+
+from realtime.engine.messages import Change, Encoded, Row, ServerMessage, decode_server
+
+M = TypeVar("M", bound=ServerMessage)
+
+
+def decode_as(kind: type[M], text: Encoded) -> M:
+    """Return the message that a server has encoded; fail if it is of another kind."""
+    message = decode_server(text)
+    assert isinstance(message, kind)
+    return message
+
+
+def json_of(row: Row | Change) -> bytes:
+    """Return the fields of a row, as the wire has them."""
+    assert row.row
+    return bytes(row.row)
+
+
+def html_of(row: Row | Change) -> str:
+    """Return the HTML of a row that has been rendered."""
+    assert isinstance(row.html, str)
+    return row.html
