@@ -77,10 +77,6 @@ export class Realtime {
     this.#update();
   }
 
-  get url() {
-    return this.#env.url;
-  }
-
   /**
    * The worst state of the connection and the topics, since when the page is not current (milliseconds; null while it is,
    * and in the first seconds after its load), and the same for each topic.
@@ -150,11 +146,6 @@ export class Realtime {
         return rowMap.rows;
       },
     };
-  }
-
-  /** @param {string} topic @returns {string | null} the position of the topic's rows on this page */
-  position(topic) {
-    return this.#subscriptions.position(topic);
   }
 
   /**

@@ -21,7 +21,7 @@ def test_rows_keep_the_order_of_the_topic(page: Page) -> None:
 def test_deleting_an_unknown_row_does_nothing(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("a")]); connect().sends(changes(10, 11, [remove("unknown"), remove("a"), remove("a")]));
-        return [texts(), realtime.position("t"), document.querySelector("[data-empty]").hidden];
+        return [texts(), position(), document.querySelector("[data-empty]").hidden];
     }""")
 
     assert got == [[], "e.11", False]

@@ -12,7 +12,7 @@ def test_elements_of_one_topic_share_a_subscription(page: Page) -> None:
         paint([tr("a", "a", "at 10")], "e.10"); paint([tr("a", "a", "at 10")], "e.10");
         const asked = server().takeSent().map((sent) => sent.position);
         server().sends(changes(10, 12, [upsert(html("a", "a", "at 12"))]));
-        return [asked, texts(), realtime.position("t")];
+        return [asked, texts(), position()];
     }""")
 
     assert got == [["e.10"], ["at 12"] * 2, "e.12"]
@@ -24,7 +24,7 @@ def test_elements_of_one_topic_rendered_at_two_positions_get_a_snapshot(page: Pa
         connect(); paint([tr("a")], "e.10"); paint([tr("a"), tr("ghost")], "e.12");
         const asked = server().takeSent().map((sent) => sent.position ?? null);
         server().sends(snapshot(13, [html("a", "a", "at 13")]));
-        return [asked, texts(), realtime.position("t")];
+        return [asked, texts(), position()];
     }""")
 
     assert got == [["e.10", None], ["at 13"] * 2, "e.13"]

@@ -27,7 +27,7 @@ def test_changes_are_applied_or_dropped_or_cause_a_new_subscription(
     got = page.evaluate(
         """([after, to]) => {
             server().sends(changes(after, to, [upsert(html("a", "a", "applied"))]));
-            return [texts()[0], realtime.position("t"), server().takeSent().map((sent) => sent.position)];
+            return [texts()[0], position(), server().takeSent().map((sent) => sent.position)];
         }""",
         [after, to],
     )
@@ -62,9 +62,9 @@ def test_a_snapshot_in_parts_is_shown_with_its_last_part(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("old")]); connect();
         server().sends(snapshot(20, [html("a"), html("b")], true));
-        const before = [texts(), realtime.position("t")];
+        const before = [texts(), position()];
         server().sends(snapshot(20, [html("c")]));
-        return [before, [texts(), realtime.position("t")]];
+        return [before, [texts(), position()]];
     }""")
 
     assert got == [[["row old"], "e.10"], [["row a", "row b", "row c"], "e.20"]]
@@ -124,7 +124,7 @@ def test_messages_of_the_other_format_are_ignored(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("a", "a", "held")]); connect();
         server().sends(changes(10, 11, [upsert(row("a"))])).sends(snapshot(12, [row("a")]));
-        return [texts(), realtime.position("t")];
+        return [texts(), position()];
     }""")
 
     assert got == [["held"], "e.10"]

@@ -92,5 +92,10 @@ Object.assign(window, {
     return document.body.lastElementChild;
   },
   texts: () => [...document.querySelectorAll("tbody td")].map((cell) => cell.textContent),
+  /** The position of all topics of the page, null if they differ. */
+  position: () => {
+    const found = new Set([...document.querySelectorAll("live-topic")].map((topic) => topic.getAttribute("position")));
+    return found.size === 1 ? [...found][0] : null;
+  },
 });
 document.documentElement.dataset.ready = "";

@@ -76,11 +76,6 @@ export class Subscriptions {
     this.#handlers.onChange();
   }
 
-  /** @param {string} name @returns {string | null} the position of the topic's rows on this page */
-  position(name) {
-    return this.#topics.get(name)?.position ?? null;
-  }
-
   /** @returns {Subscription[]} one for each topic that the page follows */
   list() {
     return [...this.#topics.values()].map(({ name, format, resumesFrom }) => ({
