@@ -63,7 +63,7 @@ OURS = [*modules(ROOT / "realtime"), *modules(ROOT / "config")]
 
 @pytest.mark.parametrize("path", [path for path in OURS if path.name != "__init__.py"], ids=name_of)
 def test_a_module_imports_nothing_from_a_higher_layer(path):
-    """So that each room can be understood and tested without those above it."""
+    """So that each package can be understood and tested without those above it."""
     here = layer(name_of(path))
     assert here is not None, "name the module's layer in LAYERS"
 

@@ -29,7 +29,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def room(path: Path) -> str:
+def folder(path: Path) -> str:
     return path.relative_to(ROOT).parts[0]
 
 
@@ -46,7 +46,7 @@ def test_a_module_imports_only_from_its_folder_and_lower_layers(path: Path) -> N
     for address in imported(path.read_text()):
         target = (path.parent / address).resolve()
         assert target.is_file(), f"{address} does not exist; browsers need relative addresses with .js"
-        assert room(target) == room(path) or LAYERS[room(target)] < LAYERS[room(path)], address
+        assert folder(target) == folder(path) or LAYERS[folder(target)] < LAYERS[folder(path)], address
 
 
 def test_imports_form_no_circle() -> None:

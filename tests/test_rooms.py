@@ -1,4 +1,4 @@
-"""The tests mirror the rooms: the test of a module is found by its name."""
+"""The tests mirror the packages: the test of a module is found by its name."""
 
 import ast
 from pathlib import Path
@@ -26,8 +26,8 @@ MAX_FLAT = 20
 
 def expected_file(module: Path) -> Path:
     """Return where the test of a module stands: commands have theirs in ``management``."""
-    room = Path(str(module.parent).replace("management/commands", "management"))
-    return Path("tests") / room / f"test_{module.name}.py"
+    package = Path(str(module.parent).replace("management/commands", "management"))
+    return Path("tests") / package / f"test_{module.name}.py"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
@@ -36,6 +36,6 @@ def test_each_module_has_a_test_of_its_name(module):
     assert (ROOT / expected_file(module)).is_file(), f"write {expected_file(module)}"
 
 
-def test_few_files_stand_outside_of_rooms():
-    """The root of the app has what developers and Django look for there; all else is in a room."""
+def test_few_files_stand_outside_of_packages():
+    """The root of the app has what developers and Django look for there; all else is in a package."""
     assert len(list((ROOT / "realtime").glob("*.py"))) <= MAX_FLAT

@@ -51,7 +51,9 @@ class FeedOff(RealtimeError):
         self.feed = feed
 
     def __str__(self) -> str:
-        return f"the feed {self.feed[:100]!r} is off; `manage.py check` and `manage.py doctor` say why"
+        return (
+            f"the feed {self.feed[:100]!r} is off; `manage.py check` and `manage.py doctor` show the reason"
+        )
 
 
 class NoSuchFormat(RealtimeError):

@@ -16,7 +16,7 @@ _CLOCKS = frozenset({"now", "utcnow", "today", "localtime", "localdate", "time_n
 
 
 def parts(query: Query) -> Iterator[Any]:
-    """Yield all expressions, conditions and subqueries of a query, and those inside of them."""
+    """Yield all expressions, conditions and subqueries of a query, including nested ones."""
     waiting: list[Any] = [
         *query.annotations.values(), query.where, *query.order_by, *query.extra.values(),
     ]  # fmt: skip
@@ -44,7 +44,7 @@ def parts(query: Query) -> Iterator[Any]:
 
 
 def reads_other_rows(queryset: "models.QuerySet[Any]") -> bool:
-    """Return whether a row's contents depend on other rows of the same table: by a window or a subquery.
+    """Return whether a row's contents depend on other rows of the same table, by a window or a subquery.
 
     A subquery that reads the same row, by its primary key, does not count.
     """
@@ -58,12 +58,12 @@ def reads_other_rows(queryset: "models.QuerySet[Any]") -> bool:
 
 
 def reads_the_time(queryset: "models.QuerySet[Any]") -> bool:
-    """Return whether the database's clock decides which rows there are, or what they contain."""
+    """Return whether the rows of a queryset, or their contents, depend on the database's clock."""
     return any(isinstance(part, Now) or _is_sql(part, _TIME_IN_SQL) for part in parts(queryset.query))
 
 
 def calls_a_clock(function: Callable[..., Any]) -> bool:
-    """Return whether the code of a function names one that tells the time, such as ``timezone.now``."""
+    """Return whether the code of a function names a function that returns the time, such as ``timezone.now``."""
     code = getattr(function, "__code__", None)
     return code is not None and not _CLOCKS.isdisjoint(code.co_names)
 

@@ -1,7 +1,7 @@
-"""The surroundings that every row is read and rendered in: the same in a request, a thread of the hub, a publisher.
+"""The surroundings in which every row is read and rendered: the same in a request, a thread of the hub, a publisher.
 
-Django keeps language, time zone, script prefix and URLs of a request where any code finds them, and routers
-may read related rows from a replica. A row is sent to all subscribers, so none of that may show in it.
+Django keeps the language, time zone, script prefix and URLs of a request in global state, and routers may send reads
+of related rows to a replica. A row is sent to all subscribers, so it must not depend on any of these.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _pinned: ContextVar[str | None] = ContextVar("realtime_pinned_database", default
 class PinnedRouter:
     """While rows are read, sends reads of related rows to the engine's database, where their triggers are.
 
-    Models that are written to another database are read as the project's routers say.
+    For models that are written to another database, the project's routers decide.
     """
 
     def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
@@ -35,9 +35,9 @@ _router = PinnedRouter()
 
 @contextmanager
 def surroundings(language: str | None, time_zone: str | None) -> Iterator[None]:
-    """Return a block in which rows are read and rendered as everywhere else.
+    """Return a context in which rows are read and rendered as everywhere else.
 
-    ``language`` and ``time_zone`` are a feed's own; None stands for those of the settings.
+    ``language`` and ``time_zone`` are those of a feed; None stands for those of the settings.
     """
     if _router not in router.routers:
         router.routers.insert(0, _router)

@@ -13,7 +13,9 @@ logger = logging.getLogger("realtime.feeds")
 
 MAX_KEPT = 1000
 MAX_REASON_CHARACTERS = 300
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # another one each time, so the reason would seem to change
+_ADDRESS = re.compile(
+    r" at 0x[0-9a-f]+"
+)  # differs between objects, so that equal reasons would seem to differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,14 @@ class LeftOut:
 
 
 class LeftOutRows:
-    """What is left out now, by feed and key; at most ``MAX_KEPT`` rows. Its one instance is ``left_out``."""
+    """The rows that are left out now, by feed and key, at most ``MAX_KEPT``; the one instance is ``left_out``."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], LeftOut] = {}
         self._lock = threading.Lock()
 
     def note(self, feed: str, key: str, topic: str | None, error: Exception) -> None:
-        """Remember a row, and log it unless it was left out for the same reason before."""
+        """Add a row, and log it unless it is left out for the same reason already."""
         reason = reason_of(error)
         with self._lock:
             known = self._rows.get((feed, key))
@@ -46,7 +48,7 @@ class LeftOutRows:
             logger.error("feed %s leaves out row %r: %s", feed, key, reason, exc_info=error)
 
     def read(self, feed: str, topic: str, left_out: Iterable[str]) -> None:
-        """Forget the rows of a topic, which was read as a whole, other than those left out this time."""
+        """Remove the rows of a topic that was read as a whole, except those that this reading has left out."""
         if self._rows:
             still = set(left_out)
             self._forget(
@@ -54,7 +56,7 @@ class LeftOutRows:
             )
 
     def shown(self, feed: str, keys: Iterable[str]) -> None:
-        """Forget rows that can be shown again, or are gone."""
+        """Remove rows that could be read again, or that no longer exist."""
         if self._rows:
             gone = set(keys)
             self._forget(lambda its_feed, key, row: its_feed == feed and key in gone)
@@ -82,13 +84,13 @@ class LeftOutRows:
             return {key: row.reason for (its_feed, key), row in self._rows.items() if its_feed == feed}
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Remove all rows."""
         with self._lock:
             self._rows.clear()
 
 
 def reason_of(error: Exception) -> str:
-    """Return the words of an error, the same each time it occurs."""
+    """Return the text of an error, without what differs each time that it occurs."""
     words = _ADDRESS.sub("", str(error))[:MAX_REASON_CHARACTERS]
     is_ours = type(error).__module__.startswith(("realtime.rendering", "realtime.rows."))
     return words if is_ours else f"{type(error).__name__}: {words}" if words else type(error).__name__

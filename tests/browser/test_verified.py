@@ -90,7 +90,7 @@ def test_a_page_whose_rows_are_wrong_is_corrected(
 
 
 def test_the_digests_of_painted_rows_are_those_of_the_server(server: Server, page: Page) -> None:
-    """So no page takes a snapshot after its load: every topic of the demo, before and after a change."""
+    """So no page requests a snapshot after its load: every topic of the demo, before and after a change."""
     warnings: list[str] = []
     page.on("console", lambda message: warnings.append(message.text))
     for path in ("/", DEPARTURES, "/boards/server/"):

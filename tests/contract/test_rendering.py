@@ -284,7 +284,7 @@ def test_a_filter_that_fails_for_one_row_hides_that_row(database, declare):
 
 
 def test_a_topic_without_a_legal_name_hides_its_row(database, declare):
-    """T1: a topic field of 201 characters; the row is in no topic, all else goes on."""
+    """A topic field of 201 characters; the row is in no topic, all else goes on."""
     feed = declare(topic_field="label")
     database.sql(f"UPDATE boards_entry SET label = '{'x' * 200}' WHERE id = 3")
     database.sql("UPDATE boards_entry SET label = 'short' WHERE id = 4")

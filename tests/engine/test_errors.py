@@ -32,7 +32,7 @@ TABLE = [
     (
         FeedOff("z" * 1000),
         Code.INTERNAL,
-        f"the feed '{'z' * 100}' is off; `manage.py check` and `manage.py doctor` say why",
+        f"the feed '{'z' * 100}' is off; `manage.py check` and `manage.py doctor` show the reason",
     ),
     (
         NoSuchFormat("entries.7", "html"),

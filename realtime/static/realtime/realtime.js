@@ -15,7 +15,7 @@ import { Subscriptions } from "./topics/subscriptions.js";
 import { Calls } from "./transports/calls.js";
 import { Connection } from "./transports/connection.js";
 
-// A page that is not live this long after its load says how old it is.
+// A page that is not live this long after its load shows how old it is.
 const LATE_MS = 5_000;
 
 /**

@@ -1,4 +1,4 @@
-"""Digests: a page at the server's position with other rows takes a snapshot."""
+"""Digests: a page at the server's position with other rows requests a snapshot."""
 
 from typing import Any
 

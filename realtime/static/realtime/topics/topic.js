@@ -20,7 +20,7 @@ const MAX_PAUSE_MS = 300_000;
  *   to be current, in milliseconds; null while it is live
  * @typedef {object} Follower
  * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
- * @property {() => number | null} [digest] - of the rows it holds; null if it cannot tell
+ * @property {() => number | null} [digest] - of the rows it holds; null if it does not know
  * @property {(message: Snapshot) => boolean} onSnapshot - `message.rows` are all rows: replace; returns whether that
  *   changed any
  * @property {(message: Changes) => void} onChanges
