@@ -14,7 +14,7 @@ from ..engine.errors import Forbidden, Unreadable
 from ..engine.messages import Encoded, Error, Form, ServerMessage, noticeable
 from ..engine.position import Position
 from ..engine.session import Ending
-from ..engine.topic import Cursor, Topic
+from ..engine.topic import Topic
 from ..feeds import registry
 from ..runtime.asgi_types import Receive, Send
 from ..runtime.client_log import ClientLog
@@ -31,7 +31,7 @@ class _Poll:
     def __init__(self, topic: str, visitor: Visitor) -> None:
         self.visitor = visitor
         self.topics = [topic]
-        self.is_revoked = False
+        self.is_revoked = self.is_ended = False
         self.is_notified = asyncio.Event()
 
     def notify(self, topic: str) -> None:
@@ -48,6 +48,7 @@ class _Poll:
         self.is_notified.set()
 
     def end(self, ending: Ending) -> None:
+        self.is_ended = True
         self.is_notified.set()
 
 
@@ -96,7 +97,7 @@ async def _answer(
     try:
         with http.refusing("poll", log, query.topic):
             topic, since, known = await _subscribe(service, subscriber, place, query)
-        await _wait(topic, topic.cursor(known or since, query.form), subscriber, query.seconds, left)
+        await _wait(topic, known or since, query, subscriber, left)
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
         if known is not None and not topic.advance(topic.cursor(known, query.form)):
@@ -136,14 +137,22 @@ async def _subscribe(
 
 
 async def _wait(
-    topic: Topic, cursor: Cursor, subscriber: _Poll, seconds: float, left: asyncio.Task[None]
+    topic: Topic, position: Position | None, query: _Query, subscriber: _Poll, left: asyncio.Task[None]
 ) -> None:
-    """Wait for a change, until the time is over or the client has left."""
-    if topic.advance(cursor) or not seconds:
-        return
-    notified = asyncio.create_task(subscriber.is_notified.wait())
-    await asyncio.wait([notified, left], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    notified.cancel()
+    """Wait until the topic has something beyond the position, the time is over, or the request ends.
+
+    A notification alone is no reason to answer: reading a topic that this process did not hold notifies, too.
+    """
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + query.seconds
+    while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
+        subscriber.is_notified.clear()
+        remaining = ends - loop.time()
+        if remaining <= 0 or topic.advance(topic.cursor(position, query.form)):
+            return
+        notified = asyncio.create_task(subscriber.is_notified.wait())
+        await asyncio.wait([notified, left], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+        notified.cancel()
 
 
 async def _send(send: Send, answer: Mapping[str, object], messages: Sequence[Encoded]) -> None:

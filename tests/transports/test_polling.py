@@ -77,3 +77,73 @@ async def test_html_of_a_feed_without_a_template_is_refused_with_words(applicati
 
     assert status == 404
     assert "its feed has no row template" in str(answer)
+
+
+@pytest.mark.parametrize("names_it", ["since", "if-none-match"])
+@pytest.mark.parametrize("format", ["rows", "html"])
+async def test_a_poll_waits_although_its_topic_must_be_read_first(
+    application, service, topic, quay, in_database, format, names_it
+):
+    """A process that does not hold the topic reads it, which is no news for a client that has these rows."""
+    path = f"/realtime/topics/{topic}/"
+    _, _, answer = await Request(application, path, [("format", format)]).fetch()
+    position = answer["position"]
+    service.hub._shared.clear()
+    given = [("format", format), ("wait", "60"), *([("since", position)] if names_it == "since" else [])]
+    headers = {"if-none-match": f'"{position}"'} if names_it == "if-none-match" else {}
+    waiting = [asyncio.create_task(Request(application, path, given, headers=headers).fetch()) for _ in "ab"]
+    await until(lambda: topic in service.hub._shared and service.hub._shared[topic].is_loaded)
+    await until(lambda: len(service.hub._shared[topic].subscribers) == len(waiting))
+    for _ in range(100):  # a poll that the reading has woken answers within these steps
+        await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting)
+
+    await in_database(quay.entries.create, label="awaited")
+
+    for status, _, answer in await asyncio.gather(*waiting):
+        assert status == 200
+        assert "awaited" in str(answer["messages"])
+
+
+async def test_a_poll_waits_on_although_a_subscriber_was_notified_in_vain(application, service, topic, quay):
+    """A topic also notifies when it can be read again, and when it reaches a position that another client named."""
+    path = f"/realtime/topics/{topic}/"
+    _, _, answer = await Request(application, path).fetch()
+    given = [("since", answer["position"]), ("wait", "0.3")]
+    began = asyncio.get_running_loop().time()
+    waiting = asyncio.create_task(Request(application, path, given).fetch())
+    await until(lambda: service.hub.connections)
+
+    for _ in range(3):
+        service.hub._shared[topic]._notify()
+        await asyncio.sleep(0)
+
+    _, _, answer = await waiting
+    assert answer["messages"] == []
+    assert asyncio.get_running_loop().time() - began >= 0.3
+
+
+@pytest.mark.parametrize("unknown", ["other.1", "{epoch}.9999999999999"], ids=["epoch", "offset"])
+async def test_a_poll_from_an_unknown_position_gets_the_rows_at_once(application, topic, unknown):
+    """However long it would wait: its client has to replace what it shows."""
+    path = f"/realtime/topics/{topic}/"
+    _, _, answer = await Request(application, path).fetch()
+    since = unknown.format(epoch=answer["position"].partition(".")[0])
+
+    _, _, answer = await Request(application, path, [("since", since), ("wait", "60")]).fetch()
+
+    assert [message["type"] for message in answer["messages"]] == ["snapshot"]
+
+
+async def test_a_stopping_server_ends_a_poll_that_waits(application, service, topic):
+    """With what it has; the client asks again, and another server answers."""
+    path = f"/realtime/topics/{topic}/"
+    _, _, answer = await Request(application, path).fetch()
+    given = [("since", answer["position"]), ("wait", "60")]
+    waiting = asyncio.create_task(Request(application, path, given).fetch())
+    await until(lambda: service.hub.connections)
+
+    service.dismiss()
+
+    status, _, answer = await waiting
+    assert (status, answer["messages"]) == (200, [])
