@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def kept_secret(path: Path) -> str:
         secret = secrets.token_urlsafe(50)
         file.write(secret)
     return secret
+
+
+def role() -> str:
+    """Return what this process is for: "server", "publisher", or the name of another command of manage.py."""
+    program, *arguments = sys.argv or [""]
+    if not arguments or Path(program).name not in ("manage.py", "django-admin"):
+        return "server"
+    return {"runserver": "server", "publish": "publisher"}.get(arguments[0], arguments[0])
 
 
 DEBUG = is_on("DEBUG")
@@ -161,6 +170,8 @@ DATABASE_OPTIONS: dict[str, dict[str, object]] = {
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     },
     "django.db.backends.postgresql": {
+        # What pg_stat_activity and the server's log show beside each of our connections.
+        "application_name": f"tidemark {role()}",
         # An endless query delays only its own page; a forgotten transaction delays vacuum, and with it
         # the whole database.
         "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",

@@ -14,7 +14,7 @@ from .runtime.asgi_types import Application, Event, Receive, Scope, Send
 from .runtime.refusals import Refused
 from .servers.backpressure import reporting_receive, waiting_send
 from .servers.frames import WRITER, writer
-from .servers.reactor import counts_bodies, guard_daphne
+from .servers.reactor import counts_bodies, guard_daphne, start_with_reactor
 from .servers.request_bodies import Body
 from .service import get_service
 from .transports.http import refuse
@@ -31,6 +31,7 @@ class RealtimeApplication:
     def __init__(self, application: Application) -> None:
         self._application = application
         guard_daphne(lambda: get_service().request_bodies)
+        start_with_reactor(_start)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -114,6 +115,11 @@ class RealtimeApplication:
                     await send({"type": "websocket.close", "code": int(Code.INTERNAL)})
                 except (Exception, asyncio.CancelledError) as error:
                     logger.debug("socket not closed: %s", error)
+
+
+async def _start() -> None:
+    """Start the service with the process: standby, jobs and pruning wait for no request."""
+    await get_service().ensure_started()
 
 
 def _with_script_prefix(scope: Scope) -> Scope:

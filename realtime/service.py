@@ -33,7 +33,7 @@ logger = logging.getLogger("realtime.service")
 
 
 class Service:
-    """Hub, publisher, threads and limits of one process and event loop. Lifespan or the first scope starts it."""
+    """Hub, publisher, threads and limits of one process and event loop. Lifespan or the reactor starts it."""
 
     def __init__(self) -> None:
         conf, layer = get_conf(), get_channel_layer()

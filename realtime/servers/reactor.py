@@ -4,6 +4,7 @@ daphne sends no lifespan events. Nothing here imports Twisted where it is not lo
 """
 
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from . import private
 from .private import Feature
 from .request_bodies import RequestBodies
+
+logger = logging.getLogger("realtime.servers")
 
 
 def loaded_reactor() -> Any:
@@ -41,6 +44,33 @@ def _guard(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
         from .daphne import install
 
         install(reactor, request_bodies)
+
+
+def start_with_reactor(start: Callable[[], Awaitable[None]]) -> None:
+    """Await ``start`` as soon as daphne's reactor runs; elsewhere do nothing: lifespan does it.
+
+    Call this before the reactor runs. A process that has loaded daphne and never serves, such as a command, never
+    runs its reactor.
+    """
+    reactor = loaded_reactor()
+    if private.SERVERS["daphne"] in sys.modules and reactor is not None:
+        # Once more later: the reactor reports that it runs before its event loop does.
+        reactor.callWhenRunning(reactor.callLater, 0, _start, start)
+
+
+def _start(start: Callable[[], Awaitable[None]]) -> None:
+    starting = asyncio.ensure_future(start())
+    _starting.add(starting)
+    starting.add_done_callback(_started)
+
+
+def _started(starting: "asyncio.Future[None]") -> None:
+    _starting.discard(starting)
+    if not starting.cancelled() and (error := starting.exception()) is not None:
+        logger.error("the engine cannot start, requests fail: %s", error, exc_info=error)
+
+
+_starting: set["asyncio.Future[None]"] = set()  # the event loop keeps weak references only
 
 
 def counts_bodies() -> bool:

@@ -5,6 +5,7 @@ import secrets
 
 import pytest
 
+from config import settings
 from tests.support.servers import ROOT, Project
 
 pytestmark = pytest.mark.server
@@ -52,3 +53,24 @@ def test_an_invalid_script_name_is_reported(documented, tmp_path, name):
 
     assert "write the path with a slash in front and none at its end" in checked.stderr
     assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "role"),
+    [
+        (["/opt/tidemark/.venv/bin/daphne", "-p", "8001", "config.asgi:application"], "server"),
+        (["/opt/tidemark/.venv/bin/uvicorn", "config.asgi:application"], "server"),
+        (["manage.py", "runserver"], "server"),
+        (["manage.py", "publish"], "publisher"),
+        (["/opt/tidemark/manage.py", "migrate", "--verbosity", "0"], "migrate"),
+        (["manage.py"], "server"),
+        ([], "server"),
+    ],
+)
+def test_connections_of_postgresql_are_named_by_what_the_process_is_for(monkeypatch, arguments, role):
+    """An operator who looks at pg_stat_activity sees which of our processes waits, or holds a lock."""
+    monkeypatch.setattr("sys.argv", arguments)
+
+    assert settings.role() == role
+    named = settings.DATABASE_OPTIONS["django.db.backends.postgresql"]["application_name"]
+    assert named == "tidemark server", "the tests themselves are no command"

@@ -1,6 +1,7 @@
 """Twisted's reactor: guards are installed when it starts, and the service stops before it does."""
 
 import asyncio
+import logging
 import sys
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from realtime.servers import private, reactor
 from realtime.servers.daphne import Guards
 from realtime.servers.private import Feature
 from realtime.servers.request_bodies import RequestBodies
+from tests.conftest import until
 
 
 class Reactor:
@@ -30,6 +32,9 @@ class Reactor:
     def addSystemEventTrigger(self, phase: str, event: str, function) -> None:
         assert (phase, event) == ("before", "shutdown")
         self.before_shutdown.append(function)
+
+    def callLater(self, seconds: float, function, *arguments) -> None:
+        asyncio.get_running_loop().call_later(seconds, function, *arguments)
 
     def getReaders(self) -> list:
         return [self.port]
@@ -106,3 +111,44 @@ async def test_without_a_running_reactor_lifespan_stops_the_service(twisted, mon
     reactor.stop_with_reactor(stop)
 
     assert twisted.before_shutdown == []
+
+
+async def test_the_engine_starts_with_the_reactor(twisted):
+    """Not before: its event loop does not run. A start that fails is logged, once."""
+    started = asyncio.Event()
+
+    async def start() -> None:
+        started.set()
+
+    reactor.start_with_reactor(start)
+    await asyncio.sleep(0)
+    assert not started.is_set()
+
+    twisted.start()
+
+    await asyncio.wait_for(started.wait(), 10)
+
+
+async def test_an_engine_that_cannot_start_is_logged(twisted, lines):
+    """Each request then reports the same, with its traceback."""
+
+    async def start() -> None:
+        raise RuntimeError("no channel layer")
+
+    reactor.start_with_reactor(start)
+    twisted.start()
+
+    await until(lambda: lines(logging.ERROR))
+    assert lines(logging.ERROR) == ["the engine cannot start, requests fail: no channel layer\nTraceback"]
+
+
+async def test_nothing_starts_where_daphne_is_not_loaded(twisted, monkeypatch):
+    """uvicorn reports its start by a lifespan event."""
+    monkeypatch.delitem(sys.modules, private.SERVERS["daphne"])
+
+    async def start() -> None:
+        pytest.fail("not here")
+
+    reactor.start_with_reactor(start)
+
+    assert twisted.started == []

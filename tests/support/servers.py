@@ -62,7 +62,7 @@ class Project:
 class Server:
     """One server process of a project.
 
-    ``name`` is "daphne", "uvicorn", or "guarded": uvicorn with our protocol classes.
+    ``name`` is "daphne", "uvicorn", "guarded": uvicorn with our protocol classes, or "runserver".
     """
 
     def __init__(
@@ -86,12 +86,17 @@ class Server:
     def socket_url(self) -> str:
         return f"ws://{self.host}:{self.port}/realtime/ws/"
 
-    def start(self) -> None:
-        """Start the process and wait until it answers a request."""
+    def launch(self) -> None:
+        """Start the process, and send it nothing."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command(), cwd=ROOT, env=self.project.environment, stdout=log, stderr=subprocess.STDOUT
             )
+
+    def start(self) -> None:
+        """Start the process and wait until it answers a request."""
+        self.launch()
+        assert self.process is not None
         try:
             wait_until_answering(f"{self.url}/", self.process)
         except RuntimeError as error:
@@ -112,6 +117,8 @@ class Server:
         if self.name == "daphne":
             endpoint = f"tcp:port={self.port}:interface={self.host}:backlog=4096"
             return [sys.executable, "-m", "daphne", "-v", "0", "-e", endpoint, *self.options, application]
+        if self.name == "runserver":
+            return [sys.executable, "manage.py", "runserver", f"{self.host}:{self.port}"]
         guards = [
             "--http", "realtime.servers.uvicorn:GuardedHttp", "--ws", "realtime.servers.uvicorn:GuardedWebSocket",
             "--ws-max-size", "65536",
