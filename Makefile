@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript audit versions format bench faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript audit lock sbom versions format bench faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -64,6 +64,15 @@ $(JAVASCRIPT)/.installed: tests/javascript/package.json
 audit: $(BIN)/.installed-tests
 	@$(BIN)/python -m tests.support.audit
 
+# The exact versions that the ranges of requirements*.txt give today, with hashes; docs/deploy.md installs them.
+lock: $(BIN)/.installed-tests
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" requirements-uvicorn.txt --output-file requirements.lock
+
+# What a release consists of, for scanners: a CycloneDX document of the locked packages.
+sbom: $(BIN)/.installed-tests
+	$(BIN)/cyclonedx-py requirements --output-reproducible --validate --output-file sbom.json requirements.lock
+
 # The guards on the lowest and the highest versions of daphne, Twisted, autobahn and uvicorn; needs a package registry.
 versions: $(BIN)/.installed-tests
 	HOSTILE=1 $(BIN)/python -m pytest tests/servers/test_versions.py -rs
@@ -111,7 +120,7 @@ $(BIN)/.installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(BIN)/.installed-tests: tests/requirements.txt requirements.txt | $(BIN)/python
+$(BIN)/.installed-tests: tests/requirements.txt requirements-uvicorn.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@ $(BIN)/.installed
 

@@ -4,20 +4,29 @@ The defaults are the embedded shape: SQLite in ``var/``, the in-memory channel l
 """
 
 import hashlib
+import math
 import os
 import re
 import secrets
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from realtime.conf import Conf
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 # All files that the running project writes; git ignores the folder.
+if BASE_DIR.parent.name == "releases" and not os.environ.get("VAR_DIR"):
+    # A command without the service's environment would silently make and use a database of its own.
+    raise ImproperlyConfigured(
+        f"VAR_DIR is not set, and {BASE_DIR} is an installed release. Run commands as the service does, by "
+        "`tidemark COMMAND` (docs/deploy.md); set VAR_DIR to a folder to run this release beside it"
+    )
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
@@ -27,9 +36,21 @@ def from_env(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
-def is_on(name: str, default: str = "") -> bool:
+SWITCH = {
+    "on": True,
+    "yes": True,
+    "true": True,
+    "1": True,
+    "off": False,
+    "no": False,
+    "false": False,
+    "0": False,
+}
+
+
+def is_on(name: str) -> bool:
     """Return whether an environment variable is 1, true, yes or on."""
-    return os.environ.get(name, default).lower() in {"1", "true", "yes", "on"}
+    return SWITCH.get(os.environ.get(name, "").lower(), False)
 
 
 def kept_secret(path: Path) -> str:
@@ -102,7 +123,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.policy.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "config.static_files.StaticFilesMiddleware",
     "realtime.middleware.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -177,6 +198,11 @@ DATABASE_OPTIONS: dict[str, dict[str, object]] = {
         "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
     },
 }
+if is_on("PGBOUNCER"):
+    # A pooler in transaction mode refuses startup options, and gives each transaction another connection: roles set
+    # the limits (docs/deploy.md), and no cursor outlives its transaction.
+    del DATABASE_OPTIONS["django.db.backends.postgresql"]["options"]
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 # Options in DATABASE_URL have priority: ?options=-c%20statement_timeout%3D5s
 DATABASES["default"]["OPTIONS"] = {
     **DATABASE_OPTIONS.get(DATABASES["default"]["ENGINE"], {}),
@@ -224,22 +250,33 @@ CHANNEL_LAYERS = {
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
 
-try:
-    PROXIES = int(os.environ.get("PROXIES") or 0)
-    if PROXIES < 0:
-        raise ValueError("negative")
-except ValueError as error:
-    raise ImproperlyConfigured(
-        "PROXIES is the number of your own proxies that each request passes: write 0, 1, 2 …"
-    ) from error
+
+def given(name: str, kind: type) -> object:
+    """Return an environment variable as a word, a number or a switch: the type of a field of ``Conf``."""
+    text = os.environ[name]
+    try:
+        if kind is bool:
+            return SWITCH[text.lower()]
+        value = kind(text)
+        if kind is not str and not 0 <= value < math.inf:
+            raise ValueError("not an amount")
+    except (KeyError, ValueError) as error:
+        kinds = {bool: "on or off", int: "a whole number, 0 or more", float: "a number, 0 or more"}
+        raise ImproperlyConfigured(f"{name} is {text!r}; write {kinds[kind]}") from error
+    return value
+
+
 REALTIME = {
-    "METRICS_TOKEN": os.environ.get("METRICS_TOKEN", ""),
     # The boards are public: programs such as curl and wscat may read them as browsers do.
-    "ALLOW_WITHOUT_ORIGIN": is_on("ALLOW_WITHOUT_ORIGIN", "on"),
+    "ALLOW_WITHOUT_ORIGIN": True,
     # This project has no second factor that a ticket for a password would bypass.
-    "TICKETS_FOR_PASSWORDS": is_on("TICKETS_FOR_PASSWORDS", "on"),
-    "PROXIES": PROXIES,
+    "TICKETS_FOR_PASSWORDS": True,
+} | {
+    name.upper(): given(name.upper(), kind)
+    for name, kind in get_type_hints(Conf).items()
+    if name != "database" and os.environ.get(name.upper())
 }
+"""What operators set by the environment, under the names of docs/operations.md."""
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -259,7 +296,8 @@ USE_TZ = True
 # Absolute: Django prefixes a relative one with the script name, which a client of daphne can set.
 STATIC_URL = f"{SCRIPT_NAME}/static/"
 # By default served from the apps, even if DEBUG is off: the first start needs no collectstatic.
-STATIC_ROOT = os.environ.get("STATIC_ROOT") or None
+# A relative folder belongs to this release: an older one that still runs keeps its own.
+STATIC_ROOT = BASE_DIR / os.environ["STATIC_ROOT"] if os.environ.get("STATIC_ROOT") else None
 SERVESTATIC_USE_FINDERS = STATIC_ROOT is None
 if STATIC_ROOT:
     STORAGES = {

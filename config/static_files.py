@@ -1,6 +1,18 @@
-"""Names with a hash for collected static files, in the imports of JavaScript modules too."""
+"""Static files: names with a hash, in the imports of JavaScript modules too; and each file served as it is on disk."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
 
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from servestatic.middleware import ServeStaticMiddleware
+from servestatic.responders import AsyncSlicedFile, NotARegularFileError, Response, StaticFile
+from servestatic.utils import AsyncFile
+
+ATTEMPTS = 5
+"""How often a file is looked at that is replaced each time between two steps of one look."""
 
 
 class HashedStaticFilesStorage(ManifestStaticFilesStorage):
@@ -23,3 +35,51 @@ class HashedStaticFilesStorage(ManifestStaticFilesStorage):
             ),
         ),
     )
+
+
+class CurrentFile(StaticFile):  # type: ignore[misc]  # it has no types
+    """A file that is looked at for each response, and whose length is that of the descriptor it is sent from."""
+
+    def __init__(self, look: Callable[[], StaticFile]) -> None:
+        self._look = look
+
+    async def aget_response(
+        self, method: str, request_headers: Mapping[str, str], **options: bool
+    ) -> Response:
+        for _ in range(ATTEMPTS):
+            try:
+                found = await asyncio.to_thread(self._look)
+                response = await found.aget_response(method, request_headers)
+                if await _is_whole(response):
+                    return response
+            except (NotARegularFileError, FileNotFoundError):
+                return Response(HTTPStatus.NOT_FOUND, [("Cache-Control", "no-store")], None)
+        return Response(HTTPStatus.SERVICE_UNAVAILABLE, [("Retry-After", "1")], None)
+
+
+class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc]
+    """ServeStatic, which by itself remembers at start how long each file is.
+
+    A file that a new release replaced under a running server would then be cut off at the old length, or its response
+    would never end.
+    """
+
+    def get_static_file(
+        self, path: str, url: str, stat_cache: dict[str, os.stat_result] | None = None
+    ) -> StaticFile:
+        return CurrentFile(partial(super().get_static_file, path, url))
+
+
+async def _is_whole(response: Response) -> bool:
+    """Return whether the length in the headers is that of the open file; close the file if not."""
+    file = response.file.fileobj if isinstance(response.file, AsyncSlicedFile) else response.file
+    if not isinstance(file, AsyncFile):
+        return True
+    headers = dict(response.headers)
+    promised = (headers.get("Content-Range") or headers["Content-Length"] or "").rpartition("/")[2]
+    await file.__aenter__()  # opens it
+    assert file.file_obj is not None
+    if os.fstat(file.file_obj.fileno()).st_size == int(promised):
+        return True
+    await file.close()
+    return False

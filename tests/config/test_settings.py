@@ -1,11 +1,19 @@
 """The project's settings in the environments that docs/deploy.md describes, each in a process of its own."""
 
+import json
+import os
 import re
 import secrets
+import shutil
+import subprocess
+import sys
+from typing import get_type_hints
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from config import settings
+from realtime.conf import Conf
 from tests.support.servers import ROOT, Project
 
 pytestmark = pytest.mark.server
@@ -74,3 +82,70 @@ def test_connections_of_postgresql_are_named_by_what_the_process_is_for(monkeypa
     assert settings.role() == role
     named = settings.DATABASE_OPTIONS["django.db.backends.postgresql"]["application_name"]
     assert named == "tidemark server", "the tests themselves are no command"
+
+
+IN_THE_ENVIRONMENT = {name.upper(): kind for name, kind in get_type_hints(Conf).items() if name != "database"}
+"""The settings of the app that the environment may hold, and the type of each."""
+
+
+def test_every_setting_of_the_app_is_read_from_the_environment(tmp_path):
+    """Limits and the publisher are set where operators set everything else, under the documented names."""
+    words = {bool: "off", int: "7", float: "7.5", str: "a-token"}
+    given = Project(tmp_path, **{name: words[kind] for name, kind in IN_THE_ENVIRONMENT.items()})
+
+    printed = subprocess.run(
+        [sys.executable, "-c", "import json; from config.settings import REALTIME; print(json.dumps(REALTIME))"],
+        cwd=ROOT, env=given.environment, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    values = {bool: False, int: 7, float: 7.5, str: "a-token"}
+    assert json.loads(printed.stdout) == {name: values[kind] for name, kind in IN_THE_ENVIRONMENT.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("PUBLISHER", "maybe", "write on or off"),
+        ("ALLOW_WITHOUT_ORIGIN", "2", "write on or off"),
+        ("PROXIES", "one", "write a whole number, 0 or more"),
+        ("PROXIES", "-1", "write a whole number, 0 or more"),
+        ("MAX_CONNECTIONS", "1e4", "write a whole number, 0 or more"),
+        ("MAX_CONNECTIONS", "10.5", "write a whole number, 0 or more"),
+        ("DRAIN_SECONDS", "5s", "write a number, 0 or more"),
+        ("DRAIN_SECONDS", "nan", "write a number, 0 or more"),
+        ("DRAIN_SECONDS", "inf", "write a number, 0 or more"),
+        ("DRAIN_SECONDS", "-0.5", "write a number, 0 or more"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_reported(monkeypatch, name, text, advice):
+    """A limit that is silently another one is found only when it is needed."""
+    monkeypatch.setenv(name, text)
+
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} is {text!r}; {advice}$"):
+        settings.given(name, IN_THE_ENVIRONMENT[name])
+
+
+def test_a_limit_that_cannot_be_used_stops_every_command_without_a_traceback(tmp_path):
+    checked = Project(tmp_path, MAX_CONNECTIONS="many").manage("check", check=False)
+
+    assert checked.returncode == 1
+    assert "The settings: MAX_CONNECTIONS is 'many'; write a whole number, 0 or more" in checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
+def test_an_installed_release_makes_no_database_of_its_own(tmp_path):
+    """A command run by hand, without the service's environment, says so before it touches anything."""
+    release = tmp_path / "releases" / "0.1.0"
+    shutil.copytree(ROOT / "config", release / "config")
+    shutil.copy(ROOT / "manage.py", release)
+    environment = {name: value for name, value in os.environ.items() if name != "VAR_DIR"}
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate"],
+        cwd=release, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "Run commands as the service does, by `tidemark COMMAND`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (release / "var").exists()
