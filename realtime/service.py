@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from .access import tickets
+from .access.budgets import Budgets
 from .access.handshake import Handshake
 from .access.limits import Place, Places, TooMuch
 from .access.password_attempts import PasswordAttempts
@@ -31,6 +32,9 @@ from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
 
+SECONDS_PER_CONNECTION = 0.02
+"""CPU time that an address may use at once, for each connection that it may have: all may come back together."""
+
 
 class Service:
     """Hub, publisher, threads and limits of one process and event loop. Lifespan or the reactor starts it."""
@@ -46,6 +50,8 @@ class Service:
         self.password_threads = DatabaseThreads("realtime-password", 1)
         self.rights = Rights(self.reader_threads)
         self.places = Places()
+        burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
+        self.processing = Budgets(conf.processing_share, burst)
         self.password_attempts = PasswordAttempts()
         self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()

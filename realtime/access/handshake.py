@@ -21,6 +21,10 @@ from .visitors import ANONYMOUS, Visitor
 OWN_SITES = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
 
+MAX_PARAMETERS = 500
+"""How many parameters of a query string are parsed, and with ``MAX_COOKIES`` how many cookies: each takes time."""
+MAX_COOKIES = 300
+
 Headers = Mapping[str, Sequence[str]]
 
 
@@ -106,9 +110,13 @@ class Handshake:
         """The key in the session cookie, whether or not such a session exists.
 
         None if it is unprintable: some databases refuse such a text, and one query reads the sessions of many visitors.
+        None also if there are more cookies than any browser sends.
         """
+        values = self.headers.get("cookie", ())
+        if sum(value.count(";") + 1 for value in values) > MAX_COOKIES:
+            return None
         cookies: dict[str, str] = {}
-        for value in self.headers.get("cookie", ()):
+        for value in values:
             cookies |= parse_cookie(value)
         key = cookies.get(settings.SESSION_COOKIE_NAME, "")
         return key if key and key.isprintable() else None
@@ -124,8 +132,11 @@ class Handshake:
 
     @property
     def ticket(self) -> str:
-        """The ticket in the query string, empty if there is none."""
-        return parse_qs(self.query_string.decode("latin-1")).get("ticket", [""])[-1]
+        """The ticket in the query string; empty if there is none, or if there are too many parameters."""
+        try:
+            return _parsed(self.query_string.decode("latin-1")).get("ticket", [""])[-1]
+        except ValueError:
+            return ""
 
     @property
     def parameters(self) -> dict[str, list[str]]:
@@ -134,10 +145,14 @@ class Handshake:
         Raises: BadQuery, if they are not UTF-8 or too many.
         """
         try:
-            text = self.query_string.decode("ascii")
-            return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=500)
+            return _parsed(self.query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise BadQuery(f"the query string cannot be parsed: {error}") from error
+
+
+def _parsed(query: str, **options: Any) -> dict[str, list[str]]:
+    """Raises: ValueError."""
+    return parse_qs(query, max_num_fields=MAX_PARAMETERS, **options)
 
 
 def _headers(scope: Scope) -> Headers:

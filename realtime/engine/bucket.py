@@ -14,10 +14,23 @@ class Bucket:
 
     def take(self, amount: float, now: float) -> bool:
         """Remove ``amount`` if the level allows it; return whether it did."""
-        if self._at is not None:
-            self._level = min(self._burst, self._level + (now - self._at) * self._rate)
-        self._at = now
+        self._refill(now)
         if amount > self._level:
             return False
         self._level -= amount
         return True
+
+    def spend(self, amount: float, now: float) -> None:
+        """Remove ``amount``, which is known only now: the level may become negative, by as much as a burst."""
+        self._refill(now)
+        self._level = max(self._level - amount, -self._burst)
+
+    def seconds_until(self, amount: float, now: float) -> float:
+        """Return when the level will be ``amount``, in seconds from now; 0 if it is."""
+        self._refill(now)
+        return max(0.0, amount - self._level) / self._rate
+
+    def _refill(self, now: float) -> None:
+        if self._at is not None:
+            self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+        self._at = now

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from hashlib import blake2s
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -141,9 +141,11 @@ class Unsubscribe(_Message):
 
 
 class Call(_Message):
+    """``args``: an object as it was sent; ``decode_arguments`` decodes it, which takes too long for an event loop."""
+
     id: int
     action: str
-    args: dict[str, Any] = {}
+    args: Raw | UnsetType = UNSET
 
 
 class Ping(_Message):
@@ -224,12 +226,21 @@ ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Erro
 
 MAX_DEPTH = 32
 """How deep lists and objects may be nested in the arguments of a call."""
+MAX_ELEMENTS = 1000
+"""How many values the arguments of a call may consist of, lists and objects included."""
 
 # ---------------------------------------------------------------- encoding
 
+T = TypeVar("T")
+
+
 _encoder = msgspec.json.Encoder()
-_client_decoder = msgspec.json.Decoder(ClientMessage)
-_binary_client_decoder = msgspec.msgpack.Decoder(ClientMessage)
+_client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_binary_client_decoder: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_arguments_decoders: dict[Encoding, msgspec.json.Decoder[Any] | msgspec.msgpack.Decoder[Any]] = {
+    "json": msgspec.json.Decoder(dict[str, Any]),
+    "msgpack": msgspec.msgpack.Decoder(dict[str, Any]),
+}
 _server_decoder = msgspec.json.Decoder(ServerMessage)
 _changes_decoder = msgspec.json.Decoder(list[Change])
 
@@ -281,37 +292,60 @@ def _without_huge_integers(value: Any) -> Any:
 
 
 def decode_client(encoded: Encoded) -> ClientMessage:
-    """Return the message that a client sent: JSON in text, MessagePack in bytes.
+    """Return the message that a client sent: JSON in text, MessagePack in bytes. Takes some 50 µs for 16 KiB.
 
     Raises: BadMessage, if it is not JSON or MessagePack, is nested too deeply, has an unknown type or a wrong field.
     """
+    if isinstance(encoded, str):
+        return decoded(_client_decoder.decode, encoded)
+    return decoded(_binary_client_decoder.decode, encoded)
+
+
+def decode_arguments(arguments: Raw | UnsetType, encoding: Encoding) -> dict[str, Any]:
+    """Return the arguments of a call: values that a form may be given. Not for the event loop.
+
+    Raises: BadMessage, if they are not an object, nested too deeply, more than ``MAX_ELEMENTS`` values, or contain a
+            number that is not finite or not a 64-bit integer.
+    """
+    if isinstance(arguments, UnsetType):
+        return {}
+    found: dict[str, Any] = decoded(_arguments_decoders[encoding].decode, bytes(arguments))
+    _check_arguments(found)
+    return found
+
+
+def decoded(decode: Callable[[Any], T], encoded: Encoded) -> T:
+    """Return what a client sent, by a method of msgspec's.
+
+    Raises: BadMessage, for whatever is wrong with it.
+    """
     try:
-        if isinstance(encoded, str):
-            message: ClientMessage = _client_decoder.decode(encoded)
-        else:
-            message = _binary_client_decoder.decode(encoded)
+        return decode(encoded)
     # A lone surrogate cannot be encoded (UnicodeError); a thousand brackets exhaust the stack.
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BadMessage(str(error)) from error
-    if isinstance(message, Call):
-        check_arguments(message.args)
-    return message
 
 
-def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse values that no form expects and that later code may not handle.
+def _check_arguments(arguments: dict[str, Any]) -> None:
+    """Refuse values that no form expects and that later code may not handle. Looks at ``MAX_ELEMENTS`` at most.
 
-    Raises: BadMessage, if a value is nested too deeply, or a number is not finite or not a 64-bit integer.
+    Raises: BadMessage.
     """
     level: list[Any] = [arguments]
+    left = MAX_ELEMENTS
     for _ in range(MAX_DEPTH):
-        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
-        for item in level:
-            if (isinstance(item, float) and not math.isfinite(item)) or (
-                isinstance(item, int) and abs(item) >= 2**63
-            ):
-                raise BadMessage("a number is not finite, or not a 64-bit integer")
-        level = [item for item in level if isinstance(item, dict | list)]
+        containers, level = level, []
+        for container in containers:
+            left -= len(container)
+            if left < 0:
+                raise BadMessage(f"the arguments consist of more than {MAX_ELEMENTS} values")
+            for item in container.values() if isinstance(container, dict) else container:
+                if isinstance(item, dict | list):
+                    level.append(item)
+                elif (isinstance(item, float) and not math.isfinite(item)) or (
+                    isinstance(item, int) and abs(item) >= 2**63
+                ):
+                    raise BadMessage("a number is not finite, or not a 64-bit integer")
         if not level:
             return
     raise BadMessage(f"lists and objects are nested more than {MAX_DEPTH} levels deep")

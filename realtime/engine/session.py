@@ -105,13 +105,13 @@ class Session:
     """
 
     __slots__ = (
-        "_bad_messages", "_behind_seconds", "_bytes", "_encoding", "_has_acknowledged", "_is_beat_due", "_limits",
-        "_messages", "_news", "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "ending",
-        "is_beating",
+        "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_is_beat_due", "_limits",
+        "_messages", "_news", "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "encoding",
+        "ending", "is_beating",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
-        self._limits, self._encoding = limits, encoding
+        self._limits, self.encoding = limits, encoding
         self._subscriptions: dict[str, _Subscription] = {}
         self._news: dict[str, None] = {}  # names of topics that may have news, oldest first
         self._outgoing: deque[Encoded] = deque()
@@ -160,9 +160,9 @@ class Session:
             reason = f"at most {rates}, ten times as much in a burst"
             self.end(Ending(Code.TOO_MUCH, reason, TOO_MUCH_RETRY_SECONDS))
             raise BadMessage("over the rate limits")
-        if isinstance(encoded, str) != (self._encoding == "json"):
-            kind = "text" if self._encoding == "json" else "binary"
-            raise BadMessage(f"realtime.v1.{self._encoding} requires {kind} messages")
+        if isinstance(encoded, str) != (self.encoding == "json"):
+            kind = "text" if self.encoding == "json" else "binary"
+            raise BadMessage(f"realtime.v1.{self.encoding} requires {kind} messages")
         return messages.decode_client(encoded)
 
     def refuse(self, error: RealtimeError, topic: str | None = None) -> messages.Error:
@@ -192,7 +192,7 @@ class Session:
     def subscribe(self, topic: Topic, position: Position | None, format: Format) -> None:
         """Follow a topic from a position on; ``next`` returns the answer, an empty change set if nothing is new."""
         self.unsubscribe(topic.name)
-        cursor = topic.cursor(position, Form(format, self._encoding))
+        cursor = topic.cursor(position, Form(format, self.encoding))
         self._subscriptions[topic.name] = _Subscription(topic, cursor)
         self._news[topic.name] = None
 
@@ -220,7 +220,7 @@ class Session:
             self._outgoing.clear()
             self.end(Ending(Code.TOO_SLOW, f"{self._limits.max_outgoing} messages were waiting to be read"))
             return
-        self._outgoing.append(messages.encode(message, self._encoding))
+        self._outgoing.append(messages.encode(message, self.encoding))
 
     def beat(self, behind_seconds: float = 0.0) -> None:
         """Check every topic once more, then send a heartbeat with the positions reached."""
@@ -293,7 +293,7 @@ class Session:
         if self._is_beat_due:
             self._is_beat_due = False
             self.is_beating = True
-            return messages.encode(self._heartbeat(), self._encoding)
+            return messages.encode(self._heartbeat(), self.encoding)
         return None
 
     @property
@@ -338,7 +338,7 @@ class Session:
             changes=[],
             digest=UNSET if digest is None else digest,
         )
-        return [messages.encode(answer, self._encoding)]
+        return [messages.encode(answer, self.encoding)]
 
 
 def _size(encoded: Encoded) -> int:

@@ -1,13 +1,11 @@
 """The call endpoint, ``POST /realtime/calls/``: actions for clients without a WebSocket."""
 
-from typing import Any
-
 import msgspec
 
 from ..access.handshake import Handshake
 from ..conf import get_conf
 from ..engine.codes import Code
-from ..engine.messages import Call, Error, check_arguments
+from ..engine.messages import Call, Error, decoded
 from ..runtime.asgi_types import Receive, Send
 from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused, status_of
@@ -20,10 +18,10 @@ class _Body(msgspec.Struct):
     """A call without an id: the answer is the response."""
 
     action: str
-    args: dict[str, Any] = {}
+    args: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_decoder = msgspec.json.Decoder(_Body)
+_decoder: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
 
 
 @http.endpoint("POST")
@@ -34,20 +32,10 @@ async def call(handshake: Handshake, receive: Receive, send: Send) -> None:
     with http.refusing("call", log), service.places.enter(address, visitor):
         if not (handshake.header("content-type") or "").startswith("application/json"):
             raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
-        body = _decode(await http.read_body(receive, get_conf().max_message_bytes))
-        reply = await answer(service, visitor, address, Call(0, body.action, body.args), log)
+        body = decoded(_decoder.decode, await http.read_body(receive, get_conf().max_message_bytes))
+        reply = await answer(service, visitor, address, Call(0, body.action, body.args), "json", log)
     if isinstance(reply.error, msgspec.UnsetType):
         await http.respond(send, 200, {"ok": reply.ok})
     else:
         status = status_of(reply.error.code)
         await http.respond(send, status, {"error": reply.error}, http.retry_header(status))
-
-
-def _decode(encoded: bytes) -> _Body:
-    """Raises: Refused, BadMessage."""
-    try:
-        body = _decoder.decode(encoded)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Refused([Error(Code.BAD_MESSAGE, str(error))]) from error
-    check_arguments(body.args)
-    return body

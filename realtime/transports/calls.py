@@ -1,5 +1,10 @@
 """Calls: a client of any transport asks for an action, and gets one reply."""
 
+from collections.abc import Callable
+from functools import partial
+from time import thread_time
+from typing import Any
+
 import msgspec
 from django.contrib.auth.models import AnonymousUser
 
@@ -7,15 +12,20 @@ from ..access.limits import TooMuch
 from ..access.visitors import ANONYMOUS, Visitor, load_user
 from ..actions import ActionRefused, perform
 from ..engine.codes import Code
-from ..engine.messages import Call, Reply, ReplyError, encode_value
+from ..engine.errors import BadMessage
+from ..engine.messages import Call, Encoding, Reply, ReplyError, decode_arguments, encode_value
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..service import Service
 
 
 async def answer(
-    service: Service, visitor: Visitor, address: str | None, call: Call, log: ClientLog
+    service: Service, visitor: Visitor, address: str | None, call: Call, encoding: Encoding, log: ClientLog
 ) -> Reply:
-    """Run the action as the visitor's user and return the reply, which is an error if the action fails."""
+    """Run the action as the visitor's user and return the reply, which is an error if the action fails.
+
+    The limits come first: looking at the arguments costs more than anything before it.
+    Raises: BadMessage, if the arguments are none.
+    """
     try:
         with service.places.one("calls") as place:
             user = AnonymousUser()
@@ -24,14 +34,28 @@ async def answer(
                 user = await service.reader_threads.run(load_user, visitor)
             # Not counted by session: an anonymous client could make up any number of them.
             place.count_for("caller", user.pk or address)
-            result = await service.action_threads.run(perform, user, call.action, call.args)
-        encoded = msgspec.Raw(encode_value(result))
+            spend = partial(service.processing.spend, address)
+            encoded = await service.action_threads.run(_perform, user, call, encoding, spend)
     except (ActionRefused, TooMuch) as error:
         log.warning("message call %r refused: %s", call.action[:100], error)
         fields = getattr(error, "fields", None) or msgspec.UNSET
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
+    except BadMessage:
+        raise
     except Exception as error:
         log.failure(f"call {call.action[:100]!r}", error)
         return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SERVER_FAILED))
     log.info("message call %r", call.action)
     return Reply(id=call.id, ok=encoded)
+
+
+def _perform(user: Any, call: Call, encoding: Encoding, spend: Callable[[float], None]) -> msgspec.Raw:
+    """Run the action in this thread and return its encoded result; ``spend`` is called with the CPU time it took.
+
+    Raises: BadMessage, ActionRefused, and whatever the action raises.
+    """
+    began = thread_time()
+    try:
+        return msgspec.Raw(encode_value(perform(user, call.action, decode_arguments(call.args, encoding))))
+    finally:
+        spend(thread_time() - began)

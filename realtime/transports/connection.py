@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..access.handshake import Handshake
 from ..access.limits import Place, TooMuch
@@ -25,6 +25,7 @@ from ..feeds import registry
 from ..runtime import metrics
 from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
+from ..runtime.cpu_time import measured
 from ..servers.frames import Writer
 from ..service import Service, draining
 from .calls import answer
@@ -89,16 +90,27 @@ class Connection:
     # ------------------------------------------------------------ messages of the client
 
     async def receive(self, encoded: Encoded) -> None:
-        """Carry out one message of the client."""
+        """Carry out one message of the client, at the expense of its address's share of processing time."""
+        await measured(self._receive(encoded), partial(self._service.processing.spend, self._address))
+
+    async def _receive(self, encoded: Encoded) -> None:
         if self.session.ending is not None:
             return
         try:
-            await self._carry_out(self.session.receive(encoded, time.monotonic()))
+            message = self.session.receive(encoded, time.monotonic())
+            if not isinstance(message, Ack):  # without acknowledgements it would be sent nothing more
+                await self._until_affordable()
+            await self._carry_out(message)
         except BadMessage as error:
             self.log.warning("message refused: %s", error)
             metrics.refusals.labels(int(error.code)).inc()
             self.session.refuse(error)
         self._outbound.push()
+
+    async def _until_affordable(self) -> None:
+        """Wait while the client's address has used more than its share, and so read nothing more from the client."""
+        while (seconds := self._service.processing.seconds_until(self._address, 0)) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(seconds)
 
     async def _carry_out(self, message: messages.ClientMessage) -> None:
         match message:
@@ -108,7 +120,10 @@ class Connection:
                 self.log.info("message unsubscribe %r", topic[:200])
                 self._drop(topic)
             case Call():
-                self.session.post(await answer(self._service, self.visitor, self._address, message, self.log))
+                encoding = self.session.encoding
+                self.session.post(
+                    await answer(self._service, self.visitor, self._address, message, encoding, self.log)
+                )
             case Ping():
                 self.log.debug("message ping")
                 self.session.beat(self._service.hub.behind_seconds)

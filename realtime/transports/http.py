@@ -3,14 +3,16 @@
 Plain ASGI, not Django views: no middleware and no thread for each request; the same checks and rights as a WebSocket.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from math import ceil
+from typing import Any
 
 from msgspec import UNSET, UnsetType, json
 
 from ..access import origins
+from ..access.budgets import Overdrawn
 from ..access.handshake import Handshake
 from ..access.limits import retry_after_seconds
 from ..engine.codes import Code
@@ -19,7 +21,9 @@ from ..engine.messages import Error
 from ..runtime import metrics
 from ..runtime.asgi_types import Application, Receive, Scope, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
+from ..runtime.cpu_time import measured
 from ..runtime.refusals import Refused
+from ..service import get_service
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -40,20 +44,20 @@ JSON_HEADERS: Headers = [
 
 def endpoint(
     method: str,
-) -> Callable[[Callable[[Handshake, Receive, Send], Awaitable[None]]], Application]:
+) -> Callable[[Callable[[Handshake, Receive, Send], Coroutine[Any, Any, None]]], Application]:
     """Make an ASGI application of a function that answers requests of one method.
 
     The function is called with the handshake of a request that ``origins`` accepts. If it raises Refused, which it may
     do before it has begun to answer, the answer is an error.
     """
 
-    def decorate(answer: Callable[[Handshake, Receive, Send], Awaitable[None]]) -> Application:
+    def decorate(answer: Callable[[Handshake, Receive, Send], Coroutine[Any, Any, None]]) -> Application:
         @wraps(answer)
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             handshake = Handshake.from_scope(scope)
             try:
                 _check(handshake, method)
-                await answer(handshake, receive, send)
+                await _within_budget(handshake.address, answer(handshake, receive, send))
             except Refused as refused:
                 await refuse(handshake, send, refused)
 
@@ -75,6 +79,20 @@ def _check(handshake: Handshake, method: str) -> None:
     if method == "POST" and handshake.origin is None and handshake.header("cookie"):
         # A form on a page of another site may have sent it.
         raise Refused([Error(Code.FORBIDDEN, "a POST request with cookies has to name its Origin")])
+
+
+async def _within_budget(address: str | None, answering: Coroutine[Any, Any, None]) -> None:
+    """Answer a request of an address at the expense of its share of processing time.
+
+    Raises: Refused, if that is used up, and what answering raises.
+    """
+    processing = get_service().processing
+    seconds = processing.seconds_until(address, 0)
+    if seconds > 0:
+        answering.close()
+        error = Overdrawn(seconds)
+        raise Refused([Error(error.code, str(error))])
+    await measured(answering, partial(processing.spend, address))
 
 
 @contextmanager

@@ -33,3 +33,18 @@ def test_at_most_burst_plus_rate_is_taken(asked):
         taken += amount if bucket.take(amount, now) else 0
 
     assert taken <= 7 + 3 * now + 1e-6
+
+
+def test_what_is_spent_afterwards_is_paid_by_waiting():
+    """A debt delays what comes next, by no more than a burst takes to be granted."""
+    bucket = Bucket(rate=2, burst=5)
+
+    bucket.spend(6, 0)
+    assert bucket.seconds_until(0, 0) == 0.5
+    assert bucket.seconds_until(1, 0) == 1
+    assert not bucket.take(1, 0.9)
+    assert bucket.take(1, 1)
+
+    bucket.spend(1000, 1)
+    assert bucket.seconds_until(0, 1) == 2.5
+    assert bucket.seconds_until(0, 1000) == 0

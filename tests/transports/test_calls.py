@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from django import forms
 
+from realtime.access.budgets import Budgets
 from realtime.actions import Action, actions
 from realtime.delivery.rights import recheck
 from tests.conftest import PATIENCE_SECONDS, until
@@ -169,3 +171,76 @@ async def test_calls_of_one_user_are_counted_over_sessions(
     assert status == 429
     busy.set()
     assert (await under_way)[0] == 200
+
+
+# ---------------------------------------------------------------- arguments
+
+MANY = '{"x": [' + ",".join(["[]"] * 5000) + "]}"
+
+
+async def test_calls_are_limited_before_their_arguments_are_looked_at(
+    application, connect, service, settings
+):
+    """Decoding them costs more than all that comes before it."""
+    settings.REALTIME |= {"MAX_CALLS": 0}
+    peer = connect()
+    await peer.open()
+
+    await peer.send_to(text_data=f'{{"type": "call", "id": 1, "action": "echo", "args": {MANY}}}')
+    refused = await peer.receive()
+    body = f'{{"action": "echo", "args": {MANY}}}'.encode()
+    request = Request(
+        application,
+        "/realtime/calls/",
+        method="POST",
+        headers={"content-type": "application/json"},
+        body=body,
+    )
+
+    assert refused["error"]["code"] == 4529
+    assert (await request.fetch())[0] == 429
+
+
+async def test_arguments_beyond_the_bounds_are_a_bad_message(application, connect):
+    """On a socket, where such messages are counted, and by POST."""
+    peer = connect()
+    await peer.open()
+
+    for _ in range(10):
+        await peer.send_to(text_data=f'{{"type": "call", "id": 1, "action": "echo", "args": {MANY}}}')
+    messages, code = await peer.receive_rest()
+    body = f'{{"action": "echo", "args": {MANY}}}'.encode()
+    request = Request(
+        application,
+        "/realtime/calls/",
+        method="POST",
+        headers={"content-type": "application/json"},
+        body=body,
+    )
+    status, _, answer = await request.fetch()
+
+    assert [message["code"] for message in messages] == [4400] * 11  # the last one is the bye
+    assert "more than 1000 values" in messages[0]["message"]
+    assert code == 4400
+    assert (status, answer["errors"][0]["code"]) == (400, 4400)
+
+
+async def test_a_call_is_paid_from_the_share_of_its_address(connect, service, monkeypatch):
+    """Also if the action fails: the thread was busy."""
+
+    def work(user, data):
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        raise ValueError("at last")
+
+    monkeypatch.setitem(actions, "work", Action("work", work, forms.Form, lambda user: True))
+    service.processing = Budgets(1, 0.04, lambda: 0.0)
+    peer = connect()
+    await peer.open()
+
+    await peer.send("call", id=1, action="work")
+
+    assert (await peer.receive())["error"]["code"] == 4500
+    assert service.processing.seconds_until("127.0.0.1", 0) > 0
+    assert service.processing.seconds_until("10.0.0.1", 0) == 0

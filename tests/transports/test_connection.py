@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realtime.access.budgets import Budgets
 from realtime.consumers import RealtimeConsumer
 from realtime.service import draining
 from tests.conftest import until
@@ -280,3 +281,45 @@ async def test_a_connection_whose_send_waits_is_sent_the_bye_too(service, topic)
     assert texts == ["welcome", "heartbeat", "bye"]
     await socket.incoming.put({"type": "websocket.disconnect", "code": 4512})
     await running
+
+
+# ---------------------------------------------------------------- processing time
+
+
+async def test_a_client_whose_address_has_used_its_share_waits(connect, service, topic, monkeypatch):
+    """What it sends is carried out later; its acknowledgements at once, and other addresses do not wait."""
+    now = [0.0]
+    service.processing = Budgets(100, 1, lambda: now[0])
+    peer = connect()
+    await peer.open()
+    await peer.follow(topic)
+    service.processing.spend("127.0.0.1", 2)
+
+    await peer.send("ack", received=99)
+    assert (await peer.receive())["code"] == 4400  # not that many were sent
+    await peer.send("ping")
+    assert await peer.receive_nothing()
+
+    now[0] = 100.0
+    assert (await peer.receive())["type"] == "heartbeat"
+
+
+async def test_messages_are_paid_from_the_share_of_their_address(connect, service, topic):
+    """Of whatever type, and bad ones too."""
+    spent: list[tuple[str | None, float]] = []
+    peer = connect()
+    await peer.open()
+    service.processing.spend = lambda owner, amount: spent.append((owner, amount))
+
+    for text in [
+        '{"type":"ping"}',
+        f'{{"type":"subscribe","topic":"{topic}"}}',
+        '{"type":"ack","received":1}',
+        "x",
+    ]:
+        before = len(spent)
+        await peer.send_to(text_data=text)
+        await until(lambda before=before: len(spent) > before)
+
+    assert {owner for owner, _ in spent} == {"127.0.0.1"}
+    assert all(amount > 0 for _, amount in spent)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from realtime.access.budgets import Budgets
 from tests.support.transports import Request
 
 
@@ -68,3 +69,20 @@ async def test_an_answer_cannot_be_used_as_a_page_or_by_other_sites(
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["content-type"].startswith(("text/event-stream", "application/json"))
     assert headers["cache-control"] == caching
+
+
+@pytest.mark.parametrize("path", ["/realtime/topics/boards/", "/realtime/sse/", "/realtime/ticket/"])
+async def test_requests_are_paid_from_the_share_of_their_address(application, service, path):
+    """When it is used up, the answer is 429 with the time to wait, to that address alone."""
+    service.processing = Budgets(1, 0.0001, lambda: 0.0)
+    method = "POST" if "ticket" in path else "GET"
+
+    async def status(address: str) -> int:
+        request = Request(application, path, [("topic", "nothing")], method=method, client=address)
+        status, headers = await request.start()
+        assert ("retry-after" in headers) == (status == 429)
+        return status
+
+    assert await status("10.0.0.1") != 429
+    assert await status("10.0.0.1") == 429
+    assert await status("10.0.0.2") != 429

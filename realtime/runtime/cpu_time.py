@@ -1,0 +1,28 @@
+"""CPU time: how long a thread or a coroutine keeps a core busy, however long it waits."""
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from time import thread_time
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@types.coroutine
+def measured(coroutine: Coroutine[Any, Any, T], note: Callable[[float], None]) -> Generator[Any, Any, T]:
+    """Run a coroutine; call ``note`` with the seconds of CPU time that each of its steps has taken."""
+    step: Callable[[Any], Any] = coroutine.send
+    value: Any = None
+    while True:
+        began = thread_time()
+        try:
+            waits_for = step(value)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            note(thread_time() - began)
+        try:
+            step, value = coroutine.send, (yield waits_for)
+        except BaseException as error:  # also GeneratorExit and the cancellation of the task
+            step, value = coroutine.throw, error
