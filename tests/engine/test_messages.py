@@ -152,6 +152,7 @@ def test_decoding_a_call_makes_no_objects_of_its_arguments(encode):
 
     call = messages.decode_client(encode({"type": "call", "id": 1, "action": "echo", "args": arguments}))
 
+    assert isinstance(call, Call)
     assert type(call.args) is msgspec.Raw
 
 
