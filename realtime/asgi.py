@@ -61,12 +61,16 @@ class RealtimeApplication:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a request, and refuse a body that is too long."""
-        body, is_started = Body(get_service().request_bodies), False
+        body: Body | None = None
+        is_started = False
 
         async def counting_receive() -> Event:
+            nonlocal body
             event = await receive()
-            if event["type"] == "http.request":
-                body.count(len(event.get("body", b"")))
+            size = len(event.get("body", b""))
+            if size:
+                body = body or Body(get_service().request_bodies, Handshake.from_scope(scope).address)
+                body.count(size)
             return event
 
         async def watched_send(event: Event) -> None:
@@ -80,7 +84,8 @@ class RealtimeApplication:
             if not is_started:
                 await refuse(Handshake.from_scope(scope), send, refused)
         finally:
-            body.release()
+            if body is not None:
+                body.release()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a socket; if it ends and leaves the socket open, close it.

@@ -65,8 +65,8 @@ class Conf:
     0.02 s of a core more for each of ``MAX_CONNECTIONS_PER_ADDRESS``. Then its messages wait, and its requests are
     answered 429."""
     handshake_seconds: float = 10.0
-    """Time limit for the head of a request or of a handshake to arrive (on daphne, and on uvicorn with the guards
-    of docs/deploy.md)."""
+    """Time limit for the head of a request or of a handshake to arrive, and for every 16 KiB of a body (on daphne,
+    and on uvicorn with the guards of docs/deploy.md)."""
     request_seconds: float = 60.0
     """Time limit for a whole request to arrive (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_handshakes: int = 5000
@@ -74,7 +74,7 @@ class Conf:
     once that is older than a second (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_request_bytes: int = 4 * 1024 * 1024
     """Maximum length of a request's body; the bodies that arrive at a process at the same time may together be
-    sixteen times as long."""
+    sixteen times as long, and those from one address half as long as all together leave free of that."""
     stall_seconds: float = 60.0
     """How long a client may read nothing of what is sent to it; its connection is aborted before twice that
     time."""

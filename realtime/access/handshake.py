@@ -3,7 +3,6 @@
 Each transport makes one at its entry; everything after reads it by name. Costs no database query.
 """
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -12,9 +11,9 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.http import parse_cookie
 
-from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
+from ..runtime.addresses import client_address
 from ..runtime.asgi_types import Scope
 from .visitors import ANONYMOUS, Visitor
 
@@ -78,7 +77,7 @@ class Handshake:
             scheme=_scheme(headers, scope.get("scheme", "")),
             peer_address=peer_address,
             client=":".join(peer or "?"),
-            address=_address(headers, peer_address),
+            address=client_address(headers.get("x-forwarded-for", ()), peer_address),
             subprotocols=tuple(scope.get("subprotocols", ())),
             url_kwargs=scope.get("url_route", {}).get("kwargs", {}),
         )
@@ -181,24 +180,3 @@ def _scheme(headers: Headers, own: str) -> Literal["http", "https"] | None:
     if own in ("http", "ws"):
         return "http"
     return "https" if own in ("https", "wss") else None
-
-
-def _address(headers: Headers, peer_address: str) -> str | None:
-    """Return the address that the outermost of our proxies saw; the client may have forged the others in the header."""
-    candidates = [peer_address]
-    proxies = get_conf().proxies
-    if proxies > 0:
-        forwarded = ",".join(headers.get("x-forwarded-for", ())).split(",")
-        candidates.insert(0, forwarded[-min(proxies, len(forwarded))].strip())
-    return next(filter(None, map(_network, candidates)), None)
-
-
-def _network(address: str) -> str | None:
-    """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    if parsed.version == 4:
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -17,8 +17,9 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from ..conf import get_conf
 from ..engine.codes import Code
+from ..runtime.addresses import client_address
 from ..runtime.refusals import Refused
-from .deadlines import deadlines
+from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .request_bodies import Body, RequestBodies
 
@@ -73,9 +74,10 @@ class Guard(ProtocolWrapper):
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self.start_deadline(get_conf().handshake_seconds)
 
-    def new_body(self) -> Body:
-        """Return the body of a request on this connection."""
-        return Body(self.factory.request_bodies())
+    def new_body(self, forwarded: list[str]) -> Body:
+        """Return the body of a request on this connection, which has these values of ``X-Forwarded-For``."""
+        peer_address = getattr(self.transport.getPeer(), "host", "")
+        return Body(self.factory.request_bodies(), client_address(forwarded, peer_address))
 
     def start_deadline(self, seconds: float) -> None:
         """Abort the connection unless its request is complete after some seconds."""
@@ -163,6 +165,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         super().__init__(*args, parsePOSTFormSubmission=False)
         self._guard: Guard | None = getattr(self.transport, "guard", None)
         self._body: Body | None = None
+        self._deadline: BodyDeadline | None = None
         self._is_refused = False
 
     def gotLength(self, length: int | None) -> None:
@@ -170,13 +173,16 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         super().gotLength(length)
         if self._guard is None or length == 0:
             return
-        self._body = self._guard.new_body()
-        self._guard.start_deadline(get_conf().request_seconds)
+        forwarded = self.requestHeaders.getRawHeaders(b"x-forwarded-for", [])
+        self._body = self._guard.new_body([value.decode("latin-1") for value in forwarded])
+        self._deadline = BodyDeadline(self._guard.start_deadline)
         if length is not None and length > get_conf().max_request_bytes:
             self._count(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         if self._count(len(data)):
+            if self._deadline is not None:
+                self._deadline.count(len(data))
             super().handleContentChunk(data)
 
     def process(self) -> Any:

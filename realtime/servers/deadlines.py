@@ -6,6 +6,7 @@ For servers that have no time limit for a request: ``daphne.py`` reports daphne'
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from ..conf import get_conf
 logger = logging.getLogger("realtime.handshakes")
 
 CHECK_SECONDS = 0.5
+PART_BYTES = 16 * 1024
+"""This much of a body has to arrive in each ``handshake_seconds``."""
 GRACE_SECONDS = 1.0
 """No connection is dropped to make room earlier: a server may accept thousands before it reads from the first one."""
 
@@ -74,6 +77,28 @@ class Deadlines:
 
     def _drop(self, connection: Hashable) -> None:
         self._deadlines.pop(connection).drop()
+
+
+class BodyDeadline:
+    """The deadline of one request's body: for the next part of it, and for the whole."""
+
+    def __init__(self, start: Callable[[float], None]) -> None:
+        """``start`` starts the deadline of the request's connection anew, in so many seconds."""
+        self._start = start
+        self._began = time.monotonic()
+        self._bytes = 0
+        self._restart(self._began)
+
+    def count(self, size: int) -> None:
+        """Count received bytes; with each further part the client has time for another one."""
+        self._bytes += size
+        if self._bytes >= PART_BYTES:
+            self._bytes = 0
+            self._restart(time.monotonic())
+
+    def _restart(self, now: float) -> None:
+        conf = get_conf()
+        self._start(min(conf.handshake_seconds, conf.request_seconds - (now - self._began)))
 
 
 deadlines = Deadlines()

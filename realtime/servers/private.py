@@ -100,8 +100,8 @@ def _exists(package: str, *where: str) -> tuple[Part, ...]:
     return tuple(Part(package, name) for name in where)
 
 
-def _overridden(package: str, where: str, *parameters: str) -> Part:
-    return Part(package, where, parameters=parameters)
+def _overridden(package: str, where: str, *parameters: str, only_if_loaded: bool = False) -> Part:
+    return Part(package, where, parameters=parameters, only_if_loaded=only_if_loaded)
 
 
 def _called(package: str, where: str, *arguments: str) -> Part:
@@ -116,6 +116,7 @@ _REQUEST = "daphne.http_protocol:WebRequest"
 _SOCKET = "daphne.ws_protocol:WebSocketProtocol"
 _TCP = "twisted.internet.tcp:Server"
 _HTTP = "uvicorn.protocols.http.auto:AutoHTTPProtocol"
+_FLOW = "uvicorn.protocols.http.flow_control:FlowControl"
 _SANSIO = "uvicorn.protocols.websockets.websockets_sansio_impl:WebSocketsSansIOProtocol"
 
 # A daphne's `send` is functools.partial(server.handle_reply, protocol): `transport.py` reads the protocol from it.
@@ -203,12 +204,22 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
         _overridden("uvicorn", f"{_HTTP}.connection_lost", "self", "exc"),
         _overridden("uvicorn", f"{_HTTP}.send_400_response", "self", "msg"),
         _overridden("uvicorn", f"{_HTTP}.on_response_complete", "self"),
-        _uses("uvicorn", f"{_HTTP}.__init__", "transport", "cycle", "timeout_keep_alive_task"),
+        _overridden(
+            "uvicorn", "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_header", "self", "name", "value",
+            only_if_loaded=True,
+        ),
+        _uses(
+            "uvicorn", f"{_HTTP}.__init__",
+            "transport", "client", "cycle", "scope", "flow", "timeout_keep_alive_task",
+        ),
         *(
-            _uses("uvicorn", f"uvicorn.protocols.http.{parser}:RequestResponseCycle.__init__", "more_body",
-                  "response_complete", only_if_loaded=True)
+            _uses("uvicorn", f"uvicorn.protocols.http.{parser}:RequestResponseCycle.__init__", "scope", "body",
+                  "more_body", "response_complete", only_if_loaded=True)
             for parser in ("h11_impl", "httptools_impl")
         ),
+        _called("uvicorn", f"{_FLOW}.__init__", "self", "transport"),
+        _overridden("uvicorn", f"{_FLOW}.pause_reading", "self"),
+        _overridden("uvicorn", f"{_FLOW}.resume_reading", "self"),
         _overridden("uvicorn", f"{_SANSIO}.connection_made", "self", "transport"),
         _overridden("uvicorn", f"{_SANSIO}.data_received", "self", "data"),
         _overridden("uvicorn", f"{_SANSIO}.connection_lost", "self", "exc"),

@@ -1,4 +1,6 @@
-"""Limits for request bodies: for the bytes of each one, and for all that this process is receiving."""
+"""Limits for request bodies: for each one, for those of one address, and for all that this process is receiving."""
+
+from collections import Counter
 
 from ..conf import get_conf
 from ..engine.codes import Code
@@ -14,13 +16,31 @@ class RequestBodies:
 
     def __init__(self) -> None:
         self.received_bytes = 0
+        self._of_address: Counter[str] = Counter()
+
+    def add(self, size: int, address: str | None) -> None:
+        """Add the bytes of a body, or with a negative size remove them."""
+        self.received_bytes += size
+        if address is not None:
+            self._of_address[address] += size
+            if not self._of_address[address]:
+                del self._of_address[address]
+
+    def has_room(self, size: int, address: str | None) -> bool:
+        """Return whether so many more bytes may be received from an address.
+
+        It may have half as much as all together leave free, so there is room for a further address however many use
+        their whole share.
+        """
+        free = AT_ONCE * get_conf().max_request_bytes - self.received_bytes - size
+        return free >= 0 and (address is None or 2 * (self._of_address[address] + size) <= free)
 
 
 class Body:
-    """The body of one request, counted as it arrives."""
+    """The body of one request, counted as it arrives; ``address`` is its client's, None if unknown."""
 
-    def __init__(self, bodies: RequestBodies) -> None:
-        self._bodies = bodies
+    def __init__(self, bodies: RequestBodies, address: str | None = None) -> None:
+        self._bodies, self._address = bodies, address
         self._bytes = 0
 
     @property
@@ -30,17 +50,17 @@ class Body:
     def count(self, size: int) -> None:
         """Count received bytes.
 
-        Raises: Refused, when they are too many.
+        Raises: Refused, if they are too many; then they are not to be kept.
         """
         limit = get_conf().max_request_bytes
-        self._bytes += size
-        self._bodies.received_bytes += size
-        if self._bytes > limit:
+        if self._bytes + size > limit:
             raise Refused([Error(Code.BAD_MESSAGE, f"a request may be {limit} bytes long")], 413)
-        if self._bodies.received_bytes > AT_ONCE * limit:
+        if not self._bodies.has_room(size, self._address):
             raise Refused([Error(Code.TOO_MUCH, "too many long requests at once; try again later")], 503)
+        self._bytes += size
+        self._bodies.add(size, self._address)
 
     def release(self) -> None:
         """Give back the bytes of this body: the request has ended. Safe to call twice."""
-        self._bodies.received_bytes -= self._bytes
+        self._bodies.add(-self._bytes, self._address)
         self._bytes = 0

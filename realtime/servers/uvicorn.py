@@ -15,7 +15,7 @@ __all__ = ["GuardedHttp", "GuardedWebSocket"]
 if fits(Feature.UVICORN_GUARDS):
     from .uvicorn_guards import GuardedHttp, GuardedWebSocket
 else:
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol as GuardedHttp  # type: ignore[assignment]
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as GuardedHttp
     from uvicorn.protocols.websockets.auto import (  # type: ignore[assignment]
         AutoWebSocketsProtocol as GuardedWebSocket,
     )

@@ -9,57 +9,162 @@ import math
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..conf import get_conf
 from ..engine.codes import Code
-from .deadlines import deadlines
+from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 
 logger = logging.getLogger("realtime.guards")
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Limit of what a request may have beside its body: head, chunk extensions, trailers."""
 
-class GuardedHttp(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
-    """uvicorn's own HTTP protocol (by h11 or httptools), with deadlines for requests that are incomplete."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(transport)
-        self._is_idle = False  # between two requests
-        self._known: Any = None  # the latest request whose headers are complete
-        self._start_deadline(get_conf().handshake_seconds)
+def guarded(protocol: Any) -> Any:
+    """Return a guarded subclass of one of uvicorn's HTTP protocols."""
 
-    def data_received(self, data: bytes) -> None:
-        if self._is_idle:
-            self._is_idle = False
+    class GuardedHttp(protocol):  # type: ignore[misc]
+        """uvicorn's own HTTP protocol, by h11 or httptools, which parses one request after the other in small pieces.
+
+        Of itself h11 bounds what is not body, httptools bounds nothing.
+        """
+
+        def __init__(self, config: Any, *args: Any, **named: Any) -> None:
+            # Above our own limit, whose answer says why.
+            config.h11_max_incomplete_event_size = MAX_HEAD_BYTES + Inbound.PIECE_BYTES
+            super().__init__(config, *args, **named)
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._inbound = Inbound(
+                self._parse, transport.pause_reading, transport.resume_reading, transport.abort
+            )
+            self.flow = _Flow(transport, self._inbound)
+            self._is_idle = False  # between two requests
+            self._known: Any = None  # the latest request whose headers are complete
+            self._head_bytes = 0  # since the previous request was complete, without those of the body
+            self._body_deadline: BodyDeadline | None = None
             self._start_deadline(get_conf().handshake_seconds)
-        super().data_received(data)
-        if self.transport.get_protocol() is not self:  # a WebSocket's
+
+        def data_received(self, data: bytes) -> None:
+            if self._is_idle:
+                self._is_idle = False
+                self._start_deadline(get_conf().handshake_seconds)
+            self._inbound.receive(data)
+
+        def _parse(self, data: bytes) -> None:
+            if self.transport.get_protocol() is not self:  # a WebSocket's
+                self.transport.get_protocol().data_received(data)
+                return
+            if self.transport.is_closing():
+                return
+            body_bytes = self._unread_body_bytes()
+            super().data_received(data)
+            if self.transport.get_protocol() is not self:
+                deadlines.cancel(self)
+            elif not self._note_request():
+                self._count(len(data), self._unread_body_bytes() - body_bytes)
+
+        def _note_request(self) -> bool:
+            """Return whether the head of a further request is complete; parse no more while a request is answered."""
+            is_new = self.cycle is not self._known
+            if is_new:
+                self._known = self.cycle
+                self._head_bytes = 0
+                self._body_deadline = BodyDeadline(self._start_deadline) if self.cycle.more_body else None
+            if self._is_answering():
+                deadlines.cancel(self)
+                self._inbound.hold("answer")
+            return is_new
+
+        def _is_answering(self) -> bool:
+            """Return whether a request is complete, but its answer is not."""
+            return self._known is not None and not self._known.more_body and not self._known.response_complete
+
+        def _unread_body_bytes(self) -> int:
+            return 0 if self._known is None else len(self._known.body)
+
+        def _count(self, size: int, body_bytes: int) -> None:
+            """Count a body's bytes for its deadline, those of head, chunk extensions and trailers for their limit."""
+            request = self._known
+            if (
+                request is not None
+                and request.more_body
+                and request.response_complete
+                and request.scope is self.scope
+            ):
+                return  # the rest of a request that was refused: it is discarded, within the time for a head
+            if self._body_deadline is not None and body_bytes:
+                self._body_deadline.count(body_bytes)
+            self._head_bytes += size - body_bytes
+            if self._is_answering():
+                self._head_bytes, self._body_deadline = 0, None
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse_head()
+
+        def _refuse_head(self) -> None:
+            client = ":".join(map(str, self.client or ["?"]))
+            logger.warning("refused %s: more than %d bytes beside a request's body", client, MAX_HEAD_BYTES)
+            self._inbound.close()
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(
+                    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+                    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+                )
+                self.transport.close()
+            else:
+                self.transport.abort()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            """Add a header of the request that is being parsed; drop trailers, which httptools reports here too."""
+            if self.cycle is None or self.cycle.scope is not self.scope:
+                super().on_header(name, value)
+
+        def send_400_response(self, msg: str) -> None:
+            """Answer bytes that are not HTTP; while a request is being served, abort: it must not have two answers."""
+            if self.cycle is None or self.cycle.response_complete:
+                super().send_400_response(msg)
+            else:
+                self.transport.abort()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.timeout_keep_alive_task is not None:
+                self._is_idle = True
+                self._start_deadline(math.inf)  # ended by uvicorn's own time-out, or to make room
+            self._note_request()  # h11 parses the next one here
+            if not self._is_answering():
+                self._inbound.release("answer")
+
+        def connection_lost(self, exc: Exception | None) -> None:
             deadlines.cancel(self)
-        elif self.cycle is not self._known:
-            self._known = self.cycle
-            self._start_deadline(get_conf().request_seconds)
-        if self._known is not None and not self._known.more_body and not self._known.response_complete:
-            deadlines.cancel(self)
+            self._inbound.close()
+            super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not HTTP; while a request is being served, abort: it must not have two answers."""
-        if self.cycle is None or self.cycle.response_complete:
-            super().send_400_response(msg)
-        else:
-            self.transport.abort()
+        def _start_deadline(self, seconds: float) -> None:
+            deadlines.start(self, seconds, self.transport.abort)
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:
-            self._is_idle = True
-            self._start_deadline(math.inf)  # ended by uvicorn's own time-out, or to make room
+    return GuardedHttp
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        deadlines.cancel(self)
-        super().connection_lost(exc)
 
-    def _start_deadline(self, seconds: float) -> None:
-        deadlines.start(self, seconds, self.transport.abort)
+GuardedHttp = guarded(AutoHTTPProtocol)
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control: to pause reading is to parse nothing more, which pauses the transport."""
+
+    def __init__(self, transport: asyncio.Transport, inbound: Inbound) -> None:
+        super().__init__(transport)
+        self._inbound = inbound
+
+    def pause_reading(self) -> None:
+        self._inbound.hold("application")
+
+    def resume_reading(self) -> None:
+        self._inbound.release("application")
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from realtime.servers import deadlines as module
-from realtime.servers.deadlines import Deadlines
+from realtime.servers.deadlines import PART_BYTES, BodyDeadline, Deadlines
 from tests.conftest import until
 
 
@@ -64,3 +64,20 @@ async def test_no_connection_makes_room_at_once(deadlines, settings):
 
     for number in range(10):
         deadlines.start(number, 60, lambda: pytest.fail("dropped"))
+
+
+def test_a_body_has_a_deadline_for_each_part_and_one_for_the_whole(settings, monkeypatch):
+    """A client that stops one byte before the end waits no longer than one that has not begun."""
+    settings.REALTIME = {"HANDSHAKE_SECONDS": 10, "REQUEST_SECONDS": 25}
+    now = 0.0
+    started: list[float] = []
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    body = BodyDeadline(started.append)
+
+    for now in (8.0, 16.0, 24.0):  # noqa: B007
+        body.count(PART_BYTES - 1)
+        body.count(1)
+    now = 24.5
+    body.count(PART_BYTES - 1)
+
+    assert started == [10, 10, 9, 1]

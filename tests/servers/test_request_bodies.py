@@ -47,6 +47,46 @@ def test_all_bodies_together_are_limited(limit):
     assert all_bodies.received_bytes == 0
 
 
+def refused_after(all_bodies: RequestBodies, address: str, size: int) -> int:
+    """Return the status with which an address is refused after bodies of a size that it does not end."""
+    try:
+        for _ in range(2 * AT_ONCE):
+            Body(all_bodies, address).count(size)
+    except Refused as refused:
+        return refused.status
+    return 200
+
+
+@pytest.mark.parametrize("attackers", [1, 4, 100])
+def test_no_address_takes_the_room_of_another(limit, attackers):
+    """Each attacker sends bodies of one byte less than the limit until it is refused; a form of another is accepted."""
+    all_bodies = RequestBodies()
+    for number in range(attackers):
+        assert refused_after(all_bodies, f"10.0.0.{number}", limit - 1) == 503
+
+    honest = Body(all_bodies, "192.0.2.1")
+    honest.count(limit // 100)
+
+    assert all_bodies.received_bytes <= AT_ONCE * limit
+
+
+def test_an_address_gets_its_share_back(limit):
+    """When its bodies are done; nothing is kept of an address without a body."""
+    all_bodies = RequestBodies()
+    bodies = [Body(all_bodies, "10.0.0.1") for _ in range(5)]
+    for body in bodies:
+        body.count(limit)
+    late = Body(all_bodies, "10.0.0.1")
+    with pytest.raises(Refused):
+        late.count(limit)
+
+    for body in [*bodies, late]:
+        body.release()
+
+    Body(all_bodies, "10.0.0.1").count(limit)
+    assert all_bodies.received_bytes == limit
+
+
 async def read(scope, receive, send) -> None:
     """An application that reads a whole body and then answers."""
     while (await receive()).get("more_body", False):

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from realtime.servers.deadlines import deadlines
 from realtime.servers.inbound import MAX_CONTROLS
-from realtime.servers.uvicorn import GuardedHttp, GuardedWebSocket
+from realtime.servers.uvicorn import GuardedWebSocket
+from realtime.servers.uvicorn_guards import MAX_HEAD_BYTES, guarded
 from tests.conftest import until
 
 HEAD = (
@@ -53,13 +56,21 @@ class Transport(asyncio.Transport):
 
 
 class Application:
-    """Accepts sockets; receives a message when it is told to."""
+    """Accepts sockets and receives a message when it is told to; answers a request when it is told to."""
 
     def __init__(self) -> None:
         self.received: list = []
         self.may_receive = asyncio.Semaphore(0)
+        self.asked: list = []
+        self.may_answer = asyncio.Semaphore(0)
 
     async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            self.asked.append(scope)
+            await self.may_answer.acquire()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
+            await send({"type": "http.response.body", "body": b"answer"})
+            return
         await receive()
         await send({"type": "websocket.accept"})
         while True:
@@ -82,14 +93,15 @@ async def state():
     await asyncio.gather(*state.tasks, return_exceptions=True)
 
 
-@pytest.fixture
-async def connection(application, state):
+@pytest.fixture(params=[H11Protocol, HttpToolsProtocol], ids=["h11", "httptools"])
+async def connection(request, application, state):
     """An open HTTP connection: ``data_received`` of its transport's protocol is what a client sends."""
+    http = guarded(request.param)
     config = uvicorn.Config(
-        application, http=GuardedHttp, ws=GuardedWebSocket, log_config=None, ws_per_message_deflate=False
+        application, http=http, ws=GuardedWebSocket, log_config=None, ws_per_message_deflate=False
     )
     config.load()
-    protocol, transport = GuardedHttp(config, state, {}), Transport()
+    protocol, transport = http(config, state, {}), Transport()
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     yield transport
@@ -184,3 +196,101 @@ async def test_an_unfinished_request_is_aborted_at_its_deadline(connection, monk
 
     drop()
     assert connection.is_aborted
+
+
+# ---------------------------------------------------------------- requests without end
+
+START = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+BEFORE_THE_BODY = {
+    "a line": (b"GET /", b"a"),
+    "a header": (START + b"X: ", b"a"),
+    "a name": (START + b"X", b"a"),
+    "headers": (START, b"X: a\r\n"),
+}
+WITHIN_THE_BODY = {
+    "a chunk's extension": (CHUNKED + b"1;", b"a"),
+    "chunks with extensions": (CHUNKED, b"1;%s\r\nx\r\n" % (b"a" * 5000)),
+    "a trailer": (CHUNKED + b"0\r\nX: ", b"a"),
+    "trailers": (CHUNKED + b"0\r\n", b"X: a\r\n"),
+}
+
+
+async def send_without_end(connection: Transport, start: bytes, more: bytes) -> int:
+    """Send until the connection ends; return how much was sent."""
+    data, sent = start + more * (30_000 // len(more)), 0
+    while not connection.is_aborted:
+        assert sent < 3 * MAX_HEAD_BYTES, "the request goes on without end"
+        connection.protocol.data_received(data)
+        sent += len(data)
+        data = more * (30_000 // len(more))
+        for _ in range(50):  # pieces are parsed in turns of the loop
+            await asyncio.sleep(0)
+    return sent
+
+
+@pytest.mark.parametrize("start, more", BEFORE_THE_BODY.values(), ids=BEFORE_THE_BODY)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+async def test_a_head_without_end_is_refused(connection, application, lines, start, more, is_first):
+    """Whatever is endless in it, in the first request of a connection or a later one: 64 KiB, then 431."""
+    if not is_first:
+        application.may_answer.release()
+        connection.protocol.data_received(START + b"\r\n")
+        await until(lambda: b"answer" in connection.written)
+    answered = len(connection.written)
+
+    sent = await send_without_end(connection, start, more)
+
+    assert sent > MAX_HEAD_BYTES - 30_000
+    assert connection.written[answered:].startswith(b"HTTP/1.1 431 ")
+    assert connection.written[answered:].count(b"HTTP/1.1 ") == 1
+    assert len(lines(logging.WARNING)) == 1
+
+
+@pytest.mark.parametrize("start, more", WITHIN_THE_BODY.values(), ids=WITHIN_THE_BODY)
+async def test_a_body_with_more_around_it_than_in_it_ends_its_connection(connection, start, more):
+    """The application may have begun to answer, so the connection has no other answer."""
+    await send_without_end(connection, start, more)
+
+    assert connection.written == b""
+
+
+async def test_trailers_do_not_become_headers(connection, application):
+    """The application trusts that headers do not change after it has read them."""
+    connection.protocol.data_received(CHUNKED + b"1\r\nx\r\n0\r\nOrigin: http://evil.example\r\n\r\n")
+    await until(lambda: application.asked)
+
+    assert [name for name, _ in application.asked[0]["headers"]] == [b"host", b"transfer-encoding"]
+
+
+async def test_a_body_as_long_as_is_allowed_is_not_counted_as_a_head(connection, application):
+    """Neither are the heads of all requests of one connection together."""
+    body = b"x" * (2 * MAX_HEAD_BYTES)
+    application.may_answer.release()
+    connection.protocol.data_received(
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    await until(lambda: connection.written.count(b"answer") == 1)
+    for number in range(100):
+        application.may_answer.release()
+        connection.protocol.data_received(START + b"X: %s\r\n\r\n" % (b"a" * 1000))
+        await until(lambda number=number: connection.written.count(b"answer") == number + 2)
+
+    assert not connection.is_aborted
+
+
+async def test_requests_wait_while_one_is_served(connection, application):
+    """However many arrive in one packet, few are parsed, and nothing more is read; in the end each has its answer."""
+    connection.protocol.data_received((START + b"\r\n") * 1000)
+    await until(lambda: application.asked)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not connection.is_read
+    assert len(getattr(connection.protocol, "pipeline", ())) < 50
+
+    for _ in range(1000):
+        application.may_answer.release()
+    await until(lambda: connection.written.count(b"answer") == 1000)
+
+    assert len(application.asked) == 1000
+    assert connection.is_read

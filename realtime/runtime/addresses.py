@@ -1,0 +1,31 @@
+"""Addresses: whose share of a limit a request counts in."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from ..conf import get_conf
+
+
+def client_address(forwarded: Iterable[str], peer_address: str) -> str | None:
+    """Return the address that the outermost of our proxies saw, as an IPv4 address or an IPv6 network (/64).
+
+    ``forwarded`` are the values of the request's ``X-Forwarded-For``: the client may have forged all but those that
+    our proxies added. None if no address is known, as behind a Unix socket.
+    """
+    candidates = [peer_address]
+    proxies = get_conf().proxies
+    if proxies > 0:
+        addresses = ",".join(forwarded).split(",")
+        candidates.insert(0, addresses[-min(proxies, len(addresses))].strip())
+    return next(filter(None, map(_network, candidates)), None)
+
+
+def _network(address: str) -> str | None:
+    """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
