@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
+from tests.browser.proxy import Proxy
 from tests.browser.windows import Window
 from tests.support import servers
 from tests.support.projects import Project, prepared, project  # noqa: F401
@@ -40,6 +41,14 @@ def browser() -> Iterator[Browser]:
 def server(project: Project) -> Iterator[Server]:  # noqa: F811
     with servers.running(project) as server:
         yield server
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A proxy in front of the server; what it blocks is the test's choice."""
+    proxy = Proxy(server.port)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture

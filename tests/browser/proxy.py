@@ -4,6 +4,11 @@ import contextlib
 import socket
 import threading
 
+# Words of the requests that begin each transport.
+UPGRADE = "Upgrade: websocket"
+STREAM = "GET /realtime/sse/"
+POLL = "GET /realtime/topics/"
+
 
 class Proxy:
     """Forwards connections to a server on this machine.

@@ -5,18 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.proxy import Proxy
+from tests.browser.proxy import STREAM, UPGRADE
 from tests.support.servers import Server
-
-UPGRADE = "Upgrade: websocket"
-STREAM = "GET /realtime/sse/"
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    proxy = Proxy(server.port)
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.proxy import Proxy
+from tests.browser.proxy import POLL, STREAM, UPGRADE, Proxy
 from tests.browser.windows import DEPARTURES, ROWS
 from tests.support.servers import Server
 
-UPGRADE = "Upgrade: websocket"
-STREAM = "GET /realtime/sse/"
-POLL = "GET /realtime/topics/"
 NEWER_THAN_THE_FLOOR = """
     for (const name of ["at", "toSorted", "toReversed", "toSpliced", "with", "findLast", "findLastIndex", "group"]) {
         delete Array.prototype[name];
@@ -25,13 +22,6 @@ NEWER_THAN_THE_FLOOR = """
 """
 # Reloads of many pages are spread at random.
 WITHOUT_SPREAD = "Math.random = () => 0;"
-
-
-@pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    proxy = Proxy(server.port)
-    yield proxy
-    proxy.close()
 
 
 @pytest.fixture
