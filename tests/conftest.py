@@ -23,8 +23,9 @@ from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
 from realtime.log_filters import FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer
-from realtime.publishing import capture, positions
+from realtime.publishing import capture, changes, positions
 from realtime.publishing.sequencer import Batch, sequence
+from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 
@@ -68,8 +69,10 @@ def summary(entries: list[LogEntry]) -> Summary:
 
 
 @pytest.fixture
-def log(transactional_db) -> Log:
-    """A log with a new epoch; all earlier changes are sequenced."""
+def log(transactional_db, settings, monkeypatch) -> Log:
+    """A log with a new epoch; all earlier changes are sequenced. On a loaded machine no feed is slow, either."""
+    settings.REALTIME = {"FEED_SECONDS": 20.0, **getattr(settings, "REALTIME", {})}
+    monkeypatch.setattr(changes, "slow_feeds", SlowFeeds())
     capture.install()
     positions.begin_epoch()
     return Log()
