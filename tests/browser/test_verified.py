@@ -145,7 +145,7 @@ def test_a_page_that_cannot_show_rows_reloads_itself_once(server: Server, page: 
 
     page.evaluate("""() => {
         window.isTheSamePage = true;
-        Node.prototype.insertBefore = () => { throw new TypeError("a function that this browser lacks"); };
+        Node.prototype.isEqualNode = () => { throw new TypeError("a function that this browser lacks"); };
     }""")
     server.project.connect().execute("UPDATE boards_entry SET label = 'rewritten' WHERE id = 1")
 
@@ -159,7 +159,7 @@ def test_a_page_that_is_broken_for_good_is_stale_and_does_not_reload_forever(
 ) -> None:
     page.add_init_script(
         WITHOUT_SPREAD + "sessionStorage.loads = 1 + Number(sessionStorage.loads ?? 0);"
-        "Node.prototype.insertBefore = () => { throw new TypeError('a function that this browser lacks'); };"
+        "Node.prototype.isEqualNode = () => { throw new TypeError('a function that this browser lacks'); };"
     )
     page.goto(server.url + DEPARTURES)
     shows(page, "live")

@@ -39,10 +39,11 @@ def test_a_snapshot_keeps_the_elements_of_unchanged_rows(page: Page) -> None:
         const rows = () => [...document.querySelectorAll("[data-key]")];
         const present = Object.fromEntries(rows().map((e) => [e.dataset.key, e]));
         server().sends(snapshot(20, [html("new", "0"), html("b"), html("c", "c", "other"), html("d")]));
-        return rows().map((e) => [e.dataset.key, e === present[e.dataset.key], e.className !== ""]);
+        const isLit = (e) => e.className !== "" || e.firstElementChild.className !== "";
+        return rows().map((e) => [e.dataset.key, e === present[e.dataset.key], isLit(e)]);
     }""")
 
-    assert got == [["new", False, True], ["b", True, False], ["c", False, True], ["d", True, False]]
+    assert got == [["new", False, True], ["b", True, False], ["c", True, True], ["d", True, False]]
 
 
 def test_the_first_snapshot_highlights_nothing(page: Page) -> None:
@@ -58,29 +59,31 @@ def test_an_upsert_of_an_equal_row_changes_nothing(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("a")]); connect();
         const shown = () => document.querySelector("[data-key]");
+        const cell = () => shown().firstElementChild;
         const before = shown();
         server().sends(changes(10, 11, [upsert(html("a"))]));
-        const untouched = shown();
+        const untouched = [shown() === before, cell().className];
         server().sends(changes(11, 12, [upsert(html("a", "a", "new"))]));
-        const highlighted = shown();
+        const highlighted = [shown() === before, cell().className];
+        cell().className = "";
         server().sends(changes(12, 13, [upsert(html("a", "a", "new"))]));
-        return [untouched === before, before.className, highlighted.className, shown() === highlighted];
+        return [...untouched, ...highlighted, cell().className];
     }""")
 
-    assert got == [True, "", "realtime-changed", True]
+    assert got == [True, "", True, "realtime-changed", ""]
 
 
 CHANGE_A_ROW = (
     "() => { paint([tr('a')]); connect().sends(changes(10, 11, [upsert(html('a', 'a', 'new'))])); }"
 )
-ANIMATION = "getComputedStyle(document.querySelector('tr.realtime-changed')).animationName"
+ANIMATION = "getComputedStyle(document.querySelector('td.realtime-changed'), '::after').animationName"
 
 
-def test_a_changed_row_is_highlighted_for_a_while(page: Page) -> None:
+def test_what_has_changed_in_a_row_is_highlighted_for_a_while(page: Page) -> None:
     page.evaluate(CHANGE_A_ROW)
 
     assert page.evaluate(ANIMATION) == "realtime-changed"
-    expect(page.locator("tr[data-key=a]")).not_to_have_attribute("class", "realtime-changed")
+    expect(page.locator("tr[data-key=a] td")).not_to_have_attribute("class", "realtime-changed")
 
 
 def test_nothing_is_animated_for_readers_who_prefer_reduced_motion(page: Page) -> None:
@@ -89,7 +92,74 @@ def test_nothing_is_animated_for_readers_who_prefer_reduced_motion(page: Page) -
     page.evaluate(CHANGE_A_ROW)
 
     assert page.evaluate(ANIMATION) == "none"
-    expect(page.locator("tr[data-key=a]")).not_to_have_attribute("class", "realtime-changed")
+    expect(page.locator("tr[data-key=a] td")).not_to_have_attribute("class", "realtime-changed")
+
+
+def test_a_flood_highlights_some_rows_only(page: Page) -> None:
+    """Each is a layer of the page for a while."""
+    got = page.evaluate("""() => {
+        const keys = Array.from({ length: 40 }, (_, index) => String(index).padStart(2, "0"));
+        paint(keys.map((key) => tr(key))); connect();
+        server().sends(changes(10, 11, keys.map((key) => upsert(html(key, key, "new")))));
+        return document.querySelectorAll(".realtime-changed").length;
+    }""")
+
+    assert got == 10
+
+
+def test_a_row_whose_element_has_another_name_is_replaced_and_keeps_the_focus(page: Page) -> None:
+    got = page.evaluate("""() => {
+        const row = (tag, text) => `<${tag} data-key="a" data-order="a"><a href="#x">${text}</a></${tag}>`;
+        document.body.insertAdjacentHTML("beforeend",
+            `<live-topic topic="t" position="e.10">${row("p", "old")}</live-topic>`);
+        connect();
+        document.querySelector("live-topic a").focus();
+        server().sends(changes(10, 11, [upsert({ key: "a", order: "a", html: row("div", "new") })]));
+        return [document.activeElement.textContent, document.querySelectorAll("[data-key]").length];
+    }""")
+
+    assert got == ["new", 1]
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        "rows()[2].remove()",
+        "rows()[0].after(rows()[1].cloneNode(true))",
+        "rows()[0].before(rows()[3])",
+        "rows()[1].dataset.digest = 7; rows()[1].firstElementChild.textContent = 'wrong'",
+        "rows().forEach((row) => row.remove())",
+    ],
+    ids=["removed", "copied", "moved", "changed", "all removed"],
+)
+def test_a_snapshot_corrects_rows_that_a_script_has_changed(page: Page, meddle: str) -> None:
+    got = page.evaluate(
+        """(meddle) => {
+            const keys = [..."abcd"];
+            const painted = keys.map((key) => tr(key, key, `row ${key}`, 5));
+            paint(painted); connect();
+            const rows = () => [...document.querySelectorAll("[data-key]")];
+            new Function("rows", meddle)(rows);
+            const fresh = keys.map((key) => ({ ...html(key), digest: 5 }));
+            server().sends(snapshot(20, fresh));
+            return texts();
+        }""",
+        meddle,
+    )
+
+    assert got == ["row a", "row b", "row c", "row d"]
+
+
+def test_a_change_after_a_script_has_moved_rows_finds_its_row(page: Page) -> None:
+    got = page.evaluate("""() => {
+        paint([tr("a"), tr("b"), tr("c")]); connect();
+        const tbody = document.querySelector("tbody");
+        tbody.append(tbody.firstElementChild);
+        server().sends(changes(10, 11, [remove("b"), upsert(html("a", "a", "new"))]));
+        return [texts(), tbody.childElementCount];
+    }""")
+
+    assert got == [["row c", "new"], 2]
 
 
 def test_a_replaced_row_keeps_the_focus(page: Page) -> None:

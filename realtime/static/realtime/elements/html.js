@@ -12,19 +12,23 @@ const policy = trustedTypes?.createPolicy("realtime", { createHTML: (html) => ht
 /**
  * Parse one rendered row. Uses a template element, because `<tr>` is not parsed anywhere else.
  * @param {string} html
+ * @param {Element} container - of the row: in an SVG picture its elements are those of SVG
  * @returns {{element: HTMLElement, roots: number}} its first root element, and how many it has
  * @throws {Error} if there is no element in it
  */
-export function parseRow(html) {
+export function parseRow(html, container) {
   const template = document.createElement("template");
-  template.innerHTML = policy ? policy.createHTML(html) : html;
-  const element = template.content.firstElementChild;
+  const isSvg = container instanceof SVGElement && !(container instanceof SVGForeignObjectElement);
+  const markup = isSvg ? `<svg>${html}</svg>` : html;
+  template.innerHTML = policy ? policy.createHTML(markup) : markup;
+  const root = isSvg ? /** @type {Element} */ (template.content.firstElementChild) : template.content;
+  const element = root.firstElementChild;
   if (!element) {
     throw new Error(
       `A row needs a root element; got ${JSON.stringify(html.slice(0, 80))}. ` +
         "Put one element around all that the feed's template_name renders.",
     );
   }
-  const roots = template.content.childElementCount;
+  const roots = root.childElementCount;
   return { element: /** @type {HTMLElement} */ (document.importNode(element, true)), roots };
 }

@@ -1,24 +1,29 @@
-/**
- * The rows of one topic in the document: children of one container, by key, in order.
- * They are read from the document each time, so nothing can differ from what it shows.
- */
+/** The rows of one topic in the document: children of one container, by key, in order. */
 
 /** @import { Change, Row } from "../protocol/messages.js" */
+/** @import { Entry } from "./row-index.js" */
 
-import { combine } from "../protocol/digest.js";
 import { compareRows } from "../protocol/order.js";
+import { highlight, highlightParts } from "./highlight.js";
 import { parseRow } from "./html.js";
+import { morph } from "./morph.js";
+import { insert } from "./move.js";
 import { checkPlace } from "./placement.js";
-
-const CHANGED = "realtime-changed";
-// Longer than the animation in live.css: where it does not run, the class is removed all the same.
-const CHANGED_MS = 2000;
+import { RowIndex } from "./row-index.js";
 
 export class Rows {
   #topic;
   #container;
   #empty;
+  #index;
   #hasReportedRoots = false;
+  /**
+   * What the server has rendered for an element of the page, with the digest; not there while it is unknown.
+   * @type {WeakMap<Element, {html: string, digest: number | undefined}>}
+   */
+  #rendered = new WeakMap();
+  /** The rows that the current message inserts, moves or removes. @type {Set<Node>} */
+  #touched = new Set();
 
   /**
    * @param {string} topic - for messages
@@ -29,103 +34,190 @@ export class Rows {
     this.#topic = topic;
     this.#container = container;
     this.#empty = empty;
-    const elements = this.#elements();
-    const roots = elements.map((element) => 1 + orphansOf(element).length);
+    this.#index = new RowIndex(container);
+    const { entries } = this.#index;
+    const roots = entries.map(({ element }) => 1 + orphansOf(element).length);
     // One such element may be the page's own; the same after each of several rows is the template's.
-    if (elements.length > 1 && roots[0] > 1 && roots.every((each) => each === roots[0])) this.#reportRoots(roots[0]);
-  }
-
-  get count() {
-    return this.#elements().length;
+    if (entries.length > 1 && roots[0] > 1 && roots.every((each) => each === roots[0])) this.#reportRoots(roots[0]);
+    for (const { element, digest } of entries) this.#rendered.set(element, { html: element.outerHTML, digest });
   }
 
   /** @returns {number | null} the digest of the rows shown; null if one has none */
   digest() {
-    return combine(this.#elements().map(({ dataset: { digest } }) => (digest ? Number(digest) : undefined)));
+    return this.#index.digest;
   }
 
   /** Show no rows, and not the text for an empty topic either: whether it is empty is unknown. */
   clear() {
-    for (const element of this.#elements()) {
-      if (this.#hasReportedRoots) for (const orphan of orphansOf(element)) orphan.remove();
-      element.remove();
-    }
+    this.#change(() => {
+      for (const { element } of this.#index.entries) {
+        if (this.#hasReportedRoots) for (const orphan of orphansOf(element)) orphan.remove();
+        element.remove();
+      }
+      this.#index.outdate();
+    });
     if (this.#empty) this.#empty.hidden = true;
   }
 
   /**
-   * Show exactly these rows. Unchanged rows keep their element.
+   * Show exactly these rows. Those that are shown already keep their element.
    * @param {Row[]} rows
    * @param {{isFirst: boolean}} options - isFirst: the element had no rows before, so none are highlighted
    * @returns {boolean} whether that changed anything
    */
   replace(rows, { isFirst }) {
-    const before = this.#elements();
-    const present = new Map(before.map((element) => [element.dataset.key, element]));
-    // Not toSorted: it is newer than the oldest browsers that this client supports.
-    const wanted = [...rows].sort(compareRows).map((row) => {
-      const fresh = this.#freshElement(row);
-      const old = present.get(row.key);
-      if (old && isSame(old, fresh)) return old;
-      if (!isFirst) highlight(fresh);
-      return fresh;
+    let hasChanged = false;
+    this.#change(() => {
+      const wasSorted = this.#index.isSorted;
+      const wanted = new Set(rows.map(({ key }) => this.#index.get(key)));
+      for (const entry of [...this.#index.entries]) {
+        if (wanted.has(entry)) continue;
+        this.#remove(entry);
+        hasChanged = true;
+      }
+      // Not toSorted: it is newer than the oldest browsers that this client supports.
+      for (const row of [...rows].sort(compareRows)) hasChanged = this.#show(row, !isFirst) || hasChanged;
+      if (!wasSorted) {
+        this.#sort();
+        hasChanged = true;
+      }
     });
-
-    const kept = new Set(wanted);
-    for (const element of before) if (!kept.has(element)) element.remove();
-    /** @type {Element | null} */
-    let next = this.#elements()[0] ?? null;
-    for (const element of wanted) {
-      if (element === next) next = nextRow(next);
-      else this.#container.insertBefore(element, next);
-    }
-    this.#showEmpty(wanted.length === 0);
-    return before.length !== wanted.length || before.some((element, index) => element !== wanted[index]);
+    return hasChanged;
   }
 
   /** @param {Change[]} changes */
   apply(changes) {
-    const elements = this.#elements();
-    const present = new Map(elements.map((element) => [element.dataset.key, element]));
-    for (const change of changes) {
-      const old = present.get(change.key);
-      if (change.op === "delete") {
-        if (old) elements.splice(elements.indexOf(old), 1);
-        present.delete(change.key);
-        old?.remove();
-        continue;
+    this.#change(() => {
+      for (const change of changes) {
+        if (change.op === "upsert") {
+          this.#show(change, true);
+        } else {
+          const entry = this.#index.get(change.key);
+          if (entry) this.#remove(entry);
+        }
       }
-      const fresh = this.#freshElement(change);
-      if (old && isSame(old, fresh)) continue;
-      if (old) elements.splice(elements.indexOf(old), 1);
-      const index = indexFor(elements, change);
-      const restoreFocus = focusWithin(old);
-      old?.remove();
-      this.#container.insertBefore(fresh, elements[index] ?? null);
-      elements.splice(index, 0, fresh);
-      present.set(change.key, fresh);
-      highlight(fresh);
-      restoreFocus(fresh);
-    }
-    this.#showEmpty(elements.length === 0);
+    });
   }
 
-  #elements() {
-    return /** @type {HTMLElement[]} */ (
-      [...this.#container.children].filter((child) => child.hasAttribute("data-key"))
-    );
+  /** Keep the index in step with the document while rows change. @param {() => void} change */
+  #change(change) {
+    this.#index.sync();
+    try {
+      change();
+    } catch (error) {
+      this.#index.outdate();
+      throw error;
+    } finally {
+      this.#index.expect(this.#touched);
+      this.#touched.clear();
+    }
+    if (this.#empty) this.#empty.hidden = this.#index.entries.length > 0;
+  }
+
+  /** Put the rows in their order: a script of the page has moved some. */
+  #sort() {
+    const { entries } = this.#index;
+    let last = this.#container.lastElementChild;
+    while (last && !last.hasAttribute("data-key")) last = last.previousElementSibling;
+    const end = last?.nextElementSibling ?? null;
+    entries.sort(compareRows);
+    for (const { element } of entries) {
+      this.#touched.add(element);
+      insert(this.#container, element, end);
+    }
+  }
+
+  /** @param {Entry} entry */
+  #remove(entry) {
+    this.#touched.add(entry.element);
+    entry.element.remove();
+    this.#index.delete(entry);
+  }
+
+  /**
+   * Insert a row, or bring it up to date and to its place.
+   * @param {Row} row
+   * @param {boolean} isLit
+   * @returns {boolean} whether that changed anything
+   */
+  #show(row, isLit) {
+    const entry = this.#index.get(row.key);
+    if (!entry) {
+      const element = this.#parse(row);
+      this.#place(element, row);
+      if (isLit) highlight(element);
+      return true;
+    }
+    const { element } = entry;
+    const before = this.#known(entry);
+    const isInPlace = entry.order === row.order;
+    if (before === row.html && isInPlace && entry.digest === row.digest) return false;
+
+    const fresh = this.#parse(row);
+    const changed = this.#bringUpToDate(element, before, fresh, row);
+    // A row of another tag name, or one whose state in the page is unknown, gets a new element.
+    const shown = changed ? element : fresh;
+    if (!changed) this.#replaceElement(element, fresh);
+    if (isInPlace) {
+      this.#index.update(entry, shown, row.digest);
+      this.#rendered.set(shown, { html: row.html ?? "", digest: row.digest });
+    } else {
+      this.#index.delete(entry);
+      this.#place(shown, row);
+    }
+    if (isLit) highlightParts(shown, changed && isInPlace ? changed : [shown]);
+    return !changed || changed.size > 0 || !isInPlace;
+  }
+
+  /**
+   * @param {HTMLElement} element
+   * @param {string | null} before - what the server rendered for it
+   * @param {HTMLElement} fresh
+   * @param {Row} row
+   * @returns {Set<Element> | null} the elements that have changed; null if the row needs a new element
+   */
+  #bringUpToDate(element, before, fresh, { key, order, digest }) {
+    if (before === null) return null;
+    const base = mark(parseRow(before, this.#container).element, { key, order, digest });
+    if (element.tagName !== fresh.tagName || base.tagName !== fresh.tagName) return null;
+    // Unknown until it has succeeded: what fails half-way is replaced as a whole by the snapshot that follows.
+    this.#rendered.delete(element);
+    mark(element, { key, order, digest });
+    if (base.isEqualNode(fresh)) return new Set();
+    if (!announce(element, "before-morph", { key, element: fresh })) return new Set([element]);
+    const changed = morph(element, base, fresh);
+    announce(element, "after-morph", { key });
+    return changed;
+  }
+
+  /** @param {HTMLElement} old @param {HTMLElement} fresh */
+  #replaceElement(old, fresh) {
+    const restoreFocus = focusWithin(old);
+    this.#touched.add(old).add(fresh);
+    old.replaceWith(fresh);
+    restoreFocus(fresh);
+  }
+
+  /** @param {HTMLElement} element @param {Row} row */
+  #place(element, { key, order, html = "", digest }) {
+    this.#touched.add(element);
+    insert(this.#container, element, this.#index.next({ key, order }));
+    this.#index.add({ element, key, order, digest });
+    this.#rendered.set(element, { html, digest });
+  }
+
+  /** What the server has rendered for a row; null if the page's scripts have changed its digest. @param {Entry} entry */
+  #known({ element, digest }) {
+    const rendered = this.#rendered.get(element);
+    return rendered && rendered.digest === digest ? rendered.html : null;
   }
 
   /** A row's element, with its key and order whatever its template contains. @param {Row} row */
-  #freshElement({ key, order, html = "", digest }) {
-    const { element, roots } = parseRow(html);
+  #parse(row) {
+    const { element, roots } = parseRow(row.html ?? "", this.#container);
     checkPlace(element, this.#container);
     if (roots > 1) this.#reportRoots(roots);
-    element.dataset.key = key;
-    element.dataset.order = order;
-    if (digest === undefined) delete element.dataset.digest;
-    else element.dataset.digest = String(digest);
-    return element;
+    return mark(element, row);
   }
 
   /** Show the first root element of each row only, when the page is loaded as well as later. @param {number} roots */
@@ -137,13 +229,24 @@ export class Rows {
         "Put one element around all that the template_name of its feed renders:",
       this.#container,
     );
-    for (const element of this.#elements()) for (const orphan of orphansOf(element)) orphan.remove();
+    for (const { element } of this.#index.entries) for (const orphan of orphansOf(element)) orphan.remove();
+    this.#index.outdate();
   }
+}
 
-  /** @param {boolean} isEmpty */
-  #showEmpty(isEmpty) {
-    if (this.#empty) this.#empty.hidden = !isEmpty;
-  }
+/** @param {HTMLElement} element @param {{key: string, order: string, digest?: number}} row */
+function mark(element, { key, order, digest }) {
+  element.dataset.key = key;
+  element.dataset.order = order;
+  if (digest === undefined) delete element.dataset.digest;
+  else element.dataset.digest = String(digest);
+  return element;
+}
+
+/** @param {Element} element @param {string} type @param {object} detail */
+function announce(element, type, detail) {
+  const cancelable = type.startsWith("before");
+  return element.dispatchEvent(new CustomEvent(`realtime:${type}`, { bubbles: true, cancelable, detail }));
 }
 
 /** The elements after a row that belong to none. @param {Element} element */
@@ -158,66 +261,15 @@ function orphansOf(element) {
 }
 
 /**
- * Whether two elements look the same to a reader, apart from the highlight. If they do, `old` gets the digest of `fresh`:
- * a page rendered by an older release has none.
- * @param {HTMLElement} old
- * @param {HTMLElement} fresh
- */
-function isSame(old, fresh) {
-  if (fresh.dataset.digest === undefined) delete old.dataset.digest;
-  else old.dataset.digest = fresh.dataset.digest;
-  if (!old.classList.contains(CHANGED)) return old.isEqualNode(fresh);
-  const plain = /** @type {Element} */ (old.cloneNode(true));
-  removeHighlight(plain);
-  return plain.isEqualNode(fresh);
-}
-
-/** @param {Element} element */
-function highlight(element) {
-  element.classList.add(CHANGED);
-  element.addEventListener("animationend", (event) => event.target === element && removeHighlight(element));
-  setTimeout(() => removeHighlight(element), CHANGED_MS);
-}
-
-/** @param {Element} element */
-function removeHighlight(element) {
-  element.classList.remove(CHANGED);
-  if (element.classList.length === 0) element.removeAttribute("class");
-}
-
-/** @param {Element} element */
-function nextRow(element) {
-  let next = element.nextElementSibling;
-  while (next && !next.hasAttribute("data-key")) next = next.nextElementSibling;
-  return next;
-}
-
-/**
- * Index of the first element that belongs after the row.
- * @param {HTMLElement[]} elements - in order
- * @param {{key: string, order: string}} row
- */
-function indexFor(elements, row) {
-  let [low, high] = [0, elements.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const { key = "", order = "" } = elements[middle].dataset;
-    if (compareRows({ key, order }, row) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/**
  * Remember which part of a row has the focus.
- * @param {Element | undefined} old
+ * @param {Element} old
  * @returns {(fresh: Element) => void} focuses the same part of the new element
  */
 function focusWithin(old) {
   /** @type {number[]} */
   const path = [];
-  const focused = document.activeElement;
-  if (!focused || !old?.contains(focused)) return () => {};
+  const { activeElement: focused } = /** @type {Document | ShadowRoot} */ (old.getRootNode());
+  if (!focused || !old.contains(focused)) return () => {};
   for (let element = focused; element !== old; ) {
     const parent = /** @type {Element} */ (element.parentElement);
     path.unshift([...parent.children].indexOf(element));
