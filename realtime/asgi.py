@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 import threading
-from types import FrameType
 
 from django.conf import settings
 
@@ -14,6 +13,7 @@ from .runtime.asgi_types import Application, Event, Receive, Scope, Send
 from .runtime.refusals import Refused
 from .servers.backpressure import reporting_receive, waiting_send
 from .servers.frames import WRITER, writer
+from .servers.listeners import stop_listening
 from .servers.reactor import counts_bodies, guard_daphne, start_with_reactor
 from .servers.request_bodies import Body
 from .service import get_service
@@ -40,6 +40,12 @@ class RealtimeApplication:
         await get_service().ensure_started()
         scope = _with_script_prefix(scope)
         get_service().stalled_clients.watch(send)
+        if (
+            scope["type"] == "http"
+            and get_service().health.is_draining
+            and scope.get("http_version") == "1.1"
+        ):
+            send = _closing(send)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif counts_bodies():
@@ -122,9 +128,21 @@ class RealtimeApplication:
                     logger.debug("socket not closed: %s", error)
 
 
+def _closing(send: Send) -> Send:
+    """Return a ``send`` that has the client, or the proxy, send its next request by another connection."""
+
+    async def closing_send(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            event = {**event, "headers": [*event.get("headers", []), (b"connection", b"close")]}
+        await send(event)
+
+    return closing_send
+
+
 async def _start() -> None:
     """Start the service with the process: standby, jobs and pruning wait for no request."""
     await get_service().ensure_started()
+    _drain_on_sigterm()
 
 
 def _with_script_prefix(scope: Scope) -> Scope:
@@ -143,14 +161,26 @@ def _with_script_prefix(scope: Scope) -> Scope:
 
 
 def _drain_on_sigterm() -> None:
-    """On SIGTERM end all connections: the server would close them before lifespan reports the shutdown."""
+    """On SIGTERM move the connections to other servers, and only then let the server stop: it would cut them off.
+
+    A second SIGTERM stops the server at once.
+    """
     servers_own = signal.getsignal(signal.SIGTERM)
     if not callable(servers_own) or threading.current_thread() is not threading.main_thread():
         return
     loop, service = asyncio.get_running_loop(), get_service()
+    draining: list[asyncio.Task[None]] = []
 
-    def drain(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(service.dismiss)
-        servers_own(number, frame)
+    def begin(number: int) -> None:
+        if draining:
+            servers_own(number, None)
+        else:
+            draining.append(loop.create_task(drain_and_stop(number), name="realtime-drain"))
 
-    signal.signal(signal.SIGTERM, drain)
+    async def drain_and_stop(number: int) -> None:
+        try:
+            await service.drain(lambda: stop_listening(servers_own))
+        finally:
+            servers_own(number, None)
+
+    signal.signal(signal.SIGTERM, lambda number, frame: loop.call_soon_threadsafe(begin, number))

@@ -122,7 +122,11 @@ class Conf:
     """How far behind a process may be, and how long nothing may be sequenced: beyond it ``/realtime/ready/`` answers
     503."""
     drain_seconds: float = 5.0
-    """Time over which the clients of a stopping server spread their reconnects."""
+    """Longest time over which a stopping server moves its connections to other servers: 200 a second, more if they are
+    too many for this time. If they all end at once, their clients spread their reconnects over it."""
+    unready_seconds: float = 0.0
+    """How long a stopping server only answers ``/realtime/ready/`` with 503, before it closes its port and moves its
+    connections: as long as a balancer that asks needs to notice."""
 
 
 @cache

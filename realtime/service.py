@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
@@ -34,6 +35,9 @@ logger = logging.getLogger("realtime.service")
 
 SECONDS_PER_CONNECTION = 0.02
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
+MOVES_PER_SECOND = 200
+"""How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
+STEP_SECONDS = 0.05
 
 
 class Service:
@@ -64,6 +68,8 @@ class Service:
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
+        self.is_closing = False
+        """Whether clients that connect now are sent elsewhere."""
         self._started: asyncio.Task[None] | None = None
         self._supervised: list[asyncio.Task[None]] = []
 
@@ -105,9 +111,31 @@ class Service:
         await asyncio.gather(*ending)
         logger.info("stopped")
 
-    def dismiss(self) -> None:
-        """Ask every connection to reconnect elsewhere, each after a delay of its own."""
+    async def drain(self, stop_listening: Callable[[], None]) -> None:
+        """Move the connections to other servers, one after the other.
+
+        First ``/realtime/ready/`` answers 503 for ``UNREADY_SECONDS``, so that a balancer sends new clients elsewhere.
+        Then ``stop_listening`` closes the port: a connection that is moved does not return to this process. How long
+        moving takes depends on how many connections there are, up to ``DRAIN_SECONDS``: each of the others serves
+        them all, and a page that waits for its turn is live meanwhile.
+        """
+        conf = get_conf()
         self.health.is_draining = True
+        await asyncio.sleep(conf.unready_seconds)
+        self.is_closing = True
+        stop_listening()
+        moving = self.hub.connections
+        random.shuffle(moving)
+        logger.info("moving %d connections to other servers", len(moving))
+        steps = max(1, math.ceil(min(conf.drain_seconds, len(moving) / MOVES_PER_SECOND) / STEP_SECONDS))
+        for step in range(steps):
+            for connection in moving[step::steps]:
+                connection.end(moved())
+            await asyncio.sleep(STEP_SECONDS)
+
+    def dismiss(self) -> None:
+        """Ask every connection that is left to reconnect elsewhere, each after a delay of its own."""
+        self.health.is_draining = self.is_closing = True
         for connection in self.hub.connections:
             connection.end(draining())
 
@@ -162,10 +190,23 @@ class Service:
         ]
 
 
+def moved() -> Ending:
+    """Return the ending for a connection whose turn it is: its client reconnects at once."""
+    return Ending(Code.DRAINING, _STOPS, 0.0)
+
+
+def refused() -> Ending:
+    """Return the ending for a client that has reached a stopping server; with its next attempt it reaches another."""
+    return Ending(Code.DRAINING, _STOPS, round(random.uniform(0, 0.5), 2))
+
+
 def draining() -> Ending:
-    """Return the ending for a connection of a stopping server; each has a delay of its own before it reconnects."""
+    """Return the ending for a connection that ends together with all others; each has a delay of its own."""
     delay = round(random.uniform(0, get_conf().drain_seconds), 1)
-    return Ending(Code.DRAINING, "this server stops; reconnect to another one", delay)
+    return Ending(Code.DRAINING, _STOPS, delay)
+
+
+_STOPS = "this server stops; reconnect to another one"
 
 
 _services: WeakKeyDictionary[asyncio.AbstractEventLoop, Service] = WeakKeyDictionary()

@@ -1,12 +1,17 @@
 """The outermost application: what holds on every server, before and after the project's application runs."""
 
 import asyncio
+import contextlib
+import os
+import signal
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
 from realtime.asgi import RealtimeApplication
+from realtime.service import get_service
+from tests.conftest import until
 from tests.support.asgi import ended, socket_scope
 
 
@@ -147,3 +152,76 @@ async def test_the_service_starts_and_stops_with_the_server(application):
     assert [started["type"], stopped["type"]] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert ours <= running
     assert not ours & {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_on_sigterm_connections_are_moved_before_the_server_stops(application, monkeypatch):
+    """A second signal stops it at once; the server's own handler is called by both."""
+    stopped: list[int] = []
+    servers_own = signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    may_end = asyncio.Event()
+    ports: list[Any] = []
+
+    async def drain(stop_listening) -> None:
+        ports.append(stop_listening)
+        await may_end.wait()
+
+    try:
+        lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
+        await lifespan.send_input({"type": "lifespan.startup"})
+        await lifespan.receive_output(10)
+        monkeypatch.setattr(get_service(), "drain", drain)
+
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: ports)
+        assert stopped == []
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: stopped)
+        may_end.set()
+        await until(lambda: len(stopped) == 2)
+    finally:
+        signal.signal(signal.SIGTERM, servers_own)
+    assert len(ports) == 1
+    await lifespan.send_input({"type": "lifespan.shutdown"})
+    await lifespan.wait(10)
+
+
+async def test_a_failure_while_connections_are_moved_does_not_keep_the_server_from_stopping(
+    application, monkeypatch
+):
+    """A process manager would kill it later."""
+    stopped: list[int] = []
+    servers_own = signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+
+    async def drain(stop_listening) -> None:
+        raise RuntimeError("a fault of the engine")
+
+    try:
+        lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
+        await lifespan.send_input({"type": "lifespan.startup"})
+        await lifespan.receive_output(10)
+        monkeypatch.setattr(get_service(), "drain", drain)
+        with contextlib.suppress(RuntimeError):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: stopped)
+    finally:
+        signal.signal(signal.SIGTERM, servers_own)
+    await lifespan.send_input({"type": "lifespan.shutdown"})
+    await lifespan.wait(10)
+
+
+@pytest.mark.parametrize("version, headers", [("1.1", [(b"connection", b"close")]), ("2", [])])
+async def test_the_next_request_does_not_return_to_a_stopping_server(application, version, headers):
+    """A proxy keeps connections open and sends requests of other clients by them; HTTP/2 has no such header."""
+
+    async def answer(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    wrapped = RealtimeApplication(answer)
+    scope = {**socket_scope(), "type": "http", "method": "GET", "http_version": version}
+    before = await ended(wrapped, scope)
+    get_service().dismiss()
+    after = await ended(wrapped, scope)
+
+    assert before[0]["headers"] == []
+    assert after[0]["headers"] == headers

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import threading
+from itertools import pairwise
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -18,6 +19,8 @@ from realtime.asgi import RealtimeApplication
 from realtime.engine.session import Ending
 from realtime.routing import websocket_urlpatterns
 from realtime.service import connections_open, get_service, running_service
+from tests.conftest import until
+from tests.delivery.conftest import Follower
 from tests.support.asgi import ended, socket_scope
 
 
@@ -125,6 +128,88 @@ async def test_a_service_stops_once(service, lines):
     await service.stop()
 
     assert lines(name="realtime.service").count("stopped") == 1
+
+
+class Leaving(Follower):
+    """A connection that notes when it is ended, as what, and what had happened before."""
+
+    def __init__(self, happened: list) -> None:
+        super().__init__("boards")
+        self.happened = happened
+
+    def end(self, ending: Ending) -> None:
+        self.happened.append((asyncio.get_running_loop().time(), ending))
+
+
+@pytest.fixture
+def leaving(service) -> list:
+    """What happens to a hundred connections of the service."""
+    happened: list = []
+    for _ in range(100):
+        service.hub.connect(Leaving(happened))
+    return happened
+
+
+async def test_connections_are_moved_gradually_and_told_to_reconnect_at_once(service, leaving, settings):
+    """Each waits for its turn and is live meanwhile, instead of waiting without a connection."""
+    settings.REALTIME = {**settings.REALTIME, "DRAIN_SECONDS": 0.3}
+
+    await service.drain(lambda: leaving.append("the port is closed"))
+
+    first, *ended = leaving
+    times = [when for when, _ in ended]
+    pauses = sum(later - earlier >= service_module.STEP_SECONDS / 2 for earlier, later in pairwise(times))
+    assert first == "the port is closed"
+    assert len(ended) == 100
+    assert {(ending.code, ending.retry_after_seconds) for _, ending in ended} == {(4512, 0.0)}
+    assert pauses >= 5
+
+
+@pytest.mark.parametrize("drain_seconds, most", [(5.0, 11), (0.0, 1)], ids=["by number", "at most"])
+async def test_how_long_moving_takes_depends_on_the_number_of_connections(
+    service, leaving, settings, monkeypatch, drain_seconds, most
+):
+    """A server with a hundred has moved them in half a second, whatever the limit allows."""
+    settings.REALTIME = {**settings.REALTIME, "DRAIN_SECONDS": drain_seconds}
+    steps = []
+
+    async def sleep(seconds: float) -> None:
+        steps.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+
+    await service.drain(lambda: None)
+
+    assert len(leaving) == 100
+    assert len([seconds for seconds in steps if seconds == service_module.STEP_SECONDS]) <= most
+
+
+async def test_a_stopping_server_is_not_ready_before_it_closes_its_port(service, leaving, settings):
+    """A balancer that asks has noticed when the first connection is moved; until then all is as before."""
+    settings.REALTIME = {**settings.REALTIME, "UNREADY_SECONDS": 0.2}
+    closed = asyncio.Event()
+    draining = asyncio.create_task(service.drain(closed.set))
+    await until(lambda: service.health.is_draining)
+
+    assert await service.health.problems() == ["draining: this process is stopping"]
+    assert (leaving, closed.is_set(), service.is_closing) == ([], False, False)
+
+    await draining
+    assert closed.is_set()
+    assert service.is_closing
+    assert len(leaving) == 100
+
+
+async def test_a_client_that_still_reaches_a_stopping_server_comes_back_soon(service, connect, settings):
+    """By a connection that its proxy had kept open; the next attempt reaches another server."""
+    await service.drain(lambda: None)
+
+    peer = connect()
+    await peer.connect(10)
+    (*_, bye), code = await peer.receive_rest()
+
+    assert (bye["code"], code) == (4512, 4512)
+    assert bye["retry_after_seconds"] <= 0.5
 
 
 def test_the_endings_of_a_stopping_server_differ():

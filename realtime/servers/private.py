@@ -41,6 +41,7 @@ class Feature(Enum):
     UVICORN_GUARDS = ("uvicorn", "guards against hostile clients")
     UVICORN_FRAMES = ("uvicorn", "ready frames")
     UVICORN_STALLED = ("uvicorn", "ending stalled clients")
+    UVICORN_PORTS = ("uvicorn", "closing its port before its connections are moved")
 
     def __init__(self, server: str, words: str) -> None:
         self.server, self.words = server, words
@@ -239,6 +240,10 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
     ),
     Feature.UVICORN_FRAMES: _UVICORNS_SEND,
     Feature.UVICORN_STALLED: _UVICORNS_SEND,
+    Feature.UVICORN_PORTS: (
+        _called("uvicorn", "uvicorn.server:Server.handle_exit", "self", "sig", "frame"),
+        _uses("uvicorn", "uvicorn.server:Server.startup", "servers"),
+    ),
 }  # fmt: skip
 """Every private object that we use, by the feature that needs it."""
 

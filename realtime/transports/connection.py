@@ -27,7 +27,7 @@ from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.cpu_time import measured
 from ..servers.frames import Writer
-from ..service import Service, draining
+from ..service import Service, draining, refused
 from .calls import answer
 from .outbound import Outbound
 
@@ -69,8 +69,8 @@ class Connection:
 
     def open(self, ending: Ending | None = None) -> None:
         """Send the welcome and what the hub has from now on; or, with an ending, only that and close."""
-        if self._service.is_stopping:
-            ending = draining()
+        if self._service.is_closing:
+            ending = refused()
         if ending is not None:
             self.log.warning("refused: %s", ending.reason)
             self.session.end(ending)

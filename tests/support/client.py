@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,14 +11,18 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from realtime.engine.messages import Format, ServerMessage, decode_server
+from realtime.engine.messages import Changes, Format, ServerMessage, Snapshot, decode_server
 from tests.support.replica import Replica
 
 M = TypeVar("M", bound=ServerMessage)
 
 
 class Client:
-    """Follows a topic through any number of connections; ``seen`` holds every message received, newest last."""
+    """Follows a topic through any number of connections.
+
+    ``seen`` holds every message received, newest last; ``stale`` how long the topic was not followed, in seconds, for
+    each time between two connections.
+    """
 
     def __init__(
         self,
@@ -31,6 +36,8 @@ class Client:
         self.replica = Replica(topic, format)
         self.seen: list[ServerMessage] = []
         self.connections = 0
+        self.stale: list[float] = []
+        self._lost_at: float | None = None
         self._check = check
         self._news = asyncio.Condition()
         self._socket: ClientConnection | None = None
@@ -91,11 +98,16 @@ class Client:
                     await socket.send(self.replica.subscription())
                     async for text in socket:
                         await self._receive(socket, str(text))
+            if self._lost_at is None:
+                self._lost_at = time.monotonic()
             await asyncio.sleep(random.random() * 0.2)
 
     async def _receive(self, socket: ClientConnection, text: str) -> None:
         message = decode_server(text)
         must_resume = self.replica.receive(message)
+        if isinstance(message, Changes | Snapshot) and self._lost_at is not None:
+            self.stale.append(time.monotonic() - self._lost_at)
+            self._lost_at = None
         if self._check is not None and self.replica.position is not None:
             self._check(self.replica)
         async with self._news:

@@ -96,6 +96,10 @@ class Server:
     def start(self) -> None:
         """Start the process and wait until it answers a request."""
         self.launch()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the process answers a request."""
         assert self.process is not None
         try:
             wait_until_answering(f"{self.url}/", self.process)
