@@ -174,6 +174,11 @@ class TriggerClaim(models.Model):
     name = models.CharField(primary_key=True, max_length=63)
     table = models.CharField(max_length=200)
     claimed_at = models.DateTimeField(db_default=Now())
+    seen = models.CharField(
+        max_length=64,
+        db_default="",
+        help_text="What table and trigger were when the table's feeds were last told to read it; empty for never.",
+    )
 
     objects = EngineManager["TriggerClaim"]()
 

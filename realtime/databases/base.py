@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
-from .captures import Capture, InstalledTrigger
+from .captures import Capture, InstalledTrigger, TableState
 from .outbox import OutboxCursor, Probe
 
 
@@ -141,8 +141,16 @@ class Database(ABC):
         """Return an identifier of what positions rest on: with another origin, positions may repeat."""
 
     @abstractmethod
-    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
-        """Return what each table is behind its name, where a trigger does not report that it is exchanged."""
+    def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
+        """Return what the database has behind each name, in one cheap query; names of no table are left out.
+
+        A state differs from an earlier one if rows may have become others without a trigger noting it: another
+        table has the name, it has other partitions, columns or files, or a trigger was absent in between.
+        """
+
+    @abstractmethod
+    def common_state(self) -> str:
+        """Return the part that is in the states of all tables and triggers; "" where each has only its own."""
 
     @abstractmethod
     def file_identity(self) -> str:

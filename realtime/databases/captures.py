@@ -42,6 +42,16 @@ class InstalledTrigger(NamedTuple):
     place: str
 
 
+class TableState(NamedTuple):
+    """What a table and its triggers are, as texts that are compared with earlier ones.
+
+    Shape: ``triggers`` has what each trigger of the engine is together with the table, by its name.
+    """
+
+    table: str
+    triggers: dict[str, str]
+
+
 def literal(text: str) -> str:
     """Return a text for use between single quotes in a statement that Django's cursor executes."""
     return text.replace("'", "''").replace("%", "%%")

@@ -1,7 +1,8 @@
 """Capture: the triggers that record every change of a live table in the outbox, by any writer."""
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from ..databases.base import Database
-from ..databases.captures import Capture, InstalledTrigger
+from ..databases.captures import Capture, InstalledTrigger, TableState
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..feeds import Feed, registry
@@ -147,11 +148,11 @@ def install(
 
 def _try(here: Database, capture: Capture, wait_seconds: float) -> bool:
     try:
-        with engine_transaction():
-            here.triggers.begin_change(wait_seconds)
+        with _change(here, wait_seconds):
             if capture not in missing():
                 return False  # another process has installed them meanwhile
             here.triggers.create(capture)
+            _store_claims(here, [capture], here.table_states([capture.table]))
             OutboxRow.objects.create(source=capture.table, image=None)
     except DatabaseError as error:
         _failures[capture.table] = str(error).partition("\n")[0]
@@ -160,6 +161,16 @@ def _try(here: Database, capture: Capture, wait_seconds: float) -> bool:
     _failures.pop(capture.table, None)
     logger.info("capture installed on %s", capture.table)
     return True
+
+
+@contextmanager
+def _change(here: Database, wait_seconds: float) -> Iterator[None]:
+    """Run a block that changes triggers; it is no reason to read other tables again."""
+    with engine_transaction():
+        here.triggers.begin_change(wait_seconds)
+        before = here.common_state()
+        yield
+        TriggerClaim.objects.filter(seen=before).exclude(seen="").update(seen=here.common_state())
 
 
 def _recover(here: Database) -> None:
@@ -180,17 +191,29 @@ def _log_uncaptured() -> None:
 
 def claim(here: Database) -> None:
     """Store that this release needs its triggers, so that no other release drops them."""
+    _store_claims(here, possible(here))
+
+
+def _store_claims(
+    here: Database, needed: Iterable[Capture], states: Mapping[str, TableState] | None = None
+) -> None:
+    """Claim the triggers of captures; with ``states``, also store that the tables are read as they are now."""
     # By name: two models may have the same table, and need the same triggers.
-    wanted = {
-        name: TriggerClaim(name=name, table=capture.table, claimed_at=Now())
-        for capture in possible(here)
+    claims = {
+        name: TriggerClaim(
+            name=name,
+            table=capture.table,
+            claimed_at=Now(),
+            seen="" if states is None else states[capture.table].triggers[name],
+        )
+        for capture in needed
         for name in here.triggers.statements(capture)
     }
     TriggerClaim.objects.bulk_create(
-        list(wanted.values()),
+        list(claims.values()),
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["table", "claimed_at"],
+        update_fields=["table", "claimed_at", *([] if states is None else ["seen"])],
     )
 
 
@@ -228,6 +251,5 @@ def uninstall(tables: Iterable[str] | None = None) -> None:
 
 
 def _drop(here: Database, trigger: InstalledTrigger, wait_seconds: float) -> None:
-    with engine_transaction():
-        here.triggers.begin_change(wait_seconds)
+    with _change(here, wait_seconds):
         here.triggers.drop(trigger)

@@ -10,14 +10,16 @@ from collections.abc import Callable
 
 from ..conf import get_conf
 from ..databases.registry import database
-from ..models import OutboxRow
 from ..runtime.threads import OpenFile
 from . import capture, commit_watch, lease, log, positions, progress, releases
+from .catalog import Catalog
 
 logger = logging.getLogger("realtime.housekeeping")
 
-VERIFY_SECONDS = 5.0
-"""How often triggers, tables and the file are verified; what is missing is looked at again after a second."""
+LOOK_SECONDS = 1.0
+"""How often a process looks whether tables, triggers and the file are what they were."""
+VERIFY_SECONDS = 10.0
+"""How often all is examined anew, whatever the looks find."""
 CLAIM_SECONDS = releases.RENEW_SECONDS
 """How often a process stores that it needs its triggers and uses the forms of its feeds."""
 PRUNE_SECONDS = 10.0
@@ -52,9 +54,9 @@ class Housekeeping:
         self._holder, self._changed = holder, changed
         self._stopping = threading.Event()
         self._is_prepared = False
-        self._lease_due = self._prune_due = self._verify_due = self._claim_due = 0.0
+        self._look_due = self._lease_due = self._prune_due = self._verify_due = self._claim_due = 0.0
         self._repairs: dict[str, Repair] = {}
-        self._tables: dict[str, str] = {}
+        self._catalog = Catalog()
         self._file = OpenFile()
 
     def stop(self) -> None:
@@ -63,20 +65,27 @@ class Housekeeping:
 
     def turn(self) -> None:
         """Do what is due, then wait until something is."""
+        try:
+            self._do_what_is_due()
+        except Exception:
+            self._verify_due = self._look_due = 0.0  # the database may be another one when it is back
+            raise
+        due = [self._look_due, self._lease_due, self._claim_due]
+        due += [self._prune_due] if self.is_leader else []
+        self._stopping.wait(max(0.0, min(due) - time.monotonic()))
+
+    def _do_what_is_due(self) -> None:
         if not self._is_prepared:
             self._prepare()
         now = time.monotonic()
+        if now >= self._look_due:  # first: a renewal of the lease may have to wait
+            self._look(now)
         if now >= self._lease_due:
             self._renew_lease(now)
-        if now >= self._verify_due:
-            self._verify(now)
         if now >= self._claim_due:
             self._claim(now)
         if self.is_leader and now >= self._prune_due:
             self._prune_due = time.monotonic() + (PRUNE_PAUSE_SECONDS if log.prune_step() else PRUNE_SECONDS)
-        due = [self._lease_due, self._verify_due, self._claim_due]
-        due += [self._prune_due] if self.is_leader else []
-        self._stopping.wait(max(0.0, min(due) - time.monotonic()))
 
     def _prepare(self) -> None:
         commit_watch.ignore_this_thread()
@@ -93,6 +102,8 @@ class Housekeeping:
         self.has_asked_for_lease = True
         self._lease_due = now + get_conf().lease_seconds / 3
         if self.is_leader and not was_leader:
+            self._repairs.clear()  # their pauses are those of a process without the lease
+            self._verify_due = self._look_due = 0.0
             self._changed()
 
     def _claim(self, now: float) -> None:
@@ -105,12 +116,18 @@ class Housekeeping:
 
     # ------------------------------------------------------------ what may have become different
 
-    def _verify(self, now: float) -> None:
+    def _look(self, now: float) -> None:
+        self._look_due = now + LOOK_SECONDS
         self._reopen_if_replaced()
-        self._repair(now)
-        if self.is_leader:
-            self._read_exchanged_tables_again()
-        self._verify_due = now + (LEADERS_PAUSE_SECONDS if self._repairs else VERIFY_SECONDS)
+        if now >= self._verify_due:
+            self._catalog.forget()
+            self._verify_due = now + VERIFY_SECONDS
+        self._catalog.look()
+        for table in self._catalog.read_again():
+            logger.info("the table %s was exchanged or rewritten; it is read again", table)
+            self._changed()
+        if self._catalog.has_changed or self._repairs:
+            self._repair(now)
 
     def _reopen_if_replaced(self) -> None:
         """Begin anew if another file has the name of the database's; this process has the former one open."""
@@ -126,6 +143,7 @@ class Housekeeping:
         """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""
         missing = {found.table for found in capture.missing()}
         if missing and progress.is_capture_paused():
+            self._catalog.forget()
             return
         pause = LEADERS_PAUSE_SECONDS if self.is_leader else OTHERS_PAUSE_SECONDS
         known = self._repairs
@@ -138,12 +156,3 @@ class Housekeeping:
             self._changed()
         for table in due:
             self._repairs[table].put_off(now)
-
-    def _read_exchanged_tables_again(self) -> None:
-        """Reset the topics of a table that is another one under its name, or has other partitions."""
-        before, self._tables = self._tables, database().table_identities(capture.tables())
-        for table, identity in self._tables.items():
-            if before.get(table, identity) != identity:
-                logger.info("the table %s was exchanged or rewritten; it is read again", table)
-                OutboxRow.objects.create(source=table, image=None)
-                self._changed()

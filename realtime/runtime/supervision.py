@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-MAX_BACKOFF_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 1.0
 
 
 async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger: logging.Logger) -> None:
-    """Run rounds until cancelled. A failed round is logged and followed by a pause, which doubles up to 5 s.
+    """Run rounds until cancelled. A failed round is logged and followed by a pause, which doubles up to a second.
 
     Repeated failures with the same text are logged once, with the traceback of the first.
     """

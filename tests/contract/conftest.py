@@ -175,6 +175,13 @@ def on_postgresql(database) -> Database:
 
 
 @pytest.fixture
+def on_sqlite(database) -> Database:
+    if database.vendor != "sqlite":
+        pytest.skip("only on SQLite")
+    return database
+
+
+@pytest.fixture
 async def in_database(database) -> AsyncIterator[Any]:
     """A function that gives another one access to the test's database, in a thread whose connection ends with it."""
     thread = DatabaseThreads("test", 1)

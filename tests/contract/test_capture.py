@@ -330,52 +330,17 @@ def test_triggers_that_another_release_claims_are_left_alone(database):
     assert capture.missing() == []
 
 
-# ---------------------------------------------------------------- tables that are no longer what they were
-
-
-PARTITIONS = {
-    "detached": ["ALTER TABLE boards_entry DETACH PARTITION part_2"],
-    "dropped": ["DROP TABLE part_2"],
-    "attached": [
-        "ALTER TABLE boards_entry DETACH PARTITION part_2",
-        "INSERT INTO part_2 SELECT * FROM part_2 WHERE false",
-        "ALTER TABLE boards_entry ATTACH PARTITION part_2 FOR VALUES IN (2)",
-    ],
-    "emptied by itself": ["TRUNCATE part_2"],
-}
+# ---------------------------------------------------------------- repairs
 
 
 @pytest.fixture
 def chores(database, monkeypatch) -> Housekeeping:
     """Housekeeping of a leader that does not wait."""
-    monkeypatch.setattr(housekeeping, "VERIFY_SECONDS", 0.0)
+    monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(housekeeping, "LEADERS_PAUSE_SECONDS", 0.0)
     chores = Housekeeping("one")
     chores.stop()
     return chores
-
-
-@pytest.mark.parametrize("kind", PARTITIONS)
-def test_a_table_with_other_partitions_is_read_again(on_postgresql, chores, kind):
-    """No trigger reports it."""
-    on_postgresql.sql(
-        "ALTER TABLE boards_entry RENAME TO former",
-        "CREATE TABLE boards_entry (LIKE former) PARTITION BY LIST (board_id)",
-        "CREATE TABLE part_1 PARTITION OF boards_entry FOR VALUES IN (1)",
-        "CREATE TABLE part_2 PARTITION OF boards_entry FOR VALUES IN (2)",
-        "INSERT INTO boards_entry SELECT * FROM former",
-    )
-    chores.turn()
-    OutboxRow.objects.all().delete()
-    chores.turn()
-    assert noted() == []
-
-    for statement in PARTITIONS[kind]:
-        on_postgresql.sql(statement)
-        chores.turn()
-        assert set(noted()) <= {("boards_entry", None)}
-
-    assert noted()
 
 
 def test_sequencing_goes_on_and_writers_hardly_wait_while_a_table_is_held(on_postgresql, chores, monkeypatch):

@@ -20,9 +20,10 @@ def chores(log, monkeypatch) -> Housekeeping:
     """Housekeeping of the leader that does not wait between turns, in which everything is due."""
     chores = Housekeeping("one")
     chores.stop()
-    monkeypatch.setattr(housekeeping, "VERIFY_SECONDS", 0.0)
+    monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(housekeeping, "LEADERS_PAUSE_SECONDS", 0.0)
     chores.turn()
+    OutboxRow.objects.all().delete()
     return chores
 
 

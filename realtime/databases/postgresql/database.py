@@ -9,9 +9,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
 from ..base import Database
+from ..captures import TableState
 from ..outbox import OutboxCursor, Probe
 from . import columns
-from .triggers import PostgreSQLTriggers
+from .triggers import TRIGGER_PATTERN, PostgreSQLTriggers
 
 READ_IDLE_SECONDS = 60
 """How long a transaction that only reads may be idle: its locks delay no writer, but migrations of what it read."""
@@ -51,12 +52,26 @@ SELECT EXISTS (
   WHERE pg_class.oid IS NULL OR coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
 )
 """
-_IDENTITIES = """
-SELECT name, md5(string_agg(pg_class.oid::text || '.' || relfilenode::text, ' ' ORDER BY pg_class.oid))
-FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
-  LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
-  JOIN pg_class ON pg_class.oid = part.oid
-GROUP BY name
+# A file is another one after TRUNCATE and after a rewrite. The xmin of a catalog's row differs after each change of
+# it: a partition that is being detached concurrently, a trigger that was disabled for a moment.
+_STATES = """
+WITH RECURSIVE live AS (
+  SELECT name, to_regclass(quote_ident(name))::oid AS root FROM unnest(%s::text[]) AS name
+), part AS (
+  SELECT root, root AS id, '' AS link FROM live WHERE root IS NOT NULL
+  UNION SELECT root, inhrelid, pg_inherits.xmin::text FROM part JOIN pg_inherits ON inhparent = id
+)
+SELECT name,
+  md5(concat_ws(' ', root, relkind, relispartition, (
+    SELECT string_agg(concat_ws('.', id, relfilenode, link), ' ' ORDER BY id, link)
+    FROM part JOIN pg_class ON oid = id WHERE part.root = live.root
+  ), (
+    SELECT string_agg(concat_ws('.', attnum, attname, atttypid), ' ' ORDER BY attnum)
+    FROM pg_attribute WHERE attrelid = live.root AND attnum > 0 AND NOT attisdropped
+  ))),
+  tgname, concat_ws('.', pg_trigger.oid, pg_trigger.xmin)
+FROM live JOIN pg_class ON pg_class.oid = root
+LEFT JOIN pg_trigger ON tgrelid = root AND tgenabled IN ('O', 'A') AND tgname ~ %s
 """
 
 
@@ -172,11 +187,18 @@ class PostgreSQL(Database):
             (origin,) = cursor.fetchone()
             return str(origin)
 
-    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
-        """Return the tables and partitions behind each name, and the files that they are in."""
+    def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
+        states: dict[str, TableState] = {}
         with self.connection.cursor() as cursor:
-            cursor.execute(_IDENTITIES, [list(tables)])
-            return dict(cursor.fetchall())
+            cursor.execute(_STATES, [list(tables), TRIGGER_PATTERN])
+            for table, of_table, trigger, of_trigger in cursor.fetchall():
+                state = states.setdefault(table, TableState(of_table, {}))
+                if trigger is not None:
+                    state.triggers[trigger] = f"{of_table}.{of_trigger}"
+        return states
+
+    def common_state(self) -> str:
+        return ""
 
     def file_identity(self) -> str:
         return ""

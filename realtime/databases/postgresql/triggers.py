@@ -12,6 +12,9 @@ from . import columns
 # An arbitrary number: held by the process that changes triggers, so that two starting servers do not do so at once.
 _ADVISORY_LOCK = 0x7E41_71DE
 
+TRIGGER_PATTERN = f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_"
+"""Exactly the engine's names: a project's own function may begin with realtime_ too."""
+
 _EVENTS = {
     "insert": ("INSERT", "REFERENCING NEW TABLE AS realtime_new", ("realtime_new",)),
     "delete": ("DELETE", "REFERENCING OLD TABLE AS realtime_old", ("realtime_old",)),
@@ -64,8 +67,7 @@ class PostgreSQLTriggers(Triggers):
                 "LEFT JOIN pg_class ON pg_class.oid = tgrelid "
                 "WHERE proname ~ %s AND prorettype = 'trigger'::regtype "
                 "AND pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass(%s))",
-                # Exactly the engine's names: a project's own function may begin with realtime_ too.
-                [f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_", OUTBOX_TABLE],
+                [TRIGGER_PATTERN, OUTBOX_TABLE],
             )
             return [InstalledTrigger(*row) for row in cursor.fetchall()]
 

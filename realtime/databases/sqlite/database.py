@@ -1,5 +1,6 @@
 """SQLite: writers take turns, so a snapshot is the number of outbox rows written so far."""
 
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -11,9 +12,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
 from ..base import Database
+from ..captures import TableState
 from ..outbox import OutboxCursor, Probe
 from . import columns
-from .triggers import SQLiteTriggers
+from .triggers import TRIGGER_PATTERN, SQLiteTriggers
 
 _STEPS_PER_LOOK = 1_000
 """How many steps of SQLite's machine a query runs between two looks at the clock.
@@ -28,6 +30,7 @@ _PROBE = (
     "EXISTS (SELECT 1 FROM realtime_outboxrow WHERE id >= next) "
     "FROM (SELECT 1) LEFT JOIN realtime_sequencer ON realtime_sequencer.id = 1"
 )
+_SCHEMA = "(SELECT schema_version FROM pragma_schema_version)"
 _NOW = f"SELECT {_NEXT}, coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '')"
 
 
@@ -103,8 +106,26 @@ class SQLite(Database):
             boot = ""
         return f"{boot}.{self.file_identity()}"[:64]
 
-    def table_identities(self, tables: Iterable[str]) -> dict[str, str]:
-        return {}  # a table that is exchanged has other triggers, or none
+    def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
+        """Return the number of the schema for each: it counts every change of the schema, VACUUM and restore."""
+        asked = list(tables)
+        states: dict[str, TableState] = {}
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT place.name, {_SCHEMA}, own.name FROM sqlite_master AS place LEFT JOIN sqlite_master AS own "
+                "ON own.type = 'trigger' AND own.tbl_name = place.name AND own.name GLOB %s "
+                "WHERE place.type IN ('table', 'view') AND place.name IN (SELECT value FROM json_each(%s))",
+                [TRIGGER_PATTERN, json.dumps(asked)],
+            )
+            for table, number, trigger in cursor.fetchall():
+                state = states.setdefault(table, TableState(str(number), {}))
+                if trigger is not None:
+                    state.triggers[trigger] = state.table
+        return states
+
+    def common_state(self) -> str:
+        (number,) = self._fetch_row(f"SELECT {_SCHEMA}")
+        return str(number)
 
     def file_identity(self) -> str:
         """Return device and number of the file that has the database's name now, "" for one in memory."""

@@ -5,6 +5,9 @@ from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
 from . import columns
 
+TRIGGER_PATTERN = f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"
+"""Exactly the engine's names: a project's own trigger may begin with realtime_ too."""
+
 
 class SQLiteTriggers(Triggers):
     def statements(self, capture: Capture) -> dict[str, str]:
@@ -30,8 +33,7 @@ class SQLiteTriggers(Triggers):
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' AND name GLOB %s",
-                # Exactly the engine's names: a project's own trigger may begin with realtime_ too.
-                [f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"],
+                [TRIGGER_PATTERN],
             )
             return [InstalledTrigger(name, table, self.quote(table)) for name, table in cursor.fetchall()]
 

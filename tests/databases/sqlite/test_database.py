@@ -61,6 +61,16 @@ def test_another_file_of_the_same_name_has_another_identity(here, monkeypatch, t
     assert here.file_identity() != before
 
 
-def test_exchanged_tables_are_found_by_their_triggers(here):
-    """A table that is renamed takes them along."""
-    assert here.table_identities(["boards_entry"]) == {}
+def test_every_table_has_the_number_of_the_schema_as_its_state(here):
+    """It counts every change of the schema, also of a trigger that is dropped and created again."""
+    before = here.table_states(["boards_entry", "no_such_table"])
+
+    with here.connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE another (id integer)")
+        cursor.execute("DROP TABLE another")
+
+    after = here.table_states(["boards_entry"])
+    assert list(before) == ["boards_entry"]
+    assert before["boards_entry"].table != after["boards_entry"].table == here.common_state()
+    assert set(after["boards_entry"].triggers.values()) == {here.common_state()}
+    assert before["boards_entry"].triggers.keys() == after["boards_entry"].triggers.keys()

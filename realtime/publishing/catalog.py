@@ -1,0 +1,89 @@
+"""The catalog: whether the tables of the feeds are what they were when the feeds were last told to read them.
+
+Triggers note changes of rows, not of tables. What a table and each of its triggers were is stored with the trigger's
+claim, so a change is found by whichever process looks next, also after all of them were away, and is read again once.
+"""
+
+from collections import defaultdict
+
+from ..databases.captures import TableState
+from ..databases.registry import database
+from ..databases.transactions import engine_transaction
+from ..feeds import registry
+from ..models import OutboxRow, TriggerClaim
+from . import capture
+
+
+class Catalog:
+    """What one observer has seen; a look is one query while nothing has changed."""
+
+    def __init__(self) -> None:
+        self.has_changed = False
+        """Whether the last look found something else than the one before, or was the first one."""
+        self.without_triggers: set[str] = set()
+        """The live tables that lack a trigger: their changes are not noted."""
+        self.exchanged: set[str] = set()
+        """The live tables that are not what they were when their feeds were last told to read them."""
+        self._states: dict[str, TableState] | None = None
+        self._needed: dict[str, set[str]] = {}
+        self._is_settled = False
+
+    def forget(self) -> None:
+        """Have the next look examine everything."""
+        self._states = None
+
+    def look(self) -> None:
+        """Find what has become of the live tables."""
+        here = database()
+        states = here.table_states(capture.tables())
+        self.has_changed = states != self._states
+        if self.has_changed:
+            self._states, self._is_settled = states, False
+            self._needed = defaultdict(set)
+            for found in capture.captures(registry):
+                self._needed[found.table] |= set(here.triggers.statements(found))
+        if self._is_settled:
+            return
+        seen = self._seen()
+        self.without_triggers = {
+            table
+            for table, needed in self._needed.items()
+            if table not in states or needed - states[table].triggers.keys()
+        }
+        self.exchanged = {table for table in states if self._unseen(table, seen)}
+        self._is_settled = not (self.without_triggers or self.exchanged)
+
+    def read_again(self) -> list[str]:
+        """Write a reset of each exchanged table to the outbox, unless another process has; return the tables."""
+        if not self.exchanged:
+            return []
+        capture.claim(database())  # another release may have installed the triggers
+        seen = self._seen()
+        reset = [table for table in sorted(self.exchanged) if _settle(table, self._unseen(table, seen), seen)]
+        self.exchanged = set()
+        return reset
+
+    def _seen(self) -> dict[str, str]:
+        names = [name for needed in self._needed.values() for name in needed]
+        return dict(TriggerClaim.objects.filter(name__in=names).values_list("name", "seen"))
+
+    def _unseen(self, table: str, seen: dict[str, str]) -> dict[str, str]:
+        """Return what the triggers of a table are that were something else, by name."""
+        present = self._states[table].triggers if self._states else {}
+        return {
+            name: state
+            for name, state in present.items()
+            if name in self._needed[table] and seen.get(name) != state
+        }
+
+
+def _settle(table: str, unseen: dict[str, str], seen: dict[str, str]) -> bool:
+    """Store what the triggers are now, and reset the table if no other process was quicker."""
+    with engine_transaction():
+        moved = [
+            TriggerClaim.objects.filter(name=name, seen=seen.get(name, "")).update(seen=state)
+            for name, state in sorted(unseen.items())
+        ]
+        if any(moved):
+            OutboxRow.objects.create(source=table, image=None)
+    return any(moved)

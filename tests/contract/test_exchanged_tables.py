@@ -1,0 +1,189 @@
+"""Tables that are not what they were, in ways that no trigger notes, are read again, whichever process looks next."""
+
+import contextlib
+
+import pytest
+
+from realtime.models import OutboxRow
+from realtime.publishing import capture, housekeeping
+from realtime.publishing.catalog import Catalog
+from realtime.publishing.housekeeping import Housekeeping
+from tests.contract.conftest import Database
+
+PARTITIONED = [
+    "ALTER TABLE boards_entry RENAME TO former",
+    "CREATE TABLE boards_entry (LIKE former INCLUDING DEFAULTS) PARTITION BY LIST (board_id)",
+    "CREATE TABLE part_1 PARTITION OF boards_entry FOR VALUES IN (1)",
+    "CREATE TABLE part_2 PARTITION OF boards_entry FOR VALUES IN (2)",
+    "INSERT INTO boards_entry SELECT * FROM former",
+]
+PARTITIONS = {
+    "detached": ["ALTER TABLE boards_entry DETACH PARTITION part_2"],
+    "detached concurrently": ["ALTER TABLE boards_entry DETACH PARTITION part_2 CONCURRENTLY"],
+    "dropped": ["DROP TABLE part_2"],
+    "detached, written to and attached": [
+        "BEGIN; ALTER TABLE boards_entry DETACH PARTITION part_2; UPDATE part_2 SET label = 'other';"
+        "ALTER TABLE boards_entry ATTACH PARTITION part_2 FOR VALUES IN (2); COMMIT",
+    ],
+    "attached": ["CREATE TABLE part_3 PARTITION OF boards_entry FOR VALUES IN (3)"],
+    "emptied by itself": ["TRUNCATE part_2"],
+    "split further": [
+        "BEGIN; DROP TABLE part_2;"
+        "CREATE TABLE part_2 PARTITION OF boards_entry FOR VALUES IN (2) PARTITION BY HASH (id);"
+        "CREATE TABLE part_2_0 PARTITION OF part_2 FOR VALUES WITH (MODULUS 1, REMAINDER 0); COMMIT",
+    ],
+}
+ON_POSTGRESQL = {
+    "written to while its triggers were disabled": [
+        "ALTER TABLE boards_entry DISABLE TRIGGER USER",
+        "UPDATE boards_entry SET label = 'other'",
+        "ALTER TABLE boards_entry ENABLE TRIGGER USER",
+    ],
+    "emptied while its triggers were disabled": [
+        "BEGIN; ALTER TABLE boards_entry DISABLE TRIGGER USER; TRUNCATE boards_entry CASCADE;"
+        "ALTER TABLE boards_entry ENABLE TRIGGER USER; COMMIT",
+    ],
+    "with a column that is another one": [
+        "BEGIN; ALTER TABLE boards_entry DROP COLUMN label;"
+        "ALTER TABLE boards_entry ADD COLUMN label varchar(100) DEFAULT 'other'; COMMIT",
+    ],
+    "with columns whose names were exchanged": [
+        "BEGIN; ALTER TABLE boards_entry RENAME COLUMN label TO aside;"
+        "ALTER TABLE boards_entry RENAME COLUMN note TO label;"
+        "ALTER TABLE boards_entry RENAME COLUMN aside TO note; COMMIT",
+    ],
+    "with a column of another type": [
+        "ALTER TABLE boards_entry ALTER COLUMN note TYPE varchar(10) USING 'x'"
+    ],
+    "with an heir": [
+        "CREATE TABLE heir (LIKE boards_entry INCLUDING DEFAULTS)",
+        "ALTER TABLE heir INHERIT boards_entry",
+    ],
+    "exchanged for one that has its triggers": [
+        "CREATE TABLE other (LIKE boards_entry INCLUDING DEFAULTS)",
+        "DO $$ DECLARE one text; BEGIN FOR one IN SELECT pg_get_triggerdef(oid) FROM pg_trigger "
+        "WHERE tgrelid = 'boards_entry'::regclass AND NOT tgisinternal "
+        "LOOP EXECUTE replace(one, 'boards_entry', 'other'); END LOOP; END $$",
+        "BEGIN; ALTER TABLE boards_entry RENAME TO aside; ALTER TABLE other RENAME TO boards_entry; COMMIT",
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def looks_at_every_turn(monkeypatch) -> None:
+    monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(housekeeping, "LEADERS_PAUSE_SECONDS", 0.0)
+
+
+def chores(name: str) -> Housekeeping:
+    """Return the housekeeping of a process that has just started, and does not wait."""
+    chores = Housekeeping(name)
+    chores.stop()
+    return chores
+
+
+def resets() -> list[str]:
+    """Return the tables whose resets wait in the outbox, and remove these."""
+    found = list(OutboxRow.objects.filter(image__isnull=True).order_by("id").values_list("source", flat=True))
+    OutboxRow.objects.all().delete()
+    return found
+
+
+def assert_noticed(database: Database, *statements: str) -> None:
+    """Assert that statements are noticed by a process that has seen the table before, and by one that has not."""
+    first = chores("one")
+    first.turn()
+    resets()
+    first.turn()
+    assert resets() == []
+
+    database.sql(*statements)
+    chores("two").turn()
+    assert "boards_entry" in resets()
+
+    for _ in range(2):
+        first.turn()
+    assert capture.missing() == []
+    resets()
+    for late in (first, chores("three")):
+        late.turn()
+    assert resets() == []
+
+
+@pytest.mark.parametrize("kind", PARTITIONS)
+def test_a_table_with_other_partitions_is_read_again(on_postgresql, kind):
+    """Writes through the table itself are noted; its partitions are exchanged without one."""
+    on_postgresql.sql(*PARTITIONED)
+
+    assert_noticed(on_postgresql, *PARTITIONS[kind])
+
+
+@pytest.mark.parametrize("kind", ON_POSTGRESQL)
+def test_a_table_that_became_another_one_is_read_again(on_postgresql, kind):
+    """All its triggers are there when a process looks."""
+    assert_noticed(on_postgresql, *ON_POSTGRESQL[kind])
+
+
+def test_a_table_without_an_heir_is_read_again(on_postgresql):
+    """Its rows are no longer among those of the table."""
+    on_postgresql.sql(*ON_POSTGRESQL["with an heir"])
+
+    assert_noticed(on_postgresql, "ALTER TABLE heir NO INHERIT boards_entry")
+
+
+def trigger_statements(database: Database) -> list[tuple[str, str]]:
+    with contextlib.closing(database.connect()) as plain:
+        return plain.execute(
+            "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'boards_entry' AND type = 'trigger'"
+        ).fetchall()
+
+
+def test_triggers_that_were_away_while_rows_were_written_are_noticed_on_sqlite(on_sqlite):
+    """A tool may drop them to write much, and create them again as they were."""
+    triggers = trigger_statements(on_sqlite)
+
+    assert_noticed(
+        on_sqlite,
+        "BEGIN",
+        *(f'DROP TRIGGER "{name}"' for name, _ in triggers),
+        "UPDATE boards_entry SET label = 'other'",
+        *(statement for _, statement in triggers),
+        "COMMIT",
+    )
+
+
+def test_a_table_that_is_made_anew_with_its_triggers_is_read_again_on_sqlite(on_sqlite):
+    """The procedure that SQLite's documentation describes for changes that ALTER TABLE cannot make."""
+    triggers = trigger_statements(on_sqlite)
+    with contextlib.closing(on_sqlite.connect()) as plain:
+        (create,) = plain.execute("SELECT sql FROM sqlite_master WHERE name = 'boards_entry'").fetchone()
+
+    assert_noticed(
+        on_sqlite,
+        "PRAGMA foreign_keys = OFF",
+        "BEGIN",
+        create.replace("boards_entry", "remade", 1),
+        "INSERT INTO remade SELECT * FROM boards_entry WHERE id > 3",
+        "DROP TABLE boards_entry",
+        "ALTER TABLE remade RENAME TO boards_entry",
+        *(statement for _, statement in triggers),
+        "COMMIT",
+    )
+
+
+def test_of_two_processes_that_notice_one_resets_the_table(database):
+    """The other one finds that it was told."""
+    catalogs = [Catalog(), Catalog()]
+    for catalog in catalogs:
+        catalog.look()
+        catalog.read_again()
+    resets()
+    database.sql("ALTER TABLE boards_entry ADD COLUMN more integer")
+
+    for catalog in catalogs:
+        catalog.look()
+    told = [catalog.read_again() for catalog in catalogs]
+
+    assert "boards_entry" in told[0]
+    assert told[1] == []
+    assert resets().count("boards_entry") == 1
