@@ -24,6 +24,7 @@ from realtime.feeds import Feed, registry
 from realtime.log_filters import FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import capture, changes, positions
+from realtime.publishing.catalog import Catalog
 from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
@@ -74,6 +75,9 @@ def log(transactional_db, settings, monkeypatch) -> Log:
     settings.REALTIME = {"FEED_SECONDS": 20.0, **getattr(settings, "REALTIME", {})}
     monkeypatch.setattr(changes, "slow_feeds", SlowFeeds())
     capture.install()
+    catalog = Catalog()  # the tables were emptied, and with them what is known of the others
+    catalog.look()
+    catalog.read_again()
     positions.begin_epoch()
     return Log()
 

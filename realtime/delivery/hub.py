@@ -17,8 +17,10 @@ from ..conf import get_conf
 from ..engine.messages import Notice
 from ..engine.position import Position
 from ..engine.topic import Topic
+from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
+from ..publishing.catalog import Catalog
 from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message, group
 from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
@@ -35,6 +37,8 @@ layer_logger = logging.getLogger("realtime.layer")
 
 STOP_SECONDS = 3.0
 """How long a stopping hub waits for its tasks: a layer that hangs may keep the receiver from ending."""
+CATALOG_SECONDS = 1.0
+"""How often a process looks, at most, whether every change of the live tables is noted."""
 BEATS = 15
 """Into how many groups connections are divided, so that heartbeats are spread over the period."""
 
@@ -57,6 +61,8 @@ class Hub:
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
         self._file = OpenFile()
+        self._catalog, self._catalog_due = Catalog(), 0.0
+        self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
@@ -125,6 +131,11 @@ class Hub:
             return self._waiting_seconds + since_look
         return since_look if is_overdue else 0.0
 
+    def behind_seconds_of(self, topic: str) -> float:
+        """How old the oldest change may be that the rows of a topic lack."""
+        shared = self._shared.get(topic)
+        return max(self.behind_seconds, shared.behind_seconds if shared is not None else 0.0)
+
     def connect(self, subscriber: Subscriber) -> None:
         """Register a connection: from now on it gets heartbeats and notices, and its rights are checked."""
         if any(subscriber in beat for beat in self._beats):
@@ -150,6 +161,7 @@ class Hub:
         shared = self._shared.get(name)
         if shared is None:
             shared = self._shared[name] = SharedTopic(name, self._reader_threads, self._reads, self.look_soon)
+            shared.set_captured(not self._uncaptured & _tables(shared))
         shared.subscribers.add(subscriber)
         shared.idle_since = None
         try:
@@ -240,7 +252,7 @@ class Hub:
     async def _look(self) -> None:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
-        tail = await self._reader_threads.run(self._tail, max(self._cursor, 0))
+        tail, uncaptured = await self._reader_threads.run(self._tail, max(self._cursor, 0))
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
             self._cursor = max(self._cursor, tail.end)
             for announcement in tail.announcements:
@@ -257,15 +269,26 @@ class Hub:
         for name, position in before.items():
             if name in self._shared:
                 self._shared[name].compare(tail, position, pruned)
+        if uncaptured != self._uncaptured:
+            self._uncaptured = uncaptured
+            for shared in self._shared.values():
+                shared.set_captured(not uncaptured & _tables(shared))
         for shared in self._shared.values():
             if shared.is_due:
                 self._start_refresh(shared, tail)
 
-    def _tail(self, after: int) -> log.Tail:
-        """Return the log's tail, in a reader thread; of the file that has the database's name now."""
+    def _tail(self, after: int) -> tuple[log.Tail, frozenset[str]]:
+        """Return the log's tail, and the tables of which a change may not have been noted; in a reader thread.
+
+        Both are those of the file that has the database's name now.
+        """
         if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
             logger.warning("the database's file was replaced; every connection is opened again")
-        return log.tail(after)
+        # The tables first: a reset that has settled one is then in the log, or waits to be sequenced.
+        if time.monotonic() >= self._catalog_due:
+            self._catalog.look()
+            self._catalog_due = time.monotonic() + CATALOG_SECONDS
+        return log.tail(after), frozenset(self._catalog.without_triggers | self._catalog.exchanged)
 
     def _start_refresh(self, shared: SharedTopic, tail: log.Tail) -> None:
         shared.is_refreshing = True
@@ -300,3 +323,8 @@ class Hub:
         self._beat = (self._beat + 1) % BEATS
         for subscriber in list(self._beats[self._beat]):
             subscriber.pulse()
+
+
+def _tables(shared: SharedTopic) -> set[str]:
+    """Return the tables that decide on a topic's rows."""
+    return registry[shared.feed].tables if shared.feed in registry else set()

@@ -25,6 +25,8 @@ logger = logging.getLogger("realtime.hub")
 
 LATE_SECONDS = 3.0
 """After this time a topic that is being brought up counts as unreadable: heartbeats no longer name it."""
+DOUBT_SECONDS = 1.0
+"""After this time a topic that is known to lack something is not vouched for, although it can be read."""
 MAX_PAUSE_SECONDS = 10.0
 """The longest pause between two attempts to bring up a topic that fails; the first ones are shorter."""
 FAN_OUT_AT_ONCE = 50
@@ -42,7 +44,11 @@ class SharedTopic:
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False
-        self.is_stale = False
+        self._is_stale = False
+        self._behind_since: float | None = None  # by the loop's clock
+        self._doubt: asyncio.TimerHandle | None = None
+        self._is_late = False
+        self._uncaptured_since: float | None = None
         self.is_refreshing = self.is_scrubbing = False
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
@@ -66,6 +72,47 @@ class SharedTopic:
     @property
     def feed(self) -> str:
         return self.name.partition(".")[0]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the log has more than the topic, and nothing brings it up yet."""
+        return self._is_stale
+
+    @is_stale.setter
+    def is_stale(self, is_stale: bool) -> None:
+        self._is_stale = is_stale
+        if is_stale and self._behind_since is None:
+            loop = asyncio.get_running_loop()
+            self._behind_since = loop.time()
+            self._doubt = loop.call_later(DOUBT_SECONDS, self._become_late)
+
+    @property
+    def behind_seconds(self) -> float:
+        """How old the oldest change may be that this topic lacks; 0 if nothing is known to be missing."""
+        since = min(filter(None, (self._behind_since, self._uncaptured_since)), default=None)
+        return 0.0 if since is None else asyncio.get_running_loop().time() - since
+
+    def set_captured(self, is_captured: bool) -> None:
+        """Note whether every change of the topic's tables is noted; otherwise its rows are not vouched for."""
+        if is_captured != (self._uncaptured_since is None):
+            self._uncaptured_since = None if is_captured else asyncio.get_running_loop().time()
+            self._judge()
+
+    def _become_late(self) -> None:
+        self._is_late = True
+        self._judge()
+
+    def _become_current(self) -> None:
+        """Note that the topic has all that was known to be missing."""
+        if self._doubt is not None:
+            self._doubt.cancel()
+        self._behind_since = self._doubt = None
+        self._is_late = False
+        self._judge()
+
+    def _judge(self) -> None:
+        if self.topic.set_current(self._uncaptured_since is None and not self._is_late):
+            self._notify()
 
     @property
     def is_reading(self) -> bool:
@@ -201,6 +248,8 @@ class SharedTopic:
                 self._notify()
             if self.is_stale:  # more has been added to the log meanwhile
                 self._fell_behind()
+            else:
+                self._become_current()
         finally:
             late.cancel()
             self.is_refreshing = False

@@ -61,6 +61,8 @@ class _Subscription:
     cursor: Cursor
     answered: int = -1
     """The topic's ``recoveries`` when the subscriber was last answered."""
+    is_vouched_for: bool = True
+    """Whether the client takes the rows for current."""
 
 
 class _Unacknowledged:
@@ -285,6 +287,11 @@ class Session:
             news = subscription.topic.advance(subscription.cursor)
             if not news and subscription.answered != subscription.topic.recoveries:
                 news = self._nothing_new(subscription)
+            is_current = subscription.topic.is_current
+            # What a client is sent, it takes for current: the heartbeat that follows says otherwise.
+            if is_current != subscription.is_vouched_for or (news and not is_current):
+                subscription.is_vouched_for = is_current
+                self._is_beat_due = True
             if news:
                 subscription.answered = subscription.topic.recoveries
                 self._parts.extend(news[1:])
@@ -311,12 +318,12 @@ class Session:
     def _heartbeat(self) -> messages.Heartbeat:
         """Return where this connection is: all news and all parts of snapshots have been sent before.
 
-        Topics that cannot be read are left out: the client shows them as not current.
+        Topics that cannot be read, or lack something, are left out: the client shows them as not current.
         """
         positions, digests = {}, {}
         for name, subscription in self._subscriptions.items():
             position = subscription.topic.position_of(subscription.cursor)
-            if position is None or not subscription.topic.is_readable:
+            if position is None or not subscription.topic.is_readable or not subscription.topic.is_current:
                 continue
             positions[name] = str(position)
             digest = subscription.topic.digest_at(subscription.cursor)

@@ -77,6 +77,8 @@ class Topic:
         self.position = Position("", 0)
         self.is_readable = True
         """Whether this is known to be the newest state; otherwise nothing is sent of it."""
+        self.is_current = True
+        """Whether nothing is known to be missing; otherwise heartbeats do not vouch for the rows."""
         self.recoveries = 0
         """How often it became readable again: subscribers are then answered once more."""
         self._life = 0
@@ -108,6 +110,11 @@ class Topic:
         self.is_readable = is_readable
         self.recoveries += is_readable
         return True
+
+    def set_current(self, is_current: bool) -> bool:
+        """Note whether nothing is known to be missing; return whether that is different now."""
+        is_different, self.is_current = is_current != self.is_current, is_current
+        return is_different
 
     def differing(self, rows: Iterable[Row]) -> list[str]:
         """Return the keys of the rows that are missing here, are not among ``rows``, or have other contents."""

@@ -100,7 +100,12 @@ async def _answer(
         await _wait(topic, known or since, query, subscriber, left)
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
-        if known is not None and not topic.advance(topic.cursor(known, query.form)):
+        behind_seconds = noticeable(service.hub.behind_seconds_of(query.topic))
+        if (
+            known is not None
+            and behind_seconds is None
+            and not topic.advance(topic.cursor(known, query.form))
+        ):
             await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
         cursor = topic.cursor(since, query.form)
@@ -108,7 +113,7 @@ async def _answer(
         answer = {
             "position": str(topic.position_of(cursor)),
             "digest": topic.digest_at(cursor),
-            "behind_seconds": noticeable(service.hub.behind_seconds),
+            "behind_seconds": behind_seconds,
         }
         await _send(send, answer, messages)
     finally:

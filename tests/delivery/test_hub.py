@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,15 @@ from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.boards.models import Entry
-from realtime.engine.messages import Notice
+from realtime.delivery import hub as hub_module
+from realtime.engine.messages import Heartbeat, Notice
 from realtime.feeds import registry
 from realtime.models import OutboxRow
+from realtime.publishing import capture, positions
 from realtime.publishing import log as log_module
-from realtime.publishing import positions
+from realtime.publishing.catalog import Catalog
 from realtime.publishing.layer import EVERYONE_GROUP, group
+from realtime.publishing.sequencer import sequence
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
 from tests.support.positions import position_now
@@ -355,6 +359,65 @@ async def test_old_notices_are_not_sent_to_later_connections(quick, topic):
     await quick.settle()
 
     assert not [one for one in follower.received if isinstance(one, Notice)]
+
+
+async def test_a_topic_whose_table_lacks_a_trigger_is_not_vouched_for(
+    quick, quay, topic, in_database, monkeypatch
+):
+    """Its changes are not noted. Other topics are current meanwhile; so is this one when all is settled."""
+    monkeypatch.setattr(hub_module, "CATALOG_SECONDS", 0.0)
+    follower, other = await Follower(topic).follow(quick.hub), await Follower("boards").follow(quick.hub)
+    is_vouched_for = vouching(follower)
+
+    await in_database(capture.uninstall, ["boards_entry"])
+    await until(lambda: not is_vouched_for())
+    late = await Follower(topic).follow(quick.hub)
+    assert not vouching(late)()
+    assert vouching(other)()
+    assert quick.hub.behind_seconds_of(topic) > 0 == quick.hub.behind_seconds_of("boards")
+
+    await in_database(capture.install)
+    await in_database(quick._log.sequence)
+    await until(lambda: is_vouched_for() and vouching(late)())
+
+
+async def test_a_topic_whose_table_was_exchanged_is_not_vouched_for_until_it_is_read_again(
+    quick, quay, topic, in_database, monkeypatch
+):
+    """Also in a process that cannot reset it."""
+    monkeypatch.setattr(hub_module, "CATALOG_SECONDS", 0.0)
+    follower = await Follower(topic).follow(quick.hub)
+
+    await in_database(alter, "ALTER TABLE boards_entry ADD COLUMN more integer")
+    try:
+        await until(lambda: not vouching(follower)())
+        await in_database(settle)
+        await until(vouching(follower))
+    finally:
+        await in_database(alter, "ALTER TABLE boards_entry DROP COLUMN more")
+
+
+def alter(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def settle() -> None:
+    """Read tables again that were exchanged, as housekeeping does."""
+    catalog = Catalog()
+    catalog.look()
+    catalog.read_again()
+    assert sequence(positions.probe())
+
+
+def vouching(follower: Follower) -> Callable[[], bool]:
+    """Return the condition that the last heartbeat of a follower names its topic."""
+
+    def is_vouched_for() -> bool:
+        beats = [message for message in follower.received if isinstance(message, Heartbeat)]
+        return not beats or follower.replica.topic in beats[-1].positions
+
+    return is_vouched_for
 
 
 async def test_every_connection_gets_a_heartbeat(make_wire, settings):

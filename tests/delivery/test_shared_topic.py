@@ -386,6 +386,30 @@ async def test_a_read_that_takes_long_ends_the_vouching_before_it_fails(
     assert last_heartbeat(slow).positions.keys() == {topic}
 
 
+async def test_a_topic_that_is_known_to_lack_something_is_not_vouched_for(
+    quick, quay, topic, monkeypatch, paused_read
+):
+    """Although it can be read; also when more is missing after each read, as of a slow feed with many changes."""
+    monkeypatch.setattr(shared_topic, "DOUBT_SECONDS", 0.0)
+    paused_read.go_on.set()
+    follower = await Follower(topic).follow(quick.hub)
+    shared = quick.hub._shared[topic]
+    await until(lambda: last_heartbeat(follower).positions.keys() == {topic})
+    paused_read.go_on.clear()
+
+    await quick.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    await until(lambda: isinstance(follower.received[-1], Heartbeat) and not follower.received[-1].positions)
+    assert shared.topic.is_readable
+    assert quick.hub.behind_seconds_of(topic) > 0
+
+    await quick.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    await until(lambda: shared.is_stale)
+    paused_read.go_on.set()
+    await until(lambda: not shared.is_stale and not shared.is_refreshing)
+    assert last_heartbeat(follower).positions.keys() == {topic}
+    assert quick.hub.behind_seconds_of(topic) == 0
+
+
 async def test_a_failing_topic_is_not_read_at_every_look(quick, quay, topic, monkeypatch):
     """The pauses between attempts grow; a success ends them."""
     await Follower(topic).follow(quick.hub)

@@ -136,6 +136,37 @@ def test_a_heartbeat_waits_for_the_whole_snapshot(session):
     assert heartbeat.digests == {"numbers": topic.digest("rows")}
 
 
+def test_a_topic_that_lacks_something_is_not_vouched_for(session, topic):
+    """The client is told at once, and again when nothing is missing any more."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    list(iter(session.next, None))
+
+    topic.set_current(False)
+    session.notify("numbers")
+    assert taken(session) == [Heartbeat({})]
+    session.beat()
+    assert taken(session) == [Heartbeat({})]
+
+    topic.set_current(True)
+    session.notify("numbers")
+    assert taken(session) == [Heartbeat({"numbers": "e.5"}, {"numbers": topic.digest("rows")})]
+
+
+def test_what_is_sent_of_a_topic_that_lacks_something_is_not_taken_for_current(session, topic):
+    """A client takes an answer, and changes, for the newest state: a heartbeat that leaves the topic out follows."""
+    topic.set_current(False)
+
+    session.subscribe(topic, Position("e", 5), "rows")
+    assert [type(message) for message in taken(session)] == [Changes, Heartbeat]
+
+    topic.apply(5, 5, 6, [row("b").upsert()])
+    session.notify("numbers")
+    changes, heartbeat = taken(session)
+
+    assert changes.position == "e.6"
+    assert heartbeat == Heartbeat({})
+
+
 @pytest.mark.parametrize(("seconds", "sent"), [(0.0, UNSET), (0.94, UNSET), (1.0, 1.0), (12.345, 12.3)])
 def test_a_heartbeat_says_how_far_the_log_is_behind(session, seconds, sent):
     """From one second on."""

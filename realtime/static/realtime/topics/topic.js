@@ -172,7 +172,7 @@ export class Topic {
    */
   heartbeat(position, digest) {
     if (position === undefined) {
-      // Refused for a temporary reason, or not read: the server does not vouch for the rows. Subscribe again, but
+      // Refused for a temporary reason, not read, or known to lack something: the server does not vouch for the rows. Subscribe again, but
       // not while a slow snapshot may still arrive.
       this.#isAnswered = false;
       return !this.isRefused && ++this.#heartbeatsMissed >= 2;
@@ -237,6 +237,7 @@ export class Topic {
 
   #answered() {
     this.#isAnswered = true;
+    this.#heartbeatsMissed = 0;
     this.#isAsking = this.isRefused = this.isBroken = this.#mayRetry = false;
     this.reason = "";
     this.currentAt = Math.max(this.currentAt ?? 0, this.#times.asOf());
