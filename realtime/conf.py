@@ -116,6 +116,10 @@ class Conf:
     is read less often."""
     action_threads: int = 2
     """Number of threads per process that run the actions that clients call."""
+    page_threads: int = 8
+    """Number of threads per process that run Django's own views and middleware, each with a database connection while
+    it needs one; the requests of one address occupy at most half of them, and those for one page of it a quarter.
+    Other requests wait, up to a hundred for up to ten seconds; then the answer is 503."""
     metrics_token: str = ""
     """Bearer token for ``/realtime/metrics/``; without one only staff may read it."""
     max_lag_seconds: float = 10.0

@@ -10,11 +10,12 @@ from .engine.codes import Code
 from .runtime.asgi_types import Receive, Scope, Send
 from .transports.call_endpoint import call
 from .transports.health_endpoint import live, ready
+from .transports.pages import Pages
 from .transports.polling import poll
 from .transports.sse import stream
 from .transports.ticket_endpoint import ticket
 
-__all__ = ["http_urlpatterns", "unknown_websocket", "websocket_urlpatterns"]
+__all__ = ["django_pages", "http_urlpatterns", "unknown_websocket", "websocket_urlpatterns"]
 
 logger = logging.getLogger("realtime.asgi")
 
@@ -37,6 +38,12 @@ websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
 
 unknown_websocket = re_path("", close_unknown)
 """The last route for sockets, after those of the project: Channels' router raises ValueError for an unknown path."""
+
+
+def django_pages(application: Any) -> Any:
+    """Return the last route for requests, after those of the engine: Django's application, with few at once."""
+    return re_path("", Pages(application))
+
 
 http_urlpatterns = [
     path("realtime/sse/", stream),

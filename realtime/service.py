@@ -1,9 +1,11 @@
 """What one server process runs beside its connections: hub, publisher, threads; how they start and stop."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from weakref import WeakKeyDictionary
 
@@ -14,6 +16,7 @@ from .access.budgets import Budgets
 from .access.handshake import Handshake
 from .access.limits import Place, Places, TooMuch
 from .access.password_attempts import PasswordAttempts
+from .access.turns import Turns
 from .access.visitors import Visitor
 from .conf import get_conf
 from .delivery.health import Health
@@ -25,7 +28,7 @@ from .engine.session import Ending
 from .publishing.publisher import Publisher
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
-from .runtime.threads import DatabaseThreads, close_all
+from .runtime.threads import DatabaseThreads, RequestThread, close_all
 from .servers import reactor
 from .servers.private import report
 from .servers.request_bodies import RequestBodies
@@ -33,6 +36,10 @@ from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that computes keeps the event loop waiting, each time that it wakes up; by default it is 5 ms."""
+ASSET_THREADS = 4
+"""Threads for the requests that must not wait for pages: static files and metrics."""
 SECONDS_PER_CONNECTION = 0.02
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
 MOVES_PER_SECOND = 200
@@ -52,6 +59,10 @@ class Service:
         self.action_threads = DatabaseThreads("realtime-action", conf.action_threads)
         # Checking a password takes half a second of a core, by design.
         self.password_threads = DatabaseThreads("realtime-password", 1)
+        # Each of Django's own requests has a thread, the same for all that it does.
+        self.page_threads = [RequestThread(f"realtime-page-{n}") for n in range(conf.page_threads)]
+        self.asset_threads = [RequestThread(f"realtime-asset-{n}") for n in range(ASSET_THREADS)]
+        self.page_turns, self.asset_turns = Turns(self.page_threads), Turns(self.asset_threads)
         self.rights = Rights(self.reader_threads)
         self.places = Places()
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
@@ -81,6 +92,7 @@ class Service:
 
     async def _start(self) -> None:
         """Start what connections need first, then what watches them; stop with the server from then on."""
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         await self.hub.start()
         if self.publisher is not None:
             self.publisher.start()
@@ -100,12 +112,13 @@ class Service:
             return
         self.is_stopping = True
         self.dismiss()
-        await self._farewells_sent()
+        await asyncio.gather(self._farewells_sent(), self._pages_answered())
         for task in self._supervised:
             task.cancel()
         # Together: each is bounded, and a server that is stopped is killed if it takes long.
         pools = self.reader_threads, self.topic_threads, self.action_threads, self.password_threads
-        ending = [self.hub.stop(), close_all(*pools, self.health.threads)]
+        requests = [thread.threads for thread in [*self.page_threads, *self.asset_threads]]
+        ending = [self.hub.stop(), close_all(*pools, *requests, self.health.threads)]
         if self.publisher is not None:
             ending.append(self.publisher.stop())
         await asyncio.gather(*ending)
@@ -145,6 +158,13 @@ class Service:
         if writers:
             _, pending = await asyncio.wait(writers, timeout=2)
             logger.info("%d connections asked to reconnect, %d did not read it", len(writers), len(pending))
+
+    async def _pages_answered(self) -> None:
+        """Wait until Django's requests under way are answered, for two seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self.page_turns.all_left()
+                await self.asset_turns.all_left()
 
     async def admit(self, handshake: Handshake) -> tuple[Visitor, Place]:
         """Return the visitor that a ticket or the cookies identify, and the place it has now.
@@ -186,6 +206,8 @@ class Service:
                 "slow_feeds", "Feeds whose last read of a topic took over a second.", len(self.hub.slow_feeds)
             ),
             Figure("unreadable_topics", "Topics that cannot be read at present.", self.hub.unreadable_topics),
+            Figure("pages", "Requests of Django that have a thread.", self.page_turns.running),
+            Figure("pages_waiting", "Requests of Django that wait for a thread.", self.page_turns.waiting),
             Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
         ]
 

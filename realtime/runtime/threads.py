@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -113,6 +114,35 @@ class DatabaseThreads:
             del call, future, function, args  # a waiting thread must not keep a result in memory
             self._idle.release()
         connections.close_all()
+
+
+class RequestThread(Executor):
+    """A thread in which one request after the other runs, as asgiref's context for thread-sensitive code wants it."""
+
+    def __init__(self, name: str) -> None:
+        self.threads = DatabaseThreads(name, 1)
+        self.idle_since = time.monotonic()
+        self._latest: Future[Any] | None = None
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        future = self.threads.submit(partial(fn, *args, **kwargs))
+        future.add_done_callback(self._note)
+        self._latest = future
+        return future
+
+    @property
+    def is_idle(self) -> bool:
+        return self._latest is None or self._latest.done()
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call a function when the call under way has ended; a view goes on after its request was cancelled."""
+        if self._latest is None:
+            call()
+        else:
+            self._latest.add_done_callback(lambda future: call())
+
+    def _note(self, future: "Future[Any]") -> None:
+        self.idle_since = time.monotonic()
 
 
 async def close_all(*pools: DatabaseThreads) -> None:

@@ -15,7 +15,6 @@ from channels.testing import ApplicationCommunicator, WebsocketCommunicator
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
 from django.test import Client
-from django.urls import re_path
 
 READY = "realtime/ready/"
 EXAMPLES = {
@@ -43,14 +42,14 @@ def pages() -> dict[str, int]:
 async def addresses() -> dict[str, int | str]:
     """Return the status of each address that is served beside Django; of a socket, the type of its first message."""
     from realtime.asgi import RealtimeApplication
-    from realtime.routing import http_urlpatterns, websocket_urlpatterns
+    from realtime.routing import django_pages, http_urlpatterns, websocket_urlpatterns
     from realtime.service import get_service
 
     django_application: Any = get_asgi_application()
     application = RealtimeApplication(
         ProtocolTypeRouter(
             {
-                "http": URLRouter([*http_urlpatterns, re_path("", django_application)]),
+                "http": URLRouter([*http_urlpatterns, django_pages(django_application)]),
                 "websocket": URLRouter(websocket_urlpatterns),
             }
         )
