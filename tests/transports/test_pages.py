@@ -67,8 +67,8 @@ async def busy(site, service, django) -> Callable[..., asyncio.Task]:
     """A function that asks for a page, whose view does not end."""
     django.may_end.clear()
 
-    def ask(path: str, client: str, **options: object) -> asyncio.Task:
-        return asyncio.create_task(Request(site, path, client=client, **options).start())
+    def ask(path: str, client: str, method: str = "GET") -> asyncio.Task:
+        return asyncio.create_task(Request(site, path, client=client, method=method).start())
 
     return ask
 
@@ -222,12 +222,23 @@ async def test_a_slow_reader_gives_up_its_turn(application, service, monkeypatch
     await until(lambda: not service.places._in_use)
 
 
+def _looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the times at which requests are looked at, whether they give up their turns."""
+    times: list[float] = []
+    look = pages._Request._look
+
+    def noted(request: pages._Request) -> None:
+        look(request)
+        times.append(time.monotonic())
+
+    monkeypatch.setattr(pages._Request, "_look", noted)
+    return times
+
+
 async def test_a_view_that_works_keeps_its_turn(busy, service, django, monkeypatch):
     """However long it takes."""
     monkeypatch.setattr(pages, "IDLE_SECONDS", 0.01)
-    looked: list[None] = []
-    look = pages._Request._look
-    monkeypatch.setattr(pages._Request, "_look", lambda request: (look(request), looked.append(None)))
+    looked = _looks(monkeypatch)
     asked = busy("/", "10.0.0.1")
     await until(lambda: len(looked) > 3)
 
@@ -239,9 +250,7 @@ async def test_a_view_that_works_keeps_its_turn(busy, service, django, monkeypat
 async def test_a_stream_that_reads_in_its_thread_keeps_its_turn(application, service, monkeypatch):
     """It may have a cursor there, which the end of another request would close."""
     monkeypatch.setattr(pages, "IDLE_SECONDS", 0.01)
-    may_end, looked = asyncio.Event(), []
-    look = pages._Request._look
-    monkeypatch.setattr(pages._Request, "_look", lambda request: (look(request), looked.append(None)))
+    may_end, looked = asyncio.Event(), _looks(monkeypatch)
 
     async def answer(scope, receive, send) -> None:
         await send(OK[0])
