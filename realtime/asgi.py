@@ -11,6 +11,7 @@ from .access.handshake import Handshake
 from .engine.codes import Code
 from .runtime.asgi_types import Application, Event, Receive, Scope, Send
 from .runtime.refusals import Refused
+from .servers.answers import Answer
 from .servers.backpressure import reporting_receive, waiting_send
 from .servers.frames import WRITER, writer
 from .servers.listeners import stop_listening
@@ -40,16 +41,8 @@ class RealtimeApplication:
         await get_service().ensure_started()
         scope = _with_script_prefix(scope)
         get_service().stalled_clients.watch(send)
-        if (
-            scope["type"] == "http"
-            and get_service().health.is_draining
-            and scope.get("http_version") == "1.1"
-        ):
-            send = _closing(send)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif counts_bodies():
-            await self._application(scope, receive, send)
         else:
             await self._http(scope, receive, send)
 
@@ -66,9 +59,11 @@ class RealtimeApplication:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application for a request, and refuse a body that is too long."""
+        """Run the application for a request: refuse a body that is too long, wait until the answer has been read."""
+        answer = Answer(scope.get("method", "GET"), send)
+        is_last = get_service().health.is_draining and scope.get("http_version") == "1.1"
+        answered = _closing(answer.send) if is_last else answer.send
         body: Body | None = None
-        is_started = False
 
         async def counting_receive() -> Event:
             nonlocal body
@@ -79,17 +74,13 @@ class RealtimeApplication:
                 body.count(size)
             return event
 
-        async def watched_send(event: Event) -> None:
-            nonlocal is_started
-            is_started = True
-            await send(event)
-
         try:
-            await self._application(scope, counting_receive, watched_send)
+            await self._application(scope, receive if counts_bodies() else counting_receive, answered)
         except Refused as refused:
-            if not is_started:
-                await refuse(Handshake.from_scope(scope), send, refused)
+            if not answer.is_started:
+                await refuse(Handshake.from_scope(scope), answered, refused)
         finally:
+            answer.close()
             if body is not None:
                 body.release()
 

@@ -77,7 +77,7 @@ class Conf:
     sixteen times as long, and those from one address half as long as all together leave free of that."""
     stall_seconds: float = 60.0
     """How long a client may read nothing of what is sent to it; its connection is aborted before twice that
-    time."""
+    time. Time limit also for each 64 KiB of an HTTP answer."""
     max_message_bytes: int = 16 * 1024
     """Maximum length of a message that a client sends."""
     max_bad_messages: int = 10

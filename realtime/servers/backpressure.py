@@ -14,7 +14,7 @@ from .private import Feature, fits
 from .transport import protocol_of
 
 
-class _Buffer:
+class Buffer:
     """The producer of one connection (Twisted's ``IPushProducer``): ``is_free`` while the transport accepts more."""
 
     def __init__(self) -> None:
@@ -30,8 +30,13 @@ class _Buffer:
     stopProducing = resumeProducing  # the connection is lost: a `send` that waits must end
 
 
+def sends_wait() -> bool:
+    """Return whether a ``send`` of this server waits for a client that reads slowly."""
+    return not reactor.is_running() or fits(Feature.DAPHNE_BACKPRESSURE)
+
+
 def waiting_send(send: Send) -> Send | None:
-    """Return a ``send`` that waits while the transport's buffer is full; None if this server cannot provide it."""
+    """Return the ``send`` of a WebSocket that waits while the transport's buffer is full; None if there is none."""
     if not reactor.is_running():
         return send
     protocol = protocol_of(send)
@@ -41,19 +46,22 @@ def waiting_send(send: Send) -> Send | None:
 
 
 def _buffered(send: Send, protocol: Any) -> Send:
-    """Return a ``send`` that waits for the buffer of daphne's request or WebSocket."""
-    buffer = _Buffer()
-    protocol.unregisterProducer()  # the HTTP channel that this connection began as
-    protocol.registerProducer(buffer, True)
+    """Return a ``send`` that waits for the buffer of daphne's WebSocket."""
+    buffer = Buffer()
+    register(buffer, protocol)
 
     async def send_when_free(event: Event) -> None:
         if not buffer.is_free.is_set():
             await buffer.is_free.wait()
-        if event["type"] == "http.response.body" and not event.get("more_body", False):
-            protocol.unregisterProducer()
         await send(event)
 
     return send_when_free
+
+
+def register(buffer: Buffer, protocol: Any) -> None:
+    """Register a buffer as the producer of daphne's request or WebSocket."""
+    protocol.unregisterProducer()  # a WebSocket's: the HTTP channel that its connection began as
+    protocol.registerProducer(buffer, True)
 
 
 def reporting_receive(receive: Receive, send: Send) -> Receive:

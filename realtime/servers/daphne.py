@@ -98,6 +98,7 @@ class Guard(ProtocolWrapper):
     def connectionLost(self, reason: Any = None) -> None:
         deadlines.cancel(self)
         self.inbound.close()
+        self._outlet.stopProducing()  # the transport does not, once it has been told to close
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------ as the transport of the wrapped protocol

@@ -33,7 +33,13 @@ class _Deadline:
 class Deadlines:
     """The deadlines of one process. A connection has one while no request of it is being served."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        limit: Callable[[], int] = lambda: get_conf().max_handshakes,
+        fault: str = "sent no complete request in time",
+    ) -> None:
+        """``limit`` returns how many there may be; ``fault`` is what the log says of connections that were dropped."""
+        self._limit, self._fault = limit, fault
         self._deadlines: dict[Hashable, _Deadline] = {}  # by connection, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._late = self._crowded = 0
@@ -44,7 +50,7 @@ class Deadlines:
         If there are too many, those that have waited longest make room: an honest client is done in a moment.
         """
         loop = asyncio.get_running_loop()
-        now, limit = loop.time(), get_conf().max_handshakes
+        now, limit = loop.time(), self._limit()
         self._deadlines.pop(connection, None)
         while len(self._deadlines) >= limit:
             oldest, deadline = next(iter(self._deadlines.items()))
@@ -68,8 +74,9 @@ class Deadlines:
             self._drop(connection)
         if self._late or self._crowded:
             logger.warning(
-                "dropped %d connections that sent no complete request in time, %d to make room",
+                "dropped %d connections that %s, %d to make room",
                 self._late,
+                self._fault,
                 self._crowded,
             )
         self._late = self._crowded = 0

@@ -42,6 +42,7 @@ class Feature(Enum):
     UVICORN_FRAMES = ("uvicorn", "ready frames")
     UVICORN_STALLED = ("uvicorn", "ending stalled clients")
     UVICORN_PORTS = ("uvicorn", "closing its port before its connections are moved")
+    UVICORN_BACKPRESSURE = ("uvicorn", "waiting for slow readers of HTTP answers")
 
     def __init__(self, server: str, words: str) -> None:
         self.server, self.words = server, words
@@ -183,6 +184,9 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
         _called("autobahn", f"{_SOCKET}.unregisterProducer", "self"),
         _called("twisted", f"{_REQUEST}.registerProducer", "self", "producer", "streaming"),
         _called("twisted", f"{_REQUEST}.unregisterProducer", "self"),
+        _uses("twisted", "twisted.web.http:Request.connectionLost", "channel"),
+        *_exists("twisted", f"{_TCP}.bufferSize"),
+        _called("twisted", f"{_TCP}.abortConnection", "self"),
     ),
     Feature.DAPHNE_FRAMES: (
         *_DAPHNES_SEND,
@@ -237,6 +241,16 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
             "transport", "client", "conn", "queue", "frames", "close_sent", "handshake_initiated",
         ),
         _uses("uvicorn", f"{_SANSIO}.send_receive_event_to_app", "curr_msg_data_type", "frames", "queue"),
+    ),
+    Feature.UVICORN_BACKPRESSURE: (
+        *_UVICORNS_SEND,
+        *(
+            _uses("uvicorn", f"uvicorn.protocols.http.{parser}:RequestResponseCycle.__init__", "flow",
+                  only_if_loaded=True)
+            for parser in ("h11_impl", "httptools_impl")
+        ),
+        _uses("uvicorn", f"{_FLOW}.__init__", "write_paused"),
+        _called("uvicorn", f"{_FLOW}.drain", "self"),
     ),
     Feature.UVICORN_FRAMES: _UVICORNS_SEND,
     Feature.UVICORN_STALLED: _UVICORNS_SEND,

@@ -12,3 +12,9 @@ def protocol_of(send: object) -> Any:
 def transport_of(send: object) -> Any:
     """Return the transport (asyncio's or Twisted's) that a ``send`` writes to; None for an unknown server."""
     return getattr(protocol_of(send), "transport", None)
+
+
+def socket_of(transport: Any) -> Any:
+    """Return Twisted's transport of a socket beneath those that wrap it: our guard's, and that of TLS."""
+    guard = getattr(transport, "guard", None)
+    return transport if guard is None else guard.unguarded

@@ -29,13 +29,16 @@ async def call(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Run an action and answer with its reply."""
     service, visitor, address = get_service(), handshake.visitor, handshake.address
     log = ClientLog(handshake.client)
-    with http.refusing("call", log), service.places.enter(address, visitor):
-        if not (handshake.header("content-type") or "").startswith("application/json"):
-            raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
-        body = decoded(_decoder.decode, await http.read_body(receive, get_conf().max_message_bytes))
-        reply = await answer(service, visitor, address, Call(0, body.action, body.args), "json", log)
-    if isinstance(reply.error, msgspec.UnsetType):
-        await http.respond(send, 200, {"ok": reply.ok})
-    else:
-        status = status_of(reply.error.code)
-        await http.respond(send, status, {"error": reply.error}, http.retry_header(status))
+    with http.refusing("call", log):
+        place = service.places.enter(address, visitor)
+    with place:
+        with http.refusing("call", log):
+            if not (handshake.header("content-type") or "").startswith("application/json"):
+                raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
+            body = decoded(_decoder.decode, await http.read_body(receive, get_conf().max_message_bytes))
+            reply = await answer(service, visitor, address, Call(0, body.action, body.args), "json", log)
+        if isinstance(reply.error, msgspec.UnsetType):
+            await http.respond(send, 200, {"ok": reply.ok})
+        else:
+            status = status_of(reply.error.code)
+            await http.respond(send, status, {"error": reply.error}, http.retry_header(status))

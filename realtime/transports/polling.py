@@ -22,6 +22,9 @@ from ..runtime.refusals import Refused
 from ..service import Service, get_service
 from . import http, parameters
 
+PIECE_CHARACTERS = 16 * 1024
+"""So many of a message are encoded at once: a thousand clients that read slowly keep no copy of it."""
+
 
 class _Poll:
     """One request as the hub's subscriber: it waits for the first change of its topic."""
@@ -167,6 +170,9 @@ async def _send(send: Send, answer: Mapping[str, object], messages: Sequence[Enc
     known = json.dumps({name: value for name, value in answer.items() if value is not None})
     text = f'{known[:-1]},"messages":['
     for message in messages:
-        await send({"type": "http.response.body", "body": f"{text}{message!s}".encode(), "more_body": True})
+        for start in range(0, len(message), PIECE_CHARACTERS):
+            piece = str(message[start : start + PIECE_CHARACTERS])
+            await send({"type": "http.response.body", "body": f"{text}{piece}".encode(), "more_body": True})
+            text = ""
         text = ","
     await send({"type": "http.response.body", "body": f"{'' if messages else text}]}}".encode()})

@@ -10,7 +10,7 @@ from ..engine.session import Ending, Session
 from ..runtime.asgi_types import Event, Receive, Send
 from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused
-from ..servers.backpressure import waiting_send
+from ..servers.backpressure import sends_wait
 from ..service import get_service
 from . import http, parameters
 from .connection import Connection
@@ -31,8 +31,6 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     with http.refusing("stream", ClientLog(handshake.client)):
         subscriptions = _subscriptions(handshake)
         visitor, place = await service.admit(handshake)
-    waiting = waiting_send(send)
-    send = waiting or send
     events = Events([subscription.topic for subscription in subscriptions], send)
     connection = Connection(
         service,
@@ -42,15 +40,13 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
         send=send,
         frame=events.frame,
         close=events.close,
-        waits=waiting is not None,
+        waits=sends_wait(),
     )
     try:
         service.hub.connect(connection)
         errors = [error for message in subscriptions if (error := await connection.subscribe(message))]
         if len(errors) == len(subscriptions):
-            # Not raised: only ``send`` here unregisters its producer from daphne at the end of the answer.
-            await http.refuse(handshake, send, Refused(errors))
-            return
+            raise Refused(errors)
         connection.log.info("open by SSE from %s", handshake.client)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))

@@ -57,16 +57,6 @@ async def test_a_send_waits_while_the_buffer_is_full(daphne):
     assert len(daphne.sent) == 2
 
 
-async def test_the_producer_is_unregistered_with_the_end_of_an_answer(daphne):
-    """Twisted does not finish a request that has one."""
-    send = waiting_send(partial(handle_reply, daphne))
-
-    await send({"type": "http.response.body", "more_body": True})
-    assert daphne.producer is not None
-    await send({"type": "http.response.body"})
-    assert daphne.producer is None
-
-
 async def test_a_send_without_a_producer_cannot_wait(daphne, monkeypatch):
     """Unknown objects, or a version that does not fit: the caller has to limit what it sends."""
     assert waiting_send(partial(handle_reply, SimpleNamespace())) is None

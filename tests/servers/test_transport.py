@@ -1,10 +1,11 @@
 """From a ``send`` to its connection: as uvicorn and as daphne make theirs; unknown servers have none."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
-from realtime.servers.transport import protocol_of, transport_of
+from realtime.servers.transport import protocol_of, socket_of, transport_of
 
 
 class Protocol:
@@ -33,3 +34,12 @@ def test_the_connection_of_a_known_servers_send_is_found():
 def test_an_unknown_send_has_no_transport(send):
     """Whatever it is made of."""
     assert transport_of(send) is None
+
+
+def test_the_socket_beneath_a_guard_is_found():
+    """Through TLS, which passes on attributes; without a guard the transport itself is the socket's."""
+    socket = SimpleNamespace()
+    beneath_tls = SimpleNamespace(guard=SimpleNamespace(unguarded=socket))
+
+    assert socket_of(beneath_tls) is socket
+    assert socket_of(socket) is socket

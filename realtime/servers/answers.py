@@ -1,0 +1,136 @@
+"""Answers to HTTP requests: written no faster than their clients read, and ended when all of an answer has been read.
+
+Until then the application is waiting in its last ``send``, so what it holds meanwhile, such as a place among the
+connections of its address, is bounded with the answers.
+"""
+
+from typing import Any, Protocol
+
+from ..conf import get_conf
+from ..runtime.asgi_types import Event, Send
+from . import reactor
+from .backpressure import Buffer, register
+from .deadlines import Deadlines
+from .private import Feature, fits
+from .transport import protocol_of, socket_of
+
+PIECE_BYTES = 64 * 1024
+"""No more of an answer is kept for its client than this; it has ``stall_seconds`` to read it."""
+MAX_WAITING = 1000
+"""So many answers may wait for their clients at once; a further one ends the one that has waited longest."""
+
+waiting = Deadlines(lambda: MAX_WAITING, "did not read their answer in time")
+"""Those of this process, by answer."""
+
+
+class _Unread(Protocol):
+    """The bytes of a connection that its server keeps until they can be sent."""
+
+    @property
+    def is_empty(self) -> bool: ...
+
+    async def until_empty(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Answer:
+    """The answer to one request; on an unknown server it is passed on as it is."""
+
+    def __init__(self, method: str, send: Send) -> None:
+        self.is_started = False
+        self._method, self._send = method, send
+        self._unread = _unread(send)
+
+    async def send(self, event: Event) -> None:
+        """Send an event of the answer when what was sent before has been read; return from the last when all has."""
+        self.is_started = True
+        if self._unread is None:
+            await self._send(event)
+            return
+        await self._until_read(self._unread)
+        if event["type"] != "http.response.body":
+            await self._send(event)
+            return
+        # daphne would send the body of an answer to HEAD.
+        body: bytes = b"" if self._method == "HEAD" else event.get("body", b"")
+        for start in range(0, len(body), PIECE_BYTES):
+            piece = body[start : start + PIECE_BYTES]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            await self._until_read(self._unread)
+        if not event.get("more_body", False):
+            self.close()
+            await self._send({"type": "http.response.body", "body": b""})
+
+    def close(self) -> None:
+        """Leave the connection to its next request. Safe to call twice."""
+        if self._unread is not None:
+            self._unread.close()
+
+    async def _until_read(self, unread: _Unread) -> None:
+        if unread.is_empty:
+            return
+        waiting.start(self, get_conf().stall_seconds, unread.abort)
+        try:
+            await unread.until_empty()
+        finally:
+            waiting.cancel(self)
+
+
+def _unread(send: Send) -> _Unread | None:
+    """Return what a server's own ``send`` keeps; None if that cannot be known."""
+    protocol = protocol_of(send)
+    if not reactor.is_running():
+        is_uvicorns = hasattr(protocol, "flow") and fits(Feature.UVICORN_BACKPRESSURE)
+        return _OfUvicorn(protocol) if is_uvicorns else None
+    if not fits(Feature.DAPHNE_BACKPRESSURE) or getattr(protocol, "channel", None) is None:
+        return None
+    return _OfDaphne(protocol)
+
+
+class _OfUvicorn:
+    """asyncio reports to uvicorn's flow control that a transport keeps something, and that it keeps nothing more."""
+
+    def __init__(self, request: Any) -> None:
+        self._flow, self._transport = request.flow, request.transport
+        self._transport.set_write_buffer_limits(high=0)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._flow.write_paused
+
+    async def until_empty(self) -> None:
+        await self._flow.drain()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def close(self) -> None:
+        self._transport.set_write_buffer_limits()
+
+
+class _OfDaphne:
+    """Twisted reports the same to a producer."""
+
+    def __init__(self, request: Any) -> None:
+        self._request, self._socket = request, socket_of(request.transport)
+        self._socket.bufferSize = 0
+        self._buffer = Buffer()
+        register(self._buffer, request)
+
+    @property
+    def is_empty(self) -> bool:
+        return self._buffer.is_free.is_set()
+
+    async def until_empty(self) -> None:
+        await self._buffer.is_free.wait()
+
+    def abort(self) -> None:
+        self._socket.abortConnection()
+
+    def close(self) -> None:
+        if getattr(self._request, "channel", None) is not None:  # neither answered nor lost
+            self._request.unregisterProducer()
+        vars(self._socket).pop("bufferSize", None)
