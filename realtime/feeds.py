@@ -40,6 +40,8 @@ MAX_TOPIC_CHARACTERS = 200
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Field: TypeAlias = "models.Field[Any, Any]"
+Image: TypeAlias = dict[str, Any]
+"""What a trigger has captured of a row: values by column."""
 
 
 class Feed:
@@ -204,23 +206,43 @@ class Feed:
         return {model._meta.db_table for model in self.sources}
 
     def touched(
-        self, images: Mapping[str, Sequence[dict[str, Any]]], at_most: int
+        self,
+        images: Mapping[str, Sequence[Image]],
+        at_most: int,
+        note_unusable: Callable[[Image], None] = lambda image: None,
     ) -> dict[Any, set[str]] | None:
         """Return the rows that changes touch: for each primary key the topics that the row was in.
 
         ``images`` are the captured ones by table. None if more than ``at_most`` rows are touched.
         Images that lack a column are those of another release's triggers, which stand beside this one's.
+        ``note_unusable`` is called with each image that has a value which no row of a topic has: such a key names no
+        row, and such a topic none.
         """
+
+        def noted(column: Field, image: Image) -> Any:
+            try:
+                return self._noted(column, image)
+            except Exception as error:
+                if not reading.is_of_a_row(error):
+                    raise
+                note_unusable(image)
+                return None
+
         touched: dict[Any, set[str]] = defaultdict(set)
         own = {str(column.column) for column in self.sources[_concrete(self.model)]}
         for image in images.get(self.model._meta.db_table, ()):
             if not own <= image.keys():
                 continue
-            key, topic = self.identify(image)
-            touched[key].update(() if topic is None else [topic])
+            key = noted(_primary_key(self.model), image)
+            topic_key = (
+                None if key is None or self._topic_column is None else noted(self._topic_column, image)
+            )
+            if key is not None:
+                topic = self.name if self._topic_column is None else self._legal_topic(topic_key)
+                touched[key].update(() if topic is None else [topic])
         for dependency in self._dependencies:
             values = {
-                self._from_database(dependency.column, image)
+                noted(dependency.column, image)
                 for image in images.get(dependency.table, ())
                 if dependency.column.column in image
             } - {None}
@@ -291,16 +313,16 @@ class Feed:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
         return key
 
-    def identify(self, image: dict[str, Any]) -> tuple[Any, str | None]:
-        """Return the primary key of a captured row, and the topic that it was in, None if it was in none."""
-        return self._from_database(_primary_key(self.model), image), self.noted_topic(image)
-
-    def noted_topic(self, image: dict[str, Any]) -> str | None:
+    def noted_topic(self, image: Image) -> str | None:
         """Return the topic that a captured row was in, None if it was in none."""
         if self._topic_column is None:
             return self.name
-        topic_key = self._from_database(self._topic_column, image)
-        return self._legal_topic(topic_key)
+        try:
+            return self._legal_topic(self._noted(self._topic_column, image))
+        except Exception as error:
+            if not reading.is_of_a_row(error):
+                raise
+            return None
 
     def _legal_topic(self, key: Any) -> str | None:
         """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
@@ -309,10 +331,10 @@ class Feed:
         topic = self.topic(key)
         return topic if is_legal(topic) else None
 
-    def _from_database(self, column: Field, image: dict[str, Any]) -> Any:
+    def _noted(self, column: Field, image: Image) -> Any:
         """Return a captured value as Django returns it when it reads the row.
 
-        Raises: ValidationError, if it is no value of the field; what drivers and converters raise.
+        Raises: ValueError or ValidationError, if no row can have it; what drivers and converters raise.
         """
         here = database()
         expression = column.get_col(column.model._meta.db_table)
@@ -322,6 +344,11 @@ class Feed:
         ):
             value = convert(value, expression, here.connection)
         column.to_python(value)  # its result may be spelled in another way than the instance's value
+        hash(value)
+        if isinstance(value, str):
+            value.encode()
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("no column holds the number")
         return value
 
     def live_rows(self) -> "models.QuerySet[Any]":
@@ -379,8 +406,7 @@ class Feed:
             return self._placed(instance)
 
         with self._surroundings():
-            rows = self.live_rows().filter(pk__in=keys).order_by()
-            found = reading.read(rows, placed, by_place=False, candidates=keys)
+            found = reading.read(self.live_rows().order_by(), placed, by_place=False, candidates=keys)
         failed = self._leave_out(found)
         left_out.shown(self.name, {str(key) for key in keys} - failed)
         return {placed[0]: placed[1:] for placed in found.rows if placed}

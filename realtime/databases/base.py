@@ -62,8 +62,12 @@ class Database(ABC):
 
     STAMP: ClassVar[str]
     """Column of the outbox that orders its rows as snapshots see them."""
+    TEXT: ClassVar[str]
+    """A column of the outbox, which takes the place of {}, as its text; as bytes, where that need not be UTF-8."""
+    AGE: ClassVar[str]
+    """How many seconds ago a column's time, in place of {}, was, by the database's clock; NULL if it is no time."""
     MEMBER: ClassVar[str]
-    """The JSON text of one member of an outbox row's image, whose name is the parameter; NULL if there is none."""
+    """Likewise the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
 
     def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
         self.connection = connection

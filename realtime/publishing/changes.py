@@ -7,7 +7,7 @@ topic is in the result without changes, and hubs read it again.
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from django.db import OperationalError
 
@@ -79,9 +79,15 @@ def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> Changes:
     if feed in slow_feeds:
         return _without_rows(feed, images)
     budget = Budget(get_conf().feed_seconds)
+    unusable: set[int] = set()
     try:
         with database().failing_alone():
-            return _changes(feed, images, budget)
+            found = _changes(feed, images, budget, lambda image: unusable.add(id(image)))
+        noted.skip(
+            f"values of feed {feed.name} that no row has are in",
+            [row for of_table in rows.values() for row in of_table if id(row.image) in unusable],
+        )
+        return found
     except Exception as error:
         if isinstance(error, OperationalError) and budget.is_used_up:
             slow_feeds.note(feed, budget.seconds, "a query")
@@ -167,7 +173,7 @@ def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> Changes:
     if images.keys() - {own_table}:
         return {feed.name: None}
     try:
-        topics = {feed.identify(image)[1] for image in images.get(own_table, ())}
+        topics = {feed.noted_topic(image) for image in images.get(own_table, ())}
     except Exception:
         logger.exception("feed %s cannot read its images; its topics must be read again", feed.name)
         return {feed.name: None}
@@ -194,14 +200,19 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
 # ---------------------------------------------------------------- rows
 
 
-def _changes(feed: Feed, images: Mapping[str, Sequence[Image]], budget: Budget) -> Changes:
+def _changes(
+    feed: Feed,
+    images: Mapping[str, Sequence[Image]],
+    budget: Budget,
+    note_unusable: Callable[[Image], None],
+) -> Changes:
+    limit = get_conf().max_batch_rows
     if images.keys() == {_own_table(feed)}:  # no query
-        touched = feed.touched(images, get_conf().max_batch_rows)
+        touched = feed.touched(images, limit, note_unusable)
     else:
         with database().limit_query_time(budget.seconds):
-            touched = feed.touched(images, get_conf().max_batch_rows)
-    # A number that no column holds cannot be asked for; it is not from a trigger.
-    if touched is None or any(isinstance(key, int) and not -(2**63) <= key < 2**63 for key in touched):
+            touched = feed.touched(images, limit, note_unusable)
+    if touched is None:
         return {feed.name: None}
     if feed.is_read_whole:
         # Only reading the topic shows which other rows change with this one; hubs send the difference.

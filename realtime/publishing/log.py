@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min, QuerySet
+from django.db.models import Count, FloatField, Max, Min, QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,7 +20,7 @@ from ..databases.transactions import engine_transaction
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow, Sequencer
 from ..runtime.metrics import Figure
-from . import progress
+from . import noted, progress
 from .positions import probe, read_snapshot, unsequenced
 
 EVERYONE = "*"
@@ -157,8 +158,8 @@ def waiting_seconds() -> float:
         waiting = unsequenced(sequenced.cursor, moment.cursor) if sequenced is not None else everything
         # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
         oldest = waiting.order_by(moment.database.STAMP)
-        found = oldest.annotate(now=Now()).values_list("written_at", "now").first()
-    return max(0.0, (found[1] - found[0]).total_seconds()) if found is not None else 0.0
+        age = RawSQL(moment.database.AGE.format("written_at"), [], output_field=FloatField())  # noqa: S611
+        return noted.seconds(oldest.values_list(age, flat=True).first())
 
 
 def missed(topic: str, feed: str, after: int) -> Missed:

@@ -2,15 +2,12 @@
 
 import json
 import logging
+import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 from typing import Any
-
-from django.db import DatabaseError
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from ..databases.outbox import OutboxCursor
 from ..databases.registry import database
@@ -20,20 +17,25 @@ logger = logging.getLogger("realtime.sequencer")
 
 Image = dict[str, Any]
 
-# As text, because only the first row's time is needed: converting it is what takes long.
-_COLUMNS = "id, CAST(written_at AS text), source, image"
+MAX_CHARACTERS = 64 * 1024
+"""Longer images are read one by one, and longer values in them are cut: no row has such a key and no topic the name."""
+MAX_LONG_CHARACTERS = 16 * 1024 * 1024
+"""Still longer images are not read."""
+_CUT = "\udc80"
+"""What ends a value that is cut: half of a surrogate pair, so that it is equal to no value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
     """One outbox row.
 
+    Units: ``written_at`` is in seconds since 1970, by the clock of this process.
     Shape: ``image`` None means that any row of the source may have changed. If ``is_malformed`` it could not be
            read as an image, and is None as well.
     """
 
     id: int
-    written_at: str
+    written_at: float
     source: str
     image: Image | None
     is_malformed: bool = False
@@ -44,17 +46,29 @@ def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequen
 
     Read them in the snapshot ``until``. ``sources``: only the rows of these.
     """
-    missing, parameters = since.missing(until, database().STAMP)
-    condition = f"{missing} AND source IN ({_marks(sources)})" if sources else missing
-    condition, parameters = f"{condition} ORDER BY id LIMIT %s", [*parameters, *sources, at_most]  # type: ignore[list-item]
-    try:
-        found = _fetch(_COLUMNS, condition, parameters)
-    except DatabaseError:
-        # SQLite refuses a whole result for one text in it that is not UTF-8.
-        found = _fetch_apart([id for (id,) in _fetch("id", condition, parameters)])
-    rows = [_parse(*row) for row in found]
+    here = database()
+    missing, parameters = since.missing(until, here.STAMP)
+    condition = f"{missing} AND source IN ({', '.join(['%s'] * len(sources))})" if sources else missing
+    source, image = map(here.TEXT.format, ("source", "image"))
+    with here.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, {here.AGE.format('written_at')}, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
+            f"length({image}) > %s FROM realtime_outboxrow WHERE {condition} ORDER BY id LIMIT %s",
+            [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, *sources, at_most],
+        )
+        found = cursor.fetchall()
+    now = time.time()
+    rows = [
+        _parse(id, now - seconds(age), text(source), image, bool(is_long))
+        for id, age, source, image, is_long in found
+    ]
     skip("no image can be read from", [row for row in rows if row.is_malformed])
     return rows
+
+
+def text(value: str | bytes) -> str:
+    """Return a text; of bytes, those that are not UTF-8 become halves of surrogate pairs, as in names of files."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def skip(why: str, rows: Iterable[Noted]) -> None:
@@ -67,56 +81,53 @@ def skip(why: str, rows: Iterable[Noted]) -> None:
         logger.warning("%s %d outbox rows of %.80r, the first is %d", why, len(ids), source, ids[0])
 
 
-def age(row: Noted) -> float:
-    """Return how many seconds ago a row was written, by the clocks of the database and of this process."""
-    written_at = parse_datetime(row.written_at)
-    if written_at is None:
-        return 0.0
-    if written_at.tzinfo is None:  # SQLite's column has no zone; its clock is UTC
-        written_at = written_at.replace(tzinfo=UTC)
-    return max(0.0, (timezone.now() - written_at).total_seconds())
+def seconds(age: float | None) -> float:
+    """Return an age that a database has returned; 0 for that of no time, of an infinite one, and of a later one."""
+    return max(0.0, age) if age is not None and math.isfinite(age) else 0.0
 
 
-def _fetch(columns: str, condition: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with database().connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns} FROM realtime_outboxrow WHERE {condition}", parameters)
-        return list(cursor.fetchall())
-
-
-def _fetch_apart(ids: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Return the rows of these ids, split until each one that cannot be read is alone; it has no image then."""
-    try:
-        return _fetch(_COLUMNS, f"id IN ({_marks(ids)}) ORDER BY id", ids)
-    except DatabaseError:
-        if len(ids) > 1:
-            middle = len(ids) // 2
-            return [*_fetch_apart(ids[:middle]), *_fetch_apart(ids[middle:])]
-    # Raises where the cause is the database and not this row.
-    _fetch("id", "id = %s", ids)
-    try:
-        ((source,),) = _fetch("source", "id = %s", ids)
-    except DatabaseError:
-        source = ""
-    return [(ids[0], "", source, "unreadable")]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def decode(image: str) -> Any:
+def decode(image: str | bytes) -> Any:
     """Return an image, or a part of one; numbers have all their digits.
 
     Raises: ValueError, RecursionError.
     """
-    return json.loads(image, parse_float=Decimal)
+    return json.loads(text(image), parse_float=Decimal)
 
 
-def _parse(id: int, written_at: str, source: str, image: str | None) -> Noted:
+def _parse(id: int, written_at: float, source: str, image: str | bytes | None, is_long: bool) -> Noted:
     try:
-        parsed = None if image is None else decode(image)
+        parsed = _long(id) if is_long else None if image is None else decode(image)
     # A number may have more digits than Python converts, and brackets more levels.
     except (ValueError, RecursionError):
         return Noted(id, written_at, source, None, is_malformed=True)
-    is_image = (parsed is None and image is None) or isinstance(parsed, dict)
+    is_absent = image is None and not is_long
+    is_image = is_absent or isinstance(parsed, dict)
     return Noted(id, written_at, source, parsed if is_image else None, is_malformed=not is_image)
+
+
+def _long(id: int) -> Any:
+    """Return a long image, in which long values are cut.
+
+    Raises: ValueError, if it is too long for that; RecursionError.
+    """
+    here = database()
+    image = here.TEXT.format("image")
+    with here.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {image} FROM realtime_outboxrow WHERE id = %s AND length({image}) <= %s",
+            [id, MAX_LONG_CHARACTERS],
+        )
+        found = cursor.fetchone()
+    if found is None:
+        raise ValueError("the image is too long")
+    parsed = decode(found[0])
+    return {name: _cut(value) for name, value in parsed.items()} if isinstance(parsed, dict) else None
+
+
+def _cut(value: Any) -> Any:
+    """Return a value, or its beginning if it is long."""
+    inner = (
+        value[0] if isinstance(value, list) and len(value) == 1 else value
+    )  # the form of bytes, for example
+    is_long = isinstance(inner, str | list | dict) and len(inner) > MAX_CHARACTERS
+    return f"{str(inner)[:100]}{_CUT}" if is_long else value

@@ -8,7 +8,6 @@ A fault stops only what it is in: a row, a topic, a feed. What fails beyond that
 """
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -279,10 +278,9 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
 
 def _dated(entries: list[LogEntry], oldest: Noted) -> list[LogEntry]:
     """Return the entries with the time of the oldest outbox row of the round."""
-    written_at = time.time() - noted.age(oldest)
     for entry in entries:
-        entry.written_at = written_at
-    metrics.observe_since(metrics.sequenced, written_at)
+        entry.written_at = oldest.written_at
+    metrics.observe_since(metrics.sequenced, oldest.written_at)
     return entries
 
 
@@ -336,8 +334,14 @@ def _others(touched: set[str], unused: set[str]) -> set[str]:
 
 
 def _sources(since: OutboxCursor, until: OutboxCursor) -> set[str]:
-    found = positions.unsequenced(since, until).order_by().values_list("source", flat=True)
-    return set(found.distinct())
+    here = database()
+    missing, parameters = since.missing(until, here.STAMP)
+    with here.connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT {here.TEXT.format('source')} FROM realtime_outboxrow WHERE {missing}",
+            parameters,
+        )
+        return {noted.text(source) for (source,) in cursor.fetchall()}
 
 
 def _resets(sources: set[str]) -> Changes:

@@ -44,8 +44,8 @@ def read(
     """Return the rendered rows of a queryset.
 
     ``by_place``: its rows depend on each other, so that it may be divided by place only, not by key.
-    ``candidates``: the primary keys that the queryset asks for; or a function that returns rows among which
-    its rows are, for when its own condition fails for one of them.
+    ``candidates``: the primary keys of those of its rows that are asked for; or a function that returns rows among
+    which its rows are, for when its own condition fails for one of them.
     Raises: what no row is to blame for, such as a lost connection, a time-out or a wrong query.
     """
     instances, unread = _fetch(rows, by_place, candidates)
@@ -104,9 +104,10 @@ def _fetch(
     by_place: bool,
     candidates: "Callable[[], models.QuerySet[Any]] | Sequence[Any]",
 ) -> tuple[list[Any], dict[Any, Exception]]:
+    asked = rows if callable(candidates) else rows.filter(pk__in=candidates)
     try:
         with failing_alone():
-            return list(rows), {}
+            return list(asked), {}
     except Exception as error:
         if not is_of_a_row(error):
             raise

@@ -7,7 +7,7 @@ from realtime.publishing.noted import Noted
 
 
 def row(number: int, image: noted.Image | None) -> Noted:
-    return Noted(number, "2026-11-26 01:00:00", "boards_entry", image)
+    return Noted(number, 1_795_000_000.0, "boards_entry", image)
 
 
 def test_images_of_a_row_are_one_change(log, quay):

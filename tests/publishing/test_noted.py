@@ -1,12 +1,16 @@
 """Outbox rows are read one by one: whatever one holds, the others are read."""
 
 import contextlib
+import json
 import sqlite3
+import time
 
 import pytest
 from django.db import connection
 
+from realtime.databases.base import is_storable
 from realtime.databases.outbox import OutboxCursor
+from realtime.publishing import log as the_log
 from realtime.publishing import noted
 from realtime.publishing.positions import read_snapshot
 
@@ -43,11 +47,13 @@ def read(log):
     "image",
     [
         "[1, 2]", '"text"', "3", "true", "null", "", "{", "{'id': 1}", '{"id": ' + "9" * 5000 + "}",
-        "[" * 5000 + "]" * 5000, '{"id": ' + "[" * 100_000 + "1" + "]" * 100_000 + "}", b"\xff\xfe", b'{"id": "\xff"}',
+        "[" * 5000 + "]" * 5000, '{"id": ' + "[" * 100_000 + "1" + "]" * 100_000 + "}", b"\xff\xfe",
+        "[" + "1" * 100_000 + "]", '"' + "x" * 100_000 + '"', '{"id": "' + "x" * 17_000_000 + '"}', b'{"id": \xff}',
     ],
     ids=[
         "list", "text", "number", "boolean", "null", "empty", "cut", "single quotes", "too many digits",
-        "deep list", "deep object", "bytes", "not UTF-8",
+        "deep list", "deep object", "bytes",
+        "long list", "long text", "too long", "not UTF-8",
     ],
 )  # fmt: skip
 def test_a_malformed_image_affects_no_other_row(put, read, lines, image):
@@ -65,15 +71,47 @@ def test_a_malformed_image_affects_no_other_row(put, read, lines, image):
     assert "a_table" in line
 
 
-def test_a_source_that_cannot_be_read_affects_no_other_row(put, read):
-    """Nobody can say which feeds the row concerns; it is of none."""
+def test_bytes_that_are_not_utf8_are_kept(put, read):
+    """In a source, which is that of no table, and in a value, which equals none of a row that can be read."""
     put('{"id": 1}')
     put('{"id": 3}', b"\xff\xfe")
+    put(b'{"id": 4, "name": "a\xff"}')
     put('{"id": 2}')
 
     assert [(row.source, row.image) for row in read()] == [
-        ("a_table", {"id": 1}), ("", None), ("a_table", {"id": 2}),
+        ("a_table", {"id": 1}), ("\udcff\udcfe", {"id": 3}), ("a_table", {"id": 4, "name": "a\udcff"}),
+        ("a_table", {"id": 2}),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"' + "x" * 100_000 + '"',
+        '["' + "x" * 100_000 + '"]',
+        "[" + "1," * 100_000 + "1]",
+        '"' + "ä" * 70_000 + '"',
+    ],
+    ids=["text", "exact form", "list", "other letters"],
+)
+def test_a_long_value_is_cut_and_the_others_are_read(put, read, value):
+    """A round has the images of 2000 rows in memory. What is cut equals no value that can be stored."""
+    put(f'{{"id": 1, "name": {value}}}')
+
+    (row,) = read()
+
+    assert row.image is not None
+    assert row.image["id"] == 1
+    assert len(row.image["name"]) < 200
+    assert not is_storable(row.image["name"])
+
+
+def test_a_long_image_of_short_values_is_read_whole(put, read):
+    """As one of many columns."""
+    image = {f"column_{number}": "x" * 100 for number in range(1000)}
+    put(json.dumps(image))
+
+    assert [row.image for row in read()] == [image]
 
 
 def test_many_malformed_images_are_one_line(put, read, lines):
@@ -104,11 +142,22 @@ def test_the_rows_of_some_sources_can_be_read_alone(put, read):
     assert [row.source for row in read(at_most=2)] == ["a_table", "another_table"]
 
 
-def test_the_age_of_a_row_is_that_of_its_write(put, read):
-    """Never negative, whatever the clocks say."""
+@pytest.mark.parametrize(
+    "written_at, least, most",
+    [
+        (None, 0, 600), ("2999-01-01 00:00:00", 0, 0), ("2001-01-01 02:00:00", 10**8, 10**10), ("", 0, 0),
+        ("infinity", 0, 0), ("2026-13-45 00:00:00", 0, 0), ("yesterday", 0, 0), (b"\xff", 0, 0),
+    ],
+)  # fmt: skip
+def test_the_time_of_a_row_is_that_of_its_write(put, read, written_at, least, most):
+    """Never a later one than now, which it is if nothing else is known."""
     put("{}")
+    if written_at is not None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE realtime_outboxrow SET written_at = CAST(%s AS text)", [written_at])
+    before = time.time()
+
     (row,) = read()
 
-    assert 0 <= noted.age(row) < 600
-    assert noted.age(noted.Noted(1, "2999-01-01 00:00:00+00", "a_table", {})) == 0
-    assert noted.age(noted.Noted(1, "2001-01-01 02:00:00+02", "a_table", {})) > 10**8
+    assert before - most <= row.written_at <= time.time() - least
+    assert least <= the_log.waiting_seconds() <= most + 600

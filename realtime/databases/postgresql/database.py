@@ -77,6 +77,9 @@ LEFT JOIN pg_trigger ON tgrelid = root AND tgenabled IN ('O', 'A') AND tgname ~ 
 
 class PostgreSQL(Database):
     STAMP = "xid"
+    TEXT = "{}::text"
+    # Two numbers: PostgreSQL subtracts no infinite times.
+    AGE = "extract(epoch FROM statement_timestamp())::float8 - extract(epoch FROM {})::float8"
     MEMBER = "image -> %s::text"
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

@@ -36,7 +36,10 @@ _NOW = f"SELECT {_NEXT}, coalesce((SELECT epoch FROM realtime_sequencer WHERE id
 
 class SQLite(Database):
     STAMP = "id"
-    MEMBER = """image -> ('$."' || %s || '"')"""
+    # The driver refuses a whole result for one text in it that is not UTF-8.
+    TEXT = "CAST({} AS BLOB)"
+    AGE = "(julianday('now') - julianday({})) * 86400.0"
+    MEMBER = """CASE WHEN json_valid(image) THEN CAST(image -> ('$."' || %s || '"') AS BLOB) END"""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, SQLiteTriggers(connection))
