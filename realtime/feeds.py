@@ -221,7 +221,10 @@ class Feed:
 
         def noted(column: Field, image: Image) -> Any:
             try:
-                return self._noted(column, image)
+                value = self._noted(column, image)
+                if column is not self._topic_column:
+                    hash(value)  # a list, for example, is no key
+                return value
             except Exception as error:
                 if not reading.is_of_a_row(error):
                     raise
@@ -344,7 +347,6 @@ class Feed:
         ):
             value = convert(value, expression, here.connection)
         column.to_python(value)  # its result may be spelled in another way than the instance's value
-        hash(value)
         if isinstance(value, str):
             value.encode()
         if isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -64,8 +64,8 @@ class Database(ABC):
     """Column of the outbox that orders its rows as snapshots see them."""
     TEXT: ClassVar[str]
     """A column of the outbox, which takes the place of {}, as its text; as bytes, where that need not be UTF-8."""
-    AGE: ClassVar[str]
-    """How many seconds ago a column's time, in place of {}, was, by the database's clock; NULL if it is no time."""
+    NOW: ClassVar[str]
+    """The time of the statement, in seconds since 1970, by the database's clock."""
     MEMBER: ClassVar[str]
     """Likewise the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, FloatField, Max, Min, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import Count, F, Max, Min, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,7 +17,7 @@ from ..conf import get_conf
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..feeds import registry
-from ..models import LogEntry, OutboxRow, Sequencer
+from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
 from . import noted, progress
 from .positions import probe, read_snapshot, unsequenced
@@ -158,8 +157,7 @@ def waiting_seconds() -> float:
         waiting = unsequenced(sequenced.cursor, moment.cursor) if sequenced is not None else everything
         # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
         oldest = waiting.order_by(moment.database.STAMP)
-        age = RawSQL(moment.database.AGE.format("written_at"), [], output_field=FloatField())  # noqa: S611
-        return noted.seconds(oldest.values_list(age, flat=True).first())
+        return noted.seconds(oldest.values_list(SecondsNow() - F("written_at"), flat=True).first())
 
 
 def missed(topic: str, feed: str, after: int) -> Missed:

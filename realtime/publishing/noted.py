@@ -52,7 +52,7 @@ def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequen
     source, image = map(here.TEXT.format, ("source", "image"))
     with here.connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, {here.AGE.format('written_at')}, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
+            f"SELECT id, {here.NOW} - written_at, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
             f"length({image}) > %s FROM realtime_outboxrow WHERE {condition} ORDER BY id LIMIT %s",
             [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, *sources, at_most],
         )
@@ -82,7 +82,7 @@ def skip(why: str, rows: Iterable[Noted]) -> None:
 
 
 def seconds(age: float | None) -> float:
-    """Return an age that a database has returned; 0 for that of no time, of an infinite one, and of a later one."""
+    """Return an age that a database has returned; 0 for one of no time, and of a time later than now."""
     return max(0.0, age) if age is not None and math.isfinite(age) else 0.0
 
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from realtime.boards.models import Board
 from realtime.delivery import health as health_module
-from realtime.models import OutboxRow, Sequencer
+from realtime.models import OutboxRow, SecondsNow, Sequencer
 from realtime.publishing import capture, lease
 from tests.conftest import until
 from tests.delivery.conftest import Broken
@@ -47,7 +47,7 @@ def test_changes_that_wait_are_a_problem_beyond_the_limit(quay):
     quay.entries.create(label="waits")
     assert health_module.publishing_problems() == []
 
-    OutboxRow.objects.update(written_at=Now() - timedelta(seconds=60))
+    OutboxRow.objects.update(written_at=SecondsNow() - 60)
 
     (problem,) = health_module.publishing_problems()
     assert problem.startswith("lag: a change has waited for 6")

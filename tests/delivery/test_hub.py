@@ -3,18 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
-from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.boards.models import Entry
 from realtime.delivery import hub as hub_module
 from realtime.engine.messages import Heartbeat, Notice
 from realtime.feeds import registry
-from realtime.models import OutboxRow
+from realtime.models import OutboxRow, SecondsNow
 from realtime.publishing import capture, positions
 from realtime.publishing import log as log_module
 from realtime.publishing.catalog import Catalog
@@ -153,7 +151,7 @@ async def test_a_change_that_nobody_sequences_is_counted_by_its_age(slow, quay, 
 
     def write() -> None:
         quay.entries.create(label="waits")
-        OutboxRow.objects.update(written_at=Now() - timedelta(seconds=300))
+        OutboxRow.objects.update(written_at=SecondsNow() - 300)
 
     await slow._in_database(write)
     await slow.settle()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sqlite3
 import time
 
@@ -145,8 +146,8 @@ def test_the_rows_of_some_sources_can_be_read_alone(put, read):
 @pytest.mark.parametrize(
     "written_at, least, most",
     [
-        (None, 0, 600), ("2999-01-01 00:00:00", 0, 0), ("2001-01-01 02:00:00", 10**8, 10**10), ("", 0, 0),
-        ("infinity", 0, 0), ("2026-13-45 00:00:00", 0, 0), ("yesterday", 0, 0), (b"\xff", 0, 0),
+        (None, 0, 600), (32_503_680_000.0, 0, 0), (1_000_000_000.0, 10**8, 10**10), (math.inf, 0, 0),
+        (-math.inf, 0, 0),
     ],
 )  # fmt: skip
 def test_the_time_of_a_row_is_that_of_its_write(put, read, written_at, least, most):
@@ -154,7 +155,7 @@ def test_the_time_of_a_row_is_that_of_its_write(put, read, written_at, least, mo
     put("{}")
     if written_at is not None:
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE realtime_outboxrow SET written_at = CAST(%s AS text)", [written_at])
+            cursor.execute("UPDATE realtime_outboxrow SET written_at = %s", [written_at])
     before = time.time()
 
     (row,) = read()

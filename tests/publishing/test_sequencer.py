@@ -62,7 +62,7 @@ def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
 def test_entries_have_the_time_of_the_oldest_write(log, quay, entry):
     """Of their round, by the clock of this process; from the log they have the time when they were made."""
     OutboxRow.objects.filter(pk=OutboxRow.objects.create(source="boards_entry").pk).update(
-        written_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        written_at=1_577_836_800.0
     )
     quay.entries.create(label="new")
 
@@ -70,7 +70,7 @@ def test_entries_have_the_time_of_the_oldest_write(log, quay, entry):
 
     written = {round(each.written_at) for each in batch.entries}
     (logged,) = the_log.missed("entries", "entries", 0).entries
-    assert written == {round(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC).timestamp())}
+    assert written == {1_577_836_800}
     assert logged.written_at == logged.created_at.timestamp()
 
 

@@ -78,8 +78,7 @@ LEFT JOIN pg_trigger ON tgrelid = root AND tgenabled IN ('O', 'A') AND tgname ~ 
 class PostgreSQL(Database):
     STAMP = "xid"
     TEXT = "{}::text"
-    # Two numbers: PostgreSQL subtracts no infinite times.
-    AGE = "extract(epoch FROM statement_timestamp())::float8 - extract(epoch FROM {})::float8"
+    NOW = "extract(epoch FROM statement_timestamp())::double precision"
     MEMBER = "image -> %s::text"
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

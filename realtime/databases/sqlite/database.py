@@ -38,7 +38,7 @@ class SQLite(Database):
     STAMP = "id"
     # The driver refuses a whole result for one text in it that is not UTF-8.
     TEXT = "CAST({} AS BLOB)"
-    AGE = "(julianday('now') - julianday({})) * 86400.0"
+    NOW = "((julianday('now') - 2440587.5) * 86400.0)"
     MEMBER = """CASE WHEN json_valid(image) THEN CAST(image -> ('$."' || %s || '"') AS BLOB) END"""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
