@@ -8,6 +8,7 @@ from itertools import islice
 
 from msgspec import MsgspecError
 
+from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
 from ..engine.messages import Error, decode_changes
 from ..engine.position import Position
@@ -32,6 +33,9 @@ MAX_PAUSE_SECONDS = 10.0
 FAN_OUT_AT_ONCE = 50
 """How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
 
+_encodings = Encodings()
+"""Those of all topics of this process."""
+
 
 class SharedTopic:
     """Rows, position and recent changes of one topic, with its subscribers."""
@@ -40,7 +44,7 @@ class SharedTopic:
         self, name: str, readers: DatabaseThreads, reads: TopicReads, fell_behind: Callable[[], None]
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
-        self.topic = Topic(name)
+        self.topic = Topic(name, encodings=_encodings)
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False

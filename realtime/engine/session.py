@@ -108,8 +108,8 @@ class Session:
 
     __slots__ = (
         "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_is_beat_due", "_limits",
-        "_messages", "_news", "_outgoing", "_parted", "_parts", "_subscriptions", "_unacknowledged", "encoding",
-        "ending", "is_beating",
+        "_messages", "_news", "_outgoing", "_part", "_parted", "_parts", "_subscriptions", "_unacknowledged",
+        "encoding", "ending", "is_beating",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
@@ -117,7 +117,8 @@ class Session:
         self._subscriptions: dict[str, _Subscription] = {}
         self._news: dict[str, None] = {}  # names of topics that may have news, oldest first
         self._outgoing: deque[Encoded] = deque()
-        self._parts: deque[Encoded] = deque()  # the rest of a snapshot that has been sent in part
+        self._parts: Sequence[Encoded] = ()  # of a snapshot
+        self._part = 0  # the next one of them to be sent
         self._parted = ""  # the topic of that snapshot
         self._is_beat_due = False
         self._behind_seconds = 0.0  # as of the last beat
@@ -205,7 +206,7 @@ class Session:
         self._subscriptions.pop(topic, None)
         self._news.pop(topic, None)
         if topic == self._parted:
-            self._parts.clear()
+            self._parts, self._part = (), 0
 
     def notify(self, topic: str) -> None:
         """Mark a topic as one that may have news; ``next`` checks."""
@@ -247,7 +248,7 @@ class Session:
     @property
     def is_waiting(self) -> bool:
         """Whether there may be something to send."""
-        return bool(self._news or self._outgoing or self._parts or self._is_beat_due)
+        return bool(self._news or self._outgoing or self._is_beat_due) or not self.is_whole
 
     def next(self) -> Encoded | None:
         """Return the message to send now; None if there is none, or if an acknowledgement is needed first."""
@@ -276,8 +277,8 @@ class Session:
             return self._outgoing.popleft()
         if self.ending is not None:
             return None
-        if self._parts:
-            return self._parts.popleft()
+        if not self.is_whole:
+            return self._next_part()
         while self._news:
             name = next(iter(self._news))
             del self._news[name]
@@ -294,19 +295,25 @@ class Session:
                 self._is_beat_due = True
             if news:
                 subscription.answered = subscription.topic.recoveries
-                self._parts.extend(news[1:])
-                self._parted = name
-                return news[0]
+                self._parts, self._part, self._parted = news, 0, name
+                return self._next_part()
         if self._is_beat_due:
             self._is_beat_due = False
             self.is_beating = True
             return messages.encode(self._heartbeat(), self.encoding)
         return None
 
+    def _next_part(self) -> Encoded:
+        message = self._parts[self._part]
+        self._part += 1
+        if self.is_whole:
+            self._parts, self._part = (), 0
+        return message
+
     @property
     def is_whole(self) -> bool:
         """Whether ``positions`` covers everything that was sent: no snapshot has been sent only in part."""
-        return not self._parts
+        return self._part >= len(self._parts)
 
     def positions(self, topics: Sequence[str]) -> list[Position | None]:
         """Return the position sent so far of each topic; None if it is not followed, or not yet answered."""

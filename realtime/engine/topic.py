@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from . import messages
+from .encodings import Encodings
 from .errors import Gap, Unrecoverable
 from .messages import Change, Encoded, Form, Format, Row
 from .position import Position
+from .snapshot_parts import SnapshotParts
 
 MAX_PART_BYTES = 256 * 1024
 MAX_KEPT_CHANGES = 2000
@@ -72,7 +74,9 @@ class Topic:
         max_kept_changes: int = MAX_KEPT_CHANGES,
         max_kept_bytes: int = MAX_KEPT_BYTES,
         max_part_bytes: int = MAX_PART_BYTES,
+        encodings: Encodings | None = None,
     ) -> None:
+        """``encodings`` are those of all topics of the process."""
         self.name = name
         self.position = Position("", 0)
         self.is_readable = True
@@ -94,8 +98,9 @@ class Topic:
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
         self._blind_reach = 0  # below this offset such intervals are no longer known
         self._furthest = 0  # the highest offset that a client named
-        self._parts: dict[Form, tuple[int, list[Encoded]]] = {}  # snapshots with their offset
-        self._merged: dict[int, ChangeSet] = {}
+        self._snapshots: dict[Form, SnapshotParts] = {}  # the newest
+        self._encodings = encodings or Encodings()
+        self._token = object()  # stands for this topic there
         self._digests: dict[Format, int] = {}  # of the formats that subscribers use
 
     @property
@@ -225,8 +230,10 @@ class Topic:
         return self._kept_changes > self._max_kept_changes or self._kept_bytes > self._max_kept_bytes
 
     def _forget_encodings(self) -> None:
-        self._parts.clear()
-        self._merged.clear()
+        for parts in self._snapshots.values():
+            parts.is_newest = False
+        self._snapshots.clear()
+        self._encodings.forget(self._token)
 
     # ------------------------------------------------------------ serving subscribers
 
@@ -259,24 +266,39 @@ class Topic:
             return None
         return self.digest(cursor.form.format)
 
+    def has_news(self, cursor: Cursor) -> bool:
+        """Return whether ``advance`` would return messages, without making them."""
+        try:
+            return bool(self._missed(cursor))
+        except Unrecoverable:
+            return True
+
     def advance(self, cursor: Cursor) -> Sequence[Encoded]:
         """Move the cursor to this position; return the messages that bring its client there, none if it is there."""
         try:
-            change_set = self.since(cursor)
+            missed = self._missed(cursor)
+            encoded = self._encoded(missed, cursor.form) if missed else None
         except Unrecoverable:
             return self._restart(cursor)
-        if change_set is None:
+        if encoded is None:
             return []
-        encoded = change_set.encoded(self.name, self.position.epoch, cursor.form)
-        if len(encoded) > self._max_part_bytes:
+        if not 0 < len(encoded) <= self._max_part_bytes:
             return self._restart(cursor)
-        cursor.offset = change_set.position
+        cursor.offset = self._changed_at
         return [encoded]
 
     def since(self, cursor: Cursor) -> ChangeSet | None:
         """Return what a cursor has not seen, merged by row; None if it has seen all.
 
         Raises: Unrecoverable, if the kept changes do not reach back to it, or a snapshot is shorter.
+        """
+        missed = self._missed(cursor)
+        return self._merged(missed) if missed else None
+
+    def _missed(self, cursor: Cursor) -> list[ChangeSet]:
+        """Return the kept changes that a cursor has not seen.
+
+        Raises: Unrecoverable, if they do not reach back to it.
         """
         if cursor.offset is None or cursor.life != self._life or cursor.offset < self._reach:
             raise Unrecoverable(cursor.offset, self._reach)
@@ -286,42 +308,44 @@ class Topic:
             if is_blind or cursor.offset < self._blind_reach:
                 raise Unrecoverable(cursor.offset, self.position.offset)
         if cursor.offset >= self._changed_at:
-            return None
-        last = self._kept[-1]
-        if last.after <= cursor.offset:
-            return last
-        missed = [kept for kept in self._kept if kept.position > cursor.offset]
-        merged = self._merged.get(missed[0].after)
-        if merged is None:
-            changes = {change.key: change for kept in missed for change in kept.changes}
-            if len(changes) > len(self._rows):
-                raise Unrecoverable(cursor.offset, self._reach)
-            merged = ChangeSet(missed[0].after, self._changed_at, list(changes.values()))
-            self._merged[missed[0].after] = merged
-        return merged
+            return []
+        if self._kept[-1].after <= cursor.offset:
+            return [self._kept[-1]]
+        return [kept for kept in self._kept if kept.position > cursor.offset]
 
-    def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
-        if cursor.form not in self._parts:
-            parts = [
-                messages.encode(part, cursor.form.encoding) for part in self._snapshot(cursor.form.format)
-            ]
-            self._parts[cursor.form] = self.position.offset, parts
-        # Not this position: the topic may have advanced to it since, without a visible change.
-        cursor.offset, encoded = self._parts[cursor.form]
-        cursor.life, cursor.is_ahead = self._life, False
+    def _merged(self, missed: Sequence[ChangeSet]) -> ChangeSet:
+        """Raises: Unrecoverable, if a snapshot is shorter."""
+        if len(missed) == 1:
+            return missed[0]
+        changes = {change.key: change for kept in missed for change in kept.changes}
+        if len(changes) > len(self._rows):
+            raise Unrecoverable(missed[0].after, self._reach)
+        return ChangeSet(missed[0].after, self._changed_at, list(changes.values()))
+
+    def _encoded(self, missed: Sequence[ChangeSet], form: Form) -> Encoded:
+        """Return missed changes as one message; an empty one if they are longer than a part of a snapshot.
+
+        Raises: Unrecoverable, if a snapshot is shorter.
+        """
+        name, epoch = self.name, self.position.epoch
+        if len(missed) == 1:
+            return missed[0].encoded(name, epoch, form)
+        key = missed[0].after, form
+        encoded = self._encodings.get(self._token, key)
+        if encoded is None:
+            encoded = self._merged(missed).encoded(name, epoch, form)
+            if len(encoded) > self._max_part_bytes:
+                encoded = ""
+            self._encodings.keep(self._token, key, encoded)
         return encoded
 
-    def _snapshot(self, format: Format) -> Iterable[messages.Snapshot]:
-        """Yield the snapshot messages, each below the size limit unless a single row exceeds it."""
-        position = str(self.position)
-        part: list[Row] = []
-        size = 0
-        for row in self.rows:
-            narrowed = row.narrowed(format)
-            row_bytes = messages.encoded_size(narrowed)
-            if part and size + row_bytes > self._max_part_bytes:
-                yield messages.Snapshot(self.name, position, part, more=True)
-                part, size = [], 0
-            part.append(narrowed)
-            size += row_bytes
-        yield messages.Snapshot(self.name, position, part, more=False)
+    def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
+        form = cursor.form
+        parts = self._snapshots.get(form)
+        if parts is None:
+            parts = self._snapshots[form] = SnapshotParts(
+                self.name, self.position, self.rows, form, self._max_part_bytes, self._encodings, self._token
+            )
+        # Not this position: the topic may have advanced to it since, without a visible change.
+        cursor.offset, cursor.life, cursor.is_ahead = parts.position.offset, self._life, False
+        return parts

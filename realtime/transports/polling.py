@@ -107,7 +107,7 @@ async def _answer(
         if (
             known is not None
             and behind_seconds is None
-            and not topic.advance(topic.cursor(known, query.form))
+            and not topic.has_news(topic.cursor(known, query.form))
         ):
             await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
@@ -156,7 +156,7 @@ async def _wait(
     while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
         subscriber.is_notified.clear()
         remaining = ends - loop.time()
-        if remaining <= 0 or topic.advance(topic.cursor(position, query.form)):
+        if remaining <= 0 or topic.has_news(topic.cursor(position, query.form)):
             return
         notified = asyncio.create_task(subscriber.is_notified.wait())
         await asyncio.wait([notified, left], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from realtime.engine import messages
+from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
 from realtime.engine.messages import Changes, Form, Row, Snapshot, decode_server
 from realtime.engine.position import Position
@@ -521,3 +522,55 @@ def test_every_part_of_a_snapshot_may_be_as_long_as_the_limit():
     parts = [decode_as(Snapshot, text) for text in topic.advance(Cursor(Form()))]
 
     assert [[row.key for row in part.rows] for part in parts] == [keys[:2], keys[2:4], keys[4:]]
+
+
+def test_what_clients_ask_for_is_not_all_kept():
+    """From each of many positions, in each form, of several topics: the limits are in bytes."""
+    encodings = Encodings(max_bytes=100_000, max_topic_bytes=50_000)
+    topics = [Topic(name, encodings=encodings) for name in ("one", "two", "three")]
+    for topic in topics:
+        topic.load(
+            Position("e", 1), [row(str(number), "x" * 50) for number in range(1000)], unchanged_since=1
+        )
+        for offset in range(2, 902):
+            topic.apply(offset - 1, offset - 1, offset, [upsert(str(offset), "y" * 50)])
+
+    for topic in topics:
+        for offset in range(1, 102, 3):
+            for form in (Form("rows"), Form("html"), Form("rows", "msgpack"), Form("html", "msgpack")):
+                cursor = topic.cursor(Position("e", offset), form)
+                topic.advance(cursor)
+                assert cursor.offset == 101
+                assert encodings.bytes <= 100_000
+
+    assert encodings.bytes > 50_000
+
+
+def test_looking_for_news_makes_no_messages(topic):
+    """A poll that waits is sent nothing; what it would be sent is the same as ``advance`` says."""
+    for position in (None, Position("other", 19), *(Position("e", offset) for offset in range(20))):
+        has_news = topic.has_news(topic.cursor(position, Form()))
+        assert topic._encodings.bytes == 0
+        assert not any(kept._encoded for kept in topic._kept)
+
+        assert has_news == bool(topic.advance(topic.cursor(position, Form())))
+        topic._forget_encodings()
+        topic._kept[-1].forget_encodings()
+
+
+def test_a_snapshot_that_is_being_sent_outlives_its_topics_changes(topic):
+    """A client that reads slowly gets the rest of it as of its position, and then what has changed since."""
+    topic._max_part_bytes = 1
+    topic._forget_encodings()
+    cursor = Cursor(Form())
+    parts = topic.advance(cursor)
+    first = decode_as(Snapshot, parts[0])
+
+    topic.apply(19, 19, 20, [messages.delete("c")])
+
+    rest = [decode_as(Snapshot, text) for text in list(parts)[1:]]
+    assert [each.key for part in (first, *rest) for each in part.rows] == ["b", "c"]
+    assert {part.position for part in rest} == {first.position}
+    assert topic._encodings.bytes == 0
+    assert cursor.offset == 19
+    assert topic.has_news(cursor)
