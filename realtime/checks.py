@@ -18,6 +18,7 @@ from django.template.loader import get_template
 from django.utils.version import get_version_tuple
 
 from .conf import Conf, get_conf
+from .databases.registry import database
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
@@ -47,14 +48,20 @@ def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list
 
 
 def _untriggered() -> list[CheckMessage]:
+    refusal = database().triggers.refusal
     return [
         Warning(
             f"Changes of the table {missing.table} are not captured: a trigger is missing or out of date.",
-            hint="Run `manage.py migrate`, or start a server; both install triggers.",
+            hint=_sentence(refusal(missing.table))
+            or "Run `manage.py migrate`, or start a server; both install triggers.",
             id="realtime.W001",
         )
         for missing in capture.missing()
     ]
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def _without_tables(using: str) -> list[CheckMessage]:

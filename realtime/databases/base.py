@@ -145,6 +145,10 @@ class Database(ABC):
         """Return an identifier of what positions rest on: with another origin, positions may repeat."""
 
     @abstractmethod
+    def column_names(self, table: str) -> set[str]:
+        """Return the names of a table's columns, of one too that this role may not read; empty if there is none."""
+
+    @abstractmethod
     def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
         """Return what the database has behind each name, in one cheap query; names of no table are left out.
 

@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from django.db.utils import DatabaseError, OperationalError
+
 from ..conf import get_conf
 from ..databases.registry import database
 from ..runtime.threads import OpenFile
@@ -64,7 +66,11 @@ class Housekeeping:
         self._stopping.set()
 
     def turn(self) -> None:
-        """Do what is due, then wait until something is."""
+        """Do what is due, then wait until something is.
+
+        A chore that the database refuses, for want of a right for example, keeps no other from being done.
+        Raises: its error, after the others; at once OperationalError, because the database may be away.
+        """
         try:
             self._do_what_is_due()
         except Exception:
@@ -75,27 +81,52 @@ class Housekeeping:
         self._stopping.wait(max(0.0, min(due) - time.monotonic()))
 
     def _do_what_is_due(self) -> None:
+        refusals: list[DatabaseError] = []
+
+        def do(chore: Callable[[float], None]) -> None:
+            try:
+                chore(now)
+            except OperationalError:
+                raise
+            except DatabaseError as error:
+                refusals.append(error)
+
+        now = time.monotonic()
         if not self._is_prepared:
             self._prepare()
-        now = time.monotonic()
+            do(self._install)
+            now = time.monotonic()
         if now >= self._look_due:  # first: a renewal of the lease may have to wait
-            self._look(now)
+            do(self._look)
         if now >= self._lease_due:
-            self._renew_lease(now)
+            do(self._renew_lease)
         if now >= self._claim_due:
-            self._claim(now)
+            do(self._claim)
         if self.is_leader and now >= self._prune_due:
-            self._prune_due = time.monotonic() + (PRUNE_PAUSE_SECONDS if log.prune_step() else PRUNE_SECONDS)
+            do(self._prune)
+        if refusals:
+            raise refusals[0]
 
     def _prepare(self) -> None:
         commit_watch.ignore_this_thread()
         self._file.reopen_if_replaced()
         positions.ensure_epoch()
-        capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
         # Not at once: the publisher finds by the last use of a feed's form whether another one has replaced it.
         self._claim_due = time.monotonic() + CLAIM_SECONDS
-        self._changed()
         self._is_prepared = True
+
+    def _install(self, now: float) -> None:
+        try:
+            capture.install(REPAIR_WAIT_SECONDS, is_patient=True)
+        except OperationalError:
+            self._is_prepared = False
+            raise
+        self._changed()
+
+    def _prune(self, now: float) -> None:
+        self._prune_due = now + PRUNE_SECONDS
+        if log.prune_step():
+            self._prune_due = time.monotonic() + PRUNE_PAUSE_SECONDS
 
     def _renew_lease(self, now: float) -> None:
         was_leader, self.is_leader = self.is_leader, lease.acquire(self._holder)
@@ -138,6 +169,7 @@ class Housekeeping:
         )
         self._is_prepared = False
         self._prepare()
+        self._install(time.monotonic())
 
     def _repair(self, now: float) -> None:
         """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""

@@ -67,6 +67,12 @@ def observe_since(histogram: Histogram, written_at: float) -> None:
         histogram.observe(max(0.0, time.time() - written_at))
 
 
+failed_rounds = Counter(
+    "realtime_failed_rounds",
+    "Rounds of a task of this process that failed and were tried again, by task: publisher, housekeeping, floor, …",
+    ["task"],
+    registry=_counted,
+)
 feed_errors = Counter(
     "realtime_feed_errors", "Reads of topics that failed, by feed.", ["feed"], registry=_counted
 )

@@ -4,13 +4,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from ..databases.remedies import remedy
+from . import metrics
+
 MAX_BACKOFF_SECONDS = 1.0
 
 
 async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger: logging.Logger) -> None:
     """Run rounds until cancelled. A failed round is logged and followed by a pause, which doubles up to a second.
 
-    Repeated failures with the same text are logged once, with the traceback of the first.
+    Repeated failures with the same text are logged once, with the traceback of the first, or with what to do about it
+    where that is known. Each is counted.
     """
     pause, logged = 0.0, ""
     while True:
@@ -24,8 +28,12 @@ async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger:
             if task is not None and task.cancelling():
                 raise  # this task is being stopped; otherwise the cancellation of another one has leaked
             pause = min(MAX_BACKOFF_SECONDS, pause * 2 or 0.1)
-            text = f"{type(error).__name__}: {error}"
+            metrics.failed_rounds.labels(name).inc()
+            text = f"{type(error).__name__}: {error}".strip()
             if text != logged:
-                logger.error("%s failed, will be tried again in %g s: %s", name, pause, text, exc_info=error)
+                advice = remedy(error)
+                words = f"{text}; {advice}" if advice else text
+                trace = None if advice else error
+                logger.error("%s failed, will be tried again in %g s: %s", name, pause, words, exc_info=trace)
             logged = text
             await asyncio.sleep(pause)

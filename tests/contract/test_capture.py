@@ -288,7 +288,8 @@ def test_a_table_whose_owner_refuses_triggers_is_left_out(on_postgresql, monkeyp
     call_command("migrate", verbosity=0)
 
     assert capture.uncaptured() == {
-        "boards_entry": "the role clerk may not create triggers on it: it lacks the right TRIGGER"
+        "boards_entry": "the role clerk may not create triggers on it: run `manage.py migrate` as the owner of the "
+        'table, or GRANT TRIGGER ON "boards_entry" TO "clerk"'
     }
     assert {trigger.table for trigger in engine_database().triggers.installed()} == {"boards_board"}
     connections["default"].close()

@@ -189,6 +189,9 @@ class PostgreSQL(Database):
             (origin,) = cursor.fetchone()
             return str(origin)
 
+    def column_names(self, table: str) -> set[str]:
+        return set(columns.types(self.connection, table))
+
     def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
         states: dict[str, TableState] = {}
         with self.connection.cursor() as cursor:

@@ -92,10 +92,14 @@ class PostgreSQLTriggers(Triggers):
             )
             role, may_trigger, may_create = cursor.fetchone() or ("", True, True)
         if not may_trigger:
-            return f"the role {role} may not create triggers on it: it lacks the right TRIGGER"
+            return (
+                f"the role {role} may not create triggers on it: run `manage.py migrate` as the owner of the table, "
+                f"or GRANT TRIGGER ON {self.quote(table)} TO {self.quote(role)}"
+            )
         if not may_create:
             return (
-                f"the role {role} may not create functions in the schema {schema}: it lacks the right CREATE"
+                f"the role {role} may not create functions in the schema {schema}: run `manage.py migrate` as its "
+                f"owner, or GRANT CREATE ON SCHEMA {self.quote(schema)} TO {self.quote(role)}"
             )
         return ""
 

@@ -109,6 +109,11 @@ class SQLite(Database):
             boot = ""
         return f"{boot}.{self.file_identity()}"[:64]
 
+    def column_names(self, table: str) -> set[str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM pragma_table_xinfo(%s)", [table])
+            return {name for (name,) in cursor.fetchall()}
+
     def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
         """Return the number of the schema for each: it counts every change of the schema, VACUUM and restore."""
         asked = list(tables)
