@@ -130,6 +130,12 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "realtime.middleware.PasswordAttemptsMiddleware",
+]
+
+AUTHENTICATION_BACKENDS = [
+    "realtime.backends.PasswordAttemptsBackend",  # first: it ends a sign-in before a password is checked
+    "django.contrib.auth.backends.ModelBackend",
 ]
 
 # A page may load and run its own files only, nothing inline. docs/feeds.md lists what templates must observe.

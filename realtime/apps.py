@@ -21,7 +21,7 @@ class RealtimeConfig(AppConfig):
     def ready(self) -> None:
         from django.utils.module_loading import autodiscover_modules
 
-        from .access import revocation
+        from .access import password_attempts, revocation
         from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
         from .publishing import commit_watch
@@ -37,6 +37,7 @@ class RealtimeConfig(AppConfig):
         request_started.connect(close_former_connections)
         connection_created.connect(commit_watch.watch_connection)
         revocation.connect()
+        password_attempts.connect()
         pre_migrate.connect(_remove_capture, sender=self)
         post_migrate.connect(_install_capture, sender=self)
 

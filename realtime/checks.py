@@ -22,6 +22,7 @@ from .databases.registry import database
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
+from .service import ASSET_THREADS
 
 # The oldest acceptable versions, and what is wrong with older ones.
 LEAST_VERSIONS = {
@@ -29,7 +30,8 @@ LEAST_VERSIONS = {
     "autobahn": ("26.7.1", "decompresses a client's data without a limit"),
 }
 POOL_SIZE = 4  # of psycopg_pool, if it is given none
-ENGINE_CONNECTIONS = 5  # of the publisher, its housekeeping, two jobs, and the check of passwords
+# The publisher, its housekeeping, two jobs, health, the check of passwords; files and metrics.
+ENGINE_CONNECTIONS = 6 + ASSET_THREADS
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
 
@@ -317,12 +319,12 @@ def _of_pool(pool: Any) -> Iterator[CheckMessage]:
     size = options.get("max_size") or options.get("min_size", POOL_SIZE)  # as psycopg_pool reads them
     conf = _conf()
     threads = sum(getattr(conf, field.name) for field in fields(Conf) if field.name.endswith("_threads"))
-    needed = threads + ENGINE_CONNECTIONS + 1
+    needed = threads + ENGINE_CONNECTIONS
     if size < needed:
         yield Error(
             f"The pool of database connections has {size} of them, but each server process needs at least {needed}: "
-            "one for each of its threads, and one for pages.",
-            hint=f"Set OPTIONS['pool'] = {{'max_size': {needed + 10}}}, which leaves ten for pages, or no pool.",
+            "one for each of its threads.",
+            hint=f"Set OPTIONS['pool'] = {{'max_size': {needed}}}, or no pool.",
             id="realtime.E005",
         )
 
@@ -337,6 +339,31 @@ def check_sessions(**kwargs: Any) -> list[CheckMessage]:
             hint="Use django.contrib.sessions.backends.db or cached_db.",
             id="realtime.W010",
         )
+    ]
+
+
+def check_passwords(**kwargs: Any) -> list[CheckMessage]:
+    """Warn where passwords may be guessed: Django itself does not limit how often one is tried."""
+    backend, middleware = (
+        "realtime.backends.PasswordAttemptsBackend",
+        "realtime.middleware.PasswordAttemptsMiddleware",
+    )
+    missing = []
+    if settings.AUTHENTICATION_BACKENDS[:1] != [backend]:
+        missing.append(
+            f"{backend} is not the first of AUTHENTICATION_BACKENDS: passwords may be guessed at will."
+        )
+    elif middleware not in settings.MIDDLEWARE:
+        missing.append(
+            f"{middleware} is not in MIDDLEWARE: no page says how long to wait after wrong passwords."
+        )
+    return [
+        Warning(
+            fault,
+            hint="docs/operations.md has the settings of a project; silence this check if something else does it.",
+            id="realtime.W013",
+        )
+        for fault in missing
     ]
 
 
@@ -357,6 +384,7 @@ ALWAYS = [
     check_daphne,
     check_database,
     check_sessions,
+    check_passwords,
 ]
 FOR_DEPLOYMENTS = [check_layer, check_hosts]
 

@@ -1,11 +1,14 @@
-"""Middleware that keeps pages which depend on their visitor out of shared caches."""
+"""Middleware: keeps pages that depend on their visitor out of shared caches, and says why a sign-in was refused."""
 
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms import BaseForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
 from django.utils.cache import has_vary_header, patch_cache_control
 from django.utils.deprecation import MiddlewareMixin
 
-__all__ = ["PrivatePagesMiddleware"]
+__all__ = ["PasswordAttemptsMiddleware", "PrivatePagesMiddleware"]
 
 
 class PrivatePagesMiddleware(MiddlewareMixin):
@@ -18,4 +21,27 @@ class PrivatePagesMiddleware(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if has_vary_header(response, "Cookie") and not response.has_header("Cache-Control"):
             patch_cache_control(response, private=True, no_cache=True)
+        return response
+
+
+class PasswordAttemptsMiddleware(MiddlewareMixin):
+    """Answers a sign-in that ``PasswordAttemptsBackend`` has refused: 429, and on its page how long to wait."""
+
+    def process_template_response(
+        self, request: HttpRequest, response: SimpleTemplateResponse
+    ) -> SimpleTemplateResponse:
+        """Replace the form's error: the password may be right."""
+        refusal, form = (
+            getattr(request, "too_many_passwords", None),
+            (response.context_data or {}).get("form"),
+        )
+        if refusal is not None and isinstance(form, BaseForm):
+            form.errors[NON_FIELD_ERRORS] = form.error_class([str(refusal)], renderer=form.renderer)
+        return response
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        refusal = getattr(request, "too_many_passwords", None)
+        if refusal is not None:
+            response.status_code = 429
+            response["Retry-After"] = str(refusal.seconds)
         return response

@@ -15,7 +15,6 @@ from .access import tickets
 from .access.budgets import Budgets
 from .access.handshake import Handshake
 from .access.limits import Place, Places, TooMuch
-from .access.password_attempts import PasswordAttempts
 from .access.turns import Turns
 from .access.visitors import Visitor
 from .conf import get_conf
@@ -67,7 +66,6 @@ class Service:
         self.places = Places()
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
-        self.password_attempts = PasswordAttempts()
         self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)

@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.test import Client
 
+from realtime.access import password_attempts
 from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
@@ -38,6 +39,12 @@ PATIENCE_SECONDS = 10.0
 def quick_passwords() -> None:
     """Hash passwords quickly: the default takes half a second for each sign-in, to slow down guessing."""
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_password_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test be refused for the wrong passwords of others."""
+    monkeypatch.setattr(password_attempts, "attempts", password_attempts.PasswordAttempts())
 
 
 class Log:

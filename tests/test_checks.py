@@ -413,3 +413,20 @@ def test_a_feed_declared_wrongly_does_not_keep_a_project_from_starting(tmp_path)
     assert checked.returncode == 1
     assert checked.stderr.count("realtime.E003") == 2
     assert "Traceback" not in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "guessed at will"),
+        ("AUTHENTICATION_BACKENDS", [*reversed(settings.AUTHENTICATION_BACKENDS)], "guessed at will"),
+        ("AUTHENTICATION_BACKENDS", [], "guessed at will"),
+        ("MIDDLEWARE", [], "how long to wait"),
+    ],
+    ids=["no backend", "not the first", "none at all", "no middleware"],
+)
+def test_passwords_that_may_be_guessed_are_reported(spoil, name, value, words):
+    """Django itself does not count wrong passwords."""
+    spoil(name, value)
+
+    assert words in found()["realtime.W013"]

@@ -12,7 +12,8 @@ EXPORTS = {
     "realtime.actions": ["ActionRefused", "action", "everyone", "is_staff"],
     "realtime.feeds": ["Feed", "register"],
     "realtime.log_filters": ["ClientsFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
-    "realtime.middleware": ["PrivatePagesMiddleware"],
+    "realtime.backends": ["PasswordAttemptsBackend"],
+    "realtime.middleware": ["PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
     "realtime.schedule": ["every"],
 }

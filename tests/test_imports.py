@@ -12,7 +12,13 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
     ["config", "realtime.boards"],
     [f"realtime.{name}" for name in ("routing", "asgi", "urls", "apps", "management", "templatetags")],
-    ["realtime.transports", "realtime.consumers", "realtime.views", "realtime.middleware"],
+    [
+        "realtime.transports",
+        "realtime.consumers",
+        "realtime.views",
+        "realtime.middleware",
+        "realtime.backends",
+    ],
     ["realtime.service", "realtime.checks"],
     ["realtime.delivery"],
     ["realtime.publishing", "realtime.access", "realtime.notices"],

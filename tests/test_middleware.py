@@ -1,4 +1,4 @@
-"""Caching: pages that depend on their visitor are kept out of shared caches."""
+"""Pages that depend on their visitor are kept out of shared caches; a refused sign-in says how long to wait."""
 
 from collections.abc import Awaitable
 
@@ -10,7 +10,8 @@ from django.http.response import HttpResponseBase
 from django.template import RequestContext, Template
 from django.views.decorators.cache import cache_control
 
-from realtime.middleware import PrivatePagesMiddleware
+from realtime.access.password_attempts import TooManyPasswords
+from realtime.middleware import PasswordAttemptsMiddleware, PrivatePagesMiddleware
 
 
 @pytest.fixture
@@ -50,3 +51,26 @@ def test_the_cache_control_of_a_view_is_kept(answer):
     response = answer("{% live 'boards' %}", cache_control(no_store=True))
 
     assert response["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("content", ["not signed in", ""], ids=["an answer of its own", "empty"])
+def test_a_view_without_a_form_answers_a_refused_sign_in_with_429_too(rf, content):
+    """A program learns from the header when to try again."""
+
+    def view(request):
+        request.too_many_passwords = TooManyPasswords(4.2)
+        return HttpResponse(content, status=401)
+
+    response = PasswordAttemptsMiddleware(view)(rf.get("/"))
+
+    assert isinstance(response, HttpResponse)
+    assert (response.status_code, response["Retry-After"], response.content.decode()) == (429, "5", content)
+
+
+def test_other_pages_are_left_alone(rf):
+    """Failures of other kinds have their own status."""
+    response = PasswordAttemptsMiddleware(lambda request: HttpResponse(status=401))(rf.get("/"))
+
+    assert isinstance(response, HttpResponse)
+    assert response.status_code == 401
+    assert "Retry-After" not in response

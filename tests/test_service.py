@@ -10,6 +10,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 
+from realtime import checks
 from realtime import service as service_module
 from realtime.access.handshake import Handshake
 from realtime.access.limits import TooMuch
@@ -18,7 +19,8 @@ from realtime.access.visitors import Visitor
 from realtime.asgi import RealtimeApplication
 from realtime.engine.session import Ending
 from realtime.routing import websocket_urlpatterns
-from realtime.service import connections_open, get_service, running_service
+from realtime.runtime.threads import DatabaseThreads
+from realtime.service import Service, connections_open, get_service, running_service
 from tests.conftest import until
 from tests.delivery.conftest import Follower
 from tests.support.asgi import ended, socket_scope
@@ -218,3 +220,23 @@ def test_the_endings_of_a_stopping_server_differ():
 
     assert all(isinstance(ending, Ending) for ending in endings)
     assert len({ending.retry_after_seconds for ending in endings}) > 5
+
+
+async def test_a_pool_of_the_size_that_the_check_asks_for_has_a_connection_for_each_thread(
+    layer, settings, monkeypatch
+):
+    """A thread that waits for one would hold up everything that waits for the thread, for thirty seconds."""
+    sizes: list[int] = []
+    made = DatabaseThreads.__init__
+
+    def noted(self: DatabaseThreads, name: str, threads: int) -> None:
+        sizes.append(threads)
+        made(self, name, threads)
+
+    monkeypatch.setattr(DatabaseThreads, "__init__", noted)
+    settings.REALTIME = {"READER_THREADS": 5, "TOPIC_THREADS": 3, "ACTION_THREADS": 1, "PAGE_THREADS": 9}
+    Service()
+
+    (error,) = checks._of_pool({"max_size": sum(sizes) - 1})
+    assert f"at least {sum(sizes)}" in error.msg
+    assert list(checks._of_pool({"max_size": sum(sizes)})) == []

@@ -1,11 +1,14 @@
 """The ticket endpoint, ``POST /realtime/ticket/``: tickets for a password, or for the session of a page."""
 
 import base64
+from collections.abc import Callable
+from functools import partial
+from time import thread_time
 
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
-from ..access import tickets
+from ..access import password_attempts, tickets
 from ..access.handshake import Handshake
 from ..access.visitors import Visitor, load_user, login_for
 from ..conf import get_conf
@@ -39,10 +42,11 @@ async def ticket(handshake: Handshake, receive: Receive, send: Send) -> None:
             issued = await service.reader_threads.run(_ticket_for, handshake.visitor)
         else:
             name, password = credentials
-            service.password_attempts.count(name, handshake.address)
+            password_attempts.attempts.check(name, handshake.address)
             with service.places.one("passwords"):
+                spend = partial(service.processing.spend, handshake.address)
                 issued = await service.password_threads.run(
-                    _ticket_for_password, name, password, handshake.peer_address
+                    _ticket_for_password, name, password, handshake, spend
                 )
     await http.respond(send, 200, {"ticket": issued, "expires_in_seconds": get_conf().ticket_seconds})
 
@@ -71,14 +75,20 @@ def _ticket_for(visitor: Visitor) -> str:
     return tickets.issue(visitor)
 
 
-def _ticket_for_password(name: str, password: str, peer_address: str) -> str:
+def _ticket_for_password(
+    name: str, password: str, handshake: Handshake, spend: Callable[[float], None]
+) -> str:
     """Return a ticket for the user that one of the project's authentication backends identifies.
 
-    Raises: NotSignedIn.
+    Raises: NotSignedIn; TooManyPasswords, if those that waited before this one were wrong.
     """
+    password_attempts.attempts.check(name, handshake.address)
     request = HttpRequest()
-    request.META["REMOTE_ADDR"] = peer_address
+    request.META["REMOTE_ADDR"] = handshake.peer_address
+    request.META["HTTP_X_FORWARDED_FOR"] = ",".join(handshake.headers.get("x-forwarded-for", ()))
+    began = thread_time()
     user = authenticate(request, username=name, password=password)
+    spend(thread_time() - began)
     if user is None:
         raise NotSignedIn
     return _ticket_for(Visitor(login=login_for(user)))

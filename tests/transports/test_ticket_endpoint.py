@@ -1,5 +1,6 @@
 """The ticket endpoint: tickets for a password or a session."""
 
+import asyncio
 import base64
 from urllib.parse import urlencode
 
@@ -7,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 
-from realtime.access import tickets
+from realtime.access import password_attempts, tickets
 from realtime.access.password_attempts import PasswordAttempts
 from realtime.access.visitors import Visitor, load_user
 from tests.support.transports import Request
@@ -19,9 +20,9 @@ BROWSER = {"origin": "http://localhost"}
 def ticket_for(application, sign_in):
     """A function that asks for a ticket and returns status and answer."""
 
-    async def ask(headers: dict[str, str] | None = None):
+    async def ask(headers: dict[str, str] | None = None, client: str = "127.0.0.1"):
         status, _, answer = await Request(
-            application, "/realtime/ticket/", method="POST", headers=headers
+            application, "/realtime/ticket/", method="POST", headers=headers, client=client
         ).fetch()
         return status, answer
 
@@ -102,27 +103,63 @@ async def test_passwords_are_accepted_only_if_the_settings_say_so(ticket_for, st
     assert (await ticket_for(password("staff", "words")))[0] == 401
 
 
-async def test_passwords_cannot_be_tried_from_many_addresses(application, service, staff):
-    """Attempts are counted by name, too."""
-    service.password_attempts = PasswordAttempts(lambda: 0.0)
-    found = []
-    for number in range(11):
-        request = Request(
-            application, "/realtime/ticket/", method="POST", headers=password("staff", f"guess {number}"),
-            client=f"10.0.0.{number}",
-        )  # fmt: skip
-        found.append((await request.fetch())[0])
-
-    assert found == [401] * 10 + [429]
+@pytest.fixture
+def stopped_clock(monkeypatch) -> None:
+    """Passwords of one moment."""
+    monkeypatch.setattr(password_attempts, "attempts", PasswordAttempts(lambda: 0.0))
 
 
-async def test_passwords_cannot_be_tried_at_will(ticket_for, service, staff):
-    """Ten at once; then even the right password has to wait."""
-    service.password_attempts = PasswordAttempts(lambda: 0.0)
+async def test_passwords_cannot_be_tried_from_many_addresses(ticket_for, staff, stopped_clock):
+    """While many guess one name each address has two of them, and the name's owner is let in."""
+    for number in range(10):
+        for _ in range(10):
+            assert (await ticket_for(password("staff", "guess"), f"10.0.0.{number}"))[0] == 401
+
+    tried = [(await ticket_for(password("staff", "guess"), "10.0.1.1"))[0] for _ in range(3)]
+    owners = [(await ticket_for(password("staff", "words"), "10.0.1.2"))[0] for _ in range(8)]
+
+    assert tried == [401, 401, 429]
+    assert owners == [200] * 8
+
+
+async def test_passwords_cannot_be_tried_at_will(ticket_for, staff, stopped_clock):
+    """Ten at once; then even the right password has to wait, from this address alone."""
     tried = [(await ticket_for(password("staff", f"guess {number}")))[0] for number in range(11)]
 
     assert tried == [401] * 10 + [429]
-    assert (await ticket_for(password("staff", "words")))[0] == 429
+    status, answer = await ticket_for(password("staff", "words"))
+    assert (status, answer["errors"][0]["message"]) == (429, "Too many wrong passwords. Try again in 5 s.")
+    assert (await ticket_for(password("staff", "words"), "10.0.0.1"))[0] == 200
+
+
+async def test_passwords_that_wait_behind_each_other_are_no_more_than_others(
+    ticket_for, staff, stopped_clock
+):
+    """All are accepted before the first of them has been checked."""
+    asked = [ticket_for(password("staff", f"guess {number}")) for number in range(15)]
+
+    statuses = [status for status, _ in await asyncio.gather(*asked)]
+
+    assert sorted(statuses) == [401] * 10 + [429] * 5
+
+
+async def test_right_passwords_are_as_many_as_wanted(ticket_for, staff, stopped_clock):
+    """A program may ask for a ticket each time that it connects."""
+    asked = [(await ticket_for(password("staff", "words")))[0] for _ in range(15)]
+
+    assert asked == [200] * 15
+
+
+async def test_the_address_is_the_one_that_our_proxy_saw(ticket_for, staff, stopped_clock, settings):
+    """Otherwise all clients of a proxy would be one."""
+    settings.REALTIME |= {"PROXIES": 1}
+    for _ in range(11):
+        tried = await ticket_for({**password("staff", "guess"), "x-forwarded-for": "10.0.0.1, 10.0.0.2"})
+    assert tried[0] == 429
+
+    others = await ticket_for({**password("staff", "words"), "x-forwarded-for": "10.0.0.2, 10.0.0.3"})
+
+    assert others[0] == 200
 
 
 async def test_rights_by_a_ticket_are_taken_away_like_those_by_a_session(
