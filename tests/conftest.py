@@ -32,7 +32,7 @@ from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlp
 from realtime.service import Service, get_service
 
 Summary = dict[str, list[tuple[str, str]] | str]
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 45.0
 
 
 @pytest.fixture(scope="session", autouse=True)
