@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import chromium
 from tests.browser.proxy import Proxy
-from tests.browser.windows import Window
+from tests.browser.windows import PATIENCE_MS, Window
 from tests.support import servers
 from tests.support.projects import Project, prepared, project  # noqa: F401
 from tests.support.servers import Server
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

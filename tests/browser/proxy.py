@@ -22,6 +22,8 @@ class Proxy:
         self.refused: tuple[str, ...] = ()
         self.swallowed: tuple[str, ...] = ()
         self.removed_prefix = ""
+        self.heads: list[str] = []
+        """The heads of the requests so far, whatever became of them."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -45,6 +47,7 @@ class Proxy:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += client.recv(65536) or b"\r\n\r\n"
+            self.heads.append(head.decode("latin-1"))
             if any(word.encode() in head for word in self.refused):
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return

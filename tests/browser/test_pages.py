@@ -115,7 +115,7 @@ def test_a_page_converges_after_its_server_was_stopped(browser, server):
     server.project.connect().execute("UPDATE boards_entry SET label = 'changed while stopped' WHERE id = 1")
     server.start()
 
-    expect(window.row("changed while stopped")).to_be_visible(timeout=30_000)
+    expect(window.row("changed while stopped")).to_be_visible()
     expect(badge).to_have_attribute("data-state", "live")
     assert window.was_never_reloaded()
     window.context.close()
@@ -145,7 +145,7 @@ def test_the_demo_board_updates_by_itself(windows):
         ".addEventListener('realtime:applied', () => { window.updated = true; })"
     )
 
-    viewer.page.wait_for_function("() => window.updated", timeout=15_000)
+    viewer.page.wait_for_function("() => window.updated")
 
 
 def test_scripts_can_use_the_connection(windows):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.windows import DEPARTURES, Window
+from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
 from tests.support import servers
 from tests.support.servers import ROOT, Server
 
@@ -66,7 +66,7 @@ def windows(browser, server) -> Iterator[Callable[..., GuardedWindow]]:
 
 def until(page: Page, condition: Callable[[], object]) -> None:
     """Run the page until the condition holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_MS / 1000
     while not condition():
         assert time.monotonic() < deadline
         page.wait_for_timeout(20)

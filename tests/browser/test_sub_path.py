@@ -55,7 +55,7 @@ def test_other_transports_are_below_the_path(proxy, page, server):
     proxy.swallowed = (UPGRADE,)
     page.goto(f"{proxy.url}/tide/boards/departures/")
 
-    expect(page.locator("live-status")).to_have_attribute("data-transport", "sse", timeout=20_000)
+    expect(page.locator("live-status")).to_have_attribute("data-transport", "sse")
     server.project.connect().execute("UPDATE boards_entry SET label = 'by stream' WHERE id = 1")
     expect(page.get_by_text("by stream")).to_be_visible()
 

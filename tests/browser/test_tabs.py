@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.windows import PATIENCE_MS
 from tests.support.servers import PASSWORD, Server
 
 DEPARTURES = "/boards/departures/"
@@ -26,15 +27,15 @@ def open_tab(context: BrowserContext, path: str = DEPARTURES) -> Page:
     return tab
 
 
-def is_live(tab: Page, seconds: float = 10) -> None:
-    expect(tab.locator("live-status")).to_have_attribute("data-state", "live", timeout=1000 * seconds)
+def is_live(tab: Page) -> None:
+    expect(tab.locator("live-status")).to_have_attribute("data-state", "live")
     expect(tab.locator("live-status")).to_have_attribute("data-transport", "websocket")
-    expect(tab.locator("live-topic").first).to_have_attribute("state", "live", timeout=1000 * seconds)
+    expect(tab.locator("live-topic").first).to_have_attribute("state", "live")
 
 
 def settles_at(server: Server, connections: int) -> None:
     """Wait until the server has this number of open connections, by its log."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_MS / 1000
     while True:
         log = server.log.read_text()
         is_open = len(re.findall(r" c\d+ open ", log)) - len(re.findall(r" c\d+ close ", log))
@@ -68,7 +69,7 @@ def test_the_other_tabs_stay_live_when_the_owner_of_the_connection_is_closed(ser
         tabs.pop(0).close()
         write(server, f"written in between {number}")
         for tab in tabs:
-            expect(tab.get_by_text(f"written in between {number}")).to_be_visible(timeout=10_000)
+            expect(tab.get_by_text(f"written in between {number}")).to_be_visible()
             is_live(tab)
 
     settles_at(server, 1)
@@ -81,7 +82,7 @@ def test_the_topics_of_a_closed_tab_are_unsubscribed(server, context):
 
     leaves.close()
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_MS / 1000
     while f"message unsubscribe '{topic}'" not in server.log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -99,7 +100,7 @@ def test_tabs_that_share_a_connection_resume_after_a_restart(server, context):
     server.start()
 
     for tab in tabs:
-        expect(tab.get_by_text("written while stopped")).to_be_visible(timeout=20_000)
+        expect(tab.get_by_text("written while stopped")).to_be_visible()
         is_live(tab)
     settles_at(server, 1)
 
@@ -170,11 +171,11 @@ def test_a_page_restored_from_the_back_forward_cache_resumes(server, context):
     tab, other = open_tab(context), open_tab(context)
     tab.goto("/admin/login/")
     write(server, "while away")
-    expect(other.get_by_text("while away")).to_be_visible(timeout=10_000)
+    expect(other.get_by_text("while away")).to_be_visible()
 
     tab.go_back()
 
-    expect(tab.get_by_text("while away")).to_be_visible(timeout=10_000)
+    expect(tab.get_by_text("while away")).to_be_visible()
     is_live(tab)
     is_live(other)
 

@@ -39,7 +39,7 @@ def page(context: BrowserContext) -> Page:
 
 
 def shows(page: Page, state: str) -> None:
-    expect(page.locator("live-status")).to_have_attribute("data-state", state, timeout=20_000)
+    expect(page.locator("live-status")).to_have_attribute("data-state", state)
 
 
 WRONG = {
@@ -133,7 +133,7 @@ def test_a_page_needs_no_function_newer_than_the_stated_browsers(server: Server,
     database.execute("UPDATE boards_entry SET label = 'changed again' WHERE id = 1")
     server.start()
 
-    expect(page.get_by_text("changed again")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("changed again")).to_be_visible()
     shows(page, "live")
     assert [error for error in errors if "ERR_CONNECTION_REFUSED" not in error] == []
 
@@ -188,7 +188,7 @@ def test_a_page_that_no_transport_serves_says_how_old_it_is(proxy: Proxy, page: 
     page.goto(proxy.url + DEPARTURES)
 
     for element in page.locator("live-topic").all():
-        expect(element).to_have_attribute("state", "stale", timeout=20_000)
+        expect(element).to_have_attribute("state", "stale")
     badge = page.locator("live-status")
     expect(badge).to_have_text(re.compile(r"(connecting|reconnecting) as of \d\d:\d\d$"))
     loaded = page.evaluate("performance.timeOrigin")

@@ -8,6 +8,8 @@ from tests.support.servers import PASSWORD, Server
 
 DEPARTURES = "/boards/departures/"
 ROWS = "[data-rows] > [data-key]"
+PATIENCE_MS = 45_000
+"""How long a test waits for a state of a page: much longer than that takes on a machine that is not busy."""
 
 
 class Window:
@@ -19,7 +21,7 @@ class Window:
         self.errors: list[str] = []
         self.page.on("console", self._keep_error)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE_MS)
 
     def open(self, path: str) -> Self:
         self.page.goto(path)

@@ -12,7 +12,7 @@ from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import positions
 from realtime.publishing.sequencer import sequence
 from realtime.runtime import threads
-from tests.conftest import until
+from tests.conftest import PATIENCE_SECONDS, until
 from tests.contract.conftest import Database, Follower
 from tests.delivery.conftest import Follower as LiveFollower
 from tests.delivery.conftest import has_row
@@ -73,7 +73,7 @@ def test_a_killed_backend_begins_a_new_epoch(own_server):
 
     own_server.source.kill_backend(victim.info.backend_pid)
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             positions.ensure_epoch()
