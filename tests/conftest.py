@@ -221,17 +221,29 @@ class Peer(WebsocketCommunicator):
         assert is_accepted, "the handshake was refused"
         return await self.receive()
 
+    _pings = 0
+
     async def send(self, type: str, **fields: Any) -> None:
+        self._pings += type == "ping"
         await self.send_to(text_data=json.dumps({"type": type, **fields}))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message."""
+        """Return the next message, without heartbeats that were not asked for: they may arrive at any time."""
+        while True:
+            message = await self._receive_any()
+            if message["type"] != "heartbeat":
+                return message
+            if self._pings:
+                self._pings -= 1
+                return message
+
+    async def _receive_any(self) -> dict[str, Any]:
         return json.loads(await self.receive_from(PATIENCE_SECONDS))
 
     async def receive_next(self, type: str, topic: str | None = None) -> dict[str, Any]:
         """Return the next message of this type, and of this topic if given; drop all messages before it."""
         while True:
-            message = await self.receive()
+            message = await self._receive_any()
             if message["type"] == type and topic in (None, message.get("topic")):
                 return message
 

@@ -37,7 +37,8 @@ async def test_heartbeats_are_sent_at_intervals(connect, settings):
     peer = connect()
     await peer.open()
 
-    assert [(await peer.receive())["type"] for _ in range(3)] == ["heartbeat"] * 3
+    for _ in range(3):
+        await peer.receive_next("heartbeat")
 
 
 # ---------------------------------------------------------------- bad messages
