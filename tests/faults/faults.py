@@ -19,8 +19,6 @@ from tests.faults.apps import STEPS
 from tests.faults.oracle import NEXT_PARCELS
 from tests.faults.world import (
     DATABASE,
-    HEARTBEAT_SECONDS,
-    NOTICED_SECONDS,
     READING_SECONDS,
     Distributed,
     Embedded,
@@ -540,10 +538,10 @@ async def replace_the_file(world: Embedded) -> None:
         copy.replace(file)
 
     world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
-    with world.vigil.patient(NOTICED_SECONDS + HEARTBEAT_SECONDS):
-        await asyncio.to_thread(replace)
-        world.oracle.reconnect(world.connect())
-        await world.until_shown(*{viewer.shows for viewer in [*world.viewers, *world.guests]})
+    await asyncio.to_thread(replace)
+    world.vigil.forget()
+    world.oracle.reconnect(world.connect())
+    await world.until_shown(*{viewer.shows for viewer in [*world.viewers, *world.guests]})
     world.start_writers()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from realtime.engine.position import Position
 from tests.faults.oracle import State, difference
+from tests.faults.run_queue import RunQueue
 from tests.faults.viewers import Viewer
 
 SAMPLE_SECONDS = 0.25
@@ -58,15 +59,21 @@ class Vigil:
         self,
         sample: Callable[[], Sample],
         viewers: Callable[[], Iterable[Viewer]],
+        processes: Callable[[], Iterable[int]],
         limit: float,
-        limits: dict[str, float],
     ) -> None:
-        """``limit`` in seconds is how long a page may be wrong and live; ``limits`` names topics with another."""
+        """``limit`` in seconds is how long a page may be wrong and live.
+
+        ``processes`` are those whose work makes pages right: time in which one waits for a processor does not count.
+        """
         self.violations: list[str] = []
         self.longest: dict[str, Spell] = defaultdict(Spell)
         self.samples_taken = 0
         self._sample, self._viewers = sample, viewers
-        self._limit, self._limits = limit, limits
+        self._processes, self._limit = processes, limit
+        self._run_queue = RunQueue()
+        self.waited_seconds = 0.0
+        """For how long in total one of the processes waited for a processor."""
         self._clock = 0.0
         self._samples: deque[tuple[float, Sample]] = deque(maxlen=KEPT_SAMPLES)
         self._watched: dict[Viewer, _Watched] = {}
@@ -83,17 +90,6 @@ class Vigil:
             self._excused -= topics
             self.forget()
 
-    @contextmanager
-    def patient(self, seconds: float) -> Iterator[None]:
-        """Allow every page to be wrong and live for longer meanwhile, because the fault is noticed by a timer."""
-        limit, limits = self._limit, self._limits
-        self._limit, self._limits = max(seconds, limit), {}
-        self.forget()
-        try:
-            yield
-        finally:
-            self._limit, self._limits = limit, limits
-
     def forget(self) -> None:
         """Judge by later samples only: the database was replaced by an earlier state of itself."""
         self._samples.clear()
@@ -109,8 +105,10 @@ class Vigil:
             except Exception:  # the database is away, or a table is missing at this moment: nothing is known
                 before = time.monotonic()
                 continue
+            waited = self._run_queue.waited(self._processes())
+            self.waited_seconds += waited
             # The clock does not count the time for which this loop was held up: messages wait to be read then.
-            self._clock += min(time.monotonic() - before, 2 * SAMPLE_SECONDS)
+            self._clock += max(0.0, min(time.monotonic() - before, 2 * SAMPLE_SECONDS) - waited)
             before = time.monotonic()
             self._samples.append((self._clock, sample))
             self.samples_taken += 1
@@ -164,7 +162,7 @@ class Vigil:
 
     def _note(self, viewer: Viewer, known: _Watched, seconds: float) -> None:
         spell = self.longest[viewer.shows]
-        limit = self._limits.get(viewer.shows, self._limit) + SAMPLE_SECONDS
+        limit = self._limit + SAMPLE_SECONDS
         is_too_long = seconds > limit and not known.is_reported
         if seconds <= max(spell.seconds, SAMPLE_SECONDS) and not is_too_long:
             return
