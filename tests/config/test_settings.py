@@ -154,3 +154,22 @@ def test_an_installed_release_makes_no_database_of_its_own(tmp_path):
     assert "Run commands as the service does, by `tidemark COMMAND`" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (release / "var").exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "options", "cursors_stay"), [("on", None, False), ("off", "-c statement_timeout", True)]
+)
+def test_a_pooler_in_transaction_mode_is_sent_what_it_accepts(tmp_path, variable, options, cursors_stay):
+    """PgBouncer refuses the startup parameter ``options``, and a cursor does not outlive its transaction."""
+    address = "postgresql://tidemark:word@127.0.0.1:6432/tidemark"
+    environment = Project(tmp_path, DATABASE_URL=address, PGBOUNCER=variable).environment
+
+    printed = subprocess.run(
+        [sys.executable, "-c", "import json; from config.settings import *; print(json.dumps(DATABASES['default']))"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    database = json.loads(printed.stdout)
+    assert str(database["OPTIONS"].get("options")).startswith(str(options))
+    assert database.get("DISABLE_SERVER_SIDE_CURSORS", False) is not cursors_stay
+    assert database["OPTIONS"]["application_name"].startswith("tidemark")
