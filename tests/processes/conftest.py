@@ -26,6 +26,18 @@ def server(request: pytest.FixtureRequest, project: Project) -> Iterator[Server]
         yield server
 
 
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def shared(
+    request: pytest.FixtureRequest,
+    prepared: Project,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """A running server, once of each kind, for all tests of a file that do not depend on what others have done."""
+    folder = tmp_path_factory.mktemp("shared") / "project"
+    with servers.running(servers.copy(prepared, folder, HEARTBEAT_SECONDS="2"), request.param) as server:
+        yield server
+
+
 @pytest.fixture
 def daphne(project: Project) -> Iterator[Server]:  # noqa: F811
     with servers.running(project) as server:

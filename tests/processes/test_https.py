@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -21,12 +20,17 @@ UNENCRYPTED = {"X-Forwarded-Proto": "http"}
 
 
 @pytest.fixture(
+    scope="module",
     params=[("daphne", "127.0.0.1"), ("uvicorn", "127.0.0.1"), ("uvicorn", "192.0.2.1")],
     ids=["daphne", "uvicorn", "uvicorn that does not trust the proxy"],
 )
-def server(request: pytest.FixtureRequest, prepared: Project, tmp_path: Path) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, prepared: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     name, trusted = request.param
-    project = servers.copy(prepared, tmp_path / "project", HTTPS="1", FORWARDED_ALLOW_IPS=trusted)
+    project = servers.copy(
+        prepared, tmp_path_factory.mktemp("https") / "project", HTTPS="1", FORWARDED_ALLOW_IPS=trusted
+    )
     with servers.running(project, name) as server:
         yield server
 
