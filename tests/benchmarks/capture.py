@@ -80,7 +80,7 @@ def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         found["SQLite"] = _measured(servers.prepare(Path(folder) / "sqlite"))
-        with databases.running() as postgresql:
+        with databases.running(fsync="on") as postgresql:
             with contextlib.closing(postgresql.connect()) as admin:
                 admin.execute("CREATE DATABASE bench")
             project = servers.prepare(Path(folder) / "postgresql", DATABASE_URL=postgresql.url("bench"))

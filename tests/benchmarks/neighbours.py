@@ -209,7 +209,7 @@ def main() -> None:
         if chosen != "postgresql":
             _run(Path(folder) / "sqlite", "SQLite")
         if chosen != "sqlite":
-            with databases.running() as postgresql:
+            with databases.running(fsync="on") as postgresql:
                 with contextlib.closing(postgresql.connect()) as admin:
                     admin.execute("CREATE DATABASE bench")
                 _run(Path(folder) / "postgresql", "PostgreSQL", DATABASE_URL=postgresql.url("bench"))
