@@ -14,7 +14,7 @@ from .runtime.refusals import Refused
 from .servers.answers import Answer
 from .servers.backpressure import reporting_receive, waiting_send
 from .servers.frames import WRITER, writer
-from .servers.listeners import stop_listening
+from .servers.listeners import accept_few, stop_listening
 from .servers.reactor import counts_bodies, guard_daphne, start_with_reactor
 from .servers.request_bodies import Body
 from .service import get_service
@@ -51,6 +51,7 @@ class RealtimeApplication:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await get_service().ensure_started()
+                accept_few(signal.getsignal(signal.SIGTERM))
                 _drain_on_sigterm()
                 await send({"type": "lifespan.startup.complete"})
             else:

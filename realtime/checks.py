@@ -22,6 +22,7 @@ from .databases.registry import database
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
+from .servers import open_files
 from .service import ASSET_THREADS
 
 # The oldest acceptable versions, and what is wrong with older ones.
@@ -367,6 +368,22 @@ def check_passwords(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_open_files(**kwargs: Any) -> list[CheckMessage]:
+    if check_conf():
+        return []  # it reports why the number of connections is unknown
+    needed, (_, allowed) = open_files.files_needed(), open_files.limits()
+    if allowed >= needed:
+        return []
+    return [
+        Warning(
+            f"A process here may open {allowed} files, and REALTIME['MAX_CONNECTIONS'] needs {needed}: a server "
+            "accepts fewer connections, so that it can still open its database.",
+            hint=f"Raise the limit (LimitNOFILE={needed} in a systemd unit, ulimit -Hn), or lower MAX_CONNECTIONS.",
+            id="realtime.W014",
+        )
+    ]
+
+
 def is_psycopg3() -> bool:
     """Return whether Django uses psycopg 3; call it only where it uses PostgreSQL."""
     from django.db.backends.postgresql import psycopg_any
@@ -385,6 +402,7 @@ ALWAYS = [
     check_database,
     check_sessions,
     check_passwords,
+    check_open_files,
 ]
 FOR_DEPLOYMENTS = [check_layer, check_hosts]
 

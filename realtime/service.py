@@ -28,7 +28,7 @@ from .publishing.publisher import Publisher
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
-from .servers import reactor
+from .servers import open_files, reactor
 from .servers.private import report
 from .servers.request_bodies import RequestBodies
 from .servers.stalled_clients import StalledClients
@@ -91,6 +91,7 @@ class Service:
     async def _start(self) -> None:
         """Start what connections need first, then what watches them; stop with the server from then on."""
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
+        open_files.raise_limit()
         await self.hub.start()
         if self.publisher is not None:
             self.publisher.start()

@@ -430,3 +430,20 @@ def test_passwords_that_may_be_guessed_are_reported(spoil, name, value, words):
     spoil(name, value)
 
     assert words in found()["realtime.W013"]
+
+
+@pytest.mark.parametrize("allowed", [1024, 11_684])
+def test_too_few_open_files_are_reported(monkeypatch, allowed):
+    """A server then accepts fewer connections than the settings say. 10,000 connections need 11,685 files."""
+    monkeypatch.setattr("realtime.servers.open_files.limits", lambda: (512, allowed))
+
+    assert f"may open {allowed} files" in found()["realtime.W014"]
+    assert "LimitNOFILE=11685" in found()["realtime.W014"]
+
+
+@pytest.mark.parametrize("allowed", [11_685, 2**31], ids=["enough", "unlimited"])
+def test_enough_open_files_are_not_reported(monkeypatch, allowed):
+    """The limit that a server raises, not the one that it starts with."""
+    monkeypatch.setattr("realtime.servers.open_files.limits", lambda: (512, allowed))
+
+    assert "realtime.W014" not in found()

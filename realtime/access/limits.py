@@ -9,6 +9,7 @@ from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..engine.session import Ending
+from ..servers.open_files import max_places
 from .visitors import Visitor
 
 RETRY_SECONDS = 30.0
@@ -93,7 +94,7 @@ class Place:
         if owner is None or key in self._counted:
             return
         setting, what = _LIMITS[kind]
-        limit = getattr(get_conf(), setting)
+        limit = max_places() if kind == "server" else getattr(get_conf(), setting)
         if self._in_use[key] >= limit:
             raise TooMuch(limit, what)
         self._in_use[key] += 1

@@ -20,6 +20,11 @@ def client_address(forwarded: Iterable[str], peer_address: str) -> str | None:
     return next(filter(None, map(_network, candidates)), None)
 
 
+def connecting_address(peer_address: str) -> str | None:
+    """Return the address of a connection that has not sent a request yet; None if it is one of our own proxies."""
+    return None if get_conf().proxies > 0 else _network(peer_address)
+
+
 def _network(address: str) -> str | None:
     """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
     try:

@@ -17,13 +17,17 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 from ..conf import get_conf
 from ..engine.codes import Code
-from ..runtime.addresses import client_address
+from ..runtime.addresses import client_address, connecting_address
 from ..runtime.refusals import Refused
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
+from .open_files import open_connections
 from .request_bodies import Body, RequestBodies
 
 logger = logging.getLogger("realtime.guards")
+
+MAX_ACCEPTS = 50
+"""Limit of connections that are accepted in one turn of the event loop."""
 
 
 def install(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
@@ -34,7 +38,7 @@ def install(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
             continue
         factory.server.ws_factory.protocol = GuardedWebSocket
         _guard_requests(factory)
-        port.factory = Guards(port.factory, request_bodies)
+        port.factory = Guards(port.factory, request_bodies, port)
 
 
 def _daphnes_factory(port: Any) -> Any:
@@ -72,6 +76,11 @@ class Guard(ProtocolWrapper):
         self._outlet = _Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
+        peer_address = getattr(transport.getPeer(), "host", "")
+        self.address = connecting_address(peer_address)
+        if not open_connections.add(self):
+            transport.abortConnection()
+            return
         self.start_deadline(get_conf().handshake_seconds)
 
     def new_body(self, forwarded: list[str]) -> Body:
@@ -81,7 +90,7 @@ class Guard(ProtocolWrapper):
 
     def start_deadline(self, seconds: float) -> None:
         """Abort the connection unless its request is complete after some seconds."""
-        deadlines.start(self, seconds, self.transport.abortConnection)
+        deadlines.start(self, seconds, self.transport.abortConnection, self.address)
 
     def dataReceived(self, data: bytes) -> None:
         if self.is_idle:
@@ -97,6 +106,7 @@ class Guard(ProtocolWrapper):
 
     def connectionLost(self, reason: Any = None) -> None:
         deadlines.cancel(self)
+        open_connections.discard(self)
         self.inbound.close()
         self._outlet.stopProducing()  # the transport does not, once it has been told to close
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
@@ -131,9 +141,14 @@ class Guards(WrappingFactory):
 
     protocol = Guard
 
-    def __init__(self, wrapped: Any, request_bodies: Callable[[], RequestBodies]) -> None:
+    def __init__(self, wrapped: Any, request_bodies: Callable[[], RequestBodies], port: Port) -> None:
         super().__init__(wrapped)  # type: ignore[no-untyped-call]
-        self.request_bodies = request_bodies
+        self.request_bodies, self._port = request_bodies, port
+
+    def buildProtocol(self, addr: Any) -> Any:
+        # Twisted accepts 20 more at a time whenever so many have come. They are open files before any is dropped.
+        self._port.numberAccepts = MAX_ACCEPTS
+        return super().buildProtocol(addr)
 
 
 class _Outlet:

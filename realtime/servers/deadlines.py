@@ -28,6 +28,7 @@ class _Deadline:
     since: float
     until: float
     drop: Callable[[], None]
+    address: str | None
 
 
 class Deadlines:
@@ -41,30 +42,60 @@ class Deadlines:
         """``limit`` returns how many there may be; ``fault`` is what the log says of connections that were dropped."""
         self._limit, self._fault = limit, fault
         self._deadlines: dict[Hashable, _Deadline] = {}  # by connection, oldest first
+        self._of: dict[str | None, dict[Hashable, None]] = {}  # by address, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._late = self._crowded = 0
 
-    def start(self, connection: Hashable, seconds: float, drop: Callable[[], None]) -> None:
+    def start(
+        self, connection: Hashable, seconds: float, drop: Callable[[], None], address: str | None = None
+    ) -> None:
         """Drop a connection after some seconds, whatever it sends meanwhile; replaces its earlier deadline.
 
-        If there are too many, those that have waited longest make room: an honest client is done in a moment.
+        If there are too many, in total or of one address, those that have waited longest make room: an honest client
+        is done in a moment. None as address: no limit of addresses concerns it.
         """
         loop = asyncio.get_running_loop()
         now, limit = loop.time(), self._limit()
-        self._deadlines.pop(connection, None)
-        while len(self._deadlines) >= limit:
-            oldest, deadline = next(iter(self._deadlines.items()))
-            if now - deadline.since < GRACE_SECONDS:
-                break
-            self._crowded += 1
-            self._drop(oldest)
-        self._deadlines[connection] = _Deadline(now, now + seconds, drop)
+        self.cancel(connection)
+        while len(self._deadlines) >= limit and self._drop_if_old(next(iter(self._deadlines)), now):
+            pass
+        self._deadlines[connection] = _Deadline(now, now + seconds, drop, address)
+        self._of.setdefault(address, {})[connection] = None
+        self._bound(address, now)
         if self._timer is None:
             self._timer = loop.call_later(CHECK_SECONDS, self._check)
 
     def cancel(self, connection: Hashable) -> None:
         """Forget a connection's deadline: its request is complete, or the connection is lost."""
-        self._deadlines.pop(connection, None)
+        deadline = self._deadlines.pop(connection, None)
+        if deadline is not None:
+            of_address = self._of[deadline.address]
+            del of_address[connection]
+            if not of_address:
+                del self._of[deadline.address]
+
+    def make_room(self) -> bool:
+        """Drop the connection that has waited longest, of the address with the most; return False if there is none."""
+        if not self._deadlines:
+            return False
+        of_address = max(self._of.values(), key=len)
+        self._crowded += 1
+        self._drop(next(iter(of_address)))
+        return True
+
+    def _bound(self, address: str | None, now: float) -> None:
+        """Drop the connections of an address that are too many."""
+        limit = get_conf().max_connections_per_address
+        while address is not None and len(of_address := self._of.get(address, {})) > limit:
+            if not self._drop_if_old(next(iter(of_address)), now):
+                break
+
+    def _drop_if_old(self, connection: Hashable, now: float) -> bool:
+        if now - self._deadlines[connection].since < GRACE_SECONDS:
+            return False
+        self._crowded += 1
+        self._drop(connection)
+        return True
 
     def _check(self) -> None:
         loop = asyncio.get_running_loop()
@@ -72,6 +103,8 @@ class Deadlines:
         for connection in [name for name, deadline in self._deadlines.items() if deadline.until <= now]:
             self._late += 1
             self._drop(connection)
+        for address in list(self._of):
+            self._bound(address, now)
         if self._late or self._crowded:
             logger.warning(
                 "dropped %d connections that %s, %d to make room",
@@ -83,7 +116,9 @@ class Deadlines:
         self._timer = loop.call_later(CHECK_SECONDS, self._check) if self._deadlines else None
 
     def _drop(self, connection: Hashable) -> None:
-        self._deadlines.pop(connection).drop()
+        drop = self._deadlines[connection].drop
+        self.cancel(connection)
+        drop()
 
 
 class BodyDeadline:

@@ -42,6 +42,7 @@ class Feature(Enum):
     UVICORN_FRAMES = ("uvicorn", "ready frames")
     UVICORN_STALLED = ("uvicorn", "ending stalled clients")
     UVICORN_PORTS = ("uvicorn", "closing its port before its connections are moved")
+    UVICORN_ACCEPTS = ("uvicorn", "accepting connections a few at a time")
     UVICORN_BACKPRESSURE = ("uvicorn", "waiting for slow readers of HTTP answers")
 
     def __init__(self, server: str, words: str) -> None:
@@ -257,6 +258,10 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
     Feature.UVICORN_PORTS: (
         _called("uvicorn", "uvicorn.server:Server.handle_exit", "self", "sig", "frame"),
         _uses("uvicorn", "uvicorn.server:Server.startup", "servers"),
+    ),
+    Feature.UVICORN_ACCEPTS: (
+        _called("uvicorn", "uvicorn.server:Server.handle_exit", "self", "sig", "frame"),
+        _uses("uvicorn", "uvicorn.server:Server.startup", "backlog"),
     ),
 }  # fmt: skip
 """Every private object that we use, by the feature that needs it."""

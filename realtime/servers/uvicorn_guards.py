@@ -14,8 +14,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from ..conf import get_conf
 from ..engine.codes import Code
+from ..runtime.addresses import connecting_address
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
+from .open_files import open_connections
 
 logger = logging.getLogger("realtime.guards")
 
@@ -47,7 +49,11 @@ def guarded(protocol: Any) -> Any:
             self._known: Any = None  # the latest request whose headers are complete
             self._head_bytes = 0  # since the previous request was complete, without those of the body
             self._body_deadline: BodyDeadline | None = None
-            self._start_deadline(get_conf().handshake_seconds)
+            self._address = connecting_address(self.client[0] if self.client else "")
+            if open_connections.add(transport):
+                self._start_deadline(get_conf().handshake_seconds)
+            else:
+                transport.abort()
 
         def data_received(self, data: bytes) -> None:
             if self._is_idle:
@@ -141,11 +147,12 @@ def guarded(protocol: Any) -> Any:
 
         def connection_lost(self, exc: Exception | None) -> None:
             deadlines.cancel(self)
+            open_connections.discard(self.transport)
             self._inbound.close()
             super().connection_lost(exc)
 
         def _start_deadline(self, seconds: float) -> None:
-            deadlines.start(self, seconds, self.transport.abort)
+            deadlines.start(self, seconds, self.transport.abort, self._address)
 
     return GuardedHttp
 
@@ -192,6 +199,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        open_connections.discard(self.transport)
         self._inbound.close()
         super().connection_lost(exc)
 

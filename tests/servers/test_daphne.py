@@ -63,7 +63,7 @@ async def guard(daphne):
     """A guarded connection to daphne."""
     factory = HTTPFactory(daphne)
     guards._guard_requests(factory)
-    guard = Guards(factory, RequestBodies).buildProtocol(None)
+    guard = Guards(factory, RequestBodies, Port(0, factory)).buildProtocol(None)
     guard.makeConnection(StringTransport())
     yield guard
     deadlines.cancel(guard)
@@ -137,3 +137,14 @@ async def test_a_long_body_is_refused_and_discarded(guard, daphne, settings, lin
     assert guard.transport.value().startswith(b"HTTP/1.1 413 a request may be 1000 bytes long\r\n")
     assert daphne.asked == []
     assert lines(logging.WARNING) == ["refused a request: a request may be 1000 bytes long"]
+
+
+def test_few_connections_are_accepted_at_once(daphne):
+    """They are open files before any of them can be dropped; Twisted accepts more at a time, the more there are."""
+    port = Port(0, HTTPFactory(daphne))
+    guards = Guards(port.factory, RequestBodies, port)
+    port.numberAccepts = 500
+
+    guards.buildProtocol(None)
+
+    assert port.numberAccepts == 50

@@ -66,6 +66,46 @@ async def test_no_connection_makes_room_at_once(deadlines, settings):
         deadlines.start(number, 60, lambda: pytest.fail("dropped"))
 
 
+async def test_the_connections_of_one_address_make_room_for_each_other(deadlines, settings, monkeypatch):
+    """Before any of them has sent a request; those of other addresses, and of our proxies, are not concerned."""
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0)
+    settings.REALTIME = {"MAX_CONNECTIONS_PER_ADDRESS": 2}
+    dropped = []
+
+    for number in range(5):
+        for address in ("10.0.0.1", None):
+            name = (address, number)
+            deadlines.start(name, 60, lambda name=name: dropped.append(name), address)
+    deadlines.start("other", 60, lambda: dropped.append("other"), "10.0.0.2")
+
+    assert dropped == [("10.0.0.1", 0), ("10.0.0.1", 1), ("10.0.0.1", 2)]
+
+
+async def test_those_of_one_moment_make_room_when_it_is_over(deadlines, settings, monkeypatch):
+    """A server may accept them all before it reads from the first one."""
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.05)
+    settings.REALTIME = {"MAX_CONNECTIONS_PER_ADDRESS": 3}
+    dropped = []
+
+    for number in range(10):
+        deadlines.start(number, 60, lambda number=number: dropped.append(number), "10.0.0.1")
+    assert dropped == []
+
+    await until(lambda: len(dropped) == 7)
+    assert dropped == [0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_the_address_with_the_most_makes_room_for_a_full_server(deadlines):
+    """The oldest of them, however young; until none is left."""
+    dropped = []
+    for name, address in [("honest", "10.0.0.2"), ("a", "10.0.0.1"), ("b", "10.0.0.1"), ("c", "10.0.0.1")]:
+        deadlines.start(name, 60, lambda name=name: dropped.append(name), address)
+
+    assert [deadlines.make_room() for _ in range(2)] == [True, True]
+    assert dropped == ["a", "b"]
+    assert [deadlines.make_room() for _ in range(3)] == [True, True, False]
+
+
 def test_a_body_has_a_deadline_for_each_part_and_one_for_the_whole(settings, monkeypatch):
     """A client that stops one byte before the end waits no longer than one that has not begun."""
     settings.REALTIME = {"HANDSHAKE_SECONDS": 10, "REQUEST_SECONDS": 25}

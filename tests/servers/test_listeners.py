@@ -2,11 +2,12 @@
 
 import asyncio
 
+import pytest
 import uvicorn
 from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from realtime.servers import listeners, private, reactor
+from realtime.servers import listeners, open_files, private, reactor
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,3 +84,15 @@ def test_daphnes_ports_are_closed_and_nothing_else_of_the_reactor(monkeypatch):
     listeners.stop_listening(None)
 
     assert closed == [Twisted.readers[0], Twisted.readers[2]]
+
+
+@pytest.mark.parametrize(("files", "backlog"), [(1024, 192), (20_000, 2048)], ids=["few files", "many files"])
+def test_uvicorn_accepts_no_more_at_once_than_its_files_allow(monkeypatch, files, backlog):
+    """The loop accepts a whole backlog before our guards see the first connection, and the database needs files too."""
+    monkeypatch.setattr(open_files, "limits", lambda: (files, files))
+    server = uvicorn.Server(uvicorn.Config("config.asgi:application", backlog=2048))
+
+    listeners.accept_few(server.handle_exit)
+    listeners.accept_few(None)
+
+    assert server.config.backlog == backlog

@@ -183,7 +183,9 @@ async def test_an_unfinished_request_is_aborted_at_its_deadline(connection, monk
     """Whatever its client sends meanwhile; a complete one has no deadline."""
     started = {}
     monkeypatch.setattr(
-        deadlines, "start", lambda protocol, seconds, drop: started.update({protocol: (seconds, drop)})
+        deadlines,
+        "start",
+        lambda protocol, seconds, drop, address: started.update({protocol: (seconds, drop)}),
     )
     monkeypatch.setattr(deadlines, "cancel", lambda protocol: started.pop(protocol, None))
     settings.REALTIME = {"REQUEST_SECONDS": 7}
