@@ -44,8 +44,9 @@ def frame(
 class Attacker:
     """One connection that sends any bytes and records in ``is_over`` that the server has closed it."""
 
-    def __init__(self, address: Address, first: bytes = b"") -> None:
-        self._socket = socket.create_connection(address, timeout=PATIENCE_SECONDS)
+    def __init__(self, address: Address, first: bytes = b"", source: str = "127.0.0.1") -> None:
+        """``source`` is the attacker's own address."""
+        self._socket = socket.create_connection(address, timeout=PATIENCE_SECONDS, source_address=(source, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._unsent = b""
         self.read = b""
@@ -128,8 +129,8 @@ def greeted(address: Address, *lines: bytes) -> Attacker:
     return attacker
 
 
-def status(address: Address, request: bytes) -> int:
+def status(address: Address, request: bytes, source: str = "127.0.0.1") -> int:
     """Return the status of the answer to a request, 0 if the connection ends without one."""
-    with Attacker(address, request) as attacker:
+    with Attacker(address, request, source) as attacker:
         line = attacker.receive_until(b"\r\n").partition(b"\r\n")[0]
     return int(line.split()[1]) if line.startswith(b"HTTP/") else 0

@@ -75,6 +75,18 @@ def flood(data: bytes) -> Attack:
     return Attack(10, is_socket=True, message=lambda: data, pause_seconds=0, reconnects=True)
 
 
+CHUNKED = head(b"Transfer-Encoding: chunked", start=POST)
+LONG_POLL = head(start=b"GET /realtime/topics/entries.2/ HTTP/1.1")
+UNFINISHED = head(b"Content-Length: %d" % 2**22, start=b"POST /admin/login/ HTTP/1.1") + bytes(2**22 - 1)
+SLOW = head(b"Expect: 100-continue", b"Transfer-Encoding: chunked", start=POST)
+
+
+def without_end(start: bytes, more: bytes) -> Attack:
+    """Return an attack by ten connections that send a request that goes on as long as the server reads it."""
+    data = more * (0x10000 // len(more))
+    return Attack(10, first=start, message=lambda: data, pause_seconds=0, reconnects=True)
+
+
 ATTACKS = {
     "silence": Attack(500),
     "tricklers": Attack(500, first=b"GET / HTTP/1.1\r\nX: ", message=lambda: b"x", pause_seconds=0.3),
@@ -94,6 +106,19 @@ ATTACKS = {
     "bad messages": flood(frame(b"x") * 3000),
     "pings": flood(frame(b"x" * 125, 9) * 500),
     "fragments": flood(frame(b"x", fin=False) + frame(b"x", 0, fin=False) * 3000),
+    "endless line": without_end(b"GET /", b"a"),
+    "endless header": without_end(b"GET / HTTP/1.1\r\nX: ", b"a"),
+    "endless headers": without_end(b"GET / HTTP/1.1\r\n", b"X: a\r\n"),
+    "endless extension": without_end(CHUNKED + b"1;", b"a"),
+    "long extensions": without_end(CHUNKED, b"1;%s\r\nx\r\n" % (b"a" * 900)),
+    "endless trailers": without_end(CHUNKED + b"0\r\n", b"X: a\r\n"),
+    "pipelines": without_end(b"", head()),
+    "unread polls": Attack(40, first=LONG_POLL * 20),
+    "unread pages": Attack(40, first=head() * 20),
+    "unread refusals": Attack(40, first=head(start=b"GET /realtime/topics/nothing/ HTTP/1.1") * 200),
+    "unread endings": Attack(40, first=head(start=b"GET /realtime/topics/entries.2/ HTTP/1.0"), reconnects=True),
+    "unfinished bodies": Attack(16, first=UNFINISHED, reconnects=True),
+    "trickled bodies": Attack(200, first=SLOW, message=lambda: b"1\r\nx\r\n", reconnects=True),
     "talkers": Attack(20, is_socket=True, first=SUBSCRIBE, message=lambda: PING),
 }  # fmt: skip
 

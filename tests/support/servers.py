@@ -62,7 +62,8 @@ class Project:
 class Server:
     """One server process of a project.
 
-    ``name`` is "daphne", "uvicorn", "guarded": uvicorn with our protocol classes, or "runserver".
+    ``name`` is "daphne", "uvicorn", "guarded": uvicorn with our protocol classes, "guarded h11": the same where
+    httptools is not installed, or "runserver".
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Server:
         """Start the process, and send it nothing."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command(), cwd=ROOT, env=self.project.environment, stdout=log, stderr=subprocess.STDOUT
+                self._command(), cwd=ROOT, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
             )
 
     def start(self) -> None:
@@ -130,8 +131,18 @@ class Server:
         return [
             sys.executable, "-m", "uvicorn", application, "--port", str(self.port), "--backlog", "4096",
             "--log-level", "warning", "--timeout-graceful-shutdown", "5",
-            *(guards if self.name == "guarded" else []),
+            *(guards if self.name.startswith("guarded") else []),
         ]  # fmt: skip
+
+    def _environment(self) -> dict[str, str]:
+        environment = self.project.environment
+        if self.name != "guarded h11":
+            return environment
+        folder = self.project.folder / "without httptools"
+        folder.mkdir(exist_ok=True)
+        (folder / "httptools.py").write_text("raise ImportError\n")
+        paths = [str(folder), *filter(None, [environment.get("PYTHONPATH")])]
+        return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def wait_until_answering(url: str, process: subprocess.Popen[bytes]) -> None:
