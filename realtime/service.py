@@ -79,6 +79,8 @@ class Service:
         self.is_stopping = False
         self.is_closing = False
         """Whether clients that connect now are sent elsewhere."""
+        self.is_trial = False
+        """Whether ``manage.py doctor`` tries the application: then the engine is not started."""
         self._started: asyncio.Task[None] | None = None
         self._supervised: list[asyncio.Task[None]] = []
 
@@ -88,8 +90,15 @@ class Service:
             self._started = asyncio.create_task(self._start(), name="realtime-start")
         await asyncio.shield(self._started)
 
+    @property
+    def has_started(self) -> bool:
+        """Whether the application has asked for the engine."""
+        return self._started is not None
+
     async def _start(self) -> None:
         """Start what connections need first, then what watches them; stop with the server from then on."""
+        if self.is_trial:
+            return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         open_files.raise_limit()
         await self.hub.start()

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from io import StringIO
 
 import pytest
 from django.core.management import call_command
@@ -165,3 +166,20 @@ def test_the_check_says_what_the_owner_is_to_run(as_waiter):
     assert "The role waiter may not create triggers on it: run `manage.py migrate` as the owner" in str(
         raised.value
     )
+
+
+def test_the_doctor_says_what_the_owner_is_to_run(as_waiter):
+    """For a trigger that is missing, a table that may not be read, and one of the engine that may not be written."""
+    as_waiter(
+        DROPPED,
+        "REVOKE SELECT ON boards_board FROM waiter",
+        "REVOKE DELETE ON realtime_ticket FROM waiter",
+    )
+    out = StringIO()
+
+    with pytest.raises(SystemExit):
+        call_command("doctor", stdout=out)
+
+    assert 'GRANT TRIGGER ON "boards_entry" TO "waiter"' in out.getvalue()
+    assert "GRANT SELECT ON TABLE boards_board TO the role in DATABASE_URL" in out.getvalue()
+    assert "GRANT ALL ON TABLE realtime_ticket TO the role in DATABASE_URL" in out.getvalue()

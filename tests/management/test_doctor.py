@@ -1,23 +1,27 @@
 """``manage.py doctor``: reports what works and what does not, and exits with 1 if something needs repair."""
 
+import contextlib
+import json
+import threading
 from io import StringIO
 
 import pytest
 from django.apps.registry import Apps
 from django.core.management import call_command
-from django.db import connection, models
+from django.db import DatabaseError, OperationalError, connection, connections, models
 
 from realtime.boards.models import Board, Entry
 from realtime.feeds import Feed, register, registry
 from realtime.management.commands import doctor as doctor_module
-from realtime.models import LogEntry, OutboxRow, SecondsNow
+from realtime.management.trials import Finding
+from realtime.models import LogEntry, OutboxRow, SecondsNow, Ticket
 from realtime.publishing import lease
 
 
-def doctor() -> tuple[int, str]:
+def doctor(*arguments: str) -> tuple[int, str]:
     out = StringIO()
     try:
-        call_command("doctor", stdout=out)
+        call_command("doctor", *arguments, stdout=out)
     except SystemExit as error:
         return int(error.code or 0), out.getvalue()
     return 0, out.getvalue()
@@ -25,10 +29,22 @@ def doctor() -> tuple[int, str]:
 
 @pytest.fixture
 def published(log, settings):
-    """A log with a publisher, which keeps the lease for as long as the test lasts."""
+    """A log with a publisher, which keeps the lease for as long as the test lasts, and shows signs of life."""
     settings.REALTIME = {"LEASE_SECONDS": 600}
     assert lease.acquire("a process")
-    return log
+    ended = threading.Event()
+
+    def live() -> None:
+        while not ended.wait(0.05):
+            with contextlib.suppress(OperationalError):
+                lease.acquire("a process")
+        connections.close_all()
+
+    publisher = threading.Thread(target=live)
+    publisher.start()
+    yield log
+    ended.set()
+    publisher.join()
 
 
 def test_the_doctor_reports_that_all_is_well(published):
@@ -156,3 +172,75 @@ def test_the_doctor_names_changes_that_wait(published, quay):
     _, words = doctor()
 
     assert "BAD  lag: a change has waited for 60 s" in words
+
+
+def test_the_doctor_gives_up_a_trial_that_takes_long(monkeypatch):
+    """A database that hangs is a finding, too; the others go on."""
+    may_end = threading.Event()
+
+    def the_disk():
+        yield Finding("disk: there")
+        may_end.wait(60)
+
+    monkeypatch.setattr(doctor_module, "TRIALS", [the_disk, lambda: [Finding("rest: well")]])
+    monkeypatch.setattr(doctor_module, "TRIAL_SECONDS", 0.1)
+
+    status, words = doctor()
+    may_end.set()
+
+    assert status == 1
+    assert "BAD  the disk: no result within 0.1 s; what it asks does not answer" in words
+    assert "ok   rest: well" in words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OperationalError("away"), "BAD  database: away; run `manage.py migrate`"),
+        (DatabaseError("odd"), "BAD  database: odd; run `manage.py migrate`"),
+        (RuntimeError("odd"), "BAD  the disk: RuntimeError: odd; this is a fault of the engine: report it"),
+    ],
+)
+def test_the_doctor_reports_a_trial_that_fails(monkeypatch, error, words):
+    """Without a traceback; the others go on."""
+
+    def the_disk():
+        raise error
+
+    monkeypatch.setattr(doctor_module, "TRIALS", [the_disk, lambda: [Finding("rest: well")]])
+
+    status, reported = doctor()
+
+    assert status == 1
+    assert words in reported
+    assert "ok   rest: well" in reported
+
+
+def test_the_doctor_reports_to_programs(monkeypatch):
+    """As JSON, with the same exit status."""
+    monkeypatch.setattr(doctor_module, "TRIALS", [lambda: [Finding("this"), Finding("that", "do so")]])
+
+    status, words = doctor("--json")
+
+    assert status == 1
+    assert json.loads(words) == [
+        {"ok": True, "found": "this", "do": ""},
+        {"ok": False, "found": "that", "do": "do so"},
+    ]
+
+
+def test_the_doctor_leaves_nothing_behind(published, quay):
+    """Rows, changes, topics: all is as before, and no engine runs."""
+
+    def kept() -> list[set]:
+        return [
+            set(model.objects.values_list("pk", flat=True))
+            for model in (Entry, Board, OutboxRow, LogEntry, Ticket)
+        ]
+
+    before = kept()
+
+    status, words = doctor()
+
+    assert (status, kept()) == (0, before), words
+    assert "realtime-publisher_0" not in {thread.name for thread in threading.enumerate()}

@@ -1,19 +1,26 @@
-"""``manage.py doctor``: reports what works and what does not, and what to do about it."""
+"""``manage.py doctor``: tries what serving needs, and reports what works, what does not, and what to do about it."""
 
+import json
+import logging
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from channels.layers import get_channel_layer
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
+from django.db import connections
 
 from realtime.checks import check_feeds
 from realtime.conf import get_conf
 from realtime.databases.registry import database
+from realtime.databases.remedies import remedy
 from realtime.delivery.topic_reads import SLOW_SECONDS
 from realtime.feeds import registry
-from realtime.publishing import capture, lease, log, progress
+from realtime.management import trials
+from realtime.management.trials import Finding
+from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic
 from realtime.runtime.left_out import left_out, reason_of
 from realtime.servers import private
@@ -25,114 +32,151 @@ MAX_SECONDS = 5.0
 """After this time no further topic of a feed is read."""
 MAX_ROWS = 10
 """How many rows of a feed are named that are left out."""
+TRIAL_SECONDS = 30.0
+"""How long one trial may take."""
+
+Trial = Callable[[], Iterable[Finding]]
 
 
 class Command(BaseCommand):
     help = (
-        "Check capture, sequencing, the channel layer and the servers; exit with 1 if something needs fixing."
+        "Try what serving needs: the database, capture, a publisher, the channel layer, static files, the application; "
+        "exit with 1 if something needs fixing."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="write what was found as JSON, for programs")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        self.problems = 0
+        logging.disable(logging.INFO)  # what is tried is no event of a server
         try:
-            self._check_capture()
-            self._check_sequencer()
-            self._check_rows()
-        except DatabaseError as error:
-            self._bad(f"database: {error}", "run `manage.py migrate`")
-        self._check_layer()
-        self._check_servers()
-        if self.problems:
-            self.stdout.write(f"{self.problems} to fix")
+            found = [finding for trial in TRIALS for finding in _bounded(trial)]
+        finally:
+            logging.disable(logging.NOTSET)
+        bad = [finding for finding in found if finding.cure]
+        if options["json"]:
+            listed = [{"ok": not one.cure, "found": one.words, "do": one.cure} for one in found]
+            self.stdout.write(json.dumps(listed, indent=1))
+        else:
+            for one in found:
+                self.stdout.write(f"  BAD  {one.words}; {one.cure}" if one.cure else f"  ok   {one.words}")
+            self.stdout.write(f"{len(bad)} to fix" if bad else "all is well")
+        if bad:
             sys.exit(1)
-        self.stdout.write("all is well")
 
-    def _check_capture(self) -> None:
-        missing = {found.table for found in capture.missing()}
-        capturable = {found.table for found in capture.possible(database())}
-        for message in check_feeds():
-            if message.is_serious():
-                self._bad(message.msg.rstrip("."), str(message.hint))
-        if not list(registry):
-            self._bad("feeds: none is registered", "write a live.py beside the models of an app")
-        for feed in registry:
-            for table in sorted(feed.tables & missing):
-                self._bad(
-                    f"feed {feed.name}: triggers on {table} are missing or out of date",
-                    "run `manage.py migrate`, or start a server",
-                )
-            for table in sorted(feed.tables - capturable):
-                self._bad(
-                    f"feed {feed.name}: {table} is a view, or not in the database, or lacks a column",
-                    "run `manage.py migrate`; for a view, register the model of the table behind it",
-                )
-            if feed.tables <= capturable - missing:
-                self._good(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
 
-    def _check_sequencer(self) -> None:
-        begun = progress.read()
-        if begun is None:
-            self._bad("log: empty, nothing has been published yet", "start a server, or `manage.py publish`")
-            return
-        sizes = {figure.name: int(figure.value) for figure in log.sizes()}
-        self._good(
-            f"log: epoch {begun.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
-            f"{sizes['outbox_waiting']} changes waiting in an outbox of {sizes['outbox_rows']}"
-        )
-        waiting = log.waiting_seconds()
-        if waiting > get_conf().max_lag_seconds:
-            self._bad(f"lag: a change has waited for {waiting:.0f} s", "see what the publisher logs")
-        holder = lease.holder()
-        if holder is not None:
-            self._good(f"publisher: {holder}")
-        else:
-            self._bad("publisher: none is running, changes wait", "start a server, or `manage.py publish`")
+def _bounded(trial: Trial) -> list[Finding]:
+    """Return what a trial finds, in a thread of its own: a database or a file system that hangs is a finding, too."""
+    found: list[Finding] = []
+    ended = threading.Event()
 
-    def _check_rows(self) -> None:
-        """Read topics of each feed, as servers do, and report what is left out, fails, or takes long."""
-        for feed in registry:
-            begun = time.monotonic()
-            read = 0
-            try:
-                for topic in topics_of(feed)[:MAX_TOPICS]:
-                    read_topic(topic)
-                    read += 1
-                    if time.monotonic() - begun > MAX_SECONDS:
-                        break
-            except Exception as error:
-                self._bad(f"feed {feed.name}: cannot be read: {reason_of(error)}", "see the feed's queryset")
-                continue
-            seconds = (time.monotonic() - begun) / max(read, 1)
-            if seconds > SLOW_SECONDS:
-                self._bad(
-                    f"feed {feed.name}: slow, {seconds:.1f} s for a topic", "see its query and template"
-                )
-            for key, reason in list(left_out.reasons(feed.name).items())[:MAX_ROWS]:
-                self._bad(
-                    f"feed {feed.name}: row {key!r} is left out: {reason}", "repair the row, or the template"
-                )
+    def run() -> None:
+        try:
+            found.extend(trial())
+        except DatabaseError as error:
+            found.append(
+                Finding(f"database: {str(error).strip()}", remedy(error) or "run `manage.py migrate`")
+            )
+        except Exception as error:
+            found.append(
+                Finding(f"{_name(trial)}: {reason_of(error)}", "this is a fault of the engine: report it")
+            )
+        finally:
+            connections.close_all()
+            ended.set()
 
-    def _check_layer(self) -> None:
-        layer = get_channel_layer()
-        if layer is None:
-            self._bad("channel layer: none", "set CHANNEL_LAYERS['default']")
-        else:
-            self._good(f"channel layer: {type(layer).__name__}")
+    threading.Thread(target=run, name=f"doctor-{trial.__name__}", daemon=True).start()
+    if not ended.wait(TRIAL_SECONDS):
+        cure = "what it asks does not answer: the database, the channel layer, or a disk"
+        return [*found, Finding(f"{_name(trial)}: no result within {TRIAL_SECONDS:g} s", cure)]
+    return found
 
-    def _check_servers(self) -> None:
-        """Report what each installed server has to do without: its private objects do not fit."""
-        for server in filter(private.load, private.SERVERS):
-            features = [feature for feature in private.Feature if feature.server == server]
-            for feature in features:
-                for fault in private.faults(feature):
-                    self._bad(f"{server} runs without {feature.words}: {fault}", private.advice(server))
-            fitting = [feature.words for feature in features if not private.faults(feature)]
-            if fitting:
-                self._good(f"{server}: {', '.join(fitting)}")
 
-    def _good(self, words: str) -> None:
-        self.stdout.write(f"  ok   {words}")
+def _name(trial: Trial) -> str:
+    return trial.__name__.replace("_", " ")
 
-    def _bad(self, words: str, cure: str) -> None:
-        self.problems += 1
-        self.stdout.write(f"  BAD  {words}; {cure}")
+
+def feeds() -> Iterator[Finding]:
+    """What system checks find, and whether the tables of each feed have their triggers."""
+    missing = {found.table for found in capture.missing()}
+    refused = capture.uncaptured()
+    capturable = {found.table for found in capture.possible(database())}
+    for message in check_feeds():
+        if message.is_serious():
+            yield Finding(message.msg.rstrip("."), str(message.hint))
+    if not list(registry):
+        yield Finding("feeds: none is registered", "write a live.py beside the models of an app")
+    for feed in registry:
+        for table in sorted(feed.tables & missing):
+            yield Finding(
+                f"feed {feed.name}: triggers on {table} are missing or out of date",
+                refused.get(table) or "run `manage.py migrate`, or start a server",
+            )
+        for table in sorted(feed.tables - capturable):
+            yield Finding(
+                f"feed {feed.name}: {table} is a view, or not in the database, or lacks a column",
+                "run `manage.py migrate`; for a view, register the model of the table behind it",
+            )
+        if feed.tables <= capturable - missing:
+            yield Finding(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
+
+
+def the_log() -> Iterator[Finding]:
+    """How far the outbox has been sequenced."""
+    begun = progress.read()
+    if begun is None:
+        yield Finding("log: empty, nothing has been published yet", "start a server, or `manage.py publish`")
+        return
+    sizes = {figure.name: int(figure.value) for figure in log.sizes()}
+    yield Finding(
+        f"log: epoch {begun.epoch}, at {sizes['sequenced']}, {sizes['log_entries']} entries, "
+        f"{sizes['outbox_waiting']} changes waiting in an outbox of {sizes['outbox_rows']}"
+    )
+    waiting = log.waiting_seconds()
+    if waiting > get_conf().max_lag_seconds:
+        yield Finding(f"lag: a change has waited for {waiting:.0f} s", "see what the publisher logs")
+
+
+def rows() -> Iterator[Finding]:
+    """Read topics of each feed, as servers do, and report what is left out, fails, or takes long."""
+    for feed in registry:
+        begun = time.monotonic()
+        read = 0
+        try:
+            for topic in topics_of(feed)[:MAX_TOPICS]:
+                read_topic(topic)
+                read += 1
+                if time.monotonic() - begun > MAX_SECONDS:
+                    break
+        except Exception as error:
+            cure = remedy(error) or "see the feed's queryset"
+            yield Finding(f"feed {feed.name}: cannot be read: {reason_of(error)}", cure)
+            continue
+        seconds = (time.monotonic() - begun) / max(read, 1)
+        if seconds > SLOW_SECONDS:
+            yield Finding(
+                f"feed {feed.name}: slow, {seconds:.1f} s for a topic", "see its query and template"
+            )
+        for key, reason in list(left_out.reasons(feed.name).items())[:MAX_ROWS]:
+            yield Finding(
+                f"feed {feed.name}: row {key!r} is left out: {reason}", "repair the row, or the template"
+            )
+
+
+def servers() -> Iterator[Finding]:
+    """What each installed server has to do without: its private objects do not fit."""
+    for server in filter(private.load, private.SERVERS):
+        features = [feature for feature in private.Feature if feature.server == server]
+        for feature in features:
+            for fault in private.faults(feature):
+                yield Finding(f"{server} runs without {feature.words}: {fault}", private.advice(server))
+        fitting = [feature.words for feature in features if not private.faults(feature)]
+        if fitting:
+            yield Finding(f"{server}: {', '.join(fitting)}")
+
+
+TRIALS: list[Trial] = [
+    trials.writes, feeds, trials.captured, the_log, trials.published, rows, trials.watch, trials.layer,
+    trials.static_files, trials.application, servers,
+]  # fmt: skip
+"""In the order of the path of a change."""

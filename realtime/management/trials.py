@@ -1,0 +1,396 @@
+"""What ``manage.py doctor`` tries, instead of reading settings: each function returns what it found.
+
+Nothing is left behind: rows are written in transactions that are rolled back, and no engine is started.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.routing import get_default_application
+from django.apps import apps
+from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.contrib.staticfiles.utils import get_files
+from django.core.files.storage import FileSystemStorage
+from django.db import Error as DatabaseError
+from django.db import connections, transaction
+from django.urls import get_script_prefix
+from django.utils import timezone
+from django.utils.crypto import get_random_string
+from django.utils.module_loading import import_string
+
+from ..conf import get_conf
+from ..databases.base import Database
+from ..databases.captures import Capture
+from ..databases.registry import database
+from ..databases.remedies import remedy
+from ..databases.transactions import engine_transaction
+from ..feeds import registry
+from ..models import OutboxRow, Sequencer, Ticket
+from ..publishing import capture, file_watch, lease
+from ..runtime.asgi_types import Application, Event, Scope
+from ..runtime.left_out import reason_of
+from ..service import get_service
+
+LAYER_SECONDS = 5.0
+"""How long a message may take round the channel layer."""
+WATCH_SECONDS = 5.0
+"""How long a write to the database's file may take to be noticed."""
+ANSWER_SECONDS = 10.0
+"""How long the application may take to answer."""
+PULSE_SECONDS = 2.0
+"""How much longer than ``LEASE_SECONDS`` a publisher may show no sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that works, or does not and what to do about it; ``cure`` is empty if it works."""
+
+    words: str
+    cure: str = ""
+
+
+# ---------------------------------------------------------------- the database
+
+
+def writes() -> Iterator[Finding]:
+    """Write to each table of the engine, and roll it back; then make a commit that leaves nothing."""
+    here = database()
+    models = [model for model in apps.get_app_config("realtime").get_models() if model._meta.managed]
+    for model in models:
+        table = here.connection.ops.quote_name(model._meta.db_table)
+        column = here.connection.ops.quote_name(str(model._meta.fields[1].column))
+        try:
+            with engine_transaction(), here.connection.cursor() as cursor:
+                cursor.execute(f"UPDATE {table} SET {column} = {column} WHERE 1 = 0")
+                cursor.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE 1 = 0")
+                cursor.execute(f"DELETE FROM {table} WHERE 1 = 0")
+                transaction.set_rollback(True, using=here.alias)
+        except DatabaseError as error:
+            yield Finding(f"database: {_first_line(error)}", _cure(error))
+            return
+    try:
+        _commit()
+    except DatabaseError as error:
+        yield Finding(f"database: nothing can be committed: {_first_line(error)}", _cure(error))
+        return
+    yield Finding("database: takes writes")
+
+
+def _commit() -> None:
+    """Write and delete a row in one transaction; an update to the same value would write nothing on SQLite."""
+    with engine_transaction():
+        Ticket.objects.create(
+            digest=f"doctor {get_random_string(12)}", login=[], expires_at=timezone.now()
+        ).delete()
+
+
+def captured() -> Iterator[Finding]:
+    """Write a row of each live table as it is, in a transaction that is rolled back, and see what its triggers note."""
+    here = database()
+    models = {model._meta.db_table: model for feed in registry for model in feed.sources}
+    for found in capture.possible(here):
+        key = models[found.table]._meta.pk
+        assert key is not None
+        try:
+            outcome = _touch(here, found, str(key.column))
+        except DatabaseError as error:
+            yield Finding(f"table {found.table}: no write was tried: {_first_line(error)}")
+            continue
+        if outcome is None:
+            yield Finding(f"table {found.table}: no write was tried, it has no row")
+        elif outcome:
+            yield Finding(f"table {found.table}: its triggers note a write")
+        else:
+            yield Finding(
+                f"table {found.table}: its triggers do not note a write",
+                "run `manage.py migrate` as the owner of the table, and see whether the database runs triggers at all",
+            )
+
+
+def _touch(here: Database, found: Capture, key: str) -> bool | None:
+    """Return whether a write of one row is noted in the outbox; None if there is no row."""
+    quote = here.connection.ops.quote_name
+    with engine_transaction(), here.connection.cursor() as cursor:
+        try:
+            last = OutboxRow.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+            cursor.execute(
+                f"UPDATE {quote(found.table)} SET {quote(key)} = {quote(key)} WHERE {quote(key)} = "
+                f"(SELECT {quote(key)} FROM {quote(found.table)} LIMIT 1)"
+            )
+            if not cursor.rowcount:
+                return None
+            return OutboxRow.objects.filter(pk__gt=last, source=found.table).exists()
+        finally:
+            with suppress(transaction.TransactionManagementError):
+                transaction.set_rollback(True, using=here.alias)
+
+
+def published() -> Iterator[Finding]:
+    """Wait for a sign of life of the publisher, in whichever process it runs."""
+    if lease.holder() is None:
+        yield Finding("publisher: none is running, changes wait", "start a server, or `manage.py publish`")
+        return
+    before = _signs()
+    ends = time.monotonic() + get_conf().lease_seconds + PULSE_SECONDS
+    while time.monotonic() < ends:
+        if (now := _signs()) != before and now[1]:
+            yield Finding(f"publisher: {now[1]} is at work")
+            return
+        time.sleep(0.05)
+    yield Finding(
+        f"publisher: {before[1]} has the lease and shows no sign of life",
+        "see what its process logs, and restart it",
+    )
+
+
+def _signs() -> tuple[Any, str]:
+    row = (
+        Sequencer.objects.filter(pk=Sequencer.ROW).values_list("sequenced_at", "expires_at", "holder").first()
+    )
+    return (None, "") if row is None else (row[:2], row[2])
+
+
+# ---------------------------------------------------------------- between processes
+
+
+def layer() -> Iterator[Finding]:
+    """Send a message to a group by one connection and receive it by another, through each server of the layer."""
+    present = get_channel_layer()
+    if present is None:
+        yield Finding("channel layer: none", "set CHANNEL_LAYERS['default']")
+        return
+    name = type(present).__name__
+    if isinstance(present, InMemoryChannelLayer):
+        yield from _round(f"channel layer: {name}", present, present)
+        return
+    given: dict[str, Any] = {**cast(Any, settings.CHANNEL_LAYERS)["default"]}
+    backend, config = import_string(given["BACKEND"]), given.get("CONFIG", {})
+    for host in config.get("hosts") or [None]:
+        one = config if host is None else {**config, "hosts": [host]}
+        where = f"channel layer: {name}" if host is None else f"channel layer: {name} at {_address(host)}"
+        yield from _round(where, backend(**one), backend(**one))
+
+
+def _round(where: str, sender: Any, receiver: Any) -> Iterator[Finding]:
+    try:
+        seconds = asyncio.run(_send_and_receive(sender, receiver))
+    except Exception as error:  # each layer has exceptions of its own
+        yield Finding(f"{where}: {_layers_words(error)}", _layers_cure(error))
+    else:
+        yield Finding(f"{where}: a message took {1000 * seconds:.1f} ms")
+
+
+async def _send_and_receive(sender: Any, receiver: Any) -> float:
+    """Raises: TimeoutError, after ``LAYER_SECONDS``; what the layer raises."""
+    group = f"realtime.doctor.{get_random_string(12)}"
+    message = {"type": "realtime.doctor", "text": get_random_string(12)}
+    async with asyncio.timeout(LAYER_SECONDS):
+        channel = await receiver.new_channel()
+        await receiver.group_add(group, channel)
+        begun = time.monotonic()
+        await sender.group_send(group, message)
+        while await receiver.receive(channel) != message:
+            pass
+        await receiver.group_discard(group, channel)
+    return time.monotonic() - begun
+
+
+def _address(host: Any) -> str:
+    """Return where a server of the layer is, without its password."""
+    address = host.get("address", "") if isinstance(host, dict) else host
+    return (
+        str(address).rpartition("@")[2].removeprefix("redis://") if isinstance(address, str) else str(address)
+    )
+
+
+def _layers_words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no message within {LAYER_SECONDS:g} s"
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _layers_cure(error: Exception) -> str:
+    words = f"{type(error).__name__} {error}".lower()
+    if any(part in words for part in ("authentication", "password", "wrongpass", "noauth")):
+        return "correct user and password in REDIS_URL"
+    if "permission" in words or "noperm" in words:
+        return "let the user in REDIS_URL publish and subscribe to channels with the prefix REDIS_PREFIX"
+    return "start the server, or correct its address in REDIS_URL; until then changes arrive by the log"
+
+
+def watch() -> Iterator[Finding]:
+    """Notice a commit by the database's file, where that is how commits of other processes are noticed first."""
+    if not database().file_identity():
+        return
+    noticed = asyncio.run(_notice())
+    if noticed is None:
+        yield Finding(
+            f"file watch: not on this system; a write is noticed within {get_conf().tick_seconds * 4:g} s"
+        )
+    elif noticed:
+        yield Finding("file watch: a write is noticed")
+    else:
+        yield Finding(
+            "file watch: a write is not noticed at once",
+            "raise fs.inotify.max_user_watches and max_user_instances, and keep the database on a local disk",
+        )
+
+
+def _committed() -> None:
+    try:
+        _commit()
+    finally:
+        connections.close_all()
+
+
+async def _notice() -> bool | None:
+    """Return whether a commit is noticed; None where the system cannot report it."""
+    if not sys.platform.startswith("linux"):
+        return None
+    noticed = asyncio.Event()
+    watched = file_watch.watch(noticed.set)
+    if watched is None:
+        return False
+    try:
+        await asyncio.to_thread(_committed)
+        await asyncio.wait_for(noticed.wait(), WATCH_SECONDS)
+    except TimeoutError:
+        return False
+    finally:
+        watched.close()
+    return True
+
+
+# ---------------------------------------------------------------- what pages need
+
+
+def static_files() -> Iterator[Finding]:
+    """Look for each file of the page client where pages are sent to."""
+    folder = Path(apps.get_app_config("realtime").path) / "static"
+    names = [name for name in get_files(FileSystemStorage(folder)) if name.startswith("realtime/")]
+    cure = "run `manage.py collectstatic --no-input`"
+    for name in names:
+        try:
+            address = staticfiles_storage.url(name)
+        except ValueError as error:  # the manifest does not have it
+            yield Finding(f"static files: {_first_line(error)}", cure)
+            return
+        stored = address.removeprefix(settings.STATIC_URL)
+        if settings.STATIC_ROOT and not staticfiles_storage.exists(stored):
+            yield Finding(f"static files: {stored} is not in {settings.STATIC_ROOT}", cure)
+            return
+    yield Finding(f"static files: all {len(names)} of the page client are there")
+
+
+def application() -> Iterator[Finding]:
+    """Open a WebSocket and ask for a page's script as a browser would, at the application that servers run."""
+    try:
+        found = get_default_application()
+    except Exception as error:
+        yield Finding(f"application: {reason_of(error)}", "set ASGI_APPLICATION; config/asgi.py shows how")
+        return
+    yield from asyncio.run(_ask(found))
+
+
+async def _ask(application: Application) -> list[Finding]:
+    service = get_service()
+    service.is_trial = True
+    where = str(settings.ASGI_APPLICATION)
+    socket = await _first_event(application, {"type": "websocket", "subprotocols": []}, "realtime/ws/")
+    findings = []
+    if socket is None or socket.get("type") != "websocket.accept":
+        findings.append(
+            Finding(
+                f"WebSocket: refused by {where} at {get_script_prefix()}realtime/ws/",
+                "add websocket_urlpatterns of realtime.routing to the application, and our host to ALLOWED_HOSTS; the "
+                "line above may have the reason",
+            )
+        )
+    else:
+        findings.append(Finding(f"WebSocket: accepted by {where}"))
+    if not service.has_started:
+        findings.append(
+            Finding(
+                f"application: {where} starts no engine",
+                "wrap it with realtime.asgi.RealtimeApplication, as config/asgi.py does",
+            )
+        )
+    for path, served in (("realtime/live/", "health"), (_script(), "the page client")):
+        if not path:
+            continue
+        answer = await _first_event(application, {"type": "http", "method": "GET"}, path)
+        status = 0 if answer is None else answer.get("status", 0)
+        if status == 200:
+            findings.append(Finding(f"application: serves {served}"))
+        elif served == "health":
+            findings.append(
+                Finding(
+                    f"application: answers {path} with {status}",
+                    "add http_urlpatterns of realtime.routing before Django's application, as config/asgi.py does",
+                )
+            )
+        else:
+            findings.append(
+                Finding(f"application: does not serve {path} ({status}): the proxy in front must")
+            )
+    return findings
+
+
+def _script() -> str:
+    """Return the path of the page client's entry, relative to the site; empty if another host serves it."""
+    with suppress(ValueError):
+        address = staticfiles_storage.url("realtime/live.js")
+        if not urlsplit(address).netloc:
+            return address.removeprefix(get_script_prefix())
+    return ""
+
+
+async def _first_event(application: Application, scope: Scope, path: str) -> Event | None:
+    """Return what the application answers first to a browser of our own host; None without an answer in time."""
+    header, secure = settings.SECURE_PROXY_SSL_HEADER or ("", "")
+    scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
+    host = _host()
+    headers = [(b"host", host.encode()), (b"origin", f"{scheme}://{host}".encode())]
+    if header and scheme == "https":
+        headers.append((header.removeprefix("HTTP_").replace("_", "-").lower().encode(), secure.encode()))
+    is_socket = scope["type"] == "websocket"
+    whole = {
+        "asgi": {"version": "3.0"}, "http_version": "1.1", "query_string": b"", "root_path": "",
+        "scheme": {"http": "ws", "https": "wss"}[scheme] if is_socket else scheme, "client": ["127.0.0.1", 0],
+        "server": [host, 443], "path": f"{get_script_prefix()}{path}", "headers": headers, **scope,
+    }  # fmt: skip
+    asked: asyncio.Queue[Event] = asyncio.Queue()
+    answered: asyncio.Queue[Event] = asyncio.Queue()
+    asked.put_nowait({"type": "websocket.connect"} if is_socket else {"type": "http.request"})
+    running = asyncio.ensure_future(application(whole, asked.get, answered.put))
+    first = asyncio.ensure_future(answered.get())
+    await asyncio.wait([running, first], timeout=ANSWER_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    asked.put_nowait({"type": "websocket.disconnect" if is_socket else "http.disconnect", "code": 1000})
+    await asyncio.wait([running], timeout=1)
+    running.cancel()
+    first.cancel()
+    await asyncio.gather(running, first, return_exceptions=True)
+    return first.result() if not first.cancelled() else None
+
+
+def _host() -> str:
+    """Return a host name that the settings allow."""
+    named = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+    return named[0] if named else "localhost"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _cure(error: DatabaseError) -> str:
+    return remedy(error) or "see the log of the database"
