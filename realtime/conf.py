@@ -105,9 +105,10 @@ class Conf:
     connection."""
     topic_threads: int = 4
     """Number of threads per process that read the rows of topics, each with a database connection; the topics of
-    one feed occupy at most half of them, and those of all slow feeds together one."""
+    one feed occupy at most half of them, those of all slow feeds together one, and those of feeds whose speed is not
+    known yet leave one."""
     read_seconds: float = 10.0
-    """Time limit of a query that reads the rows of a topic."""
+    """Time limit of a query that reads the rows of a topic, and of a topic's queries together with rendering."""
     scrub_seconds: float = 300.0
     """How often a topic that is followed is read again although nothing is known to have changed, to correct what
     triggers cannot see."""

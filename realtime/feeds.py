@@ -371,8 +371,10 @@ class Feed:
 
     # ------------------------------------------------------------ rows
 
-    def read_topic(self, key: Any) -> list[Row]:
+    def read_topic(self, key: Any, before_each: Callable[[], None] = lambda: None) -> list[Row]:
         """Return the rows of one topic as subscribers receive them, by their order keys.
+
+        ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
 
         A row that cannot be read or rendered is left out, with a line in the log.
         Raises: what concerns the feed as a whole, such as a lost connection, a wrong query, a missing template.
@@ -381,7 +383,7 @@ class Feed:
         with self._surroundings():
             found = reading.read(
                 self.topic_rows(key),
-                self._placed,
+                self._placed_after(before_each),
                 by_place=self.is_read_whole,
                 candidates=lambda: self._in_topic(self._everywhere(), key),
             )
@@ -402,11 +404,7 @@ class Feed:
         Raises: as ``read_topic``.
         """
         keys = list(keys)
-
-        def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
-            before_each()
-            return self._placed(instance)
-
+        placed = self._placed_after(before_each)
         with self._surroundings():
             found = reading.read(self.live_rows().order_by(), placed, by_place=False, candidates=keys)
         failed = self._leave_out(found)
@@ -426,6 +424,15 @@ class Feed:
         if topic is None:
             return None
         return instance.pk, topic, self.row(instance)
+
+    def _placed_after(
+        self, before_each: Callable[[], None]
+    ) -> Callable[[models.Model], tuple[Any, str, Row] | None]:
+        def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
+            before_each()
+            return self._placed(instance)
+
+        return placed
 
     def _leave_out(self, found: reading.Found[Any], topic: str | None = None) -> set[str]:
         """Note the rows that a reading has left out, and return their keys."""

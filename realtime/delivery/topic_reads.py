@@ -1,13 +1,18 @@
 """Topic reads: the rows of topics are read in threads of their own, of which each feed has its share.
 
-So a feed whose queries take seconds delays its own topics, and neither those of others nor what the reader threads
-do (``service.py``).
+So a feed whose queries or templates take seconds delays its own topics, and neither those of others nor what the reader
+threads do (``service.py``). All feeds that are known to be slow share one thread, and those of which nothing is known
+leave one to the quick ones. A feed that turns slow holds its share for ``FIRST_SECONDS``.
 """
 
 import asyncio
 import logging
 import time
+from contextlib import AsyncExitStack
 
+from django.db import OperationalError
+
+from ..conf import get_conf
 from ..feeds import registry
 from ..publishing.positions import Reading, read_topic
 from ..runtime.threads import DatabaseThreads
@@ -15,7 +20,9 @@ from ..runtime.threads import DatabaseThreads
 logger = logging.getLogger("realtime.hub")
 
 SLOW_SECONDS = 1.0
-"""A feed is slow from a read that took longer on, until one takes less."""
+"""A feed is slow from a read that took longer on, until one takes less; after another quick one it is quick."""
+FIRST_SECONDS = 2.0
+"""A read that takes longer is ended, and begun again in the share of the slow feeds, with ``READ_SECONDS``."""
 
 
 class TopicReads:
@@ -26,7 +33,9 @@ class TopicReads:
         self._threads = threads
         self._share = max(1, size // 2)
         self._shares: dict[str, asyncio.Semaphore] = {}
+        self._unknown_share = asyncio.Semaphore(max(1, size - 1))
         self._slow_share = asyncio.Semaphore(1)
+        self._quick: set[str] = set()
         self.slow: dict[str, float] = {}
         """The feeds that are slow, and the seconds that their last read took."""
         self._tasks: set[asyncio.Task[Reading]] = set()
@@ -50,34 +59,45 @@ class TopicReads:
     async def _read(self, topic: str) -> Reading:
         feed = registry.find(topic)[0].name
         while True:
-            share = self._share_of(feed)
-            async with share:
-                if share is not self._share_of(feed):  # its speed has changed while this waited
+            shares = self._shares_of(feed)
+            async with AsyncExitStack() as held:
+                for share in shares:
+                    await held.enter_async_context(share)
+                if shares != self._shares_of(feed):  # its speed has changed while this waited
                     continue
+                whole = get_conf().read_seconds
+                limit = whole if self._slow_share in shares else min(whole, FIRST_SECONDS)
                 took: list[float] = []
                 try:
-                    return await self._threads.run(_timed, topic, took)
+                    return await self._threads.run(_timed, topic, limit, took)
+                except (OperationalError, TimeoutError):
+                    # Nothing is left to try, or the cause is another: the server is away, for example.
+                    if limit == whole or not took or took[0] < limit:
+                        raise
                 finally:
                     self._note(feed, *took)
 
-    def _share_of(self, feed: str) -> asyncio.Semaphore:
+    def _shares_of(self, feed: str) -> list[asyncio.Semaphore]:
         if feed in self.slow:
-            return self._slow_share
-        return self._shares.setdefault(feed, asyncio.Semaphore(self._share))
+            return [self._slow_share]
+        share = self._shares.setdefault(feed, asyncio.Semaphore(self._share))
+        return [share] if feed in self._quick else [share, self._unknown_share]
 
     def _note(self, feed: str, seconds: float = 0.0) -> None:
         if seconds <= SLOW_SECONDS:
-            self.slow.pop(feed, None)
+            if self.slow.pop(feed, None) is None:
+                self._quick.add(feed)
             return
         if feed not in self.slow:
             logger.warning("feed %s is slow: a read of a topic took %.1f s", feed, seconds)
+        self._quick.discard(feed)
         self.slow[feed] = seconds
 
 
-def _timed(topic: str, took: list[float]) -> Reading:
+def _timed(topic: str, limit: float, took: list[float]) -> Reading:
     """Return the rows of a topic; add to ``took`` how long reading them took, or until it failed."""
     begun = time.monotonic()
     try:
-        return read_topic(topic)
+        return read_topic(topic, limit)
     finally:
         took.append(time.monotonic() - begun)

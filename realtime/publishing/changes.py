@@ -5,7 +5,6 @@ topic is in the result without changes, and hubs read it again.
 """
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -18,6 +17,7 @@ from ..engine import messages
 from ..engine.messages import Change
 from ..feeds import Feed
 from . import noted
+from .budget import Budget, OutOfTime
 from .noted import Image, Noted
 from .slow_feeds import slow_feeds
 
@@ -35,37 +35,6 @@ MAX_FLOOD_TOPICS = 1000
 ROWS_AT_ONCE = 250
 SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
-
-
-class OutOfTime(BaseException):
-    """A feed's time is over; not an Exception, which would be taken for a fault of the row."""
-
-
-class Budget:
-    """The time that one feed may take of a round, and how many rows it has rendered in it."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.rows = 0
-        self._ends = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        return self._ends - time.monotonic()
-
-    @property
-    def is_used_up(self) -> bool:
-        return self.left <= 0
-
-    def check(self) -> None:
-        """Raises: OutOfTime."""
-        if self.is_used_up:
-            raise OutOfTime
-
-    def spend_on_a_row(self) -> None:
-        """Raises: OutOfTime."""
-        self.check()
-        self.rows += 1
 
 
 def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> Changes:

@@ -22,6 +22,7 @@ from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow
 from . import progress
+from .budget import Budget, OutOfTime
 
 BEGIN_SECONDS = 120.0
 """How long beginning an epoch may take: it deletes outbox and log, however large they are."""
@@ -83,15 +84,24 @@ def unsequenced(since: OutboxCursor, until: OutboxCursor) -> QuerySet[OutboxRow]
     return OutboxRow.objects.filter(RawSQL(condition, parameters, output_field=BooleanField()))  # noqa: S611
 
 
-def read_topic(topic: str) -> Reading:
+def read_topic(topic: str, seconds: float | None = None) -> Reading:
     """Return all rows of a topic, in order, with their position.
 
-    Raises: UnknownTopic.
+    Units: ``seconds`` is the time limit of each query, and of all together with rendering; by default ``READ_SECONDS``.
+    Raises: UnknownTopic. After the time TimeoutError, or OperationalError from a query.
     """
     feed, key = registry.find(topic)
     while True:
-        with read_snapshot() as moment, moment.database.limit_query_time(get_conf().read_seconds):
-            rows = feed.read_topic(key)
+        budget = Budget(get_conf().read_seconds if seconds is None else seconds)
+        with read_snapshot() as moment, moment.database.limit_query_time(budget.seconds):
+            try:
+                rows = feed.read_topic(key, budget.spend_on_a_row)
+            except OutOfTime as error:
+                raise TimeoutError(
+                    f"reading topic {topic} took more than {budget.seconds:g} s: {budget.rows} rows were "
+                    "rendered; make its template and properties quicker, split the feed by a topic_field, or "
+                    "raise READ_SECONDS"
+                ) from error
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):
                 return Reading(moment.position, rows, _unchanged_since(topic, moment))

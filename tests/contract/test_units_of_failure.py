@@ -18,6 +18,7 @@ from realtime.engine import messages
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
 from realtime.publishing import capture, changes, log, releases, sequencer
+from realtime.publishing.budget import Budget
 from realtime.publishing.slow_feeds import slow_feeds
 from tests.contract.conftest import Follower
 from tests.contract.test_time_limits import ENDLESS
@@ -430,7 +431,7 @@ def test_a_feed_that_renders_slowly_delays_no_other_for_long(database, live, mon
 
     def row(instance):
         rendered.append(instance.pk)
-        monkeypatch.setattr(changes.Budget, "left", 0.0)  # the time is over
+        monkeypatch.setattr(Budget, "left", 0.0)  # the time is over
         return render(instance)
 
     monkeypatch.setattr(feed, "row", row)
@@ -467,7 +468,7 @@ def test_many_rows_do_not_make_a_feed_slow(database, live, monkeypatch):
     def row(instance):
         rendered.append(instance.pk)
         if len(rendered) == 4:
-            monkeypatch.setattr(changes.Budget, "left", 0.0)
+            monkeypatch.setattr(Budget, "left", 0.0)
         return render(instance)
 
     monkeypatch.setattr(feed, "row", row)

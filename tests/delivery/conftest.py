@@ -167,9 +167,9 @@ def readings(monkeypatch) -> list[str]:
     """The topics that were read, in order."""
     read: list[str] = []
 
-    def counted(topic: str):
+    def counted(topic: str, limit: float):
         read.append(topic)
-        return read_topic(topic)
+        return read_topic(topic, limit)
 
     monkeypatch.setattr(topic_reads, "read_topic", counted)
     return read

@@ -133,7 +133,7 @@ async def test_a_change_that_arrives_during_the_reading_is_not_lost(slow, quay, 
     """The reading is dropped, or has it; in any order the follower ends with the database's rows."""
     has_read, go_on = threading.Event(), threading.Event()
 
-    def paused(topic: str) -> Any:
+    def paused(topic: str, limit: float) -> Any:
         reading = read_topic(topic)
         has_read.set()
         assert go_on.wait(20)

@@ -113,7 +113,7 @@ class PausedRead:
     def __init__(self) -> None:
         self.has_read, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, topic: str):
+    def __call__(self, topic: str, limit: float):
         reading = read_topic(topic)
         self.has_read.set()
         assert self.go_on.wait(20)
@@ -152,7 +152,7 @@ async def test_a_change_during_the_first_read_is_not_lost(slow, quay, topic, pau
 async def test_a_topic_that_cannot_be_read_is_refused(slow, topic, monkeypatch):
     """The first subscriber gets the error and is not registered; the next one tries again."""
 
-    def fail(topic: str):
+    def fail(topic: str, limit: float):
         raise RuntimeError("broken")
 
     with monkeypatch.context() as broken:
@@ -415,7 +415,7 @@ async def test_a_failing_topic_is_not_read_at_every_look(quick, quay, topic, mon
     await Follower(topic).follow(quick.hub)
     attempts: list[str] = []
 
-    def fail(topic: str) -> None:
+    def fail(topic: str, limit: float) -> None:
         attempts.append(topic)
         raise RuntimeError("broken")
 
