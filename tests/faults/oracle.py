@@ -151,7 +151,7 @@ class Oracle:
 
     def compare(self, database: Any) -> None:
         """Compare all states that were not compared before and whose position was sequenced."""
-        waiting = [at for at in self._states if at not in self._compared]
+        waiting = self._waiting()
         by_epoch: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         for at in waiting:
             by_epoch[at[1]].append(at)
@@ -173,6 +173,10 @@ class Oracle:
                 if expected != self._states[at]:
                     self._violate(f"rows at {at} are not the topic: {difference(expected, self._states[at])}")
         self.findings.unknown = len(self._states) - len(self._compared)
+
+    def _waiting(self) -> list[tuple[str, str, int]]:
+        """Return the states that were not compared; viewers add others meanwhile, in another thread."""
+        return [at for at in list(self._states) if at not in self._compared]
 
     def _check_sum(self, at: tuple[str, str, int], state: State) -> None:
         """Check that the sum of the boards' positions is the same: another sum shows half of a transfer."""
@@ -201,7 +205,7 @@ class SQLiteOracle(Oracle):
         self._recorder.connect(database)
 
     def compare(self, database: Any) -> None:
-        for at in [at for at in self._states if at not in self._compared and at[0] != "boards"]:
+        for at in [at for at in self._waiting() if at[0] != "boards"]:
             topic, _, offset = at
             if self._is_blind(at):
                 continue
