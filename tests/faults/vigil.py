@@ -100,19 +100,24 @@ class Vigil:
         before = time.monotonic()
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
+            sample: Sample | None
             try:
                 sample = await asyncio.to_thread(self._sample)
             except Exception:  # the database is away, or a table is missing at this moment: nothing is known
-                before = time.monotonic()
-                continue
-            waited = self._run_queue.waited(self._processes())
-            self.waited_seconds += waited
-            # The clock does not count the time for which this loop was held up: messages wait to be read then.
-            self._clock += max(0.0, min(time.monotonic() - before, 2 * SAMPLE_SECONDS) - waited)
-            before = time.monotonic()
-            self._samples.append((self._clock, sample))
-            self.samples_taken += 1
-            self._judge()
+                sample = None
+            now, waited = time.monotonic(), self._run_queue.waited(self._processes())
+            if sample is not None:
+                self.waited_seconds += waited
+                # Nor does the time count for which this loop was held up: messages wait to be read then.
+                self.judge(sample, max(0.0, min(now - before, 2 * SAMPLE_SECONDS) - waited))
+            before = now
+
+    def judge(self, sample: Sample, seconds: float) -> None:
+        """Compare each viewer with a sample that was taken so many seconds after the one before."""
+        self._clock += seconds
+        self._samples.append((self._clock, sample))
+        self.samples_taken += 1
+        self._judge()
 
     def _judge(self) -> None:
         for viewer in self._viewers():
