@@ -117,7 +117,7 @@ ATTACKS = {
     "unread pages": Attack(40, first=head() * 20),
     "unread refusals": Attack(40, first=head(start=b"GET /realtime/topics/nothing/ HTTP/1.1") * 200),
     "unread endings": Attack(40, first=head(start=b"GET /realtime/topics/entries.2/ HTTP/1.0"), reconnects=True),
-    "unfinished bodies": Attack(16, first=UNFINISHED, reconnects=True),
+    "unfinished bodies": Attack(24, first=UNFINISHED, reconnects=True),
     "trickled bodies": Attack(200, first=SLOW, message=lambda: b"1\r\nx\r\n", reconnects=True),
     "talkers": Attack(20, is_socket=True, first=SUBSCRIBE, message=lambda: PING),
 }  # fmt: skip
@@ -128,6 +128,10 @@ class RunningAttack:
 
     def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
         self._process, self._seconds = process, seconds
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
 
     def result(self) -> dict[str, int]:
         """Wait for the end of the attack; return how many connections were ``opened`` and ``ended``."""
