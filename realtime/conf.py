@@ -121,6 +121,9 @@ class Conf:
     """Number of threads per process that run Django's own views and middleware, each with a database connection while
     it needs one; the requests of one address occupy at most half of them, and those for one page of it a quarter.
     Other requests wait, up to a hundred for up to ten seconds; then the answer is 503."""
+    publisher_metrics: str = ""
+    """Address at which `manage.py publish` serves its metrics, such as `127.0.0.1:9101`; none by default. It asks for
+    no token: choose one that only Prometheus reaches."""
     metrics_token: str = ""
     """Bearer token for ``/realtime/metrics/``; without one only staff may read it."""
     max_lag_seconds: float = 10.0

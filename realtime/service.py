@@ -24,7 +24,7 @@ from .delivery.rights import Rights, recheck
 from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.session import Ending
-from .publishing.publisher import Publisher
+from .publishing.publisher import Publisher, publisher_leads
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
@@ -200,7 +200,6 @@ class Service:
 
     def figures(self) -> list[Figure]:
         """Return what this process serves now."""
-        is_leader = self.publisher is not None and self.publisher.is_leader
         return [
             Figure("connections", "Open connections of this process.", self.hub.size),
             Figure("topics", "Topics that this process holds.", self.hub.topics),
@@ -216,7 +215,7 @@ class Service:
             Figure("unreadable_topics", "Topics that cannot be read at present.", self.hub.unreadable_topics),
             Figure("pages", "Requests of Django that have a thread.", self.page_turns.running),
             Figure("pages_waiting", "Requests of Django that wait for a thread.", self.page_turns.waiting),
-            Figure("publisher_leads", "1 in the process that publishes at every tick.", int(is_leader)),
+            publisher_leads(self.publisher is not None and self.publisher.leads),
         ]
 
 

@@ -10,11 +10,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.db import Error as DatabaseError
-from django.db.models.functions import Now
 
 from ..conf import get_conf
-from ..models import Sequencer
-from ..publishing import capture, lease, log
+from ..publishing import capture, lease, log, progress
 from ..runtime.threads import DatabaseThreads
 from .hub import Hub
 
@@ -75,11 +73,10 @@ def publishing_problems() -> list[str]:
     missing = {found.table for found in capture.missing()} - refused.keys()
     problems = [f"triggers: those on {table} are missing" for table in sorted(missing)]
     limit = get_conf().max_lag_seconds
-    row = Sequencer.objects.filter(pk=Sequencer.ROW).annotate(now=Now()).values("sequenced_at", "now").first()
-    if row is None:
+    if progress.read() is None:
         return [*problems, "publisher: the log has not begun"]
-    if row["sequenced_at"] is not None:
-        since = (row["now"] - row["sequenced_at"]).total_seconds()
+    since = progress.seconds_since_success()
+    if since is not None:
         if since > limit:
             problems.append(f"publisher: none has sequenced for {since:.1f} s")
     elif lease.holder() is None:

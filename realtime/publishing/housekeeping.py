@@ -52,6 +52,8 @@ class Housekeeping:
     def __init__(self, holder: str, changed: Callable[[], None] = lambda: None) -> None:
         """``changed`` is called when the process has become the leader, and when there is something to sequence."""
         self.is_leader = False
+        self.leads_until = 0.0
+        """When the lease ends if it cannot be renewed, by the monotonic clock."""
         self.has_asked_for_lease = False
         self._holder, self._changed = holder, changed
         self._stopping = threading.Event()
@@ -130,6 +132,7 @@ class Housekeeping:
 
     def _renew_lease(self, now: float) -> None:
         was_leader, self.is_leader = self.is_leader, lease.acquire(self._holder)
+        self.leads_until = now + get_conf().lease_seconds if self.is_leader else 0.0
         self.has_asked_for_lease = True
         self._lease_due = now + get_conf().lease_seconds / 3
         if self.is_leader and not was_leader:

@@ -257,6 +257,7 @@ def sizes() -> list[Figure]:
         log = LogEntry.objects.aggregate(count=Count("id"), end=Max("position"), oldest=Min("created_at"))
         rows = OutboxRow.objects.count()
     oldest = waiting_seconds() if waiting else 0.0
+    since = progress.seconds_since_success()
     age = (timezone.now() - log["oldest"]).total_seconds() if log["oldest"] else 0.0
     return [
         Figure("outbox_rows", "Rows in the outbox.", rows),
@@ -269,5 +270,16 @@ def sizes() -> list[Figure]:
             "sequenced",
             "Position up to which the outbox has been sequenced.",
             sequenced.cursor.offset if sequenced else 0,
+        ),
+        *(
+            []
+            if since is None
+            else [
+                Figure(
+                    "publisher_age_seconds",
+                    "Seconds since any process last sequenced, or found nothing to sequence.",
+                    since,
+                )
+            ]
         ),
     ]

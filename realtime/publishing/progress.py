@@ -88,6 +88,16 @@ def note_success() -> None:
     Sequencer.objects.filter(pk=Sequencer.ROW).update(sequenced_at=Now())
 
 
+def seconds_since_success() -> float | None:
+    """Return how long ago, by the database's clock, any process last sequenced or found nothing to sequence.
+
+    None before the first time.
+    """
+    row = Sequencer.objects.filter(pk=Sequencer.ROW).annotate(now=Now())
+    now, then = row.values_list("now", "sequenced_at").first() or (None, None)
+    return None if then is None or now is None else max(0.0, (now - then).total_seconds())
+
+
 def move_edge(epoch: str, edge: int) -> bool:
     """Store that entries up to an offset may have been pruned; return whether the epoch was still that one."""
     row = Sequencer.objects.filter(pk=Sequencer.ROW, epoch=epoch, edge__lt=edge)

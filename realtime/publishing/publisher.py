@@ -22,6 +22,7 @@ from ..conf import get_conf
 from ..databases.outbox import Probe
 from ..models import LogEntry
 from ..runtime import metrics
+from ..runtime.metrics import Figure
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
@@ -98,6 +99,11 @@ class Publisher:
     def is_leader(self) -> bool:
         """Whether this process has the lease."""
         return self._housekeeping.is_leader
+
+    @property
+    def leads(self) -> bool:
+        """Whether the lease is known to run: a process that cannot write to the database cannot renew it."""
+        return self.is_leader and time.monotonic() < self._housekeeping.leads_until
 
     async def _keep_house(self) -> None:
         await self._housekeeping_thread.run(self._housekeeping.turn)
@@ -188,6 +194,11 @@ class Publisher:
         for job in jobs.values():
             if job.claim(now):
                 self._job_threads.submit(_run_job, job)
+
+
+def publisher_leads(leads: bool) -> Figure:
+    """Return the metric of whether a process leads."""
+    return Figure("publisher_leads", "1 in the process that publishes at every tick.", int(leads))
 
 
 def _run_job(job: Job) -> None:

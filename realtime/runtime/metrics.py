@@ -4,7 +4,7 @@ Counters are incremented where things happen; figures are looked up when the met
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -113,16 +113,22 @@ class Figure:
 class _LookedUp:
     """A collector of figures, with the interface that the library requires."""
 
-    def __init__(self, figures: list[Figure]) -> None:
-        self._figures = figures
+    def __init__(self, look_up: Callable[[], list[Figure]]) -> None:
+        self._look_up = look_up
 
     def collect(self) -> Iterator[Metric]:
-        for figure in self._figures:
+        for figure in self._look_up():
             yield GaugeMetricFamily(f"realtime_{figure.name}", figure.meaning, figure.value)
+
+
+def registry(look_up: Callable[[], list[Figure]]) -> CollectorRegistry:
+    """Return the counters of this process, and figures that are looked up each time, for a server of the library's."""
+    both = CollectorRegistry()
+    both.register(_counted)
+    both.register(_LookedUp(look_up))
+    return both
 
 
 def text(figures: list[Figure]) -> bytes:
     """Return the counters of this process and the given figures, in Prometheus' text format."""
-    looked_up = CollectorRegistry()
-    looked_up.register(_LookedUp(figures))
-    return generate_latest(_counted) + generate_latest(looked_up)
+    return generate_latest(registry(lambda: figures))

@@ -4,6 +4,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
+from django.db.backends.signals import connection_created
 from django.test import AsyncRequestFactory
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -11,7 +12,8 @@ from realtime import views
 from realtime.publishing import log as the_log
 from realtime.publishing import positions
 from realtime.publishing.sequencer import sequence
-from realtime.runtime import metrics
+from realtime.runtime import metrics, threads
+from tests.conftest import until
 
 ADDRESS = "/realtime/metrics/"
 
@@ -137,3 +139,56 @@ def counted() -> dict[tuple[str, str], float]:
         for sample in family.samples
         if sample.name.endswith("_total")
     }
+
+
+async def test_staff_are_told_that_they_cannot_be_recognised_without_the_database(service, monkeypatch):
+    """By a status that a balancer and a person understand, instead of a traceback; the token needs no database."""
+
+    async def fail(request):
+        raise OperationalError("gone away")
+
+    monkeypatch.setattr(views, "_is_staff", fail)
+
+    response = await views.metrics(AsyncRequestFactory().get(ADDRESS))
+
+    assert response.status_code == 503
+    assert "METRICS_TOKEN" in response.content.decode()
+
+
+async def test_a_process_that_cannot_write_does_not_lead_and_counts_its_failures(service, bearer, settings):
+    """On a full disk, or a database that has become read-only: nothing waits then, because nothing can be noted."""
+    settings.REALTIME = {**settings.REALTIME, "LEASE_SECONDS": 0.6, "MAX_LAG_SECONDS": 0.5}
+
+    async def read() -> dict[str, float]:
+        return figures(await views.metrics(AsyncRequestFactory().get(ADDRESS, headers=bearer)))
+
+    def is_led() -> bool:
+        return service.publisher.leads
+
+    await until(is_led, 60)
+    before = await read()
+    is_full = True
+
+    def fill(connection, **kwargs) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA query_only = {int(is_full)}")
+
+    connection_created.connect(fill)
+    try:
+        threads.reopen_connections()
+        await until(lambda: not service.publisher.leads, 60)
+        failed = await read()
+        while failed["realtime_publisher_age_seconds"] < 1 or not await service.health.problems():
+            failed = await read()
+        problems = await service.health.problems()
+        is_full = False
+        threads.reopen_connections()
+        await until(is_led, 60)
+    finally:
+        connection_created.disconnect(fill)
+
+    assert before["realtime_publisher_leads"] == 1
+    assert failed["realtime_publisher_leads"] == 0
+    assert failed["realtime_outbox_waiting"] == 0
+    assert failed["realtime_failed_rounds_total"] > before.get("realtime_failed_rounds_total", 0)
+    assert any(problem.startswith("publisher: none has sequenced for ") for problem in problems)

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import sqlite3
 
 import pytest
+from django.db import OperationalError
 
-from realtime.runtime import supervision
+from realtime.runtime import metrics, supervision
 from realtime.runtime.supervision import supervise
 from tests.conftest import until
 
@@ -34,7 +36,8 @@ async def task(rounds):
 
 
 async def test_a_repeated_failure_is_logged_once_and_its_end_too(rounds, task, lines):
-    """With the traceback of the first one; another failure has a line of its own."""
+    """With the traceback of the first one; another failure has a line of its own. Each is counted."""
+    before = metrics.failed_rounds.labels("the watch")._value.get()
     for outcome in (OSError("away"), OSError("away"), ValueError("wrong"), None):
         rounds.put_nowait(outcome)
     await until(lambda: lines(logging.INFO))
@@ -44,6 +47,20 @@ async def test_a_repeated_failure_is_logged_once_and_its_end_too(rounds, task, l
         "the watch failed, will be tried again in 0.001 s: ValueError: wrong\nTraceback",
     ]
     assert lines(logging.INFO) == ["the watch works again"]
+    assert metrics.failed_rounds.labels("the watch")._value.get() == before + 3
+
+
+async def test_a_failure_of_the_database_is_logged_with_what_to_do_about_it(rounds, task, lines):
+    """Instead of a traceback: the fault is not in the code."""
+    error = OperationalError("no such table: realtime_ticket")
+    error.__cause__ = sqlite3.OperationalError(str(error))
+    rounds.put_nowait(error)
+    await until(lambda: lines(logging.ERROR))
+
+    assert lines(logging.ERROR) == [
+        "the watch failed, will be tried again in 0.001 s: OperationalError: no such table: realtime_ticket; "
+        "run `manage.py migrate`"
+    ]
 
 
 async def test_the_cancellation_of_another_task_does_not_end_it(rounds, task):
