@@ -204,7 +204,9 @@ def _store_claims(
         for name in here.triggers.statements(capture)
     }
     TriggerClaim.objects.bulk_create(
-        list(claims.values()),
+        [
+            claims[name] for name in sorted(claims)
+        ],  # in one order, so that no two processes lock each other out
         update_conflicts=True,
         unique_fields=["name"],
         update_fields=["table", "claimed_at", *([] if states is None else ["seen"])],

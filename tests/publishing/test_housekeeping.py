@@ -7,12 +7,13 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from realtime.models import OutboxRow, Sequencer
-from realtime.publishing import capture, housekeeping, progress
+from realtime.publishing import capture, housekeeping, lease, progress
 from realtime.publishing.housekeeping import Housekeeping, Repair
 from realtime.runtime import threads
+from tests.delivery.conftest import Broken
 
 
 @pytest.fixture
@@ -98,6 +99,52 @@ def test_only_the_leader_prunes(chores, monkeypatch):
     second.turn()
 
     prune_step.assert_called_once()
+
+
+def resets() -> set[str]:
+    return set(OutboxRow.objects.filter(image__isnull=True).values_list("source", flat=True))
+
+
+def add_a_column() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE boards_entry ADD COLUMN more integer")
+        cursor.execute("ALTER TABLE boards_entry DROP COLUMN more")
+
+
+def test_a_process_that_becomes_the_leader_looks_at_once(chores, monkeypatch):
+    """The former one may have died before it looked."""
+    monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 1000.0)
+    second = Housekeeping("two")
+    second.stop()
+    second.turn()
+    add_a_column()
+    second.turn()
+    assert resets() == set()
+
+    lease.release("one")
+    second._lease_due = 0.0
+    second.turn()
+    second.turn()
+
+    assert second.is_leader
+    assert "boards_entry" in resets()
+
+
+def test_after_an_error_all_is_examined_at_once(chores, monkeypatch):
+    """The database may be another one when it is back."""
+    monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 1000.0)
+    chores.turn()
+    broken = Broken(OperationalError("the server is gone"))
+    monkeypatch.setattr(lease, "acquire", broken.wrap(lease.acquire))
+    chores._lease_due = 0.0
+    with pytest.raises(OperationalError):
+        chores.turn()
+    add_a_column()
+    broken.error = None
+
+    chores.turn()
+
+    assert "boards_entry" in resets()
 
 
 @pytest.mark.parametrize("way", ["mv", "VACUUM INTO"])
