@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.support.attackers import Address, Attacker, frame, greeted, head
-from tests.support.servers import ROOT
+from tests.support.servers import PASSWORD, ROOT
 
 PING = frame(b'{"type":"ping"}')
 SUBSCRIBE = frame(b'{"type":"subscribe","topic":"entries.1"}')
@@ -87,6 +87,23 @@ def without_end(start: bytes, more: bytes) -> Attack:
     return Attack(10, first=start, message=lambda: data, pause_seconds=0, reconnects=True)
 
 
+CALL = frame(b'{"type":"call","id":1,"action":"echo","args":{"x":[%s]}}' % b",".join([b"[]"] * 5000))
+CALL_AT_ONCE = frame(b'{"type":"call","id":1,"action":"echo","args":{"text":"%s"}}' % (b"x" * 1000))
+
+
+def sign_in(password: str) -> bytes:
+    """Return the request that the sign-in page of the admin sends."""
+    token = b"a" * 32  # the cookie and the form only have to be equal
+    form = b"csrfmiddlewaretoken=%s&username=editor&password=%s" % (token, password.encode())
+    return (
+        head(
+            b"Connection: close", b"Cookie: csrftoken=" + token, b"Accept: text/html",
+            b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(form),
+            start=b"POST /admin/login/ HTTP/1.1",
+        ) + form
+    )  # fmt: skip
+
+
 ATTACKS = {
     "silence": Attack(500),
     "tricklers": Attack(500, first=b"GET / HTTP/1.1\r\nX: ", message=lambda: b"x", pause_seconds=0.3),
@@ -119,6 +136,11 @@ ATTACKS = {
     "unread endings": Attack(40, first=head(start=b"GET /realtime/topics/entries.2/ HTTP/1.0"), reconnects=True),
     "unfinished bodies": Attack(24, first=UNFINISHED, reconnects=True),
     "trickled bodies": Attack(200, first=SLOW, message=lambda: b"1\r\nx\r\n", reconnects=True),
+    "calls of many values": Attack(100, is_socket=True, message=lambda: CALL, pause_seconds=0.5, reconnects=True),
+    "calls": Attack(100, is_socket=True, message=lambda: CALL_AT_ONCE, pause_seconds=0.2, reconnects=True),
+    "wrong passwords": Attack(60, first=sign_in("guess"), reconnects=True),
+    "right passwords": Attack(60, first=sign_in(PASSWORD), reconnects=True),
+    "views": Attack(60, first=head(b"Connection: close", start=b"GET /boards/server/ HTTP/1.1"), reconnects=True),
     "talkers": Attack(20, is_socket=True, first=SUBSCRIBE, message=lambda: PING),
 }  # fmt: skip
 
