@@ -16,6 +16,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.test import Client
+from hypothesis import settings as hypothesis_settings
 
 from realtime.access import password_attempts
 from realtime.asgi import RealtimeApplication
@@ -33,6 +34,10 @@ from realtime.service import Service, get_service
 
 Summary = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 45.0
+
+# No property test fails because the machine was slow.
+hypothesis_settings.register_profile("untimed", deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -281,4 +281,4 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestConvergence.settings = settings(max_examples=200, stateful_step_count=50)

@@ -113,7 +113,7 @@ anything = st.recursive(
     max_leaves=10,
 )
 fuzzing = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 DOCUMENTED_CODES = {4400, 4403, 4404, 4529}
 
