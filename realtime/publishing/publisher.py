@@ -20,6 +20,7 @@ from django.db.utils import Error as DatabaseError
 
 from ..conf import get_conf
 from ..databases.outbox import Probe
+from ..feeds import registry
 from ..models import LogEntry
 from ..runtime import metrics
 from ..runtime.metrics import Figure
@@ -175,6 +176,9 @@ class Publisher:
             commit_watch.ignore_this_thread()
             positions.ensure_epoch()
             releases.announce()
+            for feed in registry.off:
+                for fault in feed.faults:
+                    logger.error("feed %s is off: %s. %s", feed.name, fault.words, fault.hint)
             self._is_prepared = True
 
     def _look_soon(self) -> None:

@@ -82,6 +82,29 @@ def test_the_doctor_works_on_an_empty_database(published):
     assert not LogEntry.objects.exists()
 
 
+def test_the_doctor_refuses_a_composite_primary_key_with_a_hint(published):
+    """Support would mean a key of several values in messages and pages."""
+
+    class Berth(models.Model):
+        pk = models.CompositePrimaryKey("pier", "number")
+        pier = models.IntegerField()
+        number = models.IntegerField()
+
+        class Meta:
+            app_label = "throwaway"
+            apps = Apps()
+
+    register(Berth)(type("Berths", (Feed,), {"name": "berths", "topic_field": "pier"}))
+    try:
+        status, words = doctor()
+    finally:
+        registry.remove("berths")
+
+    assert status == 1
+    assert "The feed 'berths' is not live: Berth has a composite primary key" in words
+    assert "UniqueConstraint" in words
+
+
 def test_the_doctor_names_feeds_that_are_off(published):
     """With what to write; the others are captured."""
     register(Board)(type("Off", (Feed,), {"name": "off", "ordering": ["titel"]}))

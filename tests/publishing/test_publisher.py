@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.apps.registry import Apps
+from django.db import OperationalError, connection, models, transaction
 
 from realtime.boards.models import Entry
+from realtime.feeds import Feed, register, registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture, housekeeping, positions
 from realtime.publishing import publisher as publisher_module
@@ -268,3 +271,34 @@ async def test_triggers_that_stay_missing_are_installed_again(start, in_database
 def test_the_demos_jobs_are_scheduled():
     """The publisher runs the jobs that jobs.py modules declare."""
     assert vars(publisher_module)["jobs"] is jobs
+
+
+async def test_feeds_that_are_off_are_in_the_log_once(start, in_database, quay, lines):
+    """With the reason and what to do, as in the system checks; the others are sequenced."""
+
+    class Berth(models.Model):
+        pk = models.CompositePrimaryKey("pier", "number")
+        pier = models.IntegerField()
+        number = models.IntegerField()
+
+        class Meta:
+            app_label = "throwaway"
+            apps = Apps()
+
+    register(Berth)(type("Berths", (Feed,), {"name": "berths"}))
+    register(Entry)(type("Disordered", (Feed,), {"name": "disordered", "ordering": ["titel"]}))
+    try:
+        publisher = start()
+        await in_database(quay.entries.create, label="new")
+        new = LogEntry.objects.filter(topic=f"entries.{quay.pk}", payload__contains="new")
+        while not await in_database(new.exists):
+            await asyncio.sleep(0.01)
+        await publisher.stop()
+    finally:
+        registry.remove("berths")
+        registry.remove("disordered")
+
+    berths, disordered = [line for line in lines(logging.ERROR) if "is off" in line]
+    assert "feed berths is off: Berth has a composite primary key" in berths
+    assert "UniqueConstraint" in berths
+    assert "feed disordered is off: ordering has 'titel'" in disordered
