@@ -122,8 +122,8 @@ def test_the_proxy_serves_as_the_page_says(installed):
         )
         for name in ("metrics", "live", "ready")
     ]
-    logins = installed.run(
-        f"curl --silent --output /dev/null --write-out '%{{http_code}} ' 'https://{HOST}/admin/login/?[1-40]'"
+    installed.run(
+        f"curl --silent --parallel --parallel-max 40 --output /dev/null 'https://{HOST}/admin/login/?[1-40]'"
     )
     plain = urllib.request.Request(f"http://127.0.0.1:{installed.plain_port}/x?y", headers={"Host": HOST})
 
@@ -132,7 +132,8 @@ def test_the_proxy_serves_as_the_page_says(installed):
     assert "strict-transport-security: max-age=2592000" in html
     assert "cache-control: public, max-age=31536000, immutable" in asset
     assert hidden == ["404"] * 3
-    assert {"200", "429"} == set(logins.split())
+    refusals = (installed.root / "var/log/nginx/error.log").read_text()
+    assert 'by zone "tidemark_passwords"' in refusals
     with pytest.raises(urllib.error.HTTPError) as redirected:
         urllib.request.build_opener(NoRedirect).open(plain, timeout=60)
     assert (redirected.value.code, redirected.value.headers["Location"]) == (
@@ -232,7 +233,7 @@ async def test_the_first_shape_is_run_by_its_steps(installed):
 
         for step in (12, 13, 14):
             await run(machine, step)
-        assert machine.variable("MAX_CONNECTIONS") == "20000"
+        assert machine.variable("MAX_CONNECTIONS") == "5000"
         write_sqlite(machine, "last")
         await page.until_row(ENTRY, "last")
 
