@@ -55,7 +55,7 @@ def _remove_capture(plan: list[tuple[Migration, bool]], using: str, **kwargs: An
         capture.uninstall()  # servers cannot repair it: no triggers are possible without the engine's tables
         return
     progress.pause_capture(MIGRATION_TIME)
-    sources = {model for feed in registry for model in feed.sources}
+    sources = {model for feed in registry for model in feed.captured}
     capture.uninstall(model._meta.db_table for model in sources if model._meta.app_label in touched)
 
 

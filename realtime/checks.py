@@ -154,6 +154,21 @@ def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMess
         )
 
 
+def check_order_keys(**kwargs: Any) -> list[CheckMessage]:
+    """Report feeds whose order keys show values that their rows do not."""
+    return [
+        Warning(
+            f"The feed {feed.name!r} is ordered by {name!r}, which neither its fields nor its template show, but the "
+            "order key of each row contains its value, and every subscriber receives it.",
+            hint="If the value is no secret, add it to fields; if it is one, set opaque_order = True.",
+            id="realtime.W015",
+        )
+        for feed in ([] if check_conf() else registry)
+        if not feed.opaque_order
+        for name in relations.withheld(feed.model, feed.fields, feed.ordering, feed.template_name)
+    ]
+
+
 def check_conf(**kwargs: Any) -> list[CheckMessage]:
     try:
         get_conf()
@@ -394,6 +409,7 @@ def is_psycopg3() -> bool:
 ALWAYS = [
     check_conf,
     check_feeds,
+    check_order_keys,
     check_urls,
     check_trusted_origins,
     check_versions,

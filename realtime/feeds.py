@@ -22,10 +22,11 @@ from .databases.registry import database
 from .dependencies import dependencies
 from .engine.errors import FeedOff, NoSuchFormat, UnknownTopic
 from .engine.messages import Format, Row
-from .rendering import BadRow, render_row
+from .rendering import BadRow, render_row, with_place
 from .rows import queries, reading
 from .rows.declaration import Fault, faults, faults_of_surroundings
 from .rows.fingerprint import fingerprint
+from .rows.rights_tables import rights_sources
 from .rows.surroundings import surroundings
 from .rows.topic_text import topic_text, unfit
 from .runtime.left_out import left_out
@@ -62,8 +63,15 @@ class Feed:
     """Which rows are live; by default all of them."""
     depends_on: Sequence[str] = ()
     """Relations, as in ``prefetch_related``, whose rows a row is computed from: ``["author", "tags__group"]``."""
+    rights_depend_on: Sequence[type[models.Model]] | None = None
+    """The models whose rows ``can_subscribe`` reads, users and groups aside: after a change of one, nothing is sent
+    before the subscribers' rights were asked again. By default the model that ``topic_field`` refers to, or the
+    feed's own where ``topic_field`` is its primary key."""
     ordering: Sequence[str] = ()
     """Field names as in ``order_by``, "-" for descending; the primary key breaks ties."""
+    opaque_order: bool = False
+    """Whether the order keys that subscribers receive say only which row comes first, and nothing of the values that
+    ``ordering`` names. Each change then reads the touched topics as a whole, and sends each row whose place changes."""
     limit: int | None = None
     """Maximum number of rows of a topic: its first ones in the database's ordering."""
     min_interval: float = 0.0
@@ -92,6 +100,11 @@ class Feed:
             for name in [] if isinstance(self.fields, str) else self.fields:
                 model._meta.get_field(name)
             self._dependencies = dependencies(model, self.depends_on)
+            # Who may read a feed without ``can_subscribe`` depends on the user alone.
+            is_for_staff = type(self).can_subscribe is Feed.can_subscribe and self.rights_depend_on is None
+            self._rights_sources = rights_sources(
+                model, self._topic_column, [] if is_for_staff else self.rights_depend_on
+            )
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
         self._check_values()
@@ -180,15 +193,16 @@ class Feed:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
-        topics = self.model._meta.label, self.topic_field, list(self.depends_on)
-        declaration = list(self.fields), self.filter, list(self.ordering), self.limit, self.template_name
+        topics = self.model._meta.label, self.topic_field, list(self.depends_on), sorted(self.rights_tables)
+        order = list(self.ordering), self.opaque_order, self.limit
+        declaration = list(self.fields), self.filter, order, self.template_name
         functions: list[Any] = [type(self).get_queryset, type(self.model._default_manager).get_queryset]
         return fingerprint(topics, declaration, functions, self.template_name)
 
     @cached_property
     def is_read_whole(self) -> bool:
-        """Whether one row cannot be read alone: ``limit``, or contents that depend on other rows of the table."""
-        return self.limit is not None or queries.reads_other_rows(self.get_queryset())
+        """Whether one row cannot be read alone: its place, or its contents, depend on other rows of the table."""
+        return self.limit is not None or self.opaque_order or queries.reads_other_rows(self.get_queryset())
 
     # ------------------------------------------------------------ tables
 
@@ -204,6 +218,33 @@ class Feed:
     def tables(self) -> set[str]:
         """The names of the tables that rows are computed from."""
         return {model._meta.db_table for model in self.sources}
+
+    @cached_property
+    def captured(self) -> dict[type[models.Model], list[Field]]:
+        """All models whose changes the feed needs: ``sources``, and those that rights to its topics depend on."""
+        captured = {model: list(fields) for model, fields in self.sources.items()}
+        for model, column in self._rights_sources.items():
+            captured.setdefault(model, [_primary_key(model)]).extend(filter(None, [column]))
+        return captured
+
+    @cached_property
+    def rights_tables(self) -> set[str]:
+        """The names of the tables that rights to the feed's topics depend on."""
+        return {model._meta.db_table for model in self._rights_sources}
+
+    def topics_in_question(self, table: str, image: Image) -> set[str]:
+        """Return the topics to which rights may have changed with a captured row; the feed's name stands for all.
+
+        Raises: what converting a value raises that the column cannot have.
+        """
+        topics = set()
+        for model, column in self._rights_sources.items():
+            if model._meta.db_table != table:
+                continue
+            if column is None or column.column not in image:
+                return {self.name}
+            topics.add(self._legal_topic(self._noted(column, image)))
+        return {topic for topic in topics if topic is not None}
 
     def touched(
         self,
@@ -391,7 +432,10 @@ class Feed:
         # Where the database ignores case, it returns rows of topics whose names differ in case.
         rows = (placed[2] for placed in found.rows if placed and placed[1] == topic)
         # By the order keys, not the database's collation: rows stay where the first paint put them.
-        return sorted(rows, key=lambda row: row.order)
+        in_order = sorted(rows, key=lambda row: row.order)
+        return (
+            [with_place(row, place) for place, row in enumerate(in_order)] if self.opaque_order else in_order
+        )
 
     def read_rows(
         self, keys: Collection[Any], before_each: Callable[[], None] = lambda: None

@@ -9,7 +9,7 @@ from django.template.loader import get_template
 
 from .engine.messages import Row, encode_value
 from .engine.order import sort_key
-from .rows.markup import check_one_element, with_attributes
+from .rows.markup import check_one_element, with_attributes, with_order
 
 MAX_ROW_BYTES = 256 * 1024
 MAX_DEPTH = 100
@@ -65,6 +65,13 @@ def _check_depth(contents: dict[str, Any]) -> None:
             if isinstance(item, dict | list | tuple)
         ]
     raise BadRow(f"a field has lists and objects nested more than {MAX_DEPTH} levels deep")
+
+
+def with_place(row: Row, place: int) -> Row:
+    """Return a row with its place in the topic as its order key, which then says nothing else."""
+    order = f"{place:08x}"
+    html = row.html if isinstance(row.html, msgspec.UnsetType) else with_order(row.html, order)
+    return Row(row.key, order, row.row, html)
 
 
 def with_digest(html: str, digest: int) -> str:

@@ -20,7 +20,7 @@ from .access.visitors import Visitor
 from .conf import get_conf
 from .delivery.health import Health
 from .delivery.hub import Hub
-from .delivery.rights import Rights, recheck
+from .delivery.rights import recheck
 from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.session import Ending
@@ -62,7 +62,6 @@ class Service:
         self.page_threads = [RequestThread(f"realtime-page-{n}") for n in range(conf.page_threads)]
         self.asset_threads = [RequestThread(f"realtime-asset-{n}") for n in range(ASSET_THREADS)]
         self.page_turns, self.asset_turns = Turns(self.page_threads), Turns(self.asset_threads)
-        self.rights = Rights(self.reader_threads)
         self.places = Places()
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
@@ -73,6 +72,7 @@ class Service:
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
         reads = TopicReads(self.topic_threads, conf.topic_threads)
         self.hub = Hub(layer, self.reader_threads, reads, follow_seconds)
+        self.rights = self.hub.rights
         self.health = Health(self.hub)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None

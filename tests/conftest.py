@@ -73,12 +73,23 @@ class Log:
 
 
 def summary(entries: list[LogEntry]) -> Summary:
-    return {
-        entry.topic: sorted((change.op, change.key) for change in decode_changes(entry.payload))
-        if entry.kind == LogEntry.Kind.CHANGES
-        else str(entry.kind)
-        for entry in entries
-    }
+    """Return what changed in each topic; not where only rights may have changed: for that see ``in_question``."""
+    summary: Summary = {}
+    for entry in entries:
+        if entry.kind == LogEntry.Kind.CHANGES or (entry.kind == LogEntry.Kind.RIGHTS and entry.payload):
+            changes: list[tuple[str, str]] = [
+                (change.op, change.key) for change in decode_changes(entry.payload)
+            ]
+            if changes or entry.kind == LogEntry.Kind.CHANGES:
+                summary[entry.topic] = sorted(changes)
+        else:
+            summary[entry.topic] = str(entry.kind)
+    return summary
+
+
+def in_question(entries: list[LogEntry]) -> set[str]:
+    """Return the topics, and the feeds, before whose changes the rights of subscribers are asked again."""
+    return {entry.topic for entry in entries if entry.kind == LogEntry.Kind.RIGHTS}
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ class EntryFeed(Feed):
     fields = ["label", "value", "unit", "status", "note", "position", "updated"]
     ordering = ["position"]
     template_name = "boards/_entry.html"
+    rights_depend_on = [Board]
 
     def can_subscribe(self, user: Any, key: int) -> bool:
         return _can_see(user, key)
@@ -36,6 +37,7 @@ class BoardFeed(Feed):
     topic_field = "id"
     fields = ["slug", "title", "description"]
     template_name = "boards/_board_heading.html"
+    rights_depend_on = [Board]
 
     def can_subscribe(self, user: Any, key: int) -> bool:
         return _can_see(user, key)

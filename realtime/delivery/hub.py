@@ -8,12 +8,13 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from channels.layers import BaseChannelLayer
 
 from ..conf import get_conf
+from ..engine.errors import Unreadable
 from ..engine.messages import Notice
 from ..engine.position import Position
 from ..engine.topic import Topic
@@ -27,6 +28,7 @@ from ..publishing.positions import probe
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
 from .layer_channel import LayerChannel
+from .rights import Rights, Verdict
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber
@@ -39,6 +41,8 @@ STOP_SECONDS = 3.0
 """How long a stopping hub waits for its tasks: a layer that hangs may keep the receiver from ending."""
 CATALOG_SECONDS = 1.0
 """How often a process looks, at most, whether every change of the live tables is noted."""
+CONFIRM_ATTEMPTS = 5
+"""How often the right of a new subscriber is checked again because rights have changed meanwhile."""
 BEATS = 15
 """Into how many groups connections are divided, so that heartbeats are spread over the period."""
 
@@ -52,6 +56,7 @@ class Hub:
         """``follow_seconds`` is the time between two reads of the log's tail."""
         self._channel = LayerChannel(layer)
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
+        self.rights = Rights(readers)
         self._epoch = ""
         self._cursor = -1  # up to where announcements were read from the log; negative: not yet
         self._compared = 0  # up to where all topics were compared with the log
@@ -160,7 +165,9 @@ class Hub:
         """
         shared = self._shared.get(name)
         if shared is None:
-            shared = self._shared[name] = SharedTopic(name, self._reader_threads, self._reads, self.look_soon)
+            shared = self._shared[name] = SharedTopic(
+                name, self._reader_threads, self._reads, self.rights, self.look_soon
+            )
             shared.set_captured(not self._uncaptured & _tables(shared))
         shared.subscribers.add(subscriber)
         shared.idle_since = None
@@ -173,6 +180,21 @@ class Hub:
             self.unsubscribe(name, subscriber)
             raise
         return shared.topic
+
+    async def confirm(self, name: str, subscriber: Subscriber, verdict: Verdict) -> None:
+        """Return when a right, of which ``verdict`` is an earlier check, is known for what the topic has now.
+
+        Raises: Forbidden; Unreadable, if rights change all the time; what the feed or the database raises.
+        """
+        shared = self._shared.get(name)
+        if shared is None or verdict.as_of.covers(shared.rights_since):
+            return
+        for _ in range(CONFIRM_ATTEMPTS):
+            since = shared.rights_since
+            await self.rights.check(subscriber.visitor, name)
+            if shared.rights_since == since:
+                return
+        raise Unreadable(name)
 
     def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
         shared = self._shared.get(name)
@@ -209,14 +231,14 @@ class Hub:
             self.look_soon()
             return
         shared = self._shared.get(entry.topic)
-        if entry.kind in log.ANNOUNCEMENTS:
-            self._announce(entry)
+        if log.is_announcement(entry):
+            self._announce(epoch, entry)
         elif shared is not None:
             shared.receive(epoch, entry)
-        elif entry.kind == LogEntry.Kind.RESET:  # of a whole feed
+        elif entry.kind != LogEntry.Kind.CHANGES:  # of a whole feed
             self.look_soon()
 
-    def _announce(self, entry: LogEntry) -> None:
+    def _announce(self, epoch: str, entry: LogEntry) -> None:
         """Act on an announcement once, although both the layer and the log deliver it."""
         seen = hash((entry.kind, entry.position, entry.topic, entry.payload))
         if seen in self._seen_announcements:
@@ -226,13 +248,10 @@ class Hub:
             self.rights_changed.set()
             return
         if entry.topic == EVERYONE:
-            notice, subscribers = Notice(text=entry.payload), self.connections
-        else:
-            shared = self._shared.get(entry.topic)
-            notice = Notice(text=entry.payload, topic=entry.topic)
-            subscribers = list(shared.subscribers) if shared else []
-        for subscriber in subscribers:
-            subscriber.post(notice)
+            for subscriber in self.connections:
+                subscriber.post(Notice(text=entry.payload))
+        elif entry.topic in self._shared:
+            self._begin(self._shared[entry.topic].announce(Position(epoch, entry.position), entry.payload))
 
     # ------------------------------------------------------------ the log
 
@@ -256,7 +275,7 @@ class Hub:
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
             self._cursor = max(self._cursor, tail.end)
             for announcement in tail.announcements:
-                self._announce(announcement)
+                self._announce(tail.epoch, announcement)
         else:  # announcements from before the first connection, or of another epoch, are not repeated
             self._epoch, self._cursor, self._compared = tail.epoch, tail.end, 0
         # A process that was suspended for long may find that entries were pruned which it has not read.
@@ -292,7 +311,10 @@ class Hub:
 
     def _start_refresh(self, shared: SharedTopic, tail: log.Tail) -> None:
         shared.is_refreshing = True
-        task = asyncio.create_task(shared.refresh(tail), name=f"realtime-refresh-{shared.name}")
+        self._begin(shared.refresh(tail))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="realtime-refresh")
         self._refreshes.add(task)
         task.add_done_callback(self._refreshes.discard)
 

@@ -1,12 +1,13 @@
 """Rights: whether a visitor may follow a topic.
 
-Checked in batches: when topics are requested, and again every few seconds for all subscriptions.
+Checked in batches: when topics are requested, before something is sent that may have closed a topic
+(``shared_topic.py``), and again every few seconds for all subscriptions.
 """
 
 import asyncio
 import logging
-from collections.abc import Hashable
-from typing import Any, NamedTuple
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -14,9 +15,12 @@ from django.db import connections
 from ..access.visitors import Visitor, load_users
 from ..conf import get_conf
 from ..engine.errors import Forbidden, UnknownTopic
+from ..engine.position import Position
 from ..feeds import registry
+from ..publishing.positions import probe
+from ..rows.surroundings import pinned_database
 from ..runtime.threads import DatabaseThreads
-from .hub import Hub
+from .subscriber import Subscriber
 
 logger = logging.getLogger("realtime.rights")
 
@@ -30,10 +34,14 @@ Claim = tuple[Visitor, str]
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds; ``user`` is the primary key of the visitor's user, None if it is not signed in."""
+    """Whether a claim holds, in every snapshot from ``as_of`` up to the check.
+
+    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in.
+    """
 
     holds: bool
     user: Hashable = None
+    as_of: Position = Position("", 0)
 
 
 class Rights:
@@ -48,23 +56,42 @@ class Rights:
         self._waiting: dict[str, dict[Claim, asyncio.Future[Verdict]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, visitor: Visitor, topic: str) -> Hashable:
-        """Return the primary key of the visitor's user, None for a visitor that is not signed in.
+    async def check(self, visitor: Visitor, topic: str) -> Verdict:
+        """Return the verdict on a claim that holds.
 
         Raises: Forbidden, if the visitor may not follow the topic; UnknownTopic; what the feed or the database raises.
         """
-        feed, _ = registry.find(topic)
-        if feed.name not in self._waiting:
-            self._waiting[feed.name] = {}
-            task = asyncio.create_task(self._answer(feed.name), name=f"realtime-rights-{feed.name}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        waiting = self._waiting[feed.name]
-        answer = waiting.setdefault((visitor, topic), asyncio.get_running_loop().create_future())
-        verdict = await asyncio.shield(answer)
+        registry.find(topic)
+        verdict = await asyncio.shield(self._ask(visitor, topic))
         if not verdict.holds:
             raise Forbidden(topic)
-        return verdict.user
+        return verdict
+
+    async def lost(self, topic: str, visitors: Collection[Visitor]) -> set[Visitor]:
+        """Return those of a topic's visitors that may not follow it, also because the feed fails to tell.
+
+        Raises: what the database raises; then nothing is known.
+        """
+        answers = {visitor: self._ask(visitor, topic) for visitor in visitors}
+        if answers:
+            await asyncio.wait(answers.values())
+        claims = {
+            (visitor, topic): answer.exception() or answer.result() for visitor, answer in answers.items()
+        }
+        for verdict in claims.values():
+            if isinstance(verdict, DatabaseError):
+                raise verdict
+        return {visitor for visitor, _ in _lost(claims)}
+
+    def _ask(self, visitor: Visitor, topic: str) -> "asyncio.Future[Verdict]":
+        feed = topic.partition(".")[0]
+        if feed not in self._waiting:
+            self._waiting[feed] = {}
+            task = asyncio.create_task(self._answer(feed), name=f"realtime-rights-{feed}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        waiting = self._waiting[feed]
+        return waiting.setdefault((visitor, topic), asyncio.get_running_loop().create_future())
 
     async def _answer(self, feed: str) -> None:
         """Answer the claims that wait for one feed, until none is left."""
@@ -85,7 +112,16 @@ class Rights:
         del self._waiting[feed]
 
 
-async def recheck(hub: Hub, readers: DatabaseThreads) -> None:
+class Followed(Protocol):
+    """What ``recheck`` needs of the hub."""
+
+    rights_changed: asyncio.Event
+
+    @property
+    def connections(self) -> list[Subscriber]: ...
+
+
+async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     """Wait for the next check, then end the subscriptions whose rights were lost.
 
     A check is due at a fixed interval, and when the log announces that rights may have changed.
@@ -116,11 +152,15 @@ def lost_claims(claims: set[Claim]) -> set[Claim]:
 
     A claim is lost if its feed fails, but not if the database does.
     """
+    return _lost(judge(claims))
+
+
+def _lost(verdicts: Mapping[Claim, Verdict | BaseException]) -> set[Claim]:
     lost: set[Claim] = set()
-    for claim, verdict in judge(claims).items():
+    for claim, verdict in verdicts.items():
         if isinstance(verdict, UnknownTopic):
             lost.add(claim)
-        elif isinstance(verdict, Exception):
+        elif isinstance(verdict, BaseException):
             logger.error("the feed of %r failed to check a right", claim[1], exc_info=verdict)
             if not isinstance(verdict, DatabaseError):
                 lost.add(claim)
@@ -134,20 +174,23 @@ def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
 
     One query for all sessions and one for all users; then each feed checks each user and topic once.
     """
-    users = load_users(visitor for visitor, _ in claims)
+    moment = probe()  # first: each query below sees this snapshot or a later one
+    as_of = Position(moment.epoch, moment.offset)
     verdicts: dict[tuple[Hashable, str], Verdict | Exception] = {}
-    for visitor, topic in claims:
-        user = users[visitor]
-        if (user.pk, topic) not in verdicts:
-            verdicts[user.pk, topic] = _verdict(user, topic)
+    with pinned_database():
+        users = load_users(visitor for visitor, _ in claims)
+        for visitor, topic in claims:
+            user = users[visitor]
+            if (user.pk, topic) not in verdicts:
+                verdicts[user.pk, topic] = _verdict(user, topic, as_of)
     if any(isinstance(verdict, DatabaseError) for verdict in verdicts.values()):
         connections.close_all()  # they may be the cause: the next query opens new ones
     return {(visitor, topic): verdicts[users[visitor].pk, topic] for visitor, topic in claims}
 
 
-def _verdict(user: Any, topic: str) -> Verdict | Exception:
+def _verdict(user: Any, topic: str, as_of: Position) -> Verdict | Exception:
     try:
         feed, key = registry.find(topic)
-        return Verdict(bool(feed.can_subscribe(user, key)), user.pk)
+        return Verdict(bool(feed.can_subscribe(user, key)), user.pk, as_of)
     except Exception as error:
         return error

@@ -10,7 +10,7 @@ from msgspec import MsgspecError
 
 from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
-from ..engine.messages import Error, decode_changes
+from ..engine.messages import Error, Notice, decode_changes
 from ..engine.position import Position
 from ..engine.topic import Topic
 from ..feeds import registry
@@ -19,6 +19,7 @@ from ..publishing import log
 from ..publishing.positions import Reading
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
+from .rights import Rights
 from .subscriber import Subscriber
 from .topic_reads import TopicReads
 
@@ -41,7 +42,12 @@ class SharedTopic:
     """Rows, position and recent changes of one topic, with its subscribers."""
 
     def __init__(
-        self, name: str, readers: DatabaseThreads, reads: TopicReads, fell_behind: Callable[[], None]
+        self,
+        name: str,
+        readers: DatabaseThreads,
+        reads: TopicReads,
+        rights: Rights,
+        fell_behind: Callable[[], None],
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
         self.topic = Topic(name, encodings=_encodings)
@@ -54,10 +60,14 @@ class SharedTopic:
         self._is_late = False
         self._uncaptured_since: float | None = None
         self.is_refreshing = self.is_scrubbing = False
+        self.rights_since = Position("", 0)
+        """From where on, as far as is known here, what rights to the topic depend on has not changed."""
+        self._confirmed = Position("", 0)  # the subscribers' rights were asked there or later
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
+        self._rights = rights
         self._to_notify: Iterator[Subscriber] | None = None  # the rest of the round in progress
         self._must_notify_again = False
         self._notified_at = -math.inf
@@ -276,16 +286,51 @@ class SharedTopic:
         if position.epoch == tail.epoch and not self._was_restored and not self._must_read:
             missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
             has_rows = all(
-                entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
-                for entry in missed.entries
+                entry.kind in log.WITH_ROWS and self._is_of_our_form(entry) for entry in missed.entries
             )
-            if missed.is_whole and has_rows and all(self._apply(entry) for entry in missed.entries):
-                return
+            if missed.is_whole and has_rows:
+                asking = [entry.position for entry in missed.entries if entry.kind == LogEntry.Kind.RIGHTS]
+                await self._confirm_rights(Position(tail.epoch, max(asking, default=0)))
+                if all(self._apply(entry) for entry in missed.entries):
+                    return
             written_at = min((entry.written_at for entry in missed.entries), default=0.0)
         await self._read(written_at)
 
+    async def _confirm_rights(self, since: Position) -> None:
+        """Return when all subscribers have been checked as of ``since`` or later, and those without the right are gone.
+
+        Nothing may be applied to the topic before: what closed it must not be sent to those whom it shuts out.
+        Raises: what prevents an answer; the topic then stays as it is.
+        """
+        if self._confirmed.covers(since):
+            return
+        self.rights_since = since  # first: who subscribes from now on must have been checked there or later
+        lost = await self._rights.lost(self.name, {each.visitor for each in self.subscribers})
+        for subscriber in list(self.subscribers):
+            if subscriber.visitor in lost:
+                subscriber.revoke(self.name)
+        self._confirmed = since
+
+    async def announce(self, position: Position, text: str) -> None:
+        """Send a notice to the subscribers whose right holds as of its position."""
+        try:
+            async with self._reading:
+                await self._confirm_rights(position)
+        except Exception as error:
+            logger.error("a notice for %s is not sent: rights to it cannot be checked: %r", self.name, error)
+            return
+        for subscriber in list(self.subscribers):
+            subscriber.post(Notice(text=text, topic=self.name))
+
     async def _read(self, written_at: float = 0.0) -> None:
         reading = await self._reads.read(self.name)
+        since = Position(reading.position.epoch, reading.rights_since)
+        if not reading.position.covers(self.topic.position):  # another log, or the same one restored
+            self._confirmed = Position("", 0)
+        if self.is_loaded:
+            await self._confirm_rights(since)
+        else:  # those who wait for the rows are no subscribers yet
+            self.rights_since = self._confirmed = since
         self._load(reading, written_at)
 
     def _load(self, reading: Reading, written_at: float = 0.0) -> None:

@@ -36,5 +36,9 @@ class Position:
             raise BadPosition(text)
         return cls(epoch, offset)
 
+    def covers(self, other: Position) -> bool:
+        """Return whether the snapshot of this position sees what that of another one does."""
+        return self.epoch == other.epoch and self.offset >= other.offset
+
     def __str__(self) -> str:
         return f"{self.epoch}.{self.offset}"

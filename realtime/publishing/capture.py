@@ -33,7 +33,7 @@ def captures(feeds: Iterable[Feed]) -> list[Capture]:
     """Return what the feeds need captured, one capture per table."""
     recorded: dict[type[models.Model], dict[str, None]] = {}
     for feed in feeds:
-        for model, fields in feed.sources.items():
+        for model, fields in feed.captured.items():
             recorded.setdefault(model, {}).update(dict.fromkeys(_columns(fields)))
     return [
         Capture(model._meta.db_table, tuple(columns), _unique(model)) for model, columns in recorded.items()
@@ -176,9 +176,11 @@ def _recover(here: Database) -> None:
 def _log_uncaptured() -> None:
     """Log each table that cannot be captured, again only for another reason."""
     reasons = uncaptured()
+    live = {table for feed in registry for table in feed.tables}
     for table, reason in reasons.items():
         if _logged.get(table) != reason:
-            logger.error("changes of %s are not captured, its feeds are not live: %s", table, reason)
+            lost = "its feeds are not live" if table in live else "rights that depend on it end late"
+            logger.error("changes of %s are not captured, %s: %s", table, lost, reason)
     _logged.clear()
     _logged.update(reasons)
 

@@ -32,6 +32,8 @@ MAX_FEED_BYTES = 8 * 1024 * 1024
 """How much of one feed a round keeps in memory, about."""
 MAX_FLOOD_TOPICS = 1000
 """How many topics of a feed a flood resets one by one; beyond that the feed is reset as a whole."""
+MAX_TOPICS_IN_QUESTION = 1000
+"""For how many topics of a feed rights are asked one by one; beyond that they are asked for all of the feed."""
 ROWS_AT_ONCE = 250
 SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
@@ -80,6 +82,26 @@ def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCu
         logger.exception("the changed topics of feed %s are not known; all must be read again", feed.name)
         topics = None
     return {feed.name: None} if topics is None else dict.fromkeys(topics)
+
+
+def in_question(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> set[str]:
+    """Return the topics to which rights may have changed with outbox rows, given by table.
+
+    The feed's name stands for all of its topics: where an outbox row does not show which ones it concerns.
+    """
+    topics: set[str] = set()
+    try:
+        for table, noted_rows in rows.items():
+            for row in noted_rows:
+                if row.image is None:
+                    return {feed.name}
+                topics |= feed.topics_in_question(table, row.image)
+    except Exception:
+        logger.exception(
+            "feed %s cannot read the images that rights depend on; all are asked again", feed.name
+        )
+        return {feed.name}
+    return {feed.name} if feed.name in topics or len(topics) > MAX_TOPICS_IN_QUESTION else topics
 
 
 # ---------------------------------------------------------------- images

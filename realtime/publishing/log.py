@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -24,8 +24,9 @@ from .positions import probe, read_snapshot, unsequenced
 
 EVERYONE = "*"
 """Topic of a notice to every page."""
-ANNOUNCEMENTS = (LogEntry.Kind.NOTICE, LogEntry.Kind.RIGHTS)
-"""Kinds of entries other than changes of a topic; they are delivered once, to the connections of that time."""
+WITH_ROWS = (LogEntry.Kind.CHANGES, LogEntry.Kind.RIGHTS)
+"""Kinds of entries whose payload is the changes of a topic."""
+_ANNOUNCEMENTS = Q(kind=LogEntry.Kind.NOTICE) | Q(kind=LogEntry.Kind.RIGHTS, topic=EVERYONE)
 EDGE_ROWS = 5_000
 """Among how many of the oldest entries those are looked for that are too old."""
 APPEND_ROWS = 500
@@ -93,6 +94,13 @@ def newest(topics: Collection[str]) -> dict[str, int]:
         return {topic: position for topic, position in cursor.fetchall() if position is not None}
 
 
+def is_announcement(entry: LogEntry) -> bool:
+    """Return whether an entry is no change of a topic: it is delivered once, to the connections of that time."""
+    return entry.kind == LogEntry.Kind.NOTICE or (
+        entry.kind == LogEntry.Kind.RIGHTS and entry.topic == EVERYONE
+    )
+
+
 def append(added: Sequence[LogEntry]) -> None:
     """Add entries, in the caller's transaction.
 
@@ -137,9 +145,9 @@ def tail(after: int) -> Tail:
         # Not beyond the end just probed: entries added between the queries are left to the next call, all of them.
         beyond = LogEntry.objects.filter(position__gt=after, position__lte=seen.log_end)
         changed = _of_this_release().filter(position__gt=after, position__lte=seen.log_end)
-        changed = changed.exclude(kind__in=ANNOUNCEMENTS).order_by()
+        changed = changed.exclude(_ANNOUNCEMENTS).order_by()
         found = dict(changed.values_list("topic").annotate(newest=Max("position")))
-        announcements = list(beyond.filter(kind__in=ANNOUNCEMENTS).order_by("id"))
+        announcements = list(beyond.filter(_ANNOUNCEMENTS).order_by("id"))
     waiting = waiting_seconds() if seen.is_waiting or not seen.epoch else 0.0
     sequenced = progress.read()
     edge = sequenced.edge if sequenced is not None and sequenced.epoch == seen.epoch else 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db.models import BooleanField, Max, QuerySet
+from django.db.models import BooleanField, Max, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from ..conf import get_conf
@@ -32,12 +32,14 @@ BEGIN_SECONDS = 120.0
 class Reading:
     """All rows of a topic at one position.
 
-    Units: ``unchanged_since`` is an offset: the topic has had these rows at every position from there on.
+    Units: offsets. The topic has had these rows at every position from ``unchanged_since`` on, and what rights to
+           it depend on has been the same at every position from ``rights_since`` on.
     """
 
     position: Position
     rows: list[Row]
     unchanged_since: int
+    rights_since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +106,26 @@ def read_topic(topic: str, seconds: float | None = None) -> Reading:
                 ) from error
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):
-                return Reading(moment.position, rows, _unchanged_since(topic, moment))
+                return Reading(moment.position, rows, *_unchanged_since(topic, moment))
 
 
-def _unchanged_since(topic: str, moment: Moment) -> int:
-    """Return the offset from which on the topic has had its present rows."""
+def _unchanged_since(topic: str, moment: Moment) -> tuple[int, int]:
+    """Return the offsets from which on the topic has had its present rows, and the rights to it their grounds."""
     feed, _ = registry.find(topic)
-    sequenced = progress.read()
+    sequenced, here = progress.read(), moment.cursor.offset
     if sequenced is None:
-        return moment.cursor.offset
+        return here, here
     waiting = unsequenced(sequenced.cursor, moment.cursor)
-    if waiting.filter(source__in=feed.tables).exists():
-        return moment.cursor.offset
-    entries = LogEntry.objects.filter(topic__in={topic, feed.name})
-    latest = entries.exclude(kind=LogEntry.Kind.NOTICE).aggregate(latest=Max("position"))["latest"]
-    return max(sequenced.edge, latest or 0)
+    is_waiting = waiting.filter(source__in=feed.tables | feed.rights_tables).exists()
+    if is_waiting and waiting.filter(source__in=feed.rights_tables).exists():
+        return here, here
+    entries = LogEntry.objects.filter(topic__in={topic, feed.name}).exclude(kind=LogEntry.Kind.NOTICE)
+    # After a reset, rights are asked as well: nothing more is known of what has changed.
+    latest = entries.aggregate(
+        any=Max("position"), rights=Max("position", filter=~Q(kind=LogEntry.Kind.CHANGES))
+    )
+    rights_since = max(sequenced.edge, latest["rights"] or 0)
+    return here if is_waiting else max(sequenced.edge, latest["any"] or 0), rights_since
 
 
 # ---------------------------------------------------------------- the log's life

@@ -4,6 +4,9 @@ Operations are derived here, not in triggers. A touched row that is in its feed'
 upsert in its topic; in every other topic that one of its images names it is a delete. That one rule covers
 insert, update, delete, move, key change, filter transition and change of a related row.
 
+Where the rows that rights to a topic depend on have changed, its entry says so (kind ``rights``), with whatever else of
+the same transaction changed in it, so that hubs ask for these rights before they send any of it.
+
 A fault stops only what it is in: a row, a topic, a feed. What fails beyond that is split until the culprit is alone.
 """
 
@@ -59,6 +62,8 @@ class _Round:
     changes: Changes = field(default_factory=dict)
     announcements: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, topic and payload."""
+    in_question: set[str] = field(default_factory=set)
+    """Topics to which rights may have changed; a feed's name stands for all of its topics."""
     others: set[str] = field(default_factory=set)
     """Feeds of which other releases must read their topics again: those that are touched in them are not known."""
 
@@ -156,9 +161,7 @@ def _append_apart(entries: list[LogEntry]) -> list[LogEntry]:
             feeds = {entry.topic.partition(".")[0]: entry for entry in some}
             return append([_reset_of(entry, name) for name, entry in feeds.items() if name in registry])
         try:
-            return append(
-                [_reset_of(entry, entry.topic) for entry in some if entry.kind == LogEntry.Kind.CHANGES]
-            )
+            return append([_reset_of(entry, entry.topic) for entry in some if entry.kind in log.WITH_ROWS])
         except _OF_DATA:
             logger.error("an entry of topic %.80r cannot be stored and is left out", some[0].topic)
             return []
@@ -222,8 +225,8 @@ def _begins(before: Progress, quiet: Probe | None) -> int:
 
 def _tables(entries: list[LogEntry]) -> set[str]:
     """Return the tables that were read for these entries."""
-    feeds = {entry.topic.partition(".")[0] for entry in entries if entry.kind == LogEntry.Kind.CHANGES}
-    return {table for name in feeds for table in registry[name].tables}
+    feeds = {entry.topic.partition(".")[0] for entry in entries if entry.kind in log.WITH_ROWS}
+    return {table for name in feeds - {log.EVERYONE} for table in registry[name].tables}
 
 
 def _begin_anew_if_rewound(seen: Probe) -> None:
@@ -272,6 +275,7 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
     for part in amounts:
         whole.add(part.changes)
         whole.announcements += part.announcements
+        whole.in_question |= part.in_question
         whole.others |= part.others
     return _dated(_chained(whole, before, until.offset, begins), rows[0])
 
@@ -296,8 +300,11 @@ def _amount(rows: Sequence[Noted]) -> _Round:
         concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
         if concerned:
             amount.add(changes.of_rows(feed, concerned))
-            unused -= concerned.keys()
             touched.add(feed.name)
+        decisive = {table: by_source[table] for table in feed.rights_tables & by_source.keys()}
+        if decisive:
+            amount.in_question |= changes.in_question(feed, decisive)
+        unused -= concerned.keys() | decisive.keys()
     amount.others = _others(touched, unused)
     # Of a table that is not live any more, or only in another release.
     noted.skip("no feed needs", [row for source in unused for row in by_source[source]])
@@ -316,8 +323,10 @@ def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
     for feed in registry:
         if feed.tables & sources:
             amount.add(changes.of_flood(feed, sources, since, until))
-            unused -= feed.tables
             touched.add(feed.name)
+        if feed.rights_tables & sources:
+            amount.in_question.add(feed.name)
+        unused -= feed.tables | feed.rights_tables
     amount.others = _others(touched, unused)
     return amount
 
@@ -345,7 +354,7 @@ def _sources(since: OutboxCursor, until: OutboxCursor) -> set[str]:
 
 
 def _resets(sources: set[str]) -> Changes:
-    return {feed.name: None for feed in registry if feed.tables & sources}
+    return {feed.name: None for feed in registry if (feed.tables | feed.rights_tables) & sources}
 
 
 def _own(rows: dict[str, list[Noted]]) -> _Round:
@@ -379,7 +388,12 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
         for kind, topic, payload in amount.announcements
     ]
     others = amount.others - amount.changes.keys()
-    named = {name for topic in amount.changes for name in (topic, topic.partition(".")[0])}
+    in_question = {
+        topic
+        for topic in amount.in_question
+        if _feed(topic) == topic or _feed(topic) not in amount.in_question
+    }
+    named = {name for topic in amount.changes.keys() | in_question for name in (topic, _feed(topic))}
     newest = log.newest(named | others)
     for name in others:
         fingerprint = registry[name].fingerprint if name in registry else ""
@@ -390,11 +404,13 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
             )
         )  # fmt: skip
     for topic, changed in amount.changes.items():
-        feed = topic.partition(".")[0]
+        feed = _feed(topic)
         after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))
         kind, payload, fingerprint = LogEntry.Kind.RESET.value, "", ""
         if changed is not None:
-            kind, payload = LogEntry.Kind.CHANGES.value, messages.encode_changes(changed)
+            asks = topic in in_question or feed in in_question
+            kind = LogEntry.Kind.RIGHTS.value if asks else LogEntry.Kind.CHANGES.value
+            payload = messages.encode_changes(changed)
             fingerprint = registry[feed].fingerprint
         drafts.append(
             LogEntry(
@@ -402,4 +418,17 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
                 fingerprint=fingerprint,
             )
         )  # fmt: skip
+    # After the entries of topics: the one of a feed adds nothing to a topic that has one of its own.
+    for topic in in_question - amount.changes.keys():
+        drafts.append(
+            LogEntry(
+                position=end, topic=topic, kind=LogEntry.Kind.RIGHTS.value, begins=begins,
+                after=max(before.edge, newest.get(topic, 0), newest.get(_feed(topic), 0)),
+                payload=messages.encode_changes([]), fingerprint="",
+            )
+        )  # fmt: skip
     return drafts
+
+
+def _feed(topic: str) -> str:
+    return topic.partition(".")[0]

@@ -47,7 +47,7 @@ def _of_the_model(model: type[models.Model]) -> Iterator[Fault]:
             "Give the model an AutoField as its primary key, and a UniqueConstraint over the columns of the key.",
         )
     alias = get_conf().database
-    elsewhere = _written_to(model)
+    elsewhere = written_to(model)
     if elsewhere not in (None, alias):
         yield Fault(
             f"DATABASE_ROUTERS send {model.__name__} to the database {elsewhere!r}, but changes are captured in "
@@ -56,7 +56,7 @@ def _of_the_model(model: type[models.Model]) -> Iterator[Fault]:
         )
 
 
-def _written_to(model: type[models.Model]) -> str | None:
+def written_to(model: type[models.Model]) -> str | None:
     """Return the database that the project's routers name for writes of a model; None if they name none."""
     for one in router.routers:
         method = getattr(one, "db_for_write", None)

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.html import escape
 
 _ROOT_ELEMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<[A-Za-z][\w-]*", re.DOTALL)
+_ORDER = re.compile(r' data-order="[^"]*"')  # the first one is the root element's
 # What decides: the tags, in which places there is text, and whether text comes first or last.
 _DECISIVE = re.compile(r"\A[^<]|</?[A-Za-z][\w-]*|-->|/>|>(?=\s*[^<\s])|[^>]\Z")
 # Elements without an end, and those before which an open paragraph ends.
@@ -58,6 +59,11 @@ def with_attributes(html: str, **values: str) -> str:
     assert root is not None
     marks = "".join(f' {name.replace("_", "-")}="{escape(value)}"' for name, value in values.items())
     return html[: root.end()] + marks + html[root.end() :]
+
+
+def with_order(html: str, order: str) -> str:
+    """Return the HTML of a row that has its attributes with another ``data-order``."""
+    return _ORDER.sub(f' data-order="{escape(order)}"', html, count=1)
 
 
 def fault_of(html: str) -> str | None:

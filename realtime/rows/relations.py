@@ -1,4 +1,4 @@
-"""Tables of related rows that a feed reads though its ``depends_on`` does not name them."""
+"""What a feed's ordering and template name of a row: related tables that it reads, and columns that it shows."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -36,6 +36,28 @@ def read_tables(
             continue  # a generic relation
         for step in steps:
             yield step.table, where
+
+
+def withheld(
+    model: type[models.Model], fields: Iterable[str], ordering: Iterable[str], template_name: str | None
+) -> list[str]:
+    """Return the names of an ordering whose values subscribers are sent neither as fields nor by the template."""
+    shown = {_column(model, [name]) for name in fields}
+    if template_name:
+        shown |= {_column(model, path) for _, path in _variables(model, template_name) if path}
+    paths = {name: _column(model, name.removeprefix("-").split(LOOKUP_SEP)) for name in ordering}
+    return [name.removeprefix("-") for name, path in paths.items() if path not in (("pk",), *shown)]
+
+
+def _column(model: type[models.Model], parts: Iterable[str]) -> tuple[str, ...]:
+    """Return a path to a value in one spelling: ``board_id`` and ``board.pk`` are the column ``board``."""
+    *first, last = parts
+    if first and last in ("pk", "id"):
+        *first, last = first
+    for field in model._meta.concrete_fields if not first else []:
+        if last in (field.name, field.attname, f"get_{field.name}_display"):
+            return ("pk",) if field.primary_key else (field.name,)
+    return (*first, last)
 
 
 def _relations(model: type[models.Model], parts: Iterable[str]) -> list[str]:

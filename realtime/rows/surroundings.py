@@ -34,16 +34,26 @@ _router = PinnedRouter()
 
 
 @contextmanager
+def pinned_database() -> Iterator[None]:
+    """Return a block in which reads go to the engine's database, as ``PinnedRouter`` says."""
+    if _router not in router.routers:
+        router.routers.insert(0, _router)
+    pinned = _pinned.set(get_conf().database)
+    try:
+        yield
+    finally:
+        _pinned.reset(pinned)
+
+
+@contextmanager
 def surroundings(language: str | None, time_zone: str | None) -> Iterator[None]:
     """Return a context in which rows are read and rendered as everywhere else.
 
     ``language`` and ``time_zone`` are those of a feed; None stands for those of the settings.
     """
-    if _router not in router.routers:
-        router.routers.insert(0, _router)
-    prefix, urls, pinned = get_script_prefix(), get_urlconf(), _pinned.set(get_conf().database)
+    prefix, urls = get_script_prefix(), get_urlconf()
     with ExitStack() as stack:
-        stack.callback(_pinned.reset, pinned)
+        stack.enter_context(pinned_database())
         stack.callback(set_script_prefix, prefix)
         stack.callback(set_urlconf, urls)
         set_script_prefix(settings.FORCE_SCRIPT_NAME or "/")

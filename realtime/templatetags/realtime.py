@@ -46,9 +46,11 @@ def live(context: template.Context, name: str, key: object = None, template: str
     topic = feed.topic(key)
     feed, key = registry.find(topic)
     user = getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
-    if not feed.can_subscribe(user, key):
+    may_read = feed.can_subscribe(user, key)
+    reading = read_topic(topic) if may_read else None
+    # Again after the rows were read: what closes the topic may be committed together with what it hides.
+    if reading is None or (feed.rights_tables and not feed.can_subscribe(user, key)):
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
-    reading = read_topic(topic)
     # Each row's template has escaped its values.
     rows = SafeString("\n".join(with_digest(str(row.html), row.digest_in("html")) for row in reading.rows))
     if not reading.rows:

@@ -166,13 +166,15 @@ class Connection:
         position = None if message.position is None else Position.parse(message.position)
         if not self.session.has_room_for(message.topic):
             raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
-        user = await self._service.rights.check(self.visitor, message.topic)
+        verdict = await self._service.rights.check(self.visitor, message.topic)
         registry.check_format(message.topic, message.format)
         if self._place is not None:
-            self._place.count_for("user", user)
+            self._place.count_for("user", verdict.user)
         if position is not None and not await hub.has_reached(position.offset):
             position = None
-        return position, await hub.subscribe(message.topic, self)
+        topic = await hub.subscribe(message.topic, self)
+        await hub.confirm(message.topic, self, verdict)
+        return position, topic
 
     def _drop(self, topic: str) -> None:
         """End a subscription: a refused subscribe leaves none behind."""

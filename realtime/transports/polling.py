@@ -131,7 +131,8 @@ async def _subscribe(
 
     Raises: RealtimeError, and what reading rights and rows raises.
     """
-    place.count_for("user", await service.rights.check(subscriber.visitor, query.topic))
+    verdict = await service.rights.check(subscriber.visitor, query.topic)
+    place.count_for("user", verdict.user)
     registry.check_format(query.topic, query.form.format)
     parsed = [Position.parse(text) if text else None for text in (query.since, query.known)]
     since, known = [
@@ -139,6 +140,7 @@ async def _subscribe(
         for position in parsed
     ]
     topic = await service.hub.subscribe(query.topic, subscriber)
+    await service.hub.confirm(query.topic, subscriber, verdict)
     if not topic.is_readable:
         raise Unreadable(query.topic)
     return topic, since, known

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -63,7 +63,7 @@ class Follower:
             self.received.append(message)
             assert not self.replica.receive(message), f"a gap: {message}"
 
-    async def follow(self, hub: Hub) -> "Follower":
+    async def follow(self, hub: Hub) -> Self:
         topic = await hub.subscribe(self.replica.topic, self)
         self.session.subscribe(topic, self.replica.position, "rows")
         self.flush()

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from realtime import notices
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.delivery import hub as hub_module
 from realtime.engine.messages import Heartbeat, Notice
 from realtime.feeds import registry
@@ -227,9 +227,10 @@ async def test_a_disconnected_subscriber_receives_nothing(slow, quay, topic):
 # ---------------------------------------------------------------- epochs and positions
 
 
-async def test_after_a_new_epoch_every_subscriber_gets_a_snapshot(quick, quay, safe, topic):
+async def test_after_a_new_epoch_every_subscriber_gets_a_snapshot(quick, quay, topic, in_database):
     """Positions of the old epoch do not compare."""
-    others = f"entries.{safe.pk}"
+    pier = await in_database(Board.objects.create, slug="pier", title="The pier")
+    others = f"entries.{pier.pk}"
     followers = [await Follower(name).follow(quick.hub) for name in (topic, others)]
     await quick.settle()
 

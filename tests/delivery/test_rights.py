@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board
-from realtime.delivery.rights import Rights, judge, lost_claims
+from realtime.delivery.rights import Rights, Verdict, judge, lost_claims
 from realtime.engine.errors import Forbidden, UnknownTopic
 from tests.conftest import PATIENCE_SECONDS
 
@@ -48,9 +48,9 @@ async def test_each_claim_of_a_batch_has_its_own_answer(service, quay, safe):
     )
 
     assert [type(answer) for answer in answers] == [
-        type(None),
+        Verdict,
         Forbidden,
-        type(None),
+        Verdict,
         Forbidden,
         UnknownTopic,
     ]

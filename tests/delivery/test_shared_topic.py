@@ -460,7 +460,8 @@ class Listener:
 
 async def test_notifying_many_lets_other_tasks_run_in_between(quick, quay, in_database):
     """A thousand subscribers are notified in small groups; other tasks run after each group."""
-    shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.reads, quick.hub.look_soon)
+    hub = quick.hub
+    shared = SharedTopic(f"entries.{quay.pk}", quick.reader_threads, quick.reads, hub.rights, hub.look_soon)
     notified: list[Any] = []
     listeners: set[Any] = {Listener(notified) for _ in range(1000)}
     shared.subscribers = listeners

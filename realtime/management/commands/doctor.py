@@ -107,18 +107,19 @@ def feeds() -> Iterator[Finding]:
     if not list(registry):
         yield Finding("feeds: none is registered", "write a live.py beside the models of an app")
     for feed in registry:
-        for table in sorted(feed.tables & missing):
+        tables = feed.tables | feed.rights_tables
+        for table in sorted(tables & missing):
             yield Finding(
                 f"feed {feed.name}: triggers on {table} are missing or out of date",
                 refused.get(table) or "run `manage.py migrate`, or start a server",
             )
-        for table in sorted(feed.tables - capturable):
+        for table in sorted(tables - capturable):
             yield Finding(
                 f"feed {feed.name}: {table} is a view, or not in the database, or lacks a column",
                 "run `manage.py migrate`; for a view, register the model of the table behind it",
             )
-        if feed.tables <= capturable - missing:
-            yield Finding(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
+        if tables <= capturable - missing:
+            yield Finding(f"feed {feed.name}: changes of {', '.join(sorted(tables))} are captured")
 
 
 def the_log() -> Iterator[Finding]:

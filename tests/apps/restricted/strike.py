@@ -1,7 +1,8 @@
-"""Users with rights, and how each loses them: ``python -m tests.apps.restricted.strike (prepare|django|sql)``.
+"""Users with rights, and how each loses them: ``python -m tests.apps.restricted.strike (prepare|django|sql|close)``.
 
-``prepare`` prints the session key and the topic of each user by name, as JSON; the others withdraw the rights: by
-Django, whose signals announce it, or in SQL, where nothing does.
+``prepare`` prints the session key and the topic of each user by name, as JSON; ``django`` and ``sql`` withdraw the
+rights: by Django, whose signals announce it, or in SQL, where nothing does. ``close`` closes a public board to
+everyone but staff, and writes into it in the same transaction.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any
 import django
 
 SECRET = 3  # the demo's board for staff
+PUBLIC = 2
 KINDS = (
     "signed out", "expired", "password", "deactivated", "deleted", "demoted", "permission", "group", "of the group",
 )  # fmt: skip
@@ -96,7 +98,17 @@ def by_sql() -> None:
             cursor.execute(statement, [parameter])
 
 
+def close() -> None:
+    from django.db import transaction
+
+    from realtime.boards.models import Board, Entry
+
+    with transaction.atomic():
+        Entry.objects.create(board_id=PUBLIC, label="written with the closing")
+        Board.objects.filter(pk=PUBLIC).update(is_public=False, title="written with the closing")
+
+
 if __name__ == "__main__":
     django.setup()
-    done = {"prepare": prepare, "django": by_django, "sql": by_sql}[sys.argv[1]]()
+    done = {"prepare": prepare, "django": by_django, "sql": by_sql, "close": close}[sys.argv[1]]()
     print(json.dumps(done))
