@@ -334,7 +334,8 @@ async def test_a_notice_is_sent_once_however_often_it_arrives(slow, topic, in_da
         Notice(text="to all"),
         Notice(text="to these", topic=topic),
     ]
-    assert bystander.received == [Notice(text="to all")]
+    others = [one for one in bystander.received if not isinstance(one, Heartbeat)]
+    assert others == [Notice(text="to all")]
 
 
 async def test_a_notice_that_the_layer_lost_is_found_in_the_log(quick, topic):
