@@ -119,7 +119,7 @@ def feeds() -> Iterator[Finding]:
                 "run `manage.py migrate`; for a view, register the model of the table behind it",
             )
         if tables <= capturable - missing:
-            yield Finding(f"feed {feed.name}: changes of {', '.join(sorted(tables))} are captured")
+            yield Finding(f"feed {feed.name}: changes of {', '.join(sorted(feed.tables))} are captured")
 
 
 def the_log() -> Iterator[Finding]:
