@@ -15,6 +15,7 @@ from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..runtime.addresses import client_address
 from ..runtime.asgi_types import Scope
+from ..runtime.client_log import client_name
 from .visitors import ANONYMOUS, Visitor
 
 OWN_SITES = ("same-origin", "none")
@@ -76,7 +77,7 @@ class Handshake:
             headers=headers,
             scheme=_scheme(headers, scope.get("scheme", "")),
             peer_address=peer_address,
-            client=":".join(peer or "?"),
+            client=client_name(peer),
             address=client_address(headers.get("x-forwarded-for", ()), peer_address),
             subprotocols=tuple(scope.get("subprotocols", ())),
             url_kwargs=scope.get("url_route", {}).get("kwargs", {}),

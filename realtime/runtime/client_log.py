@@ -1,6 +1,7 @@
 """Log lines about one client: one line each, whatever the client sends."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import Error as DatabaseError
@@ -31,6 +32,11 @@ class ClientLog(logging.LoggerAdapter[logging.Logger]):
         """Log that the server could not do something; with a traceback, unless the database was unavailable."""
         trace = None if isinstance(error, DatabaseError) else error
         self.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=trace)
+
+
+def client_name(peer: Iterable[object] | None) -> str:
+    """Return the name of a client without a connection: the host and port of its socket; "?" if they are unknown."""
+    return ":".join(map(str, peer or ())) or "?"
 
 
 def one_line(value: object) -> object:

@@ -4,7 +4,6 @@ Each connection is wrapped as TLS wraps one (Twisted's ``ProtocolWrapper``); its
 subclasses of daphne's own. ``reactor.py`` probes those classes before it imports this module, and calls ``install``.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +17,12 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from ..conf import get_conf
 from ..engine.codes import Code
 from ..runtime.addresses import client_address, connecting_address
+from ..runtime.client_log import ClientLog, client_name
 from ..runtime.refusals import Refused
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .open_files import open_connections
 from .request_bodies import Body, RequestBodies
-
-logger = logging.getLogger("realtime.guards")
 
 MAX_ACCEPTS = 50
 """Limit of connections that are accepted in one turn of the event loop."""
@@ -243,7 +241,9 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
                 self._body.count(size)
         except Refused as refused:
             self._is_refused = True
-            logger.warning("refused a request: %s", refused)
+            peer = self.getClientAddress()  # without a port on a Unix socket
+            log = ClientLog(client_name([peer.host, peer.port] if hasattr(peer, "port") else None))
+            log.warning("request refused: %s", refused)
             self.transport.write(
                 f"HTTP/1.1 {refused.status} {refused}\r\nConnection: close\r\n"
                 "Content-Length: 0\r\n\r\n".encode()
@@ -325,4 +325,4 @@ class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
         return False
 
     def _log_refusal(self, fault: str) -> None:
-        logger.warning("refused %s: %s", ":".join(map(str, self.client_addr or ["?"])), fault)
+        ClientLog(client_name(self.client_addr)).warning("socket refused: %s", fault)

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import logging
 import math
 from typing import Any
 
@@ -15,11 +14,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from ..conf import get_conf
 from ..engine.codes import Code
 from ..runtime.addresses import connecting_address
+from ..runtime.client_log import ClientLog, client_name
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 from .open_files import open_connections
-
-logger = logging.getLogger("realtime.guards")
 
 MAX_HEAD_BYTES = 64 * 1024
 """Limit of what a request may have beside its body: head, chunk extensions, trailers."""
@@ -112,8 +110,8 @@ def guarded(protocol: Any) -> Any:
                 self._refuse_head()
 
         def _refuse_head(self) -> None:
-            client = ":".join(map(str, self.client or ["?"]))
-            logger.warning("refused %s: more than %d bytes beside a request's body", client, MAX_HEAD_BYTES)
+            log = ClientLog(client_name(self.client))
+            log.warning("request refused: more than %d bytes beside a request's body", MAX_HEAD_BYTES)
             self._inbound.close()
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(
@@ -267,4 +265,4 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self.handle_parser_exception()
 
     def _log_refusal(self, fault: str) -> None:
-        logger.warning("refused %s: %s", ":".join(map(str, self.client or ["?"])), fault)
+        ClientLog(client_name(self.client)).warning("socket refused: %s", fault)

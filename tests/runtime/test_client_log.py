@@ -5,7 +5,7 @@ import logging
 import pytest
 from django.db import OperationalError
 
-from realtime.runtime.client_log import ClientLog, one_line
+from realtime.runtime.client_log import ClientLog, client_name, one_line
 
 
 def test_a_line_begins_with_the_connection_or_the_client(lines):
@@ -15,6 +15,14 @@ def test_a_line_begins_with_the_connection_or_the_client(lines):
 
     assert lines(logging.INFO) == ["c12 open from 10.0.0.7:9"]
     assert lines(logging.WARNING) == ["10.0.0.7:9 refused: no Origin"]
+
+
+@pytest.mark.parametrize(
+    "peer, name", [(("10.0.0.7", 9), "10.0.0.7:9"), (["::1", 9], "::1:9"), (None, "?"), ([], "?")]
+)
+def test_a_client_is_named_by_its_socket(peer, name):
+    """A Unix socket has no address."""
+    assert client_name(peer) == name
 
 
 def test_lines_of_one_kind_have_one_message(lines, caplog):

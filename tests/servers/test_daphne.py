@@ -136,7 +136,7 @@ async def test_a_long_body_is_refused_and_discarded(guard, daphne, settings, lin
 
     assert guard.transport.value().startswith(b"HTTP/1.1 413 a request may be 1000 bytes long\r\n")
     assert daphne.asked == []
-    assert lines(logging.WARNING) == ["refused a request: a request may be 1000 bytes long"]
+    assert lines(logging.WARNING) == ["192.168.1.1:54321 request refused: a request may be 1000 bytes long"]
 
 
 def test_few_connections_are_accepted_at_once(daphne):
