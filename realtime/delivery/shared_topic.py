@@ -284,7 +284,8 @@ class SharedTopic:
         position = self.topic.position
         written_at = 0.0
         if position.epoch == tail.epoch and not self._was_restored and not self._must_read:
-            missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
+            async with self._reads.catching_up(self.feed):
+                missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
             has_rows = all(
                 entry.kind in log.WITH_ROWS and self._is_of_our_form(entry) for entry in missed.entries
             )

@@ -8,7 +8,8 @@ leave one to the quick ones. A feed that turns slow holds its share for ``FIRST_
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from django.db import OperationalError
 
@@ -23,6 +24,9 @@ SLOW_SECONDS = 1.0
 """A feed is slow from a read that took longer on, until one takes less; after another quick one it is quick."""
 FIRST_SECONDS = 2.0
 """A read that takes longer is ended, and begun again in the share of the slow feeds, with ``READ_SECONDS``."""
+CATCHING_UP = 2
+"""How many reader threads look at once for what topics have missed, each for another feed: after a reset thousands of
+topics have, and subscribers, rights and the look at the log's tail need the same threads."""
 
 
 class TopicReads:
@@ -36,6 +40,8 @@ class TopicReads:
         self._unknown_share = asyncio.Semaphore(max(1, size - 1))
         self._slow_share = asyncio.Semaphore(1)
         self._quick: set[str] = set()
+        self._catching_up = asyncio.Semaphore(CATCHING_UP)
+        self._turns: dict[str, asyncio.Semaphore] = {}
         self.slow: dict[str, float] = {}
         """The feeds that are slow, and the seconds that their last read took."""
         self._tasks: set[asyncio.Task[Reading]] = set()
@@ -50,6 +56,12 @@ class TopicReads:
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def catching_up(self, feed: str) -> AsyncIterator[None]:
+        """Run a block, in which a reader thread looks for what a topic has missed, when it is the feed's turn."""
+        async with self._turns.setdefault(feed, asyncio.Semaphore(1)), self._catching_up:
+            yield
 
     def _finished(self, task: asyncio.Task[Reading]) -> None:
         self._tasks.discard(task)

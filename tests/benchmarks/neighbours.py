@@ -22,6 +22,7 @@ from tests.support.servers import ROOT
 
 CHANGES = 300
 PAUSE_SECONDS = 0.03
+TOPICS = 5_000
 OUTBOX_ROWS = 500_000
 LOG_ENTRIES = 1_000_000
 SLOW_QUERY_SECONDS = 3
@@ -104,6 +105,7 @@ async def measure() -> None:
         Pulse.objects.create(pk=1)
         Item.objects.create(pk=1, shelf="b")
         Item.objects.create(pk=2, shelf="a", name=UNRENDERABLE)
+        Item.objects.bulk_create(Item(pk=3 + number, shelf=str(number)) for number in range(TOPICS))
 
     def change(number: int) -> float:
         Pulse.objects.filter(pk=1).update(number=number)
@@ -171,6 +173,12 @@ async def measure() -> None:
         async with disturbed(lambda: Item.objects.filter(pk=2).update(day=None)):
             await report("beside a feed with a row that cannot be rendered")
         await report("undisturbed again")
+        async with disturbed(lambda: Item.objects.filter(pk__gt=2).update(name=str(time.monotonic()))):
+            await report(f"beside floods of {TOPICS:,} rows in as many topics")
+        for number in range(TOPICS):
+            await Follower(f"items.{number}").follow(hub)
+        async with disturbed(lambda: OutboxRow.objects.create(source=Item._meta.db_table, image=None)):
+            await report(f"while {TOPICS:,} topics of one feed are read again and again")
     await writer.run(fill)
     async with publishing():
         await report(f"pruning {OUTBOX_ROWS:,} outbox rows and {LOG_ENTRIES:,} log entries")

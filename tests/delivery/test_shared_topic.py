@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -494,6 +495,36 @@ async def test_a_feed_may_set_a_minimum_interval(quick, live, quay, in_database)
     await until(lambda: b'"9"' in follower.replica.rows[str(entry.pk)][1])
 
     assert len(follower.received) <= 2 + (time.monotonic() - began) / 0.3
+
+
+async def test_many_topics_that_are_behind_leave_reader_threads_to_others(
+    slow, live, quay, in_database, monkeypatch
+):
+    """As after the reset of a feed; subscribers, rights and the look at the log's tail need the same threads."""
+    looking, go_on = Counter[str](), threading.Event()
+
+    def held(name: str, *arguments: Any) -> Any:
+        looking[name.partition(".")[0]] += 1
+        assert go_on.wait(60)
+        return missed(name, *arguments)
+
+    missed = log_module.missed
+    for feed in ("others", "thirds"):
+        await in_database(live, Entry, name=feed, topic_field="board_id", fields=["label"])
+    boards = [await in_database(Board.objects.create, slug=f"b{number}", title="b") for number in range(8)]
+    names = [f"{feed}.{board.pk}" for feed in ("entries", "others", "thirds") for board in boards]
+    followers = [await Follower(name).follow(slow.hub) for name in names]
+    monkeypatch.setattr(log_module, "missed", held)
+    await slow.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    slow.hub.look_soon()
+    await until(lambda: looking.total() == topic_reads.CATCHING_UP)
+
+    assert await asyncio.wait_for(slow.reader_threads.run(lambda: "free"), 60) == "free"
+    assert list(looking.values()) == [1, 1]
+
+    go_on.set()
+    await slow.settle()
+    assert all([await slow.is_current(follower) for follower in followers])
 
 
 # ---------------------------------------------------------------- how late changes arrive
