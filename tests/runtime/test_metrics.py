@@ -1,18 +1,23 @@
 """Metrics: what Prometheus reads, and who may."""
 
+from datetime import timedelta
+
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
 from django.db.backends.signals import connection_created
+from django.db.models.functions import Now
 from django.test import AsyncRequestFactory
 from prometheus_client.parser import text_string_to_metric_families
 
 from realtime import views
+from realtime.models import Sequencer
 from realtime.publishing import log as the_log
 from realtime.publishing import positions
 from realtime.publishing.sequencer import sequence
 from realtime.runtime import metrics, threads
+from realtime.service import get_service
 from tests.conftest import until
 
 ADDRESS = "/realtime/metrics/"
@@ -192,3 +197,26 @@ async def test_a_process_that_cannot_write_does_not_lead_and_counts_its_failures
     assert failed["realtime_outbox_waiting"] == 0
     assert failed["realtime_failed_rounds_total"] > before.get("realtime_failed_rounds_total", 0)
     assert any(problem.startswith("publisher: none has sequenced for ") for problem in problems)
+
+
+async def test_a_server_that_does_not_publish_shows_how_long_nothing_was_published(
+    application, log, bearer, settings, in_database
+):
+    """It leads nothing, and what waits may be 0 although no process works; the age is that of whichever published."""
+    settings.REALTIME = {**settings.REALTIME, "PUBLISHER": False}
+    await get_service().ensure_started()
+    await in_database(lambda: Sequencer.objects.update(sequenced_at=Now() - timedelta(seconds=90)))
+
+    found = figures(await views.metrics(AsyncRequestFactory().get(ADDRESS, headers=bearer)))
+
+    assert (found["realtime_publisher_leads"], found["realtime_outbox_waiting"]) == (0, 0)
+    assert 89 <= found["realtime_publisher_age_seconds"] < 300
+
+
+async def test_before_anything_was_published_there_is_no_age(application, log, bearer, in_database):
+    """Zero would mean that all is well."""
+    await in_database(lambda: Sequencer.objects.update(sequenced_at=None))
+
+    found = figures(await views.metrics(AsyncRequestFactory().get(ADDRESS, headers=bearer)))
+
+    assert "realtime_publisher_age_seconds" not in found
