@@ -62,8 +62,7 @@ class RealtimeApplication:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a request: refuse a body that is too long, wait until the answer has been read."""
         answer = Answer(scope.get("method", "GET"), send)
-        is_last = get_service().health.is_draining and scope.get("http_version") == "1.1"
-        answered = _closing(answer.send) if is_last else answer.send
+        answered = _closing_at_the_end(answer.send) if scope.get("http_version") == "1.1" else answer.send
         body: Body | None = None
 
         async def counting_receive() -> Event:
@@ -120,11 +119,11 @@ class RealtimeApplication:
                     logger.debug("socket not closed: %s", error)
 
 
-def _closing(send: Send) -> Send:
-    """Return a ``send`` that has the client, or the proxy, send its next request by another connection."""
+def _closing_at_the_end(send: Send) -> Send:
+    """Return a ``send`` by which a stopping process has the client, or its proxy, choose another connection next."""
 
     async def closing_send(event: Event) -> None:
-        if event["type"] == "http.response.start":
+        if event["type"] == "http.response.start" and get_service().health.is_draining:
             event = {**event, "headers": [*event.get("headers", []), (b"connection", b"close")]}
         await send(event)
 

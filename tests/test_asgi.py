@@ -225,3 +225,18 @@ async def test_the_next_request_does_not_return_to_a_stopping_server(application
 
     assert before[0]["headers"] == []
     assert after[0]["headers"] == headers
+
+
+async def test_an_answer_that_begins_while_the_server_stops_is_the_last_of_its_connection(application):
+    """A poll had waited until then; its client polls again at once."""
+
+    async def answer(scope, receive, send) -> None:
+        get_service().dismiss()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    scope = {**socket_scope(), "type": "http", "method": "GET", "http_version": "1.1"}
+
+    start, _ = await ended(RealtimeApplication(answer), scope)
+
+    assert start["headers"] == [(b"connection", b"close")]
