@@ -4,7 +4,6 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 """
 
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,21 +23,18 @@ from .engine.errors import FeedOff, NoSuchFormat, UnknownTopic
 from .engine.messages import Format, Row
 from .rendering import BadRow, render_row, with_place
 from .rows import queries, reading
-from .rows.declaration import Fault, faults, faults_of_surroundings
+from .rows.declaration import Fault, check_columns, check_values, faults, faults_of_surroundings
 from .rows.fingerprint import fingerprint
 from .rows.rights_tables import rights_sources
 from .rows.surroundings import surroundings
-from .rows.topic_text import topic_text, unfit
+from .rows.topic_text import topic_text
 from .runtime.left_out import left_out
 
 __all__ = ["Feed", "register"]
 
 logger = logging.getLogger("realtime.feeds")
 
-MAX_INTERVAL_SECONDS = 60
-MAX_REFRESH_SECONDS = 24 * 3600
 MAX_TOPIC_CHARACTERS = 200
-_LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Image: TypeAlias = dict[str, Any]
@@ -107,7 +103,8 @@ class Feed:
             )
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
-        self._check_values()
+        check_values(self.name, self.limit, self.min_interval, self.refresh_seconds)
+        check_columns(self.name, _primary_key(model), self._topic_column)
 
     def _own_column(self, name: str) -> Field:
         column: Any = self.model._meta.get_field(name)
@@ -118,35 +115,6 @@ class Feed:
             )
         assert isinstance(column, models.Field)
         return column
-
-    def _check_values(self) -> None:
-        if not _LEGAL_NAME.fullmatch(self.name):
-            raise ImproperlyConfigured(f"feed name {self.name!r}: use letters, digits, - and _, up to 64")
-        if self.limit is not None and not (type(self.limit) is int and self.limit > 0):
-            raise ImproperlyConfigured(
-                f"feed {self.name!r}: limit {self.limit!r}: use a whole number above 0"
-            )
-        if not (
-            isinstance(self.min_interval, int | float) and 0 <= self.min_interval <= MAX_INTERVAL_SECONDS
-        ):
-            raise ImproperlyConfigured(
-                f"feed {self.name!r}: min_interval {self.min_interval!r}: use seconds, "
-                f"from 0 to {MAX_INTERVAL_SECONDS}"
-            )
-        seconds = self.refresh_seconds
-        if seconds is not None and not (
-            isinstance(seconds, int | float) and not isinstance(seconds, bool)
-            and 0 < seconds <= MAX_REFRESH_SECONDS
-        ):  # fmt: skip
-            raise ImproperlyConfigured(
-                f"feed {self.name!r}: refresh_seconds {seconds!r}: use seconds, above 0 and up to "
-                f"{MAX_REFRESH_SECONDS}"
-            )
-        for column in filter(None, [self._topic_column, self.model._meta.pk]):
-            if kind := unfit(column, is_key=column is self.model._meta.pk):
-                raise ImproperlyConfigured(
-                    f"feed {self.name!r}: {column.name} is {kind} and cannot identify a row"
-                )
 
     # ------------------------------------------------------------ for subclasses to override
 

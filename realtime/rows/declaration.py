@@ -1,15 +1,21 @@
-"""Faults of a feed's declaration that would make every read fail, or no change be captured."""
+"""Faults of a feed's declaration: values that cannot be used, and what makes every read fail or captures no change."""
 
+import re
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
 from django.db.models.constants import LOOKUP_SEP
 from django.utils import translation
 
 from ..conf import get_conf
+from .topic_text import unfit
+
+MAX_INTERVAL_SECONDS = 60
+MAX_REFRESH_SECONDS = 24 * 3600
+_LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Fault(NamedTuple):
@@ -17,6 +23,35 @@ class Fault(NamedTuple):
 
     words: str
     hint: str
+
+
+def check_values(name: str, limit: int | None, min_interval: float, refresh_seconds: float | None) -> None:
+    """Raises: ImproperlyConfigured, for a name or a number that cannot be used."""
+    if not _LEGAL_NAME.fullmatch(name):
+        raise ImproperlyConfigured(f"feed name {name!r}: use letters, digits, - and _, up to 64")
+    if limit is not None and not (type(limit) is int and limit > 0):
+        raise ImproperlyConfigured(f"feed {name!r}: limit {limit!r}: use a whole number above 0")
+    if not (isinstance(min_interval, int | float) and 0 <= min_interval <= MAX_INTERVAL_SECONDS):
+        raise ImproperlyConfigured(
+            f"feed {name!r}: min_interval {min_interval!r}: use seconds, from 0 to {MAX_INTERVAL_SECONDS}"
+        )
+    if refresh_seconds is not None and not (
+        isinstance(refresh_seconds, int | float) and not isinstance(refresh_seconds, bool)
+        and 0 < refresh_seconds <= MAX_REFRESH_SECONDS
+    ):  # fmt: skip
+        raise ImproperlyConfigured(
+            f"feed {name!r}: refresh_seconds {refresh_seconds!r}: use seconds, above 0 and up to "
+            f"{MAX_REFRESH_SECONDS}"
+        )
+
+
+def check_columns(
+    name: str, primary_key: "models.Field[Any, Any]", topic_column: "models.Field[Any, Any] | None"
+) -> None:
+    """Raises: ImproperlyConfigured, for a column whose values cannot identify a row or a topic."""
+    for column in filter(None, [topic_column, primary_key]):
+        if kind := unfit(column, is_key=column is primary_key):
+            raise ImproperlyConfigured(f"feed {name!r}: {column.name} is {kind} and cannot identify a row")
 
 
 def faults(
