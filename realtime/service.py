@@ -29,11 +29,15 @@ from .runtime.metrics import Figure
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
 from .servers import open_files, reactor
+from .servers.answers import waiting as waiting_answers
 from .servers.private import report
 from .servers.request_bodies import RequestBodies
 from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
+
+LAST_SECONDS = 2.0
+"""How long a process that stops waits for clients to read what they are being sent."""
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that computes keeps the event loop waiting, each time that it wakes up; by default it is 5 ms."""
@@ -145,6 +149,7 @@ class Service:
         await asyncio.sleep(conf.unready_seconds)
         self.is_closing = True
         stop_listening()
+        waiting_answers.hasten(LAST_SECONDS)
         moving = self.hub.connections
         random.shuffle(moving)
         logger.info("moving %d connections to other servers", len(moving))
@@ -157,20 +162,21 @@ class Service:
     def dismiss(self) -> None:
         """Ask every connection that is left to reconnect elsewhere, each after a delay of its own."""
         self.health.is_draining = self.is_closing = True
+        waiting_answers.hasten(LAST_SECONDS)
         for connection in self.hub.connections:
             connection.end(draining())
 
     async def _farewells_sent(self) -> None:
-        """Wait until slow connections have been sent their farewell, for two seconds at most."""
+        """Wait until slow connections have been sent their farewell, for ``LAST_SECONDS`` at most."""
         writers = [connection.writer for connection in self.hub.connections if connection.writer is not None]
         if writers:
-            _, pending = await asyncio.wait(writers, timeout=2)
+            _, pending = await asyncio.wait(writers, timeout=LAST_SECONDS)
             logger.info("%d connections asked to reconnect, %d did not read it", len(writers), len(pending))
 
     async def _pages_answered(self) -> None:
-        """Wait until Django's requests under way are answered, for two seconds at most."""
+        """Wait until Django's requests under way are answered, for ``LAST_SECONDS`` at most."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(LAST_SECONDS):
                 await self.page_turns.all_left()
                 await self.asset_turns.all_left()
 

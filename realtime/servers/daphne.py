@@ -23,6 +23,7 @@ from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .open_files import open_connections
 from .request_bodies import Body, RequestBodies
+from .transport import bound_unsent
 
 MAX_ACCEPTS = 50
 """Limit of connections that are accepted in one turn of the event loop."""
@@ -73,6 +74,7 @@ class Guard(ProtocolWrapper):
         )
         self._outlet = _Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
+        bound_unsent(getattr(transport, "getHandle", lambda: None)())
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         peer_address = getattr(transport.getPeer(), "host", "")
         self.address = connecting_address(peer_address)

@@ -6,6 +6,7 @@ For servers that have no time limit for a request: ``daphne.py`` reports daphne'
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Deadlines:
         self._of: dict[str | None, dict[Hashable, None]] = {}  # by address, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._late = self._crowded = 0
+        self._longest = math.inf
 
     def start(
         self, connection: Hashable, seconds: float, drop: Callable[[], None], address: str | None = None
@@ -59,7 +61,7 @@ class Deadlines:
         self.cancel(connection)
         while len(self._deadlines) >= limit and self._drop_if_old(next(iter(self._deadlines)), now):
             pass
-        self._deadlines[connection] = _Deadline(now, now + seconds, drop, address)
+        self._deadlines[connection] = _Deadline(now, now + min(seconds, self._longest), drop, address)
         self._of.setdefault(address, {})[connection] = None
         self._bound(address, now)
         if self._timer is None:
@@ -82,6 +84,14 @@ class Deadlines:
         self._crowded += 1
         self._drop(next(iter(of_address)))
         return True
+
+    def hasten(self, seconds: float) -> None:
+        """Let no wait last longer than this from now on: the process stops."""
+        self._longest = seconds
+        if self._deadlines:
+            ends = asyncio.get_running_loop().time() + seconds
+            for deadline in self._deadlines.values():
+                deadline.until = min(deadline.until, ends)
 
     def _bound(self, address: str | None, now: float) -> None:
         """Drop the connections of an address that are too many."""

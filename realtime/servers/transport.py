@@ -1,6 +1,21 @@
-"""From an ASGI ``send`` to the connection beneath it: the one place that knows how daphne and uvicorn make theirs."""
+"""From an ASGI ``send`` to the socket beneath it: the one place that knows how daphne and uvicorn make theirs."""
 
+import socket
 from typing import Any
+
+MAX_UNSENT_BYTES = 128 * 1024
+"""So much of what a client does not read may wait in the kernel, for each guarded connection; of itself 4 MiB."""
+
+
+def bound_unsent(connection: Any) -> None:
+    """Bound what the kernel keeps for a client of a TCP socket, beside what is on its way; on systems that can."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if (
+        option is not None
+        and connection is not None
+        and connection.family in (socket.AF_INET, socket.AF_INET6)
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)
 
 
 def protocol_of(send: object) -> Any:

@@ -18,6 +18,7 @@ from ..runtime.client_log import ClientLog, client_name
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 from .open_files import open_connections
+from .transport import bound_unsent
 
 MAX_HEAD_BYTES = 64 * 1024
 """Limit of what a request may have beside its body: head, chunk extensions, trailers."""
@@ -43,6 +44,7 @@ def guarded(protocol: Any) -> Any:
                 self._parse, transport.pause_reading, transport.resume_reading, transport.abort
             )
             self.flow = _Flow(transport, self._inbound)
+            bound_unsent(transport.get_extra_info("socket"))
             self._is_idle = False  # between two requests
             self._known: Any = None  # the latest request whose headers are complete
             self._head_bytes = 0  # since the previous request was complete, without those of the body

@@ -106,6 +106,16 @@ async def test_the_address_with_the_most_makes_room_for_a_full_server(deadlines)
     assert [deadlines.make_room() for _ in range(3)] == [True, True, False]
 
 
+async def test_a_process_that_stops_waits_for_no_client(deadlines):
+    """Neither for those that wait already, nor for later ones."""
+    dropped = []
+    deadlines.start("before", 60, lambda: dropped.append("before"))
+    deadlines.hasten(0)
+    deadlines.start("after", 60, lambda: dropped.append("after"))
+
+    await until(lambda: dropped == ["before", "after"])
+
+
 def test_a_body_has_a_deadline_for_each_part_and_one_for_the_whole(settings, monkeypatch):
     """A client that stops one byte before the end waits no longer than one that has not begun."""
     settings.REALTIME = {"HANDSHAKE_SECONDS": 10, "REQUEST_SECONDS": 25}

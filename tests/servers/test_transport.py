@@ -1,11 +1,13 @@
 """From a ``send`` to its connection: as uvicorn and as daphne make theirs; unknown servers have none."""
 
+import contextlib
+import socket
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
-from realtime.servers.transport import protocol_of, socket_of, transport_of
+from realtime.servers.transport import MAX_UNSENT_BYTES, bound_unsent, protocol_of, socket_of, transport_of
 
 
 class Protocol:
@@ -38,8 +40,35 @@ def test_an_unknown_send_has_no_transport(send):
 
 def test_the_socket_beneath_a_guard_is_found():
     """Through TLS, which passes on attributes; without a guard the transport itself is the socket's."""
-    socket = SimpleNamespace()
-    beneath_tls = SimpleNamespace(guard=SimpleNamespace(unguarded=socket))
+    tcp = SimpleNamespace()
+    beneath_tls = SimpleNamespace(guard=SimpleNamespace(unguarded=tcp))
 
-    assert socket_of(beneath_tls) is socket
-    assert socket_of(socket) is socket
+    assert socket_of(beneath_tls) is tcp
+    assert socket_of(tcp) is tcp
+
+
+def test_the_kernel_keeps_little_for_a_client_that_does_not_read():
+    """Of itself it would take megabytes, which no other limit counts."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        connection, _ = listener.accept()
+        with connection:
+            bound_unsent(connection)
+            connection.setblocking(False)
+            taken = 0
+            with contextlib.suppress(BlockingIOError):
+                while taken < 2**24:
+                    taken += connection.send(bytes(2**16))
+
+    assert taken < 4 * MAX_UNSENT_BYTES
+
+
+@pytest.mark.parametrize("family", [None, socket.AF_UNIX])
+def test_other_sockets_are_left_alone(family):
+    """A proxy's Unix socket has no such option; a transport for tests has no socket."""
+    if family is None:
+        bound_unsent(None)
+        return
+    with socket.socket(family) as connection:
+        bound_unsent(connection)
