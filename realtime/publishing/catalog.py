@@ -57,8 +57,10 @@ class Catalog:
         """Write a reset of each exchanged table to the outbox, unless another process has; return the tables."""
         if not self.exchanged:
             return []
-        capture.claim(database())  # another release may have installed the triggers
         seen = self._seen()
+        if any(name not in seen for table in self.exchanged for name in self._unseen(table, seen)):
+            capture.claim(database())  # an older release has installed the triggers, or the claims were lost
+            seen = self._seen()
         reset = [table for table in sorted(self.exchanged) if _settle(table, self._unseen(table, seen), seen)]
         self.exchanged = set()
         return reset
