@@ -6,7 +6,9 @@ steps install, and to nothing else.
 """
 
 import contextlib
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -91,7 +93,7 @@ class Machine:
         for folder in (
             "bin", "root", "run/units", "run/postgresql", "var/run/postgresql", "var/log/journal", "var/log/nginx",
             "var/log/postgresql", "var/backups", "var/lib/valkey", "lib/systemd/system", "etc/systemd/system",
-            "etc/systemd/journald.conf.d", "etc/nginx/sites-available", "etc/nginx/sites-enabled",
+            "etc/nginx/sites-available", "etc/nginx/sites-enabled",
             "etc/nginx/modules-enabled", "etc/nginx/conf.d", "etc/pgbouncer", "etc/valkey", "usr/local/bin",
         ):  # fmt: skip
             (root / folder).mkdir(parents=True)
@@ -184,10 +186,13 @@ class Machine:
         (self.root / "lib/systemd/system" / f"{name}.service").write_text(f"[Service]\nExecStart={command}\n")
 
     def add_nginx(self, program: str) -> None:
-        """Install nginx as Debian's package does, and start it."""
+        """Install nginx as Debian's package does, with workers that own none of the files, and start it."""
+        others = f"nobody {grp.getgrgid(pwd.getpwnam('nobody').pw_gid).gr_name}"
         for name in ("nginx.conf", "mime.types"):
             text = self.mapped(Path("/etc/nginx", name).read_text())
-            text = re.sub(r"^user .*;", "user root;" if os.geteuid() == 0 else "", text, flags=re.MULTILINE)
+            text = re.sub(
+                r"^user .*;", f"user {others};" if os.geteuid() == 0 else "", text, flags=re.MULTILINE
+            )
             (self.root / "etc/nginx" / name).write_text(text)
         configuration = self.root / "etc/nginx/nginx.conf"
         (self.root / "bin/nginx").write_text(f'#!/bin/sh\nexec {program} -c {configuration} "$@"\n')

@@ -25,6 +25,52 @@ def test_the_rules_are_valid():
     subprocess.run(["promtool", "check", "rules", FOLDER / "prometheus-rules.yml"], check=True, timeout=60)
 
 
+ALERTS = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'up{{job="tidemark", instance="a"}}', values: "1x30"}}
+      - {{series: 'up{{job="tidemark", instance="b"}}', values: "1x30"}}
+      - {{series: 'up{{job="tidemark", instance="c"}}', values: "1x10 0x20"}}
+      - {{series: 'realtime_database_up{{instance="a"}}', values: "1x30"}}
+      - {{series: 'realtime_publisher_leads{{instance="a"}}', values: "0x30"}}
+      - {{series: 'realtime_outbox_oldest_seconds{{instance="a"}}', values: "0x10 0+60x20"}}
+      - {{series: 'realtime_feed_errors_total{{feed="entries"}}', values: "0x10 1x20"}}
+    alert_rule_test:
+      - {{eval_time: 9m, alertname: TidemarkServersAway}}
+      - {{eval_time: 9m, alertname: TidemarkNothingSequenced}}
+      - {{eval_time: 9m, alertname: TidemarkFeedFails}}
+      - {{eval_time: 30m, alertname: TidemarkDatabaseAway}}
+      - eval_time: 14m
+        alertname: TidemarkServersAway
+        exp_alerts: [{{exp_annotations: {{summary: "only 2 servers answer"}}}}]
+      - eval_time: 14m
+        alertname: TidemarkFeedFails
+        exp_alerts:
+          - exp_labels: {{feed: entries}}
+            exp_annotations: {{summary: "reads of feed entries fail; the log has the error"}}
+      - eval_time: 14m
+        alertname: TidemarkNothingSequenced
+        exp_alerts:
+          - exp_annotations:
+              summary: "a change has waited for 180 s: no publisher works, see `tidemark doctor`"
+"""
+
+
+@needs_promtool
+def test_alerts_fire_on_the_fault_and_not_before(tmp_path):
+    """Also with servers that do not publish, where no process leads."""
+    (tmp_path / "tests.yml").write_text(ALERTS.format(rules=FOLDER / "prometheus-rules.yml"))
+
+    done = subprocess.run(
+        ["promtool", "test", "rules", tmp_path / "tests.yml"], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @needs_promtool
 def test_the_configuration_of_prometheus_is_valid(tmp_path):
     """With the files that it names."""
