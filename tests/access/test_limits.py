@@ -145,6 +145,43 @@ async def test_a_poll_leaves_its_place(application, settings, service, quay):
     assert (await Request(application, "/realtime/topics/boards/").fetch())[0] == 200
 
 
+@pytest.mark.parametrize(
+    "method, path, body",
+    [
+        ("GET", "/realtime/topics/boards/", b""),
+        ("POST", "/realtime/calls/", b'{"action": "echo", "args": {"text": "hi"}}'),
+        ("POST", "/realtime/calls/", b'{"action": "echo", "args": {}}'),
+    ],
+    ids=["poll", "call", "call that fails"],
+)
+async def test_a_place_is_kept_until_the_answer_has_been_sent(application, service, quay, method, path, body):
+    """A client that does not read it counts as a connection, and others of its address do not get more."""
+    is_sending, may_send = asyncio.Event(), asyncio.Event()
+    events: list[str] = []
+
+    async def send_to_slow_client(event) -> None:
+        is_sending.set()
+        await may_send.wait()
+        events.append(event["type"])
+
+    async def slow_client(scope, receive, send) -> None:
+        await application(scope, receive, send_to_slow_client)
+
+    request = Request(
+        slow_client, path, method=method, headers={"content-type": "application/json"}, body=body
+    )
+    await request.send_input({"type": "http.request", "body": body})
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await is_sending.wait()
+    assert service.places._in_use[("address", "127.0.0.1")] == 1
+
+    may_send.set()
+    await request.wait(PATIENCE_SECONDS)
+
+    assert events[0] == "http.response.start"
+    assert not service.places._in_use
+
+
 async def test_a_stream_leaves_its_place(application, settings, service, quay):
     """When its client leaves, and when none of its topics could be followed."""
     settings.REALTIME |= {"MAX_CONNECTIONS": 1}
