@@ -195,7 +195,8 @@ def test_a_malformed_image_of_a_table_resets_its_feeds(database, image):
     told = sequence(database)
 
     assert told.pop("entries", "reset") == "reset"
-    assert {"boards": "changes", "board.1": "changes"}.items() <= told.items()
+    # Changes of a board come with the question whether its readers may still read it.
+    assert {"boards": "changes", "board.1": "rights", "entries.1": "rights"}.items() <= told.items()
     for follower in (entries, boards):
         follower.follow()
         follower.assert_equals_source()
@@ -269,7 +270,7 @@ def test_good_rows_arrive_exactly_whatever_is_beside_them(database, live, seed, 
 
 
 def test_an_entry_that_cannot_be_stored_is_a_reset_of_its_topic(database, monkeypatch, caplog):
-    """The database refuses one of many: the others are stored as they are."""
+    """The database refuses one of many: the others are stored as they are, here with the question of rights."""
     encode = messages.encode_changes
 
     def encode_badly(changed):
@@ -283,8 +284,8 @@ def test_an_entry_that_cannot_be_stored_is_a_reset_of_its_topic(database, monkey
     told = sequence(database)
 
     assert told == {
-        "entries.1": "changes", "entries.2": "reset", "boards": "changes",
-        "board.1": "changes", "staffboards": "changes",
+        "entries.1": "rights", "entries.2": "reset", "boards": "changes",
+        "board.1": "rights", "staffboards": "changes",
     }  # fmt: skip
     for follower in (good, bad):
         follower.follow()
