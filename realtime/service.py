@@ -13,7 +13,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from .access import tickets
 from .access.budgets import Budgets
-from .access.handshake import Handshake
+from .access.handshake import PROXY_HINT, Handshake
 from .access.limits import Place, Places, TooMuch
 from .access.turns import Turns
 from .access.visitors import Visitor
@@ -189,10 +189,8 @@ class Service:
         try:
             place = self.places.enter(handshake.address, visitor)
         except TooMuch as error:
-            if not get_conf().proxies and handshake.header("x-forwarded-for"):
-                logger.warning(
-                    "%s; the request passed a proxy: if it is yours, set REALTIME['PROXIES']", error
-                )
+            if handshake.may_be_of_own_proxy:
+                logger.warning("%s; %s", error, PROXY_HINT)
             raise
         ticket = handshake.ticket
         if ticket:

@@ -11,12 +11,15 @@ from urllib.parse import parse_qs
 from django.conf import settings
 from django.http import parse_cookie
 
+from ..conf import get_conf
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..runtime.addresses import client_address
 from ..runtime.asgi_types import Scope
 from ..runtime.client_log import client_name
 from .visitors import ANONYMOUS, Visitor
+
+PROXY_HINT = "the request passed a proxy: if it is yours, set REALTIME['PROXIES']"
 
 OWN_SITES = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
@@ -104,6 +107,11 @@ class Handshake:
     def site(self) -> str | None:
         """How the page that asks relates to us, as the browser reports it (``Sec-Fetch-Site``)."""
         return self.header("sec-fetch-site")
+
+    @property
+    def may_be_of_own_proxy(self) -> bool:
+        """Whether the address that limits count may be that of a proxy which the settings do not name."""
+        return not get_conf().proxies and bool(self.header("x-forwarded-for"))
 
     @property
     def session_key(self) -> str | None:

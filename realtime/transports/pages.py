@@ -15,7 +15,7 @@ from asgiref.sync import ThreadSensitiveContext
 from django.conf import settings
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 
-from ..access.handshake import Handshake
+from ..access.handshake import PROXY_HINT, Handshake
 from ..access.limits import Place, TooMuch
 from ..access.turns import NoTurn, Turn
 from ..access.visitors import ANONYMOUS
@@ -142,7 +142,8 @@ def _metrics_path() -> str:
 async def _refuse(handshake: Handshake, send: Send, error: NoTurn) -> None:
     """Answer 503 with a page that tries again by itself, or says when to."""
     metrics.refusals.labels(int(error.code)).inc()
-    ClientLog(handshake.client).warning("refused: %s %s: %s", handshake.method, handshake.path[:200], error)
+    why = f"{error}; {PROXY_HINT}" if handshake.may_be_of_own_proxy else str(error)
+    ClientLog(handshake.client).warning("refused: %s %s: %s", handshake.method, handshake.path[:200], why)
     seconds = random.randint(*RETRY_SECONDS)
     content, kind = f"{error}\n", "text/plain"
     if "text/html" in (handshake.header("accept") or ""):

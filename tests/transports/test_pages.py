@@ -1,6 +1,7 @@
 """Pages: Django's requests have few threads; the others wait, or are answered by a page that tries again."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +143,24 @@ async def test_a_request_that_cannot_wait_is_answered_by_a_page_that_says_when(
     assert silent not in body
     django.may_end.set()
     await asyncio.gather(*asked)
+
+
+@pytest.mark.parametrize(("proxies", "is_told"), [(0, True), (1, False)], ids=["unnamed", "named"])
+async def test_the_log_says_if_all_requests_may_be_those_of_one_proxy(
+    busy, site, service, django, settings, monkeypatch, lines, proxies, is_told
+):
+    """Behind a proxy that the settings do not name, all clients share what one address may have."""
+    settings.REALTIME |= {"PROXIES": proxies}
+    monkeypatch.setattr("realtime.access.turns.MAX_WAITING_PER_ADDRESS", 0)
+    asked = busy("/", "127.0.0.1")
+    await until(lambda: service.page_turns.running == 1)
+
+    refused = Request(site, "/", headers={"x-forwarded-for": "127.0.0.1"}, client="127.0.0.1")
+
+    assert (await refused.start())[0] == 503
+    assert any("set REALTIME['PROXIES']" in line for line in lines(logging.WARNING)) == is_told
+    django.may_end.set()
+    await asked
 
 
 async def test_files_metrics_and_the_engine_do_not_wait_for_pages(busy, site, service, django, settings):
