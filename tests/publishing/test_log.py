@@ -54,6 +54,19 @@ def test_the_tail_has_the_end_of_the_log(log, quay, ahead):
     assert (tail.end, tail.offset, tail.newest) == (end, end, {})
 
 
+def test_the_tail_has_no_announcement_of_the_position_that_was_read(log, quay):
+    """It was announced then."""
+    notices.broadcast("old")
+    read = log.sequence().end
+    quay.entries.create(label="new")
+    log.sequence()
+
+    tail = the_log.tail(read)
+
+    assert tail.end > read
+    assert tail.announcements == []
+
+
 def test_the_tail_has_announcements_separately(log, quay):
     """Oldest first; they are no changes of their topic."""
     end = log.state.next
@@ -148,6 +161,27 @@ def test_the_log_keeps_a_limited_number_of_entries(log, quay, topic, settings, k
 
     assert [entry.position for entry in log.entries(topic)] == positions[-kept:]
     assert the_log.missed(topic, "entries", log.state.edge).is_whole
+
+
+def test_one_entry_more_than_the_limit_is_pruned(log, topic, settings):
+    """And none as long as there are no more than that."""
+    LogEntry.objects.all().delete()
+    for number in range(4):
+        append_entry(topic, position=log.state.edge + 1 + number)
+    settings.REALTIME = {"LOG_MAX_ENTRIES": 4}
+    the_log.prune()
+    assert LogEntry.objects.count() == 4
+
+    settings.REALTIME = {"LOG_MAX_ENTRIES": 3}
+    the_log.prune()
+
+    assert LogEntry.objects.count() == 3
+
+
+def append_entry(topic: str, position: int) -> None:
+    LogEntry.objects.create(
+        position=position, topic=topic, kind="changes", after=0, begins=0, payload="[]", fingerprint=""
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 2, 100])

@@ -92,8 +92,11 @@ def test_bytes_that_are_not_utf8_are_kept(put, read):
         '["' + "x" * 100_000 + '"]',
         "[" + "1," * 100_000 + "1]",
         '"' + "ä" * 70_000 + '"',
+        '{"a": "' + "x" * 100_000 + '"}',
+        '[["' + "x" * 100_000 + '"]]',
+        "1." + "1" * 100_000,
     ],
-    ids=["text", "exact form", "list", "other letters"],
+    ids=["text", "exact form", "list", "other letters", "object", "list in a list", "digits"],
 )
 def test_a_long_value_is_cut_and_the_others_are_read(put, read, value):
     """A round has the images of 2000 rows in memory. What is cut equals no value that can be stored."""

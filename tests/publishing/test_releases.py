@@ -194,3 +194,14 @@ def test_a_release_without_a_feed_is_skipped(log, quay, image, lines):
 
     assert log.sequenced() == {f"entries.{quay.pk}": [("upsert", str(new.pk))]}
     assert any(str(row.pk) in line for line in lines() if releases.SOURCE in line)
+
+
+def test_a_feed_that_is_reset_for_all_releases_is_not_reset_for_the_others_again(log, quay, another_split):
+    """One entry makes every process read its topics; an entry for the other releases alone would repeat it."""
+    OutboxRow.objects.create(source="boards_entry", image=None)
+
+    batch = log.sequence()
+
+    assert [(entry.topic, entry.kind, entry.fingerprint) for entry in batch.entries] == [
+        ("entries", "reset", "")
+    ]
