@@ -1,8 +1,11 @@
 """Capture: the triggers match the feeds, are installed once, and are replaced when they are outdated."""
 
+import re
+
 import pytest
 from django.db import connection, models
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from realtime.boards.models import Entry
 from realtime.databases.registry import database
@@ -151,3 +154,14 @@ def renamed(model: type[models.Model], name: str) -> models.Field:
     field.set_attributes_from_name(name)
     field.model = model
     return field
+
+
+def test_claims_are_stored_in_the_order_of_their_names(log):
+    """In another order than a process that reads tables again would lock them, each would wait for the other."""
+    with CaptureQueriesContext(connection) as queries:
+        capture.claim(database())
+
+    (insert,) = [one["sql"] for one in queries if "INSERT" in one["sql"]]
+    names = re.findall(r"realtime_[0-9a-f]{12}_\w+", insert)
+    assert len(names) == 8
+    assert names == sorted(names)
