@@ -206,9 +206,8 @@ def _store_claims(
         for name in here.triggers.statements(capture)
     }
     TriggerClaim.objects.bulk_create(
-        [
-            claims[name] for name in sorted(claims)
-        ],  # in one order, so that no two processes lock each other out
+        # In one order, so that no two processes wait for each other.
+        [claims[name] for name in sorted(claims)],
         update_conflicts=True,
         unique_fields=["name"],
         update_fields=["table", "claimed_at", *([] if states is None else ["seen"])],
