@@ -62,7 +62,7 @@ class Conf:
     """Sustained rate of bytes that one connection may send; ten times as many at once after a pause."""
     processing_share: float = 0.25
     """Share of a core that the requests, messages and calls of one address may take in one process; after a pause
-    0.02 s of a core more for each of ``MAX_CONNECTIONS_PER_ADDRESS``. Then its messages wait, and its requests are
+    0.01 s of a core more for each of ``MAX_CONNECTIONS_PER_ADDRESS``. Then its messages wait, and its requests are
     answered 429."""
     handshake_seconds: float = 10.0
     """Time limit for the head of a request or of a handshake to arrive, and for every 16 KiB of a body (on daphne,

@@ -43,7 +43,7 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that computes keeps the event loop waiting, each time that it wakes up; by default it is 5 ms."""
 ASSET_THREADS = 4
 """Threads for the requests that must not wait for pages: static files and metrics."""
-SECONDS_PER_CONNECTION = 0.02
+SECONDS_PER_CONNECTION = 0.01
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
 MOVES_PER_SECOND = 200
 """How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
