@@ -549,11 +549,16 @@ async def test_the_time_since_the_write_is_observed_once_for_all_connections(slo
     followers = [await Follower(topic).follow(slow.hub) for _ in range(3)]
     count, total = delivered()
 
-    await slow.send(dated(await slow.write(quay.entries.create, label="new"), 1000))
+    await slow.send(dated(await slow.write(quay.entries.create, label="new"), 1500))
 
     await until(lambda: delivered()[0] == count + 1)
     assert all(has_row(follower, "new")() for follower in followers)
     assert 999 < delivered()[1] - total < 2000
+
+    await slow.send(dated(await slow.write(quay.entries.create, label="newer"), 0))
+
+    await until(lambda: delivered()[0] == count + 2)
+    assert delivered()[1] - total < 2000  # the earlier one does not count again
 
 
 async def test_a_change_that_the_layer_has_lost_is_observed_too(slow, quay, topic):
