@@ -12,6 +12,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -25,7 +26,7 @@ from tests.support.valkey import Valkey
 
 PAGE = ROOT / "docs" / "deploy.md"
 FOLDERS = re.compile(r"(?<![\w./}-])/(opt|etc|run|var|usr/local)/")
-PORTS = ("8001", "8002", "8003", "8004", "5432", "6432", "6379")
+PORTS = ("8001", "8002", "8003", "8004", "5432", "6432", "6379", "9101")
 HOST = "live.example.com"
 STEP = re.compile(r"^## (\d+)\. (.+)$")
 SECONDS = 600
@@ -87,8 +88,9 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ports = {port: str(free_port()) for port in PORTS}
-        self.plain_port, self.tls_port = free_port(), free_port()
+        self._reserved: list[socket.socket] = []
+        self.ports = {port: str(self._reserve()) for port in PORTS}
+        self.plain_port, self.tls_port = self._reserve(), self._reserve()
         self.blocks = [(number, block) for number, blocks in steps().items() for block in blocks]
         for folder in (
             "bin", "root", "run/units", "run/postgresql", "var/run/postgresql", "var/log/journal", "var/log/nginx",
@@ -121,6 +123,15 @@ class Machine:
             "CURL_HOME": f"{root}/root",
             "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv")),
         }
+
+    def _reserve(self) -> int:
+        """Return a free port that no other test gets before its server of this machine listens on it."""
+        one = socket.socket()
+        # Servers set this option too, so they may listen although this socket has the port; other tests look without.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", free_port()))
+        self._reserved.append(one)
+        return int(one.getsockname()[1])
 
     def mapped(self, text: str) -> str:
         """Return a text of the page or of its files as it is on this machine."""
@@ -223,6 +234,8 @@ class Machine:
         for path in (self.root / "run/units").iterdir():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(int(path.read_text()), signal.SIGKILL)
+        for one in self._reserved:
+            one.close()
 
 
 @contextlib.contextmanager

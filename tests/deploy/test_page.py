@@ -288,6 +288,8 @@ async def test_the_second_shape_is_run_by_its_steps(services):
         for page in pages:
             await page.until_snapshot()
         await run(machine, 19)
+        figures = await asyncio.to_thread(machine.run, "curl --fail --silent http://127.0.0.1:9101/metrics")
+        assert "realtime_publisher_leads" in figures
 
         restarting = asyncio.create_task(run(machine, 19))
         number = 0
