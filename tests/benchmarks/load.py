@@ -20,9 +20,10 @@ AT_ONCE = 50
 
 @dataclass(slots=True)
 class Arrivals:
-    """The time of each delivery, in seconds of ``perf_counter``, and the size of all deliveries."""
+    """The time of each delivery and of each refusal, in seconds of ``perf_counter``, and the size of all deliveries."""
 
     times: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
     bytes: int = 0
 
     def clear(self) -> None:
@@ -60,6 +61,8 @@ class Client(WSListener):
             self.latest = payload
             at = payload.index(b'"position":"') + 12
             self.position = payload[at : payload.index(b'"', at)]
+        if b'"error"' in head:
+            self.arrivals.refused.append(time.perf_counter())
         if b'"heartbeat"' in head or self._unacknowledged > 65536:
             self._unacknowledged = 0
             transport.send(WSMsgType.TEXT, b'{"type":"ack","received":%d}' % self._received)

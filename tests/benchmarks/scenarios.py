@@ -334,7 +334,38 @@ async def hostile(prepared: Prepared, scale: float) -> list[Figures]:
     return rows
 
 
+async def closing(prepared: Prepared, scale: float) -> list[Figures]:
+    """5,000 visitors lose a topic, by SQL, in the transaction that also writes a row of it."""
+    rows: list[Figures] = []
+    for name in TIDEMARKS:
+        topics = ["entries.1"] * int(5000 * scale)
+        async with connected(prepared, name, topics) as (running, load, process, _):
+            assert running.server is not None
+            used = cpu(process)
+            with contextlib.closing(running.server.project.connect()) as database:
+                database.execute("BEGIN")
+                database.execute("UPDATE boards_entry SET value = 'secret' WHERE board_id = 1")
+                database.execute("UPDATE boards_board SET is_public = false WHERE id = 1")
+                database.execute("COMMIT")
+            committed = time.perf_counter()
+            refused = load.arrivals.refused
+            while len(refused) < len(topics) and time.perf_counter() < committed + 60:
+                await asyncio.sleep(0.005)
+            figures = latency([1000 * (arrival - committed) for arrival in refused])
+            rows.append(
+                {
+                    "": name,
+                    **figures,
+                    "refused %": 100 * len(refused) / len(topics),
+                    "sent the row": float(len(load.arrivals.times)),
+                    "CPU per refusal, µs": 1e6 * (cpu(process) - used) / max(1, len(refused)),
+                }
+            )
+    return rows
+
+
 SCENARIOS = {
+    "closing": closing,
     "one-client": one_client,
     "fan-out": fan_out,
     "many-topics": many_topics,
