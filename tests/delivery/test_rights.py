@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, router
 
 from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board
@@ -84,3 +84,23 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
     with pytest.raises(type(error)):
         await Rights(service.reader_threads).check(ANONYMOUS, "broken")
     assert bool(await in_database(lost_claims, {(ANONYMOUS, "broken")})) == is_lost
+
+
+async def test_rights_are_read_where_changes_are_written(service, live, in_database, monkeypatch):
+    """A replica that a router of the project names may not yet know what has closed a topic."""
+    asked: list[str] = []
+
+    class Replica:
+        def db_for_read(self, model, **hints):
+            return "replica"
+
+    def can_subscribe(self, user, key):
+        asked.append(router.db_for_read(Board))
+        return True
+
+    await in_database(live, Board, name="routed", can_subscribe=can_subscribe)
+    monkeypatch.setattr(router, "routers", [Replica()])
+
+    await Rights(service.reader_threads).check(ANONYMOUS, "routed")
+
+    assert asked == ["default"]
