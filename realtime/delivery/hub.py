@@ -128,8 +128,15 @@ class Hub:
         return sum(len(shared.subscribers) for shared in self._shared.values())
 
     @property
+    def _is_idle(self) -> bool:
+        """Whether there is neither a connection nor a topic: then the log's tail is not read."""
+        return not any(self._beats) and not self._shared
+
+    @property
     def behind_seconds(self) -> float:
-        """How old the oldest committed change may be that this process has not received."""
+        """How old the oldest committed change may be that this process has not received; 0 if it needs none."""
+        if self._is_idle:
+            return 0.0
         since_look = time.monotonic() - self._looked_at
         is_overdue = since_look > self._follow_seconds + 1
         if self._waiting_seconds:
@@ -147,8 +154,7 @@ class Hub:
             return
         if not any(self._beats):
             self._cursor = -1  # the tail was not read without connections: announcements since then are old
-            self._looked_at, self._waiting_seconds = time.monotonic(), 0.0
-            self.look_soon()
+            self._begin_to_follow()
         min(self._beats, key=len).add(subscriber)
 
     def disconnect(self, subscriber: Subscriber, topics: Iterable[str]) -> None:
@@ -163,6 +169,8 @@ class Hub:
 
         Raises: UnknownTopic, and whatever reading the rows raises.
         """
+        if self._is_idle:
+            self._begin_to_follow()
         shared = self._shared.get(name)
         if shared is None:
             shared = self._shared[name] = SharedTopic(
@@ -259,13 +267,18 @@ class Hub:
         """Read the log's tail without waiting for the next interval."""
         self._must_look.set()
 
+    def _begin_to_follow(self) -> None:
+        """Read the log's tail now; how long it was not read says nothing, because nothing needed it."""
+        self._looked_at, self._waiting_seconds = time.monotonic(), 0.0
+        self.look_soon()
+
     async def _follow(self) -> None:
         """Read the log's tail: at a fixed interval, and after ``look_soon``."""
         timer = asyncio.get_running_loop().call_later(self._follow_seconds, self._must_look.set)
         await self._must_look.wait()
         timer.cancel()
         self._must_look.clear()
-        if any(self._beats) or self._shared:
+        if not self._is_idle:
             await self._look()
 
     async def _look(self) -> None:

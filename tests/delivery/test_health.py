@@ -12,8 +12,9 @@ from realtime.boards.models import Board
 from realtime.delivery import health as health_module
 from realtime.models import OutboxRow, SecondsNow, Sequencer
 from realtime.publishing import capture, lease
+from realtime.publishing import log as log_module
 from tests.conftest import until
-from tests.delivery.conftest import Broken
+from tests.delivery.conftest import Broken, Follower
 
 
 def sequenced(seconds_ago: float) -> None:
@@ -99,12 +100,32 @@ async def test_a_database_that_hangs_is_answered_within_the_limit(service, monke
     await until(lambda: not service.health._asked)
 
 
-async def test_a_process_that_is_behind_is_not_ready(service, in_database):
-    """Its hub has not read the log for long."""
+async def test_a_process_that_is_behind_is_not_ready(service, in_database, monkeypatch):
+    """It has a connection, and its hub has not read the log for long."""
     await in_database(sequenced, 0)
     assert await in_database(Board.objects.count) == 0
+    broken = Broken(OperationalError("the log cannot be read"))
+    monkeypatch.setattr(log_module, "tail", broken.wrap(log_module.tail))
+    service.hub.connect(Follower("entries.1"))
     service.hub._looked_at -= 1000
 
     problems = await service.health.problems()
 
     assert [problem.partition(":")[0] for problem in problems] == ["lag"]
+
+
+@pytest.mark.parametrize(
+    "had_a_connection", [False, True], ids=["since its start", "since its last connection"]
+)
+async def test_a_process_without_connections_stays_ready(service, in_database, had_a_connection):
+    """It does not read the log, and is behind in nothing: unready, it would never be sent a client again."""
+    await in_database(sequenced, 0)
+    assert await in_database(Board.objects.count) == 0
+    if had_a_connection:
+        follower = Follower("entries.1")
+        service.hub.connect(follower)
+        service.hub._waiting_seconds = 300
+        service.hub.disconnect(follower, [])
+    service.hub._looked_at -= 1000
+
+    assert await service.health.problems() == []

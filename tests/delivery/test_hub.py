@@ -182,6 +182,19 @@ async def test_a_log_that_cannot_be_read_is_counted_since_the_last_look(quick, q
     release.set()
 
 
+@pytest.mark.parametrize("connects", [True, False], ids=["a connection", "a poll"])
+async def test_the_first_subscriber_after_an_idle_time_is_not_behind(quick, topic, connects):
+    """The log was not read without one, because nothing needed it."""
+    quick.hub._looked_at -= 1000
+    follower = Follower(topic)
+    if connects:
+        quick.hub.connect(follower)
+
+    await follower.follow(quick.hub)
+
+    assert quick.hub.behind_seconds_of(topic) < 500
+
+
 # ---------------------------------------------------------------- how long topics stay in memory
 
 
