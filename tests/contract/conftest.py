@@ -19,8 +19,9 @@ from realtime.databases.outbox import Probe
 from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
-from realtime.publishing import log, positions
+from realtime.publishing import changes, log, positions
 from realtime.publishing.sequencer import Batch, sequence
+from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.runtime.threads import DatabaseThreads, close_all
 from tests.delivery.conftest import CountingHub, Wire
 from tests.support import databases
@@ -151,7 +152,16 @@ def fill() -> None:
 
 
 @pytest.fixture
-def database(prepared, django_db_blocker) -> Iterator[Database]:
+def no_slow_feeds(settings) -> Iterator[None]:
+    """On a loaded machine no feed is slow; one that a test makes slow stays so in this test, and in no other."""
+    settings.REALTIME = {"FEED_SECONDS": 60.0, **settings.REALTIME}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(changes, "slow_feeds", SlowFeeds(clock=lambda: 0.0))
+        yield
+
+
+@pytest.fixture
+def database(prepared, django_db_blocker, no_slow_feeds) -> Iterator[Database]:
     """A fresh copy with a log and a sequenced outbox."""
     name = f"test_{next(numbers)}"
     if prepared.vendor == "sqlite":

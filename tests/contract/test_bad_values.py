@@ -104,7 +104,7 @@ def test_a_key_that_no_row_has_touches_nothing(database):
 
 def test_a_flood_with_a_topic_that_no_row_has_resets_the_others_one_by_one(database, settings):
     """The images are looked at for their topics only."""
-    settings.REALTIME = {"MAX_BATCH_ROWS": 2}
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 2}
     for value in NO_VALUES:
         spoil("boards_entry", f'{{"id": 3, "board_id": {value}}}')
     Entry.objects.filter(board=2).update(label="flood")
@@ -178,7 +178,7 @@ def test_a_flood_with_text_that_is_not_utf8_resets_the_other_topics(database, li
     """Neither is the feed reset, nor does the round fail for a source that cannot be read."""
     if database.vendor != "sqlite":
         pytest.skip("PostgreSQL refuses it")
-    settings.REALTIME = {"MAX_BATCH_ROWS": 2}
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 2}
     live(Marked)
     Marked.objects.bulk_create(Marked(mark=mark, shelf="s") for mark in "abcd")
     sequence(database)

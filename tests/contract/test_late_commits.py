@@ -30,7 +30,7 @@ def late_writer(on_postgresql: Database) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def small_batches(settings) -> None:
     """A limit that a statement of this module exceeds."""
-    settings.REALTIME = {"MAX_BATCH_ROWS": FLOOD_ROWS - 1}
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": FLOOD_ROWS - 1}
 
 
 def sequence_one_change(database: Database) -> None:

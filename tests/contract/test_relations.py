@@ -389,7 +389,7 @@ def test_a_replaced_related_row_is_noted(library):
 
 def test_more_touched_rows_than_a_batch_holds_are_a_reset(library, settings):
     """As for one author of many books."""
-    settings.REALTIME = {"MAX_BATCH_ROWS": 3}
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     follower = Follower("books.1")
 
     Author.objects.filter(name="Bob").update(name="Bobby")
@@ -402,7 +402,7 @@ def test_more_touched_rows_than_a_batch_holds_are_a_reset(library, settings):
 
 def test_a_flood_of_related_rows_is_a_reset(library, settings):
     """Every feed that depends on their table is reset."""
-    settings.REALTIME = {"MAX_BATCH_ROWS": 3}
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     followers = [Follower("books.1"), Follower("home")]
 
     for number in range(4):

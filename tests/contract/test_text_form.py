@@ -155,12 +155,6 @@ SESSIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def patient(settings: Any) -> None:
-    """No feed counts as slow on a busy machine: each topic must be followed by entries with rows."""
-    settings.REALTIME = {"FEED_SECONDS": 60}
-
-
 @pytest.fixture
 def odd(database: Database, request: pytest.FixtureRequest) -> Callable[[str], None]:
     """A function that runs a statement as another program, with the settings of its session."""
