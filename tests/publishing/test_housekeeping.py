@@ -1,7 +1,8 @@
 """Housekeeping: repairs what stays missing, with patience, and notices what triggers do not report."""
 
-import shutil
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import Mock
@@ -147,24 +148,37 @@ def test_after_an_error_all_is_examined_at_once(chores, monkeypatch):
     assert "boards_entry" in resets()
 
 
-@pytest.mark.parametrize("way", ["mv", "VACUUM INTO"])
-def test_a_file_that_takes_the_place_of_the_databases_begins_a_new_epoch(chores, log, tmp_path, way):
-    """Every thread opens its connections again: the former file is still open in them."""
-    file, other = Path(connection.settings_dict["NAME"]), tmp_path / "other.sqlite3"
-    kept, before, generation = tmp_path / "kept.sqlite3", log.state.epoch, threads._generation
+def copied(file: Path, to: Path) -> Path:
+    with contextlib.closing(sqlite3.connect(file)) as plain:
+        plain.execute(f"VACUUM INTO '{to}'")
+    return to
+
+
+@pytest.fixture
+def file(chores, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A database file of this test's own: connections of other tests must not have it open."""
+    original = Path(connection.settings_dict["NAME"])
     connections.close_all()
-    with sqlite3.connect(file) as plain:
-        plain.execute(f"VACUUM INTO '{other}'")
-    plain.close()
-    if way == "mv":
-        shutil.copy(file, kept)
-    try:
-        shutil.move(other, file)
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(copied(original, tmp_path / "own.sqlite3")))
+    chores.turn()
+    yield Path(connection.settings_dict["NAME"])
+    connections.close_all()
 
-        chores.turn()
 
-        assert Sequencer.objects.get(pk=1).epoch != before
-        assert threads._generation == generation + 1
-        assert capture.missing() == []
-    finally:
-        connections.close_all()
+@pytest.mark.parametrize("way", ["renamed", "removed and written anew"])
+def test_a_file_that_takes_the_place_of_the_databases_begins_a_new_epoch(chores, file, tmp_path, way):
+    """Every thread opens its connections again: the former file is still open in them."""
+    before, generation = Sequencer.objects.get(pk=1).epoch, threads._generation
+    other = copied(file, tmp_path / "other.sqlite3")
+    for part in file.parent.glob(f"{file.name}*"):  # with its -wal and -shm
+        part.unlink()
+    if way == "renamed":
+        other.rename(file)
+    else:
+        copied(other, file)
+
+    chores.turn()
+
+    assert Sequencer.objects.get(pk=1).epoch != before
+    assert threads._generation == generation + 1
+    assert capture.missing() == []
