@@ -12,16 +12,19 @@ from typing import Any, cast
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils.version import get_version_tuple
 
 from .conf import Conf, get_conf
 from .databases.registry import database
+from .databases.remedies import remedy
+from .databases.transactions import engine_transaction
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
+from .runtime.left_out import reason_of
 from .servers import open_files
 from .service import ASSET_THREADS
 
@@ -37,7 +40,7 @@ CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its que
 
 
 def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn about live tables without triggers. Reads the database, so it runs with ``check --database``."""
+    """Report live tables without triggers, or without rows that can be read, by queries: for ``check --database``."""
     try:
         using = get_conf().database
     except ImproperlyConfigured:
@@ -47,6 +50,7 @@ def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list
     return [
         *_without_tables(using),
         *_untriggered(),
+        *_unreadable(),
     ]
 
 
@@ -61,6 +65,20 @@ def _untriggered() -> list[CheckMessage]:
         )
         for missing in capture.missing()
     ]
+
+
+def _unreadable() -> Iterator[CheckMessage]:
+    """Find live tables of which the role may read nothing."""
+    for found in capture.possible(database()):
+        try:
+            with engine_transaction() as here, here.connection.cursor() as cursor:
+                cursor.execute(f"SELECT 1 FROM {here.connection.ops.quote_name(found.table)} WHERE 1 = 0")
+        except DatabaseError as error:
+            yield Warning(
+                f"Rows of the table {found.table} cannot be read: {reason_of(error)}",
+                hint=_sentence(remedy(error)) or "See the log of the database.",
+                id="realtime.W016",
+            )
 
 
 def _sentence(words: str) -> str:

@@ -358,6 +358,50 @@ def test_a_feed_that_would_show_changes_late_is_reported(declare, settings, tmp_
     assert about(ours.check_feeds()) == expected
 
 
+@pytest.mark.parametrize(
+    "attributes, withheld",
+    [
+        ({"ordering": ["rank"]}, ["rank"]),
+        ({"ordering": ["-rank"]}, ["rank"]),
+        ({"ordering": ["-rank", "title", "shelf"]}, ["rank", "shelf"]),
+        ({"ordering": ["rank"], "fields": ["title", "rank"]}, []),
+        ({"ordering": ["-rank"], "opaque_order": True}, []),
+        ({"ordering": ["title", "pk"]}, []),
+        ({"ordering": ["-id"]}, []),
+        ({"ordering": ["author"]}, ["author"]),
+        ({"ordering": ["author__pk"], "fields": ["author"]}, []),
+        ({"ordering": ["author_id"], "fields": ["author"]}, []),
+        ({"ordering": ["author__name"], "fields": ["author"]}, ["author__name"]),
+        ({"ordering": ["rank"], "template_name": "{{ book.rank|add:1 }}"}, []),
+        ({"ordering": ["rank"], "template_name": "{% if other.rank %}{{ book.title }}{% endif %}"}, ["rank"]),
+        ({"ordering": ["author__name"], "template_name": "{{ book.author.name }}"}, []),
+        ({"ordering": ["author__name"], "template_name": "{{ book.author.country.name }}"}, ["author__name"]),
+    ],
+)  # fmt: skip
+def test_an_order_by_what_is_not_shown_is_reported(declare, settings, tmp_path, attributes, withheld):
+    """Every subscriber could read these values from the order keys; the hint names the way out."""
+    (tmp_path / "probe.html").write_text(f"<li>{attributes.get('template_name')}</li>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    template = {"template_name": "probe.html"} if "template_name" in attributes else {}
+    declare(Book, **{"fields": ["title"], **attributes, **template})
+
+    reported = ours.check_order_keys()
+
+    assert about(reported) == ["W015"] * len(withheld)
+    assert [re.findall(r"is ordered by '(\w+)'", found.msg) for found in reported] == [
+        [name] for name in withheld
+    ]
+    assert all("opaque_order" in str(found.hint) for found in reported)
+
+
+def test_order_keys_are_not_checked_with_wrong_settings(declare, settings):
+    """Without usable settings the feeds are not checked; another check reports the settings."""
+    declare(Book, fields=["title"], ordering=["rank"])
+    settings.REALTIME = {"NO_SUCH_SETTING": 1}
+
+    assert ours.check_order_keys() == []
+
+
 def test_a_live_model_over_a_view_is_an_error(declare, make_model, log):
     """No trigger notes its changes; one that has no table at all neither."""
     with connection.cursor() as cursor:

@@ -168,6 +168,21 @@ def test_the_check_says_what_the_owner_is_to_run(as_waiter):
     )
 
 
+def test_the_check_names_the_tables_that_the_role_may_not_read(as_waiter, on_postgresql):
+    """Each with what to grant; a right on the columns is enough. Other tables are not named."""
+    as_waiter(
+        "REVOKE SELECT ON boards_board, boards_entry FROM waiter",
+        "GRANT SELECT (id) ON boards_entry TO waiter",
+    )
+
+    with pytest.raises(SystemCheckError) as raised:
+        call_command("check", databases=["default"], fail_level="WARNING")
+
+    assert "GRANT SELECT ON TABLE boards_board TO the role in DATABASE_URL" in str(raised.value)
+    assert str(raised.value).count("realtime.W016") == 1
+    assert "permission denied for table boards_board" in str(raised.value)
+
+
 def test_the_doctor_says_what_the_owner_is_to_run(as_waiter):
     """For a trigger that is missing, a table that may not be read, and one of the engine that may not be written."""
     as_waiter(
