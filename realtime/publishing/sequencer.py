@@ -224,9 +224,9 @@ def _begins(before: Progress, quiet: Probe | None) -> int:
 
 
 def _tables(entries: list[LogEntry]) -> set[str]:
-    """Return the tables that were read for these entries."""
-    feeds = {entry.topic.partition(".")[0] for entry in entries if entry.kind in log.WITH_ROWS}
-    return {table for name in feeds - {log.EVERYONE} for table in registry[name].tables}
+    """Return the tables that were read for these entries; only an entry that rows were read for has a form."""
+    feeds = {_feed(entry.topic) for entry in entries if entry.kind in log.WITH_ROWS and entry.fingerprint}
+    return {table for name in feeds for table in registry[name].tables}
 
 
 def _begin_anew_if_rewound(seen: Probe) -> None:
