@@ -19,9 +19,9 @@ from realtime.databases.outbox import Probe
 from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
-from realtime.publishing import changes, log, positions
+from realtime.publishing import log, positions
 from realtime.publishing.sequencer import Batch, sequence
-from realtime.publishing.slow_feeds import SlowFeeds
+from realtime.publishing.slow_feeds import SlowFeeds, slow_feeds
 from realtime.runtime.threads import DatabaseThreads, close_all
 from tests.delivery.conftest import CountingHub, Wire
 from tests.support import databases
@@ -156,7 +156,8 @@ def no_slow_feeds(settings) -> Iterator[None]:
     """On a loaded machine no feed is slow; one that a test makes slow stays so in this test, and in no other."""
     settings.REALTIME = {"FEED_SECONDS": 60.0, **settings.REALTIME}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(changes, "slow_feeds", SlowFeeds(clock=lambda: 0.0))
+        for name, value in vars(SlowFeeds(clock=lambda: 0.0)).items():
+            patch.setattr(slow_feeds, name, value)
         yield
 
 

@@ -19,6 +19,7 @@ from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
 from realtime.publishing import capture, changes, log, releases, sequencer
 from realtime.publishing.budget import Budget
+from realtime.publishing.slow_feeds import slow_feeds
 from tests.contract.conftest import Follower
 from tests.contract.test_time_limits import ENDLESS
 
@@ -419,7 +420,7 @@ def test_a_feed_whose_query_does_not_end_delays_no_other_for_long(database, live
 
     assert told == [{"slow.s": "reset", "quick.s": "changes", "entries.2": "changes"}] * 4
     assert len(asked) == 1
-    assert feed in changes.slow_feeds
+    assert feed in slow_feeds
 
 
 @pytest.mark.usefixtures("quick_rounds")
@@ -452,7 +453,7 @@ def test_a_feed_that_renders_slowly_delays_no_other_for_long(database, live, mon
 def test_a_slow_feed_of_related_rows_is_reset_as_a_whole(database, live, monkeypatch):
     """Which of its rows depend on another table's row only a query can tell."""
     feed = live(name="slow", model=Entry, topic_field="board_id", fields=["label"], depends_on=["board"])
-    monkeypatch.setattr(type(changes.slow_feeds), "__contains__", lambda self, asked: asked is feed)
+    monkeypatch.setattr(type(slow_feeds), "__contains__", lambda self, asked: asked is feed)
     Board.objects.filter(pk=2).update(title="changed")
 
     assert sequence(database)["slow"] == "reset"
@@ -477,7 +478,7 @@ def test_many_rows_do_not_make_a_feed_slow(database, live, monkeypatch):
     told = sequence(database)
 
     assert list(told.values()).count("changes") == 4
-    assert feed not in changes.slow_feeds
+    assert feed not in slow_feeds
 
 
 def test_topics_of_a_feed_that_is_read_whole_have_entries_without_rows(database, live):
