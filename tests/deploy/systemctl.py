@@ -116,6 +116,9 @@ def main(verb: str, arguments: list[str]) -> None:
             case "restart":
                 stop(unit)
                 start(unit)
+            case "try-restart" if process(unit):
+                stop(unit)
+                start(unit)
             case "is-active" if not process(unit):
                 sys.exit(3)
             case "reload":

@@ -271,7 +271,10 @@ def services(installed: Machine) -> Iterator[Machine]:
 async def test_the_second_shape_is_run_by_its_steps(services):
     """PostgreSQL with two roles, PgBouncer, Valkey with an ACL, three uvicorns; rolling restart, restore, removal."""
     machine = services
-    for step in (16, 17, 18):
+    write_sqlite(machine, "moved from SQLite")
+    await run(machine, 16)
+    assert_moved(machine)
+    for step in (17, 18):
         await run(machine, step)
     await asyncio.to_thread(machine.run, "tidemark demo")
     await run(machine, 19)
@@ -290,6 +293,7 @@ async def test_the_second_shape_is_run_by_its_steps(services):
         await run(machine, 19)
         figures = await asyncio.to_thread(machine.run, "curl --fail --silent http://127.0.0.1:9101/metrics")
         assert "realtime_publisher_leads" in figures
+        assert_of_one_release(machine)
 
         restarting = asyncio.create_task(run(machine, 19))
         number = 0
@@ -319,6 +323,25 @@ async def test_the_second_shape_is_run_by_its_steps(services):
     assert machine.blocks == []
     kept = {"root", "backups", "journal"}  # the archives, the backups, the log
     assert [path for path in machine.root.rglob("*tidemark*") if not kept & set(path.parts)] == []
+
+
+def assert_moved(machine: Machine) -> None:
+    """The rows and users of SQLite are in PostgreSQL, whose sequences continue behind them."""
+    with psycopg.connect(machine.variable("DATABASE_URL")) as moved:
+        value = moved.execute("SELECT value FROM boards_entry WHERE id = %s", [ENTRY]).fetchone()
+        admins = moved.execute("SELECT count(*) FROM auth_user WHERE username = 'admin'").fetchone()
+        follows = moved.execute(
+            "SELECT nextval('boards_entry_id_seq') > max(id) FROM boards_entry"
+        ).fetchone()
+    assert (value, admins, follows) == (("moved from SQLite",), (1,), (True,))
+
+
+def assert_of_one_release(machine: Machine) -> None:
+    """No process loads its packages by way of ``current``, which leads to another release after an upgrade."""
+    units = [path.name.removesuffix(".service") for path in (machine.root / "run/units").glob("tidemark*")]
+    started = {unit: psutil.Process(machine.process_id(unit)).cmdline()[0] for unit in units}
+    assert len(started) == 4
+    assert [unit for unit, interpreter in started.items() if "/current/" in interpreter] == []
 
 
 def assert_least_rights(machine: Machine) -> None:
