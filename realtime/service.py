@@ -7,12 +7,14 @@ import math
 import random
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from .access import tickets
-from .access.budgets import Budgets
+from .access.budgets import Budgets, Overdrawn
 from .access.handshake import PROXY_HINT, Handshake
 from .access.limits import Place, Places, TooMuch
 from .access.turns import Turns
@@ -25,6 +27,7 @@ from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.session import Ending
 from .publishing.publisher import Publisher, publisher_leads
+from .runtime.cpu_time import measured_call
 from .runtime.metrics import Figure
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
@@ -35,6 +38,8 @@ from .servers.request_bodies import RequestBodies
 from .servers.stalled_clients import StalledClients
 
 logger = logging.getLogger("realtime.service")
+
+T = TypeVar("T")
 
 LAST_SECONDS = 2.0
 """How long a process that stops waits for clients to read what they are being sent."""
@@ -183,7 +188,7 @@ class Service:
     async def admit(self, handshake: Handshake) -> tuple[Visitor, Place]:
         """Return the visitor that a ticket or the cookies identify, and the place it has now.
 
-        Raises: TooMuch before anything is read, BadTicket, and what reading a ticket raises.
+        Raises: TooMuch and Overdrawn before anything is read, BadTicket, and what reading a ticket raises.
         """
         visitor = handshake.visitor
         try:
@@ -195,12 +200,20 @@ class Service:
         ticket = handshake.ticket
         if ticket:
             try:
-                visitor = await self.reader_threads.run(tickets.redeem, ticket)
+                if (seconds := self.processing.seconds_until(handshake.address, 0)) > 0:
+                    raise Overdrawn(seconds)
+                visitor = await self.run_for(handshake.address, self.reader_threads, tickets.redeem, ticket)
                 place.count_for("session", visitor.session)
             except BaseException:
                 place.leave()
                 raise
         return visitor, place
+
+    async def run_for(
+        self, address: str | None, threads: DatabaseThreads, function: Callable[..., T], *args: object
+    ) -> T:
+        """Return a function's result from one of the threads; its CPU time is paid by an address."""
+        return await threads.run(measured_call, partial(self.processing.spend, address), function, *args)
 
     def figures(self) -> list[Figure]:
         """Return what this process serves now."""

@@ -8,6 +8,15 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def measured_call(note: Callable[[float], None], function: Callable[..., T], *args: object) -> T:
+    """Return a function's result; call ``note`` with the seconds of CPU time that this thread has taken for it."""
+    began = thread_time()
+    try:
+        return function(*args)
+    finally:
+        note(thread_time() - began)
+
+
 @types.coroutine
 def measured(coroutine: Coroutine[Any, Any, T], note: Callable[[float], None]) -> Generator[Any, Any, T]:
     """Run a coroutine; call ``note`` with the seconds of CPU time that each of its steps has taken."""

@@ -1,8 +1,5 @@
 """Calls: a client of any transport asks for an action, and gets one reply."""
 
-from collections.abc import Callable
-from functools import partial
-from time import thread_time
 from typing import Any
 
 import msgspec
@@ -31,11 +28,10 @@ async def answer(
             user = AnonymousUser()
             if visitor != ANONYMOUS:
                 # Read again: the user may have signed out since the connection was opened.
-                user = await service.reader_threads.run(load_user, visitor)
+                user = await service.run_for(address, service.reader_threads, load_user, visitor)
             # Not counted by session: an anonymous client could make up any number of them.
             place.count_for("caller", user.pk or address)
-            spend = partial(service.processing.spend, address)
-            encoded = await service.action_threads.run(_perform, user, call, encoding, spend)
+            encoded = await service.run_for(address, service.action_threads, _perform, user, call, encoding)
     except (ActionRefused, TooMuch) as error:
         log.warning("message call %r refused: %s", call.action[:100], error)
         fields = getattr(error, "fields", None) or msgspec.UNSET
@@ -49,13 +45,9 @@ async def answer(
     return Reply(id=call.id, ok=encoded)
 
 
-def _perform(user: Any, call: Call, encoding: Encoding, spend: Callable[[float], None]) -> msgspec.Raw:
-    """Run the action in this thread and return its encoded result; ``spend`` is called with the CPU time it took.
+def _perform(user: Any, call: Call, encoding: Encoding) -> msgspec.Raw:
+    """Run the action in this thread and return its encoded result.
 
     Raises: BadMessage, ActionRefused, and whatever the action raises.
     """
-    began = thread_time()
-    try:
-        return msgspec.Raw(encode_value(perform(user, call.action, decode_arguments(call.args, encoding))))
-    finally:
-        spend(thread_time() - began)
+    return msgspec.Raw(encode_value(perform(user, call.action, decode_arguments(call.args, encoding))))

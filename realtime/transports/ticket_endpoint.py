@@ -1,9 +1,6 @@
 """The ticket endpoint, ``POST /realtime/ticket/``: tickets for a password, or for the session of a page."""
 
 import base64
-from collections.abc import Callable
-from functools import partial
-from time import thread_time
 
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
@@ -35,20 +32,30 @@ class NotSignedIn(RealtimeError):
 @http.endpoint("POST")
 async def ticket(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Answer with a ticket for the user that a password or the session identifies."""
-    service = get_service()
-    with http.refusing("ticket", ClientLog(handshake.client)):
-        credentials = _credentials(handshake.header("authorization") or "")
-        if credentials is None:
-            issued = await service.reader_threads.run(_ticket_for, handshake.visitor)
-        else:
-            name, password = credentials
-            password_attempts.attempts.check(name, handshake.address)
-            with service.places.one("passwords"):
-                spend = partial(service.processing.spend, handshake.address)
-                issued = await service.password_threads.run(
-                    _ticket_for_password, name, password, handshake, spend
-                )
-    await http.respond(send, 200, {"ticket": issued, "expires_in_seconds": get_conf().ticket_seconds})
+    log = ClientLog(handshake.client)
+    with http.refusing("ticket", log):
+        place = get_service().places.enter(handshake.address, handshake.visitor)
+    with place:
+        with http.refusing("ticket", log):
+            issued = await _issued(handshake)
+        await http.respond(send, 200, {"ticket": issued, "expires_in_seconds": get_conf().ticket_seconds})
+
+
+async def _issued(handshake: Handshake) -> str:
+    """Return a ticket for a request.
+
+    Raises: NotSignedIn, TooManyPasswords, TooMuch.
+    """
+    service, address = get_service(), handshake.address
+    credentials = _credentials(handshake.header("authorization") or "")
+    if credentials is None:
+        return await service.run_for(address, service.reader_threads, _ticket_for, handshake.visitor)
+    name, password = credentials
+    password_attempts.attempts.check(name, address)
+    with service.places.one("passwords"):
+        return await service.run_for(
+            address, service.password_threads, _ticket_for_password, name, password, handshake
+        )
 
 
 def _credentials(authorization: str) -> tuple[str, str] | None:
@@ -75,9 +82,7 @@ def _ticket_for(visitor: Visitor) -> str:
     return tickets.issue(visitor)
 
 
-def _ticket_for_password(
-    name: str, password: str, handshake: Handshake, spend: Callable[[float], None]
-) -> str:
+def _ticket_for_password(name: str, password: str, handshake: Handshake) -> str:
     """Return a ticket for the user that one of the project's authentication backends identifies.
 
     Raises: NotSignedIn; TooManyPasswords, if those that waited before this one were wrong.
@@ -86,9 +91,7 @@ def _ticket_for_password(
     request = HttpRequest()
     request.META["REMOTE_ADDR"] = handshake.peer_address
     request.META["HTTP_X_FORWARDED_FOR"] = ",".join(handshake.headers.get("x-forwarded-for", ()))
-    began = thread_time()
     user = authenticate(request, username=name, password=password)
-    spend(thread_time() - began)
     if user is None:
         raise NotSignedIn
     return _ticket_for(Visitor(login=login_for(user)))

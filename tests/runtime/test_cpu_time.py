@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from realtime.runtime.cpu_time import measured
+from realtime.runtime.cpu_time import measured, measured_call
 
 
 def work(seconds: float) -> None:
@@ -69,3 +69,17 @@ async def test_a_cancelled_task_ends_its_coroutine():
 
 async def _run(coroutine) -> None:
     await measured(coroutine, lambda seconds: None)
+
+
+def test_a_call_counts_also_if_it_fails():
+    """By the CPU time of its thread; the result and the error pass."""
+    noted: list[float] = []
+
+    def fail() -> None:
+        work(0.02)
+        raise ValueError("at last")
+
+    assert measured_call(noted.append, abs, -1) == 1
+    with pytest.raises(ValueError, match="at last"):
+        measured_call(noted.append, fail)
+    assert noted[1] >= 0.02

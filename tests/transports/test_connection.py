@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realtime.access import tickets
 from realtime.access.budgets import Budgets
 from realtime.consumers import RealtimeConsumer
 from realtime.service import draining
@@ -303,6 +304,23 @@ async def test_a_client_whose_address_has_used_its_share_waits(connect, service,
 
     now[0] = 100.0
     assert (await peer.receive())["type"] == "heartbeat"
+
+
+async def test_a_ticket_is_not_looked_up_for_an_address_that_has_used_its_share(
+    connect, service, monkeypatch
+):
+    """A query for each made-up ticket would go on however much the address owes; the client is told when to return."""
+    monkeypatch.setattr(tickets, "redeem", lambda ticket: pytest.fail("the ticket is looked up"))
+    service.processing = Budgets(1, 1, lambda: 0.0)
+    service.processing.spend("127.0.0.1", 1.5)
+
+    peer = connect(query="ticket=made-up")
+    await peer.open()
+    (bye,), code = await peer.receive_rest()
+
+    assert code == 4529
+    assert bye["retry_after_seconds"] > 0
+    assert service.places._in_use == {}
 
 
 async def test_messages_are_paid_from_the_share_of_their_address(connect, service, topic):

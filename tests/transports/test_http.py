@@ -1,8 +1,14 @@
 """Requests: how they are refused, and the headers of every answer."""
 
+import threading
+import time
+
 import pytest
 
+from realtime.access import tickets
 from realtime.access.budgets import Budgets
+from realtime.access.tickets import BadTicket
+from realtime.transports import calls, ticket_endpoint
 from tests.support.transports import Request
 
 
@@ -86,3 +92,42 @@ async def test_requests_are_paid_from_the_share_of_their_address(application, se
     assert await status("10.0.0.1") != 429
     assert await status("10.0.0.1") == 429
     assert await status("10.0.0.2") != 429
+
+
+MADE_UP = {"origin": "http://localhost", "cookie": "sessionid=" + "x" * 32}
+
+
+@pytest.mark.parametrize(
+    "path, method, headers",
+    [
+        ("/realtime/topics/boards/", "GET", {}),
+        ("/realtime/sse/", "GET", {}),
+        ("/realtime/ticket/", "POST", MADE_UP),
+        ("/realtime/calls/", "POST", {**MADE_UP, "content-type": "application/json"}),
+    ],
+)
+async def test_what_a_thread_does_for_a_request_is_paid_too(
+    application, service, monkeypatch, path, method, headers
+):
+    """A made-up ticket or session costs a query, whose time in a thread is more than that of the event loop."""
+
+    def look_up(*args: object) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        end = time.thread_time() + 0.5
+        while time.thread_time() < end:
+            pass
+        raise BadTicket
+
+    monkeypatch.setattr(tickets, "redeem", look_up)
+    monkeypatch.setattr(calls, "load_user", look_up)
+    monkeypatch.setattr(ticket_endpoint, "load_user", look_up)
+    service.processing = Budgets(1, 0.4, lambda: 0.0)
+    parameters = [("topic", "boards"), ("ticket", "made up")]
+    request = Request(
+        application, path, parameters, method=method, headers=headers, body=b'{"action":"echo"}'
+    )
+
+    await request.start()
+
+    assert service.processing.seconds_until("127.0.0.1", 0) > 0
+    assert service.processing.seconds_until("10.0.0.1", 0) == 0

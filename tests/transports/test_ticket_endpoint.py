@@ -2,15 +2,19 @@
 
 import asyncio
 import base64
+import threading
 from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 
 from realtime.access import password_attempts, tickets
 from realtime.access.password_attempts import PasswordAttempts
 from realtime.access.visitors import Visitor, load_user
+from realtime.transports import ticket_endpoint
+from tests.conftest import until
 from tests.support.transports import Request
 
 BROWSER = {"origin": "http://localhost"}
@@ -141,6 +145,24 @@ async def test_passwords_that_wait_behind_each_other_are_no_more_than_others(
     statuses = [status for status, _ in await asyncio.gather(*asked)]
 
     assert sorted(statuses) == [401] * 10 + [429] * 5
+
+
+async def test_requests_for_tickets_of_one_address_leave_the_threads_to_others(
+    ticket_for, staff, settings, service, monkeypatch
+):
+    """Each has a place among the connections of its address while its session is looked up."""
+    settings.REALTIME |= {"MAX_CONNECTIONS_PER_ADDRESS": 1}
+    may_end = threading.Event()
+    monkeypatch.setattr(ticket_endpoint, "load_user", lambda visitor: may_end.wait(60) and AnonymousUser())
+    first = asyncio.create_task(ticket_for(BROWSER))
+    await until(lambda: service.places._in_use[("address", "127.0.0.1")] == 1)
+
+    status, _ = await ticket_for(BROWSER)
+    may_end.set()
+
+    assert status == 429
+    assert (await first)[0] == 401
+    assert service.places._in_use == {}
 
 
 async def test_right_passwords_are_as_many_as_wanted(ticket_for, staff, stopped_clock):
