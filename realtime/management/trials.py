@@ -22,6 +22,7 @@ from django.contrib.staticfiles.utils import get_files
 from django.core.files.storage import FileSystemStorage
 from django.db import Error as DatabaseError
 from django.db import connections, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -40,6 +41,8 @@ from ..runtime.asgi_types import Application, Event, Scope
 from ..runtime.left_out import reason_of
 from ..service import get_service
 
+MAX_MIGRATIONS = 5
+"""How many migrations are named that are not applied."""
 LAYER_SECONDS = 5.0
 """How long a message may take round the channel layer."""
 WATCH_SECONDS = 5.0
@@ -75,12 +78,12 @@ def writes() -> Iterator[Finding]:
                 cursor.execute(f"DELETE FROM {table} WHERE 1 = 0")
                 transaction.set_rollback(True, using=here.alias)
         except DatabaseError as error:
-            yield Finding(f"database: {_first_line(error)}", _cure(error))
+            yield Finding(f"database: {first_line(error)}", _cure(error))
             return
     try:
         _commit()
     except DatabaseError as error:
-        yield Finding(f"database: nothing can be committed: {_first_line(error)}", _cure(error))
+        yield Finding(f"database: nothing can be committed: {first_line(error)}", _cure(error))
         return
     yield Finding("database: takes writes")
 
@@ -93,6 +96,18 @@ def _commit() -> None:
         ).delete()
 
 
+def migrations() -> Iterator[Finding]:
+    """Whether the database has the tables and columns that the installed apps expect."""
+    executor = MigrationExecutor(database().connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in plan[:MAX_MIGRATIONS])
+        more = f" and {len(plan) - MAX_MIGRATIONS} more" if len(plan) > MAX_MIGRATIONS else ""
+        yield Finding(f"migrations: not applied: {names}{more}", "run `manage.py migrate`")
+    else:
+        yield Finding("migrations: all are applied")
+
+
 def captured() -> Iterator[Finding]:
     """Write a row of each live table as it is, in a transaction that is rolled back, and see what its triggers note."""
     here = database()
@@ -103,7 +118,7 @@ def captured() -> Iterator[Finding]:
         try:
             outcome = _touch(here, found, str(key.column))
         except DatabaseError as error:
-            yield Finding(f"table {found.table}: no write was tried: {_first_line(error)}")
+            yield Finding(f"table {found.table}: no write was tried: {first_line(error)}")
             continue
         if outcome is None:
             yield Finding(f"table {found.table}: no write was tried, it has no row")
@@ -137,7 +152,10 @@ def _touch(here: Database, found: Capture, key: str) -> bool | None:
 def published() -> Iterator[Finding]:
     """Wait for a sign of life of the publisher, in whichever process it runs."""
     if lease.holder() is None:
-        yield Finding("publisher: none is running, changes wait", "start a server, or `manage.py publish`")
+        cure = "start a server, or `manage.py publish`"
+        if not get_conf().publisher:
+            cure = "start `manage.py publish`: servers do not publish, because PUBLISHER is off"
+        yield Finding("publisher: none is running, changes wait", cure)
         return
     before = _signs()
     ends = time.monotonic() + get_conf().lease_seconds + PULSE_SECONDS
@@ -215,7 +233,7 @@ def _address(host: Any) -> str:
 def _layers_words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no message within {LAYER_SECONDS:g} s"
-    return f"{type(error).__name__}: {_first_line(error)}"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _layers_cure(error: Exception) -> str:
@@ -282,7 +300,7 @@ def static_files() -> Iterator[Finding]:
         try:
             address = staticfiles_storage.url(name)
         except ValueError as error:  # the manifest does not have it
-            yield Finding(f"static files: {_first_line(error)}", cure)
+            yield Finding(f"static files: {first_line(error)}", cure)
             return
         stored = address.removeprefix(settings.STATIC_URL)
         if settings.STATIC_ROOT and not staticfiles_storage.exists(stored):
@@ -388,7 +406,8 @@ def _host() -> str:
     return named[0] if named else "localhost"
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without the lines in which a database shows the statement."""
     return str(error).strip().partition("\n")[0]
 
 

@@ -239,6 +239,24 @@ def test_the_doctor_reports_a_trial_that_fails(monkeypatch, error, words):
     assert "ok   rest: well" in reported
 
 
+def test_the_doctor_reports_a_database_that_is_away_once(monkeypatch):
+    """Not once for each trial and each feed, with the lines of the driver."""
+    away = OperationalError("connection refused\n\tIs the server running?")
+
+    def fail(*arguments):
+        raise away
+
+    monkeypatch.setattr(doctor_module, "read_topic", fail)
+    monkeypatch.setattr(doctor_module, "topics_of", lambda feed: [feed.name])
+    monkeypatch.setattr(doctor_module, "TRIALS", [fail, doctor_module.rows, lambda: fail()])
+    monkeypatch.setattr(fail, "__name__", "a trial", raising=False)
+
+    status, words = doctor()
+
+    assert status == 1
+    assert words.splitlines() == ["  BAD  database: connection refused; run `manage.py migrate`", "1 to fix"]
+
+
 def test_the_doctor_reports_to_programs(monkeypatch):
     """As JSON, with the same exit status."""
     monkeypatch.setattr(doctor_module, "TRIALS", [lambda: [Finding("this"), Finding("that", "do so")]])

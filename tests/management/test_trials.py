@@ -11,6 +11,7 @@ from channels.layers import InMemoryChannelLayer, channel_layers
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.urls import re_path
 
 from realtime.asgi import RealtimeApplication
@@ -44,6 +45,28 @@ def test_a_table_of_the_engine_that_is_missing_is_found(log):
             cursor.execute("ALTER TABLE aside RENAME TO realtime_ticket")
 
     assert found == [("database: no such table: realtime_ticket", "run `manage.py migrate`")]
+
+
+@pytest.mark.parametrize(
+    "app, count, words",
+    [("boards", 1, "migrations: not applied: boards.00"), ("auth", 8, " and 3 more")],
+    ids=["one", "many"],
+)
+def test_migrations_that_were_not_applied_are_named(log, app, count, words):
+    """A release was installed without ``migrate``."""
+    assert list(trials.migrations()) == [Finding("migrations: all are applied")]
+    recorder = MigrationRecorder(connection)
+    newest = sorted(name for one, name in recorder.applied_migrations() if one == app)[-count:]
+    for name in newest:
+        recorder.record_unapplied(app, name)
+    try:
+        ((found, cure),) = faults(trials.migrations())
+    finally:
+        for name in newest:
+            recorder.record_applied(app, name)
+
+    assert words in found
+    assert cure == "run `manage.py migrate`"
 
 
 def test_a_database_that_only_reads_is_found(log):
@@ -132,6 +155,15 @@ def test_a_publisher_that_stands_still_is_found(log, settings, monkeypatch):
 def test_that_no_publisher_runs_is_found(log):
     """At once: nothing has the lease."""
     assert [words for words, _ in faults(trials.published())] == ["publisher: none is running, changes wait"]
+
+
+def test_a_server_is_no_cure_where_servers_do_not_publish(log, settings):
+    """With PUBLISHER off only ``manage.py publish`` helps."""
+    settings.REALTIME = {"PUBLISHER": False}
+
+    ((_, cure),) = faults(trials.published())
+
+    assert cure.startswith("start `manage.py publish`")
 
 
 @pytest.mark.parametrize("kind", ["refused", "silent"])

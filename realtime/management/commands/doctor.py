@@ -50,7 +50,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.INFO)  # what is tried is no event of a server
         try:
-            found = [finding for trial in TRIALS for finding in _bounded(trial)]
+            # Each once: a database that is away is found by every trial that asks it.
+            found = list(dict.fromkeys(finding for trial in TRIALS for finding in _bounded(trial)))
         finally:
             logging.disable(logging.NOTSET)
         bad = [finding for finding in found if finding.cure]
@@ -75,7 +76,7 @@ def _bounded(trial: Trial) -> list[Finding]:
             found.extend(trial())
         except DatabaseError as error:
             found.append(
-                Finding(f"database: {str(error).strip()}", remedy(error) or "run `manage.py migrate`")
+                Finding(f"database: {trials.first_line(error)}", remedy(error) or "run `manage.py migrate`")
             )
         except Exception as error:
             found.append(
@@ -150,6 +151,8 @@ def rows() -> Iterator[Finding]:
                 if time.monotonic() - begun > MAX_SECONDS:
                     break
         except Exception as error:
+            if isinstance(error, DatabaseError) and database().connection.connection is None:
+                raise  # the database cannot be reached, for whatever feed
             cure = remedy(error) or "see the feed's queryset"
             yield Finding(f"feed {feed.name}: cannot be read: {reason_of(error)}", cure)
             continue
@@ -177,7 +180,7 @@ def servers() -> Iterator[Finding]:
 
 
 TRIALS: list[Trial] = [
-    trials.writes, feeds, trials.captured, the_log, trials.published, rows, trials.watch, trials.layer,
-    trials.static_files, trials.application, servers,
+    trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows, trials.watch,
+    trials.layer, trials.static_files, trials.application, servers,
 ]  # fmt: skip
 """In the order of the path of a change."""
