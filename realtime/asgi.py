@@ -61,9 +61,14 @@ class RealtimeApplication:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a request: refuse a body that is too long, wait until the answer has been read."""
+        unanswered = get_service().unanswered
         answer = Answer(scope.get("method", "GET"), send)
-        answered = _closing_at_the_end(answer.send) if scope.get("http_version") == "1.1" else answer.send
+        closing = _closing_at_the_end(answer.send) if scope.get("http_version") == "1.1" else answer.send
         body: Body | None = None
+
+        async def answered(event: Event) -> None:
+            unanswered.discard(limit)
+            await closing(event)
 
         async def counting_receive() -> Event:
             nonlocal body
@@ -75,10 +80,11 @@ class RealtimeApplication:
             return event
 
         try:
-            await self._application(scope, receive if counts_bodies() else counting_receive, answered)
+            async with unanswered.limit() as limit:
+                await self._application(scope, receive if counts_bodies() else counting_receive, answered)
         except Refused as refused:
             if not answer.is_started:
-                await refuse(Handshake.from_scope(scope), answered, refused)
+                await refuse(Handshake.from_scope(scope), closing, refused)
         finally:
             answer.close()
             if body is not None:
@@ -111,6 +117,10 @@ class RealtimeApplication:
 
         try:
             await self._application(scope, watched_receive, watched_send)
+        except asyncio.CancelledError:
+            if not get_service().is_closing:
+                raise
+            logger.debug("a socket was still being served when the server's time for stopping was over")
         finally:
             if is_open:
                 try:

@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -25,10 +25,12 @@ from .delivery.hub import Hub
 from .delivery.rights import recheck
 from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
+from .engine.messages import Error
 from .engine.session import Ending
 from .publishing.publisher import Publisher, publisher_leads
 from .runtime.cpu_time import measured_call
 from .runtime.metrics import Figure
+from .runtime.refusals import Refused
 from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
 from .servers import open_files, reactor
@@ -71,6 +73,7 @@ class Service:
         self.page_threads = [RequestThread(f"realtime-page-{n}") for n in range(conf.page_threads)]
         self.asset_threads = [RequestThread(f"realtime-asset-{n}") for n in range(ASSET_THREADS)]
         self.page_turns, self.asset_turns = Turns(self.page_threads), Turns(self.asset_threads)
+        self.unanswered = Unanswered()
         self.places = Places()
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
@@ -130,6 +133,7 @@ class Service:
         self.is_stopping = True
         self.dismiss()
         await asyncio.gather(self._farewells_sent(), self._pages_answered())
+        self.unanswered.end(0)
         for task in self._supervised:
             task.cancel()
         # Together: each is bounded, and a server that is stopped is killed if it takes long.
@@ -163,6 +167,7 @@ class Service:
             for connection in moving[step::steps]:
                 connection.end(moved())
             await asyncio.sleep(STEP_SECONDS)
+        self.unanswered.end(LAST_SECONDS)
 
     def dismiss(self) -> None:
         """Ask every connection that is left to reconnect elsewhere, each after a delay of its own."""
@@ -234,6 +239,49 @@ class Service:
             Figure("pages_waiting", "Requests of Django that wait for a thread.", self.page_turns.waiting),
             publisher_leads(self.publisher is not None and self.publisher.leads),
         ]
+
+
+class Unanswered:
+    """The requests whose answers have not begun: a stopping process ends what they wait for, before its server does.
+
+    uvicorn cancels them in the end, and logs a traceback for each.
+    """
+
+    def __init__(self) -> None:
+        self._limits: set[asyncio.Timeout] = set()
+        self._seconds: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._limits)
+
+    @contextlib.asynccontextmanager
+    async def limit(self) -> AsyncIterator[asyncio.Timeout]:
+        """Run a block that answers a request; call ``discard`` with the limit when the answer begins.
+
+        Raises: Refused, if the process stops.
+        """
+        limit = asyncio.timeout(self._seconds)
+        try:
+            async with limit:
+                self._limits.add(limit)
+                yield limit
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Refused([Error(Code.DRAINING, _STOPS)]) from error
+        finally:
+            self._limits.discard(limit)
+
+    def discard(self, limit: asyncio.Timeout) -> None:
+        if limit in self._limits:
+            self._limits.discard(limit)
+            limit.reschedule(None)
+
+    def end(self, seconds: float) -> None:
+        """End these requests after this time, and those that begin later in as much of it."""
+        self._seconds = seconds
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def moved() -> Ending:

@@ -11,8 +11,8 @@ from asgiref.testing import ApplicationCommunicator
 
 from realtime.asgi import RealtimeApplication
 from realtime.service import get_service
-from tests.conftest import until
-from tests.support.asgi import ended, socket_scope
+from tests.conftest import PATIENCE_SECONDS, until
+from tests.support.asgi import ended, http_scope, socket_scope
 
 
 async def accept(scope, receive, send) -> None:
@@ -59,6 +59,69 @@ async def test_a_socket_that_left_is_not_closed(application):
     await communicator.wait(10)
 
     assert communicator.output_queue.empty()
+
+
+@pytest.mark.parametrize("stops", ["before", "meanwhile"])
+async def test_a_request_without_an_answer_ends_when_the_process_stops(service, settings, monkeypatch, stops):
+    """Whatever it waits for: with an answer by which its client tries another server, and without an error."""
+    settings.REALTIME = {**settings.REALTIME, "UNREADY_SECONDS": 0}
+    monkeypatch.setattr("realtime.service.LAST_SECONDS", 0.01)
+    if stops == "before":
+        await service.drain(lambda: None)
+
+    async def wait_for_ever(scope, receive, send) -> None:
+        await asyncio.Event().wait()
+
+    communicator = ApplicationCommunicator(RealtimeApplication(wait_for_ever), http_scope())
+    await communicator.send_input({"type": "http.request"})
+    if stops == "meanwhile":
+        await until(lambda: service.unanswered)
+        await service.drain(lambda: None)
+
+    start = await communicator.receive_output(PATIENCE_SECONDS)
+    body = await communicator.receive_output(PATIENCE_SECONDS)
+    await communicator.wait(PATIENCE_SECONDS)
+
+    assert start["status"] == 503
+    assert b"4512" in body["body"]
+
+
+async def test_an_answer_that_has_begun_is_not_ended_with_the_process(service, settings, monkeypatch):
+    """Servers wait for it; a second answer would be an error."""
+    settings.REALTIME = {**settings.REALTIME, "UNREADY_SECONDS": 0}
+    monkeypatch.setattr("realtime.service.LAST_SECONDS", 0.0)
+    may_end = asyncio.Event()
+
+    async def answer(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await may_end.wait()
+        await send({"type": "http.response.body", "body": b"whole"})
+
+    communicator = ApplicationCommunicator(RealtimeApplication(answer), http_scope())
+    await communicator.send_input({"type": "http.request"})
+    assert (await communicator.receive_output(PATIENCE_SECONDS))["status"] == 200
+    await service.drain(lambda: None)
+    may_end.set()
+
+    assert (await communicator.receive_output(PATIENCE_SECONDS))["body"] == b"whole"
+    await communicator.wait(PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("is_stopping", [True, False])
+async def test_a_socket_that_the_server_cancels_is_no_error_of_a_stopping_process(service, is_stopping):
+    """uvicorn would log a traceback for each."""
+    service.is_closing = is_stopping
+
+    async def wait_for_ever(scope, receive, send) -> None:
+        await send({"type": "websocket.accept"})
+        await asyncio.Event().wait()
+
+    communicator = ApplicationCommunicator(RealtimeApplication(wait_for_ever), socket_scope())
+    await communicator.receive_output(PATIENCE_SECONDS)
+    communicator.future.cancel()
+    await asyncio.wait([communicator.future])
+
+    assert communicator.future.cancelled() is not is_stopping
 
 
 async def test_a_fault_of_the_application_reaches_the_server(application):

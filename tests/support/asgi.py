@@ -13,6 +13,13 @@ def socket_scope(path: str = "/realtime/ws/", **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def http_scope(path: str = "/", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "http", "method": "GET", "path": path, "http_version": "1.1",
+        "headers": [(b"host", b"localhost")], **more,
+    }  # fmt: skip
+
+
 async def ended(inner, scope: dict[str, Any]) -> list[dict[str, Any]]:
     """Run an application for a socket that connects; return all it sent, whether it returned or raised."""
     communicator = ApplicationCommunicator(inner, scope)
