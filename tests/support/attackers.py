@@ -125,7 +125,8 @@ class Attacker:
 def greeted(address: Address, *lines: bytes) -> Attacker:
     """Return an attacker whose WebSocket handshake has been answered: with a welcome, or by a refusal."""
     attacker = Attacker(address, upgrade(*lines))
-    attacker.receive_until(b'"welcome"')
+    if attacker.receive_until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 "):
+        attacker.receive_until(b'"welcome"')
     return attacker
 
 

@@ -1,6 +1,7 @@
 """Servers under attack: each test attacks one, and afterwards the server and its bystander must be unharmed."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -17,6 +18,11 @@ GUARDED = ["daphne", "guarded"]
 
 guarded = pytest.mark.parametrize("victim", GUARDED, indirect=True)
 """Marks a test of something that uvicorn without our protocol classes does not defend against."""
+
+
+def some(first: list[str], more: list[str]) -> pytest.MarkDecorator:
+    """Parametrize a test by names of attacks; with HOSTILE=1 by more of them."""
+    return pytest.mark.parametrize("name", [*first, *(more if "HOSTILE" in os.environ else [])])
 
 
 @pytest.fixture(scope="package")
@@ -52,11 +58,18 @@ def victim(
 ) -> Iterator[tuple[Server, Bystander]]:
     """A server to attack, and a bystander that uses it meanwhile."""
     server = server_named(request.param)
+    with attended(server) as bystander:
+        yield server, bystander
+
+
+@contextlib.contextmanager
+def attended(server: Server) -> Iterator[Bystander]:
+    """Have a bystander use a server during the block."""
     bystander = Bystander(server)
     bystander.start()
     try:
         bystander.wait_for_changes(1)
-        yield server, bystander
+        yield bystander
     finally:
         bystander.stop()
 

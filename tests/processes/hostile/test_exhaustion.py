@@ -5,11 +5,11 @@ On uvicorn with each of its two parsers: by itself one of them has bounds, the o
 """
 
 import contextlib
-import os
 import time
 
 import pytest
 
+from tests.processes.hostile.conftest import some
 from tests.support import attacks
 from tests.support.attackers import PATIENCE_SECONDS, Address, Attacker, head, status
 
@@ -19,11 +19,6 @@ CALL = head(
     b"Content-Type: application/json", b"Content-Length: 20", start=b"POST /realtime/calls/ HTTP/1.1"
 ) + b'{"action":"nothing"}'  # fmt: skip
 OTHER_ADDRESS = "127.0.0.2"
-
-
-def some(first: list[str], more: list[str]) -> pytest.MarkDecorator:
-    """Parametrize a test by names of attacks."""
-    return pytest.mark.parametrize("name", [*first, *(more if "HOSTILE" in os.environ else [])])
 
 
 def test_a_client_that_does_not_read_its_answers_is_ended(address: Address) -> None:
