@@ -3,8 +3,9 @@
 Plain ASGI, not Django views: no middleware and no thread for each request; the same checks and rights as a WebSocket.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from math import ceil
 from typing import Any
@@ -14,7 +15,8 @@ from msgspec import UNSET, UnsetType, json
 from ..access import origins
 from ..access.budgets import Overdrawn
 from ..access.handshake import Handshake
-from ..access.limits import retry_after_seconds
+from ..access.limits import TooMuch, retry_after_seconds
+from ..access.visitors import ANONYMOUS
 from ..engine.codes import Code
 from ..engine.errors import BadMessage, RealtimeError
 from ..engine.messages import Error
@@ -24,6 +26,11 @@ from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.cpu_time import measured
 from ..runtime.refusals import Refused
 from ..service import get_service
+
+SERVER_SECONDS = 0.0005
+"""CPU time that a request costs beside our own: a server reads, parses and writes it."""
+HOLD_SECONDS = 1.0
+"""How long a refusal is held back from an address that asks too much."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -42,16 +49,17 @@ JSON_HEADERS: Headers = [
 ]
 
 
-def endpoint(
-    method: str,
-) -> Callable[[Callable[[Handshake, Receive, Send], Coroutine[Any, Any, None]]], Application]:
+Answering = Callable[[Handshake, Receive, Send], Coroutine[Any, Any, None]]
+
+
+def endpoint(method: str) -> Callable[[Answering], Application]:
     """Make an ASGI application of a function that answers requests of one method.
 
     The function is called with the handshake of a request that ``origins`` accepts. If it raises Refused, which it may
     do before it has begun to answer, the answer is an error.
     """
 
-    def decorate(answer: Callable[[Handshake, Receive, Send], Coroutine[Any, Any, None]]) -> Application:
+    def decorate(answer: Answering) -> Application:
         @wraps(answer)
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             handshake = Handshake.from_scope(scope)
@@ -91,8 +99,20 @@ async def _within_budget(address: str | None, answering: Coroutine[Any, Any, Non
     if seconds > 0:
         answering.close()
         error = Overdrawn(seconds)
+        await hold_back(address)
         raise Refused([Error(error.code, str(error))])
+    processing.spend(address, SERVER_SECONDS)
     await measured(answering, partial(processing.spend, address))
+
+
+async def hold_back(address: str | None) -> None:
+    """Wait before a refusal, while the address has places for that.
+
+    A server takes as long for a request that is refused as for one that is answered. So the connections of an address
+    that asks too much must not be free for the next request at once.
+    """
+    with suppress(TooMuch), get_service().places.enter(address, ANONYMOUS):
+        await asyncio.sleep(HOLD_SECONDS)
 
 
 @contextmanager

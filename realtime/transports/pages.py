@@ -61,6 +61,7 @@ class Pages:
         try:
             turn = await turns.take(handshake.address, handshake.path)
         except NoTurn as error:
+            await http.hold_back(handshake.address)
             await _refuse(handshake, send, error)
             return
         request = _Request(service, handshake.address, turn, send)

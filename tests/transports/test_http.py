@@ -1,5 +1,6 @@
 """Requests: how they are refused, and the headers of every answer."""
 
+import asyncio
 import threading
 import time
 
@@ -8,7 +9,8 @@ import pytest
 from realtime.access import tickets
 from realtime.access.budgets import Budgets
 from realtime.access.tickets import BadTicket
-from realtime.transports import calls, ticket_endpoint
+from realtime.transports import calls, http, ticket_endpoint
+from tests.conftest import until
 from tests.support.transports import Request
 
 
@@ -78,8 +80,9 @@ async def test_an_answer_cannot_be_used_as_a_page_or_by_other_sites(
 
 
 @pytest.mark.parametrize("path", ["/realtime/topics/boards/", "/realtime/sse/", "/realtime/ticket/"])
-async def test_requests_are_paid_from_the_share_of_their_address(application, service, path):
+async def test_requests_are_paid_from_the_share_of_their_address(application, service, path, monkeypatch):
     """When it is used up, the answer is 429 with the time to wait, to that address alone."""
+    monkeypatch.setattr(http, "HOLD_SECONDS", 0)
     service.processing = Budgets(1, 0.0001, lambda: 0.0)
     method = "POST" if "ticket" in path else "GET"
 
@@ -92,6 +95,36 @@ async def test_requests_are_paid_from_the_share_of_their_address(application, se
     assert await status("10.0.0.1") != 429
     assert await status("10.0.0.1") == 429
     assert await status("10.0.0.2") != 429
+
+
+async def test_a_request_costs_its_address_what_it_costs_the_server(application, service):
+    """Beside our own work: a flood of cheap ones reaches its end as well."""
+    spent: list[tuple[str | None, float]] = []
+    service.processing.spend = lambda owner, amount: spent.append((owner, amount))
+
+    await Request(application, "/realtime/topics/nothing/").start()
+
+    assert spent[0] == ("127.0.0.1", http.SERVER_SECONDS)
+
+
+async def test_an_address_that_asks_too_much_waits_for_its_refusals(
+    application, service, settings, monkeypatch
+):
+    """As many wait as it may have connections; they keep a connection busy, not the server."""
+    settings.REALTIME |= {"MAX_CONNECTIONS_PER_ADDRESS": 2}
+    monkeypatch.setattr(http, "HOLD_SECONDS", 3600)
+    service.processing = Budgets(1, 1, lambda: 0.0)
+    service.processing.spend("127.0.0.1", 1.5)
+    flood = [asyncio.create_task(Request(application, "/realtime/topics/boards/").start()) for _ in range(5)]
+
+    await until(lambda: sum(task.done() for task in flood) == 3)
+    others, _ = await Request(application, "/realtime/topics/boards/", client="10.0.0.1").start()
+
+    assert [task.result()[0] for task in flood if task.done()] == [429] * 3
+    assert service.places._in_use[("address", "127.0.0.1")] == 2
+    assert others == 200
+    for task in flood:
+        task.cancel()
 
 
 MADE_UP = {"origin": "http://localhost", "cookie": "sessionid=" + "x" * 32}

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from realtime.asgi import RealtimeApplication
 from realtime.routing import django_pages, http_urlpatterns
-from realtime.transports import pages
+from realtime.transports import http, pages
 from tests.conftest import PATIENCE_SECONDS, until
 from tests.support.transports import Request
 
@@ -143,6 +143,24 @@ async def test_a_request_that_cannot_wait_is_answered_by_a_page_that_says_when(
     assert silent not in body
     django.may_end.set()
     await asyncio.gather(*asked)
+
+
+async def test_a_refused_page_keeps_its_connection_busy(busy, site, service, django, monkeypatch):
+    """It has a place meanwhile: a flood is refused no faster than its address may have connections."""
+    monkeypatch.setattr("realtime.access.turns.MAX_WAITING_PER_ADDRESS", 0)
+    monkeypatch.setattr(http, "HOLD_SECONDS", 3600)
+    asked = busy("/", "10.0.0.1")
+    await until(lambda: service.page_turns.running == 1)
+
+    flood = [asyncio.create_task(Request(site, "/", client="10.0.0.1").start()) for _ in range(3)]
+    await until(lambda: service.places._in_use[("address", "10.0.0.1")] == 3)
+
+    assert not any(task.done() for task in flood)
+    for task in flood:
+        task.cancel()
+    await asyncio.wait(flood)
+    django.may_end.set()
+    await asked
 
 
 @pytest.mark.parametrize(("proxies", "is_told"), [(0, True), (1, False)], ids=["unnamed", "named"])
