@@ -5,11 +5,15 @@ from typing import Any
 
 from django import urls
 
+from .access.handshake import Handshake
 from .consumers import RealtimeConsumer
 from .engine.codes import Code
+from .engine.messages import Error
 from .runtime.asgi_types import Receive, Scope, Send
+from .runtime.refusals import Refused
 from .transports.call_endpoint import call
 from .transports.health_endpoint import live, ready
+from .transports.http import endpoint
 from .transports.pages import Pages
 from .transports.polling import poll
 from .transports.sse import stream
@@ -34,6 +38,16 @@ async def close_unknown(scope: Scope, receive: Receive, send: Send) -> None:
     )
 
 
+@endpoint("GET")
+async def expect_upgrade(handshake: Handshake, receive: Receive, send: Send) -> None:
+    """Refuse a request for the socket's address: its client, or a proxy, did not ask for a WebSocket.
+
+    Source: RFC 9110, section 15.5.22.
+    """
+    why = "a WebSocket is served here, and none was asked for; a proxy must pass Upgrade and Connection"
+    raise Refused([Error(Code.BAD_MESSAGE, why)], 426)
+
+
 websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
 
 unknown_websocket = re_path("", close_unknown)
@@ -46,6 +60,7 @@ def django_pages(application: Any) -> Any:
 
 
 http_urlpatterns = [
+    path("realtime/ws/", expect_upgrade),
     path("realtime/sse/", stream),
     re_path(r"^realtime/topics/(?P<topic>.+)/$", poll),
     path("realtime/calls/", call),

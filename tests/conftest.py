@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from channels.layers import channel_layers
-from channels.routing import URLRouter
+from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.testing import WebsocketCommunicator
 from django.apps.registry import Apps
 from django.conf import settings as django_settings
@@ -23,7 +23,7 @@ from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
-from realtime.log_filters import FirstOfASeries
+from realtime.log_filters import FewOfAKind, FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import capture, changes, positions
 from realtime.publishing.catalog import Catalog
@@ -191,8 +191,12 @@ def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
 def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
     """A function that returns the logged lines of ``realtime``, all or of one level: ``lines(logging.WARNING)``."""
     monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
-    # A filter without the state of earlier tests.
+    # Filters without the state of earlier tests.
     monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfASeries()])
+    for handler in logging.getLogger().handlers:
+        for one in handler.filters:
+            if isinstance(one, FewOfAKind):
+                monkeypatch.setattr(one, "_kinds", {})
     caplog.set_level(logging.DEBUG, logger="realtime")
 
     def logged(level: int | None = None, name: str = "realtime") -> list[str]:
@@ -217,7 +221,8 @@ def layer() -> Iterator[Any]:
 async def application(log, layer, settings) -> AsyncIterator[RealtimeApplication]:
     """The ASGI application with quick ticks; its service is stopped after the test."""
     settings.REALTIME = {"TICK_SECONDS": 0.01, "FLOOR_SECONDS": 0.2, **getattr(settings, "REALTIME", {})}
-    yield RealtimeApplication(URLRouter([*websocket_urlpatterns, *http_urlpatterns, unknown_websocket]))
+    sockets = URLRouter([*websocket_urlpatterns, unknown_websocket])
+    yield RealtimeApplication(ProtocolTypeRouter({"http": URLRouter(http_urlpatterns), "websocket": sockets}))
     await get_service().stop()
 
 

@@ -25,6 +25,7 @@ SOCKETS = resolver([*routing.websocket_urlpatterns, routing.unknown_websocket])
 @pytest.mark.parametrize(
     "path, application, arguments",
     [
+        ("/realtime/ws/", routing.expect_upgrade, {}),
         ("/realtime/sse/", stream, {}),
         ("/realtime/topics/boards/", poll, {"topic": "boards"}),
         ("/realtime/topics/entries.7/", poll, {"topic": "entries.7"}),

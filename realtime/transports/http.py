@@ -177,4 +177,6 @@ async def refuse(handshake: Handshake, send: Send, refused: Refused) -> None:
     headers = list(retry_header(refused.status))
     if refused.status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
+    if refused.status == 426:
+        headers += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     await respond(send, refused.status, {"errors": refused.errors}, headers)

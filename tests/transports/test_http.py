@@ -17,6 +17,8 @@ from tests.support.transports import Request
 @pytest.mark.parametrize(
     "path, parameters, headers, status, words",
     [
+        ("/realtime/ws/", [], {}, 426, "a proxy must pass Upgrade and Connection"),
+        ("/realtime/ws/", [], {"origin": "https://evil.example"}, 403, "a proxy must pass Host unchanged"),
         ("/realtime/sse/", [], {}, 400, "name the topics to follow"),
         ("/realtime/sse/", [("topic", f"t{n}") for n in range(129)], {}, 429, "128 topics"),
         ("/realtime/sse/", [("topic", "boards"), ("format", "xml")], {}, 400, "rows or html"),
