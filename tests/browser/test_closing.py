@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, expect
 
 from tests.browser.proxy import Proxy
 from tests.browser.windows import DEPARTURES, ROWS
@@ -89,4 +89,34 @@ def test_pages_of_a_board_that_is_closed_show_nothing_and_return_with_it(
         has_state(page, "live")
         expect(page.locator(ROWS).first).to_contain_text("Open again")
         assert SECRET not in page.evaluate("window.seen")
+    assert SECRET not in str(frames)
+
+
+def test_tabs_that_share_a_connection_show_nothing_of_what_closes_their_board(
+    server: Server, contexts: list[BrowserContext]
+) -> None:
+    """One of two tabs owns the connection: neither it nor the other shows or receives the secret; both return."""
+    tabs = [contexts[0].new_page() for _ in range(2)]
+    frames: list[str] = []
+    sockets: list[WebSocket] = []
+    for tab in tabs:
+        tab.on("websocket", lambda socket: sockets.append(socket))
+        tab.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))))
+        tab.add_init_script(WATCH)
+        tab.goto(server.url + DEPARTURES)
+        has_state(tab, "live")
+    assert len(sockets) == 1
+    editor = contexts[2].new_page()
+    sign_in(editor, server)
+
+    save_board(editor, server, is_public=False, note=SECRET)
+    for tab in tabs:
+        has_state(tab, "refused")
+        expect(tab.locator("live-topic [data-key]")).to_have_count(0)
+
+    save_board(editor, server, is_public=True, note="Open again")
+    for tab in tabs:
+        has_state(tab, "live")
+        expect(tab.locator(ROWS).first).to_contain_text("Open again")
+        assert SECRET not in tab.evaluate("window.seen")
     assert SECRET not in str(frames)
