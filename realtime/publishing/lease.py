@@ -11,11 +11,17 @@ from django.db.models.functions import Now
 from ..conf import get_conf
 from ..models import Sequencer
 
+LONGEST_SECONDS = 3600
+"""A lease that lasts longer than this, and than twice the own, is free: the clock has been set back since."""
+
 
 def acquire(holder: str) -> bool:
     """Acquire or renew the lease; return whether this holder has it now."""
-    free = Q(holder=holder) | Q(expires_at=None) | Q(expires_at__lt=Now())
-    expires_at = Now() + timedelta(seconds=get_conf().lease_seconds)
+    seconds = get_conf().lease_seconds
+    longest = timedelta(seconds=max(LONGEST_SECONDS, 2 * seconds))
+    ended = Q(expires_at=None) | Q(expires_at__lt=Now()) | Q(expires_at__gt=Now() + longest)
+    free = Q(holder=holder) | ended
+    expires_at = Now() + timedelta(seconds=seconds)
     row = Sequencer.objects.filter(free, pk=Sequencer.ROW)
     return bool(row.update(holder=holder, expires_at=expires_at))
 

@@ -1,5 +1,11 @@
 """The lease: one process at a time has it, until it releases it or stops renewing it."""
 
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+
+from realtime.models import Sequencer
 from realtime.publishing import lease
 
 
@@ -17,6 +23,16 @@ def test_a_lease_belongs_to_one_holder_until_it_expires(log, settings):
     assert lease.acquire("two")
     lease.release("two")
     assert lease.acquire("one")
+
+
+@pytest.mark.parametrize("hours", [3, 24 * 365 * 10], ids=["a time zone", "ten years"])
+def test_a_lease_from_before_the_clock_was_set_back_is_free(log, hours):
+    """Its holder may have been killed: no process would run jobs or prune for that long."""
+    assert lease.acquire("killed")
+    Sequencer.objects.update(expires_at=Now() + timedelta(hours=hours))
+
+    assert lease.acquire("next")
+    assert not lease.acquire("another")
 
 
 def test_only_the_holder_releases_a_lease(log):
