@@ -62,7 +62,7 @@ class RealtimeApplication:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application for a request: refuse a body that is too long, wait until the answer has been read."""
         unanswered = get_service().unanswered
-        answer = Answer(scope.get("method", "GET"), send)
+        answer = Answer(scope.get("method", "GET"), send, lambda: Handshake.from_scope(scope).address)
         closing = _closing_at_the_end(answer.send) if scope.get("http_version") == "1.1" else answer.send
         body: Body | None = None
 

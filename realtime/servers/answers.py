@@ -4,6 +4,8 @@ Until then the application is waiting in its last ``send``, so what it holds mea
 connections of its address, is bounded with the answers.
 """
 
+import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..conf import get_conf
@@ -14,10 +16,16 @@ from .deadlines import Deadlines
 from .private import Feature, fits
 from .transport import protocol_of, socket_of
 
+logger = logging.getLogger("realtime.answers")
+
 PIECE_BYTES = 64 * 1024
 """No more of an answer is kept for its client than this; it has ``stall_seconds`` to read it."""
 MAX_WAITING = 1000
 """So many answers may wait for their clients at once; a further one ends the one that has waited longest."""
+
+MAX_LONG_BYTES, MAX_LONG_BYTES_PER_ADDRESS = 256 * 2**20, 64 * 2**20
+"""Limits of the bytes of all answers that are longer than a piece and have waited for their clients: Django keeps all
+of an answer until its last piece is sent."""
 
 waiting = Deadlines(lambda: MAX_WAITING, "did not read their answer in time")
 """Those of this process, by answer."""
@@ -36,12 +44,56 @@ class _Unread(Protocol):
     def close(self) -> None: ...
 
 
+class LongAnswers:
+    """The answers longer than a piece that have waited for their clients; those that began to wait first make room."""
+
+    def __init__(self) -> None:
+        self._of: dict[str | None, dict[Answer, int]] = {}  # lengths by address, oldest first
+
+    def add(self, answer: "Answer", length: int) -> None:
+        """Count an answer until ``discard``; while there are too many bytes, end an older one."""
+        self._of.setdefault(answer.address, {})[answer] = length
+        while (crowded := self._crowded(answer.address)) is not None:
+            oldest = next(iter(crowded))
+            if oldest is answer:  # the only one, or all others are shorter
+                return
+            logger.warning(
+                "ended an answer of %d bytes that its client reads slowly: with others to %s they are %d bytes",
+                crowded[oldest], oldest.address, sum(crowded.values()),
+            )  # fmt: skip
+            self.discard(oldest)
+            oldest.abort()
+
+    def discard(self, answer: "Answer") -> None:
+        """Forget an answer. Safe to call twice."""
+        of_address = self._of.get(answer.address, {})
+        if of_address.pop(answer, None) is not None and not of_address:
+            del self._of[answer.address]
+
+    def _crowded(self, address: str | None) -> "dict[Answer, int] | None":
+        """Return the answers of which one has to be ended: of an address over its share, or of that with the most."""
+        bytes_of = {each: sum(lengths.values()) for each, lengths in self._of.items()}
+        if address is not None and bytes_of[address] > MAX_LONG_BYTES_PER_ADDRESS:
+            return self._of[address]
+        if sum(bytes_of.values()) > MAX_LONG_BYTES:
+            return self._of[max(bytes_of, key=bytes_of.__getitem__)]
+        return None
+
+
+long_answers = LongAnswers()
+"""Those of this process."""
+
+
 class Answer:
     """The answer to one request; on an unknown server it is passed on as it is."""
 
-    def __init__(self, method: str, send: Send) -> None:
+    def __init__(self, method: str, send: Send, address: Callable[[], str | None] = lambda: None) -> None:
+        """``address`` returns the client's address for limits; it is called if the answer waits for its client."""
         self.is_started = False
         self._method, self._send = method, send
+        self._address_of = address
+        self.address: str | None = None
+        self._length = 0
         self._unread = _unread(send)
 
     async def send(self, event: Event) -> None:
@@ -52,6 +104,7 @@ class Answer:
             return
         await self._until_read(self._unread)
         if event["type"] != "http.response.body":
+            self._length = _length(event)
             await self._send(event)
             return
         # daphne would send the body of an answer to HEAD.
@@ -66,12 +119,22 @@ class Answer:
 
     def close(self) -> None:
         """Leave the connection to its next request. Safe to call twice."""
+        long_answers.discard(self)
         if self._unread is not None:
             self._unread.close()
+
+    def abort(self) -> None:
+        """End the connection: its client reads too slowly."""
+        if self._unread is not None:
+            self._unread.abort()
 
     async def _until_read(self, unread: _Unread) -> None:
         if unread.is_empty:
             return
+        if self._length > PIECE_BYTES:
+            self.address = self._address_of()
+            long_answers.add(self, self._length)
+            self._length = 0  # counted
         waiting.start(self, get_conf().stall_seconds, unread.abort)
         try:
             await unread.until_empty()
@@ -134,3 +197,11 @@ class _OfDaphne:
         if getattr(self._request, "channel", None) is not None:  # neither answered nor lost
             self._request.unregisterProducer()
         vars(self._socket).pop("bufferSize", None)
+
+
+def _length(start: Event) -> int:
+    """Return the length that the headers of an answer promise; 0 if they do not."""
+    for name, value in start.get("headers", ()):
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return 0

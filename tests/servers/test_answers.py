@@ -133,12 +133,15 @@ class OnDaphne(Client):
 async def client(request, monkeypatch) -> Any:
     monkeypatch.setattr(reactor, "is_running", lambda: request.param is OnDaphne)
     monkeypatch.setattr(answers, "waiting", Deadlines(lambda: answers.MAX_WAITING))
+    monkeypatch.setattr(answers, "long_answers", answers.LongAnswers())
     return request.param()
 
 
-async def answering(client: Client, *events: dict[str, Any], method: str = "GET") -> asyncio.Task[None]:
+async def answering(
+    client: Client, *events: dict[str, Any], method: str = "GET", address: str | None = None
+) -> asyncio.Task[None]:
     """Return the task of an application that answers with these events, when it can do no more for now."""
-    answer = Answer(method, client.server_send())
+    answer = Answer(method, client.server_send(), lambda: address)
 
     async def run() -> None:
         for event in events:
@@ -226,6 +229,50 @@ async def test_the_answers_that_have_waited_longest_make_room(client, monkeypatc
     for each, task in zip(clients, tasks, strict=True):
         each.read()
         await task
+
+
+LONG = [
+    {**START, "headers": [(b"Content-Length", b"200000")]},
+    body(b"x" * 100_000, more=True),
+    body(b"x" * 100_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("bound", "sources", "ended"),
+    [
+        ("MAX_LONG_BYTES_PER_ADDRESS", ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.1"], [0]),
+        ("MAX_LONG_BYTES_PER_ADDRESS", [None, None, None, None], []),
+        ("MAX_LONG_BYTES", ["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.3"], [0, 1]),
+        ("MAX_LONG_BYTES", [None, None, None], [0]),
+    ],
+)
+async def test_long_answers_to_slow_clients_make_room(client, monkeypatch, bound, sources, ended):
+    """Their application keeps all of each: those of the address itself, and then of the one that has the most."""
+    monkeypatch.setattr(answers, bound, 400_000)
+    clients = [client, *(type(client)() for _ in sources[1:])]
+
+    tasks = [
+        await answering(each, *LONG, address=source) for each, source in zip(clients, sources, strict=True)
+    ]
+
+    assert [number for number, each in enumerate(clients) if each.is_aborted] == ended
+    for each, task in zip(clients, tasks, strict=True):
+        each.read_all()
+        await task
+    assert answers.long_answers._of == {}
+
+
+async def test_a_single_answer_may_be_longer_than_all_may_be_together(client, monkeypatch):
+    """A page that was sent before is sent still."""
+    monkeypatch.setattr(answers, "MAX_LONG_BYTES", 100_000)
+    monkeypatch.setattr(answers, "MAX_LONG_BYTES_PER_ADDRESS", 100_000)
+
+    task = await answering(client, *LONG, address="10.0.0.1")
+    client.read_all()
+    await task
+
+    assert len(client.received) == 200_000
 
 
 async def test_an_answer_to_head_has_no_body(client):
