@@ -48,9 +48,9 @@ async def main() -> None:
     logging.getLogger("realtime").addHandler(handler)
     readings: list[str] = []
 
-    def read_and_count(topic: str) -> Reading:
+    def read_and_count(topic: str, seconds: float | None = None) -> Reading:
         readings.append(topic)
-        return read_topic(topic)
+        return read_topic(topic, seconds)
 
     vars(topic_reads)["read_topic"] = read_and_count  # imported there by name
     layer = InMemoryChannelLayer()

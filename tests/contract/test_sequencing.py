@@ -238,6 +238,7 @@ def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
     work = sequencer._entries
 
     def overtake():
+        monkeypatch.setattr(sequencer, "_entries", work)
         overtaken.append(sequence(seen()))
         connections.close_all()
 
@@ -253,6 +254,7 @@ def test_a_sequencer_that_was_overtaken_writes_nothing(database, monkeypatch):
     monkeypatch.setattr(sequencer, "_entries", slowly)
 
     assert database.sequence() is None
+    assert len(overtaken) == 1
     assert LogEntry.objects.filter(topic="entries.2").count() == 1
 
 

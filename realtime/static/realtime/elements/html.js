@@ -32,3 +32,8 @@ export function parseRow(html, container) {
   const roots = root.childElementCount;
   return { element: /** @type {HTMLElement} */ (document.importNode(element, true)), roots };
 }
+
+/** The text of an element, for `parseRow`. @param {Element} element */
+export function textOf(element) {
+  return element.outerHTML;
+}

@@ -5,7 +5,7 @@
 
 import { compareRows } from "../protocol/order.js";
 import { highlight, highlightParts } from "./highlight.js";
-import { parseRow } from "./html.js";
+import { parseRow, textOf } from "./html.js";
 import { morph } from "./morph.js";
 import { insert } from "./move.js";
 import { checkPlace } from "./placement.js";
@@ -39,7 +39,7 @@ export class Rows {
     const roots = entries.map(({ element }) => 1 + orphansOf(element).length);
     // One such element may be the page's own; the same after each of several rows is the template's.
     if (entries.length > 1 && roots[0] > 1 && roots.every((each) => each === roots[0])) this.#reportRoots(roots[0]);
-    for (const { element, digest } of entries) this.#rendered.set(element, { html: element.outerHTML, digest });
+    for (const { element, digest } of entries) this.#rendered.set(element, { html: textOf(element), digest });
   }
 
   /** @returns {number | null} the digest of the rows shown; null if one has none */
