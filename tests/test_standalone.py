@@ -30,5 +30,6 @@ def test_every_address_answers_in_a_project_without_the_boards(tmp_path):
         "realtime/ready/": 200,
         "realtime/calls/": 400,  # a call without an action
         "realtime/ticket/": 401,  # without a session or a password
-        "realtime/ws/": "welcome",
+        "realtime/ws/": 426,  # a request without an upgrade
+        "socket realtime/ws/": "welcome",
     }

@@ -24,6 +24,7 @@ EXAMPLES = {
     READY: ("GET", "/realtime/ready/", b""),
     "realtime/calls/": ("POST", "/realtime/calls/", b""),
     "realtime/ticket/": ("POST", "/realtime/ticket/", b""),
+    "realtime/ws/": ("GET", "/realtime/ws/", b""),
 }
 """A request for each pattern of HTTP that is served beside Django."""
 
@@ -62,7 +63,7 @@ async def addresses() -> dict[str, int | str]:
             await asyncio.sleep(0.05)
             answers[READY] = await status(application, *EXAMPLES[READY])
     for address in websocket_urlpatterns:
-        answers[str(address.pattern)] = await welcome(application, f"/{address.pattern}")
+        answers[f"socket {address.pattern}"] = await welcome(application, f"/{address.pattern}")
     await get_service().stop()
     return answers
 
