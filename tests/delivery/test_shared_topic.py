@@ -547,6 +547,7 @@ def dated(batch: Batch, seconds: float) -> Batch:
 async def test_the_time_since_the_write_is_observed_once_for_all_connections(slow, quay, topic):
     """When all of them were notified, however many there are."""
     followers = [await Follower(topic).follow(slow.hub) for _ in range(3)]
+    await slow.settle()  # the look at the log that a first subscription causes would find the change too
     count, total = delivered()
 
     await slow.send(dated(await slow.write(quay.entries.create, label="new"), 1500))
