@@ -40,7 +40,7 @@ endif
 
 # What needs no server and no browser: format, lint, types, migrations, unit tests.
 check: lint
-	$(BIN)/python -m pytest -m "not server and not browser" -n 3
+	$(BIN)/python -m pytest -m "not server and not browser" -n 4
 
 lint: $(BIN)/.installed-tests lint-javascript
 	$(BIN)/ruff format --check .
