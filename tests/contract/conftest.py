@@ -202,14 +202,14 @@ async def in_database(database) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def make_hub(database, layer, in_database) -> AsyncIterator[Any]:
-    """A function that starts the hub of another process."""
+    """A function that starts the hub of another process: ``await make_hub(follow_seconds)``."""
     wires, pools = [], []
 
-    async def make() -> Wire:
+    async def make(follow_seconds: float = 0.01) -> Wire:
         readers, topics = DatabaseThreads("test-reader", 2), DatabaseThreads("test-topic", 2)
         pools.extend([readers, topics])
         reads = TopicReads(topics, 2)
-        hub = CountingHub(layer, readers, reads, 0.01)
+        hub = CountingHub(layer, readers, reads, follow_seconds)
         wires.append(Wire(hub, readers, reads, layer, in_database, database))
         await hub.start()
         return wires[-1]

@@ -9,7 +9,7 @@ from realtime.boards.models import Board
 from realtime.engine.messages import encode
 from tests.conftest import until
 from tests.contract.conftest import Database
-from tests.delivery.conftest import Follower, has_row
+from tests.delivery.conftest import SELDOM_SECONDS, Follower, has_row
 
 
 class Outsider(Follower):
@@ -78,8 +78,9 @@ async def test_rows_read_between_two_rounds_are_held_back_until_their_closing_is
     database: Database, make_hub, in_database
 ):
     """A topic is read anew, after a reset, while the transaction that closes it waits to be sequenced."""
-    wire = await make_hub()
+    wire = await make_hub(SELDOM_SECONDS)  # otherwise it may read the topic before the board is closed
     outsider = await Outsider("entries.1").follow(wire.hub)
+    await wire.settle()
 
     await in_database(database.sql, "INSERT INTO realtime_outboxrow (source) VALUES ('boards_entry')")
     await in_database(database.sequence)
