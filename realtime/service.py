@@ -319,6 +319,12 @@ def running_service() -> Service | None:
     return _services.get(asyncio.get_running_loop())
 
 
+def running_hub() -> Hub | None:
+    """Return the hub of this process, if it has one that runs; callable from any thread."""
+    services = list(_services.values())
+    return next((each.hub for each in services if each.has_started and not each.is_stopping), None)
+
+
 def connections_open() -> int:
     """Return how many connections this process has open; callable from any thread."""
     return sum(service.hub.size for service in list(_services.values()))

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
 from channels.layers import BaseChannelLayer
@@ -147,6 +147,17 @@ class Hub:
         """How old the oldest change may be that the rows of a topic lack."""
         shared = self._shared.get(topic)
         return max(self.behind_seconds, shared.behind_seconds if shared is not None else 0.0)
+
+    def vouched(self, name: str) -> Topic | None:
+        """Return a topic of which nothing is known to be missing here, if it is held; for any thread."""
+        shared = self._shared.get(name)
+        if shared is None or not shared.is_loaded or shared.is_stale:
+            return None
+        return shared.topic if shared.topic.is_readable and shared.topic.is_current else None
+
+    def is_captured(self, tables: Collection[str]) -> bool:
+        """Return whether this process knows that every change of these tables is noted; for any thread."""
+        return not self._is_idle and self._uncaptured.isdisjoint(tables)
 
     def connect(self, subscriber: Subscriber) -> None:
         """Register a connection: from now on it gets heartbeats and notices, and its rights are checked."""

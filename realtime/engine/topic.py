@@ -79,6 +79,9 @@ class Topic:
         """``encodings`` are those of all topics of the process."""
         self.name = name
         self.position = Position("", 0)
+        self._settled: Position | None = (
+            None  # the position while rows and position belong together; None meanwhile
+        )
         self.is_readable = True
         """Whether this is known to be the newest state; otherwise nothing is sent of it."""
         self.is_current = True
@@ -107,6 +110,23 @@ class Topic:
     def rows(self) -> list[Row]:
         """All rows, in order."""
         return sorted(self._rows.values(), key=lambda row: (row.order, row.key))
+
+    @property
+    def state(self) -> Position | None:
+        """The position, another object after each change; None while one is applied. May be read from any thread."""
+        return self._settled
+
+    def frozen(self) -> tuple[Position, list[Row]] | None:
+        """Return the state with all its rows, in order; None while a change is applied. For any thread.
+
+        Without a lock, which the thread of the topic would wait for: the rows are copied by one step of the
+        interpreter, and belong to the state if it is the same before and after.
+        """
+        state = self._settled
+        rows = list(self._rows.values())
+        if state is None or state is not self._settled:
+            return None
+        return state, sorted(rows, key=lambda row: (row.order, row.key))
 
     def set_readable(self, is_readable: bool) -> bool:
         """Note whether the topic can be brought to the newest state; return whether that is different now."""
@@ -148,6 +168,7 @@ class Topic:
         # Other rows at the same position: what they depend on is not in the database (the time), and clients drop
         # changes that do not lead further. Or another epoch, or the same one restored to an earlier state: no
         # offset known here compares.
+        self._settled = None
         self._life += 1
         self._kept.clear()
         self._blind.clear()
@@ -157,6 +178,9 @@ class Topic:
         self.position = position
         self._reach = self._changed_at = min(unchanged_since, position.offset)
         self._forget_encodings()
+        self._settled = Position(
+            position.epoch, position.offset
+        )  # the caller's object may have been one before
         return True
 
     def apply(
@@ -179,6 +203,7 @@ class Topic:
         if after > here:
             raise Gap(here, after)
         visible = [change for change in changes if self._is_visible(change)]
+        self._settled = None
         self.position = Position(self.position.epoch, position)
         self._note_blind(max(begins, here), same_from or position)
         if visible:
@@ -188,6 +213,7 @@ class Topic:
             self._keep(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
             self._forget_encodings()
+        self._settled = self.position
         return bool(visible) or self._furthest > here
 
     def _replace(self, key: str, row: Row | None) -> None:

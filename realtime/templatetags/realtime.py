@@ -8,12 +8,12 @@ from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ..delivery.paintings import paintings
 from ..engine.errors import FeedOff
 from ..feeds import registry
-from ..publishing.positions import read_topic
-from ..rendering import with_digest
 from ..rows.markup import WORDS
 from ..runtime.left_out import left_out
+from ..service import running_hub
 
 register = template.Library()
 
@@ -47,13 +47,13 @@ def live(context: template.Context, name: str, key: object = None, template: str
     feed, key = registry.find(topic)
     user = getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
     may_read = feed.can_subscribe(user, key)
-    reading = read_topic(topic) if may_read else None
+    painting = paintings.paint(topic, running_hub()) if may_read else None
     # Again after the rows were read: what closes the topic may be committed together with what it hides.
-    if reading is None or (feed.rights_tables and not feed.can_subscribe(user, key)):
+    if painting is None or (feed.rights_tables and not feed.can_subscribe(user, key)):
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     # Each row's template has escaped its values.
-    rows = SafeString("\n".join(with_digest(str(row.html), row.digest_in("html")) for row in reading.rows))
-    if not reading.rows:
+    rows = SafeString(painting.html)
+    if not painting.rows:
         rows = _fault(next((reason for reason in left_out.of_topic(topic).values() if WORDS in reason), ""))
     if template:
         assert context.template is not None  # Django sets it while a template renders
@@ -63,8 +63,8 @@ def live(context: template.Context, name: str, key: object = None, template: str
     return format_html(
         '<live-topic topic="{}" position="{}" rows="{}">\n{}\n</live-topic>',
         topic,
-        str(reading.position),
-        len(reading.rows),
+        str(painting.position),
+        len(painting.rows),
         rows,
     )
 

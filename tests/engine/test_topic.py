@@ -1,5 +1,6 @@
 """A topic brings every cursor to its position, from whatever it has seen."""
 
+import sys
 from statistics import mode
 from string import ascii_lowercase
 from typing import Any
@@ -572,3 +573,54 @@ def test_a_snapshot_that_is_being_sent_outlives_its_topics_changes(topic):
     assert topic._encodings.bytes == 0
     assert cursor.offset == 19
     assert topic.has_news(cursor)
+
+
+def test_rows_that_another_thread_reads_belong_to_their_position():
+    """Before each line that applies a change or replaces all rows, a read returns one whole state or nothing."""
+    topic = Topic("letters")
+    topic.load(Position("e", 1), [row("a", "1"), row("b", "1")], unchanged_since=1)
+    seen: set[tuple[int, tuple[str, ...]]] = set()
+    refused = 0
+
+    def look(frame: Any, event: str, arg: object) -> Any:
+        nonlocal refused
+        if event == "call" and frame.f_code.co_name in ("frozen", "rows", "<lambda>"):
+            return None
+        sys.settrace(None)
+        frozen = topic.frozen()
+        if frozen is None:
+            refused += 1
+        else:
+            position, rows = frozen
+            seen.add((position.offset, tuple(f"{each.key} {each.html}" for each in rows)))
+        sys.settrace(look)
+        return look
+
+    former = sys.gettrace()
+    sys.settrace(look)
+    try:
+        topic.apply(1, 1, 2, [upsert("a", "2"), upsert("c", "2"), messages.delete("b")])
+        topic.load(Position("e", 3), [row("a", "3"), row("d", "3")], unchanged_since=3)
+        topic.load(Position("f", 1), [row("z")], unchanged_since=1)
+    finally:
+        sys.settrace(former)
+
+    assert seen == {
+        (1, ("a <p>1</p>", "b <p>1</p>")),
+        (2, ("a <p>2</p>", "c <p>2</p>")),
+        (3, ("a <p>3</p>", "d <p>3</p>")),
+        (1, ("z <p></p>",)),
+    }
+    assert refused
+
+
+def test_each_state_of_a_topic_is_another_object():
+    """Also where rows are replaced at the same position: what was made of the former ones is not used any more."""
+    topic, position = Topic("letters"), Position("e", 1)
+    states = []
+    for contents in ("one", "two", "three"):
+        topic.load(position, [row("a", contents)], unchanged_since=1)
+        states.append(topic.state)
+
+    assert states == [position] * 3
+    assert len({id(state) for state in states}) == 3

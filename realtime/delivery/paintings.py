@@ -1,0 +1,169 @@
+"""Paintings: the rows of topics as a page first shows them, rendered once per process and not once for each page.
+
+They are taken from the topics that the process holds for its subscribers, or from what an earlier page has read. They
+are exact by the rule of positions: as the page's own connection sees the database, nothing waits to be sequenced for
+the feed, and the log has nothing newer for the topic. Otherwise the rows are read and rendered for this page. Used by
+the threads of Django's requests, which do not wait for the event loop here, nor does it wait for them.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from django.conf import settings
+
+from ..databases.registry import database
+from ..engine.messages import Row
+from ..engine.position import Position
+from ..engine.topic import Topic
+from ..feeds import Feed, registry
+from ..publishing import log, progress
+from ..publishing.positions import read_snapshot, read_topic, unsequenced
+from ..rendering import with_digest
+
+KEPT_SECONDS = 10.0
+"""How long rows that a page has read are used for others while the process does not hold the topic: scrubbing then
+does not correct what no trigger notes, such as a change of a relation that ``depends_on`` does not name."""
+MAX_SIZE = 32 * 1024 * 1024
+"""How many characters of HTML a process keeps in paintings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """The rows of a topic at a position, each with its HTML as pages have it, in order, by key.
+
+    Shape: ``state`` is that of the topic which the process held at the time, None if it held none.
+    Units: ``size`` is that of the HTML in characters; ``painted_at`` is by the clock of the paintings.
+    """
+
+    position: Position
+    rows: dict[str, tuple[Row, str]]
+    size: int
+    feed: Feed
+    state: Position | None
+    painted_at: float
+
+    @property
+    def html(self) -> str:
+        return "\n".join(html for _, html in self.rows.values())
+
+
+class Holder(Protocol):
+    """What is asked of the process's hub."""
+
+    def vouched(self, name: str) -> Topic | None: ...
+
+    def is_captured(self, tables: Collection[str]) -> bool: ...
+
+
+class Paintings:
+    """The paintings of a process, at most ``max_size`` characters; the one instance is ``paintings``."""
+
+    def __init__(self, max_size: int = MAX_SIZE, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kept: OrderedDict[str, Painting] = OrderedDict()  # the latest used last
+        self._size, self._max_size, self._clock = 0, max_size, clock
+        self._lock = threading.Lock()  # for the order and the size; not held during a query or a rendering
+
+    def paint(self, topic: str, hub: Holder | None) -> Painting:
+        """Return the rows of a topic at a position that includes what this thread's connection has written.
+
+        ``hub``: that of this process, if it has one that runs: otherwise the rows are always read.
+        Raises: what ``read_topic`` raises.
+        """
+        feed, _ = registry.find(topic)
+        # Rows that depend on the time are shown as of now, and a template that is being edited as it is.
+        is_reusable = feed.refresh_seconds is None and not settings.DEBUG
+        if hub is None or not is_reusable or not hub.is_captured(feed.tables):
+            return self._read(topic, feed, None)
+        held = hub.vouched(topic)
+        painting, state = self._known(topic, feed, held)
+        position = None if painting is None else unchanged_at(topic, feed, painting.position)
+        if painting is not None and position is not None:
+            painting = replace(painting, position=position)
+        else:
+            is_private = is_in_transaction()  # it may have written what is never committed
+            painting = self._read(topic, feed, state)
+            if is_private or not painting.position.epoch:
+                return painting
+        self._keep(topic, painting)
+        return painting
+
+    def _known(self, topic: str, feed: Feed, held: Topic | None) -> tuple[Painting | None, Position | None]:
+        """Return the newest painting that can be had without the database, and the state of the held topic."""
+        kept = self._kept.get(topic)
+        if kept is not None and kept.feed is not feed:
+            kept = None
+        state = None if held is None else held.state
+        if kept is not None and state is not None and kept.state is state:
+            return kept, state
+        frozen = None if held is None else held.frozen()
+        # Where no subscriber has asked for HTML, rows from the log may have none.
+        if frozen is not None and all(isinstance(row.html, str) for row in frozen[1]):
+            state, rows = frozen
+            return self._painting(state, rows, feed, state, kept), state
+        is_fresh = kept is not None and self._clock() - kept.painted_at <= KEPT_SECONDS
+        return kept if is_fresh else None, state
+
+    def _read(self, topic: str, feed: Feed, state: Position | None) -> Painting:
+        reading = read_topic(topic)
+        return self._painting(reading.position, reading.rows, feed, state, None)
+
+    def _painting(
+        self,
+        position: Position,
+        rows: Iterable[Row],
+        feed: Feed,
+        state: Position | None,
+        before: Painting | None,
+    ) -> Painting:
+        """Return the painting of rows; the HTML of those that are in an earlier one, the same objects, is reused."""
+        painted: dict[str, tuple[Row, str]] = {}
+        for row in rows:
+            known = None if before is None else before.rows.get(row.key)
+            painted[row.key] = known if known is not None and known[0] is row else (row, _html(row))
+        size = sum(len(html) for _, html in painted.values())
+        return Painting(position, painted, size, feed, state, self._clock())
+
+    def _keep(self, topic: str, painting: Painting) -> None:
+        with self._lock:
+            former = self._kept.pop(topic, None)
+            self._kept[topic] = painting
+            self._size += painting.size - (former.size if former is not None else 0)
+            while self._size > self._max_size:
+                _, oldest = self._kept.popitem(last=False)
+                self._size -= oldest.size
+
+
+def _html(row: Row) -> str:
+    return with_digest(str(row.html), row.digest_in("html"))
+
+
+def is_in_transaction() -> bool:
+    """Return whether this thread's connection is in a transaction of its caller's."""
+    here = database()
+    here.connection.ensure_connection()
+    return here.is_in_transaction()
+
+
+def unchanged_at(topic: str, feed: Feed, since: Position) -> Position | None:
+    """Return the position of the database now, if a topic has the same rows there as at ``since``; None if not known.
+
+    Asked in the caller's own connection, so that the answer includes what it has written: the outbox holds nothing of
+    the feed's tables that is not sequenced, and the log nothing of the topic after ``since``.
+    """
+    with read_snapshot() as moment:
+        sequenced = progress.read()
+        if sequenced is None or not moment.epoch == sequenced.epoch == since.epoch:
+            return None
+        # What was pruned, or undone by a restore, says nothing.
+        if not sequenced.edge <= since.offset <= moment.cursor.offset:
+            return None
+        waiting = unsequenced(sequenced.cursor, moment.cursor).filter(source__in=feed.tables)
+        newest = max(log.newest({topic, feed.name}).values(), default=0)
+        return None if newest > since.offset or waiting.exists() else moment.position
+
+
+paintings = Paintings()
