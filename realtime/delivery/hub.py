@@ -5,6 +5,7 @@ topic's subscribers of visible changes.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
 from ..publishing.catalog import Catalog
-from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message, group
+from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message
 from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
 from ..runtime.supervision import supervise
@@ -39,6 +40,8 @@ layer_logger = logging.getLogger("realtime.layer")
 
 STOP_SECONDS = 3.0
 """How long a stopping hub waits for its tasks: a layer that hangs may keep the receiver from ending."""
+LEAVE_SECONDS = 1.0
+"""How long a stopping hub leaves groups; the memberships that are left expire."""
 CATALOG_SECONDS = 1.0
 """How often a process looks, at most, whether every change of the live tables is noted."""
 CONFIRM_ATTEMPTS = 5
@@ -94,7 +97,9 @@ class Hub:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        await asyncio.gather(*map(self._channel.leave, self._groups))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._channel.leave(*self._groups)
 
     # ------------------------------------------------------------ connections
 
@@ -193,7 +198,7 @@ class Hub:
         try:
             if not shared.is_loaded:
                 # First the group, then the rows: a change in between is in the rows, or the topic becomes stale.
-                await self._channel.join(group(name))
+                await self._channel.join(shared.group)
                 await shared.load()
         except BaseException:
             self.unsubscribe(name, subscriber)
@@ -234,7 +239,7 @@ class Hub:
 
     @property
     def _groups(self) -> list[str]:
-        return [EVERYONE_GROUP, *map(group, self._shared)]
+        return [EVERYONE_GROUP, *(shared.group for shared in self._shared.values())]
 
     async def _receive(self) -> None:
         message = await self._channel.receive()
@@ -353,11 +358,10 @@ class Hub:
         """
         now = time.monotonic()
         linger = get_conf().topic_linger_seconds
-        for name, shared in list(self._shared.items()):
-            is_busy = shared.is_reading or shared.is_refreshing
-            if shared.idle_since is not None and now - shared.idle_since > linger and not is_busy:
-                del self._shared[name]
-                await self._channel.leave(group(name))
+        dropped = [shared for shared in self._shared.values() if shared.is_idle_for(linger, now)]
+        for shared in dropped:
+            del self._shared[shared.name]
+        await self._channel.leave(*(shared.group for shared in dropped))
         await self._channel.rejoin(self._groups)
         await asyncio.sleep(self._follow_seconds)
 

@@ -5,8 +5,10 @@ A layer that fails, hangs or forgets a membership delays changes and loses none:
 
 import asyncio
 import logging
+import math
+import random
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from channels.layers import BaseChannelLayer
@@ -16,8 +18,14 @@ hub_logger = logging.getLogger("realtime.hub")
 
 CALL_SECONDS = 1.0
 """Time limit of one call of the layer: the first subscriber of a topic waits until its group is joined."""
+CALLS_AT_ONCE = 20
+"""How many calls join groups at once: of a thousand, most would wait in the layer for longer than their time limit."""
+PACE_SECONDS = 0.005
+"""How long the next call waits after one of them: a layer reads the answers to thousands of calls in one piece."""
+RENEWALS_AT_ONCE = 10
+"""How many of them join groups again; a group that a subscriber waits for is soon reached."""
 REJOIN_SECONDS = 60.0
-"""How often all groups are joined again: a layer may lose a membership silently (a restart, an expiry)."""
+"""How often each group is joined again: a layer may lose a membership silently (a restart, an expiry)."""
 RETRY_SECONDS = 3.0
 """How long after a failure the groups are joined again, or a channel is requested again."""
 
@@ -28,7 +36,10 @@ class LayerChannel:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self._name = ""  # empty until the layer has given one
-        self._rejoined_at = -REJOIN_SECONDS
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._renew_at: dict[str, float] = {}  # of the groups that were joined
+        self._is_doubted = False  # memberships from before a failure may be lost, and are not all renewed yet
+        self._retry_at = -math.inf
 
     async def open(self) -> None:
         """Request a channel; without one this process serves its pages from the log."""
@@ -38,33 +49,66 @@ class LayerChannel:
         except Exception as error:
             logger.error("unavailable: %s: %s; this process follows the log", type(error).__name__, error)
         else:
-            self._rejoined_at = -REJOIN_SECONDS
+            self._renew_at.clear()
 
     async def join(self, group: str) -> None:
-        """Join a group; if that fails, its topic follows the log until the groups are joined again."""
-        if not self._name:
-            return
+        """Join a group; if that fails, its topic follows the log until the groups are joined again.
+
+        For ``RETRY_SECONDS`` after a failure no call is made: each of thousands would wait for its time limit.
+        """
+        await self._calls.acquire()
+        try:
+            if self._name and time.monotonic() >= self._retry_at:
+                await self._add(group)
+        finally:
+            asyncio.get_running_loop().call_later(PACE_SECONDS, self._calls.release)
+
+    async def _add(self, group: str) -> None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._layer.group_add(group, self._name)
         except Exception as error:
-            self._rejoined_at = time.monotonic() - REJOIN_SECONDS + RETRY_SECONDS
+            self._note_failure()
             logger.error("not joined: %s: %s; %s follows the log", type(error).__name__, error, group)
+        else:
+            # At random: groups that were joined together are renewed one after the other.
+            self._renew_at[group] = time.monotonic() + self._lasts * random.uniform(0.5, 1.0)
+
+    def _note_failure(self) -> None:
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        if (
+            not self._is_doubted
+        ):  # not again before all are renewed: of thousands of calls one may always fail
+            self._is_doubted = True
+            self._renew_at.clear()
+
+    @property
+    def _lasts(self) -> float:
+        return min(REJOIN_SECONDS, getattr(self._layer, "group_expiry", math.inf) / 2)
 
     async def rejoin(self, groups: Iterable[str]) -> None:
-        """Join all groups again, at most every ``REJOIN_SECONDS``."""
+        """Join those groups again that were not within ``REJOIN_SECONDS``, or since a failure."""
         now = time.monotonic()
-        if self._name and now - self._rejoined_at > REJOIN_SECONDS:
-            self._rejoined_at = now
-            await asyncio.gather(*map(self.join, groups))
+        if not self._name or now < self._retry_at:
+            return
+        due = [group for group in groups if self._renew_at.get(group, now) <= now]
+        await _each(due, self.join, RENEWALS_AT_ONCE)
+        if all(group in self._renew_at for group in due):
+            self._is_doubted = False
 
-    async def leave(self, group: str) -> None:
-        """Leave a group; if that fails, the membership expires."""
+    async def leave(self, *groups: str) -> None:
+        """Leave groups; if that fails, the memberships that are left expire."""
         try:
-            async with asyncio.timeout(CALL_SECONDS):
-                await self._layer.group_discard(group, self._name)
-        except Exception as error:
-            hub_logger.info("group %s not left: %s", group, error)
+            await _each(groups, self._discard, CALLS_AT_ONCE)
+        except ExceptionGroup as failed:
+            hub_logger.info("groups not left: %s", failed.exceptions[0])
+
+    async def _discard(self, group: str) -> None:
+        self._renew_at.pop(group, None)
+        async with asyncio.timeout(CALL_SECONDS):
+            await self._layer.group_discard(group, self._name)
+        if group in self._renew_at:  # joined meanwhile: which of the two calls was the later one is not known
+            self._renew_at[group] = time.monotonic()
 
     async def receive(self) -> dict[str, Any] | None:
         """Wait for a message and return it; None for one that is not a dict, or if there is no channel yet.
@@ -81,3 +125,20 @@ class LayerChannel:
             logger.warning("message not understood: %r", error)
             return None
         return message if isinstance(message, dict) else None
+
+
+async def _each(groups: Sequence[str], call: Callable[[str], Awaitable[None]], at_once: int) -> None:
+    """Call a function for each group, for a few at once.
+
+    Raises: ExceptionGroup, at the first failure.
+    """
+    left = iter(groups)
+
+    async def work() -> None:
+        for group in left:
+            await call(group)
+            await asyncio.sleep(0)  # a layer in memory answers without giving the event loop a turn
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(min(at_once, len(groups))):
+            workers.create_task(work())

@@ -16,6 +16,7 @@ from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
+from ..publishing.layer import group
 from ..publishing.positions import Reading
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
@@ -51,6 +52,7 @@ class SharedTopic:
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
         self.topic = Topic(name, encodings=_encodings)
+        self.group = group(name)
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False
@@ -131,6 +133,11 @@ class SharedTopic:
     @property
     def is_reading(self) -> bool:
         return self._reading.locked()
+
+    def is_idle_for(self, seconds: float, now: float) -> bool:
+        """Whether the topic has had no subscriber for some time, and nothing reads it."""
+        is_busy = self.is_reading or self.is_refreshing
+        return self.idle_since is not None and now - self.idle_since > seconds and not is_busy
 
     @property
     def can_be_scrubbed(self) -> bool:

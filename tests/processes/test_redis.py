@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgpack
 import pytest
+from channels_redis.core import RedisChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 
+from realtime.delivery import layer_channel
 from realtime.publishing.layer import group
 from tests.support import servers
 from tests.support.client import Client
@@ -215,3 +218,24 @@ async def test_a_large_change_is_sent_as_a_hint(
                 for key in keys:
                     await client.until_row(key, "xxxx")
             database.close()
+
+
+@pytest.mark.parametrize("kind", [RedisChannelLayer, RedisPubSubChannelLayer], ids=["core", "pub/sub"])
+async def test_hundreds_of_groups_are_joined_and_renewed_without_a_failure(
+    kind: Callable[..., Any], shared_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the first subscribers of many topics join them at once, and after a failure all are renewed."""
+    monkeypatch.setattr(layer_channel, "CALL_SECONDS", 60.0)  # for a slow machine
+    layer = kind(hosts=[shared_valkey.url], prefix=f"many-{kind.__name__}")
+    channel = layer_channel.LayerChannel(layer)
+    await channel.open()
+    groups = [f"group.{number}" for number in range(300)]
+
+    await asyncio.gather(*map(channel.join, groups))
+    assert len(channel._renew_at) == len(groups)
+    channel._renew_at.clear()
+    await channel.rejoin(groups)
+
+    assert len(channel._renew_at) == len(groups)
+    await channel.leave(*groups)
+    await layer.flush()
