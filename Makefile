@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript audit lock sbom versions format bench faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript bundle audit lock sbom versions format bench faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -54,6 +54,10 @@ lint-javascript:
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed \
 	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project tests/javascript/jsconfig.json; \
 	  else echo "JavaScript NOT CHECKED: no node and npm. Install them to check its format, lint and types."; fi
+
+# The page client and the demo's style, each in one minified file; after every change of what they are made of.
+bundle: $(BIN)/python $(JAVASCRIPT)/.installed
+	$(BIN)/python -m tests.support.bundle
 
 $(JAVASCRIPT)/.installed: tests/javascript/package.json
 	@mkdir -p $(@D) && cp $< $(@D)

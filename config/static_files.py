@@ -1,4 +1,4 @@
-"""Static files: names with a hash, in the imports of JavaScript modules too; and each file served as it is on disk."""
+"""Static files: compressed, with a hash in their names and in the imports of modules; each served as it is on disk."""
 
 import asyncio
 import os
@@ -6,25 +6,26 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 
-from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from servestatic.middleware import ServeStaticMiddleware
 from servestatic.responders import AsyncSlicedFile, NotARegularFileError, Response, StaticFile
+from servestatic.storage import CompressedManifestStaticFilesStorage
 from servestatic.utils import AsyncFile
 
 ATTEMPTS = 5
 """How often a file is looked at that is replaced each time between two steps of one look."""
 
 
-class HashedStaticFilesStorage(ManifestStaticFilesStorage):
-    """Django's storage, which by default leaves imports as they are: only the entry of a page would have a hash.
+class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
+    """Django's storage, with a compressed file beside each file, which ServeStatic and nginx send.
 
-    Its switch for imports (``support_js_module_import_aggregation``) follows the types in JSDoc comments too, which
-    may refer to each other in a circle; then no hash can be computed. These patterns match statements alone.
+    By default it leaves imports as they are: only the entry of a page would have a hash. Its switch for imports
+    (``support_js_module_import_aggregation``) follows the types in JSDoc comments too, which may refer to each other in
+    a circle; then no hash can be computed. These patterns match statements alone.
     """
 
     max_post_process_passes = 20  # modules import modules, up to this depth
     patterns = (
-        *ManifestStaticFilesStorage.patterns,
+        *CompressedManifestStaticFilesStorage.patterns,
         (
             "*.js",
             (

@@ -22,7 +22,7 @@ LAYERS = {
 """A module may import from its own folder and from lower layers."""
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-MODULES = sorted(ROOT.rglob("*.js"))
+MODULES = sorted(path for path in ROOT.rglob("*.js") if not path.name.endswith(".min.js"))
 
 
 def name_of(path: Path) -> str:

@@ -29,7 +29,7 @@ def test_the_inspector_needs_no_template_or_file_of_the_project(client, staff, s
 
     assert response.status_code == 200
     files = re.findall(r'(?:href|src)="/static/([^"]+)"', response.content.decode())
-    assert {"realtime/live.js", "realtime/inspector/inspector.js"} <= {*files}
+    assert {"realtime/live.min.js", "realtime/inspector/inspector.js"} <= {*files}
     assert all(name.startswith("realtime/") and finders.find(name) for name in files)
 
 

@@ -366,7 +366,7 @@ async def _ask(application: Application) -> list[Finding]:
 def _script() -> str:
     """Return the path of the page client's entry, relative to the site; empty if another host serves it."""
     with suppress(ValueError):
-        address = staticfiles_storage.url("realtime/live.js")
+        address = staticfiles_storage.url("realtime/live.min.js")
         if not urlsplit(address).netloc:
             return address.removeprefix(get_script_prefix())
     return ""

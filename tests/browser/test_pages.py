@@ -98,7 +98,7 @@ def test_a_change_between_rendering_and_connecting_appears(windows, server):
         database.execute("DELETE FROM boards_entry WHERE id = 2")
         route.continue_()
 
-    viewer.page.route("**/live.js", write_first)
+    viewer.page.route("**/live.min.js", write_first)
     viewer.open(DEPARTURES)
 
     expect(viewer.row("in between")).to_be_visible()

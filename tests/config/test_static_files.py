@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,37 @@ def test_templates_name_the_hashed_entry(collected):
     assert HASHED.search(static("realtime/live.js"))
 
 
+@pytest.mark.parametrize("name", ["realtime/live.min.js", "boards/boards.min.css", "realtime/live.css"])
+async def test_a_collected_file_is_sent_compressed_and_kept_for_good(collected, settings, name):
+    """A first visit on a slow network waits for these files; a second one does not ask for them."""
+    settings.SERVESTATIC_USE_FINDERS = False
+    settings.SERVESTATIC_USE_MANIFEST = True
+
+    response, body = await get_from(
+        StaticFilesMiddleware(not_found), static(name), **{"accept-encoding": "gzip"}
+    )
+
+    assert response["Content-Encoding"] == "gzip"
+    assert response["Vary"] == "Accept-Encoding"
+    assert "immutable" in response["Cache-Control"]
+    assert gzip.decompress(body) == (collected / name).read_bytes()
+    assert len(body) < len(gzip.decompress(body)) / 2
+
+
+async def not_found(request: HttpRequest) -> HttpResponse:
+    raise Http404
+
+
+async def get_from(
+    middleware: StaticFilesMiddleware, path: str, **headers: str
+) -> tuple[HttpResponse, bytes]:
+    """Return a response and its whole body."""
+    response = await middleware(AsyncRequestFactory().get(path, headers=headers))
+    parts = response.streaming_content
+    body = b"".join([part async for part in parts] if hasattr(parts, "__aiter__") else parts)
+    return response, body
+
+
 @pytest.fixture
 def served(tmp_path, settings):
     """A folder with static files, and a client of the middleware that serves it since before the test changes it."""
@@ -73,18 +105,7 @@ def served(tmp_path, settings):
     settings.SERVESTATIC_USE_STATIC_ROOT = True
     settings.STATIC_ROOT = folder
 
-    async def beyond(request: HttpRequest) -> HttpResponse:
-        raise Http404
-
-    middleware = StaticFilesMiddleware(beyond)
-
-    async def get(**headers: str) -> tuple[HttpResponse, bytes]:
-        response = await middleware(AsyncRequestFactory().get("/static/page.js", headers=headers))
-        parts = response.streaming_content
-        body = b"".join([part async for part in parts] if hasattr(parts, "__aiter__") else parts)
-        return response, body
-
-    return folder, get
+    return folder, partial(get_from, StaticFilesMiddleware(not_found), "/static/page.js")
 
 
 def replace_by_rename(path: Path, content: bytes) -> None:

@@ -59,7 +59,7 @@ def page_of(machine: Machine) -> Client:
 def script(machine: Machine) -> str:
     """Return the address of the script in the start page, which has the hash of its release."""
     html = machine.run(f"curl --fail --silent https://{HOST}/")
-    found = re.search(r'src="(/static/realtime/live\.\w+\.js)"', html)
+    found = re.search(r'src="(/static/realtime/live\.min\.\w+\.js)"', html)
     assert found is not None
     return found[1]
 
@@ -116,6 +116,7 @@ def test_the_proxy_serves_as_the_page_says(installed):
     """TLS and HTTP/2, compressed pages, scripts that browsers keep, no metrics, and bounds for each address."""
     html = installed.run(f"curl --silent --compressed --include --http2 https://{HOST}/").lower()
     asset = installed.run(f"curl --silent --include https://{HOST}{script(installed)}").lower()
+    packed = installed.run(f"curl --silent --compressed --include https://{HOST}{script(installed)}").lower()
     hidden = [
         installed.run(
             f"curl --silent --output /dev/null --write-out %{{http_code}} https://{HOST}/realtime/{name}/"
@@ -131,6 +132,8 @@ def test_the_proxy_serves_as_the_page_says(installed):
     assert "content-encoding: gzip" in html
     assert "strict-transport-security: max-age=2592000" in html
     assert "cache-control: public, max-age=31536000, immutable" in asset
+    assert "content-encoding: gzip" in packed
+    assert "content-length: " in packed  # the file of collectstatic, not compressed for each response
     assert hidden == ["404"] * 3
     refusals = (installed.root / "var/log/nginx/error.log").read_text()
     assert 'by zone "tidemark_passwords"' in refusals
@@ -251,7 +254,7 @@ def newer() -> dict[str, str]:
             f'    dependencies = [("boards", "{latest}")]\n'
             '    operations = [migrations.AddField("entry", "origin", models.CharField(max_length=20, null=True))]\n'
         ),
-        "realtime/static/realtime/live.js": (ROOT / "realtime/static/realtime/live.js").read_text()
+        "realtime/static/realtime/live.min.js": (ROOT / "realtime/static/realtime/live.min.js").read_text()
         + "// newer\n",
     }
 

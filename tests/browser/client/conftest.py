@@ -20,6 +20,7 @@ class Files(SimpleHTTPRequestHandler):
     """Serves the page's modules and the fakes."""
 
     def translate_path(self, path: str) -> str:
+        path = path.partition("?")[0]
         for prefix, folder in FOLDERS.items():
             if path.startswith(prefix):
                 return str(folder / path.removeprefix(prefix))

@@ -5,9 +5,19 @@
 /** @type {{createPolicy: (name: string, rules: TrustedHtmlPolicy) => TrustedHtmlPolicy} | undefined} */
 const trustedTypes = Reflect.get(globalThis, "trustedTypes");
 
-// The policy changes nothing: the HTML is a row rendered by a Django template, which has escaped what users wrote.
-// Browsers without Trusted Types get the same HTML as a string.
-const policy = trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
+/** @type {TrustedHtmlPolicy | undefined} */
+let policy;
+
+/**
+ * Create the page's policy. `live.js` does so before any other script can: browsers allow one of a name. Not at import,
+ * which would fail in a page that loads the client twice.
+ */
+export function claimPolicy() {
+  // The policy changes nothing: the HTML is a row rendered by a Django template, which has escaped what users wrote.
+  // Browsers without Trusted Types get the same HTML as a string.
+  policy ??= trustedTypes?.createPolicy("realtime", { createHTML: (html) => html });
+  return policy;
+}
 
 /**
  * Parse one rendered row. Uses a template element, because `<tr>` is not parsed anywhere else.
@@ -20,7 +30,7 @@ export function parseRow(html, container) {
   const template = document.createElement("template");
   const isSvg = container instanceof SVGElement && !(container instanceof SVGForeignObjectElement);
   const markup = isSvg ? `<svg>${html}</svg>` : html;
-  template.innerHTML = policy ? policy.createHTML(markup) : markup;
+  template.innerHTML = claimPolicy()?.createHTML(markup) ?? markup;
   const root = isSvg ? /** @type {Element} */ (template.content.firstElementChild) : template.content;
   const element = root.firstElementChild;
   if (!element) {
