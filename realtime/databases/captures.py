@@ -12,7 +12,8 @@ class Capture:
     """The columns of a table whose old and new values its triggers record: those that identify its rows, their
     topics, or the rows of other tables that depend on them.
 
-    Shape: ``unique`` holds the groups of columns by which one row can replace another (INSERT OR REPLACE).
+    Shape: ``unique`` holds the groups of columns by which one row can replace another (INSERT OR REPLACE), without
+           those that are unique only on a condition.
     """
 
     table: str

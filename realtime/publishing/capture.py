@@ -47,11 +47,11 @@ def _columns(fields: Iterable["models.Field[Any, Any]"]) -> tuple[str, ...]:
 def _unique(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
     groups = [[field.name] for field in model._meta.local_fields if field.unique]
     groups += [list(names) for names in model._meta.unique_together]
-    # Conditional ones too: they record an unchanged row where the condition does not hold, which is harmless.
+    # Without those that have a condition: the database knows it best.
     groups += [
         list(constraint.fields)
         for constraint in model._meta.constraints
-        if isinstance(constraint, models.UniqueConstraint)
+        if isinstance(constraint, models.UniqueConstraint) and constraint.condition is None
     ]
     fields = {field.name: field for field in model._meta.concrete_fields}
     return tuple(_columns(fields[name] for name in names) for names in groups if names)

@@ -3,7 +3,7 @@
 from ..base import Triggers
 from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
-from . import columns
+from . import columns, unique_indexes
 
 TRIGGER_PATTERN = f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"
 """Exactly the engine's names: a project's own trigger may begin with realtime_ too."""
@@ -69,16 +69,18 @@ class SQLiteTriggers(Triggers):
         return f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) {source};"
 
     def _record_replaced(self, capture: Capture) -> str:
-        conflicts = " OR ".join(
-            "("
-            + " AND ".join(f"evicted.{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
-            + ")"
+        """Return one statement for each way to be replaced: a query with OR would use no index with a condition."""
+        table = self.quote(capture.table)
+        plain = [
+            " AND ".join(f"{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
             for group in capture.unique
-        )
-        return (
+        ]
+        others = unique_indexes.conflicts(self.connection, capture.table, capture.unique)
+        return " ".join(
             f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) "
             f"SELECT '{literal(capture.table)}', {self._image(capture, 'evicted')} "
-            f"FROM {self.quote(capture.table)} evicted WHERE {conflicts};"
+            f"FROM {table} AS evicted WHERE {conflict};"
+            for conflict in [*plain, *others]
         )
 
     def _image(self, capture: Capture, image: str) -> str:
