@@ -5,7 +5,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -17,12 +17,12 @@ from django.utils.functional import cached_property
 
 from .conf import get_conf
 from .databases.base import is_storable
-from .databases.registry import database
 from .dependencies import dependencies
 from .engine.errors import FeedOff, NoSuchFormat, UnknownTopic
 from .engine.messages import Format, Row
 from .rendering import BadRow, render_row, with_place
 from .rows import queries, reading
+from .rows.captured import CapturedColumn, Image
 from .rows.declaration import Fault, check_columns, check_values, faults, faults_of_surroundings
 from .rows.fingerprint import fingerprint
 from .rows.rights_tables import rights_sources
@@ -37,8 +37,6 @@ logger = logging.getLogger("realtime.feeds")
 MAX_TOPIC_CHARACTERS = 200
 
 Field: TypeAlias = "models.Field[Any, Any]"
-Image: TypeAlias = dict[str, Any]
-"""What a trigger has captured of a row: values by column."""
 
 
 class Feed:
@@ -211,7 +209,7 @@ class Feed:
                 continue
             if column is None or column.column not in image:
                 return {self.name}
-            topics.add(self._legal_topic(self._noted(column, image)))
+            topics.add(self._legal_topic(CapturedColumn(column).value(image)))
         return {topic for topic in topics if topic is not None}
 
     def touched(
@@ -228,12 +226,9 @@ class Feed:
         row, and such a topic none.
         """
 
-        def noted(column: Field, image: Image) -> Any:
+        def noted(column: CapturedColumn, image: Image) -> Any:
             try:
-                value = self._noted(column, image)
-                if column is not self._topic_column:
-                    hash(value)  # a list, for example, is no key
-                return value
+                return column.value(image)
             except Exception as error:
                 if not reading.is_of_a_row(error):
                     raise
@@ -242,19 +237,19 @@ class Feed:
 
         touched: dict[Any, set[str]] = defaultdict(set)
         own = {str(column.column) for column in self.sources[_concrete(self.model)]}
+        keys = CapturedColumn(_primary_key(self.model), _hashable)
+        topics = self._topic_column and CapturedColumn(self._topic_column, self._legal_topic)
         for image in images.get(self.model._meta.db_table, ()):
             if not own <= image.keys():
                 continue
-            key = noted(_primary_key(self.model), image)
-            topic_key = (
-                None if key is None or self._topic_column is None else noted(self._topic_column, image)
-            )
+            key = noted(keys, image)
             if key is not None:
-                topic = self.name if self._topic_column is None else self._legal_topic(topic_key)
+                topic = noted(topics, image) if topics else self.name
                 touched[key].update(() if topic is None else [topic])
         for dependency in self._dependencies:
+            column = CapturedColumn(dependency.column, _hashable)
             values = {
-                noted(dependency.column, image)
+                noted(column, image)
                 for image in images.get(dependency.table, ())
                 if dependency.column.column in image
             } - {None}
@@ -325,16 +320,19 @@ class Feed:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
         return key
 
-    def noted_topic(self, image: Image) -> str | None:
-        """Return the topic that a captured row was in, None if it was in none."""
+    def named_topics(self, images: Iterable[Image]) -> set[str]:
+        """Return the topics that captured rows of the feed's own table were in."""
         if self._topic_column is None:
-            return self.name
-        try:
-            return self._legal_topic(self._noted(self._topic_column, image))
-        except Exception as error:
-            if not reading.is_of_a_row(error):
-                raise
-            return None
+            return {self.name} if any(True for _ in images) else set()
+        column = CapturedColumn(self._topic_column, self._legal_topic)
+        topics = set()
+        for image in images:
+            try:
+                topics.add(column.value(image))
+            except Exception as error:
+                if not reading.is_of_a_row(error):
+                    raise
+        return topics - {None}
 
     def _legal_topic(self, key: Any) -> str | None:
         """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
@@ -342,25 +340,6 @@ class Feed:
             return None
         topic = self.topic(key)
         return topic if is_legal(topic) else None
-
-    def _noted(self, column: Field, image: Image) -> Any:
-        """Return a captured value as Django returns it when it reads the row.
-
-        Raises: ValueError or ValidationError, if no row can have it; what drivers and converters raise.
-        """
-        here = database()
-        expression = column.get_col(column.model._meta.db_table)
-        value = here.value(column, image[str(column.column)])
-        for convert in here.connection.ops.get_db_converters(expression) + expression.get_db_converters(
-            here.connection
-        ):
-            value = convert(value, expression, here.connection)
-        column.to_python(value)  # its result may be spelled in another way than the instance's value
-        if isinstance(value, str):
-            value.encode()
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise ValueError("no column holds the number")
-        return value
 
     def live_rows(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics, from the database of the log."""
@@ -464,6 +443,12 @@ class Feed:
             if self.template_name:
                 get_template(self.template_name)  # a missing or wrong template is no fault of a row
             yield
+
+
+def _hashable(value: Any) -> Any:
+    """Return a key. Raises: TypeError, for a list for example: it is none."""
+    hash(value)
+    return value
 
 
 def is_legal(topic: str) -> bool:

@@ -7,6 +7,8 @@ topic is in the result without changes, and hubs read it again.
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from django.db import OperationalError
 
@@ -34,7 +36,12 @@ MAX_FLOOD_TOPICS = 1000
 """How many topics of a feed a flood resets one by one; beyond that the feed is reset as a whole."""
 MAX_TOPICS_IN_QUESTION = 1000
 """For how many topics of a feed rights are asked one by one; beyond that they are asked for all of the feed."""
+MAX_READ_BYTES = 4 * 1024 * 1024
+"""How much is read at once, about: as many rows as have that much if they are as large as those before."""
+FIRST_ROWS = 50
+"""How many rows are read before anything is known of their size."""
 ROWS_AT_ONCE = 250
+"""How many rows are read at once, at most."""
 SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
 
@@ -164,11 +171,10 @@ def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> Changes:
     if images.keys() - {own_table}:
         return {feed.name: None}
     try:
-        topics = {feed.noted_topic(image) for image in images.get(own_table, ())}
+        return dict.fromkeys(feed.named_topics(images.get(own_table, ())))
     except Exception:
         logger.exception("feed %s cannot read its images; its topics must be read again", feed.name)
         return {feed.name: None}
-    return dict.fromkeys(topic for topic in topics if topic is not None)
 
 
 def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[str] | None:
@@ -184,8 +190,7 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
         values = [value for (value,) in cursor.fetchall()]
     if None in values or len(values) > MAX_FLOOD_TOPICS:  # None: no image, or one without the column
         return None
-    named = (feed.noted_topic({column: noted.decode(value)}) for value in values)
-    return {topic for topic in named if topic is not None}
+    return feed.named_topics({column: noted.decode(value)} for value in values)
 
 
 # ---------------------------------------------------------------- rows
@@ -208,30 +213,83 @@ def _changes(
     if feed.is_read_whole:
         # Only reading the topic shows which other rows change with this one; hubs send the difference.
         return dict.fromkeys(topic for topics in touched.values() for topic in topics)
-    changes: dict[str, list[Change]] = defaultdict(list)
-    sizes: dict[str, int] = defaultdict(int)
-    keys, done = list(touched), 0
+    rows = _TouchedRows(feed, touched)
     try:
-        while done < len(keys) and sum(sizes.values()) <= MAX_FEED_BYTES:
-            some = keys[done : done + ROWS_AT_ONCE]
-            budget.check()
-            with database().limit_query_time(budget.left):
-                present = feed.read_rows(some, budget.spend_on_a_row)
-            done += len(some)
-            for key in some:
-                if key in present:
-                    here, row = present[key]
-                    upsert = row.upsert()
-                    changes[here].append(upsert)
-                    sizes[here] += messages.contents_size(upsert)
-                    touched[key].discard(here)
-                for left in touched[key]:
-                    changes[left].append(messages.delete(str(key)))
+        while rows.are_wanted:
+            rows.read_some(budget)
     except OutOfTime:
         if budget.rows < SLOW_ROWS:
             slow_feeds.note(feed, budget.seconds, f"rendering {budget.rows} rows")
     else:
         slow_feeds.note_quick(feed)
-    unread = {topic for key in keys[done:] for topic in touched[key]}
-    too_large = {topic for topic, size in sizes.items() if size > MAX_TOPIC_BYTES}
-    return {**changes, **dict.fromkeys(unread | too_large)}
+    return rows.changes
+
+
+class _TouchedRows:
+    """The rows of a feed that a round has touched, by topic: those that are live are upserts, all others deletes."""
+
+    def __init__(self, feed: Feed, touched: Mapping[Any, set[str]]) -> None:
+        """``touched`` has for each primary key the topics that the row was in."""
+        self._feed = feed
+        self._unread = {key: set(topics) for key, topics in touched.items()}
+        self._changes: dict[str, list[Change]] = defaultdict(list)
+        self._sizes: dict[str, int] = defaultdict(int)
+        self._given_up: set[str] = set()  # topics that must be read as a whole
+        self._rows_read = self._bytes_read = 0
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether there are rows to read, and room for them."""
+        return bool(self._unread) and sum(self._sizes.values()) <= MAX_FEED_BYTES
+
+    @property
+    def changes(self) -> Changes:
+        """What has changed; None for topics of which rows were not read, or that are too large."""
+        unread = {topic for topics in self._unread.values() for topic in topics}
+        return {**self._changes, **dict.fromkeys(unread | self._given_up)}
+
+    def read_some(self, budget: Budget) -> None:
+        """Read the next rows.
+
+        Raises: OutOfTime; what reading rows raises.
+        """
+        some = list(islice(self._unread, self._at_once))
+        budget.check()
+        with database().limit_query_time(budget.left):
+            present = self._feed.read_rows(some, budget.spend_on_a_row)
+        for key in some:
+            left = self._unread.pop(key)
+            if key in present:
+                here, row = present[key]
+                left.discard(here)
+                self._add(here, row.upsert())
+            for topic in left:
+                self._add(topic, messages.delete(str(key)))
+        self._rows_read += len(some)
+        self._skip_rows_of_large_topics()
+
+    @property
+    def _at_once(self) -> int:
+        if not self._rows_read:
+            return min(FIRST_ROWS, ROWS_AT_ONCE)
+        size = max(1, self._bytes_read // self._rows_read)
+        return max(1, min(ROWS_AT_ONCE, MAX_READ_BYTES // size))
+
+    def _add(self, topic: str, change: Change) -> None:
+        size = messages.contents_size(change)
+        self._bytes_read += size
+        if topic in self._given_up:
+            return
+        self._changes[topic].append(change)
+        self._sizes[topic] += size
+        if self._sizes[topic] > MAX_TOPIC_BYTES:
+            self._given_up.add(topic)
+            self._changes[topic] = []
+            self._sizes[topic] = 0
+
+    def _skip_rows_of_large_topics(self) -> None:
+        """Leave out the rows that were only in topics of which no changes are sent."""
+        if self._given_up:
+            self._unread = {
+                key: topics for key, topics in self._unread.items() if not topics or topics - self._given_up
+            }

@@ -1,5 +1,7 @@
 """Changes of one feed on SQLite; tests/contract/test_units_of_failure.py has what holds on every database."""
 
+from unittest.mock import Mock
+
 from realtime.boards.models import Entry
 from realtime.feeds import registry
 from realtime.publishing import changes, noted
@@ -17,7 +19,7 @@ def test_images_of_a_row_are_one_change(log, quay):
 
     found = changes.of_rows(registry["entries"], {"boards_entry": images})
 
-    assert {topic: [change.op for change in some] for topic, some in found.items()} == {
+    assert {topic: [change.op for change in some] for topic, some in found.items() if isinstance(some, list)} == {
         f"entries.{quay.pk}": ["upsert"], f"entries.{10**9}": ["delete"],
     }  # fmt: skip
 
@@ -47,3 +49,47 @@ def test_rows_are_read_in_groups(log, quay, monkeypatch, django_assert_num_queri
         found = changes.of_rows(registry["entries"], {"boards_entry": images})
 
     assert len(found[f"entries.{quay.pk}"]) == 10
+
+
+def test_as_many_rows_are_read_at_once_as_their_size_allows(log, quay, monkeypatch):
+    """A row has up to 256 KiB: 400 of them are not in memory at the same time."""
+    monkeypatch.setattr(changes, "FIRST_ROWS", 2)
+    monkeypatch.setattr(changes, "MAX_READ_BYTES", 35_000)
+    feed = registry["entries"]
+    read = Mock(wraps=feed.read_rows)
+    monkeypatch.setattr(feed, "read_rows", read)
+    Entry.objects.bulk_create(Entry(board=quay, label="x" * 5000) for _ in range(10))
+    images = [row(key, {"id": key, "board_id": quay.pk}) for key in quay.entries.values_list("pk", flat=True)]
+
+    found = changes.of_rows(feed, {"boards_entry": images[2:]})
+
+    assert [len(call.args[0]) for call in read.call_args_list] == [
+        2,
+        3,
+        3,
+        2,
+    ]  # in both formats a row has some 10,600 bytes
+    assert len(found[f"entries.{quay.pk}"]) == 10
+
+
+def test_rows_of_a_topic_that_has_become_too_large_are_not_read(log, quay, safe, monkeypatch):
+    """It is read as a whole anyway; a row that has moved to another topic is read for that."""
+    monkeypatch.setattr(changes, "FIRST_ROWS", 2)
+    monkeypatch.setattr(changes, "MAX_TOPIC_BYTES", 15_000)
+    feed = registry["entries"]
+    read = Mock(wraps=feed.read_rows)
+    monkeypatch.setattr(feed, "read_rows", read)
+    Entry.objects.bulk_create(Entry(board=quay, label="x" * 5000) for _ in range(10))
+    large = [entry.pk for entry in quay.entries.filter(label__startswith="xx")]
+    moved = large[-1]
+    Entry.objects.filter(pk=moved).update(board=safe)
+    images = [row(key, {"id": key, "board_id": quay.pk}) for key in large]
+    images.append(row(0, {"id": moved, "board_id": safe.pk}))
+
+    found = changes.of_rows(feed, {"boards_entry": images})
+
+    assert [call.args[0] for call in read.call_args_list] == [large[:2], [moved]]
+    assert found[f"entries.{quay.pk}"] is None
+    others = found[f"entries.{safe.pk}"]
+    assert others is not None
+    assert [change.key for change in others] == [str(moved)]

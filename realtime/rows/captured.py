@@ -1,0 +1,50 @@
+"""Captured values: what triggers have noted of one column, as Django returns it when it reads the row."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from django.db import models
+
+from ..databases.registry import database
+
+Field: TypeAlias = "models.Field[Any, Any]"
+Image: TypeAlias = dict[str, Any]
+"""What a trigger has captured of a row: values by column."""
+
+
+class CapturedColumn:
+    """The values of a column in many images; equal texts and whole numbers are converted once."""
+
+    def __init__(self, column: Field, convert: Callable[[Any], Any] = lambda value: value) -> None:
+        """``convert`` is applied to each value after Django's own converters."""
+        self.name = str(column.column)
+        self._column, self._database, self._convert = column, database(), convert
+        self._expression = column.get_col(column.model._meta.db_table)
+        self._converters = [
+            *self._database.connection.ops.get_db_converters(self._expression),
+            *self._expression.get_db_converters(self._database.connection),
+        ]
+        self._known: dict[int | str, Any] = {}
+
+    def value(self, image: Image) -> Any:
+        """Return the value in an image, which must have the column.
+
+        Raises: ValueError or ValidationError, if no row can have it; what drivers and converters raise.
+        """
+        noted = image[self.name]
+        if type(noted) is not int and type(noted) is not str:  # True is equal to 1, and lists have no hash
+            return self._read(noted)
+        if noted not in self._known:
+            self._known[noted] = self._read(noted)
+        return self._known[noted]
+
+    def _read(self, noted: Any) -> Any:
+        value = self._database.value(self._column, noted)
+        for convert in self._converters:
+            value = convert(value, self._expression, self._database.connection)
+        self._column.to_python(value)  # its result may be spelled in another way than the instance's value
+        if isinstance(value, str):
+            value.encode()
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError("no column holds the number")
+        return self._convert(value)
