@@ -100,6 +100,12 @@ class Conf:
     """Maximum number of entries in the log, however recent they are."""
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has left."""
+    max_topics: int = 20_000
+    """Maximum number of topics that one process keeps in memory; for a further one the topic goes that has had no
+    subscriber for longest, and if all have subscribers the further one is refused (4529)."""
+    max_topics_per_address: int = 2000
+    """Maximum number of these that the connections of one address follow or were last to leave; for a further one the
+    topic goes that they left first, and if they follow all the further one is refused (4529)."""
     reader_threads: int = 4
     """Number of threads per process that read sessions, rights, tickets and the log, each with a database
     connection."""

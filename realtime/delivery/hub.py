@@ -33,6 +33,7 @@ from .rights import Rights, Verdict
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber
+from .topic_limits import TopicLimits
 from .topic_reads import TopicReads
 
 logger = logging.getLogger("realtime.hub")
@@ -72,6 +73,7 @@ class Hub:
         self._catalog, self._catalog_due = Catalog(), 0.0
         self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
+        self._limits = TopicLimits()
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
         self._must_look = asyncio.Event()  # the log may have more than the topics
@@ -183,19 +185,25 @@ class Hub:
     async def subscribe(self, name: str, subscriber: Subscriber) -> Topic:
         """Return the current topic, and notify the subscriber of its news from now on.
 
-        Raises: UnknownTopic, and whatever reading the rows raises.
+        Raises: UnknownTopic; TooMuch, if there is no room for a further topic; whatever reading the rows raises.
         """
         if self._is_idle:
             self._begin_to_follow()
+        dropped: list[SharedTopic] = []
         shared = self._shared.get(name)
         if shared is None:
+            room = self._limits.make_room(len(self._shared), subscriber.address)
+            dropped = [self._shared.pop(other) for other in room]
             shared = self._shared[name] = SharedTopic(
                 name, self._reader_threads, self._reads, self.rights, self.look_soon
             )
             shared.set_captured(not self._uncaptured & _tables(shared))
-        shared.subscribers.add(subscriber)
+        if subscriber not in shared.subscribers:
+            shared.subscribers.add(subscriber)
+            self._limits.begin(name, subscriber.address)
         shared.idle_since = None
         try:
+            await self._channel.leave(*(other.group for other in dropped))
             if not shared.is_loaded:
                 # First the group, then the rows: a change in between is in the rows, or the topic becomes stale.
                 await self._channel.join(shared.group)
@@ -222,8 +230,9 @@ class Hub:
 
     def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
         shared = self._shared.get(name)
-        if shared is not None:
-            shared.subscribers.discard(subscriber)
+        if shared is not None and subscriber in shared.subscribers:
+            shared.subscribers.remove(subscriber)
+            self._limits.end(name, subscriber.address, is_last=not shared.subscribers)
             if not shared.subscribers:
                 shared.idle_since = time.monotonic()
 
@@ -361,6 +370,7 @@ class Hub:
         dropped = [shared for shared in self._shared.values() if shared.is_idle_for(linger, now)]
         for shared in dropped:
             del self._shared[shared.name]
+            self._limits.drop(shared.name)
         await self._channel.leave(*(shared.group for shared in dropped))
         await self._channel.rejoin(self._groups)
         await asyncio.sleep(self._follow_seconds)

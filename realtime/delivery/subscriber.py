@@ -12,6 +12,8 @@ class Subscriber(Protocol):
     """A connection that is subscribed to topics. Its methods must not block."""
 
     visitor: Visitor
+    address: str | None
+    """The client's address for limits; None if it is unknown."""
 
     @property
     def writer(self) -> asyncio.Task[None] | None:

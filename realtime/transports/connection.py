@@ -38,7 +38,7 @@ class Connection:
     """One client's connection."""
 
     __slots__ = (
-        "_address", "_asked", "_opened_at", "_outbound", "_place", "_service", "log", "session", "visitor",
+        "_asked", "_opened_at", "_outbound", "_place", "_service", "address", "log", "session", "visitor",
     )  # fmt: skip
 
     def __init__(
@@ -60,7 +60,7 @@ class Connection:
         and ``write`` are those of ``Outbound``; ``waits`` is true if ``send`` waits while the client does not read.
         """
         self.log = ClientLog(handshake.client, f"c{next(_numbers)}")
-        self.visitor, self._address = visitor, handshake.address
+        self.visitor, self.address = visitor, handshake.address
         self.session = Session(_limits(get_conf(), waits), encoding)
         self._outbound = Outbound(self.session, self.log, send, frame, close, write)
         self._service, self._place = service, place
@@ -91,7 +91,7 @@ class Connection:
 
     async def receive(self, encoded: Encoded) -> None:
         """Carry out one message of the client, at the expense of its address's share of processing time."""
-        await measured(self._receive(encoded), partial(self._service.processing.spend, self._address))
+        await measured(self._receive(encoded), partial(self._service.processing.spend, self.address))
 
     async def _receive(self, encoded: Encoded) -> None:
         if self.session.ending is not None:
@@ -109,7 +109,7 @@ class Connection:
 
     async def _until_affordable(self) -> None:
         """Wait while the client's address has used more than its share, and so read nothing more from the client."""
-        while (seconds := self._service.processing.seconds_until(self._address, 0)) > 0:  # noqa: ASYNC110
+        while (seconds := self._service.processing.seconds_until(self.address, 0)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(seconds)
 
     async def _carry_out(self, message: messages.ClientMessage) -> None:
@@ -122,7 +122,7 @@ class Connection:
             case Call():
                 encoding = self.session.encoding
                 self.session.post(
-                    await answer(self._service, self.visitor, self._address, message, encoding, self.log)
+                    await answer(self._service, self.visitor, self.address, message, encoding, self.log)
                 )
             case Ping():
                 self.log.debug("message ping")

@@ -31,8 +31,8 @@ class _Poll:
 
     writer: asyncio.Task[None] | None = None
 
-    def __init__(self, topic: str, visitor: Visitor) -> None:
-        self.visitor = visitor
+    def __init__(self, topic: str, visitor: Visitor, address: str | None) -> None:
+        self.visitor, self.address = visitor, address
         self.topics = [topic]
         self.is_revoked = self.is_ended = False
         self.is_notified = asyncio.Event()
@@ -63,7 +63,7 @@ async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
         query = _Query.of(handshake)
         visitor, place = await get_service().admit(handshake)
     with place:
-        await _answer(query, _Poll(query.topic, visitor), place, log, receive, send)
+        await _answer(query, _Poll(query.topic, visitor, handshake.address), place, log, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from tests.support.replica import Replica
 class Follower:
     """A connection without a socket: a replica receives at once what its session would send."""
 
-    def __init__(self, topic: str) -> None:
-        self.visitor = ANONYMOUS
+    def __init__(self, topic: str, address: str | None = None) -> None:
+        self.visitor, self.address = ANONYMOUS, address
         self.writer: asyncio.Task[None] | None = None
         self.session = Session(default_limits())
         list(iter(self.session.next, None))

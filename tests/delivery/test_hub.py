@@ -8,6 +8,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from realtime import notices
+from realtime.access.limits import TooMuch
 from realtime.boards.models import Board, Entry
 from realtime.delivery import hub as hub_module
 from realtime.engine.messages import Heartbeat, Notice
@@ -220,6 +221,35 @@ async def test_a_topic_stays_in_memory_for_a_while(slow, topic, readings):
     await Follower(topic).follow(slow.hub)
 
     assert readings == [topic]
+
+
+async def test_topics_in_memory_are_limited(slow, topic, settings):
+    """A feed that accepts any key would let one client fill the memory; the topic that was left first makes room."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_TOPICS": 3}
+    others = [f"entries.{key}" for key in range(1000, 1006)]
+    staying = await Follower(topic).follow(slow.hub)
+
+    for other in others:
+        slow.hub.disconnect(await Follower(other).follow(slow.hub), [other])
+
+    assert list(slow.hub._shared) == [topic, *others[-2:]]
+    assert not slow.layer.groups.get(group(others[0]))
+    assert staying in slow.hub._shared[topic].subscribers
+
+
+async def test_a_topic_without_room_is_refused(slow, quay, topic, settings):
+    """Those that are followed stay, and a client that leaves one makes room."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_TOPICS_PER_ADDRESS": 2}
+    ours = [await Follower(name, "192.0.2.1").follow(slow.hub) for name in (topic, "entries.1001")]
+
+    with pytest.raises(TooMuch):
+        await Follower("entries.1002", "192.0.2.1").follow(slow.hub)
+    await Follower(topic, "192.0.2.1").follow(slow.hub)  # in memory anyway
+    await Follower("entries.1002", "198.51.100.1").follow(slow.hub)
+    slow.hub.disconnect(ours[1], ["entries.1001"])
+    await Follower("entries.1003", "192.0.2.1").follow(slow.hub)
+
+    assert list(slow.hub._shared) == [topic, "entries.1002", "entries.1003"]
 
 
 async def test_a_disconnected_subscriber_receives_nothing(slow, quay, topic):

@@ -290,6 +290,25 @@ async def test_the_topics_of_a_connection_are_limited(connect, settings, topic):
     assert [again["type"], then["type"]] == ["snapshot", "snapshot"]
 
 
+async def test_a_client_cannot_make_topics_without_bound(connect, settings, topic, service):
+    """Neither with one connection that leaves topics again nor with several: the bound is that of the address."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_TOPICS_PER_ADDRESS": 2}
+    board = topic.replace("entries", "board")
+    peer, other = connect(), connect()
+    await peer.open()
+    await other.open()
+    await peer.follow(topic)
+    await other.follow("boards")
+
+    refused = await peer.follow(board)
+    await other.send("unsubscribe", topic="boards")
+    then = await peer.follow(board)
+
+    assert (refused["type"], refused["code"], refused["topic"]) == ("error", 4529, board)
+    assert then["type"] == "snapshot"
+    assert service.hub.topics == 2
+
+
 async def test_a_new_epoch_sends_every_page_a_snapshot(connect, topic, in_database):
     """Positions of different epochs cannot be compared."""
     peer = connect()
