@@ -7,11 +7,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, cast
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.contrib.staticfiles.utils import get_files
 from django.core.checks import CheckMessage, Error, Info, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage
 from django.db import DatabaseError, connections, models
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
@@ -36,6 +41,7 @@ LEAST_VERSIONS = {
 POOL_SIZE = 4  # of psycopg_pool, if it is given none
 # The publisher, its housekeeping, two jobs, health, the check of passwords; files and metrics.
 ENGINE_CONNECTIONS = 6 + ASSET_THREADS
+COLLECT = "run `manage.py collectstatic --no-input`"
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
 
@@ -417,6 +423,38 @@ def check_open_files(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_static_files(**kwargs: Any) -> list[CheckMessage]:
+    fault = missing_static_file() if settings.STATIC_URL else ""
+    if not fault:
+        return []
+    return [
+        Error(
+            f"Static files were not collected for this release, so pages fail or lack their scripts: {fault}.",
+            hint=f"First {COLLECT}, then start the servers again: they read the list of files once.",
+            id="realtime.E007",
+        )
+    ]
+
+
+def missing_static_file() -> str:
+    """Return what is wrong with a file of the page client where pages are sent to; empty if all are there."""
+    for name in client_files():
+        try:
+            address = staticfiles_storage.url(name)
+        except ValueError as error:  # the manifest does not have it
+            return str(error).splitlines()[0]
+        stored = address.removeprefix(settings.STATIC_URL)
+        if settings.STATIC_ROOT and not staticfiles_storage.exists(stored):
+            return f"{stored} is not in {settings.STATIC_ROOT}"
+    return ""
+
+
+def client_files() -> list[str]:
+    """Return the names of the static files of the page client."""
+    folder = Path(apps.get_app_config("realtime").path) / "static"
+    return [name for name in get_files(FileSystemStorage(folder)) if name.startswith("realtime/")]
+
+
 def is_psycopg3() -> bool:
     """Return whether Django uses psycopg 3; call it only where it uses PostgreSQL."""
     from django.db.backends.postgresql import psycopg_any
@@ -438,7 +476,7 @@ ALWAYS = [
     check_passwords,
     check_open_files,
 ]
-FOR_DEPLOYMENTS = [check_layer, check_hosts]
+FOR_DEPLOYMENTS = [check_layer, check_hosts, check_static_files]
 
 
 def _conf() -> Conf:

@@ -491,3 +491,23 @@ def test_enough_open_files_are_not_reported(monkeypatch, allowed):
     monkeypatch.setattr("realtime.servers.open_files.limits", lambda: (512, allowed))
 
     assert "realtime.W014" not in found()
+
+
+@pytest.mark.parametrize(
+    "storage",
+    ["config.static_files.HashedStaticFilesStorage", "django.contrib.staticfiles.storage.StaticFilesStorage"],
+)
+def test_static_files_that_were_not_collected_are_reported(settings, tmp_path, storage):
+    """Every page is answered 500 then, and a balancer that asks whether the server is ready does not notice."""
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": storage}}
+
+    assert "manage.py collectstatic --no-input" in found()["realtime.E007"]
+    assert "realtime.E007" not in found(deploy=False)
+
+
+@pytest.mark.parametrize("url", [None, "/static/"])
+def test_static_files_that_are_served_from_the_apps_are_not_reported(settings, url):
+    settings.STATIC_URL = url
+
+    assert "realtime.E007" not in found()

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -18,8 +17,6 @@ from channels.routing import get_default_application
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
-from django.contrib.staticfiles.utils import get_files
-from django.core.files.storage import FileSystemStorage
 from django.db import Error as DatabaseError
 from django.db import connections, transaction
 from django.db.migrations.executor import MigrationExecutor
@@ -28,6 +25,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
 
+from ..checks import COLLECT, client_files, missing_static_file
 from ..conf import get_conf
 from ..databases.base import Database
 from ..databases.captures import Capture
@@ -293,20 +291,10 @@ async def _notice() -> bool | None:
 
 def static_files() -> Iterator[Finding]:
     """Look for each file of the page client where pages are sent to."""
-    folder = Path(apps.get_app_config("realtime").path) / "static"
-    names = [name for name in get_files(FileSystemStorage(folder)) if name.startswith("realtime/")]
-    cure = "run `manage.py collectstatic --no-input`"
-    for name in names:
-        try:
-            address = staticfiles_storage.url(name)
-        except ValueError as error:  # the manifest does not have it
-            yield Finding(f"static files: {first_line(error)}", cure)
-            return
-        stored = address.removeprefix(settings.STATIC_URL)
-        if settings.STATIC_ROOT and not staticfiles_storage.exists(stored):
-            yield Finding(f"static files: {stored} is not in {settings.STATIC_ROOT}", cure)
-            return
-    yield Finding(f"static files: all {len(names)} of the page client are there")
+    if fault := missing_static_file():
+        yield Finding(f"static files: {fault}", COLLECT)
+        return
+    yield Finding(f"static files: all {len(client_files())} of the page client are there")
 
 
 def application() -> Iterator[Finding]:
