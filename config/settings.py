@@ -325,13 +325,14 @@ LOGGING = {
     "filters": {
         "clients_faults": {"()": "realtime.log_filters.ClientsFaults"},
         "few_of_a_kind": {"()": "realtime.log_filters.FewOfAKind"},
+        "database_faults": {"()": "realtime.log_filters.DatabaseFaults"},
         "first_of_a_series": {"()": "realtime.log_filters.FirstOfASeries"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["clients_faults", "few_of_a_kind"],
+            "filters": ["clients_faults", "few_of_a_kind", "database_faults"],
         },
     },
     # One handler for all loggers, also of servers and libraries: every line that a client can cause is filtered.

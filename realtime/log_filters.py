@@ -4,7 +4,11 @@ import logging
 import time
 from typing import Any
 
-__all__ = ["ClientsFaults", "FewOfAKind", "FirstOfASeries", "Lines"]
+from django.db import Error as DatabaseError
+
+from .databases.remedies import MIGRATE, remedy
+
+__all__ = ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines"]
 
 SERIES_ENDS_SECONDS = 10.0
 """A series of similar records ends after this time without one."""
@@ -43,6 +47,24 @@ class ClientsFaults(logging.Filter):
         if is_refusal:
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         if is_refusal or (record.name == "django.request" and record.levelno < logging.ERROR):
+            record.exc_info = record.exc_text = None
+        return True
+
+
+class DatabaseFaults(logging.Filter):
+    """Turns the traceback of an error for which the database is to blame, and not the code, into what to do about it.
+
+    A database that is away fails every page: each would be a traceback of a hundred lines. Stands after ``FewOfAKind``,
+    which counts records by their message.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        cure = remedy(error) if isinstance(error, DatabaseError) else ""
+        if cure and cure != MIGRATE:  # a column that is not there may be a mistake in a query
+            message = record.getMessage()
+            words = "" if str(error) in message else f"{type(error).__name__}: {error}"
+            record.msg, record.args = "; ".join(filter(None, (message, words, cure))), ()
             record.exc_info = record.exc_text = None
         return True
 

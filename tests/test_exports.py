@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXPORTS = {
     "realtime.actions": ["ActionRefused", "action", "everyone", "is_staff"],
     "realtime.feeds": ["Feed", "register"],
-    "realtime.log_filters": ["ClientsFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
+    "realtime.log_filters": ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
     "realtime.backends": ["PasswordAttemptsBackend"],
     "realtime.middleware": ["PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],

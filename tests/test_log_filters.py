@@ -1,12 +1,15 @@
 """The log: lines that cannot be forged, a limited number of each kind, and one per series of failures."""
 
 import logging
+import sqlite3
 import sys
 
+import psycopg
 import pytest
+from django.db import IntegrityError, OperationalError
 
 from realtime import log_filters as logs
-from realtime.log_filters import ClientsFaults, FewOfAKind, FirstOfASeries, Lines
+from realtime.log_filters import ClientsFaults, DatabaseFaults, FewOfAKind, FirstOfASeries, Lines
 
 
 @pytest.fixture
@@ -161,6 +164,60 @@ def test_the_number_of_kinds_is_limited(heard):
 
     assert len(passed) == logs.MAX_KINDS + logs.BURST
     assert len(remembers._kinds) == logs.MAX_KINDS + 1
+
+
+# ---------------------------------------------------------------- a database that is away
+
+away = pytest.mark.parametrize("heard", [DatabaseFaults], indirect=True, ids=[""])
+
+
+def fail_page(logger: logging.Logger, error: Exception, cause: Exception) -> None:
+    """Log an error as Django does for a page."""
+    try:
+        raise error from cause
+    except Exception:
+        logger.exception("%s: %s", "Internal Server Error", "/boards/")
+
+
+@away
+@pytest.mark.parametrize(
+    ("cause", "cure"),
+    [
+        (psycopg.OperationalError("connection refused"), "start the database"),
+        (sqlite3.OperationalError("unable to open database file"), "create the folder"),
+        (sqlite3.OperationalError("database is locked"), "end the program"),
+    ],
+    ids=["away", "no file", "locked"],
+)
+def test_a_page_that_the_database_fails_is_one_line_that_says_what_to_do(heard, cause, cure):
+    """Otherwise every request for a page would be a traceback."""
+    logger, passed = heard
+
+    fail_page(logger, OperationalError(str(cause)), cause)
+
+    line = logging.Formatter("{message}", style="{").format(passed[0])
+    assert line.startswith(f"Internal Server Error: /boards/; OperationalError: {cause}; {cure}")
+    assert line.count(str(cause)) == 1
+    assert "\n" not in line
+
+
+@away
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OperationalError("no such column: x"), sqlite3.OperationalError("no such column: x")),
+        (IntegrityError("UNIQUE"), sqlite3.IntegrityError("UNIQUE")),
+        (ValueError("x"), ValueError("y")),
+    ],
+    ids=["column", "constraint", "no database"],
+)
+def test_a_fault_of_the_code_keeps_its_traceback(heard, error, cause):
+    """Only the traceback says where it is."""
+    logger, passed = heard
+
+    fail_page(logger, error, cause)
+
+    assert passed[0].exc_info is not None
 
 
 # ---------------------------------------------------------------- lines

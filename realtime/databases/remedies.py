@@ -6,21 +6,26 @@ from .outbox import OUTBOX_TABLE
 
 _ENGINE = f"{OUTBOX_TABLE.partition('_')[0]}_"
 
+MIGRATE = "run `manage.py migrate`"
+_AWAY = "start the database, or correct its address in DATABASE_URL"
 _BY_STATE = {
     "25006": "it is read-only: let DATABASE_URL name the primary, and a role that may write",
     "3D000": "create the database, or correct its name in DATABASE_URL",
     "28000": "correct user and password in DATABASE_URL, or add the user to pg_hba.conf",
     "28P01": "correct user and password in DATABASE_URL",
-    "42703": "run `manage.py migrate`",
-    "42P01": "run `manage.py migrate`",
+    "42703": MIGRATE,
+    "42P01": MIGRATE,
     "53100": "free space on the disk of the database",
+    "57P01": _AWAY,
+    "57P02": _AWAY,
+    "57P03": _AWAY,
     "53300": "raise max_connections of the database, or run fewer processes (docs/operations.md counts connections)",
 }
 """By SQLSTATE of PostgreSQL."""
 _DENIED = "42501"
 _BY_WORDS = {
-    "no such table": "run `manage.py migrate`",
-    "no such column": "run `manage.py migrate`",
+    "no such table": MIGRATE,
+    "no such column": MIGRATE,
     "readonly database": "let the user of this process write the file and its folder",
     "unable to open database file": "create the folder of the file, and let the user of this process write to it",
     "is full": "free space on the disk of the database",
@@ -30,7 +35,6 @@ _BY_WORDS = {
     "is locked": "end the program that keeps a transaction open, or raise OPTIONS['timeout']",
 }
 """By words of SQLite."""
-_AWAY = "start the database, or correct its address in DATABASE_URL"
 
 
 def remedy(error: BaseException) -> str:
@@ -39,6 +43,8 @@ def remedy(error: BaseException) -> str:
     package = type(cause).__module__.partition(".")[0]
     if package == "sqlite3":
         return next((words for part, words in _BY_WORDS.items() if part in str(cause)), "")
+    if package == "psycopg_pool":  # it waited for a connection that could not be opened
+        return _AWAY
     if package != "psycopg":
         return ""
     state = getattr(cause, "sqlstate", None)
@@ -46,6 +52,8 @@ def remedy(error: BaseException) -> str:
         return _remedy_of_denial(str(cause))
     if state is None and type(cause).__name__ == "OperationalError":
         return _of_connection(str(cause))
+    if type(cause).__name__ == "InterfaceError" and "closed" in str(cause):
+        return _AWAY
     return _BY_STATE.get(str(state), "")
 
 

@@ -71,6 +71,13 @@ def test_sqlites_errors_are_known_by_their_words(words, advice):
             "max_connections",
         ),
         (psycopg.OperationalError("connection refused"), "start the database"),
+        (
+            psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
+            "start the database",
+        ),
+        (psycopg.errors.CannotConnectNow("the database system is shutting down"), "start the database"),
+        (psycopg.InterfaceError("the connection is closed"), "start the database"),
+        (psycopg.InterfaceError("cannot adapt type 'X'"), ""),
         (psycopg.errors.UniqueViolation("duplicate key"), ""),
     ],
 )
@@ -87,3 +94,10 @@ def test_postgresqls_errors_are_known_by_their_state(error, advice):
 def test_other_errors_have_no_advice(error):
     """They are faults of the code, or of something else than the database."""
     assert remedy(error) == ""
+
+
+def test_a_pool_without_a_connection_means_that_the_database_is_away():
+    """The pool, which is not installed here, waits for one that cannot be opened."""
+    error = type("PoolTimeout", (Exception,), {"__module__": "psycopg_pool"})("couldn't get a connection")
+
+    assert "start the database" in remedy(caused(OperationalError(str(error)), error))
