@@ -28,6 +28,7 @@ from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
+from .catch_up import CatchUp
 from .layer_channel import LayerChannel
 from .rights import Rights, Verdict
 from .scrubber import Scrubber
@@ -67,6 +68,7 @@ class Hub:
         self._looked_at = time.monotonic()  # when the log's tail was last read
         self._waiting_seconds = 0.0  # by then: age of the oldest change that was not sequenced
         self._refreshes: set[asyncio.Task[None]] = set()
+        self._catch_up = CatchUp(self._begin)
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
         self._file = OpenFile()
@@ -208,6 +210,8 @@ class Hub:
                 # First the group, then the rows: a change in between is in the rows, or the topic becomes stale.
                 await self._channel.join(shared.group)
                 await shared.load()
+            elif shared.is_stale:  # without subscribers it may have waited
+                self.look_soon()
         except BaseException:
             self.unsubscribe(name, subscriber)
             raise
@@ -330,9 +334,7 @@ class Hub:
             self._uncaptured = uncaptured
             for shared in self._shared.values():
                 shared.set_captured(not uncaptured & _tables(shared))
-        for shared in self._shared.values():
-            if shared.is_due:
-                self._start_refresh(shared, tail)
+        self._catch_up.add([shared for shared in self._shared.values() if shared.is_due], tail.epoch)
 
     def _tail(self, after: int) -> tuple[log.Tail, frozenset[str]]:
         """Return the log's tail, and the tables of which a change may not have been noted; in a reader thread.
@@ -346,10 +348,6 @@ class Hub:
             self._catalog.look()
             self._catalog_due = time.monotonic() + CATALOG_SECONDS
         return log.tail(after), frozenset(self._catalog.without_triggers | self._catalog.exchanged)
-
-    def _start_refresh(self, shared: SharedTopic, tail: log.Tail) -> None:
-        shared.is_refreshing = True
-        self._begin(shared.refresh(tail))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="realtime-refresh")

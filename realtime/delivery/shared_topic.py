@@ -32,6 +32,10 @@ DOUBT_SECONDS = 1.0
 """After this time a topic that is known to lack something is not vouched for, although it can be read."""
 MAX_PAUSE_SECONDS = 10.0
 """The longest pause between two attempts to bring up a topic that fails; the first ones are shorter."""
+REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.5
+"""How long a topic that was read again rests before the next time, if that follows soon: at least, and at most."""
+SOON_SECONDS = 2.0
+"""Within which time after a read another one is repeated reading; it makes the rests longer."""
 FAN_OUT_AT_ONCE = 50
 """How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
 
@@ -67,6 +71,7 @@ class SharedTopic:
         self._confirmed = Position("", 0)  # the subscribers' rights were asked there or later
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
+        self._unread_since = 0.0  # when the oldest change was written that a read is to bring; 0 if not known
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
         self._rights = rights
@@ -77,6 +82,8 @@ class SharedTopic:
             0.0  # of the news that no round has, and that this round has
         )
         self._next_round: asyncio.TimerHandle | None = None
+        self._repeated = 0  # how often it was read again, soon after the time before
+        self._rests_until = -math.inf
         self._reading = asyncio.Lock()
         self._failures = 0
         self._try_at = -math.inf
@@ -155,6 +162,8 @@ class SharedTopic:
 
     def receive(self, epoch: str, entry: LogEntry) -> None:
         """Apply an entry from the channel layer; if it does not follow exactly, have the log read."""
+        if not self.is_loaded and not self.is_reading:
+            return  # the next subscriber has the rows read
         is_ready = self.is_loaded and not self.is_reading and epoch == self.topic.position.epoch
         has_rows = entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
         if not (is_ready and has_rows and self._apply(entry)):
@@ -167,6 +176,8 @@ class SharedTopic:
         ``before`` is this topic's position from before the tail was read. Entries up to ``pruned`` were pruned
         before this process read them.
         """
+        if not self.is_loaded and not self.is_reading:
+            return
         newest = max(tail.newest.get(self.name, 0), tail.newest.get(self.feed, 0))
         position = self.topic.position
         if (
@@ -242,12 +253,14 @@ class SharedTopic:
         """Read the rows unless they are loaded; simultaneous callers wait for the same read."""
         async with self._reading:
             if not self.is_loaded:
+                self.is_stale = False
                 await self._read()
+                self._note_success()
         if self.is_stale:
             self._fell_behind()
 
-    async def refresh(self, tail: log.Tail) -> None:
-        """Bring a stale topic to the log's end.
+    async def refresh(self, epoch: str) -> float:
+        """Bring a stale topic to the end of the log, which has this epoch; return for how long it must rest before.
 
         If that fails, or takes long, the topic is no longer vouched for until it succeeds: heartbeats do not name
         it. After a second failure its subscribers get an error.
@@ -257,23 +270,30 @@ class SharedTopic:
         late = loop.call_later(LATE_SECONDS, self.topic.set_readable, False)
         try:
             async with self._reading:
-                await self._catch_up(tail)
+                rest = await self._catch_up(epoch)
         except Exception as error:
             self.is_stale = True
             self._note_failure(error)
         else:
+            if rest:
+                self.is_stale, self._try_at = True, loop.time() + rest
+                return rest
             metrics.caught_up.inc()
-            self._failures, self._try_at = 0, -math.inf
-            if self.topic.set_readable(True):
-                logger.info("topic %s can be read again", self.name)
-                self._notify()
+            self._note_success()
             if self.is_stale:  # more has been added to the log meanwhile
                 self._fell_behind()
-            else:
-                self._become_current()
         finally:
             late.cancel()
             self.is_refreshing = False
+        return 0.0
+
+    def _note_success(self) -> None:
+        self._failures, self._try_at = 0, -math.inf
+        if self.topic.set_readable(True):
+            logger.info("topic %s can be read again", self.name)
+            self._notify()
+        if not self.is_stale:
+            self._become_current()
 
     def _note_failure(self, error: Exception) -> None:
         metrics.feed_errors.labels(self.feed).inc()
@@ -286,23 +306,45 @@ class SharedTopic:
         elif self._failures == 2:
             self._report_failure()
 
-    async def _catch_up(self, tail: log.Tail) -> None:
-        """Apply the missed entries, or read all rows where entries are missing or have none."""
+    async def _catch_up(self, epoch: str) -> float:
+        """Apply the missed entries, or read all rows where entries are missing or have none.
+
+        Without subscribers nothing is read: the next one has it done. Returns how long the topic must rest before.
+        """
         position = self.topic.position
-        written_at = 0.0
-        if position.epoch == tail.epoch and not self._was_restored and not self._must_read:
-            async with self._reads.catching_up(self.feed):
-                missed = await self._reader_threads.run(log.missed, self.name, self.feed, position.offset)
+        if position.epoch == epoch and not self._was_restored and not self._must_read:
+            missed = await self._reads.missed(self._reader_threads, self.name, position.offset)
             has_rows = all(
                 entry.kind in log.WITH_ROWS and self._is_of_our_form(entry) for entry in missed.entries
             )
             if missed.is_whole and has_rows:
                 asking = [entry.position for entry in missed.entries if entry.kind == LogEntry.Kind.RIGHTS]
-                await self._confirm_rights(Position(tail.epoch, max(asking, default=0)))
+                await self._confirm_rights(Position(epoch, max(asking, default=0)))
                 if all(self._apply(entry) for entry in missed.entries):
-                    return
-            written_at = min((entry.written_at for entry in missed.entries), default=0.0)
-        await self._read(written_at)
+                    return 0.0
+            self._unread_since = min(
+                filter(None, (self._unread_since, *(entry.written_at for entry in missed.entries))),
+                default=0.0,
+            )
+        self._must_read = True
+        if not self.subscribers:
+            self.is_loaded = False
+            return 0.0
+        rest = self._rests_until - asyncio.get_running_loop().time()
+        if rest > 0:
+            return rest
+        await self._read_again()
+        return 0.0
+
+    async def _read_again(self) -> None:
+        """Read all rows; the more often this is repeated, and the longer it takes, the longer the topic rests then."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._repeated = self._repeated + 1 if begun < self._rests_until + SOON_SECONDS else 0
+        await self._read(self._unread_since)
+        took = loop.time() - begun
+        rest = max(REST_SECONDS * 2**self._repeated, took) if self._repeated else 0.0
+        self._rests_until = loop.time() + min(rest, MAX_REST_SECONDS)
 
     async def _confirm_rights(self, since: Position) -> None:
         """Return when all subscribers have been checked as of ``since`` or later, and those without the right are gone.
@@ -343,7 +385,7 @@ class SharedTopic:
 
     def _load(self, reading: Reading, written_at: float = 0.0) -> None:
         is_visible = self.topic.load(reading.position, reading.rows, reading.unchanged_since)
-        self.is_loaded, self._must_read = True, False
+        self.is_loaded, self._must_read, self._unread_since = True, False, 0.0
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
             self._notify(written_at)

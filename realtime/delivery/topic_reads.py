@@ -8,13 +8,15 @@ leave one to the quick ones. A feed that turns slow holds its share for ``FIRST_
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from typing import Any, TypeAlias
 
 from django.db import OperationalError
 
 from ..conf import get_conf
 from ..feeds import registry
+from ..publishing import log
 from ..publishing.positions import Reading, read_topic
 from ..runtime.threads import DatabaseThreads
 
@@ -27,6 +29,9 @@ FIRST_SECONDS = 2.0
 CATCHING_UP = 2
 """How many reader threads look at once for what topics have missed, each for another feed: after a reset thousands of
 topics have, and subscribers, rights and the look at the log's tail need the same threads."""
+
+_Asked: TypeAlias = dict[tuple[str, int], "asyncio.Future[log.Missed]"]
+"""The topics that ask what they have missed, each with its position."""
 
 
 class TopicReads:
@@ -41,10 +46,10 @@ class TopicReads:
         self._slow_share = asyncio.Semaphore(1)
         self._quick: set[str] = set()
         self._catching_up = asyncio.Semaphore(CATCHING_UP)
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._asked: dict[str, _Asked] = {}
         self.slow: dict[str, float] = {}
         """The feeds that are slow, and the seconds that their last read took."""
-        self._tasks: set[asyncio.Task[Reading]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def read(self, topic: str) -> Reading:
         """Return the rows of a topic, when its feed's share has room.
@@ -57,13 +62,37 @@ class TopicReads:
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
-    @asynccontextmanager
-    async def catching_up(self, feed: str) -> AsyncIterator[None]:
-        """Run a block, in which a reader thread looks for what a topic has missed, when it is the feed's turn."""
-        async with self._turns.setdefault(feed, asyncio.Semaphore(1)), self._catching_up:
-            yield
+    async def missed(self, readers: DatabaseThreads, topic: str, after: int) -> log.Missed:
+        """Return what a topic has missed after a position; topics of a feed that ask meanwhile are answered together.
 
-    def _finished(self, task: asyncio.Task[Reading]) -> None:
+        Raises: what the database raises.
+        """
+        feed = topic.partition(".")[0]
+        if feed not in self._asked:
+            self._asked[feed] = {}
+            task = asyncio.create_task(self._answer(readers, feed), name=f"realtime-missed-{feed}")
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(self._asked[feed].setdefault((topic, after), loop.create_future()))
+
+    async def _answer(self, readers: DatabaseThreads, feed: str) -> None:
+        """Answer the topics of a feed that ask what they have missed, until none is left."""
+        while asked := self._asked[feed]:
+            async with self._catching_up:
+                self._asked[feed] = {}
+                try:
+                    found = await readers.run(_missed, feed, list(asked))
+                except Exception as error:
+                    for answer in asked.values():
+                        answer.set_exception(error)
+                        answer.exception()  # marks it as retrieved: the task that asked may have ended
+                else:
+                    for pair, answer in asked.items():
+                        answer.set_result(found[pair])
+        del self._asked[feed]
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # marks it as retrieved: the subscriber may be gone
@@ -104,6 +133,18 @@ class TopicReads:
             logger.warning("feed %s is slow: a read of a topic took %.1f s", feed, seconds)
         self._quick.discard(feed)
         self.slow[feed] = seconds
+
+
+def _missed(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], log.Missed]:
+    """Return what each of a feed's topics, given with its position, has missed."""
+    if len(asked) == 1:
+        return {(topic, after): log.missed(topic, feed, after) for topic, after in asked}
+    of_feed = log.missed(feed, feed, min(after for _, after in asked))
+    resets = [entry.position for entry in of_feed.entries if entry.kind not in log.WITH_ROWS]
+    reset_at = max(resets, default=-1)
+    # Topics from before a reset of the whole feed are read anew: their own entries are not needed.
+    others = [(topic, after) for topic, after in asked if after >= reset_at]
+    return dict.fromkeys(asked, of_feed) | (log.missed_of(feed, others) if others else {})
 
 
 def _timed(topic: str, limit: float, took: list[float]) -> Reading:

@@ -7,6 +7,8 @@ query anew each time, which takes longer than the databases need to answer it.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
@@ -170,13 +172,26 @@ def waiting_seconds() -> float:
 
 def missed(topic: str, feed: str, after: int) -> Missed:
     """Return a topic's entries at positions > ``after``, oldest first, with those of its whole feed."""
+    return missed_of(feed, [(topic, after)])[topic, after]
+
+
+def missed_of(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], Missed]:
+    """Return what each of some topics of a feed, given with its position, has missed; by one query."""
+    oldest = min(after for _, after in asked)
+    conditions = [Q(topic=topic, position__gt=after) for topic, after in asked]
     with read_snapshot():
         sequenced = progress.read()
-        found = _of_this_release().filter(topic__in={topic, feed}, position__gt=after)
+        found = _of_this_release().filter(reduce(or_, conditions, Q(topic=feed, position__gt=oldest)))
         entries = list(found.exclude(kind=LogEntry.Kind.NOTICE).order_by("position", "id"))
     for entry in entries:
         entry.written_at = entry.created_at.timestamp()
-    return Missed(sequenced is not None and after >= sequenced.edge, entries)
+    return {
+        (topic, after): Missed(
+            sequenced is not None and after >= sequenced.edge,
+            [entry for entry in entries if entry.topic in (topic, feed) and entry.position > after],
+        )
+        for topic, after in asked
+    }
 
 
 def prune() -> int:

@@ -1,0 +1,56 @@
+"""Catching up: topics that lack something are brought to the log's end, a few of each feed at a time.
+
+Those with the most subscribers come first. So a reset of thousands of topics delays neither the look at the log's tail
+nor other feeds, and a topic that changes again while it waits is read once.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from .shared_topic import SharedTopic
+
+AT_ONCE = 20
+"""How many topics of a feed are brought up at once; they ask the log together, and wait for the threads that read."""
+
+
+class CatchUp:
+    """The topics of one process that wait for their turn, or have it."""
+
+    def __init__(self, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+        """``begin`` runs a coroutine as a task that ends with the hub."""
+        self._begin = begin
+        self._epoch = ""
+        self._waiting: dict[str, list[SharedTopic]] = {}  # by feed, those with the most subscribers last
+        self._under_way = Counter[str]()
+
+    def add(self, stale: Iterable[SharedTopic], epoch: str) -> None:
+        """Bring topics to the end of the log, which has this epoch now."""
+        self._epoch = epoch
+        feeds = set()
+        for shared in stale:
+            shared.is_refreshing = True
+            self._waiting.setdefault(shared.feed, []).append(shared)
+            feeds.add(shared.feed)
+        for feed in feeds:
+            self._waiting[feed].sort(key=lambda shared: len(shared.subscribers))
+            self._fill(feed)
+
+    def _fill(self, feed: str) -> None:
+        """Give topics of a feed their turn; several together, so that they ask the log together."""
+        waiting = self._waiting[feed]
+        if self._under_way[feed] > AT_ONCE // 2:
+            return
+        while waiting and self._under_way[feed] < AT_ONCE:
+            self._under_way[feed] += 1
+            self._begin(self._bring_up(waiting.pop()))
+
+    async def _bring_up(self, shared: SharedTopic) -> None:
+        rest = await shared.refresh(self._epoch)
+        self._under_way[shared.feed] -= 1
+        self._fill(shared.feed)
+        if rest:
+            await asyncio.sleep(rest)
+            if shared.is_due:
+                self.add([shared], self._epoch)

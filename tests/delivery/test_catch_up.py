@@ -1,0 +1,291 @@
+"""Catching up: thousands of topics that lack something are brought up a few at a time, and a flood creates no work."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from realtime.boards.models import Board, Entry
+from realtime.delivery import catch_up, shared_topic, topic_reads
+from realtime.models import LogEntry, OutboxRow
+from realtime.publishing import log as log_module
+from realtime.publishing.positions import read_topic
+from tests.conftest import until
+from tests.delivery.conftest import Follower, Wire, has_row
+
+BOARDS = 60
+
+
+class HeldReads:
+    """Reads of a feed's topics wait until the test lets them go on; their order is noted."""
+
+    def __init__(self, feed: str) -> None:
+        self.go_on, self.feed = threading.Event(), feed
+        self.go_on.set()
+        self.begun: list[str] = []
+
+    def __call__(self, topic: str, limit: float) -> Any:
+        if topic.partition(".")[0] == self.feed:
+            self.begun.append(topic)
+            assert self.go_on.wait(60)
+        return read_topic(topic, limit)
+
+
+@pytest.fixture
+def held_reads(monkeypatch):
+    held = HeldReads("entries")
+    monkeypatch.setattr(topic_reads, "read_topic", held)
+    yield held
+    held.go_on.set()
+
+
+@pytest.fixture
+async def boards(quay, in_database) -> list[Board]:
+    """Boards without entries."""
+    await in_database(
+        Board.objects.bulk_create, [Board(slug=f"b{number}", title="b") for number in range(BOARDS)]
+    )
+    return await in_database(lambda: list(Board.objects.filter(slug__startswith="b").order_by("pk")))
+
+
+@pytest.fixture
+def queries(monkeypatch) -> list[str]:
+    """The queries for what topics have missed."""
+    asked: list[str] = []
+    missed_of = log_module.missed_of
+
+    def counted(feed: str, *args: Any) -> Any:
+        asked.append(feed)
+        return missed_of(feed, *args)
+
+    monkeypatch.setattr(log_module, "missed_of", counted)
+    return asked
+
+
+def reset() -> OutboxRow:
+    """Write what has a whole feed read again."""
+    return OutboxRow.objects.create(source="boards_entry", image=None)
+
+
+async def follow(wire: Wire, boards: list[Board], followers: Callable[[int], int] = lambda number: 1):
+    """Follow the topics of the boards, each by some followers; return them all."""
+    all_of_them = []
+    for number, board in enumerate(boards):
+        for _ in range(followers(number)):
+            all_of_them.append(await Follower(f"entries.{board.pk}").follow(wire.hub))
+    await wire.settle()
+    return all_of_them
+
+
+async def test_after_a_reset_the_topics_with_the_most_subscribers_are_read_first(slow, boards, held_reads):
+    """What most pages show is right first."""
+    await follow(slow, boards[:40], lambda number: 2 if number >= 20 else 1)
+    held_reads.begun.clear()
+
+    await slow.write(reset)
+    await slow.settle()
+
+    first = {f"entries.{board.pk}" for board in boards[20:40]}
+    assert len(held_reads.begun) == 40
+    assert set(held_reads.begun[:20]) == first
+
+
+async def test_a_reset_of_many_topics_takes_up_a_few_of_them_at_a_time(slow, boards, held_reads, quay):
+    """Meanwhile the log's tail is read, rights are answered, and a topic of another feed is brought up."""
+    followers = await follow(slow, boards)
+    other = await Follower("boards").follow(slow.hub)
+    await slow.settle()
+    held_reads.go_on.clear()
+    held_reads.begun.clear()
+    await slow.write(reset)
+    looks = slow.hub.looks
+    slow.hub.look_soon()
+    await until(lambda: len(held_reads.begun) == 2 and slow.hub.looks > looks)
+
+    await slow.write(lambda: Board.objects.create(slug="meanwhile", title="Meanwhile", is_public=True))
+    slow.hub.look_soon()
+    await until(lambda: any(b"Meanwhile" in row for _, row in other.replica.rows.values()))
+    await slow.hub.rights.check(other.visitor, "boards")
+
+    refreshing = [name for name in slow.hub._shared if slow.hub._shared[name].is_reading]
+    assert len(held_reads.begun) == 2
+    assert len(refreshing) <= catch_up.AT_ONCE
+    held_reads.go_on.set()
+    await slow.settle()
+    assert len(held_reads.begun) == BOARDS
+    assert all([await slow.is_current(follower) for follower in followers])
+
+
+async def test_topics_that_change_again_while_they_wait_are_read_once(slow, boards, held_reads):
+    """An overload must not create work."""
+    await follow(slow, boards)
+    held_reads.go_on.clear()
+    held_reads.begun.clear()
+    for _ in range(4):
+        await slow.write(reset)
+        looks = slow.hub.looks
+        slow.hub.look_soon()
+        await until(lambda looks=looks: slow.hub.looks > looks)
+    await until(lambda: len(held_reads.begun) == 2)
+
+    held_reads.go_on.set()
+    await slow.settle()
+
+    read = Counter(held_reads.begun)
+    assert len(read) == BOARDS
+    assert sum(read.values()) <= BOARDS + catch_up.AT_ONCE
+
+
+async def test_one_reset_of_a_feed_needs_no_query_for_each_topic(slow, boards, queries):
+    """The topics that have their turn together ask together, and of a feed that was reset only for its own entries."""
+    await follow(slow, boards)
+    queries.clear()
+
+    await slow.write(reset)
+    await slow.settle()
+
+    assert 0 < len(queries) <= BOARDS / (catch_up.AT_ONCE // 2)
+
+
+async def test_topics_that_have_missed_changes_ask_for_them_together(slow, boards, queries, readings):
+    """Each applies its own entries, exactly; none is read."""
+    followers = await follow(slow, boards)
+    queries.clear()
+    readings.clear()
+
+    for label in ("first", "second"):
+        await slow.write(
+            lambda label=label: [
+                Entry.objects.create(board=board, label=f"{label} {board.pk}") for board in boards
+            ]
+        )
+    await slow.write(Entry.objects.filter(board=boards[0], label__startswith="first").delete)
+    await slow.settle()
+
+    assert 0 < len(queries) <= 2 * BOARDS / (catch_up.AT_ONCE // 2)
+    assert readings == []
+    assert all([await slow.is_current(follower) for follower in followers])
+    assert all(has_row(one, f"second {board.pk}")() for one, board in zip(followers, boards, strict=True))
+
+
+async def test_of_a_reset_and_changes_each_topic_gets_what_it_needs(slow, boards, in_database, readings):
+    """Some topics are from after the reset, some from before; some entries are of another release, or were pruned."""
+    old = await follow(slow, boards[:20])
+    await slow.write(reset)
+    new = await follow(slow, boards[20:40])
+    readings.clear()
+    for followers in (old, new):
+        for follower in followers:
+            slow.hub._shared[follower.replica.topic].is_stale = True
+
+    def write() -> None:
+        for board in boards[:40]:
+            Entry.objects.create(board=board, label="new")
+
+    batch = await slow.write(write)
+    foreign = new[3].replica.topic
+    await in_database(
+        LogEntry.objects.filter(topic=foreign, position=batch.end).update, fingerprint="another", payload="[]"
+    )
+    await slow.settle()
+
+    assert readings.count(foreign) == 1
+    assert not {follower.replica.topic for follower in new[4:]} & set(readings)
+    assert all([await slow.is_current(follower) for follower in (*old, *new)])
+
+
+async def test_a_topic_that_is_read_again_and_again_rests_longer_each_time(
+    slow, quay, topic, readings, monkeypatch
+):
+    """It stays in doubt meanwhile, and ends with what is in the database."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    monkeypatch.setattr(shared_topic, "SOON_SECONDS", 1000.0)
+    shared = slow.hub._shared[topic]
+    rests: list[float] = []
+
+    for number in range(6):
+        await slow.write(lambda number=number: (quay.entries.update(label=str(number)), reset()))
+        await slow.settle()
+        rests.append(shared._rests_until - shared.read_at)
+        assert has_row(follower, str(number))()
+
+    # At least, because a read that takes long is followed by a longer rest, up to the longest.
+    longer = [shared_topic.REST_SECONDS * 2**number for number in range(1, 6)]
+    assert all(
+        rest >= min(least, shared_topic.MAX_REST_SECONDS)
+        for rest, least in zip(rests[1:], longer, strict=True)
+    )
+    assert not shared.is_stale
+
+
+async def test_a_topic_that_rests_is_not_vouched_for_and_applies_no_later_entry(
+    slow, quay, topic, readings, monkeypatch
+):
+    """What it lacks comes with the next read."""
+    monkeypatch.setattr(shared_topic, "DOUBT_SECONDS", 0.0)
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    shared = slow.hub._shared[topic]
+    shared._rests_until = asyncio.get_running_loop().time() + 1000
+    readings.clear()
+
+    await slow.write(lambda: (quay.entries.update(label="lacking"), reset()))
+    slow.hub.look_soon()
+    await until(lambda: shared._must_read and not shared.is_refreshing)
+    await slow.send(await slow.write(quay.entries.create, label="later"))
+    await until(lambda: not shared.topic.is_current)
+    assert shared.is_stale
+    assert readings == []
+    assert not has_row(follower, "later")()
+
+    shared._rests_until = shared._try_at = 0.0
+    slow.hub.look_soon()
+    await until(has_row(follower, "later"))
+    assert await slow.is_current(follower)
+    assert readings == [topic]
+
+
+@pytest.mark.parametrize(
+    "write", [reset, lambda: Board.objects.first().entries.update(label="x")], ids=["reset", "x"]
+)
+async def test_a_topic_without_subscribers_is_not_read_again(slow, quay, topic, readings, write):
+    """Its next subscriber has it read, if it cannot be brought up by the log."""
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.unsubscribe(topic, follower)
+    await slow.settle()
+    readings.clear()
+
+    await slow.write(lambda: (quay.entries.create(label="unseen"), write()))
+    await slow.settle()
+    await slow.send(await slow.write(quay.entries.create, label="unseen too"))
+    await slow.settle()
+
+    assert readings == []
+    late = await Follower(topic).follow(slow.hub)
+    await until(has_row(late, "unseen too"))
+    await slow.settle()
+    assert await slow.is_current(late)
+    assert readings in ([topic], [])
+    await slow.send(await slow.write(quay.entries.create, label="seen"))
+    await until(has_row(late, "seen"))
+
+
+async def test_a_page_that_returns_to_a_topic_which_was_not_read_gets_what_it_missed(
+    slow, quay, topic, readings
+):
+    """Not a snapshot: the rows from before are kept."""
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.unsubscribe(topic, follower)
+    follower.session.unsubscribe(topic)
+    await slow.write(lambda: (quay.entries.create(label="meanwhile"), reset()))
+    await slow.settle()
+
+    await follower.follow(slow.hub)
+
+    await until(has_row(follower, "meanwhile"))
+    assert follower.replica.snapshots == 1
+    assert await slow.is_current(follower)
