@@ -5,8 +5,9 @@ Pure: a connection moves messages between the session and its transport and carr
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -14,10 +15,12 @@ from msgspec import UNSET
 from . import messages
 from .bucket import Bucket
 from .codes import Code
+from .cohort import Cohort, Sent, Write
+from .cursor import Cursor
 from .errors import BadMessage, RealtimeError
 from .messages import ClientMessage, Encoded, Encoding, Form, Format, ServerMessage
 from .position import Position
-from .topic import Cursor, Topic
+from .topic import Topic
 
 BURST_SECONDS = 10
 """A client may send at once what its rate allows in this time."""
@@ -63,6 +66,10 @@ class _Subscription:
     """The topic's ``recoveries`` when the subscriber was last answered."""
     is_vouched_for: bool = True
     """Whether the client takes the rows for current."""
+    cohort: Cohort | None = None
+    """Sends the news while the session is in step with others; ``cursor`` then stands where it joined."""
+    joined: int = 0
+    """What ``leave`` of the cohort requires."""
 
 
 class _Unacknowledged:
@@ -107,7 +114,7 @@ class Session:
     """
 
     __slots__ = (
-        "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_is_beat_due", "_limits",
+        "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_is_beat_due", "_limits", "_member",
         "_messages", "_news", "_outgoing", "_part", "_parted", "_parts", "_subscriptions", "_unacknowledged",
         "encoding", "ending", "is_beating",
     )  # fmt: skip
@@ -129,6 +136,7 @@ class Session:
         self._bytes = Bucket(limits.max_bytes_per_second, limits.max_bytes_per_second * BURST_SECONDS)
         self._has_acknowledged = False
         self._unacknowledged = _Unacknowledged()
+        self._member: Hashable | None = None  # what stands for it in cohorts
         self.ending: Ending | None = None
         self.is_beating = False
         """Whether the message that ``next`` returned last is a heartbeat."""
@@ -183,6 +191,7 @@ class Session:
 
         Raises: BadMessage, if it is more than were sent.
         """
+        self.leave()
         if not 0 <= received <= self._unacknowledged.messages:
             raise BadMessage(
                 f"{received} messages acknowledged, but {self._unacknowledged.messages} were sent"
@@ -203,6 +212,7 @@ class Session:
         return topic in self._subscriptions or len(self._subscriptions) < self._limits.max_subscriptions
 
     def unsubscribe(self, topic: str) -> None:
+        self.leave()
         self._subscriptions.pop(topic, None)
         self._news.pop(topic, None)
         if topic == self._parted:
@@ -210,8 +220,53 @@ class Session:
 
     def notify(self, topic: str) -> None:
         """Mark a topic as one that may have news; ``next`` checks."""
+        self.leave()
         if topic in self._subscriptions:
             self._news[topic] = None
+
+    # ------------------------------------------------------------ in step with others
+
+    def join(self, member: Hashable, write: Write) -> None:
+        """Let cohorts send the news of the topics from now on, where others have been sent the same.
+
+        ``member`` stands for this session there; ``write`` writes to its client. Does nothing while something is
+        to be sent, or soon must be acknowledged.
+        """
+        if self.is_waiting or self.ending is not None or self._member is not None:
+            return
+        room = self._room()
+        if room < self._limits.max_unacknowledged_bytes / 2:  # a cohort disbands when a member has none left
+            return
+        for subscription in self._subscriptions.values():
+            topic = subscription.topic
+            cohort = topic.cohort_at(subscription.cursor, subscription.answered)
+            if cohort is not None and subscription.is_vouched_for:
+                subscription.joined = cohort.join(member, write, room / len(self._subscriptions))
+                subscription.cohort, subscription.cursor = cohort, cohort.cursor
+                self._member = member
+
+    def leave(self) -> None:
+        """Go on alone: with cursors of its own, and with what cohorts have sent counted."""
+        if self._member is None:
+            return
+        sent: list[Sent] = []
+        for subscription in self._subscriptions.values():
+            if subscription.cohort is not None:
+                subscription.cursor, more = subscription.cohort.leave(self._member, subscription.joined)
+                subscription.cohort = None
+                sent += more
+        for message in sorted(sent):
+            self._unacknowledged.add(message.size)
+        self._member = None
+
+    def _room(self) -> float:
+        """Return how many bytes may be sent before something must be acknowledged."""
+        limits, unacknowledged = self._limits, self._unacknowledged
+        room = limits.max_unacknowledged_bytes + unacknowledged.acknowledged - unacknowledged.bytes
+        if self._has_acknowledged:
+            return room
+        silent = math.inf if limits.max_silent_bytes is None else limits.max_silent_bytes
+        return max(room, silent - unacknowledged.bytes)
 
     # ------------------------------------------------------------ out
 
@@ -252,6 +307,7 @@ class Session:
 
     def next(self) -> Encoded | None:
         """Return the message to send now; None if there is none, or if an acknowledgement is needed first."""
+        self.leave()
         self.is_beating = False
         message = None if self._must_wait() else self._next()
         if message is not None:

@@ -6,10 +6,12 @@ Pure: the hub applies what it reads from the log, sessions read what their curso
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import messages
+from .cohort import Cohort
+from .cursor import Cursor
 from .encodings import Encodings
 from .errors import Gap, Unrecoverable
 from .messages import Change, Encoded, Form, Format, Row
@@ -48,21 +50,6 @@ class ChangeSet:
 
     def forget_encodings(self) -> None:
         self._encoded.clear()
-
-
-@dataclass(slots=True)
-class Cursor:
-    """The position that one subscriber has been sent.
-
-    Shape: ``offset`` None means that the subscriber needs a snapshot. ``life`` is the topic's at the time of
-           the offset: offsets of two lives do not compare. ``is_ahead`` means that the client named a
-           position that this process may not have reached yet.
-    """
-
-    form: Form
-    offset: int | None = None
-    life: int = 0
-    is_ahead: bool = False
 
 
 class Topic:
@@ -105,6 +92,7 @@ class Topic:
         self._encodings = encodings or Encodings()
         self._token = object()  # stands for this topic there
         self._digests: dict[Format, int] = {}  # of the formats that subscribers use
+        self._cohorts: dict[Form, Cohort] = {}
 
     @property
     def rows(self) -> list[Row]:
@@ -375,3 +363,41 @@ class Topic:
         # Not this position: the topic may have advanced to it since, without a visible change.
         cursor.offset, cursor.life, cursor.is_ahead = parts.position.offset, self._life, False
         return parts
+
+    # ------------------------------------------------------------ cohorts
+
+    def cohort_at(self, cursor: Cursor, answered: int) -> Cohort | None:
+        """Return the cohort for a cursor; None if it is not at the newest state, or the others are elsewhere.
+
+        ``answered``: the topic's ``recoveries`` when the subscriber was last answered.
+        """
+        is_newest = (
+            cursor.offset is not None and cursor.offset >= self._changed_at and cursor.life == self._life
+        )
+        is_vouched_for = self.is_readable and self.is_current and answered == self.recoveries
+        if not is_newest or cursor.is_ahead or not is_vouched_for:
+            return None
+        cohort = self._cohorts.get(cursor.form)
+        if not cohort:
+            cohort = self._cohorts[cursor.form] = Cohort(cursor, answered)
+        return cohort if cohort.cursor == cursor and cohort.recoveries == answered else None
+
+    @property
+    def members(self) -> list[Hashable]:
+        """The members of cohorts that have been sent everything that was delivered."""
+        return [member for cohort in self._cohorts.values() for member in cohort.members]
+
+    def deliver(self, at_once: int) -> Iterator[None]:
+        """Send the news to the cohorts, to ``at_once`` members before each yield.
+
+        Subscribers that are not among ``members`` afterwards must be notified, and so leave their cohort if they are in
+        one: they cannot be written to at once, or the news is more than a single message.
+        """
+        for form, cohort in list(self._cohorts.items()):
+            cursor = cohort.cursor.copy()
+            is_vouched_for = self.is_readable and self.is_current and cohort.recoveries == self.recoveries
+            news = self.advance(cursor) if is_vouched_for else ()
+            if len(news) == 1 and cohort.has_room_for(news[0]):
+                yield from cohort.send(news[0], cursor, at_once)
+            elif news or not is_vouched_for:
+                del self._cohorts[form]

@@ -62,7 +62,7 @@ class Connection:
         self.log = ClientLog(handshake.client, f"c{next(_numbers)}")
         self.visitor, self.address = visitor, handshake.address
         self.session = Session(_limits(get_conf(), waits), encoding)
-        self._outbound = Outbound(self.session, self.log, send, frame, close, write)
+        self._outbound = Outbound(self.session, self.log, send, frame, close, write, self)
         self._service, self._place = service, place
         self._asked: set[str] = set()  # topics that are being read for a subscribe
         self._opened_at = time.monotonic()

@@ -1,7 +1,7 @@
 """Outbound: sends a session's messages to one client, in order, and closes the connection after the last."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 from ..engine.messages import Encoded
 from ..engine.session import Ending, Session
@@ -15,7 +15,7 @@ class Outbound:
     """Sends to one client, and nothing before ``open``."""
 
     __slots__ = (
-        "_close", "_frame", "_is_over", "_is_writing", "_log", "_send", "_session", "_write", "writer",
+        "_close", "_frame", "_is_over", "_is_writing", "_log", "_member", "_send", "_session", "_write", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -26,15 +26,17 @@ class Outbound:
         frame: Callable[[Session, Encoded], Event],
         close: Callable[[Ending], Awaitable[None]],
         write: Writer | None = None,
+        member: Hashable | None = None,
     ) -> None:
         """``send`` is the server's, ``frame`` returns the event with a message for it, and ``close`` closes the
         connection with an ending. ``write``, which some servers have, writes a message at once or returns False: then
-        it is sent.
+        it is sent. ``member`` stands for the session in cohorts.
         """
         self.writer: asyncio.Task[None] | None = None
         """The task that sends, while ``send`` waits."""
         self._session, self._log = session, log
         self._send, self._frame, self._close, self._write = send, frame, close, write
+        self._member = member
         self._is_writing = True  # until ``open``
         self._is_over = False
 
@@ -52,11 +54,14 @@ class Outbound:
         while message is not None and write is not None and write(message):
             message = session.next() if session.is_waiting else None
         if message is None and session.ending is None:
+            if write is not None and self._member is not None:
+                session.join(self._member, write)
             return
         self.writer = eager.start(self._flush(message), f"realtime-writer-{self._log.connection}")
 
     async def finish(self, ending: Ending | None) -> None:
         """Stop sending; with an ending, send that first if the client can still receive it."""
+        self._session.leave()
         if self.writer is not None:
             self.writer.cancel()
         if ending is not None and not self._is_over:

@@ -12,8 +12,8 @@ from django.db import OperationalError
 from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic, topic_reads
-from realtime.delivery.shared_topic import SharedTopic
-from realtime.engine.messages import Error, Heartbeat, delete, encode_changes
+from realtime.delivery.shared_topic import IN_STEP_AT_ONCE, SharedTopic
+from realtime.engine.messages import Changes, Error, Heartbeat, decode_server, delete, encode_changes
 from realtime.models import FeedRelease, LogEntry, OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing import positions, releases
@@ -481,6 +481,105 @@ async def test_notifying_many_lets_other_tasks_run_in_between(quick, quay, in_da
 
     assert len(set(seen)) > 15
     assert len(set(notified)) == 1000
+
+
+async def test_entries_that_arrive_together_are_one_notification(slow, quay, topic, in_database):
+    """One per subscriber, however many entries there are."""
+    follower = await Follower(topic).follow(slow.hub)
+    shared = slow.hub._shared[topic]
+    await until(lambda: shared._next_round is None and shared._round is None)
+    notified: list[Any] = []
+    shared.subscribers |= {Listener(notified) for _ in range(3)}
+    batches = [await slow.write(quay.entries.create, label=f"n{number}") for number in range(4)]
+
+    for batch in batches:
+        for entry in batch.entries:
+            if entry.topic == topic:
+                shared.receive(batch.epoch, entry)
+    assert notified == []
+    await until(lambda: has_row(follower, "n3")())
+
+    assert len(notified) == len(set(notified)) == 3
+    assert shared.topic.position.offset == batches[-1].entries[0].position
+
+
+class InStep(Follower):
+    """A follower with a socket: what cannot be written at once is sent when it reads again."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.notified = 0
+        self.is_stalled = False
+
+    def notify(self, topic: str) -> None:
+        self.notified += 1
+        super().notify(topic)
+
+    def write(self, message: Any) -> bool:
+        if not self.is_stalled:
+            self.receive(message)
+        return not self.is_stalled
+
+    def receive(self, text: Any) -> None:
+        message = decode_server(text)
+        self.received.append(message)
+        assert not self.replica.receive(message), f"a gap: {message}"
+
+    def flush(self) -> None:
+        if not self.is_stalled:
+            for text in list(iter(self.session.next, None)):
+                self.receive(text)
+            self.session.join(self, self.write)
+
+
+async def test_subscribers_in_step_are_written_to_without_asking_their_sessions(slow, quay, topic):
+    """One that cannot be written to, or has something else to send, goes on alone, and is in step again afterwards."""
+    members = [await InStep(topic).follow(slow.hub) for _ in range(5)]
+    await slow.send(await slow.write(quay.entries.create, label="first"))
+    await until(lambda: all(has_row(each, "first")() for each in members))
+    stalled, busy, *others = members
+    for each in members:
+        each.notified = 0
+
+    stalled.is_stalled = True
+    await slow.send(await slow.write(quay.entries.create, label="second"))
+    await until(lambda: all(has_row(each, "second")() for each in [busy, *others]))
+    busy.pulse()
+    await slow.send(await slow.write(quay.entries.create, label="third"))
+    await until(lambda: all(has_row(each, "third")() for each in [busy, *others]))
+    await until(lambda: stalled.notified == 2)
+    stalled.is_stalled = False
+    stalled.flush()
+    await slow.send(await slow.write(quay.entries.create, label="fourth"))
+    await until(lambda: all(has_row(each, "fourth")() for each in members))
+
+    assert [each.notified for each in members] == [2, 0, 0, 0, 0]
+    assert all(each.replica.rows == members[0].replica.rows for each in members)
+    assert [type(message) for message in stalled.received[-2:]] == [Changes, Changes]
+
+
+async def test_a_member_whose_right_is_lost_in_the_middle_of_a_round_is_sent_nothing_more(slow, quay, topic):
+    """Half of the members have the change by then."""
+    members = [await InStep(topic).follow(slow.hub) for _ in range(2 * IN_STEP_AT_ONCE)]
+    await slow.send(await slow.write(quay.entries.create, label="first"))
+    await until(lambda: all(has_row(each, "first")() for each in members))
+    shared = slow.hub._shared[topic]
+    await until(lambda: shared._next_round is None and shared._round is None)
+    batch = await slow.write(quay.entries.create, label="second")
+
+    for entry in batch.entries:
+        if entry.topic == topic:
+            shared.receive(batch.epoch, entry)
+    while shared._round is None:
+        await asyncio.sleep(0)
+    late = [each for each in members if not has_row(each, "second")()]
+    for each in late:
+        slow.hub.unsubscribe(topic, each)
+        each.revoke(topic)
+    await until(lambda: shared._round is None)
+
+    assert len(late) == IN_STEP_AT_ONCE
+    assert not any(has_row(each, "second")() for each in late)
 
 
 async def test_a_feed_may_set_a_minimum_interval(quick, live, quay, in_database):

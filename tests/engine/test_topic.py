@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from realtime.engine import messages
+from realtime.engine.cursor import Cursor
 from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
 from realtime.engine.messages import Changes, Form, Row, Snapshot, decode_server
 from realtime.engine.position import Position
-from realtime.engine.topic import MAX_KEPT_CHANGES, Cursor, Topic
+from realtime.engine.topic import MAX_KEPT_CHANGES, Topic
 from tests.support.contents import decode_as
 
 

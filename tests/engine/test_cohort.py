@@ -1,0 +1,326 @@
+"""Cohorts: a member receives exactly what its session would have sent alone.
+
+Hypothesis chooses changes, stalls, acknowledgements, heartbeats, subscriptions and lost rights. Each client has a twin:
+the same session with the same history, which never joins a cohort.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from realtime.engine import cohort as cohort_module
+from realtime.engine.codes import Code
+from realtime.engine.errors import BadMessage, Forbidden
+from realtime.engine.messages import Change, Encoded, Form, Format, Notice, Row, delete
+from realtime.engine.position import Position
+from realtime.engine.session import Ending, Session, _Unacknowledged
+from realtime.engine.topic import Topic
+from tests.support.limits import default_limits
+from tests.support.replica import Replica
+
+TOPICS = ("a", "b")
+LIMITS = {
+    "max_unacknowledged_bytes": 1500,
+    "max_outgoing": 10,
+    "heartbeat_seconds": 15,
+}
+
+
+class Line:
+    """One session and the socket it writes to, driven as ``transports/outbound.py`` drives them."""
+
+    def __init__(self, form: Form, silent: int | None, joins: bool) -> None:
+        self.form, self._joins = form, joins
+        self.session = Session(default_limits(**LIMITS, max_silent_bytes=silent), form.encoding)
+        self.received: list[Encoded] = []
+        self.in_flight: Encoded | None = None
+        self.is_stalled = False
+        self.writes = 0
+
+    def write(self, message: Encoded) -> bool:
+        if not self.is_stalled:
+            self.writes += 1
+            self.received.append(message)
+        return not self.is_stalled
+
+    def push(self) -> None:
+        if self.in_flight is not None:
+            return
+        message = self.session.next()
+        while message is not None and self.write(message):
+            message = self.session.next() if self.session.is_waiting else None
+        if message is not None:
+            self.in_flight = message
+        elif self._joins:
+            self.session.join(self, self.write)
+
+    def resume(self) -> None:
+        """Read again: what waited arrives, then the rest."""
+        self.is_stalled = False
+        while self.in_flight is not None:
+            self.received.append(self.in_flight)
+            self.in_flight = self.session.next()
+        self.push()
+
+    def notify(self, topic: str) -> None:
+        self.session.notify(topic)
+        self.push()
+
+    def do(self, name: str, *arguments: Any) -> None:
+        """Call a method of the session, then send."""
+        try:
+            getattr(self.session, name)(*arguments)
+        except BadMessage as error:
+            self.session.refuse(error)
+        self.push()
+
+
+def row(key: str, number: int) -> Row:
+    return Row(key, key, msgspec.Raw(b'{"n":%d}' % number), f"<p>{number}</p>" + "x" * (number % 7 * 20))
+
+
+def fresh_topic(name: str) -> Topic:
+    topic = Topic(name, max_kept_changes=6, max_part_bytes=300)
+    topic.load(Position("e", 1), [row(key, 1) for key in "pqr"], unchanged_since=1)
+    return topic
+
+
+def deliver(topic: Topic, subscribers: list[Line], at_once: int = 2) -> Iterator[None]:
+    """Do what ``SharedTopic`` does in a round."""
+    yield from topic.deliver(at_once)
+    members = topic.members
+    for line in subscribers:
+        if line not in members:
+            line.notify(topic.name)
+            yield
+
+
+CHANGES = st.dictionaries(st.sampled_from("pqrstu"), st.booleans(), min_size=1, max_size=4)
+NUMBERS = st.integers(0, 5)
+FORMS = st.builds(
+    Form, st.sampled_from(["rows", "rows", "html", "signal"]), st.sampled_from(["json", "json", "msgpack"])
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """Topics whose rows change; little is kept, so that its bounds are reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patches = ExitStack()
+        self._patches.enter_context(patch.object(_Unacknowledged, "MARK_BYTES", 200))
+        self._patches.enter_context(patch.object(cohort_module, "MAX_MESSAGES", 6))
+        self.topics = {name: fresh_topic(name) for name in TOPICS}
+        self.number = 1
+        self.lines: list[Any] = []
+
+    def teardown(self) -> None:
+        self._patches.close()
+
+    def change_rows(self, topic: Topic, keys: dict[str, bool]) -> None:
+        self.number += 1
+        changes: list[Change] = [
+            delete(key) if is_delete else row(key, self.number).upsert() for key, is_delete in keys.items()
+        ]
+        here = topic.position.offset
+        topic.apply(here, here, here + 1, changes)
+
+
+class Twins(Machine):
+    """Each round ends before something else happens: then the messages are the same, one by one."""
+
+    @initialize(forms=st.lists(FORMS, min_size=2, max_size=5))
+    def open_some(self, forms: list[Form]) -> None:
+        for form in forms:
+            self.open(form, None)
+
+    @rule(form=FORMS, silent=st.sampled_from([None, 3000]))
+    def open(self, form: Form, silent: int | None) -> None:
+        pair = Line(form, silent, joins=True), Line(form, silent, joins=False)
+        self.lines = [*self.lines[-5:], pair]
+        for line in pair:
+            line.push()
+            line.do("subscribe", self.topics["a"], None, form.format)
+
+    def pair(self, number: int) -> tuple[Line, Line]:
+        return self.lines[number % len(self.lines)]
+
+    @rule(name=st.sampled_from(TOPICS), sets=st.lists(CHANGES, min_size=1, max_size=3))
+    def change(self, name: str, sets: list[dict[str, bool]]) -> None:
+        """Each set is delivered by itself, or several are in one round."""
+        topic = self.topics[name]
+        for keys in sets:
+            self.change_rows(topic, keys)
+            if self.number % 3:
+                self.round(topic)
+        self.round(topic)
+
+    def round(self, topic: Topic) -> None:
+        list(deliver(topic, [line for line, _ in self.lines]))
+        for _, twin in self.lines:
+            twin.notify(topic.name)
+
+    @rule(number=NUMBERS, part=st.sampled_from([0, 0, 1, 3]))
+    def acknowledge(self, number: int, part: int) -> None:
+        line, twin = self.pair(number)
+        received = max(0, len(line.received) - part)
+        for each in (line, twin):
+            each.do("acknowledge", received)
+
+    @rule(number=NUMBERS, what=st.sampled_from(["pulse", "beat"]))
+    def heartbeat(self, number: int, what: str) -> None:
+        for each in self.pair(number):
+            each.do(what)
+
+    @rule(number=NUMBERS)
+    def stall(self, number: int) -> None:
+        for each in self.pair(number):
+            each.is_stalled = True
+
+    @rule(number=NUMBERS)
+    def read_again(self, number: int) -> None:
+        for each in self.pair(number):
+            each.resume()
+
+    @rule(number=NUMBERS, name=st.sampled_from(TOPICS), behind=st.integers(0, 9))
+    def subscribe(self, number: int, name: str, behind: int) -> None:
+        """Again, or to another topic; from a position, which may be ahead of the topic, or from none."""
+        topic = self.topics[name]
+        position = (
+            None if behind > 6 else Position(topic.position.epoch, max(1, topic.position.offset + 1 - behind))
+        )
+        for each in self.pair(number):
+            each.do("subscribe", topic, position, each.form.format)
+
+    @rule(number=NUMBERS, name=st.sampled_from(TOPICS))
+    def revoke(self, number: int, name: str) -> None:
+        """What follows must not contain anything of the topic."""
+        for each in self.pair(number):
+            each.session.unsubscribe(name)
+            each.do("refuse", Forbidden(name), name)
+
+    @rule(number=NUMBERS)
+    def post(self, number: int) -> None:
+        for each in self.pair(number):
+            each.do("post", Notice("words"))
+
+    @rule(number=NUMBERS)
+    def end(self, number: int) -> None:
+        if number == 5:
+            for each in self.pair(number):
+                each.do("end", Ending(Code.DRAINING, "stops"))
+
+    @rule(name=st.sampled_from(TOPICS), is_readable=st.booleans(), is_current=st.booleans())
+    def doubt(self, name: str, is_readable: bool, is_current: bool) -> None:
+        topic = self.topics[name]
+        if topic.set_readable(is_readable) | topic.set_current(is_current):
+            self.round(topic)
+
+    @rule(name=st.sampled_from(TOPICS), is_same_epoch=st.booleans())
+    def read(self, name: str, is_same_epoch: bool) -> None:
+        """All rows are read again, in this epoch or another one."""
+        topic = self.topics[name]
+        self.number += 1
+        epoch, offset = topic.position.epoch, topic.position.offset + 1
+        position = Position(epoch if is_same_epoch else f"{epoch}e", offset)
+        topic.load(position, [row("p", self.number), *topic.rows[:2]][:2], unchanged_since=offset)
+        self.round(topic)
+
+    @invariant()
+    def each_member_receives_what_its_session_alone_would_have_sent(self) -> None:
+        for line, twin in self.lines:
+            assert line.received == twin.received
+            assert (line.session.ending, line.in_flight) == (twin.session.ending, twin.in_flight)
+
+
+class Interrupted(Machine):
+    """Rounds are interrupted by anything: then clients may get changes merged differently, but never a gap."""
+
+    @initialize(forms=st.lists(st.sampled_from([Form("rows"), Form("html")]), min_size=3, max_size=6))
+    def open_some(self, forms: list[Form]) -> None:
+        self.topic = self.topics["a"]
+        self.rows = {1: self.topic.rows}
+        self.round: Iterator[None] = iter(())
+        self.is_due = False
+        self.lines = [Line(form, None, joins=True) for form in forms]
+        self.replicas = [Replica("a", form.format) for form in forms]
+        self.seen = [0] * len(forms)  # how many messages each replica has received
+        for line in self.lines:
+            line.push()
+            line.do("subscribe", self.topic, None, line.form.format)
+
+    @rule(keys=CHANGES)
+    def change(self, keys: dict[str, bool]) -> None:
+        self.change_rows(self.topic, keys)
+        self.rows[self.topic.position.offset] = self.topic.rows
+        self.is_due = True
+
+    @rule(steps=st.integers(1, 4))
+    def deliver(self, steps: int) -> None:
+        """As in ``SharedTopic``, a round begins when the previous one is over."""
+        for _ in range(steps):
+            if next(self.round, self) is self and self.is_due:
+                self.is_due, self.round = False, deliver(self.topic, self.lines, at_once=1)
+
+    @rule(number=NUMBERS, what=st.sampled_from(["acknowledge", "pulse", "post", "stall", "resume"]))
+    def interrupt(self, number: int, what: str) -> None:
+        line = self.lines[number % len(self.lines)]
+        if what == "stall":
+            line.is_stalled = True
+        elif what == "resume":
+            line.resume()
+        else:
+            arguments: dict[str, list[Any]] = {
+                "acknowledge": [len(line.received)],
+                "pulse": [],
+                "post": [Notice("words")],
+            }
+            line.do(what, *arguments[what])
+
+    @invariant()
+    def every_client_has_the_rows_of_its_position(self) -> None:
+        for number, (line, replica) in enumerate(zip(self.lines, self.replicas, strict=True)):
+            for message in line.received[self.seen[number] :]:
+                assert not replica.receive(message), message
+            self.seen[number] = len(line.received)
+            if replica.position is not None:
+                assert replica.rows == contents(self.rows[replica.position.offset], replica.format)
+
+    def teardown(self) -> None:
+        """When all read and acknowledge, all have everything, and heartbeats confirm it."""
+        if self.lines:
+            self.finish()
+        super().teardown()
+
+    def finish(self) -> None:
+        for line in self.lines:
+            line.resume()
+            line.do("acknowledge", len(line.received))
+        list(self.round)
+        list(deliver(self.topic, self.lines))
+        for line in self.lines:
+            line.do("acknowledge", len(line.received))
+            line.do("beat")
+        self.every_client_has_the_rows_of_its_position()
+        for line, replica in zip(self.lines, self.replicas, strict=True):
+            if line.session.ending is None:
+                assert replica.rows == contents(self.topic.rows, replica.format)
+                assert replica.verified
+
+
+def contents(rows: list[Row], format: Format) -> dict[str, tuple[str, Any]]:
+    return {
+        each.key: (each.order, each.html if format == "html" else bytes(each.row or b"")) for each in rows
+    }
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(max_examples=200, stateful_step_count=50)
+TestInterrupted = Interrupted.TestCase
+TestInterrupted.settings = settings(max_examples=100, stateful_step_count=50)
