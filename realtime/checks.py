@@ -39,8 +39,8 @@ LEAST_VERSIONS = {
     "autobahn": ("26.7.1", "decompresses a client's data without a limit"),
 }
 POOL_SIZE = 4  # of psycopg_pool, if it is given none
-# The publisher, its housekeeping, two jobs, health, the check of passwords; files and metrics.
-ENGINE_CONNECTIONS = 6 + ASSET_THREADS
+# The publisher, its housekeeping, two jobs, health, the check of passwords, interest; files and metrics.
+ENGINE_CONNECTIONS = 7 + ASSET_THREADS
 COLLECT = "run `manage.py collectstatic --no-input`"
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 

@@ -87,6 +87,7 @@ class LogEntry(models.Model):
     class Kind(models.TextChoices):
         CHANGES = "changes", "changes of rows"
         RESET = "reset", "too many changes or unknown ones: read the rows"
+        UNFOLLOWED = "unfollowed", "changes of rows that no process held: read the rows"
         NOTICE = "notice", "a text for the readers of pages"
         RIGHTS = "rights", "rights may have changed: check them again"
 
@@ -207,3 +208,41 @@ class TriggerClaim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} on {self.table}"
+
+
+class Process(models.Model):
+    """A server process whose hub notes the topics that it holds (``interest.py``)."""
+
+    name = models.CharField(max_length=64, unique=True)
+    seen_at = models.FloatField(
+        db_default=SecondsNow(),
+        help_text="When it last renewed its notes, in seconds since 1970, by the database's clock.",
+    )
+
+    objects = EngineManager["Process"]()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Interest(models.Model):
+    """A topic that a process holds: rows are read for these only when they change."""
+
+    # Without a constraint: PostgreSQL makes tables unlogged one by one.
+    process = models.ForeignKey(
+        Process, models.CASCADE, db_constraint=False, db_index=False, related_name="interest"
+    )
+    topic = models.CharField(max_length=200)
+    viewers = models.PositiveIntegerField(
+        default=0, help_text="How many connections followed it when the process last renewed its notes."
+    )
+
+    objects = EngineManager["Interest"]()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["topic", "process"], name="realtime_interest_topic"),
+        ]
+
+    def __str__(self) -> str:
+        return self.topic

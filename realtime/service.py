@@ -21,6 +21,7 @@ from .access.turns import Turns
 from .access.visitors import Visitor
 from .conf import get_conf
 from .delivery.health import Health
+from .delivery.held_topics import HeldTopics
 from .delivery.hub import Hub
 from .delivery.rights import recheck
 from .delivery.topic_reads import TopicReads
@@ -83,7 +84,7 @@ class Service:
         # If neither the layer nor a publisher of its own reaches this process, the log is the only source of changes.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
         reads = TopicReads(self.topic_threads, conf.topic_threads)
-        self.hub = Hub(layer, self.reader_threads, reads, follow_seconds)
+        self.hub = Hub(layer, self.reader_threads, reads, follow_seconds, HeldTopics())
         self.rights = self.hub.rights
         self.health = Health(self.hub)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds

@@ -29,6 +29,7 @@ from ..publishing.positions import probe
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
 from .catch_up import CatchUp
+from .held_topics import RENEW_SECONDS, HeldTopics
 from .layer_channel import LayerChannel
 from .rights import Rights, Verdict
 from .scrubber import Scrubber
@@ -56,10 +57,16 @@ class Hub:
     """One per process and event loop."""
 
     def __init__(
-        self, layer: BaseChannelLayer, readers: DatabaseThreads, reads: TopicReads, follow_seconds: float
+        self,
+        layer: BaseChannelLayer,
+        readers: DatabaseThreads,
+        reads: TopicReads,
+        follow_seconds: float,
+        held_topics: HeldTopics | None = None,
     ) -> None:
-        """``follow_seconds`` is the time between two reads of the log's tail."""
+        """``follow_seconds``: the time between two reads of the log's tail. ``held_topics`` notes what is in memory."""
         self._channel = LayerChannel(layer)
+        self._held_topics = held_topics
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self.rights = Rights(readers)
         self._epoch = ""
@@ -89,6 +96,7 @@ class Hub:
             ("receiver", self._receive),
             ("floor", self._follow),
             ("groups", self._keep_groups),
+            *([("interest", self._renew_interest)] if self._held_topics is not None else []),
             ("heartbeat", self._pulse),
             ("scrubber", Scrubber(self._shared.values, self._log_reached).scrub_next),
         ):
@@ -104,6 +112,8 @@ class Hub:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._channel.leave(*self._groups)
+        if self._held_topics is not None:
+            await self._held_topics.stop()
 
     # ------------------------------------------------------------ connections
 
@@ -209,6 +219,8 @@ class Hub:
             if not shared.is_loaded:
                 # First the group, then the rows: a change in between is in the rows, or the topic becomes stale.
                 await self._channel.join(shared.group)
+                if self._held_topics is not None:
+                    await self._held_topics.note(name)
                 await shared.load()
             elif shared.is_stale:  # without subscribers it may have waited
                 self.look_soon()
@@ -372,6 +384,13 @@ class Hub:
         await self._channel.leave(*(shared.group for shared in dropped))
         await self._channel.rejoin(self._groups)
         await asyncio.sleep(self._follow_seconds)
+
+    async def _renew_interest(self) -> None:
+        assert self._held_topics is not None
+        await self._held_topics.renew(
+            {name: len(shared.subscribers) for name, shared in self._shared.items()}
+        )
+        await asyncio.sleep(RENEW_SECONDS)
 
     # ------------------------------------------------------------ heartbeats
 

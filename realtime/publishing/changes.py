@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Final, Literal
 
 from django.db import OperationalError
 
@@ -25,13 +25,17 @@ from .slow_feeds import slow_feeds
 
 logger = logging.getLogger("realtime.sequencer")
 
-Changes = dict[str, list[Change] | None]
-"""By topic; None where the topic must be read again. A feed's name stands for all of its topics."""
+Unfollowed = Literal["unfollowed"]
+Changes = dict[str, list[Change] | Unfollowed | None]
+"""By topic; None where the topic must be read again, "unfollowed" where no process needs the changes. A feed's name
+stands for all of its topics."""
 
 MAX_TOPIC_BYTES = 1024 * 1024
 """Changes of a topic that are larger than this are no message to its subscribers, who get a snapshot."""
 MAX_FEED_BYTES = 8 * 1024 * 1024
 """How much of one feed a round keeps in memory, about."""
+UNFOLLOWED: Final = "unfollowed"
+
 MAX_FLOOD_TOPICS = 1000
 """How many topics of a feed a flood resets one by one; beyond that the feed is reset as a whole."""
 MAX_TOPICS_IN_QUESTION = 1000
@@ -46,8 +50,13 @@ SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
 
 
-def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> Changes:
-    """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read."""
+def of_rows(
+    feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Callable[[set[str]], set[str]] = set
+) -> Changes:
+    """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read.
+
+    ``followed`` returns those of some topics that any process needs the changes of.
+    """
     if any(row.image is None for of_table in rows.values() for row in of_table):
         return {feed.name: None}
     images, unknown = _complete(feed, rows)
@@ -60,7 +69,7 @@ def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> Changes:
     unusable: set[int] = set()
     try:
         with database().failing_alone():
-            found = _changes(feed, images, budget, lambda image: unusable.add(id(image)))
+            found = _changes(feed, images, followed, budget, lambda image: unusable.add(id(image)))
         noted.skip(
             f"values of feed {feed.name} that no row has are in",
             [row for of_table in rows.values() for row in of_table if id(row.image) in unusable],
@@ -199,6 +208,7 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
 def _changes(
     feed: Feed,
     images: Mapping[str, Sequence[Image]],
+    followed: Callable[[set[str]], set[str]],
     budget: Budget,
     note_unusable: Callable[[Image], None],
 ) -> Changes:
@@ -210,10 +220,11 @@ def _changes(
             touched = feed.touched(images, limit, note_unusable)
     if touched is None:
         return {feed.name: None}
+    named = {topic for topics in touched.values() for topic in topics}
     if feed.is_read_whole:
         # Only reading the topic shows which other rows change with this one; hubs send the difference.
-        return dict.fromkeys(topic for topics in touched.values() for topic in topics)
-    rows = _TouchedRows(feed, touched)
+        return dict.fromkeys(named)
+    rows = _TouchedRows(feed, touched, named - followed(named))
     try:
         while rows.are_wanted:
             rows.read_some(budget)
@@ -228,14 +239,16 @@ def _changes(
 class _TouchedRows:
     """The rows of a feed that a round has touched, by topic: those that are live are upserts, all others deletes."""
 
-    def __init__(self, feed: Feed, touched: Mapping[Any, set[str]]) -> None:
+    def __init__(self, feed: Feed, touched: Mapping[Any, set[str]], unfollowed: set[str]) -> None:
         """``touched`` has for each primary key the topics that the row was in."""
         self._feed = feed
-        self._unread = {key: set(topics) for key, topics in touched.items()}
+        self._unread = dict(touched)
         self._changes: dict[str, list[Change]] = defaultdict(list)
         self._sizes: dict[str, int] = defaultdict(int)
-        self._given_up: set[str] = set()  # topics that must be read as a whole
+        self._unfollowed = unfollowed
+        self._too_large: set[str] = set()
         self._rows_read = self._bytes_read = 0
+        self._leave_out(unfollowed)
 
     @property
     def are_wanted(self) -> bool:
@@ -246,7 +259,8 @@ class _TouchedRows:
     def changes(self) -> Changes:
         """What has changed; None for topics of which rows were not read, or that are too large."""
         unread = {topic for topics in self._unread.values() for topic in topics}
-        return {**self._changes, **dict.fromkeys(unread | self._given_up)}
+        changes: Changes = {**self._changes, **dict.fromkeys(unread | self._too_large)}
+        return {**changes, **dict.fromkeys(self._unfollowed, UNFOLLOWED)}
 
     def read_some(self, budget: Budget) -> None:
         """Read the next rows.
@@ -257,16 +271,18 @@ class _TouchedRows:
         budget.check()
         with database().limit_query_time(budget.left):
             present = self._feed.read_rows(some, budget.spend_on_a_row)
+        too_large = len(self._too_large)
         for key in some:
             left = self._unread.pop(key)
             if key in present:
                 here, row = present[key]
-                left.discard(here)
                 self._add(here, row.upsert())
+                left = left - {here}
             for topic in left:
                 self._add(topic, messages.delete(str(key)))
         self._rows_read += len(some)
-        self._skip_rows_of_large_topics()
+        if len(self._too_large) > too_large:
+            self._leave_out(self._too_large | self._unfollowed)
 
     @property
     def _at_once(self) -> int:
@@ -278,18 +294,15 @@ class _TouchedRows:
     def _add(self, topic: str, change: Change) -> None:
         size = messages.contents_size(change)
         self._bytes_read += size
-        if topic in self._given_up:
+        if topic in self._unfollowed or topic in self._too_large:
             return
         self._changes[topic].append(change)
         self._sizes[topic] += size
         if self._sizes[topic] > MAX_TOPIC_BYTES:
-            self._given_up.add(topic)
-            self._changes[topic] = []
-            self._sizes[topic] = 0
+            self._too_large.add(topic)
+            del self._changes[topic], self._sizes[topic]
 
-    def _skip_rows_of_large_topics(self) -> None:
-        """Leave out the rows that were only in topics of which no changes are sent."""
-        if self._given_up:
-            self._unread = {
-                key: topics for key, topics in self._unread.items() if not topics or topics - self._given_up
-            }
+    def _leave_out(self, topics: set[str]) -> None:
+        """Do not read the rows that were only in these topics."""
+        if topics:
+            self._unread = {key: its for key, its in self._unread.items() if not its or its - topics}

@@ -28,7 +28,7 @@ from ..engine import messages
 from ..feeds import registry
 from ..models import LogEntry
 from ..runtime import metrics
-from . import changes, log, noted, positions, progress, releases
+from . import changes, interest, log, noted, positions, progress, releases
 from .changes import Changes
 from .noted import Noted
 from .progress import Progress
@@ -70,7 +70,10 @@ class _Round:
     def add(self, more: Changes) -> None:
         for topic, changed in more.items():
             before = self.changes.get(topic, [])
-            self.changes[topic] = None if before is None or changed is None else [*before, *changed]
+            if isinstance(before, list) and isinstance(changed, list):
+                self.changes[topic] = [*before, *changed]
+            else:
+                self.changes[topic] = None if None in (before, changed) else changes.UNFOLLOWED
 
 
 def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
@@ -299,7 +302,7 @@ def _amount(rows: Sequence[Noted]) -> _Round:
     for feed in registry:
         concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
         if concerned:
-            amount.add(changes.of_rows(feed, concerned))
+            amount.add(changes.of_rows(feed, concerned, interest.followed))
             touched.add(feed.name)
         decisive = {table: by_source[table] for table in feed.rights_tables & by_source.keys()}
         if decisive:
@@ -407,7 +410,9 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
         feed = _feed(topic)
         after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))
         kind, payload, fingerprint = LogEntry.Kind.RESET.value, "", ""
-        if changed is not None:
+        if changed == changes.UNFOLLOWED:
+            kind = LogEntry.Kind.UNFOLLOWED.value
+        elif changed is not None:
             asks = topic in in_question or feed in in_question
             kind = LogEntry.Kind.RIGHTS.value if asks else LogEntry.Kind.CHANGES.value
             payload = messages.encode_changes(changed)

@@ -1,10 +1,10 @@
 """Changes of one feed on SQLite; tests/contract/test_units_of_failure.py has what holds on every database."""
 
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 from realtime.boards.models import Entry
 from realtime.feeds import registry
-from realtime.publishing import changes, noted
+from realtime.publishing import changes, interest, noted
 from realtime.publishing.noted import Noted
 
 
@@ -91,5 +91,40 @@ def test_rows_of_a_topic_that_has_become_too_large_are_not_read(log, quay, safe,
     assert [call.args[0] for call in read.call_args_list] == [large[:2], [moved]]
     assert found[f"entries.{quay.pk}"] is None
     others = found[f"entries.{safe.pk}"]
-    assert others is not None
+    assert isinstance(others, list)
     assert [change.key for change in others] == [str(moved)]
+
+
+def test_rows_are_read_for_topics_that_a_process_holds(log, quay, safe):
+    """Those of other topics are not even fetched; a row that has left a held topic is deleted there."""
+    process = interest.begin("here")
+    interest.note(process, {f"entries.{quay.pk}": 1})
+    kept, moved = quay.entries.all()
+    other = safe.entries.get()
+    Entry.objects.filter(pk=moved.pk).update(board=safe)
+    keys_and_boards = [(kept.pk, quay.pk), (moved.pk, quay.pk), (moved.pk, safe.pk), (other.pk, safe.pk)]
+    images = [
+        row(number, {"id": key, "board_id": board}) for number, (key, board) in enumerate(keys_and_boards)
+    ]
+    read = Mock(wraps=registry["entries"].read_rows)
+
+    with patch.object(registry["entries"], "read_rows", read):
+        found = changes.of_rows(registry["entries"], {"boards_entry": images}, interest.followed)
+
+    read.assert_called_once()
+    assert sorted(read.call_args.args[0]) == [kept.pk, moved.pk]
+    assert found[f"entries.{safe.pk}"] == changes.UNFOLLOWED
+    held = found[f"entries.{quay.pk}"]
+    assert isinstance(held, list)
+    assert {change.key: change.op for change in held} == {str(kept.pk): "upsert", str(moved.pk): "delete"}
+
+
+def test_nothing_is_read_for_topics_that_no_process_holds(log, quay, django_assert_num_queries):
+    """One query asks which of all of them are held."""
+    interest.begin("here")
+    images = [row(number, {"id": number, "board_id": 1 + number % 100}) for number in range(400)]
+
+    with django_assert_num_queries(1):
+        found = changes.of_rows(registry["entries"], {"boards_entry": images}, interest.followed)
+
+    assert found == dict.fromkeys((f"entries.{1 + number}" for number in range(100)), changes.UNFOLLOWED)

@@ -18,7 +18,10 @@ READ_IDLE_SECONDS = 60
 """How long a transaction that only reads may be idle: its locks delay no writer, but migrations of what it read."""
 
 _TRANSACTION_TIMEOUT_SINCE = 17_00_00
-_TABLES = ("realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket")
+_TABLES = (
+    "realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket", "realtime_process",
+    "realtime_interest",
+)  # fmt: skip
 # Identifies cluster, database and table: in another one the same positions mean something else.
 _ORIGIN = (
     "SELECT concat_ws('.', system_identifier, pg_database.oid, 'realtime_sequencer'::regclass::oid) "
