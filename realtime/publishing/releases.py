@@ -6,11 +6,13 @@ are read again: rows that its filter let through, or that its template made.
 
 import logging
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db.models.functions import Now
 
 from ..databases.base import is_storable
+from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..feeds import Feed, registry
 from ..models import FeedRelease, OutboxRow
@@ -72,8 +74,18 @@ def with_other_topics() -> set[str]:
     These are also the feeds that only another release has.
     """
     mine = {feed.name: feed.fingerprint for feed in registry}
-    used = FeedRelease.objects.filter(last_used_at__gt=Now() - RECENT).values_list("feed", "fingerprint")
+    with database().connection.cursor() as cursor:
+        cursor.execute(*_recent_forms(cursor.db.vendor))
+        used = cursor.fetchall()
     return {name for name, fingerprint in used if not have_same_topics(mine.get(name, ""), fingerprint)}
+
+
+@cache
+def _recent_forms(vendor: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the query for the forms in use, compiled once: every round of sequencing asks it."""
+    used = FeedRelease.objects.filter(last_used_at__gt=Now() - RECENT).values_list("feed", "fingerprint")
+    statement, parameters = used.query.get_compiler(connection=database().connection).as_sql()
+    return statement, parameters
 
 
 def parse(image: dict[str, Any] | None) -> str:
