@@ -5,7 +5,7 @@ A new database implements both classes in a package beside ``postgresql`` and ``
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -66,6 +66,8 @@ class Database(ABC):
     """A column of the outbox, which takes the place of {}, as its text; as bytes, where that need not be UTF-8."""
     NOW: ClassVar[str]
     """The time of the statement, in seconds since 1970, by the database's clock."""
+    AGO: ClassVar[str]
+    """The time so many seconds ago, a parameter, by the database's clock, as columns of times have it."""
     MEMBER: ClassVar[str]
     """Likewise the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
 
@@ -168,14 +170,19 @@ class Database(ABC):
     def prepare_tables(self) -> None:
         """Give the engine's tables the properties that migrations cannot express."""
 
-    def _fetch_row(self, statement: str) -> Any:
-        """Return the one row of a statement.
+    def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query of the engine's own; %s marks a parameter, as for Django's cursor.
 
         Uses the driver's connection: through Django's cursor an occasional statement takes three times as long.
         """
         self.connection.ensure_connection()
         with self.connection.wrap_database_errors:
-            return self.connection.connection.execute(statement).fetchone()
+            found: list[Any] = self.connection.connection.execute(statement, parameters).fetchall()
+        return found
+
+    def _fetch_row(self, statement: str) -> Any:
+        """Return the one row of a statement."""
+        return self.fetch(statement)[0]
 
 
 def is_storable(text: str) -> bool:

@@ -84,16 +84,15 @@ def newest(topics: Collection[str]) -> dict[str, int]:
     for topic in topics:
         feed = topic.partition(".")[0]
         asked += [topic, registry[feed].fingerprint if feed in registry else _UNKNOWN]
-    with database().connection.cursor() as cursor:
-        # The last entry of each topic, not the largest position of all its entries: there may be 100,000 of a topic.
-        cursor.execute(
-            "SELECT asked.column1, (SELECT position FROM realtime_logentry "
-            "WHERE topic = asked.column1 AND kind <> %s AND NOT (kind = %s AND fingerprint = asked.column2) "
-            "ORDER BY position DESC LIMIT 1) "
-            f"FROM (VALUES {marks}) AS asked",
-            [LogEntry.Kind.NOTICE.value, LogEntry.Kind.RESET.value, *asked],
-        )
-        return {topic: position for topic, position in cursor.fetchall() if position is not None}
+    # The last entry of each topic, not the largest position of all its entries: there may be 100,000 of a topic.
+    found = database().fetch(
+        "SELECT asked.column1, (SELECT position FROM realtime_logentry "
+        "WHERE topic = asked.column1 AND kind <> %s AND NOT (kind = %s AND fingerprint = asked.column2) "
+        "ORDER BY position DESC LIMIT 1) "
+        f"FROM (VALUES {marks}) AS asked",
+        [LogEntry.Kind.NOTICE.value, LogEntry.Kind.RESET.value, *asked],
+    )
+    return {topic: position for topic, position in found if position is not None}
 
 
 def is_announcement(entry: LogEntry) -> bool:

@@ -50,13 +50,11 @@ def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequen
     missing, parameters = since.missing(until, here.STAMP)
     condition = f"{missing} AND source IN ({', '.join(['%s'] * len(sources))})" if sources else missing
     source, image = map(here.TEXT.format, ("source", "image"))
-    with here.connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, {here.NOW} - written_at, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
-            f"length({image}) > %s FROM realtime_outboxrow WHERE {condition} ORDER BY id LIMIT %s",
-            [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, *sources, at_most],
-        )
-        found = cursor.fetchall()
+    found = here.fetch(
+        f"SELECT id, {here.NOW} - written_at, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
+        f"length({image}) > %s FROM realtime_outboxrow WHERE {condition} ORDER BY id LIMIT %s",
+        [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, *sources, at_most],
+    )
     now = time.time()
     rows = [
         _parse(id, now - seconds(age), text(source), image, bool(is_long))

@@ -34,17 +34,15 @@ def read(*, lock: bool = False) -> Progress | None:
 
     ``lock``: keep the row locked until the transaction ends, where the database locks rows.
     """
-    connection = database().connection
-    for_update = " FOR UPDATE" if lock and connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT epoch, origin, next, open, edge FROM realtime_sequencer WHERE id = %s{for_update}",
-            [Sequencer.ROW],
-        )
-        row = cursor.fetchone()
-    if row is None:
+    here = database()
+    for_update = " FOR UPDATE" if lock and here.connection.features.has_select_for_update else ""
+    found = here.fetch(
+        f"SELECT epoch, origin, next, open, edge FROM realtime_sequencer WHERE id = %s{for_update}",
+        [Sequencer.ROW],
+    )
+    if not found:
         return None
-    epoch, origin, next, open, edge = row
+    epoch, origin, next, open, edge = found[0]
     return Progress(epoch, origin, OutboxCursor(next, tuple(json.loads(open))), edge)
 
 

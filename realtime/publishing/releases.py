@@ -6,7 +6,6 @@ are read again: rows that its filter let through, or that its template made.
 
 import logging
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
 from django.db.models.functions import Now
@@ -74,18 +73,12 @@ def with_other_topics() -> set[str]:
     These are also the feeds that only another release has.
     """
     mine = {feed.name: feed.fingerprint for feed in registry}
-    with database().connection.cursor() as cursor:
-        cursor.execute(*_recent_forms(cursor.db.vendor))
-        used = cursor.fetchall()
+    here = database()
+    used = here.fetch(
+        f"SELECT feed, fingerprint FROM realtime_feedrelease WHERE last_used_at > {here.AGO}",
+        [RECENT.total_seconds()],
+    )
     return {name for name, fingerprint in used if not have_same_topics(mine.get(name, ""), fingerprint)}
-
-
-@cache
-def _recent_forms(vendor: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the query for the forms in use, compiled once: every round of sequencing asks it."""
-    used = FeedRelease.objects.filter(last_used_at__gt=Now() - RECENT).values_list("feed", "fingerprint")
-    statement, parameters = used.query.get_compiler(connection=database().connection).as_sql()
-    return statement, parameters
 
 
 def parse(image: dict[str, Any] | None) -> str:

@@ -82,6 +82,7 @@ class PostgreSQL(Database):
     STAMP = "xid"
     TEXT = "{}::text"
     NOW = "extract(epoch FROM statement_timestamp())::double precision"
+    AGO = "statement_timestamp() - make_interval(secs => %s)"
     MEMBER = "image -> %s::text"
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:

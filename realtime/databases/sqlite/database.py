@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class SQLite(Database):
     # The driver refuses a whole result for one text in it that is not UTF-8.
     TEXT = "CAST({} AS BLOB)"
     NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+    AGO = "strftime('%Y-%m-%d %H:%M:%f', 'now', (0 - %s) || ' seconds')"
     MEMBER = """CASE WHEN json_valid(image) THEN CAST(image -> ('$."' || %s || '"') AS BLOB) END"""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
@@ -47,15 +48,17 @@ class SQLite(Database):
     @contextmanager
     def read_transaction(self) -> Iterator[None]:
         # Not ``atomic()``, which would take the write lock.
-        with self.connection.cursor() as cursor:
-            cursor.execute("BEGIN DEFERRED")
-            try:
-                yield
-            finally:
-                cursor.execute("ROLLBACK")
+        self.fetch("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            self.fetch("ROLLBACK")
 
     def is_in_transaction(self) -> bool:
         return self.connection.in_atomic_block or bool(self.connection.connection.in_transaction)
+
+    def fetch(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return super().fetch(statement.replace("%s", "?"), parameters)
 
     def snapshot(self) -> tuple[OutboxCursor, str]:
         number, epoch = self._fetch_row(_NOW)
