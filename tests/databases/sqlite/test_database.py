@@ -74,3 +74,10 @@ def test_every_table_has_the_number_of_the_schema_as_its_state(here):
     assert before["boards_entry"].table != after["boards_entry"].table == here.common_state()
     assert set(after["boards_entry"].triggers.values()) == {here.common_state()}
     assert before["boards_entry"].triggers.keys() == after["boards_entry"].triggers.keys()
+
+
+def test_writers_keep_no_index_of_transaction_numbers(here):
+    """There are none here, and each row that a trigger writes would be tried against its condition."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pragma_index_list('realtime_outboxrow')")
+        assert cursor.fetchall() == []

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from realtime.boards.models import Board, Entry
 from realtime.databases.captures import Capture
 from realtime.databases.sqlite.triggers import SQLiteTriggers
 from realtime.models import OutboxRow
+from realtime.publishing import capture
 from tests.support.positions import position_now
 
 Images = set[tuple[int, int]]
+STEPS_RATIO = 4.0
+"""How many times the steps of an update without triggers one with them may take."""
 
 
 @dataclass
@@ -264,6 +268,102 @@ def test_a_row_replaced_through_a_constraint_is_noted(log, live, make_model, ima
 
     assert not berths.objects.filter(pk=old.pk).exists()
     assert (old.pk, "OLD") in images(berths)
+
+
+# ---------------------------------------------------------------- updates that move a row
+
+MOVES = {
+    "its topic": "UPDATE slips SET topic = 'b'",
+    "in another case": "UPDATE slips SET ToPiC = 'b'",
+    "beside others": "UPDATE slips SET (label, topic) = ('x', 'b')",
+    "from another table": "UPDATE slips SET topic = two.topic FROM (SELECT 'b' AS topic) AS two",
+    "by an upsert": "INSERT INTO slips (id, topic) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET topic = 'b'",
+    "by a cascade": "UPDATE piers SET name = 'b'",
+    "by a trigger": "UPDATE slips SET label = 'moves'",
+}
+
+
+@pytest.fixture
+def slips(log) -> Iterator[Callable[..., list[object]]]:
+    """A table with a row in topic "a", and a function that captures it, runs a statement and returns what is noted."""
+    statements = [
+        "CREATE TABLE piers (name text PRIMARY KEY)",
+        "CREATE TABLE slips (id integer PRIMARY KEY, topic text REFERENCES piers ON UPDATE CASCADE, label text, "
+        "doubled text GENERATED ALWAYS AS (label || label) VIRTUAL)",
+        "CREATE TRIGGER project AFTER UPDATE OF label ON slips WHEN NEW.label = 'moves' "
+        "BEGIN UPDATE slips SET topic = 'b'; END",
+        "INSERT INTO piers VALUES ('a')",
+        "INSERT INTO slips (id, topic, label) VALUES (1, 'a', 'l')",
+    ]
+
+    def run(*statements: str) -> None:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement, None)
+
+    def noted(statement: str, *columns: str) -> list[object]:
+        with transaction.atomic():
+            SQLiteTriggers(connection).create(Capture("slips", columns, (("id",),)))
+        before = position_now().offset
+        with transaction.atomic():
+            run(
+                "PRAGMA defer_foreign_keys = ON", statement, "INSERT OR IGNORE INTO piers VALUES ('b'), ('x')"
+            )
+        rows = OutboxRow.objects.filter(source="slips", id__gte=before).order_by("id")
+        return [tuple(row.image.values()) for row in rows]
+
+    run(*statements)
+    yield noted
+    run("DROP TABLE slips", "DROP TABLE piers")
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_row_that_moves_is_noted_where_it_was_and_is(slips, move):
+    """However the update names the column, and whoever makes it."""
+    assert {(1, "a"), (1, "b")} <= set(slips(MOVES[move], "id", "topic"))
+
+
+@pytest.mark.parametrize("name", ["id", "rowid", "_rowid_", "OID"])
+def test_a_key_that_changes_is_noted_by_any_of_its_names(slips, name):
+    """SQLite has three more names for an integer primary key."""
+    assert slips(f"UPDATE slips SET {name} = 5", "id", "topic") == [(5, "a"), (1, "a")]
+
+
+def test_a_computed_column_is_noted_when_what_it_is_computed_from_changes(slips):
+    """No update sets it."""
+    assert slips("UPDATE slips SET label = 'm'", "id", "doubled") == [(1, "mm"), (1, "ll")]
+
+
+def test_an_update_of_other_columns_notes_a_row_once(slips):
+    """SQLite does not even run the trigger that compares old and new values."""
+    assert slips("UPDATE slips SET label = 'm'", "id", "topic") == [(1, "a")]
+
+
+def test_an_update_of_many_rows_takes_few_steps_more(harbour):
+    """Steps of SQLite's machine, which are the same on every run: each row's trigger is a part of its writer's time."""
+
+    def steps() -> int:
+        taken = 0
+
+        def step() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        connection.connection.set_progress_handler(step, 1)
+        Entry.objects.update(value="x")
+        connection.connection.set_progress_handler(None, 0)
+        return taken
+
+    Entry.objects.bulk_create(Entry(board=harbour.here, label=str(number)) for number in range(500))
+    with_capture = steps()
+    capture.uninstall()
+    try:
+        without = steps()
+    finally:
+        capture.install()
+
+    assert with_capture <= STEPS_RATIO * without
 
 
 # ---------------------------------------------------------------- writes that are not committed
