@@ -82,6 +82,7 @@ class Publisher:
         commit_watch.unsubscribe(self._awake.set)
         if self._file is not None:
             self._file.close()
+            self._file = None
         self._is_stopping = True
         self._housekeeping.stop()
         self._awake.set()
@@ -110,21 +111,16 @@ class Publisher:
         await self._housekeeping_thread.run(self._housekeeping.turn)
 
     async def _round(self) -> None:
-        batch = await self._thread.run(self._work)
-        if batch is not None:
-            if self._file is not None:
-                self._file.skip()
-            metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
-            self._sender.put(batch)
+        await self._thread.run(self._work)
         if self.is_leader:
             self._run_jobs()
 
     # ------------------------------------------------------------ in the publisher's thread
 
-    def _work(self) -> Batch | None:
-        """Do what is due, then sequence the next batch; return None once a job is due, or after a second.
+    def _work(self) -> None:
+        """Sequence what is committed, until a job is due, or for a second.
 
-        It waits here, in the thread: an idle tick is one probe and does not wake the loop.
+        It waits here, in the thread: an idle tick is one probe and does not wake the loop, a batch wakes it once.
         """
         self._prepare()
         was_leader = self.is_leader
@@ -142,17 +138,17 @@ class Publisher:
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
                 self._pace.note_batch(time.monotonic(), get_conf().tick_seconds)
-                return batch
+                self._loop.call_soon_threadsafe(self._sequenced, batch)
             now = time.monotonic()
             if self.is_leader and not seen.is_waiting and now >= self._success_due:
                 progress.note_success()
                 self._success_due = now + get_conf().lease_seconds / 3
             has_just_taken_over = self.is_leader and not was_leader  # its jobs are due
             if now >= ends or has_just_taken_over:
-                return None
-            self._awake.wait(min(self._pause(now), ends - now))
-            self._awake.clear()
-        return None
+                return
+            if batch is None:
+                self._awake.wait(min(self._pause(now), ends - now))
+            self._awake.clear()  # before the probe that finds what it was set for
 
     def _pause(self, now: float) -> float:
         if not self.is_leader:
@@ -186,6 +182,13 @@ class Publisher:
         self._awake.set()
 
     # ------------------------------------------------------------ on the loop
+
+    def _sequenced(self, batch: Batch) -> None:
+        """Called when a batch is in the log: its entries are sent, and its writes to the file are no news."""
+        if self._file is not None:
+            self._file.skip()
+        metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
+        self._sender.put(batch)
 
     def _file_written(self) -> None:
         """Called when another process writes to the database's file: probe when the commit can be read."""
