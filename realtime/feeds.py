@@ -5,7 +5,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -28,6 +28,7 @@ from .rows.fingerprint import fingerprint
 from .rows.rights_tables import rights_sources
 from .rows.surroundings import surroundings
 from .rows.topic_text import topic_text
+from .rows.visibility import answers_together
 from .runtime.left_out import left_out
 
 __all__ = ["Feed", "register"]
@@ -94,8 +95,9 @@ class Feed:
             for name in [] if isinstance(self.fields, str) else self.fields:
                 model._meta.get_field(name)
             self._dependencies = dependencies(model, self.depends_on)
-            # Who may read a feed without ``can_subscribe`` depends on the user alone.
-            is_for_staff = type(self).can_subscribe is Feed.can_subscribe and self.rights_depend_on is None
+            # Whether a user may read a feed with the default ``can_subscribe`` depends on the user alone.
+            is_default = type(self).can_subscribe is Feed.can_subscribe and not answers_together(self, Feed)
+            is_for_staff = is_default and self.rights_depend_on is None
             self._rights_sources = rights_sources(
                 model, self._topic_column, [] if is_for_staff else self.rights_depend_on
             )
@@ -119,6 +121,21 @@ class Feed:
     def can_subscribe(self, user: Any, key: Any) -> bool:
         """Return whether a user may read a topic; ``key`` is the topic field's value, None without a topic field."""
         return bool(user.is_active and user.is_staff)
+
+    def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]:
+        """Return those of the keys whose topics a user may read; the place to answer for all of them by one query.
+
+        It decides in place of ``can_subscribe``, unless a subclass declares only that.
+        """
+        return [key for key in keys if self.can_subscribe(user, key)]
+
+    def same_rights(self, user: Any) -> Hashable:
+        """Return what of a user its rights depend on: of users for whom that is equal only one is asked for.
+
+        It does not count for a ``can_subscribe`` or a ``visible_topics`` that a subclass declares alone.
+        """
+        own: Hashable = user.pk
+        return own
 
     def get_queryset(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics; the place for ``select_related``."""

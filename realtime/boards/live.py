@@ -1,5 +1,6 @@
 """The feeds of boards and entries, and which users may subscribe to them."""
 
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -9,12 +10,23 @@ from realtime.feeds import Feed, register
 from .models import Board, Entry
 
 
-def _can_see(user: Any, board_id: int) -> bool:
-    return Board.objects.visible_to(user).filter(pk=board_id).exists()
+class OfVisibleBoards(Feed):
+    """A feed with a topic for each board: a user may read those of the boards that the user may see."""
+
+    rights_depend_on = [Board]
+
+    def can_subscribe(self, user: Any, key: int) -> bool:
+        return Board.objects.visible_to(user).filter(pk=key).exists()
+
+    def visible_topics(self, user: Any, keys: Collection[int]) -> Iterable[int]:
+        return Board.objects.visible_to(user).filter(pk__in=keys).values_list("pk", flat=True)
+
+    def same_rights(self, user: Any) -> Hashable:
+        return bool(user.is_active and user.is_staff)
 
 
 @register(Entry)
-class EntryFeed(Feed):
+class EntryFeed(OfVisibleBoards):
     """Topic entries.<board id>: the visible entries of one board."""
 
     name = "entries"
@@ -23,24 +35,16 @@ class EntryFeed(Feed):
     fields = ["label", "value", "unit", "status", "note", "position", "updated"]
     ordering = ["position"]
     template_name = "boards/_entry.html"
-    rights_depend_on = [Board]
-
-    def can_subscribe(self, user: Any, key: int) -> bool:
-        return _can_see(user, key)
 
 
 @register(Board)
-class BoardFeed(Feed):
+class BoardFeed(OfVisibleBoards):
     """Topic board.<id>: the heading of one board, a single row."""
 
     name = "board"
     topic_field = "id"
     fields = ["slug", "title", "description"]
     template_name = "boards/_board_heading.html"
-    rights_depend_on = [Board]
-
-    def can_subscribe(self, user: Any, key: int) -> bool:
-        return _can_see(user, key)
 
 
 @register(Board)

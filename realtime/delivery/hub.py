@@ -29,9 +29,10 @@ from ..publishing.positions import probe
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
 from .catch_up import CatchUp
+from .claims import Verdict
 from .held_topics import RENEW_SECONDS, HeldTopics
 from .layer_channel import LayerChannel
-from .rights import Rights, Verdict
+from .rights import Rights
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber

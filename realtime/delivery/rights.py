@@ -6,20 +6,20 @@ Checked in batches: when topics are requested, before something is sent that may
 
 import asyncio
 import logging
-from collections.abc import Collection, Hashable, Mapping
-from typing import Any, NamedTuple, Protocol
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 from django.db import Error as DatabaseError
-from django.db import connections
 
-from ..access.visitors import Visitor, load_users
+from ..access.visitors import Visitor
 from ..conf import get_conf
 from ..engine.errors import Forbidden, UnknownTopic
-from ..engine.position import Position
 from ..feeds import registry
-from ..publishing.positions import probe
-from ..rows.surroundings import pinned_database
+from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
+from .claims import Claim, Claims, Verdict, judge, judge_some
 from .subscriber import Subscriber
 
 logger = logging.getLogger("realtime.rights")
@@ -29,19 +29,10 @@ MAX_CLAIMS = 500
 REST_SECONDS = 1.0
 """Minimum time between two checks of all subscriptions, however often rights change."""
 
-Claim = tuple[Visitor, str]
-"""A visitor, and a topic that one of its connections follows or requests."""
-
-
-class Verdict(NamedTuple):
-    """Whether a claim holds, in every snapshot from ``as_of`` up to the check.
-
-    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in.
-    """
-
-    holds: bool
-    user: Hashable = None
-    as_of: Position = Position("", 0)
+SLICE_SECONDS = 0.05
+"""How long a check of all subscriptions holds a reader thread at a time, about: an answer of a feed may take longer."""
+MAX_CHECK_SECONDS = 2.0
+"""How long such a check may take as a whole: a lost right ends within five seconds, three of them without a check."""
 
 
 class Rights:
@@ -124,7 +115,8 @@ class Followed(Protocol):
 async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     """Wait for the next check, then end the subscriptions whose rights were lost.
 
-    A check is due at a fixed interval, and when the log announces that rights may have changed.
+    A check is due at a fixed interval, and when the log announces that rights may have changed. It gives the reader
+    thread back after each ``SLICE_SECONDS``.
     """
     timer = asyncio.get_running_loop().call_later(
         get_conf().recheck_seconds - REST_SECONDS, hub.rights_changed.set
@@ -132,65 +124,69 @@ async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     await hub.rights_changed.wait()
     timer.cancel()
     hub.rights_changed.clear()
+    begun = time.monotonic()
     try:
-        claims = {
-            (connection.visitor, topic) for connection in hub.connections for topic in connection.topics
-        }
-        lost = await readers.run(lost_claims, claims) if claims else set()
+        claims = Claims(hub.connections)
+        while claims:
+            lost = await readers.run(lost_claims, claims)
+            _revoke(hub.connections if lost else [], lost)
     except BaseException:
         hub.rights_changed.set()  # the announcement still needs its check
         raise
-    for connection in hub.connections if lost else []:
-        for topic in connection.topics:
-            if (connection.visitor, topic) in lost:
-                connection.revoke(topic)
+    _pace.note(time.monotonic() - begun)
     await asyncio.sleep(REST_SECONDS)
 
 
-def lost_claims(claims: set[Claim]) -> set[Claim]:
-    """Return the claims that no longer hold.
+def _revoke(connections: Iterable[Subscriber], lost: Collection[Claim]) -> None:
+    for connection in connections:
+        for topic in connection.topics:
+            if (connection.visitor, topic) in lost:
+                connection.revoke(topic)
+
+
+class Pace:
+    """Whether checks of all subscriptions are quick enough for the promise."""
+
+    def __init__(self) -> None:
+        self._is_slow = False
+
+    def note(self, seconds: float) -> None:
+        """Note how long a check took; log it if the one before it did not take too long."""
+        metrics.rights_checked.observe(seconds)
+        was_slow, self._is_slow = self._is_slow, seconds > MAX_CHECK_SECONDS
+        if self._is_slow and not was_slow:
+            logger.warning(
+                "a check of the rights of all subscriptions took %.1f s, so a right that is taken away may last longer "
+                "than five seconds; declare visible_topics and same_rights in the feeds with the most subscribers, or "
+                "run more processes",
+                seconds,
+            )
+
+
+_pace = Pace()
+
+
+def lost_claims(claims: Claims) -> set[Claim]:
+    """Judge some of the claims, remove them, and return those that no longer hold.
 
     A claim is lost if its feed fails, but not if the database does.
     """
-    return _lost(judge(claims))
+    return _lost(judge_some(claims, SLICE_SECONDS))
 
 
 def _lost(verdicts: Mapping[Claim, Verdict | BaseException]) -> set[Claim]:
     lost: set[Claim] = set()
+    failed: dict[BaseException, list[str]] = defaultdict(list)
     for claim, verdict in verdicts.items():
         if isinstance(verdict, UnknownTopic):
             lost.add(claim)
         elif isinstance(verdict, BaseException):
-            logger.error("the feed of %r failed to check a right", claim[1], exc_info=verdict)
+            failed[verdict].append(claim[1])
             if not isinstance(verdict, DatabaseError):
                 lost.add(claim)
         elif not verdict.holds:
             lost.add(claim)
+    for error, topics in failed.items():
+        more = f", and {len(topics) - 1} more" if len(topics) > 1 else ""
+        logger.error("the feed of %r failed to check a right%s", topics[0], more, exc_info=error)
     return lost
-
-
-def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
-    """Return for each claim whether it holds, or the error that prevented an answer.
-
-    One query for all sessions and one for all users; then each feed checks each user and topic once.
-    """
-    moment = probe()  # first: each query below sees this snapshot or a later one
-    as_of = Position(moment.epoch, moment.offset)
-    verdicts: dict[tuple[Hashable, str], Verdict | Exception] = {}
-    with pinned_database():
-        users = load_users(visitor for visitor, _ in claims)
-        for visitor, topic in claims:
-            user = users[visitor]
-            if (user.pk, topic) not in verdicts:
-                verdicts[user.pk, topic] = _verdict(user, topic, as_of)
-    if any(isinstance(verdict, DatabaseError) for verdict in verdicts.values()):
-        connections.close_all()  # they may be the cause: the next query opens new ones
-    return {(visitor, topic): verdicts[users[visitor].pk, topic] for visitor, topic in claims}
-
-
-def _verdict(user: Any, topic: str, as_of: Position) -> Verdict | Exception:
-    try:
-        feed, key = registry.find(topic)
-        return Verdict(bool(feed.can_subscribe(user, key)), user.pk, as_of)
-    except Exception as error:
-        return error

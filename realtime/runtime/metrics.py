@@ -76,6 +76,12 @@ failed_rounds = Counter(
 feed_errors = Counter(
     "realtime_feed_errors", "Reads of topics that failed, by feed.", ["feed"], registry=_counted
 )
+rights_checked = Histogram(
+    "realtime_rights_checked_seconds",
+    "Time that a check of the rights of all subscriptions of this process took.",
+    registry=_counted,
+    buckets=_BUCKETS,
+)
 scrubbed = Counter(
     "realtime_topics_scrubbed",
     "Topics read again although nothing was known to have changed.",

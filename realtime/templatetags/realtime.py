@@ -8,6 +8,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ..delivery.claims import may_read
 from ..delivery.paintings import paintings
 from ..engine.errors import FeedOff
 from ..feeds import registry
@@ -46,10 +47,10 @@ def live(context: template.Context, name: str, key: object = None, template: str
     topic = feed.topic(key)
     feed, key = registry.find(topic)
     user = getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
-    may_read = feed.can_subscribe(user, key)
-    painting = paintings.paint(topic, running_hub()) if may_read else None
+    is_allowed = may_read(feed, user, key)
+    painting = paintings.paint(topic, running_hub()) if is_allowed else None
     # Again after the rows were read: what closes the topic may be committed together with what it hides.
-    if painting is None or (feed.rights_tables and not feed.can_subscribe(user, key)):
+    if painting is None or (feed.rights_tables and not may_read(feed, user, key)):
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     # Each row's template has escaped its values.
     rows = SafeString(painting.html)

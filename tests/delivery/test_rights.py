@@ -1,16 +1,23 @@
 """Rights are checked in batches: a thousand reconnects cost a few queries, and feeds do not delay each other."""
 
 import asyncio
+import logging
 import threading
+from collections.abc import Sequence
 
 import pytest
 from django.db import OperationalError, router
 
 from realtime.access.visitors import ANONYMOUS, Visitor
-from realtime.boards.models import Board
-from realtime.delivery.rights import Rights, Verdict, judge, lost_claims
+from realtime.boards.models import Board, Entry
+from realtime.delivery import rights
+from realtime.delivery.claims import Claims, Verdict, judge
+from realtime.delivery.rights import Pace, Rights, lost_claims, recheck
+from realtime.delivery.subscriber import Subscriber
 from realtime.engine.errors import Forbidden, UnknownTopic
+from realtime.runtime import metrics
 from tests.conftest import PATIENCE_SECONDS
+from tests.delivery.conftest import Follower
 
 
 @pytest.fixture
@@ -83,7 +90,9 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
 
     with pytest.raises(type(error)):
         await Rights(service.reader_threads).check(ANONYMOUS, "broken")
-    assert bool(await in_database(lost_claims, {(ANONYMOUS, "broken")})) == is_lost
+    claims = Claims()
+    claims.add(ANONYMOUS, "broken")
+    assert bool(await in_database(lost_claims, claims)) == is_lost
 
 
 async def test_rights_are_read_where_changes_are_written(service, live, in_database, monkeypatch):
@@ -104,3 +113,113 @@ async def test_rights_are_read_where_changes_are_written(service, live, in_datab
     await Rights(service.reader_threads).check(ANONYMOUS, "routed")
 
     assert asked == ["default"]
+
+
+async def test_a_check_of_all_subscriptions_gives_the_thread_back(
+    service, live, connect, in_database, monkeypatch
+):
+    """After each slice: what else waits for a reader thread has its turn."""
+    asked: list[str] = []
+
+    def can_subscribe(self, user, key):
+        asked.append(threading.current_thread().name)
+        return True
+
+    await in_database(live, Board, name="asked", can_subscribe=can_subscribe)
+    monkeypatch.setattr(rights, "SLICE_SECONDS", 0.0)
+    slices: list[int] = []
+
+    def recorded(claims):
+        slices.append(len(asked))
+        return lost_claims(claims)
+
+    monkeypatch.setattr(rights, "lost_claims", recorded)
+    followers = [FakeFollower(Visitor(f"session{number}"), "asked") for number in range(5)]
+
+    await recheck(FakeHub(followers), service.reader_threads)
+
+    assert slices == [0, 1, 2, 3, 4]
+    assert len(asked) == 5
+
+
+class FakeFollower(Follower):
+    """A subscriber of one topic that notes what it loses."""
+
+    def __init__(self, visitor: Visitor, *topics: str) -> None:
+        super().__init__(topics[0])
+        self.visitor, self.followed = visitor, list(topics)
+        self.lost: list[str] = []
+
+    @property
+    def topics(self) -> list[str]:
+        return self.followed
+
+    def revoke(self, topic: str) -> None:
+        self.lost.append(topic)
+
+
+class FakeHub:
+    """A hub with given subscribers, whose rights have changed."""
+
+    def __init__(self, connections: Sequence[Subscriber]) -> None:
+        self._connections = list(connections)
+        self.rights_changed = asyncio.Event()
+        self.rights_changed.set()
+
+    @property
+    def connections(self) -> list[Subscriber]:
+        return self._connections
+
+
+async def test_an_answer_that_cannot_be_used_ends_the_subscriptions_it_was_for(
+    service, live, quay, safe, in_database, lines
+):
+    """And no others; the log names the feed once, and what to return."""
+    await in_database(
+        live, Entry, name="asked", topic_field="board_id", visible_topics=lambda self, user, keys: {1: True}
+    )
+    topics = [f"asked.{quay.pk}", f"asked.{safe.pk}", f"entries.{quay.pk}"]
+    followers = [FakeFollower(Visitor(f"session{number}"), *topics) for number in range(3)]
+
+    await recheck(FakeHub(followers), service.reader_threads)
+
+    assert [sorted(follower.lost) for follower in followers] == [sorted(topics[:2])] * 3
+    (line,) = [line for line in lines(logging.ERROR) if "failed to check a right" in line]
+    assert "asked." in line
+    assert ", and 5 more" in line
+
+
+async def test_a_feed_that_cannot_ask_the_database_loses_nothing(service, live, quay, in_database):
+    """The next check may be able to."""
+
+    def visible_topics(self, user, keys):
+        raise OperationalError("away")
+
+    await in_database(live, Entry, name="asked", topic_field="board_id", visible_topics=visible_topics)
+    follower = FakeFollower(ANONYMOUS, f"asked.{quay.pk}")
+
+    await recheck(FakeHub([follower]), service.reader_threads)
+
+    assert follower.lost == []
+
+
+def test_checks_that_take_too_long_are_logged_once_until_they_do_not(lines):
+    """With what to do; each one is in the metrics."""
+    pace = Pace()
+    before = rights_checked_count()
+
+    for seconds in (0.1, 3.0, 4.0, 0.1, 5.0):
+        pace.note(seconds)
+
+    assert lines(logging.WARNING) == [
+        f"a check of the rights of all subscriptions took {seconds} s, so a right that is taken away may last longer "
+        "than five seconds; declare visible_topics and same_rights in the feeds with the most subscribers, or run "
+        "more processes"
+        for seconds in ("3.0", "5.0")
+    ]
+    assert rights_checked_count() - before == 5
+
+
+def rights_checked_count() -> float:
+    (metric,) = metrics.rights_checked.collect()
+    return next(sample.value for sample in metric.samples if sample.name.endswith("_count"))

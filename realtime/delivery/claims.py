@@ -1,0 +1,173 @@
+"""Claims: that a visitor may follow a topic, and what the feeds answer to them.
+
+Judged in the reader threads, many at once: the sessions of many visitors are one query, their users another one, and a
+feed is asked once for what it can answer together.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from ..access.visitors import Visitor, load_users
+from ..engine.position import Position
+from ..feeds import Feed, registry
+from ..publishing.positions import probe
+from ..rows.surroundings import pinned_database
+from ..rows.visibility import answers_together, rights_key, visible
+from .subscriber import Subscriber
+
+VISITORS_AT_ONCE = 100
+"""How many visitors a check of all subscriptions loads at once."""
+USER_SECONDS = 1.0
+"""How long it may be that a user was loaded when feeds are asked for it."""
+
+Claim = tuple[Visitor, str]
+"""A visitor, and a topic that one of its connections follows or requests."""
+
+
+class Verdict(NamedTuple):
+    """Whether a claim holds, in every snapshot from ``as_of`` up to the check.
+
+    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in.
+    """
+
+    holds: bool
+    user: Hashable = None
+    as_of: Position = Position("", 0)
+
+
+class Claims:
+    """Claims that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together."""
+
+    def __init__(self, followers: Iterable[Subscriber] = (), at_once: int = VISITORS_AT_ONCE) -> None:
+        self._waiting: dict[Visitor, set[str]] = {}
+        self._users: dict[Visitor, Any] = {}
+        self._loaded_at, self._at_once = -math.inf, at_once
+        for follower in followers:
+            for topic in follower.topics:
+                self.add(follower.visitor, topic)
+
+    def add(self, visitor: Visitor, topic: str) -> None:
+        self._waiting.setdefault(visitor, set()).add(topic)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self) -> tuple[Visitor, Any, set[str]]:
+        """Remove the claims of a visitor; return it, its user as of ``USER_SECONDS`` ago at most, and the topics."""
+        if not self._users or time.monotonic() - self._loaded_at > USER_SECONDS:
+            self._loaded_at = time.monotonic()
+            self._users = load_users(list(islice(self._waiting, self._at_once)))
+        visitor, user = self._users.popitem()
+        return visitor, user, self._waiting.pop(visitor)
+
+
+def judge(claims: Collection[Claim]) -> dict[Claim, Verdict | Exception]:
+    """Return for each claim whether it holds, or the error that prevented an answer.
+
+    One query for all sessions and one for all users; then each feed is asked once for each user, or once for each user
+    and topic.
+    """
+    waiting = Claims(at_once=len(claims))
+    for visitor, topic in claims:
+        waiting.add(visitor, topic)
+    return judge_some(waiting, math.inf)
+
+
+def judge_some(claims: Claims, seconds: float) -> dict[Claim, Verdict | Exception]:
+    """Judge claims, remove them and return the verdicts.
+
+    Shape: those of one visitor at least; no more once the time is over, which an answer of a feed may exceed.
+    """
+    ends = time.monotonic() + seconds
+    moment = probe()  # first: each query below sees this snapshot or a later one
+    as_of = Position(moment.epoch, moment.offset)
+    answers = _Answers()
+    verdicts: dict[Claim, Verdict | Exception] = {}
+    with pinned_database():
+        while claims and (not verdicts or time.monotonic() < ends):
+            visitor, user, topics = claims.take()
+            for topic, answer in answers.of(user, topics).items():
+                if isinstance(answer, Exception):
+                    verdicts[visitor, topic] = answer
+                else:
+                    verdicts[visitor, topic] = Verdict(answer, user.pk, as_of)
+    if any(isinstance(verdict, DatabaseError) for verdict in verdicts.values()):
+        connections.close_all()  # they may be the cause: the next query opens new ones
+    return verdicts
+
+
+def may_read(feed: Feed, user: Any, key: Any) -> bool:
+    """Return whether a user may read a topic.
+
+    Raises: whatever the feed raises; BadAnswer.
+    """
+    if answers_together(feed, Feed):
+        return key in visible(feed, user, [key])
+    return bool(feed.can_subscribe(user, key))
+
+
+Answers = dict[str, bool | Exception]
+"""By topic; an error is one that prevented an answer."""
+
+
+class _Answers:
+    """What feeds have answered in one batch; users with the same rights share the answers, and all without one."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, tuple[Feed, Any] | Exception] = {}
+        self._known: dict[tuple[str, Hashable], Answers] = defaultdict(dict)
+
+    def of(self, user: Any, topics: Iterable[str]) -> Answers:
+        """Return for each topic whether a user may read it."""
+        answers: Answers = {}
+        by_feed: dict[Feed, dict[str, Any]] = defaultdict(dict)
+        for topic in topics:
+            found = self._find(topic)
+            if isinstance(found, Exception):
+                answers[topic] = found
+            else:
+                feed, by_feed[feed][topic] = found
+        for feed, keys in by_feed.items():
+            answers |= self._of_feed(feed, user, keys)
+        return answers
+
+    def _of_feed(self, feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
+        try:
+            known = self._known[feed.name, rights_key(feed, user, Feed)]
+        except Exception as error:
+            return dict.fromkeys(keys, error)
+        if unknown := {topic: key for topic, key in keys.items() if topic not in known}:
+            known |= _ask(feed, user, unknown)
+        return {topic: known[topic] for topic in keys}
+
+    def _find(self, topic: str) -> tuple[Feed, Any] | Exception:
+        if topic not in self._topics:
+            try:
+                self._topics[topic] = registry.find(topic)
+            except Exception as error:
+                self._topics[topic] = error
+        return self._topics[topic]
+
+
+def _ask(feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
+    """Return what a feed answers for topics with these keys."""
+    if answers_together(feed, Feed):
+        try:
+            found = visible(feed, user, list(keys.values()))
+        except Exception as error:
+            return dict.fromkeys(keys, error)
+        return {topic: key in found for topic, key in keys.items()}
+    answers: Answers = {}
+    for topic, key in keys.items():
+        try:
+            answers[topic] = bool(feed.can_subscribe(user, key))
+        except Exception as error:
+            answers[topic] = error
+    return answers

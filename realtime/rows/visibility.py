@@ -1,0 +1,80 @@
+"""Visibility: which of several topics a user may read, as the feed's class answers it: together, or one by one."""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from inspect import iscoroutine
+from typing import Any, Protocol
+
+
+class Answering(Protocol):
+    """What is asked of a feed."""
+
+    name: str
+
+    def can_subscribe(self, user: Any, key: Any) -> bool: ...
+
+    def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]: ...
+
+    def same_rights(self, user: Any) -> Hashable: ...
+
+
+class BadAnswer(TypeError):
+    """A feed has not answered which topics a user may read."""
+
+    def __init__(self, feed: str, answer: object) -> None:
+        super().__init__(feed, answer)
+        self.feed, self.answer = feed, answer
+
+    def __str__(self) -> str:
+        return (
+            f"visible_topics of feed {self.feed} must return those of the given keys that the user may read, as a "
+            f"list or a queryset of values, but it returned {repr(self.answer)[:100]}"
+        )
+
+
+def answers_together(feed: Answering, base: type) -> bool:
+    """Return whether ``visible_topics`` decides, rather than ``can_subscribe`` for each topic.
+
+    Where a subclass declares only one of them, that one decides: it may be the stricter one. ``base`` is the class
+    with the defaults.
+    """
+    return _depth(feed, "visible_topics", base) <= min(
+        _depth(feed, "can_subscribe", base), _depth(feed, "", base) - 1
+    )
+
+
+def rights_key(feed: Answering, user: Any, base: type) -> Hashable:
+    """Return a value that is equal for users with the same rights to a feed.
+
+    ``same_rights`` says so, but for the methods of its own class and those above: one of a subclass may depend on more.
+    """
+    decisive = min(_depth(feed, "visible_topics", base), _depth(feed, "can_subscribe", base))
+    if _depth(feed, "same_rights", base) <= min(decisive, _depth(feed, "", base) - 1):
+        return feed.same_rights(user)
+    own: Hashable = user.pk
+    return own
+
+
+def _depth(feed: Answering, name: str, base: type) -> int:
+    """Return how far above a feed the nearest class is that declares a method; that of ``base`` if none below does."""
+    classes = (feed, *type(feed).__mro__)
+    return next(depth for depth, each in enumerate(classes) if each is base or name in vars(each))
+
+
+def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
+    """Return what ``visible_topics`` of a feed answers.
+
+    Raises: BadAnswer, if that is not some of the keys; whatever the feed raises.
+    """
+    answer = feed.visible_topics(user, keys)
+    if iscoroutine(answer):
+        answer.close()
+    if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
+        raise BadAnswer(feed.name, answer)
+    found = list(answer)
+    asked = {(type(key) is bool, key) for key in keys}  # True is equal to 1, but answers another question
+    try:
+        if not {(type(key) is bool, key) for key in found} <= asked:
+            raise BadAnswer(feed.name, found)
+    except TypeError as error:  # an answer without a hash is no key
+        raise BadAnswer(feed.name, found) from error
+    return set(found)

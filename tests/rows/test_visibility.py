@@ -1,0 +1,127 @@
+"""Visibility: which methods of a feed's class decide on the rights of users."""
+
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from realtime.rows.visibility import BadAnswer, answers_together, rights_key, visible
+
+USER = SimpleNamespace(pk=7, is_staff=True)
+
+
+class Base:
+    """The class with the defaults."""
+
+    name = "things"
+
+    def can_subscribe(self, user, key):
+        return False
+
+    def visible_topics(self, user, keys):
+        return []
+
+    def same_rights(self, user):
+        return user.pk
+
+
+def declare(*names: str, base: type = Base) -> type:
+    """Return a subclass that declares these methods."""
+    methods: dict[str, Any] = {
+        "can_subscribe": lambda self, user, key: True,
+        "visible_topics": lambda self, user, keys: keys,
+        "same_rights": lambda self, user: ("staff", user.is_staff),
+    }
+    return type("Declared", (base,), {name: methods[name] for name in names})
+
+
+ALL = ("can_subscribe", "visible_topics", "same_rights")
+
+
+@pytest.mark.parametrize(
+    "feed, together, shared",
+    [
+        (Base, False, False),
+        (declare("can_subscribe"), False, False),
+        (declare("visible_topics"), True, False),
+        (declare("can_subscribe", "visible_topics"), True, False),
+        (declare("can_subscribe", "same_rights"), False, True),
+        (declare(*ALL), True, True),
+        (declare(base=declare(*ALL)), True, True),
+        (declare("can_subscribe", base=declare(*ALL)), False, False),
+        (declare("visible_topics", base=declare(*ALL)), True, False),
+        (declare("visible_topics", base=declare("can_subscribe", "same_rights")), True, False),
+        (declare("same_rights", base=declare("can_subscribe", "visible_topics")), True, True),
+        (declare("same_rights", base=declare("can_subscribe")), False, True),
+        (declare("can_subscribe", "same_rights", base=declare("visible_topics")), False, True),
+    ],
+)
+def test_what_a_subclass_declares_decides(feed, together, shared):
+    """A method that a class inherits knows nothing of the stricter one that it declares."""
+    assert answers_together(feed(), Base) is together
+    assert rights_key(feed(), USER, Base) == (("staff", True) if shared else 7)
+
+
+def test_a_method_of_the_feed_itself_decides():
+    """As a test or a decorator may set it."""
+    feed = declare(*ALL)()
+    feed.can_subscribe = lambda user, key: False
+
+    assert not answers_together(feed, Base)
+    assert rights_key(feed, USER, Base) == 7
+
+
+KEY = uuid.uuid4()
+
+
+@pytest.mark.parametrize(
+    "keys, answer, found",
+    [
+        ([1, 2], [2], {2}),
+        ([1, 2], (), set()),
+        ([1, 2], {1, 2}, {1, 2}),
+        ([1, 2], [1, 1], {1}),
+        ([None], [None], {None}),
+        ([KEY], [KEY], {KEY}),
+        (["a b"], ["a b"], {"a b"}),
+        ([True, False], [True], {True}),
+    ],
+    ids=str,
+)
+def test_a_feed_answers_with_some_of_the_keys(keys, answer, found):
+    """In any order, in any kind of collection, also by a generator."""
+    feed = declare("visible_topics")()
+    for given in (answer, (key for key in answer)):
+        feed.visible_topics = lambda user, keys, given=given: given
+
+        assert visible(feed, USER, keys) == found
+
+
+async def asynchronous() -> list[int]:
+    return [1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None, True, False, 1, "1", b"1", {1: False}, [3], [1, 3], ["1"], [True], [1, True], [None], [[1]], [{}],
+        object(), asynchronous,
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_another_answer_grants_nothing(answer):
+    """A forgotten return, a dictionary of booleans, keys of another type: the error says what to return."""
+    feed = declare("visible_topics")()
+    feed.visible_topics = lambda user, keys: answer() if answer is asynchronous else answer
+
+    with pytest.raises(BadAnswer, match=r"visible_topics of feed things must return those of the given keys"):
+        visible(feed, USER, [1, 2])
+
+
+def test_what_a_feed_raises_is_not_changed():
+    feed = declare("visible_topics")()
+    feed.visible_topics = lambda user, keys: 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        visible(feed, USER, [1])
