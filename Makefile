@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript bundle audit lock sbom versions format bench faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript bundle audit lock sbom versions format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -86,13 +86,13 @@ format: $(BIN)/.installed-tests
 	$(BIN)/ruff check --fix .
 	@if test -e $(JAVASCRIPT)/.installed; then $(JAVASCRIPT)/node_modules/.bin/biome check --write .; fi
 
-# The cost of capture for a writer and of a channel layer; how late a healthy feed is beside others that are not; latency
-# and CPU per delivered message. As Markdown.
+# The benchmark, in parts of less than five minutes: make bench PART=delivery, or PART=all; without PART it lists them. RESUME=1
+# leaves out what this commit has measured. make bench-report writes what was measured into docs/performance.md and docs/scaling.md.
 bench: $(BIN)/.installed-tests
-	$(BIN)/python -m tests.benchmarks.capture
-	$(BIN)/python -m tests.benchmarks.layers
-	$(BIN)/python -m tests.benchmarks.neighbours
-	$(BIN)/python -m tests.benchmarks.delivery
+	@$(BIN)/python -m tests.benchmarks $(addprefix --part ,$(PART)) $(if $(RESUME),--resume)
+
+bench-report: $(BIN)/.installed-tests
+	@$(BIN)/python -m tests.benchmarks.report
 
 # Faults in random order until the time is over: make faults SEED=7 SECONDS=600 FAULTS=restart_valkey,truncate
 SEED ?= 1

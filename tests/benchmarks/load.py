@@ -11,7 +11,9 @@ import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 AT_ONCE = 50
@@ -34,9 +36,9 @@ class Arrivals:
 class Client(WSListener):
     """A client of one topic: records deliveries, acknowledges them, and keeps its position."""
 
-    def __init__(self, arrivals: Arrivals, topic: str, position: bytes = b"") -> None:
-        self.arrivals, self.topic = arrivals, topic
-        self.position = position
+    def __init__(self, arrivals: Arrivals, topic: str, format: str = "rows") -> None:
+        self.arrivals, self.topic, self.format = arrivals, topic, format
+        self.position = b""
         self.latest = b""  # the payload of the last delivery
         self.transport: WSTransport | None = None
         self._received = self._unacknowledged = 0
@@ -44,7 +46,7 @@ class Client(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         position = f',"position":"{self.position.decode()}"' if self.position else ""
-        asked = f'{{"type":"subscribe","topic":"{self.topic}"{position}}}'
+        asked = f'{{"type":"subscribe","topic":"{self.topic}","format":"{self.format}"{position}}}'
         transport.send(WSMsgType.TEXT, asked.encode())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -87,6 +89,74 @@ class Listener(Client):
             self.arrivals.bytes += len(payload)
 
 
+class ManyTopics(WSListener):
+    """A client of many topics that keeps their rows and the times of refusals; it acknowledges what it receives."""
+
+    def __init__(self, topics: Sequence[str], column: str = "value", format: str = "rows") -> None:
+        self.topics, self.column, self.format = topics, column, format
+        self.rows: dict[str, str] = {}
+        """One column of each row, by key."""
+        self.answered: set[str] = set()
+        """The topics of which a whole snapshot has arrived."""
+        self.refused: dict[str, float] = {}
+        """When each topic was refused."""
+        self.pongs: list[float] = []
+        """When heartbeats arrived: the server also answers a ping with one."""
+        self.transport: WSTransport | None = None
+        self._received = 0
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        assert self.transport is not None
+        for topic in topics:
+            asked = f'{{"type":"subscribe","topic":"{topic}","format":"{self.format}"}}'
+            self.transport.send(WSMsgType.TEXT, asked.encode())
+
+    def ping(self) -> None:
+        assert self.transport is not None
+        self.transport.send(WSMsgType.TEXT, b'{"type":"ping"}')
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        message = msgspec.json.decode(frame.get_payload_as_bytes())
+        self._received += 1
+        kind = message["type"]
+        if kind == "snapshot":
+            for row in message["rows"]:
+                self._keep(row)
+            if not message.get("more"):
+                self.answered.add(message["topic"])
+        elif kind == "changes":
+            for change in message["changes"]:
+                self._keep(change)
+        elif kind == "error" and "topic" in message:
+            self.refused[message["topic"]] = time.perf_counter()
+        elif kind == "heartbeat":
+            self.pongs.append(time.perf_counter())
+        if self._received % 20 == 0 or kind == "heartbeat":
+            transport.send(WSMsgType.TEXT, b'{"type":"ack","received":%d}' % self._received)
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        if row.get("op") == "delete":
+            self.rows.pop(row["key"], None)
+        elif "row" in row:
+            self.rows[row["key"]] = row["row"][self.column]
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds; return whether it did in time."""
+    deadline = time.perf_counter() + seconds
+    while not condition():
+        if time.perf_counter() > deadline:
+            return False
+        await asyncio.sleep(0.002)
+    return True
+
+
 class EventListener(asyncio.Protocol):
     """A client of a stream of Server-Sent Events: every event with a change is a delivery."""
 
@@ -108,8 +178,10 @@ class EventListener(asyncio.Protocol):
 class Load:
     """The clients of one contestant; ``opened_in`` is the number of seconds that opening them took."""
 
-    def __init__(self, url: str, dialect: str = "tidemark") -> None:
-        self._url, self._dialect = url, dialect
+    def __init__(
+        self, url: str, dialect: str = "tidemark", format: str = "rows", settle_seconds: float = 2
+    ) -> None:
+        self._url, self._dialect, self._format, self._settle_seconds = url, dialect, format, settle_seconds
         self.arrivals = Arrivals()
         self.clients: list[Client] = []
         self._transports: list[WSTransport | asyncio.Transport] = []
@@ -121,7 +193,7 @@ class Load:
         for start in range(0, len(topics), AT_ONCE):
             await asyncio.gather(*(self._open(topic) for topic in topics[start : start + AT_ONCE]))
         self.opened_in = time.perf_counter() - began
-        await asyncio.sleep(2)
+        await asyncio.sleep(self._settle_seconds)
         self.arrivals.clear()
 
     async def _open(self, topic: str) -> None:
@@ -136,19 +208,14 @@ class Load:
             self._transports.append(listener.transport)
             return
         kind = Client if self._dialect == "tidemark" else Listener
-        client = kind(self.arrivals, topic)
+        client = kind(self.arrivals, topic, self._format)
         transport, _ = await ws_connect(lambda: client, self._url)
         self.clients.append(client)
         self._transports.append(transport)
 
     async def until(self, deliveries: int, seconds: float) -> bool:
         """Wait for a number of deliveries; return whether they arrived in time."""
-        deadline = time.perf_counter() + seconds
-        while len(self.arrivals.times) < deliveries:
-            if time.perf_counter() > deadline:
-                return False
-            await asyncio.sleep(0.001)
-        return True
+        return await until(lambda: len(self.arrivals.times) >= deliveries, seconds)
 
     async def until_latest(self, words: bytes, seconds: float = 60) -> float:
         """Wait until the only client's last delivery contains the words; return when it arrived.

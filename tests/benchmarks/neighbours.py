@@ -1,24 +1,19 @@
-"""How late a healthy feed is while others are pruned, slow or broken; part of ``make bench``. Prints Markdown.
-
-    python -m tests.benchmarks.neighbours [sqlite|postgresql]
+"""How late a healthy feed is while others are flooded, pruned, slow or broken.
 
 A publisher and a hub in one process; a thread writes, and the time runs from its commit until a subscriber is notified.
 """
 
-import argparse
 import asyncio
 import contextlib
+import json
 import os
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.support import databases, servers
-from tests.support.servers import ROOT
+from .bench import Bench, Vendor
+from .outcome import Budget, Outcome, latency, number
 
 CHANGES = 300
 PAUSE_SECONDS = 0.03
@@ -48,7 +43,7 @@ class Subscriber:
         self.follower = Noting("pulses")
 
 
-def fill() -> None:
+def fill(rows: int, entries: int) -> None:
     """Write what pruning has to delete: sequenced outbox rows and old log entries."""
     from django.db import connection
 
@@ -66,20 +61,25 @@ def fill() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO realtime_outboxrow (source, image) "
-            f"SELECT 'faulty_crate', '{{\"id\": 1}}' FROM {numbers(OUTBOX_ROWS)} AS numbers"
+            f"SELECT 'faulty_crate', '{{\"id\": 1}}' FROM {numbers(rows)} AS numbers"
         )
         while sequence(positions.probe()) is not None:
             pass
         cursor.execute(
             'INSERT INTO realtime_logentry (position, topic, kind, "after", begins, payload, created_at) '
             "SELECT 0, 'crates', 'changes', 0, 0, '[]', '2020-01-01 00:00:00' "
-            f"FROM {numbers(LOG_ENTRIES)} AS numbers"
+            f"FROM {numbers(entries)} AS numbers"
         )
         cursor.execute("ANALYZE")
 
 
-async def measure() -> None:
+def measure(scale: float) -> Iterator[dict[str, Any]]:
     """Print a row of the table for each disturbance; runs in a process with the database's settings."""
+    asyncio.run(_measure(scale))
+    yield from ()
+
+
+async def _measure(scale: float) -> None:
     from channels.layers import InMemoryChannelLayer
 
     from realtime.delivery.hub import Hub
@@ -96,6 +96,8 @@ async def measure() -> None:
         DatabaseThreads(name, size)
         for name, size in (("reader", 4), ("topic", 4), ("writer", 1), ("disturber", 1))
     )
+    topics_of_items, changes = max(5, round(TOPICS * scale)), max(3, round(CHANGES * scale))
+    slow_seconds = SLOW_QUERY_SECONDS if scale >= 0.05 else 0.3
     slow = Path(os.environ["VAR_DIR"]) / SLOW_FILE
     subscriber, layer = Subscriber(), InMemoryChannelLayer()
 
@@ -105,7 +107,7 @@ async def measure() -> None:
         Pulse.objects.create(pk=1)
         Item.objects.create(pk=1, shelf="b")
         Item.objects.create(pk=2, shelf="a", name=UNRENDERABLE)
-        Item.objects.bulk_create(Item(pk=3 + number, shelf=str(number)) for number in range(TOPICS))
+        Item.objects.bulk_create(Item(pk=3 + number, shelf=str(number)) for number in range(topics_of_items))
 
     def change(number: int) -> float:
         Pulse.objects.filter(pk=1).update(number=number)
@@ -115,7 +117,7 @@ async def measure() -> None:
 
     async def latencies() -> list[float]:
         found = []
-        for _ in range(CHANGES):
+        for _ in range(changes):
             subscriber.notified.clear()
             committed = await writer.run(change, next(numbers))
             async with asyncio.timeout(60):
@@ -125,12 +127,15 @@ async def measure() -> None:
         return found
 
     async def report(name: str) -> None:
-        found = sorted(await latencies())
-        p99 = found[len(found) * 99 // 100]
-        vendor = os.environ.get("BENCH_NAME", "")
-        print(
-            f"| {vendor}, {name} | {statistics.median(found):.1f} | {p99:.1f} | {found[-1]:.1f} |", flush=True
-        )
+        print(json.dumps({"": name, **latency(await latencies())}), flush=True)
+
+    def flood(rows: int) -> None:
+        """Write all items again and again in one transaction, until it has written this many rows."""
+        from django.db import transaction
+
+        with transaction.atomic():
+            for number in range(max(1, rows // topics_of_items)):
+                Item.objects.filter(pk__gt=2).update(name=f"{number} {time.monotonic()}")
 
     @contextlib.asynccontextmanager
     async def disturbed(write: Callable[[], object]) -> AsyncIterator[None]:
@@ -166,62 +171,46 @@ async def measure() -> None:
     async with publishing():
         await latencies()  # until the publisher has the lease and all caches are filled
         await report("undisturbed")
-        slow.write_text(str(SLOW_QUERY_SECONDS))
+        slow.write_text(str(slow_seconds))
         async with disturbed(lambda: Item.objects.filter(pk=1).update(name=str(time.monotonic()))):
-            await report(f"beside a feed whose query takes {SLOW_QUERY_SECONDS} s")
+            await report(f"a feed whose query takes {SLOW_QUERY_SECONDS} s")
         slow.unlink()
         async with disturbed(lambda: Item.objects.filter(pk=2).update(day=None)):
-            await report("beside a feed with a row that cannot be rendered")
-        await report("undisturbed again")
+            await report("a row that cannot be rendered")
         async with disturbed(lambda: Item.objects.filter(pk__gt=2).update(name=str(time.monotonic()))):
-            await report(f"beside floods of {TOPICS:,} rows in as many topics")
-        for number in range(TOPICS):
+            await report(f"floods of {TOPICS:,} rows in as many topics")
+        flooding = asyncio.create_task(disturber.run(flood, round(OUTBOX_ROWS * scale)))
+        await report(f"a flood of {OUTBOX_ROWS:,} rows")
+        await flooding
+        for number in range(topics_of_items):
             await Follower(f"items.{number}").follow(hub)
         async with disturbed(lambda: OutboxRow.objects.create(source=Item._meta.db_table, image=None)):
-            await report(f"while {TOPICS:,} topics of one feed are read again and again")
-    await writer.run(fill)
+            await report(f"a reset of {TOPICS:,} topics that are followed, again and again")
+    await writer.run(fill, round(OUTBOX_ROWS * scale), round(LOG_ENTRIES * scale))
     async with publishing():
         await report(f"pruning {OUTBOX_ROWS:,} outbox rows and {LOG_ENTRIES:,} log entries")
-        left = await writer.run(OutboxRow.objects.count)
-    print(f"{left:,} outbox rows were left when the last measurement ended", file=sys.stderr)
     await hub.stop()
     await close_all(readers, topics, writer, disturber)
 
 
-def start() -> None:
-    import django
-
-    django.setup()
-    asyncio.run(measure())
+async def on_sqlite(bench: Bench, out: Outcome) -> None:
+    """From a commit until a subscriber of a healthy feed is notified, beside feeds that are not, on SQLite."""
+    await _beside(bench, out, "SQLite")
 
 
-def _run(folder: Path, name: str, **environment: str) -> None:
-    project = servers.Project(folder, DJANGO_SETTINGS_MODULE="tests.faults.settings", **environment)
-    folder.mkdir(parents=True, exist_ok=True)
-    project.manage("migrate", "--verbosity", "0")
-    subprocess.run(
-        [sys.executable, "-c", "from tests.benchmarks.neighbours import start; start()"],
-        cwd=ROOT,
-        env={**project.environment, "BENCH_NAME": name},
-        check=True,
-    )
+async def on_postgresql(bench: Bench, out: Outcome) -> None:
+    """The same on PostgreSQL."""
+    await _beside(bench, out, "PostgreSQL")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("database", nargs="?", choices=["sqlite", "postgresql"])
-    chosen = parser.parse_args().database
-    print("| commit to notification of a healthy feed's subscriber | p50 ms | p99 ms | max ms |")
-    print("|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        if chosen != "postgresql":
-            _run(Path(folder) / "sqlite", "SQLite")
-        if chosen != "sqlite":
-            with databases.running(fsync="on") as postgresql:
-                with contextlib.closing(postgresql.connect()) as admin:
-                    admin.execute("CREATE DATABASE bench")
-                _run(Path(folder) / "postgresql", "PostgreSQL", DATABASE_URL=postgresql.url("bench"))
-
-
-if __name__ == "__main__":
-    main()
+async def _beside(bench: Bench, out: Outcome, vendor: Vendor) -> None:
+    project = bench.project(vendor, DJANGO_SETTINGS_MODULE="tests.faults.settings")
+    await asyncio.to_thread(project.manage, "migrate", "--verbosity", "0")
+    where = "tests.benchmarks.neighbours:measure"
+    rows = await asyncio.to_thread(bench.inside, project, where, scale=bench.scale)
+    calm = number(rows[0]["p99 ms"])
+    for row in rows:
+        out.add("neighbours", {**row, "": f"{vendor}, {row['']}"})
+        if row[""] != "undisturbed":
+            what = f"another feed's change beside {row['']}, {vendor}, p99"
+            out.judge(Budget(what, row["p99 ms"], 100, "ms", f"undisturbed {calm} ms"))

@@ -1,4 +1,4 @@
-"""The benchmark runs: its smallest scenario, with small numbers. The measured values are not judged here."""
+"""The benchmark as a command: its smallest scenario, with small numbers. The measured values are not judged here."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ def test_the_benchmark_prints_and_writes_its_figures(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "tests.benchmarks.delivery",
+        "tests.benchmarks",
         "--scenario",
         "one-client",
         "--scale",
@@ -22,7 +22,11 @@ def test_the_benchmark_prints_and_writes_its_figures(tmp_path: Path) -> None:
     ]
 
     done = subprocess.run(
-        [*command, "--json", str(file)], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [*command, "--results", str(tmp_path), "--json", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
     assert done.returncode == 0, done.stderr
