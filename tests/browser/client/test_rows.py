@@ -86,6 +86,78 @@ def test_what_has_changed_in_a_row_is_highlighted_for_a_while(page: Page) -> Non
     expect(page.locator("tr[data-key=a] td")).not_to_have_attribute("class", "realtime-changed")
 
 
+CHANGES = """(wants) => {
+    window.at ??= 10;
+    for (const key of wants) {
+        server().sends(changes(at, at + 1, [upsert(html(key, key, `at ${at}`))]));
+        window.at += 1;
+    }
+    document.body.offsetHeight;
+    return [...document.querySelectorAll(".realtime-changed")].map((cell) => cell.parentElement.dataset.key);
+}"""
+"""Changes rows, lays the page out, and returns the keys of those with a lit cell."""
+
+
+def test_the_end_of_a_highlight_costs_no_layout_of_its_own(page: Page) -> None:
+    """A browser lays out a whole table for it, which takes it long with many rows: it is done with the next change."""
+    page.clock.install()
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable")
+
+    def layouts() -> float:
+        metrics = tools.send("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "LayoutCount")
+
+    page.evaluate(
+        "() => { paint([...'abcde'].map((key) => tr(key))); connect(); document.body.offsetHeight; }"
+    )
+    before = layouts()
+
+    lit = []
+    for key in "abcde":
+        lit.append(page.evaluate(CHANGES, [key]))
+        page.clock.fast_forward(3_000)
+
+    assert lit == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert layouts() - before == len(lit)
+
+
+def test_the_last_highlight_ends_without_a_change(page: Page) -> None:
+    page.clock.install()
+    page.evaluate("() => { paint([tr('a'), tr('b')]); connect(); }")
+    page.evaluate(CHANGES, ["a", "b"])
+
+    page.clock.fast_forward(10_000)
+
+    assert page.evaluate("() => [...document.querySelectorAll('td')].map((cell) => cell.className)") == [
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("pause_ms", "running"), [(500, 0), (3_000, 1)], ids=["during", "after"])
+@pytest.mark.parametrize("order", ["a", "c"], ids=["cell", "row"])
+def test_what_changes_again_is_lit_again_when_its_highlight_is_over(
+    page: Page, order: str, pause_ms: int, running: int
+) -> None:
+    """Not before: what changes all the time does not flicker. A row that moves is lit as a whole."""
+    change = """([order, other, number]) => {
+        const after = 10 + number;
+        server().sends(changes(after, after + 1, [upsert(html("a", number ? order : other, `change ${number}`))]));
+        return document.getAnimations().length;
+    }"""
+    page.clock.install()
+    page.evaluate("() => { paint([tr('a'), tr('b')]); connect(); }")
+    other = {"a": "a", "c": "d"}[order]
+    begun = page.evaluate(change, [order, other, 0])
+    page.evaluate("() => document.getAnimations().forEach((animation) => animation.finish())")
+    page.clock.fast_forward(pause_ms)
+
+    begun_again = page.evaluate(change, [order, other, 1])
+
+    assert (begun, begun_again) == (1, running)
+
+
 def test_nothing_is_animated_for_readers_who_prefer_reduced_motion(page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
 

@@ -3,24 +3,42 @@
 const CHANGED = "realtime-changed";
 // Longer than the animation in live.css: where it does not run, the class is removed all the same.
 const CHANGED_MS = 2000;
+// Each removal makes the browser lay out all rows of a table. So it is done with a later change, which does that anyway;
+// if there is none, after this time.
+const REMOVED_MS = 5000;
 // Of a flood only some are lit: each is a layer of the page for a second or two.
 const MOST_AT_ONCE = 10;
 
-/** @type {Map<Element, ReturnType<typeof setTimeout>>} */
+/** When each element was lit. @type {Map<Element, number>} */
 const lit = new Map();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let removal;
 
 /** @param {Element} element */
 export function highlight(element) {
-  if (lit.has(element) || lit.size >= MOST_AT_ONCE) return;
+  const now = performance.now();
+  for (const [other, litAt] of lit) if (other !== element && now - litAt >= CHANGED_MS) putOut(other);
+  const litAt = lit.get(element);
+  if (litAt === undefined ? lit.size >= MOST_AT_ONCE : now - litAt < CHANGED_MS) return;
+  if (litAt !== undefined) restart(element);
   element.classList.add(CHANGED);
-  lit.set(
-    element,
-    setTimeout(() => {
-      lit.delete(element);
-      element.classList.remove(CHANGED);
-      if (element.classList.length === 0) element.removeAttribute("class");
-    }, CHANGED_MS),
-  );
+  lit.set(element, now);
+  clearTimeout(removal);
+  removal = setTimeout(() => [...lit.keys()].forEach(putOut), REMOVED_MS);
+}
+
+/** @param {Element} element */
+function putOut(element) {
+  lit.delete(element);
+  element.classList.remove(CHANGED);
+  if (element.classList.length === 0) element.removeAttribute("class");
+}
+
+/** Let an element that has the class begin again. @param {Element} element */
+function restart(element) {
+  element.classList.remove(CHANGED);
+  // Computes styles and lays nothing out: an animation begins where its style was away.
+  void getComputedStyle(element.firstElementChild ?? element, "::after").animationName;
 }
 
 /**
