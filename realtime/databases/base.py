@@ -22,6 +22,10 @@ class Triggers(ABC):
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
 
+    def completed(self, capture: Capture) -> Capture:
+        """Return a capture with what only the database knows of its table and triggers need."""
+        return capture
+
     @abstractmethod
     def statements(self, capture: Capture) -> dict[str, str]:
         """Return the statement that creates each trigger of a capture, by the trigger's name."""

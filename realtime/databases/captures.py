@@ -19,6 +19,10 @@ class Capture:
     table: str
     columns: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...]
+    conflicts: tuple[str, ...] = ()
+    """SQL conditions on which a row can be replaced besides; only the database knows them."""
+    is_computed: bool = False
+    """Whether the database computes one of the columns from others, which updates set instead."""
 
     @property
     def named_columns(self) -> set[str]:

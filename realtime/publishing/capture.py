@@ -80,7 +80,7 @@ def possible(here: Database) -> list[Capture]:
         if not {OutboxRow._meta.db_table, TriggerClaim._meta.db_table} <= tables:
             return []
         return [
-            capture
+            here.triggers.completed(capture)
             for capture in captures(registry)
             if capture.table in tables
             and not here.triggers.unfit(capture.table)

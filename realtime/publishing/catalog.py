@@ -40,7 +40,7 @@ class Catalog:
         if self.has_changed:
             self._states, self._is_settled = states, False
             self._needed = defaultdict(set)
-            for found in capture.captures(registry):
+            for found in map(here.triggers.completed, capture.captures(registry)):
                 self._needed[found.table] |= set(here.triggers.statements(found))
         if self._is_settled:
             return

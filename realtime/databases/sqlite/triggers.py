@@ -1,5 +1,7 @@
 """Capture on SQLite: row triggers."""
 
+from dataclasses import replace
+
 from ..base import Triggers
 from ..captures import TRIGGER_PREFIX, Capture, InstalledTrigger, literal
 from ..outbox import OUTBOX_TABLE
@@ -14,6 +16,16 @@ _NAMES_OF_KEYS = ("rowid", "_rowid_", "oid")
 
 
 class SQLiteTriggers(Triggers):
+    def completed(self, capture: Capture) -> Capture:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM pragma_table_xinfo(%s) WHERE hidden", [capture.table])
+            computed = {name for (name,) in cursor.fetchall()}
+        return replace(
+            capture,
+            conflicts=tuple(unique_indexes.conflicts(self.connection, capture.table, capture.unique)),
+            is_computed=not computed.isdisjoint(capture.columns),
+        )
+
     def statements(self, capture: Capture) -> dict[str, str]:
         table = self.quote(capture.table)
         new, old = self._record(capture, "NEW"), self._record(capture, "OLD")
@@ -77,10 +89,7 @@ class SQLiteTriggers(Triggers):
 
     def _of_columns(self, capture: Capture) -> str:
         """Return the clause for updates that set a captured column; "" where one is computed from other columns."""
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT name FROM pragma_table_xinfo(%s) WHERE hidden", [capture.table])
-            computed = {name for (name,) in cursor.fetchall()}
-        if not computed.isdisjoint(capture.columns):
+        if capture.is_computed:
             return ""
         return f" OF {', '.join([*map(self.quote, capture.columns), *_NAMES_OF_KEYS])}"
 
@@ -91,12 +100,11 @@ class SQLiteTriggers(Triggers):
             " AND ".join(f"{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
             for group in capture.unique
         ]
-        others = unique_indexes.conflicts(self.connection, capture.table, capture.unique)
         return " ".join(
             f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) "
             f"SELECT '{literal(capture.table)}', {self._image(capture, 'evicted')} "
             f"FROM {table} AS evicted WHERE {conflict};"
-            for conflict in [*plain, *others]
+            for conflict in [*plain, *capture.conflicts]
         )
 
     def _image(self, capture: Capture, image: str) -> str:

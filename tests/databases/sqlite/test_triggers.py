@@ -303,7 +303,8 @@ def slips(log) -> Iterator[Callable[..., list[object]]]:
 
     def noted(statement: str, *columns: str) -> list[object]:
         with transaction.atomic():
-            SQLiteTriggers(connection).create(Capture("slips", columns, (("id",),)))
+            triggers = SQLiteTriggers(connection)
+            triggers.create(triggers.completed(Capture("slips", columns, (("id",),))))
         before = position_now().offset
         with transaction.atomic():
             run(

@@ -89,7 +89,8 @@ def stalls(log) -> Iterator[None]:
 def create(index: str) -> None:
     run(f'CREATE UNIQUE INDEX "the, (only) one" ON {TABLE} {index}')
     with transaction.atomic():
-        SQLiteTriggers(connection).create(CAPTURE)
+        triggers = SQLiteTriggers(connection)
+        triggers.create(triggers.completed(CAPTURE))
 
 
 def topics_noted(since: int) -> list[str]:
@@ -131,9 +132,10 @@ def test_each_query_for_replaced_rows_uses_an_index(stalls, shape):
     """Without it every insert would read the whole table."""
     index, *_ = SHAPES[shape]
     create(index)
+    triggers = SQLiteTriggers(connection)
     (statement,) = [
         statement
-        for name, statement in SQLiteTriggers(connection).statements(CAPTURE).items()
+        for name, statement in triggers.statements(triggers.completed(CAPTURE)).items()
         if name.endswith("_replace")
     ]
     body = statement.partition(" BEGIN ")[2].removesuffix(" END").replace("%%", "%")
