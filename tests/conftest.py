@@ -27,6 +27,7 @@ from realtime.log_filters import FewOfAKind, FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import capture, changes, positions
 from realtime.publishing.catalog import Catalog
+from realtime.publishing.log import EVERYONE
 from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
@@ -76,7 +77,8 @@ def summary(entries: list[LogEntry]) -> Summary:
     """Return what changed in each topic; not where only rights may have changed: for that see ``in_question``."""
     summary: Summary = {}
     for entry in entries:
-        if entry.kind == LogEntry.Kind.CHANGES or (entry.kind == LogEntry.Kind.RIGHTS and entry.payload):
+        is_of_rows = entry.topic != EVERYONE and bool(entry.payload)
+        if entry.kind == LogEntry.Kind.CHANGES or (entry.kind == LogEntry.Kind.RIGHTS and is_of_rows):
             changes: list[tuple[str, str]] = [
                 (change.op, change.key) for change in decode_changes(entry.payload)
             ]

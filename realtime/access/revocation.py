@@ -1,9 +1,12 @@
 """Revocation: notifies all processes at once that the rights of a user may have changed.
 
 For speed, not for safety: rights are checked again at a fixed interval in any case (``delivery/rights.py``), which also
-finds changes made in SQL. An entry in the log makes the usual changes, by Django, effective sooner.
+finds changes made in SQL. An entry in the log makes the usual changes, by Django, effective sooner. It names the users
+where they are known, so that the rights of all others need not be checked.
 """
 
+import json
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -18,18 +21,21 @@ from ..models import OutboxRow
 from .visitors import login_of
 
 SOURCE = "realtime.rights"
+MAX_USERS = 100
+"""How many users an announcement names at most; of more, the rights of all are checked."""
 
 
 def connect() -> None:
     """Connect the signals of what changes rights: users, their groups and permissions, their sessions."""
     user = get_user_model()
     post_save.connect(_user_saved, sender=user)
-    post_delete.connect(_changed, sender=user)
+    post_delete.connect(_user_changed, sender=user)
     for links in (
         getattr(user, "groups", None), getattr(user, "user_permissions", None), Group.permissions,
     ):  # fmt: skip
         if links is not None:
-            m2m_changed.connect(_changed, sender=links.through)
+            everyone = links is Group.permissions
+            m2m_changed.connect(_changed if everyone else _links_changed, sender=links.through)
     for source in (Group, Permission):
         post_delete.connect(_changed, sender=source)
     store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
@@ -37,26 +43,78 @@ def connect() -> None:
         post_delete.connect(_session_deleted, sender=store.get_model_class())
 
 
-def announce() -> None:
-    """Make every process check all rights again, now."""
-    OutboxRow.objects.create(source=SOURCE, image=None)
+def announce(users: Collection[str] | None = None) -> None:
+    """Make every process check rights again, now: those of all, or of the users with these primary keys."""
+    OutboxRow.objects.create(source=SOURCE, image=None if users is None else {"users": sorted(users)})
 
 
-def _user_saved(update_fields: frozenset[str] | None = None, created: bool = False, **kwargs: Any) -> None:
+def payload(images: Iterable[dict[str, Any] | None]) -> str:
+    """Return the payload of one entry for announcements, given as their outbox rows' images."""
+    users: set[str] = set()
+    for image in images:
+        named = None if image is None else image.get("users")
+        if not isinstance(named, list) or len(users := users | set(map(str, named))) > MAX_USERS:
+            return ""
+    return json.dumps(sorted(users))
+
+
+def users_of(payload: str) -> set[str] | None:
+    """Return the primary keys of the users that an entry names; None for all users."""
+    try:
+        named = json.loads(payload)
+    except ValueError:
+        return None
+    return set(map(str, named)) if isinstance(named, list) else None
+
+
+class _Announcement:
+    """What is announced when a transaction commits."""
+
+    def __init__(self) -> None:
+        self._users: set[str] | None = set()
+
+    def add(self, users: Collection[str] | None) -> None:
+        if self._users is not None:
+            self._users = None if users is None else self._users | set(users)
+
+    def make(self) -> None:
+        is_named = self._users is not None and len(self._users) <= MAX_USERS
+        announce(self._users if is_named else None)
+
+
+def _user_saved(
+    instance: Any, update_fields: frozenset[str] | None = None, created: bool = False, **kwargs: Any
+) -> None:
     # A new user has no connections yet; each sign-in writes its time.
     if not created and update_fields != frozenset({"last_login"}):
-        _changed(**kwargs)
+        _user_changed(instance, **kwargs)
+
+
+def _user_changed(instance: Any, **kwargs: Any) -> None:
+    _changed(users={str(instance.pk)}, **kwargs)
+
+
+def _links_changed(instance: Any, reverse: bool, pk_set: set[Any] | None, **kwargs: Any) -> None:
+    """Note that users have other groups or permissions; ``reverse`` where a group's or permission's users were set."""
+    keys = pk_set if reverse else {instance.pk}
+    _changed(users=None if keys is None else set(map(str, keys)), **kwargs)
 
 
 def _session_deleted(instance: Any, **kwargs: Any) -> None:
     # Only a session with a login matters: signing out deletes one, signing in may delete one without. Expired sessions
     # are deleted by the thousand.
-    if instance.expire_date > timezone.now() and login_of(instance.get_decoded()):
-        _changed(**kwargs)
+    if instance.expire_date > timezone.now() and (login := login_of(instance.get_decoded())):
+        _changed(users={login.user}, **kwargs)
 
 
-def _changed(using: str, **kwargs: Any) -> None:
+def _changed(using: str, users: Collection[str] | None = None, **kwargs: Any) -> None:
+    """Announce that the rights of these users have changed, by default of all."""
     pending = connections[using].run_on_commit
-    if not (pending and pending[-1][1] is announce):  # one for each transaction is enough
-        # After the writer's transaction, and robust: a failure here must not make the write fail.
-        transaction.on_commit(announce, using=using, robust=True)
+    latest = getattr(pending[-1][1], "__self__", None) if pending else None
+    if isinstance(latest, _Announcement):  # one for each transaction is enough
+        latest.add(users)
+        return
+    announcement = _Announcement()
+    announcement.add(users)
+    # After the writer's transaction, and robust: a failure here must not make the write fail.
+    transaction.on_commit(announcement.make, using=using, robust=True)

@@ -43,9 +43,18 @@ class Verdict(NamedTuple):
 
 
 class Claims:
-    """Claims that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together."""
+    """Claims that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together.
 
-    def __init__(self, followers: Iterable[Subscriber] = (), at_once: int = VISITORS_AT_ONCE) -> None:
+    ``users``: those of other signed-in users than of these, given by primary key, are not judged; None judges all.
+    """
+
+    def __init__(
+        self,
+        followers: Iterable[Subscriber] = (),
+        users: Collection[str] | None = None,
+        at_once: int = VISITORS_AT_ONCE,
+    ) -> None:
+        self._only = users
         self._waiting: dict[Visitor, set[str]] = {}
         self._users: dict[Visitor, Any] = {}
         self._loaded_at, self._at_once = -math.inf, at_once
@@ -55,6 +64,9 @@ class Claims:
 
     def add(self, visitor: Visitor, topic: str) -> None:
         self._waiting.setdefault(visitor, set()).add(topic)
+
+    def concern(self, user: Any) -> bool:
+        return self._only is None or user.pk is None or str(user.pk) in self._only
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -91,13 +103,15 @@ def judge_some(claims: Claims, seconds: float) -> dict[Claim, Verdict | Exceptio
     answers = _Answers()
     verdicts: dict[Claim, Verdict | Exception] = {}
     with pinned_database():
-        while claims and (not verdicts or time.monotonic() < ends):
+        while claims:
             visitor, user, topics = claims.take()
-            for topic, answer in answers.of(user, topics).items():
+            for topic, answer in answers.of(user, topics if claims.concern(user) else ()).items():
                 if isinstance(answer, Exception):
                     verdicts[visitor, topic] = answer
                 else:
                     verdicts[visitor, topic] = Verdict(answer, user.pk, as_of)
+            if time.monotonic() >= ends:
+                break
     if any(isinstance(verdict, DatabaseError) for verdict in verdicts.values()):
         connections.close_all()  # they may be the cause: the next query opens new ones
     return verdicts

@@ -14,6 +14,7 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer
 
+from ..access import revocation
 from ..conf import get_conf
 from ..engine.errors import Unreadable
 from ..engine.messages import Notice
@@ -32,7 +33,7 @@ from .catch_up import CatchUp
 from .claims import Verdict
 from .held_topics import RENEW_SECONDS, HeldTopics
 from .layer_channel import LayerChannel
-from .rights import Rights
+from .rights import Rights, RightsChanged
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber
@@ -87,7 +88,7 @@ class Hub:
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
         self._must_look = asyncio.Event()  # the log may have more than the topics
-        self.rights_changed = asyncio.Event()  # rights may have changed since they were checked
+        self.rights_changed = RightsChanged()
         self._seen_announcements: deque[int] = deque(maxlen=1000)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -295,7 +296,7 @@ class Hub:
             return
         self._seen_announcements.append(seen)
         if entry.kind == LogEntry.Kind.RIGHTS:
-            self.rights_changed.set()
+            self.rights_changed.set_for(revocation.users_of(entry.payload))
             return
         if entry.topic == EVERYONE:
             for subscriber in self.connections:

@@ -103,10 +103,35 @@ class Rights:
         del self._waiting[feed]
 
 
+class RightsChanged(asyncio.Event):
+    """Set when rights may have changed since they were checked: of all, or of the users of ``set_for`` alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._users: frozenset[str] | None = frozenset()
+        self.all_due: float | None = None
+        """When all are checked next, by the loop's clock, however often some are meanwhile; None if not decided."""
+
+    def set(self) -> None:
+        self.set_for(None)
+
+    def set_for(self, users: Collection[str] | None) -> None:
+        """Have the rights of the users with these primary keys checked, None for all."""
+        if self._users is not None:
+            self._users = None if users is None else self._users.union(users)
+        super().set()
+
+    def take(self) -> frozenset[str] | None:
+        """Clear the event, and return the primary keys of the users that are to be checked, None for all."""
+        users, self._users = self._users, frozenset()
+        self.clear()
+        return users
+
+
 class Followed(Protocol):
     """What ``recheck`` needs of the hub."""
 
-    rights_changed: asyncio.Event
+    rights_changed: RightsChanged
 
     @property
     def connections(self) -> list[Subscriber]: ...
@@ -115,25 +140,30 @@ class Followed(Protocol):
 async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     """Wait for the next check, then end the subscriptions whose rights were lost.
 
-    A check is due at a fixed interval, and when the log announces that rights may have changed. It gives the reader
-    thread back after each ``SLICE_SECONDS``.
+    A check of all is due at a fixed interval, and when the log announces that rights may have changed; where it names
+    users, these are checked, and all visitors that are not signed in now: that is how the session of one ends. A check
+    gives the reader thread back after each ``SLICE_SECONDS``.
     """
-    timer = asyncio.get_running_loop().call_later(
-        get_conf().recheck_seconds - REST_SECONDS, hub.rights_changed.set
-    )
-    await hub.rights_changed.wait()
+    loop, changed = asyncio.get_running_loop(), hub.rights_changed
+    if changed.all_due is None:
+        changed.all_due = loop.time() + get_conf().recheck_seconds - REST_SECONDS
+    timer = loop.call_at(changed.all_due, changed.set)
+    await changed.wait()
     timer.cancel()
-    hub.rights_changed.clear()
+    users = changed.take()
+    if users is None or loop.time() >= changed.all_due:
+        users = changed.all_due = None
     begun = time.monotonic()
     try:
-        claims = Claims(hub.connections)
+        claims = Claims(hub.connections, users)
         while claims:
             lost = await readers.run(lost_claims, claims)
             _revoke(hub.connections if lost else [], lost)
     except BaseException:
-        hub.rights_changed.set()  # the announcement still needs its check
+        changed.set()  # the announcement still needs its check
         raise
-    _pace.note(time.monotonic() - begun)
+    if users is None:
+        _pace.note(time.monotonic() - begun)
     await asyncio.sleep(REST_SECONDS)
 
 

@@ -365,8 +365,9 @@ def _own(rows: dict[str, list[Noted]]) -> _Round:
     amount = _Round()
     for topic, text in _parsed(rows.get(notices.SOURCE, []), notices.parse):
         amount.announcements.append((LogEntry.Kind.NOTICE.value, topic, text))
-    if rows.get(revocation.SOURCE):
-        amount.announcements.append((LogEntry.Kind.RIGHTS.value, log.EVERYONE, ""))
+    if announced := rows.get(revocation.SOURCE):
+        payload = revocation.payload(row.image for row in announced)
+        amount.announcements.append((LogEntry.Kind.RIGHTS.value, log.EVERYONE, payload))
     amount.add(dict.fromkeys(_parsed(rows.get(releases.SOURCE, []), releases.parse)))
     return amount
 

@@ -269,3 +269,66 @@ async def test_a_stream_whose_right_is_lost_before_it_opens_is_refused(
 def revoked(service) -> bool:
     (subscriber,) = service.hub.connections
     return getattr(subscriber, "is_revoked", False) or not subscriber.topics
+
+
+NAMED = [
+    "staff flag",
+    "password",
+    "deleted",
+    "left a group",
+    "removed from a group",
+    "lost a permission",
+    "signed out",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_an_announcement_names_the_users_where_they_are_known(request, member, log, change):
+    """A change of a group or a permission may concern anyone."""
+    name = request.node.callspec.id
+    key = str(member.pk)
+
+    change(member)
+    entries = [entry for entry in log.sequence().entries if entry.kind == LogEntry.Kind.RIGHTS]
+
+    (entry,) = [entry for entry in entries if entry.topic == "*"]
+    is_named = name in [*NAMED, "signed out by an administrator"]
+    assert revocation.users_of(entry.payload) == ({key} if is_named else None)
+
+
+def test_the_users_of_a_transaction_are_announced_together(log, django_user_model):
+    """Too many of them as all."""
+    users = [django_user_model.objects.create_user(f"user{n}") for n in range(revocation.MAX_USERS + 1)]
+    for some in (users[:3], users):
+        log.sequence()
+        with transaction.atomic():
+            for user in some:
+                demote(user)
+        batch = log.sequence()
+
+        (entry,) = [entry for entry in batch.entries if entry.topic == "*"]
+        named = {str(user.pk) for user in some}
+        assert revocation.users_of(entry.payload) == (named if len(named) <= revocation.MAX_USERS else None)
+
+
+@pytest.mark.parametrize(
+    "images, users",
+    [
+        ([{"users": ["1", "2"]}, {"users": ["3"]}], {"1", "2", "3"}),
+        ([{"users": ["1"]}, None], None),
+        ([None], None),
+        ([{"users": []}], set()),
+        ([{}], None),
+        ([{"users": "12"}], None),
+        ([{"users": ["1"]}, {"users": None}], None),
+        ([{"users": [str(number)]} for number in range(101)], None),
+    ],
+)
+def test_announcements_are_one_entry_for_all_that_they_name(images, users):
+    """Anything else than a list of users stands for all of them: other releases, SQL by hand."""
+    assert revocation.users_of(revocation.payload(images)) == users
+
+
+@pytest.mark.parametrize("payload", ["", "{", "null", "{}", '"1"', "1"])
+def test_a_payload_that_names_no_users_stands_for_all(payload):
+    assert revocation.users_of(payload) is None

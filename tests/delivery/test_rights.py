@@ -6,18 +6,19 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import OperationalError, router
 
 from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board, Entry
 from realtime.delivery import rights
 from realtime.delivery.claims import Claims, Verdict, judge
-from realtime.delivery.rights import Pace, Rights, lost_claims, recheck
+from realtime.delivery.rights import Pace, Rights, RightsChanged, lost_claims, recheck
 from realtime.delivery.subscriber import Subscriber
 from realtime.engine.errors import Forbidden, UnknownTopic
 from realtime.runtime import metrics
 from tests.conftest import PATIENCE_SECONDS
-from tests.delivery.conftest import Follower
+from tests.delivery.conftest import FailsOnce, Follower
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ class FakeHub:
 
     def __init__(self, connections: Sequence[Subscriber]) -> None:
         self._connections = list(connections)
-        self.rights_changed = asyncio.Event()
+        self.rights_changed = RightsChanged()
         self.rights_changed.set()
 
     @property
@@ -223,3 +224,85 @@ def test_checks_that_take_too_long_are_logged_once_until_they_do_not(lines):
 def rights_checked_count() -> float:
     (metric,) = metrics.rights_checked.collect()
     return next(sample.value for sample in metric.samples if sample.name.endswith("_count"))
+
+
+@pytest.fixture
+def users(transactional_db, sign_in) -> list[tuple[str, Visitor]]:
+    """The primary keys of two users as text, each with its visitor."""
+    create = get_user_model().objects.create_user
+    made = [create(name) for name in ("one", "other")]
+    return [(str(user.pk), Visitor(sign_in(user))) for user in made]
+
+
+@pytest.fixture
+async def asked(live, in_database) -> list[str]:
+    """The names of the users for whom a feed was asked."""
+    names: list[str] = []
+
+    def can_subscribe(self, user, key):
+        names.append(user.username)
+        return False
+
+    await in_database(live, Board, name="asked", can_subscribe=can_subscribe)
+    return names
+
+
+async def test_a_change_of_one_user_asks_for_this_user_and_for_those_that_are_not_signed_in(
+    service, users, asked
+):
+    """A session that has ended is one without a user; the rights of the others are as they were."""
+    followers = [FakeFollower(visitor, "asked") for _, visitor in users]
+    followers.append(FakeFollower(Visitor("ended"), "asked"))
+    hub = FakeHub(followers)
+    hub.rights_changed.take()
+    hub.rights_changed.set_for({users[0][0]})
+
+    await recheck(hub, service.reader_threads)
+
+    assert sorted(asked) == ["", "one"]
+    assert [follower.lost for follower in followers] == [["asked"], [], ["asked"]]
+
+
+async def test_changes_of_users_and_one_of_all_ask_for_all(service, users, asked):
+    """In any order."""
+    for changes in ([{"1"}, None], [None, {"1"}], [{"1"}, None, {"2"}]):
+        hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
+        hub.rights_changed.take()
+        for change in changes:
+            hub.rights_changed.set_for(change)
+        asked.clear()
+
+        await recheck(hub, service.reader_threads)
+
+        assert sorted(asked) == ["one", "other"]
+
+
+async def test_changes_of_single_users_do_not_put_off_the_check_of_all(
+    service, users, asked, settings, monkeypatch
+):
+    """Even if they never cease."""
+    settings.REALTIME = {**settings.REALTIME, "RECHECK_SECONDS": 0.2}
+    monkeypatch.setattr(rights, "REST_SECONDS", 0.01)
+    hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
+    hub.rights_changed.take()
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "other" not in asked:
+            hub.rights_changed.set_for({users[0][0]})
+            await recheck(hub, service.reader_threads)
+
+    assert asked.count("one") >= 1
+
+
+async def test_a_check_of_one_user_that_fails_is_followed_by_one_of_all(service, users, asked, monkeypatch):
+    """What was announced meanwhile is in it."""
+    hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
+    hub.rights_changed.take()
+    hub.rights_changed.set_for({users[0][0]})
+    monkeypatch.setattr(rights, "lost_claims", FailsOnce(lost_claims, OperationalError("away")))
+    with pytest.raises(OperationalError):
+        await recheck(hub, service.reader_threads)
+
+    await recheck(hub, service.reader_threads)
+
+    assert sorted(asked) == ["one", "other"]
