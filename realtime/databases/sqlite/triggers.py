@@ -32,10 +32,10 @@ class SQLiteTriggers(Triggers):
         definitions = [
             ("insert", f"AFTER INSERT ON {table}", new),
             ("delete", f"AFTER DELETE ON {table}", old),
-            # Two triggers: SQLite leaves the one for a moved row out of updates of other columns. The other is created
-            # after it, and so runs before it.
+            # A row that moves is deleted where it was, by a trigger that SQLite leaves out of updates of other columns.
+            # The one for all updates is created after it, and so runs before it.
             (
-                "update",
+                "delete",
                 f"AFTER UPDATE{self._of_columns(capture)} ON {table} WHEN {self._differs(capture)}",
                 old,
             ),
