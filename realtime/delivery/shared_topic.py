@@ -36,6 +36,8 @@ REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.5
 """How long a topic that was read again rests before the next time, if that follows soon: at least, and at most."""
 SOON_SECONDS = 2.0
 """Within which time after a read another one is repeated reading; it makes the rests longer."""
+NOTICE_ATTEMPTS = 7
+"""How often rights are asked for a notice, within 16 seconds, before it is given up."""
 FAN_OUT_AT_ONCE = 50
 """How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
 IN_STEP_AT_ONCE = 200
@@ -308,7 +310,9 @@ class SharedTopic:
         self._try_at = asyncio.get_running_loop().time() + pause
         self.topic.set_readable(False)
         if self._failures == 1:
-            logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=error)
+            # A time limit has been exceeded anywhere: its message says what to do, and a traceback no more.
+            trace = None if isinstance(error, TimeoutError) else error
+            logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=trace)
         elif self._failures == 2:
             self._report_failure()
 
@@ -369,12 +373,18 @@ class SharedTopic:
 
     async def announce(self, position: Position, text: str) -> None:
         """Send a notice to the subscribers whose right holds as of its position."""
-        try:
-            async with self._reading:
-                await self._confirm_rights(position)
-        except Exception as error:
-            logger.error("a notice for %s is not sent: rights to it cannot be checked: %r", self.name, error)
-            return
+        for attempt in range(NOTICE_ATTEMPTS):
+            try:
+                async with self._reading:
+                    await self._confirm_rights(position)
+                break
+            except Exception as error:
+                if attempt == NOTICE_ATTEMPTS - 1:
+                    logger.error(
+                        "a notice for %s is not sent: rights to it cannot be checked: %r", self.name, error
+                    )
+                    return
+            await asyncio.sleep(0.25 * 2**attempt)
         for subscriber in list(self.subscribers):
             subscriber.post(Notice(text=text, topic=self.name))
 

@@ -10,7 +10,10 @@ from django.db import OperationalError, connection
 from realtime import notices
 from realtime.access.limits import TooMuch
 from realtime.boards.models import Board, Entry
+from realtime.delivery import claims as claims_module
 from realtime.delivery import hub as hub_module
+from realtime.delivery import rights
+from realtime.delivery.claims import Claim, Verdict
 from realtime.engine.messages import Heartbeat, Notice
 from realtime.feeds import registry
 from realtime.models import OutboxRow, SecondsNow
@@ -390,6 +393,29 @@ async def test_a_notice_that_the_layer_lost_is_found_in_the_log(quick, topic):
     await quick.write(notices.broadcast, "found")
 
     await until(lambda: Notice(text="found") in follower.received)
+
+
+async def test_a_notice_waits_until_the_right_to_its_topic_can_be_checked(slow, topic, monkeypatch):
+    """The database was away for a moment: the notice is not lost, and no one receives it unchecked."""
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.connect(follower)
+    await slow.settle()
+    broken = Broken(OperationalError("the database has gone away"))
+    asked = 0
+
+    def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
+        nonlocal asked
+        asked += 1
+        return broken.wrap(claims_module.judge)(claims)
+
+    monkeypatch.setattr(rights, "judge", judge)
+
+    await slow.send(await slow.write(notices.broadcast, "Gate closed", topic))
+    await until(lambda: asked >= 2)
+    assert not [one for one in follower.received if isinstance(one, Notice)]
+    broken.error = None
+
+    await until(lambda: Notice(text="Gate closed", topic=topic) in follower.received)
 
 
 async def test_old_notices_are_not_sent_to_later_connections(quick, topic):
