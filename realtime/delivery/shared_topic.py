@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from msgspec import MsgspecError
 
 from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
-from ..engine.messages import Error, Notice, decode_changes
+from ..engine.messages import Error, Notice, Row, decode_changes
 from ..engine.position import Position
-from ..engine.topic import Topic
+from ..engine.topic import Replacement, Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
@@ -38,6 +38,8 @@ SOON_SECONDS = 2.0
 """Within which time after a read another one is repeated reading; it makes the rests longer."""
 NOTICE_ATTEMPTS = 7
 """How often rights are asked for a notice, within 16 seconds, before it is given up."""
+COMPARED_AT_ONCE = 500
+"""How many rows, the present and the new ones together, are compared on the event loop (1 ms); more in a thread."""
 FAN_OUT_AT_ONCE = 50
 """How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
 IN_STEP_AT_ONCE = 200
@@ -330,7 +332,7 @@ class SharedTopic:
             if missed.is_whole and has_rows:
                 asking = [entry.position for entry in missed.entries if entry.kind == LogEntry.Kind.RIGHTS]
                 await self._confirm_rights(Position(epoch, max(asking, default=0)))
-                if all(self._apply(entry) for entry in missed.entries):
+                if await self._apply_all(missed.entries):
                     return 0.0
             self._unread_since = min(
                 filter(None, (self._unread_since, *(entry.written_at for entry in missed.entries))),
@@ -345,6 +347,14 @@ class SharedTopic:
             return rest
         await self._read_again()
         return 0.0
+
+    async def _apply_all(self, entries: Iterable[LogEntry]) -> bool:
+        """Apply entries, with a turn for the event loop after each; return False if one cannot be applied."""
+        for entry in entries:
+            if not self._apply(entry):
+                return False
+            await asyncio.sleep(0)
+        return True
 
     async def _read_again(self) -> None:
         """Read all rows; the more often this is repeated, and the longer it takes, the longer the topic rests then."""
@@ -397,10 +407,16 @@ class SharedTopic:
             await self._confirm_rights(since)
         else:  # those who wait for the rows are no subscribers yet
             self.rights_since = self._confirmed = since
-        self._load(reading, written_at)
+        self._load(reading, await self._compared(reading.rows), written_at)
 
-    def _load(self, reading: Reading, written_at: float = 0.0) -> None:
-        is_visible = self.topic.load(reading.position, reading.rows, reading.unchanged_since)
+    async def _compared(self, rows: list[Row]) -> Replacement:
+        """Return what is to replace the topic's rows. Many are compared in a thread; ``_reading`` is held meanwhile."""
+        if len(rows) + self.topic.size <= COMPARED_AT_ONCE:
+            return self.topic.compared(rows)
+        return await self._reader_threads.run(self.topic.compared, rows)
+
+    def _load(self, reading: Reading, new: Replacement, written_at: float = 0.0) -> None:
+        is_visible = self.topic.load(reading.position, new, reading.unchanged_since)
         self.is_loaded, self._must_read, self._unread_since = True, False, 0.0
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
@@ -417,13 +433,13 @@ class SharedTopic:
         try:
             async with self._reading:
                 reading = await self._reads.read(self.name)
+                new = await self._compared(reading.rows)
                 position = self.topic.position
                 known = max(position.offset, reached.offset)
                 is_same_life = position.epoch == reached.epoch == reading.position.epoch
                 if self.is_stale or not is_same_life or reading.unchanged_since > known:
                     return
-                differing = self.topic.differing(reading.rows)
-                self._load(reading)
+                self._load(reading, new)
         except Exception as error:
             self.is_stale = self._must_read = True
             self._note_failure(error)
@@ -431,6 +447,7 @@ class SharedTopic:
         finally:
             self.is_scrubbing = False
         metrics.scrubbed.inc()
+        differing = [change.key for change in new.changes]
         if differing and not is_expected:
             metrics.scrub_differences.labels(self.feed).inc(len(differing))
             logger.warning(

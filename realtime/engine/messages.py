@@ -369,10 +369,10 @@ def encoded_size(row: Row) -> int:
     return len(_encoder.encode(row))
 
 
-def contents_size(change: Change) -> int:
-    """Return the approximate size of a change in memory, both formats together, in bytes."""
-    html = 0 if isinstance(change.html, UnsetType) else len(change.html)
-    return len(_raw_bytes(change.row)) + html
+def contents_size(change: Change, format: Format | None = None) -> int:
+    """Return the approximate size of a change in memory, in one format or in both together, in bytes."""
+    html = 0 if isinstance(change.html, UnsetType) or format == "rows" else len(change.html)
+    return html if format == "html" else html + len(_raw_bytes(change.row))
 
 
 def encode_changes(changes: Sequence[Change]) -> str:

@@ -33,31 +33,44 @@ class SnapshotParts(Sequence[Encoded]):
         self.is_newest = True
         self._topic, self._rows, self._form = topic, rows, form
         self._encodings, self._owner = encodings, owner
-        self._starts = [0]
-        size = 0
-        for index, row in enumerate(rows):
-            row_bytes = messages.encoded_size(row.narrowed(form.format))
-            if index > self._starts[-1] and size + row_bytes > max_part_bytes:
-                self._starts.append(index)
-                size = 0
-            size += row_bytes
+        self._max_part_bytes = max_part_bytes
+        self._starts = [0]  # of the parts that are known
+        self._are_all_known = False
+        self._first: tuple[list[Row], bool] | None = self._divide(0)  # until it is encoded
 
     def __len__(self) -> int:
+        """Return the number of known parts: until all are known, one more than were returned; it is 1 for a single one.
+
+        To divide 50,000 rows takes long, so it is done as they are sent.
+        """
         return len(self._starts)
 
     def __getitem__(self, index: Any) -> Any:
         """Return one message."""
+        while (index < 0 or index >= len(self._starts)) and not self._are_all_known:
+            self._divide(len(self._starts) - 1)
         number = range(len(self._starts))[index]
         encoded = self._encodings.get(self._owner, (self._form, number)) if self.is_newest else None
         if encoded is None:
-            encoded = self._encode(number)
+            rows, is_last = self._first if number == 0 and self._first else self._divide(number)
+            self._first = None
+            snapshot = messages.Snapshot(self._topic, str(self.position), rows, more=not is_last)
+            encoded = messages.encode(snapshot, self._form.encoding)
             if self.is_newest:
                 self._encodings.keep(self._owner, (self._form, number), encoded)
         return encoded
 
-    def _encode(self, number: int) -> Encoded:
-        is_last = number + 1 == len(self._starts)
-        rows = self._rows[self._starts[number] : None if is_last else self._starts[number + 1]]
-        narrowed = [row.narrowed(self._form.format) for row in rows]
-        snapshot = messages.Snapshot(self._topic, str(self.position), narrowed, more=not is_last)
-        return messages.encode(snapshot, self._form.encoding)
+    def _divide(self, number: int) -> tuple[list[Row], bool]:
+        """Return the rows of a known part as they are sent, and whether it is the last; the next one is known then."""
+        rows: list[Row] = []
+        size = 0
+        for index in range(self._starts[number], len(self._rows)):
+            row = self._rows[index].narrowed(self._form.format)
+            size += messages.encoded_size(row)
+            if rows and size > self._max_part_bytes:
+                if number + 1 == len(self._starts):
+                    self._starts.append(index)
+                return rows, False
+            rows.append(row)
+        self._are_all_known = True
+        return rows, True

@@ -21,6 +21,9 @@ from .snapshot_parts import SnapshotParts
 MAX_PART_BYTES = 256 * 1024
 MAX_KEPT_CHANGES = 2000
 MAX_KEPT_BYTES = 1024 * 1024
+MANY_ROWS = 2000
+"""From here on digests are computed when the rows of a topic are compared, not when they are first asked for."""
+FORMATS: tuple[Format, ...] = ("rows", "html")
 
 
 @dataclass(slots=True)
@@ -35,6 +38,13 @@ class ChangeSet:
     changes: Sequence[Change]
     size: int = 0
     _encoded: dict[Form, Encoded] = field(default_factory=dict)
+    _sizes: dict[Format, int] = field(default_factory=dict)
+
+    def size_in(self, format: Format) -> int:
+        """Return the size of the contents in one format, in bytes: at least so long is their message."""
+        if format not in self._sizes:
+            self._sizes[format] = sum(messages.contents_size(change, format) for change in self.changes)
+        return self._sizes[format]
 
     def encoded(self, topic: str, epoch: str, form: Form) -> Encoded:
         """Return the ``changes`` message, encoded once per form for all subscribers of this process."""
@@ -50,6 +60,20 @@ class ChangeSet:
 
     def forget_encodings(self) -> None:
         self._encoded.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Rows that are to replace a topic's, and the changes that lead to them.
+
+    Shape: ``rows`` by key. A row that is not changed is the object that the topic has.
+    Units: ``size`` is that of the changes in bytes, as in ``ChangeSet``.
+    """
+
+    rows: dict[str, Row]
+    changes: list[Change]
+    size: int
+    digests: dict[Format, int]
 
 
 class Topic:
@@ -93,6 +117,11 @@ class Topic:
         self._token = object()  # stands for this topic there
         self._digests: dict[Format, int] = {}  # of the formats that subscribers use
         self._cohorts: dict[Form, Cohort] = {}
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
 
     @property
     def rows(self) -> list[Row]:
@@ -139,30 +168,52 @@ class Topic:
 
     # ------------------------------------------------------------ applying the log
 
-    def load(self, position: Position, rows: Iterable[Row], unchanged_since: int) -> bool:
+    def compared(self, rows: Iterable[Row]) -> Replacement:
+        """Return what ``load`` needs to replace all rows; in any thread, while nothing else is applied or loaded."""
+        fresh = {row.key: row for row in rows}
+        differing = self.differing(fresh.values())
+        unchanged = fresh.keys() - set(differing)
+        changes = [fresh[key].upsert() if key in fresh else messages.delete(key) for key in differing]
+        formats = FORMATS if len(fresh) >= MANY_ROWS else tuple(self._digests)
+        return Replacement(
+            {key: self._rows[key] if key in unchanged else row for key, row in fresh.items()},
+            changes,
+            sum(map(messages.contents_size, changes)),
+            {format: self._digest_of(fresh, differing, format) for format in formats},
+        )
+
+    def _digest_of(self, rows: dict[str, Row], differing: Iterable[str], format: Format) -> int:
+        """Return the digest of rows, of which those with the keys ``differing`` are not the topic's."""
+        known = self._digests.get(format)
+        if known is None:
+            return _digest(rows.values(), format)
+        pairs = [each.get(key) for key in differing for each in (self._rows, rows)]
+        return known ^ _digest(filter(None, pairs), format)
+
+    def load(self, position: Position, rows: Iterable[Row] | Replacement, unchanged_since: int) -> bool:
         """Replace all rows by those as of ``position``; return whether subscribers have news.
 
+        Shape: ``rows`` may have been compared before, if nothing was applied or loaded since.
         Units: ``unchanged_since`` is the offset since which the topic has had these rows: cursors from
                there on need no snapshot.
         """
-        fresh = {row.key: row for row in rows}
-        if position == self.position and not self.differing(fresh.values()):
+        new = rows if isinstance(rows, Replacement) else self.compared(rows)
+        if position == self.position and not new.changes:
             return False
-        if position.epoch == self.position.epoch and position.offset > self.position.offset:
-            changes = [messages.delete(key) for key in self._rows if key not in fresh]
-            changes += [row.upsert() for row in fresh.values()]
-            here = self.position.offset
-            return self.apply(here, here, position.offset, changes, same_from=unchanged_since)
+        self._settled = None
+        here = self.position
+        is_later = position.epoch == here.epoch and position.offset > here.offset
+        self._rows, self._digests = new.rows, new.digests
+        if is_later:
+            until = unchanged_since or position.offset
+            return self._advance(here.offset, position.offset, new.changes, new.size, until)
         # Other rows at the same position: what they depend on is not in the database (the time), and clients drop
         # changes that do not lead further. Or another epoch, or the same one restored to an earlier state: no
         # offset known here compares.
-        self._settled = None
         self._life += 1
         self._kept.clear()
         self._blind.clear()
         self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
-        self._rows = fresh
-        self._digests.clear()
         self.position = position
         self._reach = self._changed_at = min(unchanged_since, position.offset)
         self._forget_encodings()
@@ -171,9 +222,7 @@ class Topic:
         )  # the caller's object may have been one before
         return True
 
-    def apply(
-        self, after: int, begins: int, position: int, changes: Iterable[Change], same_from: int = 0
-    ) -> bool:
+    def apply(self, after: int, begins: int, position: int, changes: Iterable[Change]) -> bool:
         """Apply what the log has between ``after`` and ``position``; return whether subscribers have news.
 
         Drop changes at or below the topic's position, deletes of unknown rows, which could disclose rows
@@ -181,8 +230,7 @@ class Topic:
         rows. A page rendered between ``begins`` and ``position`` may have others (a row that was created
         and deleted in between); ``advance`` gives it a snapshot.
 
-        Units: offsets. The topic was unchanged from ``after`` to ``begins``, and from ``same_from``, if
-               given, to ``position``.
+        Units: offsets. The topic was unchanged from ``after`` to ``begins``.
         Raises: Gap, if changes between the topic's position and ``after`` are missing.
         """
         here = self.position.offset
@@ -192,12 +240,20 @@ class Topic:
             raise Gap(here, after)
         visible = [change for change in changes if self._is_visible(change)]
         self._settled = None
+        for change in visible:
+            self._replace(change.key, None if change.op == "delete" else change.upserted())
+        size = sum(map(messages.contents_size, visible))
+        return self._advance(begins, position, visible, size, position)
+
+    def _advance(self, begins: int, position: int, visible: Sequence[Change], size: int, until: int) -> bool:
+        """Move to a position after changes were applied; return whether subscribers have news.
+
+        Units: offsets. The topic was unchanged from its position to ``begins``, and from ``until`` to ``position``.
+        """
+        here = self.position.offset
         self.position = Position(self.position.epoch, position)
-        self._note_blind(max(begins, here), same_from or position)
+        self._note_blind(max(begins, here), until)
         if visible:
-            for change in visible:
-                self._replace(change.key, None if change.op == "delete" else change.upserted())
-            size = sum(map(messages.contents_size, visible))
             self._keep(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
             self._forget_encodings()
@@ -267,10 +323,7 @@ class Topic:
     def digest(self, format: Format) -> int:
         """Return the xor of the digests of all rows; computed on first use, then kept in step with them."""
         if format not in self._digests:
-            digest = 0
-            for row in self._rows.values():
-                digest ^= row.digest_in(format)
-            self._digests[format] = digest
+            self._digests[format] = _digest(self._rows.values(), format)
         return self._digests[format]
 
     def digest_at(self, cursor: Cursor) -> int | None:
@@ -343,15 +396,23 @@ class Topic:
         """
         name, epoch = self.name, self.position.epoch
         if len(missed) == 1:
-            return missed[0].encoded(name, epoch, form)
+            return "" if self._is_long(missed[0], form) else missed[0].encoded(name, epoch, form)
         key = missed[0].after, form
         encoded = self._encodings.get(self._token, key)
         if encoded is None:
-            encoded = self._merged(missed).encoded(name, epoch, form)
-            if len(encoded) > self._max_part_bytes:
+            if any(self._is_long(kept, form) for kept in missed):
                 encoded = ""
+            else:
+                encoded = self._merged(missed).encoded(name, epoch, form)
+                if len(encoded) > self._max_part_bytes:
+                    encoded = ""
             self._encodings.keep(self._token, key, encoded)
         return encoded
+
+    def _is_long(self, kept: ChangeSet, form: Form) -> bool:
+        """Whether it takes long to encode, only to find that a snapshot is to be sent."""
+        limit = self._max_part_bytes
+        return kept.size > limit and kept.size_in(form.format) > limit
 
     def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
         form = cursor.form
@@ -401,3 +462,10 @@ class Topic:
                 yield from cohort.send(news[0], cursor, at_once)
             elif news or not is_vouched_for:
                 del self._cohorts[form]
+
+
+def _digest(rows: Iterable[Row], format: Format) -> int:
+    digest = 0
+    for row in rows:
+        digest ^= row.digest_in(format)
+    return digest

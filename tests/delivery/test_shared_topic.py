@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 from collections import Counter
+from functools import reduce
+from operator import xor
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic, topic_reads
 from realtime.delivery.shared_topic import IN_STEP_AT_ONCE, SharedTopic
 from realtime.engine.messages import Changes, Error, Heartbeat, decode_server, delete, encode_changes
+from realtime.engine.topic import Replacement, Topic
 from realtime.models import FeedRelease, LogEntry, OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing import positions, releases
@@ -21,7 +24,7 @@ from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
 from realtime.runtime import metrics
 from tests.conftest import until
-from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
+from tests.delivery.conftest import Broken, FailsOnce, Follower, Wire, has_row
 
 # ---------------------------------------------------------------- entries of another release
 
@@ -701,3 +704,127 @@ async def test_what_a_minimum_interval_collects_counts_from_its_oldest_change(sl
     await until(has_row(follower, "third"))
     await until(lambda: 999 < delivered()[1] - total < 2000)
     assert delivered()[0] > count
+
+
+# ---------------------------------------------------------------- large topics
+
+
+@pytest.fixture
+async def large(quay, in_database) -> list[Entry]:
+    """Six hundred more entries, sequenced with the board's first change."""
+
+    def create() -> list[Entry]:
+        return Entry.objects.bulk_create(
+            [Entry(board=quay, label=f"l{number}", position=number) for number in range(600)]
+        )
+
+    return await in_database(create)
+
+
+@pytest.fixture
+def compared_in(monkeypatch) -> list[str]:
+    """The names of the threads in which the rows of a topic were compared with new ones."""
+    names: list[str] = []
+    compared = Topic.compared
+
+    def noted(topic: Topic, rows: Any) -> Replacement:
+        names.append(threading.current_thread().name)
+        return compared(topic, rows)
+
+    monkeypatch.setattr(Topic, "compared", noted)
+    return names
+
+
+async def read_again(wire: Wire, topic: str, quay: Board) -> None:
+    await wire.write(OutboxRow.objects.create, source="boards_entry", image=None)
+    await wire.settle()
+
+
+async def read_empty(wire: Wire, topic: str, quay: Board) -> None:
+    await wire.write(lambda: (quay.entries.all().delete(), OutboxRow.objects.create(source="boards_entry")))
+    await wire.settle()
+
+
+async def scrubbed(wire: Wire, topic: str, quay: Board) -> None:
+    await wire.hub._shared[topic].scrub(wire.hub._log_reached(), is_expected=True)
+
+
+@pytest.mark.parametrize("work", [read_again, read_empty, scrubbed])
+async def test_many_rows_are_compared_in_a_thread(slow, topic, quay, large, work, compared_in):
+    """10,000 rows would keep the event loop for 46 ms, 50,000 for 155."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+
+    await work(slow, topic, quay)
+
+    assert len(compared_in) > 1  # with the first read
+    assert all(name.startswith("test-reader") for name in compared_in)
+    assert await slow.is_current(follower)
+
+
+async def test_few_rows_are_compared_at_once(slow, topic, quay, compared_in):
+    """A thread would take longer than they do."""
+    await Follower(topic).follow(slow.hub)
+
+    assert compared_in == [threading.current_thread().name]
+
+
+async def test_what_happens_while_rows_are_compared_is_not_lost(slow, topic, quay, large, monkeypatch):
+    """A change arrives, a subscriber joins, a heartbeat asks for a digest: each is answered exactly."""
+    first = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    shared = slow.hub._shared[topic]
+    compared, has_begun, go_on = Topic.compared, threading.Event(), threading.Event()
+
+    def held(topic: Topic, rows: Any) -> Replacement:
+        new = compared(topic, rows)
+        has_begun.set()
+        assert go_on.wait(60)
+        return new
+
+    monkeypatch.setattr(Topic, "compared", held)
+    await slow.write(
+        lambda: (quay.entries.update(label="x"), OutboxRow.objects.create(source="boards_entry"))
+    )
+    slow.hub.look_soon()
+    assert await asyncio.to_thread(has_begun.wait, 60)
+
+    batch = await slow.write(quay.entries.create, label="meanwhile")
+    await slow.send(batch)
+    second = await Follower(topic).follow(slow.hub)
+    second.pulse()
+    shared.topic.digest("html")
+    go_on.set()
+    await until(has_row(first, "meanwhile"))
+    await until(has_row(second, "meanwhile"))
+    await slow.settle()
+
+    assert await slow.is_current(first)
+    assert await slow.is_current(second)
+    fresh = await slow._in_database(read_topic, topic)
+    for format in ("rows", "html"):
+        assert shared.topic.digest(format) == reduce(xor, (row.digest_in(format) for row in fresh.rows))
+
+
+async def test_other_tasks_run_between_entries_that_were_missed(slow, topic, quay, monkeypatch):
+    """They may be hundreds of thousands of rows."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    for number in range(20):
+        await slow.write(quay.entries.create, label=f"number {number}")
+    shared = slow.hub._shared[topic]
+    offsets: list[int] = []
+    ended = asyncio.Event()
+
+    async def watch() -> None:
+        while not ended.is_set():
+            offsets.append(shared.topic.position.offset)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await slow.settle()
+    ended.set()
+    await watching
+
+    assert len(set(offsets)) >= 20
+    assert await slow.is_current(follower)

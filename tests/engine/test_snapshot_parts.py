@@ -1,9 +1,12 @@
 """The messages of a snapshot: encoded when they are sent, and kept while the snapshot is the newest."""
 
+from collections.abc import Sequence
+
 import pytest
+from msgspec import Raw
 
 from realtime.engine.encodings import Encodings
-from realtime.engine.messages import Form, Row, Snapshot
+from realtime.engine.messages import Form, Format, Row, Snapshot
 from realtime.engine.position import Position
 from realtime.engine.snapshot_parts import SnapshotParts
 from tests.engine.test_topic import decode_as, row
@@ -11,7 +14,7 @@ from tests.engine.test_topic import decode_as, row
 POSITION = Position("e", 7)
 
 
-def parts(encodings: Encodings, rows: list[Row], max_part_bytes: int = 200) -> SnapshotParts:
+def parts(encodings: Encodings, rows: Sequence[Row], max_part_bytes: int = 200) -> SnapshotParts:
     return SnapshotParts("letters", POSITION, rows, Form(), max_part_bytes, encodings, "token")
 
 
@@ -32,6 +35,7 @@ def test_all_rows_are_sent_in_order_in_parts():
 
 def test_a_snapshot_without_rows_is_one_message():
     """It replaces what a client has."""
+    assert len(parts(Encodings(), [])) == 1
     (message,) = parts(Encodings(), [])
 
     assert decode_as(Snapshot, message).rows == []
@@ -57,3 +61,58 @@ def test_parts_that_were_dropped_are_encoded_again():
     snapshot = parts(encodings, [row(letter, "x" * 30) for letter in "abcdefg"])
 
     assert list(snapshot) == list(snapshot)
+
+
+class CountedRow(Row, frozen=True):
+    """A row that notes when it is made ready for sending."""
+
+    def narrowed(self, format: Format) -> Row:
+        counted.append(self.key)
+        return super().narrowed(format)
+
+
+counted: list[str] = []
+
+
+def test_a_snapshot_is_divided_as_its_parts_are_sent():
+    """To divide 50,000 rows takes long: each part costs its own rows alone, and those of another are not looked at."""
+    counted.clear()
+    rows = [CountedRow(f"{number:03}", f"{number:03}", Raw(b'"contents"')) for number in range(300)]
+
+    costs = []
+    number = 0
+    snapshot = parts(Encodings(), rows, 1000)
+    assert len(snapshot) == 2
+    while number < len(snapshot):
+        decode_as(Snapshot, snapshot[number])
+        costs.append(len(counted))
+        counted.clear()
+        number += 1
+    assert number > 10
+    assert max(costs) <= 2 * min(costs[:-1])
+    assert sum(costs) == len(rows) + number - 1  # the row that has no room is the first of the next part
+
+    counted.clear()
+    assert len(list(snapshot)) == number
+    assert counted == []
+
+
+LETTERS = [row(letter, "x" * 30) for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+
+@pytest.mark.parametrize("index", [-1, -2, 5])
+def test_any_part_can_be_asked_for_first(index):
+    """The parts before it are divided then."""
+    whole = list(parts(Encodings(), LETTERS))
+
+    snapshot = parts(Encodings(), LETTERS)
+
+    assert snapshot[index] == whole[index]
+    assert list(snapshot) == whole
+
+
+@pytest.mark.parametrize("index", [-300, 300])
+def test_a_part_that_does_not_exist_cannot_be_asked_for(index):
+    """As of any sequence."""
+    with pytest.raises(IndexError):
+        parts(Encodings(), LETTERS)[index]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from realtime.engine import messages
+from realtime.engine import topic as topic_module
 from realtime.engine.cursor import Cursor
 from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
@@ -625,3 +626,66 @@ def test_each_state_of_a_topic_is_another_object():
 
     assert states == [position] * 3
     assert len({id(state) for state in states}) == 3
+
+
+@pytest.mark.parametrize("many", [1, 10**6], ids=["digests at once", "digests when asked for"])
+@pytest.mark.parametrize("asked", [(), ("rows",), ("html", "rows")], ids=["none asked", "rows", "both"])
+@pytest.mark.parametrize(
+    "position", [Position("e", 40), Position("e", 19), Position("e", 3), Position("f", 1)], ids=str
+)
+@pytest.mark.parametrize("keys", ["bc", "", "c", "abcxyz", "xyz"])
+def test_rows_may_be_compared_before_they_are_loaded(keys, position, asked, many, monkeypatch):
+    """In a thread, for there may be 50,000: the result is the same, digests and unchanged rows included."""
+    monkeypatch.setattr(topic_module, "MANY_ROWS", many)
+    topics = []
+    for _ in range(2):
+        topic = Topic("letters")
+        topic.load(Position("e", 1), [row("b"), row("c"), row("d")], unchanged_since=1)
+        topic.apply(1, 1, 19, [upsert("b", "new"), messages.delete("d")])
+        topics.append(topic)
+    at_once, before = topics
+    digests = {format: before.digest(format) for format in asked}
+    assert digests.keys() == set(asked)
+    new = [row(key, "new" if key == "b" else "") for key in keys]
+    kept = before._rows.get("b")
+
+    compared = before.compared(new)
+    assert [each.key for each in compared.changes] == before.differing(new)
+    results = [at_once.load(position, new, 2), before.load(position, compared, 2)]
+
+    assert results[0] == results[1]
+    assert at_once.rows == before.rows == new
+    assert "b" not in keys or before._rows["b"] is kept
+    for format in ("rows", "html"):
+        plain = Topic("letters")
+        plain.load(position, new, 2)
+        assert at_once.digest(format) == before.digest(format) == plain.digest(format)
+    for offset in (None, 1, 5, 19, 40):
+        assert advance(at_once, offset)[0] == advance(before, offset)[0]
+
+
+@pytest.mark.parametrize("behind", [1, 3], ids=["one set", "merged"])
+@pytest.mark.parametrize("form", [Form("rows"), Form("html", "msgpack")], ids=str)
+def test_changes_that_are_longer_than_a_part_of_a_snapshot_are_not_encoded(behind, form, monkeypatch):
+    """Thousands of them take long, only to be dropped: the snapshot is shorter, or sent in parts."""
+    topic = Topic("letters", max_part_bytes=2000)
+    topic.load(Position("e", 1), map(row, ascii_lowercase), unchanged_since=1)
+    cursor = topic.cursor(Position("e", 1), form)
+    topic.advance(cursor)
+    for number in range(behind):
+        changes = [upsert(key, f"{number}" * 200) for key in ascii_lowercase]
+        topic.apply(1 + number, 1 + number, 2 + number, changes)
+    encoded: list[object] = []
+    encode = messages.encode
+
+    def noted(message: Any, *arguments: Any) -> Any:
+        encoded.append(message)
+        return encode(message, *arguments)
+
+    monkeypatch.setattr(messages, "encode", noted)
+
+    first = topic.advance(cursor)[0]
+
+    assert [type(message) for message in encoded] == [Snapshot]
+    assert first
+    assert cursor.offset == 1 + behind
