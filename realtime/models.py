@@ -115,6 +115,12 @@ class LogEntry(models.Model):
         indexes = [
             models.Index(fields=["position", "topic"], name="realtime_log_position"),
             models.Index(fields=["topic", "position"], name="realtime_log_topic"),
+            # Queries name this condition as it is here (``heads.py``).
+            models.Index(
+                fields=["topic", "position"],
+                condition=models.Q(kind__in=["reset", "rights", "unfollowed"]),
+                name="realtime_log_asking",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The log: what changed, per topic and position. Written by the sequencer, read by hubs.
 
-Queries of every round of sequencing are SQL here and in ``progress.py`` and ``sequencer.py``: the ORM compiles a
-query anew each time, which takes longer than the databases need to answer it.
+Queries of every round of sequencing are SQL here and in ``heads.py``, ``progress.py`` and ``sequencer.py``: the ORM
+compiles a query anew each time, which takes longer than the databases need to answer it.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -11,7 +11,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -22,6 +22,7 @@ from ..feeds import registry
 from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
 from . import noted, progress
+from .heads import newest as newest
 from .positions import probe, read_snapshot, unsequenced
 
 EVERYONE = "*"
@@ -37,10 +38,8 @@ APPEND_CHARACTERS = 4 * 1024 * 1024
 """How much payload one statement adds at most, unless a single entry has more."""
 PRUNE_ROWS = 250
 """How many rows of a table one transaction deletes at most: on SQLite the publisher waits for it."""
-
-
-_UNKNOWN = "-"
-"""In place of the fingerprint of a feed that this release does not have."""
+MAX_COUNTED = 100_000
+"""Up to how many rows of a table metrics count: counting a million takes a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +72,6 @@ def _of_this_release() -> QuerySet[LogEntry]:
     """Return the entries without the resets that are meant for other releases alone."""
     fingerprints = [feed.fingerprint for feed in registry]
     return LogEntry.objects.exclude(kind=LogEntry.Kind.RESET, fingerprint__in=fingerprints)
-
-
-def newest(topics: Collection[str]) -> dict[str, int]:
-    """Return the position of each topic's newest entry for this release, for topics that have one."""
-    if not topics:
-        return {}
-    marks = ", ".join(["(%s, %s)"] * len(topics))
-    asked: list[str] = []
-    for topic in topics:
-        feed = topic.partition(".")[0]
-        asked += [topic, registry[feed].fingerprint if feed in registry else _UNKNOWN]
-    # The last entry of each topic, not the largest position of all its entries: there may be 100,000 of a topic.
-    found = database().fetch(
-        "SELECT asked.column1, (SELECT position FROM realtime_logentry "
-        "WHERE topic = asked.column1 AND kind <> %s AND NOT (kind = %s AND fingerprint = asked.column2) "
-        "ORDER BY position DESC LIMIT 1) "
-        f"FROM (VALUES {marks}) AS asked",
-        [LogEntry.Kind.NOTICE.value, LogEntry.Kind.RESET.value, *asked],
-    )
-    return {topic: position for topic, position in found if position is not None}
 
 
 def is_announcement(entry: LogEntry) -> bool:
@@ -253,17 +232,26 @@ def _move_edge() -> bool:
         sequenced = progress.read()
         if sequenced is None:
             return False
-        oldest = LogEntry.objects.order_by("position").values("pk")[:EDGE_ROWS]
-        too_old = LogEntry.objects.filter(
-            pk__in=oldest, created_at__lt=Now() - timedelta(seconds=conf.log_retention_seconds)
-        ).aggregate(edge=Max("position"))["edge"]
+        entries = LogEntry.objects.filter(
+            created_at__lt=Now() - timedelta(seconds=conf.log_retention_seconds)
+        )
+        last = _nth(LogEntry.objects.order_by("position").values_list("position", flat=True), EDGE_ROWS)
+        if last is not None:
+            entries = entries.filter(position__lte=last)
+        too_old = entries.aggregate(edge=Max("position"))["edge"]
         too_many = None
-        ids = LogEntry.objects.aggregate(first=Min("pk"), last=Max("pk"))
-        if ids["last"] is not None and ids["last"] - ids["first"] >= conf.log_max_entries:
+        if _span("pk") >= conf.log_max_entries:
             newest_first = LogEntry.objects.order_by("-position").values_list("position", flat=True)
             too_many = _nth(newest_first, conf.log_max_entries + 1)
         edge = max(filter(None, (too_old, too_many)), default=0)
         return edge > sequenced.edge and progress.move_edge(sequenced.epoch, edge)
+
+
+def _span(field: str) -> int:
+    """Return the difference between a field's largest and smallest value; two queries, each one step in an index."""
+    values = LogEntry.objects.values_list(field, flat=True)
+    first = values.order_by(field).first()
+    return 0 if first is None else values.order_by(f"-{field}")[0] - first
 
 
 def _nth(values: QuerySet[Any, int], number: int) -> int | None:
@@ -271,23 +259,29 @@ def _nth(values: QuerySet[Any, int], number: int) -> int | None:
     return next(iter(values[number - 1 : number]), None)
 
 
+def _count(rows: QuerySet[Any]) -> int:
+    """Return how many there are, up to ``MAX_COUNTED``."""
+    return rows.order_by()[:MAX_COUNTED].count()
+
+
 def sizes() -> list[Figure]:
     """Return how much outbox and log hold, and how far the outbox has been sequenced."""
     with read_snapshot() as moment:
         sequenced = progress.read()
-        waiting = unsequenced(sequenced.cursor, moment.cursor).count() if sequenced else 0
-        log = LogEntry.objects.aggregate(count=Count("id"), end=Max("position"), oldest=Min("created_at"))
-        rows = OutboxRow.objects.count()
+        waiting = _count(unsequenced(sequenced.cursor, moment.cursor)) if sequenced else 0
+        entries, rows = _count(LogEntry.objects.all()), _count(OutboxRow.objects.all())
+        by_position = LogEntry.objects.order_by("position")
+        oldest_entry, end = by_position.first(), by_position.values_list("position", flat=True).last()
     oldest = waiting_seconds() if waiting else 0.0
     since = progress.seconds_since_success()
-    age = (timezone.now() - log["oldest"]).total_seconds() if log["oldest"] else 0.0
+    age = (timezone.now() - oldest_entry.created_at).total_seconds() if oldest_entry else 0.0
     return [
         Figure("outbox_rows", "Rows in the outbox.", rows),
         Figure("outbox_waiting", "Rows in the outbox that are not sequenced yet.", waiting),
         Figure("outbox_oldest_seconds", "Age of the oldest change that is not sequenced.", oldest),
-        Figure("log_entries", "Entries in the log.", log["count"]),
+        Figure("log_entries", "Entries in the log.", entries),
         Figure("log_oldest_seconds", "Age of the log's oldest entry.", max(age, 0.0)),
-        Figure("log_end", "Position of the log's newest entry.", log["end"] or 0),
+        Figure("log_end", "Position of the log's newest entry.", end or 0),
         Figure(
             "sequenced",
             "Position up to which the outbox has been sequenced.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db.models import BooleanField, Max, Q, QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from ..conf import get_conf
@@ -21,9 +21,11 @@ from ..engine.messages import Row
 from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow
-from . import progress
+from . import heads, noted, progress
 from .budget import Budget, OutOfTime
 
+MAX_WAITING_ROWS = 10_000
+"""Among how many outbox rows a reading looks for those of its feed; if more wait, its topic counts as changed."""
 BEGIN_SECONDS = 120.0
 """How long beginning an epoch may take: it deletes outbox and log, however large they are."""
 
@@ -115,17 +117,28 @@ def _unchanged_since(topic: str, moment: Moment) -> tuple[int, int]:
     sequenced, here = progress.read(), moment.cursor.offset
     if sequenced is None:
         return here, here
-    waiting = unsequenced(sequenced.cursor, moment.cursor)
-    is_waiting = waiting.filter(source__in=feed.tables | feed.rights_tables).exists()
-    if is_waiting and waiting.filter(source__in=feed.rights_tables).exists():
+    waiting = _waiting_sources(sequenced.cursor, moment.cursor)
+    if waiting is None or waiting & feed.rights_tables:
         return here, here
-    entries = LogEntry.objects.filter(topic__in={topic, feed.name}).exclude(kind=LogEntry.Kind.NOTICE)
-    # After a reset, rights are asked as well: nothing more is known of what has changed.
-    latest = entries.aggregate(
-        any=Max("position"), rights=Max("position", filter=~Q(kind=LogEntry.Kind.CHANGES))
+    topics = {topic, feed.name}
+    rights_since = max([sequenced.edge, *heads.newest_asking(topics).values()])
+    if waiting & feed.tables:
+        return here, rights_since
+    return max([sequenced.edge, *heads.newest(topics).values()]), rights_since
+
+
+def _waiting_sources(since: OutboxCursor, until: OutboxCursor) -> set[str] | None:
+    """Return the sources of the outbox rows that are not sequenced; None if there are too many rows to look at."""
+    here = database()
+    missing, parameters = since.missing(until, here.STAMP)
+    found = here.fetch(
+        f"SELECT {here.TEXT.format('source')}, count(*) FROM "
+        f"(SELECT source FROM realtime_outboxrow WHERE {missing} LIMIT %s) AS waiting GROUP BY source",
+        [*parameters, MAX_WAITING_ROWS + 1],
     )
-    rights_since = max(sequenced.edge, latest["rights"] or 0)
-    return here if is_waiting else max(sequenced.edge, latest["any"] or 0), rights_since
+    return (
+        {noted.text(source) for source, _ in found} if sum(n for _, n in found) <= MAX_WAITING_ROWS else None
+    )
 
 
 # ---------------------------------------------------------------- the log's life

@@ -318,10 +318,11 @@ def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
     """Return what more rows amount to than are looked at one by one: their topics are read again."""
     logger.info("more than %d changes at once; their topics are read again", get_conf().max_batch_rows)
     own: dict[str, list[Noted]] = defaultdict(list)
-    for row in noted.read(since, until, MAX_OWN_ROWS, OWN_SOURCES):
-        own[row.source].append(row)
-    amount = _own(own)
     sources = _sources(since, until)
+    if sources & set(OWN_SOURCES):
+        for row in noted.read(since, until, MAX_OWN_ROWS, OWN_SOURCES):
+            own[row.source].append(row)
+    amount = _own(own)
     unused, touched = sources - set(OWN_SOURCES), set()
     for feed in registry:
         if feed.tables & sources:

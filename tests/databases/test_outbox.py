@@ -4,7 +4,7 @@ import pytest
 
 from realtime.databases.outbox import OUTBOX_TABLE, OutboxCursor
 from realtime.databases.postgresql import database as postgresql
-from realtime.models import LogEntry, OutboxRow, Sequencer, Ticket
+from realtime.models import Interest, LogEntry, OutboxRow, Process, Sequencer, Ticket
 
 
 @pytest.fixture
@@ -57,5 +57,5 @@ def test_the_tables_that_sql_names_are_those_of_the_models():
     """The package knows no models, so it repeats their tables' names."""
     assert OutboxRow._meta.db_table == OUTBOX_TABLE
     assert set(postgresql._TABLES) == {
-        model._meta.db_table for model in (OutboxRow, LogEntry, Sequencer, Ticket)
+        model._meta.db_table for model in (OutboxRow, LogEntry, Sequencer, Ticket, Process, Interest)
     }
