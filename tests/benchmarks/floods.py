@@ -60,8 +60,10 @@ async def following(
     parts = [topics[start : start + TOPICS_OF_A_CLIENT] for start in starts]
     clients = [await followed_by_one(running, part, format) for part in parts]
     try:
-        if not await until(lambda: all(len(each.answered) == len(each.topics) for each in clients), 120):
-            raise TimeoutError("the topics were not answered in two minutes")
+        seconds = 60 + len(topics) / 50
+        if not await until(lambda: all(len(each.answered) == len(each.topics) for each in clients), seconds):
+            answered = sum(len(each.answered) for each in clients)
+            raise TimeoutError(f"{answered} of {len(topics)} topics were answered in {seconds:.0f} s")
         yield clients
     finally:
         for client in clients:
