@@ -15,7 +15,7 @@ from typing import Any
 from .bench import Bench, Vendor
 from .outcome import Budget, Outcome, latency, number
 
-CHANGES = 300
+CHANGES = 250
 PAUSE_SECONDS = 0.03
 TOPICS = 5_000
 OUTBOX_ROWS = 500_000

@@ -45,7 +45,8 @@ _PARTS: dict[str, dict[str, Scenario]] = {
     "groups": {"groups": groups.joined, "layers": layers.added},
     "capture": {"capture": capture.for_a_writer, "constraint": capture.beside_a_constraint},
     "browser": {"first-visit": browser.first_visit, "browser-change": browser.one_change},
-    "growth": {"growth-subscribers": growth.subscribers, "growth-rates": growth.rates},
+    "growth": {"growth-subscribers": growth.subscribers},
+    "rates": {"growth-rates": growth.rates},
     "lengths": {"log-length": sequencing.log_length, "waiting-rows": sequencing.waiting_rows},
     "crowds": {
         "resume-storm": crowds.resume_storm,

@@ -5,8 +5,8 @@ from html import escape
 
 from .outcome import Curve, number
 
-WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 168, 34, 44
+WIDTH, HEIGHT = 640, 330
+LEFT, RIGHT, TOP, BOTTOM = 64, 168, 46, 44
 COLOURS = ("#0969da", "#cf222e", "#1a7f37", "#9a6700", "#8250df", "#57606a", "#0550ae", "#bf3989")
 ON_DARK = ("#58a6ff", "#ff7b72", "#3fb950", "#d29922", "#bc8cff", "#9198a1", "#79c0ff", "#f778ba")
 
@@ -48,7 +48,7 @@ def draw(curve: Curve) -> str:
         )
     middle = (LEFT + WIDTH - RIGHT) / 2
     drawn.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(curve.x)}</text>')
-    drawn.append(f'<text x="4" y="{TOP - 6}" class="small">{escape(curve.y)}</text>')
+    drawn.append(f'<text x="4" y="{TOP - 14}" class="small">{escape(curve.y)}</text>')
     slopes = curve.slopes()
     for place, (name, line) in enumerate(curve.lines.items()):
         colour, height = f"c{place % len(COLOURS)}", TOP + 10 + 36 * place
