@@ -79,9 +79,9 @@ class Cohort:
         self._sent.append(Sent(next(_numbers), len(message)))
         self._bytes += len(message)
         members, behind = self.members, self._behind
-        waiting = iter(list(behind.items()))
-        while some := list(itertools.islice(waiting, at_once)):
-            for member, write in some:
+        waiting = zip(list(behind), list(behind.values()), strict=True)
+        for _ in range(0, len(behind), at_once):
+            for member, write in itertools.islice(waiting, at_once):
                 if member in behind and write(message):
                     del behind[member]
                     members[member] = write
