@@ -62,17 +62,15 @@ def followed(topics: Collection[str]) -> set[str]:
     """Return those of the topics that a process holds, as of the snapshot that is read; all if that is unknown."""
     here = database()
     found: set[str] = set()
-    with here.connection.cursor() as cursor:
-        for some in _in_parts(topics):
-            cursor.execute(
-                "SELECT topic FROM realtime_process LEFT JOIN realtime_interest ON process_id = realtime_process.id "
-                f"AND topic IN ({', '.join(['%s'] * len(some))}) WHERE seen_at > {here.NOW} - %s",
-                [*some, VALID_SECONDS],
-            )
-            rows = cursor.fetchall()
-            if not rows:
-                return set(topics)
-            found.update(topic for (topic,) in rows if topic is not None)
+    for some in _in_parts(topics):
+        rows = here.fetch(
+            "SELECT topic FROM realtime_process LEFT JOIN realtime_interest ON process_id = realtime_process.id "
+            f"AND topic IN ({', '.join(['%s'] * len(some))}) WHERE seen_at > {here.NOW} - %s",
+            [*some, VALID_SECONDS],
+        )
+        if not rows:
+            return set(topics)
+        found.update(topic for (topic,) in rows if topic is not None)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.databases import transactions
+from realtime.databases.base import Database
+from realtime.databases.registry import database as engine_database
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log, positions
@@ -16,6 +19,8 @@ from realtime.publishing.sequencer import sequence
 from tests.contract.conftest import Follower, contents
 from tests.support.positions import position_now
 
+STATEMENTS = {"sqlite": 13, "postgresql": 22}
+"""How many statements a change may take at most, from the probe that finds it to the commit of its entry."""
 UPDATE = "UPDATE boards_entry SET label = '{}' WHERE id = {}"
 
 
@@ -384,3 +389,30 @@ def test_a_page_rendered_inside_a_transaction_has_no_position(on_postgresql):
 
     assert reading.position.epoch == ""
     assert contents(reading.rows) == contents(positions.read_topic("entries.2").rows)
+
+
+def test_a_lone_change_takes_few_statements(database, monkeypatch):
+    """One probe, one snapshot that is read without a lock, one transaction that writes."""
+    executed: list[str] = []
+    kind = type(engine_database())
+    fetch = kind.fetch
+
+    def fetch_counted(self: Database, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        executed.append(statement)
+        return fetch(self, statement, parameters)
+
+    def count(execute: Any, sql: str, *arguments: Any) -> Any:
+        executed.append(sql)
+        return execute(sql, *arguments)
+
+    monkeypatch.setattr(kind, "fetch", fetch_counted)
+    for value in ("first", "second"):
+        Entry.objects.filter(pk=1).update(value=value)
+        executed.clear()
+        with connection.execute_wrapper(count):
+            batch = database.sequence()
+        assert batch is not None
+        assert len(batch.entries) == 1
+
+    # Of the second one: the first finds out about the types of columns.
+    assert len(executed) <= STATEMENTS[database.vendor], "\n".join(one[:90] for one in executed)

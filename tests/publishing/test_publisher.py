@@ -13,6 +13,7 @@ from django.apps.registry import Apps
 from django.db import OperationalError, connection, models, transaction
 
 from realtime.boards.models import Entry
+from realtime.databases.outbox import Probe
 from realtime.feeds import Feed, register, registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture, housekeeping, positions
@@ -209,6 +210,45 @@ async def test_a_job_that_is_overdue_and_running_does_not_make_the_publisher_spi
     await in_database(publisher._work)
 
     assert patience.waits == 1
+
+
+class Wakes:
+    """Replaces the loop of a publisher: notes the calls that its thread has the loop make."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[..., None]] = []
+
+    def call_soon_threadsafe(self, call: Callable[..., None], *arguments: object) -> None:
+        self.calls.append(call)
+
+
+async def test_a_lone_change_takes_two_probes_and_wakes_the_loop_once(
+    log, layer, quay, no_jobs, in_database, monkeypatch
+):
+    """One probe finds it, and one finds nothing more: each costs as much as a statement of sequencing."""
+    probes: list[int] = []
+
+    def probe_counted() -> Probe:
+        probes.append(1)
+        return probe()
+
+    probe = positions.probe
+    monkeypatch.setattr(positions, "probe", probe_counted)
+    publisher = Publisher(layer, standby_seconds=0.01)
+    wakes = Wakes()
+    monkeypatch.setattr(publisher, "_loop", wakes, raising=False)
+    monkeypatch.setattr(publisher, "_awake", Patience(publisher))
+    await in_database(publisher._work)
+    for label in ("first", "second"):
+        await in_database(quay.entries.create, label=label)
+        publisher._is_stopping = False
+        probes.clear()
+        wakes.calls.clear()
+
+        await in_database(publisher._work)
+
+        assert len(probes) == 2
+        assert wakes.calls == [publisher._sequenced]
 
 
 async def test_the_log_of_another_process_is_noticed(start, quay, in_database, log):
