@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -77,9 +77,13 @@ def work(database: Database, function: Callable[[], object]) -> int:
             steps += 10
             return 0
 
-        connection.connection.set_progress_handler(count, 10)
-        function()
-        connection.connection.set_progress_handler(None, 0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                type(here()), "limit_query_time", lambda self, seconds: nullcontext()
+            )  # uses the handler
+            connection.connection.set_progress_handler(count, 10)
+            function()
+            connection.connection.set_progress_handler(None, 0)
         return steps
     found: list[tuple[str, Any]] = []
     with statements(found):
