@@ -19,6 +19,7 @@ from ..engine.codes import Code
 from ..runtime.addresses import client_address, connecting_address
 from ..runtime.client_log import ClientLog, client_name
 from ..runtime.refusals import Refused
+from .arrivals import arrivals
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .open_files import open_connections
@@ -81,6 +82,7 @@ class Guard(ProtocolWrapper):
         if not open_connections.add(self):
             transport.abortConnection()
             return
+        arrivals.admit(self.address, self.inbound)
         self.start_deadline(get_conf().handshake_seconds)
 
     def new_body(self, forwarded: list[str]) -> Body:

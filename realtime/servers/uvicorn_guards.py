@@ -15,6 +15,7 @@ from ..conf import get_conf
 from ..engine.codes import Code
 from ..runtime.addresses import connecting_address
 from ..runtime.client_log import ClientLog, client_name
+from .arrivals import arrivals
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 from .open_files import open_connections
@@ -51,6 +52,7 @@ def guarded(protocol: Any) -> Any:
             self._body_deadline: BodyDeadline | None = None
             self._address = connecting_address(self.client[0] if self.client else "")
             if open_connections.add(transport):
+                arrivals.admit(self._address, self._inbound)
                 self._start_deadline(get_conf().handshake_seconds)
             else:
                 transport.abort()
