@@ -19,12 +19,12 @@ from ..engine.codes import Code
 from ..runtime.addresses import client_address, connecting_address
 from ..runtime.client_log import ClientLog, client_name
 from ..runtime.refusals import Refused
-from .arrivals import arrivals
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .open_files import open_connections
 from .request_bodies import Body, RequestBodies
-from .transport import bound_unsent
+from .shares import shares
+from .transport import bound_buffers
 
 MAX_ACCEPTS = 50
 """Limit of connections that are accepted in one turn of the event loop."""
@@ -75,14 +75,14 @@ class Guard(ProtocolWrapper):
         )
         self._outlet = _Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
-        bound_unsent(getattr(transport, "getHandle", lambda: None)())
+        bound_buffers(getattr(transport, "getHandle", lambda: None)())
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         peer_address = getattr(transport.getPeer(), "host", "")
         self.address = connecting_address(peer_address)
         if not open_connections.add(self):
             transport.abortConnection()
             return
-        arrivals.admit(self.address, self.inbound)
+        shares.admit(self.address, self.inbound)
         self.start_deadline(get_conf().handshake_seconds)
 
     def new_body(self, forwarded: list[str]) -> Body:

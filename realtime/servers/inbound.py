@@ -45,6 +45,8 @@ class Inbound:
         self._unparsed = bytearray()
         self._held_by: set[str] = set()
         self._is_scheduled = False
+        self.pay: Callable[[float], float] | None = None
+        """Called with the CPU time that parsing took; returns for how many seconds nothing more may be parsed."""
 
     def receive(self, data: bytes) -> None:
         """Parse bytes that have just been read, now or as soon as possible."""
@@ -58,6 +60,11 @@ class Inbound:
     def hold(self, reason: str) -> None:
         """Parse nothing until the reason is released."""
         self._held_by.add(reason)
+
+    def hold_for(self, reason: str, seconds: float) -> None:
+        """Parse nothing for some seconds."""
+        self.hold(reason)
+        asyncio.get_running_loop().call_later(seconds, self.release, reason)
 
     def release(self, reason: str) -> None:
         self._held_by.discard(reason)
@@ -84,12 +91,15 @@ class Inbound:
         self._schedule()
 
     def _try(self, piece: bytes) -> None:
+        began = time.thread_time()
         try:
             self._parse(piece)
         except Exception as error:  # a fault of the parser's own, which leaves it unusable
             logger.error("connection dropped: %s: %s", type(error).__name__, error)
             self.close()
             self._drop()
+        if self.pay is not None and (pause := self.pay(time.thread_time() - began)) > 0:
+            self.hold_for("share", pause)
 
 
 class Controls:

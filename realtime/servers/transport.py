@@ -5,16 +5,18 @@ from typing import Any
 
 MAX_UNSENT_BYTES = 128 * 1024
 """So much of what a client does not read may wait in the kernel, for each guarded connection; of itself 4 MiB."""
+MAX_UNREAD_BYTES = 64 * 1024
+"""So much of what a client sends may wait in the kernel while nothing is read from it, or twice that; of itself 6 MiB
+and more, from each of hundreds of connections."""
 
 
-def bound_unsent(connection: Any) -> None:
-    """Bound what the kernel keeps for a client of a TCP socket, beside what is on its way; on systems that can."""
+def bound_buffers(connection: Any) -> None:
+    """Bound what the kernel keeps for a client of a TCP socket: what waits to be sent, where it can, and to be read."""
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_UNREAD_BYTES)
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
-    if (
-        option is not None
-        and connection is not None
-        and connection.family in (socket.AF_INET, socket.AF_INET6)
-    ):
+    if option is not None:
         connection.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)
 
 

@@ -15,11 +15,11 @@ from ..conf import get_conf
 from ..engine.codes import Code
 from ..runtime.addresses import connecting_address
 from ..runtime.client_log import ClientLog, client_name
-from .arrivals import arrivals
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 from .open_files import open_connections
-from .transport import bound_unsent
+from .shares import shares
+from .transport import bound_buffers
 
 MAX_HEAD_BYTES = 64 * 1024
 """Limit of what a request may have beside its body: head, chunk extensions, trailers."""
@@ -45,14 +45,14 @@ def guarded(protocol: Any) -> Any:
                 self._parse, transport.pause_reading, transport.resume_reading, transport.abort
             )
             self.flow = _Flow(transport, self._inbound)
-            bound_unsent(transport.get_extra_info("socket"))
+            bound_buffers(transport.get_extra_info("socket"))
             self._is_idle = False  # between two requests
             self._known: Any = None  # the latest request whose headers are complete
             self._head_bytes = 0  # since the previous request was complete, without those of the body
             self._body_deadline: BodyDeadline | None = None
             self._address = connecting_address(self.client[0] if self.client else "")
             if open_connections.add(transport):
-                arrivals.admit(self._address, self._inbound)
+                shares.admit(self._address, self._inbound)
                 self._start_deadline(get_conf().handshake_seconds)
             else:
                 transport.abort()
@@ -188,6 +188,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.transport.resume_reading,
             self.transport.abort,
         )
+        shares.charge(connecting_address(self.client[0] if self.client else ""), self._inbound)
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated:

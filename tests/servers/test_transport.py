@@ -1,13 +1,21 @@
 """From a ``send`` to its connection: as uvicorn and as daphne make theirs; unknown servers have none."""
 
 import contextlib
+import select
 import socket
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
-from realtime.servers.transport import MAX_UNSENT_BYTES, bound_unsent, protocol_of, socket_of, transport_of
+from realtime.servers.transport import (
+    MAX_UNREAD_BYTES,
+    MAX_UNSENT_BYTES,
+    bound_buffers,
+    protocol_of,
+    socket_of,
+    transport_of,
+)
 
 
 class Protocol:
@@ -54,7 +62,7 @@ def test_the_kernel_keeps_little_for_a_client_that_does_not_read():
         client.connect(listener.getsockname())
         connection, _ = listener.accept()
         with connection:
-            bound_unsent(connection)
+            bound_buffers(connection)
             connection.setblocking(False)
             taken = 0
             with contextlib.suppress(BlockingIOError):
@@ -64,11 +72,35 @@ def test_the_kernel_keeps_little_for_a_client_that_does_not_read():
     assert taken < 4 * MAX_UNSENT_BYTES
 
 
+def test_the_kernel_keeps_little_of_what_is_not_read():
+    """From a client that was read quickly before, it would take megabytes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**17)
+        client.connect(listener.getsockname())
+        connection, _ = listener.accept()
+        with connection:
+            bound_buffers(connection)
+            client.settimeout(60)
+            for _ in range(2**9):
+                client.send(bytes(2**16))
+                connection.recv(2**18)
+            client.setblocking(False)
+            taken, refused = 0, 0
+            while taken < 2**24 and refused < 20:
+                try:
+                    taken += client.send(bytes(2**12))
+                except BlockingIOError:  # what is under way is acknowledged, or the kernel takes no more
+                    refused += 1
+                    select.select([], [client], [], 0.01)
+
+    assert taken < 8 * MAX_UNREAD_BYTES
+
+
 @pytest.mark.parametrize("family", [None, socket.AF_UNIX])
 def test_other_sockets_are_left_alone(family):
     """A proxy's Unix socket has no such option; a transport for tests has no socket."""
     if family is None:
-        bound_unsent(None)
+        bound_buffers(None)
         return
     with socket.socket(family) as connection:
-        bound_unsent(connection)
+        bound_buffers(connection)
