@@ -28,9 +28,20 @@ def connecting_address(peer_address: str) -> str | None:
 def _network(address: str) -> str | None:
     """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(_without_port(address))
     except ValueError:
         return None
     if parsed.version == 4:
         return str(parsed)
     return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _without_port(address: str) -> str:
+    """Return an address without the port that some proxies add: ``192.0.2.1:50123``, ``[2001:db8::1]:50123``.
+
+    Otherwise all clients behind such a proxy would share one address, and have none behind a Unix socket.
+    """
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, _, port = address.partition(":")
+    return address if ":" in port else host
