@@ -38,7 +38,10 @@ async def held(bench: Bench, out: Outcome) -> None:
                     project = running.server.project
                     await asyncio.to_thread(fill, project, len(topics), ROWS_EACH)
                     async with following(running, topics) as clients:
-                        await asyncio.sleep(bench.seconds(2))  # until what was filled in is known
+                        # What was filled in is a flood as well.
+                        rows = ROWS_EACH * len(topics)
+                        await until(lambda: sum(len(each.rows) for each in clients) >= rows, 60)  # noqa: B023
+                        await asyncio.sleep(bench.seconds(2))
                         stale, late = await _flooded(
                             bench, running, project, clients, len(topics), rate, out, vendor
                         )
@@ -102,6 +105,8 @@ async def _flooded(
     while wrong() and time.perf_counter() < deadline:
         await asyncio.sleep(0.01)
     stale = time.perf_counter() - committed
+    if closed := [client.closed for client in clients if client.closed]:
+        raise RuntimeError(f"{len(closed)} of {len(clients)} connections were closed: {closed[0]}")
     out.add("floods", {
         "": vendor, "rows/s asked for": float(rate), "rows/s written": written["rows"] / written["took"],
         "stale after the last write, s": stale, "rows late %": 100 * at_once / max(1, len(last)),

@@ -102,11 +102,16 @@ class ManyTopics(WSListener):
         """When each topic was refused."""
         self.pongs: list[float] = []
         """When heartbeats arrived: the server also answers a ping with one."""
+        self.closed = ""
+        """Why the server has closed the connection; it is not opened again."""
         self.transport: WSTransport | None = None
-        self._received = 0
+        self._received = self._unacknowledged = 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.closed = self.closed or "without a reason"
 
     def subscribe(self, topics: Sequence[str]) -> None:
         assert self.transport is not None
@@ -122,8 +127,10 @@ class ManyTopics(WSListener):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
             return
-        message = msgspec.json.decode(frame.get_payload_as_bytes())
+        payload = frame.get_payload_as_bytes()
+        message = msgspec.json.decode(payload)
         self._received += 1
+        self._unacknowledged += len(payload)
         kind = message["type"]
         if kind == "snapshot":
             for row in message["rows"]:
@@ -137,7 +144,10 @@ class ManyTopics(WSListener):
             self.refused[message["topic"]] = time.perf_counter()
         elif kind == "heartbeat":
             self.pongs.append(time.perf_counter())
-        if self._received % 20 == 0 or kind == "heartbeat":
+        elif kind == "bye":
+            self.closed = f"{message['code']} {message['reason']}"
+        if self._unacknowledged > 32768 or kind == "heartbeat":
+            self._unacknowledged = 0
             transport.send(WSMsgType.TEXT, b'{"type":"ack","received":%d}' % self._received)
 
     def _keep(self, row: dict[str, Any]) -> None:
