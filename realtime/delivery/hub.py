@@ -341,9 +341,9 @@ class Hub:
         self._compared = max(self._compared, tail.end, tail.edge)
         self._reached = tail.offset
         self._looked_at, self._waiting_seconds = time.monotonic(), tail.waiting_seconds
-        for name, position in before.items():
-            if name in self._shared:
-                self._shared[name].compare(tail, position, pruned)
+        # Those too that were requested meanwhile: their rows may have been read before the tail was.
+        for name, shared in self._shared.items():
+            shared.compare(tail, before.get(name), pruned)
         if uncaptured != self._uncaptured:
             self._uncaptured = uncaptured
             for shared in self._shared.values():

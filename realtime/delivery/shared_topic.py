@@ -62,6 +62,7 @@ class SharedTopic:
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
         self.topic = Topic(name, encodings=_encodings)
+        self.feed = name.partition(".")[0]
         self.group = group(name)
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
@@ -97,10 +98,6 @@ class SharedTopic:
     @property
     def name(self) -> str:
         return self.topic.name
-
-    @property
-    def feed(self) -> str:
-        return self.name.partition(".")[0]
 
     @property
     def is_stale(self) -> bool:
@@ -176,23 +173,19 @@ class SharedTopic:
             self.is_stale = True
             self._fell_behind()
 
-    def compare(self, tail: log.Tail, before: Position, pruned: int) -> None:
+    def compare(self, tail: log.Tail, before: Position | None, pruned: int) -> None:
         """Note whether the log has more, or the database was restored to a position below ``before``.
 
-        ``before`` is this topic's position from before the tail was read. Entries up to ``pruned`` were pruned
-        before this process read them.
+        ``before`` is this topic's position from before the tail was read, None if it was not held. Entries up to
+        ``pruned`` were pruned before this process read them.
         """
         if not self.is_loaded and not self.is_reading:
             return
         newest = max(tail.newest.get(self.name, 0), tail.newest.get(self.feed, 0))
         position = self.topic.position
-        if (
-            position.epoch != tail.epoch
-            or max(newest, pruned) > position.offset
-            or before.offset > tail.offset
-        ):
+        self._was_restored = before is not None and before.offset > tail.offset
+        if self._was_restored or position.epoch != tail.epoch or max(newest, pruned) > position.offset:
             self.is_stale = True
-        self._was_restored = before.offset > tail.offset
 
     def _is_of_our_form(self, entry: LogEntry) -> bool:
         """Whether the rows of an entry are those that this process's feed would make: no other release made them."""

@@ -505,3 +505,28 @@ async def test_every_connection_gets_a_heartbeat(make_wire, settings):
 def test_all_feeds_of_the_demo_are_registered():
     """These tests rely on the names."""
     assert {"entries", "board", "boards", "staffboards"} <= {feed.name for feed in registry}
+
+
+async def test_a_topic_that_is_read_while_the_tail_waits_misses_nothing(slow, quay, safe, topic, monkeypatch):
+    """Its rows are from before the tail, which then counts as read: what came between is noticed with it."""
+    slow.hub.connect(Follower(f"entries.{safe.pk}"))
+    await slow.settle()
+    is_waiting, go_on = threading.Event(), threading.Event()
+    tail = log_module.tail
+
+    def read_late(after: int) -> log_module.Tail:
+        is_waiting.set()
+        assert go_on.wait(60)
+        return tail(after)
+
+    monkeypatch.setattr(log_module, "tail", read_late)
+    slow.hub.look_soon()
+    assert await asyncio.to_thread(is_waiting.wait, 60)
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.is_looking = False  # the write is not to wait for this look
+    await slow.write(quay.entries.create, label="between")
+
+    go_on.set()
+    await slow.settle()
+
+    await until(has_row(follower, "between"))
