@@ -46,12 +46,15 @@ class Outbound:
         self.push()
 
     def push(self) -> None:
-        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest."""
+        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest.
+
+        The parts of a long snapshot too: each takes some time to encode.
+        """
         if self._is_writing or self._is_over:
             return
         session, write = self._session, self._write
         message = session.next()
-        while message is not None and write is not None and write(message):
+        while message is not None and write is not None and session.is_whole and write(message):
             message = session.next() if session.is_waiting else None
         if message is None and session.ending is None:
             if write is not None and self._member is not None:
@@ -75,6 +78,10 @@ class Outbound:
         try:
             while message is not None:
                 await self._send(self._frame(self._session, message))
+                if not self._session.is_whole:
+                    await asyncio.sleep(
+                        0
+                    )  # a server that accepts all parts of a snapshot gives others no turn
                 message = self._session.next()
             if self._session.ending is not None:
                 self._is_over = True

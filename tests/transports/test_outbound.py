@@ -4,10 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from realtime.engine.codes import Code
-from realtime.engine.messages import Encoded, Notice
+from realtime.engine.messages import Encoded, Notice, Row
+from realtime.engine.position import Position
 from realtime.engine.session import Ending, Session
+from realtime.engine.topic import Topic
 from realtime.runtime.client_log import ClientLog
 from realtime.transports.outbound import Outbound
 from tests.support.limits import default_limits
@@ -172,3 +175,23 @@ async def test_finishing_cancels_a_send_that_waits(outbound, server, session):
 
     assert writer.cancelled()
     assert server.received == []
+
+
+@pytest.mark.parametrize("can_write", [True, False], ids=["written", "sent"])
+async def test_other_tasks_run_between_the_parts_of_a_snapshot(outbound, server, session, can_write):
+    """Each takes some time to encode, and there may be dozens; a server may accept them all."""
+    topic = Topic("letters", max_part_bytes=200)
+    topic.load(Position("e", 1), [Row(f"{key:03}", f"{key:03}", Raw(b'"x"')) for key in range(100)], 1)
+    server.can_write = can_write
+    outbound.open()
+    session.subscribe(topic, None, "rows")
+    turns: list[int] = []
+
+    outbound.push()
+    while outbound.writer is not None:
+        turns.append(sum("snapshot" in each for each in server.received))
+        await asyncio.sleep(0)
+
+    parts = sum("snapshot" in each for each in server.received)
+    assert parts > 20
+    assert sorted(set(turns)) == list(range(1, parts))
