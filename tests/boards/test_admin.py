@@ -190,3 +190,23 @@ def test_the_list_of_entries_is_searched_and_filtered(editor_client, board, staf
         response = editor_client.get(f"{ENTRIES}?{query}")
 
         assert [entry.label for entry in response.context["cl"].result_list] == ["d"], query
+
+
+@pytest.mark.parametrize("lookup", ["label__regex", "note__iregex", "board__title__regex"])
+def test_a_list_takes_no_regular_expression_from_its_address(editor_client, entries, lookup):
+    """On SQLite one that takes exponential time would stop the whole process, deliveries included."""
+    Entry.objects.filter(pk=entries[0].pk).update(label="x" * 40, note="x" * 40)
+
+    response = editor_client.get(ENTRIES, {lookup: "(x+x+)+y"})
+
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("model", ["board", "entry"])
+def test_a_search_for_thousands_of_words_is_answered(editor_client, entries, model):
+    """Each is a condition of the query, and SQLite refuses one with thousands."""
+    address = reverse(f"admin:boards_{model}_changelist")
+
+    response = editor_client.get(address, {"q": "a " * 4000})
+
+    assert response.status_code == 200
