@@ -21,7 +21,7 @@ from ..engine.position import Position
 from ..engine.topic import Topic
 from ..feeds import Feed, registry
 from ..publishing import log, progress
-from ..publishing.positions import read_snapshot, read_topic, unsequenced
+from ..publishing.positions import Reading, read_snapshot, read_topic, unsequenced
 from ..rendering import with_digest
 
 KEPT_SECONDS = 10.0
@@ -35,7 +35,8 @@ MAX_SIZE = 32 * 1024 * 1024
 class Painting:
     """The rows of a topic at a position, each with its HTML as pages have it, in order, by key.
 
-    Shape: ``state`` is that of the topic which the process held at the time, None if it held none.
+    Shape: ``state`` is that of the topic which the process held at the time, None if it held none; ``reading`` is what
+           the rows are from, None if they are the held topic's.
     Units: ``size`` is that of the HTML in characters; ``painted_at`` is by the clock of the paintings.
     """
 
@@ -45,6 +46,7 @@ class Painting:
     feed: Feed
     state: Position | None
     painted_at: float
+    reading: Reading | None
 
     @property
     def html(self) -> str:
@@ -75,12 +77,13 @@ class Paintings:
         """
         feed, _ = registry.find(topic)
         # Rows that depend on the time are shown as of now, and a template that is being edited as it is.
-        is_reusable = feed.refresh_seconds is None and not settings.DEBUG
-        if hub is None or not is_reusable or not hub.is_captured(feed.tables):
+        if hub is None or feed.refresh_seconds is not None or settings.DEBUG:
             return self._read(topic, feed, None)
-        held = hub.vouched(topic)
-        painting, state = self._known(topic, feed, held)
-        position = None if painting is None else unchanged_at(topic, feed, painting.position)
+        painting = state = position = None
+        if hub.is_captured(feed.tables):
+            painting, state = self._known(topic, feed, hub.vouched(topic))
+        if painting is not None:
+            position = unchanged_at(topic, painting.position, feed.tables)
         if painting is not None and position is not None:
             painting = replace(painting, position=position)
         else:
@@ -90,6 +93,25 @@ class Paintings:
                 return painting
         self._keep(topic, painting)
         return painting
+
+    def has_read(self, topic: str) -> bool:
+        """Return whether ``reading`` may have the rows of a topic."""
+        kept = self._kept.get(topic)
+        return kept is not None and kept.reading is not None
+
+    def reading(self, topic: str) -> Reading | None:
+        """Return the rows of a topic as of now, if a page has read them and nothing has changed since."""
+        kept = self._kept.get(topic)
+        feed, _ = registry.find(topic)
+        if kept is None or kept.reading is None or kept.feed is not feed or self._is_old(kept):
+            return None
+        read = kept.reading
+        # What rights depend on must be what it was, too.
+        position = unchanged_at(topic, read.position, feed.tables | feed.rights_tables)
+        return None if position is None else replace(read, position=position)
+
+    def _is_old(self, painting: Painting) -> bool:
+        return self._clock() - painting.painted_at > KEPT_SECONDS
 
     def _known(self, topic: str, feed: Feed, held: Topic | None) -> tuple[Painting | None, Position | None]:
         """Return the newest painting that can be had without the database, and the state of the held topic."""
@@ -103,13 +125,12 @@ class Paintings:
         # Where no subscriber has asked for HTML, rows from the log may have none.
         if frozen is not None and all(isinstance(row.html, str) for row in frozen[1]):
             state, rows = frozen
-            return self._painting(state, rows, feed, state, kept), state
-        is_fresh = kept is not None and self._clock() - kept.painted_at <= KEPT_SECONDS
-        return kept if is_fresh else None, state
+            return self._painting(state, rows, feed, state, before=kept), state
+        return None if kept is None or self._is_old(kept) else kept, state
 
     def _read(self, topic: str, feed: Feed, state: Position | None) -> Painting:
         reading = read_topic(topic)
-        return self._painting(reading.position, reading.rows, feed, state, None)
+        return self._painting(reading.position, reading.rows, feed, state, reading=reading)
 
     def _painting(
         self,
@@ -117,7 +138,8 @@ class Paintings:
         rows: Iterable[Row],
         feed: Feed,
         state: Position | None,
-        before: Painting | None,
+        before: Painting | None = None,
+        reading: Reading | None = None,
     ) -> Painting:
         """Return the painting of rows; the HTML of those that are in an earlier one, the same objects, is reused."""
         painted: dict[str, tuple[Row, str]] = {}
@@ -125,7 +147,7 @@ class Paintings:
             known = None if before is None else before.rows.get(row.key)
             painted[row.key] = known if known is not None and known[0] is row else (row, _html(row))
         size = sum(len(html) for _, html in painted.values())
-        return Painting(position, painted, size, feed, state, self._clock())
+        return Painting(position, painted, size, feed, state, self._clock(), reading)
 
     def _keep(self, topic: str, painting: Painting) -> None:
         with self._lock:
@@ -148,11 +170,11 @@ def is_in_transaction() -> bool:
     return here.is_in_transaction()
 
 
-def unchanged_at(topic: str, feed: Feed, since: Position) -> Position | None:
+def unchanged_at(topic: str, since: Position, tables: Collection[str]) -> Position | None:
     """Return the position of the database now, if a topic has the same rows there as at ``since``; None if not known.
 
     Asked in the caller's own connection, so that the answer includes what it has written: the outbox holds nothing of
-    the feed's tables that is not sequenced, and the log nothing of the topic after ``since``.
+    these tables that is not sequenced, and the log nothing of the topic after ``since``.
     """
     with read_snapshot() as moment:
         sequenced = progress.read()
@@ -161,8 +183,8 @@ def unchanged_at(topic: str, feed: Feed, since: Position) -> Position | None:
         # What was pruned, or undone by a restore, says nothing.
         if not sequenced.edge <= since.offset <= moment.cursor.offset:
             return None
-        waiting = unsequenced(sequenced.cursor, moment.cursor).filter(source__in=feed.tables)
-        newest = max(log.newest({topic, feed.name}).values(), default=0)
+        waiting = unsequenced(sequenced.cursor, moment.cursor).filter(source__in=tables)
+        newest = max(log.newest({topic, topic.partition(".")[0]}).values(), default=0)
         return None if newest > since.offset or waiting.exists() else moment.position
 
 

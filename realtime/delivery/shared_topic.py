@@ -392,7 +392,8 @@ class SharedTopic:
             subscriber.post(Notice(text=text, topic=self.name))
 
     async def _read(self, written_at: float = 0.0) -> None:
-        reading = await self._reads.read(self.name)
+        known = None if self.is_loaded else await self._reads.known(self.name)
+        reading = known or await self._reads.read(self.name)
         since = Position(reading.position.epoch, reading.rights_since)
         if not reading.position.covers(self.topic.position):  # another log, or the same one restored
             self._confirmed = Position("", 0)

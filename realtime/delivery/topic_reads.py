@@ -19,6 +19,7 @@ from ..feeds import registry
 from ..publishing import log
 from ..publishing.positions import Reading, read_topic
 from ..runtime.threads import DatabaseThreads
+from .paintings import paintings
 
 logger = logging.getLogger("realtime.hub")
 
@@ -61,6 +62,10 @@ class TopicReads:
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    async def known(self, topic: str) -> Reading | None:
+        """Return the rows of a topic if a page has just read them, and nothing has changed since; it needs no share."""
+        return await self._threads.run(paintings.reading, topic) if paintings.has_read(topic) else None
 
     async def missed(self, readers: DatabaseThreads, topic: str, after: int) -> log.Missed:
         """Return what a topic has missed after a position; topics of a feed that ask meanwhile are answered together.

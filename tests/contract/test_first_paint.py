@@ -37,6 +37,8 @@ class Process:
         shown = contents([row for row, _ in painting.rows.values()])
         assert shown == contents(fresh.rows)
         assert painting.position.epoch in ("", fresh.position.epoch)
+        known = self.paintings.reading(TOPIC)
+        assert known is None or contents(known.rows) == contents(fresh.rows)
         return shown
 
     def is_painted_from_memory(self) -> bool:

@@ -1,6 +1,8 @@
 """First paints: rendered once per process, and never less than what the page's own connection has written."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -11,7 +13,7 @@ from realtime.boards.models import Board, Entry
 from realtime.delivery.paintings import KEPT_SECONDS, Painting, Paintings
 from realtime.engine.messages import Row, decode_changes
 from realtime.engine.topic import Topic
-from realtime.feeds import Feed
+from realtime.feeds import Feed, registry
 from realtime.publishing import progress
 from realtime.publishing.positions import read_topic
 from realtime.rendering import render_row
@@ -87,8 +89,14 @@ def rename(board: Board, label: str) -> None:
     board.entries.filter(position=1).update(label=label)
 
 
+@pytest.fixture
+def publishing_by_hand(settings) -> None:
+    """No publisher renders rows for the log meanwhile."""
+    settings.REALTIME = {**settings.REALTIME, "PUBLISHER": False}
+
+
 async def test_a_hundred_pages_of_a_topic_that_is_held_render_none_of_its_thousand_rows(
-    service, connect, live, quay, rendered, in_database
+    publishing_by_hand, service, connect, live, quay, rendered, in_database
 ):
     """The hub has rendered them, when the topic got its first subscriber."""
     await in_database(Entry.objects.all().delete)
@@ -328,3 +336,55 @@ def test_no_connection_is_needed_to_ask_the_database(topic):
     connection.close()
 
     assert Paintings().paint(topic, Holder(topic)).rows
+
+
+async def test_the_first_subscriber_after_a_page_gets_what_the_page_has_read(
+    publishing_by_hand, service, connect, topic, rendered, in_database
+):
+    """Rendered once for both, though the process held nothing when the page was read."""
+    page = Template("{% load realtime %}{% live 'painted' key %}")
+    context = Context({"key": topic.partition(".")[2], "user": AnonymousUser()})
+    shown = await in_database(page.render, context)
+    assert len(rendered) == 2
+    peer = connect()
+    await peer.open()
+
+    snapshot = await peer.follow(topic, format="html")
+
+    assert len(rendered) == 2
+    assert [row["key"] for row in snapshot["rows"]] == re.findall(r'data-key="(.*?)"', shown)
+    assert snapshot["position"] == str(await in_database(position_now))
+
+
+@pytest.mark.parametrize("change", ["row", "right", "old", "another feed", "nothing"])
+def test_what_a_page_has_read_is_loaded_only_as_long_as_nothing_has_changed(topic, quay, live, log, change):
+    """Neither a row nor what rights to the topic depend on, sequenced or not."""
+    now = [0.0]
+    paintings = Paintings(clock=lambda: now[0])
+    assert not paintings.has_read(topic)
+    assert paintings.reading(topic) is None
+    paintings.paint(topic, Holder())
+    assert paintings.has_read(topic)
+    if change == "row":
+        rename(quay, "another")
+    elif change == "right":
+        Board.objects.filter(pk=quay.pk).update(title="Another title")
+    elif change == "old":
+        now[0] = KEPT_SECONDS + 1
+    elif change == "another feed":
+        registry.remove("painted")
+        live(Entry, name="painted", topic_field="board_id", template_name=TEMPLATE)
+
+    for _ in range(2):
+        reading = paintings.reading(topic)
+        if change == "nothing":
+            assert reading is not None
+            assert reading == replace(read_topic(topic), rows=reading.rows)
+            assert html_of_all(reading.rows) == html_of_all(read_topic(topic).rows)
+        else:
+            assert reading is None
+        log.sequence()
+
+
+def html_of_all(rows: list[Row]) -> list[str]:
+    return [str(row.html) for row in rows]
