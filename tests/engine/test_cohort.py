@@ -329,6 +329,50 @@ def contents(rows: list[Row], format: Format) -> dict[str, tuple[str, Any]]:
     }
 
 
+def two_topics() -> tuple[dict[str, Topic], Line, Line]:
+    """Return two topics, a line in step with others in both, and its twin; all that was sent is acknowledged."""
+    topics = {name: fresh_topic(name) for name in TOPICS}
+    line, twin = Line(Form(), None, joins=True), Line(Form(), None, joins=False)
+    for each in (line, twin):
+        each.push()
+        for topic in topics.values():
+            each.do("subscribe", topic, None, "rows")
+        each.do("acknowledge", len(each.received))
+    return topics, line, twin
+
+
+def change(topic: Topic, line: Line, twin: Line, length: int) -> None:
+    here = topic.position.offset
+    big = Row("p", "p", msgspec.Raw(b'{"n":"%s%d"}' % (b"x" * length, here)))
+    topic.apply(here, here, here + 1, [big.upsert()])
+    list(deliver(topic, [line]))
+    twin.notify(topic.name)
+
+
+def test_messages_of_two_topics_are_counted_in_the_order_in_which_they_were_sent(monkeypatch):
+    """An acknowledgement of the first of them frees its bytes, not those of a shorter one."""
+    monkeypatch.setattr(_Unacknowledged, "MARK_BYTES", 1)
+    topics, line, twin = two_topics()
+    change(topics["b"], line, twin, 150)
+    change(topics["a"], line, twin, 1)
+
+    for each in (line, twin):
+        each.do("acknowledge", len(each.received) - 1)
+
+    assert line.session._room() == twin.session._room()
+
+
+def test_cohorts_of_two_topics_together_send_no_more_than_may_be_unacknowledged():
+    """Each has its part of it."""
+    topics, line, twin = two_topics()
+
+    for number in range(20):
+        change(topics[TOPICS[number % 2]], line, twin, 50)
+
+    assert len(line.received) < 20
+    assert line.received == twin.received
+
+
 TestTwins = Twins.TestCase
 TestTwins.settings = settings(max_examples=150, stateful_step_count=50)
 TestInterrupted = Interrupted.TestCase
