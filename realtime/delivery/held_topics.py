@@ -57,6 +57,9 @@ class HeldTopics:
                 del self._noted[topic]
             changed = {topic: viewers for topic, viewers in held.items() if self._noted.get(topic) != viewers}
             await self._store(changed, dropped)
+            missing = {topic: viewers for topic, viewers in held.items() if topic not in self._noted}
+            if missing and not self._has_failed:  # the database had lost the notes
+                await self._store(missing, ())
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -78,6 +81,7 @@ class HeldTopics:
                     "the topics of this process cannot be noted, their rows are read instead: %r", error
                 )
             self._has_failed = True
+            self._number = None  # what is stored is not known: all notes begin anew
             return
         if self._has_failed:
             logger.info("the topics of this process are noted again")

@@ -77,13 +77,29 @@ async def test_a_dropped_topic_is_noted_when_it_is_held_again(held, in_database)
 
 async def test_a_process_whose_notes_are_gone_stores_all_of_them_again(held, in_database):
     """As after a crash of PostgreSQL, whose table is empty then."""
-    await held.note("topic")
+    for topic in ("topic", "another"):
+        await held.note(topic)
     await in_database(Process.objects.all().delete)
 
-    await held.renew({"topic": 1})
-    await held.renew({"topic": 1})
+    await held.renew({"topic": 1, "another": 0})
 
-    assert await in_database(noted) == {"topic": 1}
+    assert await in_database(noted) == {"topic": 1, "another": 0}
+
+
+async def test_a_note_that_could_not_be_deleted_is_deleted_later(held, monkeypatch, in_database):
+    """Otherwise its topic's rows would be rendered as long as the process runs."""
+    for topic in ("kept", "dropped"):
+        await held.note(topic)
+
+    def note(*args):
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interest, "note", note)
+        await held.renew({"kept": 0})
+    await held.renew({"kept": 0})
+
+    assert await in_database(noted) == {"kept": 0}
 
 
 @pytest.mark.parametrize("is_away", [True, False], ids=["an error", "a database that is locked"])
