@@ -120,7 +120,7 @@ def inputs(found: dict[str, dict[str, Any]]) -> Inputs:
     rates = [
         row["CPU per row, µs"]
         for row in _rows(found, "sequencing")
-        if row[""] == "PostgreSQL, followed as html"
+        if row[""] == "PostgreSQL, topics followed as html"
     ]
     if rates:
         costs["sequence_us"] = rates[0]
