@@ -5,7 +5,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ from .rows.fingerprint import fingerprint
 from .rows.rights_tables import rights_sources
 from .rows.surroundings import surroundings
 from .rows.topic_text import topic_text
-from .rows.visibility import answers_together
+from .rows.visibility import answers_together, may_subscribe
 from .runtime.left_out import left_out
 
 __all__ = ["Feed", "register"]
@@ -118,8 +118,11 @@ class Feed:
 
     # ------------------------------------------------------------ for subclasses to override
 
-    def can_subscribe(self, user: Any, key: Any) -> bool:
-        """Return whether a user may read a topic; ``key`` is the topic field's value, None without a topic field."""
+    def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]:
+        """Return whether a user may read a topic; ``key`` is the topic field's value, None without a topic field.
+
+        A subclass may declare it as an async function.
+        """
         return bool(user.is_active and user.is_staff)
 
     def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]:
@@ -127,7 +130,7 @@ class Feed:
 
         It decides in place of ``can_subscribe``, unless a subclass declares only that.
         """
-        return [key for key in keys if self.can_subscribe(user, key)]
+        return [key for key in keys if may_subscribe(self, user, key)]
 
     def same_rights(self, user: Any) -> Hashable:
         """Return what of a user its rights depend on: of users for whom that is equal only one is asked for.

@@ -19,7 +19,7 @@ from ..engine.position import Position
 from ..feeds import Feed, registry
 from ..publishing.positions import probe
 from ..rows.surroundings import pinned_database
-from ..rows.visibility import answers_together, rights_key, visible
+from ..rows.visibility import answers_together, may_subscribe, rights_key, visible
 from .subscriber import Subscriber
 
 VISITORS_AT_ONCE = 100
@@ -124,7 +124,7 @@ def may_read(feed: Feed, user: Any, key: Any) -> bool:
     """
     if answers_together(feed, Feed):
         return key in visible(feed, user, [key])
-    return bool(feed.can_subscribe(user, key))
+    return may_subscribe(feed, user, key)
 
 
 Answers = dict[str, bool | Exception]
@@ -181,7 +181,7 @@ def _ask(feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
     answers: Answers = {}
     for topic, key in keys.items():
         try:
-            answers[topic] = bool(feed.can_subscribe(user, key))
+            answers[topic] = may_subscribe(feed, user, key)
         except Exception as error:
             answers[topic] = error
     return answers

@@ -1,8 +1,10 @@
 """Visibility: which of several topics a user may read, as the feed's class answers it: together, or one by one."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from inspect import iscoroutine
+from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
+from inspect import isawaitable, iscoroutine
 from typing import Any, Protocol
+
+from asgiref.sync import async_to_sync
 
 
 class Answering(Protocol):
@@ -10,7 +12,7 @@ class Answering(Protocol):
 
     name: str
 
-    def can_subscribe(self, user: Any, key: Any) -> bool: ...
+    def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]: ...
 
     def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]: ...
 
@@ -58,6 +60,21 @@ def _depth(feed: Answering, name: str, base: type) -> int:
     """Return how far above a feed the nearest class is that declares a method; that of ``base`` if none below does."""
     classes = (feed, *type(feed).__mro__)
     return next(depth for depth, each in enumerate(classes) if each is base or name in vars(each))
+
+
+def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
+    """Return what ``can_subscribe`` of a feed answers, which may be an async function.
+
+    Raises: whatever the feed raises.
+    """
+    answer = feed.can_subscribe(user, key)
+    if isawaitable(answer):
+        answer = async_to_sync(_wait_for)(answer)
+    return bool(answer)
+
+
+async def _wait_for(answer: Awaitable[bool]) -> bool:
+    return await answer
 
 
 def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:

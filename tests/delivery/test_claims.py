@@ -200,3 +200,17 @@ def test_the_boards_answer_for_several_at_once_as_they_do_for_each(boards, staff
         assert set(feed.visible_topics(user, [*boards, 10**6])) == one_by_one
         assert {key for key in boards if may_read(feed, user, key)} == one_by_one
     assert feed.same_rights(staff) != feed.same_rights(anonymous)
+
+
+def test_an_async_can_subscribe_is_waited_for(boards, make_users, live):
+    """It reads the database like another one; what it returns decides, not that it was called."""
+
+    async def can_subscribe(self: Any, user: Any, key: int) -> bool:
+        return (await Board.objects.aget(pk=key)).is_public
+
+    make_feed(live, can_subscribe=can_subscribe)
+    (member,) = make_users(1)
+
+    verdicts = judge({(member, f"asked.{key}") for key in boards})
+
+    assert holding(verdicts) == [True, False, True, False]

@@ -1,5 +1,6 @@
 """Visibility: which methods of a feed's class decide on the rights of users."""
 
+import asyncio
 import re
 import uuid
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime.rows.visibility import BadAnswer, answers_together, rights_key, visible
+from realtime.rows.visibility import BadAnswer, answers_together, may_subscribe, rights_key, visible
 
 USER = SimpleNamespace(pk=7, is_staff=True)
 
@@ -97,6 +98,20 @@ def test_a_feed_answers_with_some_of_the_keys(keys, answer, found):
         feed.visible_topics = lambda user, keys, given=given: given
 
         assert visible(feed, USER, keys) == found
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_feed_may_answer_by_an_async_function(answer):
+    """A coroutine that nobody waits for would be true, whatever it returns."""
+    feed = declare("can_subscribe")()
+
+    async def can_subscribe(user: Any, key: Any) -> bool:
+        await asyncio.sleep(0)
+        return answer
+
+    feed.can_subscribe = can_subscribe
+
+    assert may_subscribe(feed, USER, 1) is answer
 
 
 async def asynchronous() -> list[int]:

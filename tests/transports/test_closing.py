@@ -367,8 +367,10 @@ async def test_a_right_that_depends_on_rows_ends_with_them(
     await in_database(close)
 
     assert SECRET in str(await stays.receive_next("changes"))
-    refusal = await goes.receive()
-    assert (refusal["type"], refusal["code"]) == ("error", 4403)
+    received: list[Any] = []
+    while not received or received[-1]["type"] == "heartbeat":  # one may come first: the server is busy
+        received.append(await goes.receive())
+    assert (received[-1]["type"], received[-1].get("code")) == ("error", 4403), received
 
 
 async def test_a_thousand_changes_of_a_row_ask_few_questions(connect, service, quay, in_database, check):
