@@ -4,6 +4,7 @@ daphne sends no lifespan events. Nothing here imports Twisted where it is not lo
 """
 
 import asyncio
+import atexit
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,9 @@ from .private import Feature
 from .request_bodies import RequestBodies
 
 logger = logging.getLogger("realtime.servers")
+
+END_SECONDS = 1.0
+"""How long tasks that are cancelled when the process ends may take."""
 
 
 def loaded_reactor() -> Any:
@@ -59,6 +63,7 @@ def start_with_reactor(start: Callable[[], Awaitable[None]]) -> None:
 
 
 def _start(start: Callable[[], Awaitable[None]]) -> None:
+    atexit.register(_end_tasks, asyncio.get_running_loop())
     starting = asyncio.ensure_future(start())
     _starting.add(starting)
     starting.add_done_callback(_started)
@@ -68,6 +73,18 @@ def _started(starting: "asyncio.Future[None]") -> None:
     _starting.discard(starting)
     if not starting.cancelled() and (error := starting.exception()) is not None:
         logger.error("the engine cannot start, requests fail: %s", error, exc_info=error)
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what the stopped reactor has left suspended, as ``asyncio.run`` does.
+
+    Python 3.11 crashes where it destroys a coroutine that waits for an ``asyncio.Event`` after its modules.
+    """
+    tasks = [] if loop.is_closed() else asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
 
 
 _starting: set["asyncio.Future[None]"] = set()  # the event loop keeps weak references only

@@ -108,11 +108,16 @@ class Server:
             raise RuntimeError(f"{self.name} {error}:\n{self.log.read_text()}") from error
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Stop the process with a signal and return its exit status."""
+        """Stop the process with a signal and return its exit status.
+
+        Raises: AssertionError, if the process crashed instead.
+        """
         assert self.process is not None
         self.process.send_signal(number)
         try:
-            return self.process.wait(timeout=60)
+            status = self.process.wait(timeout=60)
+            assert status != -signal.SIGSEGV, self.log.read_text()
+            return status
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
