@@ -306,7 +306,7 @@ async def test_the_log_is_followed_after_a_restore(quick, quay, topic):
     await until(lambda: follower.replica.snapshots == 2)
     await quick.write(quay.entries.create, label="after the restore")
 
-    await until(has_row(follower, "after the restore"), 3)
+    await until(has_row(follower, "after the restore"))
 
 
 async def test_a_hub_knows_whether_the_database_has_reached_a_position(slow, quay):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 from io import StringIO
 
@@ -194,7 +195,7 @@ def test_the_doctor_names_changes_that_wait(published, quay):
 
     _, words = doctor()
 
-    assert "BAD  lag: a change has waited for 60 s" in words
+    assert re.search(r"BAD  lag: a change has waited for [6-9]\d s", words)
 
 
 def test_the_doctor_gives_up_a_trial_that_takes_long(monkeypatch):
