@@ -102,6 +102,12 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in anchors(file), target
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = re.findall(r"^- \*\*(\d+)\.", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE)
+
+    assert [number for number in set(numbers) if numbers.count(number) > 1] == []
+
+
 @for_each_document
 def test_decisions_that_are_referred_to_are_recorded(document):
     recorded = set(re.findall(r"^- \*\*(\d+)\.", (ROOT / "docs" / "decisions.md").read_text(), re.MULTILINE))
