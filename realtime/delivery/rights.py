@@ -147,11 +147,12 @@ async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     loop, changed = asyncio.get_running_loop(), hub.rights_changed
     if changed.all_due is None:
         changed.all_due = loop.time() + get_conf().recheck_seconds - REST_SECONDS
-    timer = loop.call_at(changed.all_due, changed.set)
+    due = changed.all_due  # another check of the same hub may end meanwhile
+    timer = loop.call_at(due, changed.set)
     await changed.wait()
     timer.cancel()
     users = changed.take()
-    if users is None or loop.time() >= changed.all_due:
+    if users is None or loop.time() >= due:
         users = changed.all_due = None
     begun = time.monotonic()
     try:
