@@ -5,9 +5,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from .databases.base import is_storable
-from .feeds import is_legal, registry
+from .feeds import registry
 from .models import OutboxRow
 from .publishing.log import EVERYONE
+from .rows.feed_topics import is_legal
 
 __all__ = ["broadcast"]
 

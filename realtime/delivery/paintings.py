@@ -22,7 +22,7 @@ from ..engine.topic import Topic
 from ..feeds import Feed, registry
 from ..publishing import log, progress
 from ..publishing.positions import Reading, read_snapshot, read_topic, unsequenced
-from ..rendering import with_digest
+from ..rows.rendering import with_digest
 
 KEPT_SECONDS = 10.0
 """How long rows that a page has read are used for others while the process does not hold the topic: scrubbing then

@@ -10,8 +10,8 @@ from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.base import FilterExpression, Template, Variable, VariableNode
 from django.template.loader import get_template
 
-from ..dependencies import dependencies
 from . import queries
+from .dependencies import dependencies
 from .fingerprint import template_names
 
 

@@ -92,7 +92,7 @@ class LeftOutRows:
 def reason_of(error: Exception) -> str:
     """Return the text of an error, without what differs each time that it occurs."""
     words = _ADDRESS.sub("", str(error))[:MAX_REASON_CHARACTERS]
-    is_ours = type(error).__module__.startswith(("realtime.rendering", "realtime.rows."))
+    is_ours = type(error).__module__.startswith("realtime.rows.")
     return words if is_ours else f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

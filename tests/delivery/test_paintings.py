@@ -16,7 +16,7 @@ from realtime.engine.topic import Topic
 from realtime.feeds import Feed, registry
 from realtime.publishing import progress
 from realtime.publishing.positions import read_topic
-from realtime.rendering import render_row
+from realtime.rows.rendering import render_row
 from tests.conftest import until
 from tests.delivery.conftest import SELDOM_SECONDS, Follower
 from tests.support.positions import position_now

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from realtime.rendering import BadRow
+from realtime.rows.rendering import BadRow
 from realtime.runtime import left_out as module
 from realtime.runtime.left_out import LeftOutRows, reason_of
 from realtime.runtime.metrics import text

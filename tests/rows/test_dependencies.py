@@ -6,8 +6,8 @@ from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelatio
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
-from realtime.dependencies import dependencies
 from realtime.feeds import Feed
+from realtime.rows.dependencies import dependencies
 from tests.apps.library.models import AudioBook, Author, Book, Chapter, Cover, Tag
 
 

@@ -9,10 +9,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.template import Template
 
-from realtime import rendering
 from realtime.boards.models import Board, Entry
 from realtime.engine.order import sort_key
-from realtime.rendering import BadRow, render_row, with_digest
+from realtime.rows import rendering
+from realtime.rows.rendering import BadRow, render_row, with_digest
 from tests.support.contents import html_of, json_of
 
 ENTRY = Entry(pk=7, board=Board(pk=3, slug="quay"), label="<Salt>mere", position=5)

@@ -7,9 +7,9 @@ import msgspec
 from django.db import models
 from django.template.loader import get_template
 
-from .engine.messages import Row, encode_value
-from .engine.order import sort_key
-from .rows.markup import check_one_element, with_attributes, with_order
+from ..engine.messages import Row, encode_value
+from ..engine.order import sort_key
+from .markup import check_one_element, with_attributes, with_order
 
 MAX_ROW_BYTES = 256 * 1024
 MAX_DEPTH = 100

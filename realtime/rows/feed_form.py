@@ -1,0 +1,101 @@
+"""The form of a feed: what its declaration implies, what is wrong with it, and by which mark another form is known."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.db import models
+from django.db.models.constants import LOOKUP_SEP
+
+from ..engine.messages import Format
+from . import queries
+from .declaration import Fault, check_columns, check_values, faults, faults_of_surroundings
+from .dependencies import dependencies
+from .feed_tables import FeedTables
+from .feed_topics import primary_key
+from .fingerprint import fingerprint
+from .rights_tables import rights_sources
+
+
+class FeedForm(FeedTables):
+    """The part of a feed that is made of its declaration."""
+
+    fields: Sequence[str]
+    filter: models.Q | None
+    depends_on: Sequence[str]
+    rights_depend_on: Sequence[type[models.Model]] | None
+    ordering: Sequence[str]
+    opaque_order: bool
+    limit: int | None
+    min_interval: float
+    refresh_seconds: float | None
+    template_name: str | None
+    language: str | None
+    time_zone: str | None
+
+    def __init__(self, model: type[models.Model]) -> None:
+        """Raises: ImproperlyConfigured, for a name or a number that cannot be used; for the rest see ``faults``."""
+        if model._meta.abstract:
+            raise ImproperlyConfigured(
+                f"{model.__name__} is abstract, it has no rows; register the models made of it"
+            )
+        self.model = model
+        self.name = self.name or f"{model._meta.model_name}s"
+        self._topic_column = None
+        try:
+            if self.topic_field:
+                self._topic_column = self._own_column(self.topic_field)
+            for name in [] if isinstance(self.fields, str) else self.fields:
+                model._meta.get_field(name)
+            self._dependencies = dependencies(model, self.depends_on)
+            self._rights_sources = rights_sources(model, self._topic_column, self._read_for_rights())
+        except FieldDoesNotExist as error:
+            raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
+        check_values(self.name, self.limit, self.min_interval, self.refresh_seconds)
+        check_columns(self.name, primary_key(model), self._topic_column)
+
+    def get_queryset(self) -> "models.QuerySet[Any]":
+        """Return the rows of all topics."""
+        raise NotImplementedError
+
+    def _read_for_rights(self) -> Sequence[type[models.Model]] | None:
+        """Return the models that rights are read from, besides users; None for those that the topics imply."""
+        return self.rights_depend_on
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """What is wrong with the declaration; a feed with a fault is off: it is not captured and has no topics."""
+        annotations: list[str] = []
+        names = [name for name in self.ordering if isinstance(name, str) and LOOKUP_SEP not in name]
+        own = {name for field in self.model._meta.concrete_fields for name in (field.name, field.attname)}
+        if {name.removeprefix("-") for name in names} - {"pk", *own}:
+            annotations = list(self.get_queryset().query.annotations)
+        return [
+            *faults(self.model, self.fields, self.ordering, annotations),
+            *faults_of_surroundings(self.language, self.time_zone),
+        ]
+
+    @property
+    def error(self) -> str | None:
+        """Why the feed is off; None if it is live."""
+        return self.faults[0].words if self.faults else None
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats that subscribers may ask for."""
+        return ("rows", "html") if self.template_name else ("rows",)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
+        topics = self.model._meta.label, self.topic_field, list(self.depends_on), sorted(self.rights_tables)
+        order = list(self.ordering), self.opaque_order, self.limit
+        declaration = list(self.fields), self.filter, order, self.template_name
+        functions: list[Any] = [type(self).get_queryset, type(self.model._default_manager).get_queryset]
+        return fingerprint(topics, declaration, functions, self.template_name)
+
+    @cached_property
+    def is_read_whole(self) -> bool:
+        """Whether one row cannot be read alone: its place, or its contents, depend on other rows of the table."""
+        return self.limit is not None or self.opaque_order or queries.reads_other_rows(self.get_queryset())

@@ -1,0 +1,118 @@
+"""The rows of a feed: read and rendered as its subscribers receive them, each for itself."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models
+from django.template.loader import get_template
+
+from ..conf import get_conf
+from ..engine.errors import FeedOff
+from ..engine.messages import Row
+from ..runtime.left_out import left_out
+from . import reading
+from .feed_form import FeedForm
+from .rendering import render_row, with_place
+from .surroundings import surroundings
+
+
+class FeedRows(FeedForm):
+    """The part of a feed that reads."""
+
+    def live_rows(self) -> "models.QuerySet[Any]":
+        """Return the rows of all topics, from the database of the log."""
+        return self.get_queryset().using(get_conf().database)
+
+    def topic_rows(self, key: Any) -> "models.QuerySet[Any]":
+        """Return the rows of one topic, in order, at most ``limit``."""
+        rows = self._in_topic(self.live_rows(), key)
+        return rows.order_by(*self.ordering, "pk")[: self.limit]
+
+    def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
+        return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
+
+    def read_topic(self, key: Any, before_each: Callable[[], None] = lambda: None) -> list[Row]:
+        """Return the rows of one topic as subscribers receive them, by their order keys.
+
+        ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
+
+        A row that cannot be read or rendered is left out, with a line in the log.
+        Raises: what concerns the feed as a whole, such as a lost connection, a wrong query, a missing template.
+        """
+        topic = self.topic(key)
+        with self._surroundings():
+            found = reading.read(
+                self.topic_rows(key),
+                self._placed_after(before_each),
+                by_place=self.is_read_whole,
+                candidates=lambda: self._in_topic(self._everywhere(), key),
+            )
+        left_out.read(self.name, topic, self._leave_out(found, topic))
+        # Where the database ignores case, it returns rows of topics whose names differ in case.
+        rows = (placed[2] for placed in found.rows if placed and placed[1] == topic)
+        # By the order keys, not the database's collation: rows stay where the first paint put them.
+        in_order = sorted(rows, key=lambda row: row.order)
+        return (
+            [with_place(row, place) for place, row in enumerate(in_order)] if self.opaque_order else in_order
+        )
+
+    def read_rows(
+        self, keys: Collection[Any], before_each: Callable[[], None] = lambda: None
+    ) -> dict[Any, tuple[str, Row]]:
+        """Return those of the rows with these primary keys that are live, each with its topic, by key.
+
+        ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
+
+        Rows in no topic, and rows that cannot be read or rendered, are left out as in ``read_topic``.
+        Raises: as ``read_topic``.
+        """
+        keys = list(keys)
+        placed = self._placed_after(before_each)
+        with self._surroundings():
+            found = reading.read(self.live_rows().order_by(), placed, by_place=False, candidates=keys)
+        failed = self._leave_out(found)
+        left_out.shown(self.name, {str(key) for key in keys} - failed)
+        return {placed[0]: placed[1:] for placed in found.rows if placed}
+
+    def row(self, instance: models.Model) -> Row:
+        """Return one instance as subscribers receive it.
+
+        Raises: whatever its values and its template raise; BadRow.
+        """
+        return render_row(instance, self.fields, self.ordering, self.template_name)
+
+    def _placed(self, instance: models.Model) -> tuple[Any, str, Row] | None:
+        """Return key, topic and row of an instance; None without a topic: there is nothing to render."""
+        topic = self.topic_of(instance)
+        if topic is None:
+            return None
+        return instance.pk, topic, self.row(instance)
+
+    def _placed_after(
+        self, before_each: Callable[[], None]
+    ) -> Callable[[models.Model], tuple[Any, str, Row] | None]:
+        def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
+            before_each()
+            return self._placed(instance)
+
+        return placed
+
+    def _leave_out(self, found: reading.Found[Any], topic: str | None = None) -> set[str]:
+        """Note the rows that a reading has left out, and return their keys."""
+        for key, error in found.left_out.items():
+            left_out.note(self.name, str(key), topic, error)
+        return {str(key) for key in found.left_out}
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """Return a block in which rows are read and rendered.
+
+        Raises: FeedOff; what loading the template raises.
+        """
+        if self.error is not None:
+            raise FeedOff(self.name)
+        with surroundings(self.language, self.time_zone):
+            if self.template_name:
+                get_template(self.template_name)  # a missing or wrong template is no fault of a row
+            yield
