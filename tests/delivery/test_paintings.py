@@ -54,7 +54,7 @@ def rendered(monkeypatch) -> list[str]:
         keys.append(str(instance.pk))
         return render_row(instance, *args)
 
-    monkeypatch.setattr("realtime.feeds.render_row", counted)
+    monkeypatch.setattr("realtime.rows.feed_rows.render_row", counted)
     return keys
 
 
