@@ -19,7 +19,8 @@ from .errors import BadMessage
 
 PROTOCOL = "realtime.v1"
 
-Format = Literal["rows", "html"]
+Format = Literal["rows", "html", "signal", "rows+html", "rows+signal", "html+signal", "rows+html+signal"]
+"""What a subscriber receives: rows as objects, rows as HTML, and signals, which say that something may have changed."""
 Encoding = Literal["json", "msgpack"]
 Encoded = str | bytes
 """A message on the wire: JSON is sent as text, MessagePack as bytes."""
@@ -32,6 +33,10 @@ class Form(NamedTuple):
 
     format: Format = "rows"
     encoding: Encoding = "json"
+
+    @property
+    def has_signals(self) -> bool:
+        return "signal" in self.format
 
 
 # ---------------------------------------------------------------- rows and changes
@@ -56,9 +61,8 @@ class Row(Struct, frozen=True, omit_defaults=True):
 
     def narrowed(self, format: Format) -> Row:
         """Return the row with its contents in one format only, and their digest."""
-        if format == "html":
-            return Row(self.key, self.order, html=self.html, digest=self.digest_in(format))
-        return Row(self.key, self.order, row=self.row, digest=self.digest_in(format))
+        row, html = _narrowed(self, format)
+        return Row(self.key, self.order, row, html, self.digest_in(format))
 
     def digest_in(self, format: Format) -> int:
         """Return the digest of the row with its contents in one format."""
@@ -93,10 +97,8 @@ class Change(Struct, frozen=True, omit_defaults=True):
         if self.op == "delete":
             return self
         order = "" if isinstance(self.order, UnsetType) else self.order
-        digested = digest(self.key, order, _contents(self, format))
-        if format == "html":
-            return Change("upsert", self.key, order, html=self.html, digest=digested)
-        return Change("upsert", self.key, order, row=self.row, digest=digested)
+        row, html = _narrowed(self, format)
+        return Change("upsert", self.key, order, row, html, digest(self.key, order, _contents(self, format)))
 
 
 def delete(key: str) -> Change:
@@ -114,9 +116,14 @@ def digest(key: str, order: str, contents: bytes) -> int:
 
 def _contents(row: Row | Change, format: Format) -> bytes:
     """Return the contents of a row in one format, as the wire has them; empty if there are none."""
-    if format == "html":
-        return b"" if isinstance(row.html, UnsetType) else row.html.encode()
-    return _raw_bytes(row.row)
+    if "html" not in format:
+        return _raw_bytes(row.row)
+    html = b"" if isinstance(row.html, UnsetType) else row.html.encode()
+    return html if "rows" not in format else html + b"\0" + _raw_bytes(row.row)
+
+
+def _narrowed(row: Row | Change, format: Format) -> tuple[Raw | UnsetType, str | UnsetType]:
+    return row.row if "rows" in format else UNSET, row.html if "html" in format else UNSET
 
 
 def _raw_bytes(raw: Raw | UnsetType) -> bytes:
@@ -171,18 +178,24 @@ class Welcome(_Message):
 
 
 class Snapshot(_Message, omit_defaults=False):
+    """``signal``: for formats with signals, the offset since which nothing of the topic may have changed."""
+
     topic: str
     position: str
     rows: Sequence[Row]
     more: bool
+    signal: int | UnsetType = UNSET
 
 
 class Changes(_Message):
+    """``signal``: as in a snapshot; where it is left out, the position's offset."""
+
     topic: str
     after: int
     position: str
     changes: Sequence[Change]
     digest: int | UnsetType = UNSET
+    signal: int | UnsetType = UNSET
 
 
 class Heartbeat(_Message):
@@ -370,9 +383,9 @@ def encoded_size(row: Row) -> int:
 
 
 def contents_size(change: Change, format: Format | None = None) -> int:
-    """Return the approximate size of a change in memory, in one format or in both together, in bytes."""
-    html = 0 if isinstance(change.html, UnsetType) or format == "rows" else len(change.html)
-    return html if format == "html" else html + len(_raw_bytes(change.row))
+    """Return the approximate size of a change in memory, in one format or with all contents, in bytes."""
+    html = 0 if isinstance(change.html, UnsetType) or "html" not in (format or "html") else len(change.html)
+    return html + (len(_raw_bytes(change.row)) if "rows" in (format or "rows") else 0)
 
 
 def encode_changes(changes: Sequence[Change]) -> str:

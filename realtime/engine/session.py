@@ -407,6 +407,7 @@ class Session:
             position=str(position),
             changes=[],
             digest=UNSET if digest is None else digest,
+            signal=subscription.topic.signal_of(subscription.cursor.form),
         )
         return [messages.encode(answer, self.encoding)]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from . import messages
 from .encodings import Encodings
 from .messages import Encoded, Form, Row
@@ -27,11 +29,12 @@ class SnapshotParts(Sequence[Encoded]):
         max_part_bytes: int,
         encodings: Encodings,
         owner: object,
+        signal: int | UnsetType = UNSET,
     ) -> None:
-        """``owner`` is the object by which ``encodings`` know the topic."""
+        """``owner`` is the object by which ``encodings`` know the topic, ``signal`` that of the messages."""
         self.position = position
         self.is_newest = True
-        self._topic, self._rows, self._form = topic, rows, form
+        self._topic, self._rows, self._form, self._signal = topic, rows, form, signal
         self._encodings, self._owner = encodings, owner
         self._max_part_bytes = max_part_bytes
         self._starts = [0]  # of the parts that are known
@@ -54,7 +57,9 @@ class SnapshotParts(Sequence[Encoded]):
         if encoded is None:
             rows, is_last = self._first if number == 0 and self._first else self._divide(number)
             self._first = None
-            snapshot = messages.Snapshot(self._topic, str(self.position), rows, more=not is_last)
+            snapshot = messages.Snapshot(
+                self._topic, str(self.position), rows, more=not is_last, signal=self._signal
+            )
             encoded = messages.encode(snapshot, self._form.encoding)
             if self.is_newest:
                 self._encodings.keep(self._owner, (self._form, number), encoded)

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import UNSET, UnsetType
+
 from . import messages
 from .cohort import Cohort
 from .cursor import Cursor
@@ -53,7 +55,9 @@ class ChangeSet:
                 topic=topic,
                 after=self.after,
                 position=str(Position(epoch, self.position)),
-                changes=[change.narrowed(form.format) for change in self.changes],
+                changes=[change.narrowed(form.format) for change in self.changes]
+                if form.format != "signal"
+                else [],
             )
             self._encoded[form] = messages.encode(message, form.encoding)
         return self._encoded[form]
@@ -101,6 +105,10 @@ class Topic:
         """How often it became readable again: subscribers are then answered once more."""
         self._life = 0
         self._changed_at = 0  # offset of the last change that is visible to subscribers
+        self._touched_at = (
+            0  # from this offset on the log has nothing of the topic; never below the one above
+        )
+        self._has_signals = False  # whether a subscriber receives signals
         self._reach = 0  # cursors below this offset cannot be served from the kept changes
         self._rows: dict[str, Row] = {}
         self._kept: deque[ChangeSet] = deque()
@@ -215,7 +223,7 @@ class Topic:
         self._blind.clear()
         self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
         self.position = position
-        self._reach = self._changed_at = min(unchanged_since, position.offset)
+        self._reach = self._changed_at = self._touched_at = min(unchanged_since, position.offset)
         self._forget_encodings()
         self._settled = Position(
             position.epoch, position.offset
@@ -256,9 +264,12 @@ class Topic:
         if visible:
             self._keep(ChangeSet(self._changed_at, position, visible, size))
             self._changed_at = position
+        if visible or self._has_signals:
             self._forget_encodings()
+        # Of a row that came and went between two looks at the database the log shows no change, and pages may show it.
+        self._touched_at = max(self._touched_at, self._changed_at, until)
         self._settled = self.position
-        return bool(visible) or self._furthest > here
+        return bool(visible) or self._furthest > here or self._has_signals
 
     def _replace(self, key: str, row: Row | None) -> None:
         """Replace the row of a key, None for no row, and keep the digests in step."""
@@ -309,6 +320,7 @@ class Topic:
 
     def cursor(self, position: Position | None, form: Form) -> Cursor:
         """Return a cursor at a position that a client named; without an offset if its epoch is another one."""
+        self._has_signals |= form.has_signals
         if position is None or position.epoch != self.position.epoch:
             return Cursor(form)
         self._furthest = max(self._furthest, position.offset)
@@ -328,7 +340,7 @@ class Topic:
 
     def digest_at(self, cursor: Cursor) -> int | None:
         """Return the digest of the rows at a cursor; None if they are not the present ones, or not known here."""
-        is_known = cursor.life == self._life and not cursor.is_ahead
+        is_known = cursor.life == self._life and not cursor.is_ahead and cursor.form.format != "signal"
         if cursor.offset is None or not is_known or cursor.offset < self._changed_at:
             return None
         return self.digest(cursor.form.format)
@@ -336,9 +348,17 @@ class Topic:
     def has_news(self, cursor: Cursor) -> bool:
         """Return whether ``advance`` would return messages, without making them."""
         try:
-            return bool(self._missed(cursor))
+            return bool(self._missed(cursor)) or self._has_signal(cursor)
         except Unrecoverable:
             return True
+
+    def signal_of(self, form: Form) -> int | UnsetType:
+        """Return the offset since which nothing of the topic may have changed, if that belongs to a form's messages."""
+        return self._touched_at if form.has_signals else UNSET
+
+    def _has_signal(self, cursor: Cursor) -> bool:
+        """Whether the log has an entry after the cursor, whatever it changes."""
+        return cursor.form.has_signals and (cursor.offset or 0) < self._touched_at and not cursor.is_ahead
 
     def advance(self, cursor: Cursor) -> Sequence[Encoded]:
         """Move the cursor to this position; return the messages that bring its client there, none if it is there."""
@@ -347,12 +367,25 @@ class Topic:
             encoded = self._encoded(missed, cursor.form) if missed else None
         except Unrecoverable:
             return self._restart(cursor)
+        if encoded is not None:
+            if not 0 < len(encoded) <= self._max_part_bytes:
+                return self._restart(cursor)
+            cursor.offset = self._changed_at
+        news = [] if encoded is None else [encoded]
+        if self._has_signal(cursor):
+            news.append(self._signal(cursor))
+            cursor.offset = self._touched_at
+        return news
+
+    def _signal(self, cursor: Cursor) -> Encoded:
+        """Return changes without a visible one: they only say that the log has an entry."""
+        after, form = cursor.offset or 0, cursor.form
+        encoded = self._encodings.get(self._token, (after, form, "signal"))
         if encoded is None:
-            return []
-        if not 0 < len(encoded) <= self._max_part_bytes:
-            return self._restart(cursor)
-        cursor.offset = self._changed_at
-        return [encoded]
+            position = Position(self.position.epoch, self._touched_at)
+            encoded = messages.encode(messages.Changes(self.name, after, str(position), []), form.encoding)
+            self._encodings.keep(self._token, (after, form, "signal"), encoded)
+        return encoded
 
     def since(self, cursor: Cursor) -> ChangeSet | None:
         """Return what a cursor has not seen, merged by row; None if it has seen all.
@@ -419,7 +452,14 @@ class Topic:
         parts = self._snapshots.get(form)
         if parts is None:
             parts = self._snapshots[form] = SnapshotParts(
-                self.name, self.position, self.rows, form, self._max_part_bytes, self._encodings, self._token
+                self.name,
+                self.position,
+                self.rows if form.format != "signal" else [],
+                form,
+                self._max_part_bytes,
+                self._encodings,
+                self._token,
+                self.signal_of(form),
             )
         # Not this position: the topic may have advanced to it since, without a visible change.
         cursor.offset, cursor.life, cursor.is_ahead = parts.position.offset, self._life, False
@@ -434,7 +474,7 @@ class Topic:
         """
         is_newest = (
             cursor.offset is not None and cursor.offset >= self._changed_at and cursor.life == self._life
-        )
+        ) and not self._has_signal(cursor)
         is_vouched_for = self.is_readable and self.is_current and answered == self.recoveries
         if not is_newest or cursor.is_ahead or not is_vouched_for:
             return None

@@ -83,7 +83,7 @@ class FeedForm(FeedTables):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """The formats that subscribers may ask for."""
+        """The contents that subscribers may ask for."""
         return ("rows", "html") if self.template_name else ("rows",)
 
     @cached_property

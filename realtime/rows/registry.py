@@ -73,5 +73,5 @@ class Registry(Generic[AnyFeed]):
 
         Raises: NoSuchFormat; and what ``find`` raises.
         """
-        if format not in self.find(topic)[0].formats:
+        if "html" in format and "html" not in self.find(topic)[0].formats:
             raise NoSuchFormat(topic, format)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from ..access.handshake import BadQuery
 from ..access.limits import TooMuch
@@ -35,11 +36,11 @@ def forms(parameters: Parameters, topic_count: int = 1) -> list[Form]:
 
     Raises: BadQuery.
     """
-    known: dict[str, Format] = {"rows": "rows", "html": "html"}
+    known: dict[str, Format] = {name: name for name in get_args(Format)}
     names = parameters.get("format", ["rows"])
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise BadQuery(f"format is rows or html, not {unknown[0][:40]!r}")
+        raise BadQuery(f"format is signal, rows or html, not {unknown[0][:40]!r}")
     if len(names) not in (1, topic_count):
         raise BadQuery(f"{len(names)} formats for {topic_count} topics: give one for all, or one for each")
     return [Form(known[name]) for name in (names if len(names) == topic_count else [names[0]] * topic_count)]

@@ -22,6 +22,7 @@ from tests.support.limits import default_limits
 from tests.support.replica import Replica
 
 KEYS = st.sampled_from("abcdefgh")
+FORMATS = st.sampled_from(["rows", "html", "rows+signal", "html+signal"])
 
 
 def to_row(key: str, number: int) -> Row:
@@ -136,7 +137,7 @@ READERS = st.sets(st.integers(0, 5))
 class Convergence(RuleBasedStateMachine):
     """Most steps are ordinary: rows are written, most messages arrive, some clients read."""
 
-    @initialize(formats=st.lists(st.sampled_from(["rows", "html"]), min_size=2, max_size=4))
+    @initialize(formats=st.lists(FORMATS, min_size=2, max_size=4))
     def begin(self, formats: list[str]) -> None:
         self.source = Source()
         self.number = 0
@@ -170,7 +171,7 @@ class Convergence(RuleBasedStateMachine):
         """A transaction commits and is not sequenced yet."""
         self._write(transaction)
 
-    @rule(format=st.sampled_from(["rows", "html"]), rendered=st.booleans())
+    @rule(format=FORMATS, rendered=st.booleans())
     def open_page(self, format: Format, rendered: bool) -> None:
         """A page is rendered by the server as of now, or starts empty; then it connects."""
         client = Client(format)
@@ -178,7 +179,7 @@ class Convergence(RuleBasedStateMachine):
             client.replica.position = Position(self.source.epoch, self.source.offset)
             for key, number in self.source.rows.items():
                 row: Any = to_row(key, number)
-                client.replica.rows[key] = (row.order, row.html if format == "html" else bytes(row.row))
+                client.replica.rows[key] = (row.order, row.html if "html" in format else bytes(row.row))
                 client.replica.digests[key] = row.digest_in(format)
         self.everyone = [*self.everyone[-4:], client]
         client.connect(self.hub)
@@ -252,7 +253,7 @@ class Convergence(RuleBasedStateMachine):
             assert replica.digests == digests
 
     def _contents(self, client: Client) -> dict[str, int]:
-        if client.replica.format == "html":
+        if "html" in client.replica.format:
             return {key: int(html[3:-4]) for key, (_, html) in client.replica.rows.items()}
         return {key: msgspec.json.decode(row)["n"] for key, (_, row) in client.replica.rows.items()}
 
@@ -274,6 +275,8 @@ class Convergence(RuleBasedStateMachine):
             client.session.beat()
             assert self._deliver(client, list(iter(client.session.next, None)))
             assert client.replica.verified
+            if "signal" in client.replica.format and self.source.log:
+                assert client.replica.signal >= self.source.log[-1][2]
             expected = sorted(
                 self.source.rows, key=lambda key: (to_row(key, self.source.rows[key]).order, key)
             )

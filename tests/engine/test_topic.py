@@ -13,7 +13,7 @@ from realtime.engine import topic as topic_module
 from realtime.engine.cursor import Cursor
 from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
-from realtime.engine.messages import Changes, Form, Row, Snapshot, decode_server
+from realtime.engine.messages import Changes, Form, Format, Row, Snapshot, decode_server
 from realtime.engine.position import Position
 from realtime.engine.topic import MAX_KEPT_CHANGES, Topic
 from tests.support.contents import decode_as
@@ -689,3 +689,82 @@ def test_changes_that_are_longer_than_a_part_of_a_snapshot_are_not_encoded(behin
     assert [type(message) for message in encoded] == [Snapshot]
     assert first
     assert cursor.offset == 1 + behind
+
+
+SIGNALS: list[Format] = ["signal", "rows+signal", "html+signal", "rows+html+signal"]
+
+
+def signalled(topic: Topic, cursor: Cursor) -> list[int]:
+    """Return the signals of what a cursor is sent."""
+    got = rows_sent(topic, cursor)
+    return [
+        Position.parse(each.position).offset if isinstance(each.signal, msgspec.UnsetType) else each.signal
+        for each in got
+    ]
+
+
+def rows_sent(topic: Topic, cursor: Cursor) -> list[Snapshot | Changes]:
+    got = [decode_server(text) for text in topic.advance(cursor)]
+    return [message for message in got if isinstance(message, Snapshot | Changes)]
+
+
+@pytest.mark.parametrize("format", SIGNALS)
+def test_a_first_signal_says_since_when_the_topic_is_the_same(format: Format) -> None:
+    """A page that was rendered after that offset is current, wherever the topic's position is."""
+    topic = Topic("letters")
+    topic.load(Position("e", 10), [row("a")], unchanged_since=7)
+
+    cursor = topic.cursor(None, Form(format))
+
+    assert topic.has_news(cursor)
+    assert signalled(topic, cursor) == [7]
+    assert not topic.has_news(cursor)
+
+
+@pytest.mark.parametrize("format", SIGNALS)
+def test_every_entry_of_the_log_is_a_signal(topic: Topic, format: Format) -> None:
+    """A row that came and went in between may be in what a page shows; a row outside the feed may be counted in it."""
+    cursor, plain = (
+        topic.cursor(Position("e", 19), Form(format)),
+        topic.cursor(Position("e", 19), Form("html")),
+    )
+
+    assert topic.apply(19, 20, 22, [messages.delete("never seen")])
+    assert signalled(topic, cursor) == [22]
+    assert topic.advance(plain) == []
+    assert topic.apply(22, 22, 25, [upsert("d")])
+    assert topic.apply(25, 25, 27, [messages.delete("never seen")])
+    assert signalled(topic, cursor) == [25, 27]
+    assert signalled(topic, topic.cursor(None, Form(format))) == [27]
+    assert not topic.has_news(cursor)
+
+
+def test_without_subscribers_to_signals_an_entry_that_changes_nothing_is_no_news(topic: Topic) -> None:
+    assert not topic.apply(19, 20, 22, [messages.delete("never seen")])
+
+
+def test_signals_alone_carry_no_rows(topic: Topic) -> None:
+    cursor = topic.cursor(None, Form("signal"))
+
+    (snapshot,) = rows_sent(topic, cursor)
+    topic.apply(19, 19, 22, [upsert("d")])
+    (changes,) = rows_sent(topic, cursor)
+
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.rows == []
+    assert isinstance(changes, Changes)
+    assert changes.changes == []
+    assert topic.digest_at(cursor) is None
+
+
+def test_rows_and_html_of_a_topic_come_in_one_message_with_one_digest(topic: Topic) -> None:
+    """The digest covers both, so that a difference in either is noticed."""
+    cursor = topic.cursor(None, Form("rows+html"))
+
+    (snapshot,) = rows_sent(topic, cursor)
+
+    assert isinstance(snapshot, Snapshot)
+    assert all(isinstance(each.html, str) and isinstance(each.row, msgspec.Raw) for each in snapshot.rows)
+    assert topic.digest_at(cursor) not in (topic.digest("rows"), topic.digest("html"))
+    assert topic.digest("rows+signal") == topic.digest("rows")
+    assert topic.digest("html+signal") == topic.digest("html")

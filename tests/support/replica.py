@@ -25,7 +25,7 @@ class Replica:
     """The rows of one topic as of ``position``: ``rows`` maps each key to order key and contents.
 
     ``digests`` maps each key to what the server sent for it; ``corrections`` counts snapshots that were requested
-    because their xor was not the server's.
+    because their xor was not the server's. ``signal`` is the offset since which nothing may have changed.
     """
 
     def __init__(self, topic: str, format: Format = "rows") -> None:
@@ -36,7 +36,7 @@ class Replica:
         self.corrections = self.verified = 0
         self.behind_seconds = 0.0
         self.errors: list[Error] = []
-        self.snapshots = 0
+        self.snapshots = self.signal = 0
         self._parts: dict[str, tuple[str, bytes | str]] = {}
         self._part_digests: dict[str, int] = {}
         self._parts_position = ""
@@ -50,6 +50,9 @@ class Replica:
         """Apply a message; return whether the client must subscribe again."""
         if isinstance(message, str | bytes):
             message = decode_server(message)
+        if isinstance(message, Snapshot | Changes) and message.topic == self.topic:
+            at = Position.parse(message.position).offset
+            self.signal = at if message.signal is UNSET else message.signal
         match message:
             case Snapshot(topic=self.topic):
                 if message.position != self._parts_position:
@@ -113,7 +116,7 @@ class Replica:
         return row.digest
 
     def _contents(self, row: Row | Change) -> bytes | str:
-        contents = row.html if self.format == "html" else row.row
+        contents = row.html if "html" in self.format else row.row
         assert not isinstance(contents, UnsetType)
         return contents if isinstance(contents, str) else bytes(contents)
 
