@@ -23,9 +23,12 @@ LAYERS = [
     ["realtime.delivery"],
     ["realtime.publishing", "realtime.access", "realtime.notices"],
     [f"realtime.{name}" for name in ("feeds", "rows", "models", "servers", "actions", "schedule")],
-    [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters")],
+    [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters", "client")],
 ]
 """A module may import from its own layer and from those below it."""
+
+PUBLIC: dict[str, set[str]] = {"realtime.client": set()}
+"""Packages that programs import names from, and what these import beside their own modules."""
 
 
 def layer(module: str) -> int | None:
@@ -82,6 +85,15 @@ def test_only_the_boards_import_the_boards(path):
         assert [name for name in imported(path) if name.startswith("realtime.boards")] == []
 
 
+@pytest.mark.parametrize("path", modules(ROOT / "realtime" / "client"), ids=name_of)
+def test_the_client_needs_no_django(path):
+    """A program that follows a topic has no settings."""
+    of_the_project = {name for name in imported(path) if name.startswith("realtime.")}
+
+    assert not [name for name in imported(path) if name.partition(".")[0] == "django"]
+    assert all(name.startswith(("realtime.client.", "realtime.engine.")) for name in of_the_project)
+
+
 @pytest.mark.parametrize("path", modules(ROOT / "realtime" / "engine"), ids=name_of)
 def test_the_engine_is_pure(path):
     """No Django, event loop, clock or randomness: values of these are arguments. The only dependency is msgspec."""
@@ -111,9 +123,18 @@ def test_imports_form_no_circle():
 
 
 def test_packages_import_nothing():
-    """Django imports them before the settings and models are ready."""
+    """Django imports them before the settings and models are ready. What programs import by name is in PUBLIC."""
     for package in sorted((ROOT / "realtime").rglob("__init__.py")):
-        assert list(imported(package)) == [], package
+        if name_of(package) not in PUBLIC:
+            assert list(imported(package)) == [], package
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_a_public_package_imports_only_its_own_modules(package):
+    """So that importing it needs no settings: ``realtime.client`` nothing of Django's, for example."""
+    found = set(imported(ROOT / package.replace(".", "/") / "__init__.py"))
+
+    assert {name for name in found if not name.startswith(f"{package}.")} <= PUBLIC[package]
 
 
 def test_the_reader_of_imports_finds_all_kinds(tmp_path, monkeypatch):
