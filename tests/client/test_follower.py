@@ -8,23 +8,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-import websockets
+from msgspec import Raw
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from realtime.client import Follower, Refused, follow
-from realtime.client import follower as module
 from realtime.engine import messages
 from realtime.engine.messages import Bye, Changes, Error, Heartbeat, Row, Snapshot, Welcome
 from tests.conftest import PATIENCE_SECONDS
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
+JSON = [Subprotocol("realtime.v1.json")]
 HELLO = Welcome("realtime.v1", 15.0, 16384, 400)
 
 
 def row(key: str, name: str = "") -> Row:
     contents = json.dumps({"name": name}).encode()
-    return Row(key, key, messages.Raw(contents), digest=messages.digest(key, key, contents))
+    return Row(key, key, Raw(contents), digest=messages.digest(key, key, contents))
 
 
 class Scripted:
@@ -61,7 +62,7 @@ async def following() -> AsyncIterator[Callable[..., Awaitable[tuple[Scripted, F
 
     async def start(*scripts: Script, **options: Any) -> tuple[Scripted, Follower]:
         scripted = Scripted(*scripts)
-        server = await serve(scripted, "127.0.0.1", 0, subprotocols=["realtime.v1.json"])
+        server = await serve(scripted, "127.0.0.1", 0, subprotocols=JSON)
         servers.append(server)
         port = server.sockets[0].getsockname()[1]
         follower = follow(f"http://127.0.0.1:{port}/", "t", random=lambda: 0.0, **options)
@@ -176,9 +177,7 @@ async def test_a_server_that_cannot_now_is_asked_again(status):
         await send(socket, HELLO, Snapshot("t", "e.1", [row("a")], False))
         await socket.wait_closed()
 
-    async with serve(
-        script, "127.0.0.1", 0, process_request=refuse, subprotocols=["realtime.v1.json"]
-    ) as server:
+    async with serve(script, "127.0.0.1", 0, process_request=refuse, subprotocols=JSON) as server:
         port = server.sockets[0].getsockname()[1]
         async with follow(f"ws://127.0.0.1:{port}/", "t", random=lambda: 0.0) as follower:
             assert await take(follower) == [("upsert", "a")]
@@ -411,4 +410,3 @@ def test_without_websockets_the_error_names_the_extra():
     )
 
     assert 'pip install "django-tidemark[client]"' in done.stderr
-    assert module.websockets is websockets

@@ -18,6 +18,11 @@ def row(key: str, value: str = "", order: str = "") -> Row:
     return Row(key, order or key, Raw(contents), digest=messages.digest(key, order or key, contents))
 
 
+def contents(row: Row) -> object:
+    assert isinstance(row.row, Raw)
+    return json.loads(bytes(row.row))
+
+
 def upsert(key: str, value: str = "", order: str = "") -> messages.Change:
     made = row(key, value, order)
     return messages.Change("upsert", key, made.order, made.row, digest=made.digest)
@@ -175,5 +180,5 @@ def test_changes_add_up_to_the_rows(seed):
     for encoded in topic.advance(topic.cursor(replica.position, messages.Form())):
         receive(encoded)
 
-    assert known == dict(replica.rows) == {each.key: json.loads(bytes(each.row)) for each in topic.rows}
+    assert known == dict(replica.rows) == {each.key: contents(each) for each in topic.rows}
     assert list(replica.rows) == [each.key for each in topic.rows]

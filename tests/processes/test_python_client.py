@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from realtime.client import Change, Follower, Refused, follow, tickets
 from tests.processes.sockets import PATIENCE_SECONDS
-from tests.support.servers import PASSWORD, Server
+from tests.support.servers import PASSWORD, ROOT, Server
 
 
 class Mirror:
@@ -85,3 +88,21 @@ async def test_a_slow_program_gets_everything_in_the_end(shared: Server) -> None
         await until_equal(follower, mirror, shared)
 
         assert set(mirror.rows.values()) == {"turn 199"}
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["async for", "for"])
+async def test_the_examples_of_the_guide_print_rows(shared: Server, number: int) -> None:
+    """docs/python.md, as it is printed, with this server's address."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    program = blocks[number].replace("http://127.0.0.1:8000/", shared.url)
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-c", program, cwd=ROOT, stdout=subprocess.PIPE
+    )
+    line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
+    process.kill()
+    await process.communicate()
+
+    assert line.startswith(b"upsert ")
