@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import random
@@ -113,6 +114,8 @@ class Service:
         if self.is_trial:
             return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
+        if not gc.get_freeze_count():
+            gc.freeze()  # code and settings stay: to look at all of them again stops the loop for 50 ms each time
         open_files.raise_limit()
         await self.hub.start()
         if self.publisher is not None:

@@ -23,11 +23,8 @@ from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, MAX_QUEUED, Controls, Inbound, max_frame_bytes
 from .open_files import open_connections
 from .request_bodies import Body, RequestBodies
-from .shares import shares
-from .transport import bound_buffers
-
-MAX_ACCEPTS = 50
-"""Limit of connections that are accepted in one turn of the event loop."""
+from .shares import MAX_ACCEPTS, shares
+from .transport import bound_buffers, has_left
 
 
 def install(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
@@ -75,7 +72,9 @@ class Guard(ProtocolWrapper):
         )
         self._outlet = _Outlet(self.inbound)
         transport.registerProducer(self._outlet, True)
-        bound_buffers(getattr(transport, "getHandle", lambda: None)())
+        self.is_socket = False  # its handshake is complete
+        self._handle = getattr(transport, "getHandle", lambda: None)()
+        bound_buffers(self._handle)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         peer_address = getattr(transport.getPeer(), "host", "")
         self.address = connecting_address(peer_address)
@@ -104,7 +103,10 @@ class Guard(ProtocolWrapper):
 
     def _parse(self, data: bytes) -> None:
         protocol: Any = self.wrappedProtocol
-        protocol.dataReceived(data)
+        if not self.is_socket and has_left(self._handle):
+            self.transport.abortConnection()  # before any work is done for it
+        else:
+            protocol.dataReceived(data)
 
     def connectionLost(self, reason: Any = None) -> None:
         deadlines.cancel(self)
@@ -217,6 +219,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
             return None
         served = super().process()
         if self._guard is not None and self.transport is None:  # the WebSocket's from now on
+            self._guard.is_socket = True
             self._guard.inbound.release("answer")
         return served
 

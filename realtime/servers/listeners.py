@@ -1,19 +1,37 @@
 """How the server that runs in this process accepts connections: a few at a time, and at the end none."""
 
+import asyncio
+from typing import Any
+
 from . import reactor
-from .open_files import max_connections
 from .private import Feature, fits
+from .shares import MAX_ACCEPTS
+
+OPEN_CHECK_SECONDS = 0.05
 
 
 def accept_few(handler: object) -> None:
-    """Let uvicorn, which has not opened its ports yet, accept at once only a part of what the open files allow.
+    """Let uvicorn, which has not opened its ports yet, accept no more than ``MAX_ACCEPTS`` in a turn of the event loop.
 
-    The event loop accepts as many connections as the backlog before the first of them can be dropped; daphne's accepts
-    a hundred. ``handler`` is what the server does on SIGTERM: a method of the server.
+    asyncio accepts as many as the backlog in one turn, and what is done for all of them delays everybody else by
+    seconds. ``handler`` is what the server does on SIGTERM: a method of the server.
     """
-    config = getattr(getattr(handler, "__self__", None), "config", None)
-    if fits(Feature.UVICORN_ACCEPTS) and config is not None:
-        config.backlog = min(config.backlog, max_connections() // 4)
+    server = getattr(handler, "__self__", None)
+    config = getattr(server, "config", None)
+    if fits(Feature.UVICORN_ACCEPTS) and config is not None and config.backlog > MAX_ACCEPTS:
+        backlog, config.backlog = config.backlog, MAX_ACCEPTS
+        _restore_backlog(server, backlog)
+
+
+def _restore_backlog(server: Any, backlog: int) -> None:
+    """Let as many connections wait in the kernel as uvicorn was started for, as soon as its ports are open."""
+    if not server.started:
+        if not server.should_exit:
+            asyncio.get_running_loop().call_later(OPEN_CHECK_SECONDS, _restore_backlog, server, backlog)
+        return
+    for listener in (listener for each in server.servers for listener in each.sockets):
+        with listener.dup() as port:  # asyncio's own object cannot listen
+            port.listen(backlog)
 
 
 def stop_listening(handler: object) -> None:

@@ -261,7 +261,8 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
     ),
     Feature.UVICORN_ACCEPTS: (
         _called("uvicorn", "uvicorn.server:Server.handle_exit", "self", "sig", "frame"),
-        _uses("uvicorn", "uvicorn.server:Server.startup", "backlog"),
+        _uses("uvicorn", "uvicorn.server:Server.startup", "backlog", "servers", "started"),
+        _uses("uvicorn", "uvicorn.server:Server.__init__", "should_exit"),
     ),
 }  # fmt: skip
 """Every private object that we use, by the feature that needs it."""

@@ -15,6 +15,8 @@ from ..engine.bucket import Bucket
 from .deadlines import GRACE_SECONDS
 from .inbound import Inbound
 
+MAX_ACCEPTS = 10
+"""How many connections a server accepts in one turn of the event loop, whatever their addresses."""
 BURST, PER_SECOND = 10.0, 0.5
 """How many connections an address may open at once and in a second, for each that it may have open."""
 HELD_SECONDS = 1.5 * GRACE_SECONDS

@@ -1,5 +1,6 @@
 """From an ASGI ``send`` to the socket beneath it: the one place that knows how daphne and uvicorn make theirs."""
 
+import select
 import socket
 from typing import Any
 
@@ -18,6 +19,19 @@ def bound_buffers(connection: Any) -> None:
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if option is not None:
         connection.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)
+
+
+def has_left(connection: Any) -> bool:
+    """Return whether a client has closed its side of a connection, as far as the system reports that.
+
+    Neither server answers such a client: both end the connection when they have read all that it has sent.
+    """
+    closed = getattr(select, "POLLRDHUP", 0)
+    if connection is None or not closed:
+        return False
+    poll = select.poll()
+    poll.register(connection, closed)  # errors and resets are reported too
+    return bool(poll.poll(0))
 
 
 def protocol_of(send: object) -> Any:

@@ -19,7 +19,7 @@ from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
 from .open_files import open_connections
 from .shares import shares
-from .transport import bound_buffers
+from .transport import bound_buffers, has_left
 
 MAX_HEAD_BYTES = 64 * 1024
 """Limit of what a request may have beside its body: head, chunk extensions, trailers."""
@@ -68,6 +68,9 @@ def guarded(protocol: Any) -> Any:
                 self.transport.get_protocol().data_received(data)
                 return
             if self.transport.is_closing():
+                return
+            if has_left(self.transport.get_extra_info("socket")):
+                self.transport.abort()  # before any work is done for it
                 return
             body_bytes = self._unread_body_bytes()
             super().data_received(data)

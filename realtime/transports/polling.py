@@ -101,6 +101,8 @@ async def _answer(
         with http.refusing("poll", log, query.topic):
             topic, since, known = await _subscribe(service, subscriber, place, query)
         await _wait(topic, known or since, query, subscriber, left)
+        if left.done():
+            return
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
         behind_seconds = noticeable(service.hub.behind_seconds_of(query.topic))

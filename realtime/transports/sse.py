@@ -3,6 +3,8 @@
 An event's ``id`` is the positions of the topics in the order of the address, so ``Last-Event-ID`` resumes.
 """
 
+import asyncio
+
 from ..access.handshake import Handshake
 from ..conf import get_conf
 from ..engine.messages import Encoded, Subscribe
@@ -42,17 +44,24 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
         close=events.close,
         waits=sends_wait(),
     )
+    left = asyncio.create_task(http.until_left(receive))
     try:
         service.hub.connect(connection)
-        errors = [error for message in subscriptions if (error := await connection.subscribe(message))]
+        errors = []
+        for message in subscriptions:
+            if error := await connection.subscribe(message):
+                errors.append(error)
+            if left.done():
+                return
         if len(errors) == len(subscriptions):
             raise Refused(errors)
         connection.log.info("open by SSE from %s", handshake.client)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))
         connection.open()
-        await http.until_left(receive)
+        await left
     finally:
+        left.cancel()
         await connection.close("stream")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from realtime.servers import daphne as guards
 from realtime.servers.daphne import Guard, GuardedWebSocket, Guards
 from realtime.servers.deadlines import deadlines
 from realtime.servers.request_bodies import RequestBodies
+from realtime.servers.shares import MAX_ACCEPTS
 from tests.conftest import until
 
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -86,6 +88,24 @@ async def test_requests_wait_while_one_is_served(guard, daphne):
     assert guard.transport.producerState == "producing"
 
 
+async def test_nothing_is_done_for_a_client_that_has_left(daphne):
+    """It has sent its request and closed the connection at once, as fast as it can open others."""
+    client, connection = socket.socketpair()
+    transport: Any = StringTransport()
+    transport.getHandle = lambda: connection
+    factory = HTTPFactory(daphne)
+    guards._guard_requests(factory)
+    guard = Guards(factory, RequestBodies, Port(0, factory)).buildProtocol(None)
+    guard.makeConnection(transport)
+    client.close()
+
+    guard.dataReceived(REQUEST % 0)
+
+    assert (daphne.asked, transport.disconnected) == ([], True)
+    deadlines.cancel(guard)
+    connection.close()
+
+
 async def test_nothing_is_read_from_a_client_that_does_not_read(guard, daphne):
     """The transport reports a full buffer, which is passed on to the wrapped protocol's producer."""
     told = []
@@ -147,4 +167,4 @@ def test_few_connections_are_accepted_at_once(daphne):
 
     guards.buildProtocol(None)
 
-    assert port.numberAccepts == 50
+    assert port.numberAccepts == MAX_ACCEPTS

@@ -1,13 +1,16 @@
 """Closing a server's port while its connections go on."""
 
 import asyncio
+import socket
+from itertools import pairwise
 
 import pytest
 import uvicorn
 from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from realtime.servers import listeners, open_files, private, reactor
+from realtime.servers import listeners, private, reactor
+from realtime.servers.shares import MAX_ACCEPTS
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,13 +89,53 @@ def test_daphnes_ports_are_closed_and_nothing_else_of_the_reactor(monkeypatch):
     assert closed == [Twisted.readers[0], Twisted.readers[2]]
 
 
-@pytest.mark.parametrize(("files", "backlog"), [(1024, 192), (20_000, 2048)], ids=["few files", "many files"])
-def test_uvicorn_accepts_no_more_at_once_than_its_files_allow(monkeypatch, files, backlog):
-    """The loop accepts a whole backlog before our guards see the first connection, and the database needs files too."""
-    monkeypatch.setattr(open_files, "limits", lambda: (files, files))
-    server = uvicorn.Server(uvicorn.Config("config.asgi:application", backlog=2048))
+async def opened(server: uvicorn.Server) -> None:
+    """Open the server's port as ``uvicorn.Server.serve`` does."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
 
+
+class Accepted(asyncio.Protocol):
+    """A connection; ``all`` are those of the test."""
+
+    all: list["Accepted"] = []
+
+    def __init__(self, config: object, *args: object, **named: object) -> None:
+        self.all.append(self)
+
+
+async def test_uvicorn_accepts_a_few_connections_in_each_turn_of_the_loop(monkeypatch):
+    """The loop would accept as many as the backlog, and whatever they ask for is then done before anything else.
+
+    Meanwhile the others wait in the kernel, for which the backlog is as long as uvicorn was started for.
+    """
+    monkeypatch.setattr(Accepted, "all", [])
+    config = uvicorn.Config("config.asgi:application", port=0, backlog=400, http=Accepted, lifespan="off")
+    server = uvicorn.Server(config)
     listeners.accept_few(server.handle_exit)
-    listeners.accept_few(None)
+    await opened(server)
+    await asyncio.sleep(2 * listeners.OPEN_CHECK_SECONDS)
+    port = server.servers[0].sockets[0].getsockname()[1]
 
-    assert server.config.backlog == backlog
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=1) for _ in range(300)]
+    accepted = [0]
+    async with asyncio.timeout(30):
+        while accepted[-1] < len(clients):
+            await asyncio.sleep(0)
+            accepted.append(len(Accepted.all))
+
+    assert max(after - before for before, after in pairwise(accepted)) <= MAX_ACCEPTS
+    for client in clients:
+        client.close()
+    server.servers[0].close()
+
+
+@pytest.mark.parametrize(
+    "server", [None, uvicorn.Server(uvicorn.Config("a:b", backlog=5))], ids=["none", "few"]
+)
+async def test_a_server_that_accepts_fewer_is_left_alone(server):
+    """So is one that we do not know."""
+    listeners.accept_few(server and server.handle_exit)
+
+    assert server is None or server.config.backlog == 5

@@ -3,6 +3,8 @@
 import contextlib
 import select
 import socket
+import struct
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ from realtime.servers.transport import (
     MAX_UNREAD_BYTES,
     MAX_UNSENT_BYTES,
     bound_buffers,
+    has_left,
     protocol_of,
     socket_of,
     transport_of,
@@ -104,3 +107,43 @@ def test_other_sockets_are_left_alone(family):
         return
     with socket.socket(family) as connection:
         bound_buffers(connection)
+
+
+@pytest.fixture
+def connected():
+    """A client's socket and the server's, connected by TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.connect(listener.getsockname())
+        connection, _ = listener.accept()
+        with connection:
+            yield client, connection
+
+
+def reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+@pytest.mark.skipif(not hasattr(select, "POLLRDHUP"), reason="the system does not report it")
+@pytest.mark.parametrize(
+    "leave",
+    [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR), reset],
+    ids=["closed", "closed for writing", "reset"],
+)
+@pytest.mark.parametrize("unread", [b"", b"GET / HTTP/1.1"], ids=["nothing", "something"])
+def test_a_client_that_has_left_is_noticed_before_what_it_sent_is_read(connected, leave, unread):
+    """Otherwise its request would be served first."""
+    client, connection = connected
+    client.sendall(unread)
+    assert not has_left(connection)
+
+    leave(client)
+
+    deadline = time.monotonic() + 30
+    while not has_left(connection):
+        assert time.monotonic() < deadline
+
+
+def test_of_an_unknown_connection_nothing_is_known():
+    """Of a transport without a socket, or on a system that does not report it."""
+    assert not has_left(None)

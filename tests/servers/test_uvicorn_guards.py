@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ MASK = b"\0\0\0\0"  # leaves the payload as it is
 class Transport(asyncio.Transport):
     """Keeps what is written, and whether it is read from."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, client: socket.socket | None = None) -> None:
+        super().__init__(extra={"socket": client})
         self.written, self.is_read, self.is_aborted = b"", True, False
         self.protocol: Any = None
 
@@ -94,18 +95,64 @@ async def state():
 
 
 @pytest.fixture(params=[H11Protocol, HttpToolsProtocol], ids=["h11", "httptools"])
-async def connection(request, application, state):
-    """An open HTTP connection: ``data_received`` of its transport's protocol is what a client sends."""
+def opened(request, application, state):
+    """Open HTTP connections on transports."""
     http = guarded(request.param)
     config = uvicorn.Config(
         application, http=http, ws=GuardedWebSocket, log_config=None, ws_per_message_deflate=False
     )
     config.load()
-    protocol, transport = http(config, state, {}), Transport()
-    transport.set_protocol(protocol)
-    protocol.connection_made(transport)
-    yield transport
-    deadlines.cancel(protocol)
+    protocols = []
+
+    def open(transport: Transport) -> Transport:
+        protocols.append(http(config, state, {}))
+        transport.set_protocol(protocols[-1])
+        protocols[-1].connection_made(transport)
+        return transport
+
+    yield open
+    for protocol in protocols:
+        deadlines.cancel(protocol)
+
+
+@pytest.fixture
+async def connection(opened):
+    """An open HTTP connection: ``data_received`` of its transport's protocol is what a client sends."""
+    return opened(Transport())
+
+
+@pytest.mark.parametrize("parts", [1, 2, len(HEAD)])
+async def test_nothing_is_done_for_a_client_that_has_left(opened, application, parts):
+    """It has sent its request and closed the connection at once, as fast as it can open others."""
+    client, own = socket.socketpair()
+    with own:
+        connection = opened(Transport(own))
+        request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        size = -(-len(request) // parts)
+        *first, last = [request[start : start + size] for start in range(0, len(request), size)]
+        for part in first:
+            connection.protocol.data_received(part)
+        client.close()
+
+        connection.protocol.data_received(last)
+        await asyncio.sleep(0)
+
+        assert connection.is_aborted
+        assert application.asked == []
+
+
+async def test_a_message_of_a_client_that_has_left_is_still_received(opened, application):
+    """A socket that is closed right after a call has made that call."""
+    client, own = socket.socketpair()
+    with own:
+        connection = await upgraded(opened(Transport(own)))
+        client.close()
+
+        connection.protocol.data_received(text(b"{}"))
+        application.may_receive.release()
+
+        await until(lambda: application.received)
+        assert application.received[0]["text"] == "{}"
 
 
 async def upgraded(connection: Transport) -> Transport:

@@ -147,3 +147,15 @@ async def test_a_stopping_server_ends_a_poll_that_waits(application, service, to
 
     status, _, answer = await waiting
     assert (status, answer["messages"]) == (200, [])
+
+
+@pytest.mark.parametrize("wait", ["0", "60"])
+async def test_no_answer_is_made_for_a_client_that_has_left(application, topic, wait):
+    """A client that sends polls and leaves, again and again, must cost as little as possible."""
+    request = Request(application, f"/realtime/topics/{topic}/", [("wait", wait)])
+    await request.send_input({"type": "http.request", "body": b""})
+
+    await request.leave()
+
+    assert request.future.done()
+    assert await request.receive_nothing()

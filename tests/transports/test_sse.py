@@ -93,3 +93,16 @@ async def test_a_stream_whose_client_has_left_leaves_nothing(application, servic
     await request.leave()
 
     assert (service.hub.connections, service.hub.subscriptions) == ([], 0)
+
+
+async def test_no_stream_is_begun_for_a_client_that_has_left(application, service, topic):
+    """Each of its topics would be read for it."""
+    topics = [("topic", "boards"), ("topic", topic)]
+    request = Request(application, "/realtime/sse/", topics)
+    await request.send_input({"type": "http.request", "body": b""})
+
+    await request.leave()
+
+    assert request.future.done()
+    assert await request.receive_nothing()
+    assert (service.hub.connections, service.hub.subscriptions) == ([], 0)
