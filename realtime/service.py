@@ -25,6 +25,7 @@ from .delivery.health import Health
 from .delivery.held_topics import HeldTopics
 from .delivery.hub import Hub
 from .delivery.rights import recheck
+from .delivery.subscriber import for_each
 from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.messages import Error
@@ -168,8 +169,7 @@ class Service:
         logger.info("moving %d connections to other servers", len(moving))
         steps = max(1, math.ceil(min(conf.drain_seconds, len(moving) / MOVES_PER_SECOND) / STEP_SECONDS))
         for step in range(steps):
-            for connection in moving[step::steps]:
-                connection.end(moved())
+            for_each(moving[step::steps], lambda connection: connection.end(moved()))
             await asyncio.sleep(STEP_SECONDS)
         self.unanswered.end(LAST_SECONDS)
 
@@ -177,8 +177,7 @@ class Service:
         """Ask every connection that is left to reconnect elsewhere, each after a delay of its own."""
         self.health.is_draining = self.is_closing = True
         waiting_answers.hasten(LAST_SECONDS)
-        for connection in self.hub.connections:
-            connection.end(draining())
+        for_each(self.hub.connections, lambda connection: connection.end(draining()))
 
     async def _farewells_sent(self) -> None:
         """Wait until slow connections have been sent their farewell, for ``LAST_SECONDS`` at most."""

@@ -5,11 +5,14 @@ nor other feeds, and a topic that changes again while it waits is read once.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from .shared_topic import SharedTopic
+
+logger = logging.getLogger("realtime.hub")
 
 AT_ONCE = 20
 """How many topics of a feed are brought up at once; they ask the log together, and wait for the threads that read."""
@@ -47,7 +50,11 @@ class CatchUp:
             self._begin(self._bring_up(waiting.pop()))
 
     async def _bring_up(self, shared: SharedTopic) -> None:
-        rest = await shared.refresh(self._epoch)
+        try:
+            rest = await shared.refresh(self._epoch)
+        except Exception:
+            logger.exception("topic %s cannot be brought up", shared.name)
+            rest = 0.0
         self._under_way[shared.feed] -= 1
         self._fill(shared.feed)
         if rest:

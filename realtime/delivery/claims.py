@@ -20,6 +20,7 @@ from ..feeds import Feed, registry
 from ..publishing.positions import probe
 from ..rows.surroundings import pinned_database
 from ..rows.visibility import answers_together, may_subscribe, rights_key, visible
+from ..runtime.failures import as_exception
 from .subscriber import Subscriber
 
 VISITORS_AT_ONCE = 100
@@ -155,8 +156,8 @@ class _Answers:
     def _of_feed(self, feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
         try:
             known = self._known[feed.name, rights_key(feed, user, Feed)]
-        except Exception as error:
-            return dict.fromkeys(keys, error)
+        except BaseException as error:
+            return dict.fromkeys(keys, as_exception(error))
         if unknown := {topic: key for topic, key in keys.items() if topic not in known}:
             known |= _ask(feed, user, unknown)
         return {topic: known[topic] for topic in keys}
@@ -165,8 +166,8 @@ class _Answers:
         if topic not in self._topics:
             try:
                 self._topics[topic] = registry.find(topic)
-            except Exception as error:
-                self._topics[topic] = error
+            except BaseException as error:
+                self._topics[topic] = as_exception(error)
         return self._topics[topic]
 
 
@@ -175,13 +176,13 @@ def _ask(feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
     if answers_together(feed, Feed):
         try:
             found = visible(feed, user, list(keys.values()))
-        except Exception as error:
-            return dict.fromkeys(keys, error)
+        except BaseException as error:
+            return dict.fromkeys(keys, as_exception(error))
         return {topic: key in found for topic, key in keys.items()}
     answers: Answers = {}
     for topic, key in keys.items():
         try:
             answers[topic] = may_subscribe(feed, user, key)
-        except Exception as error:
-            answers[topic] = error
+        except BaseException as error:
+            answers[topic] = as_exception(error)
     return answers

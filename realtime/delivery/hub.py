@@ -36,7 +36,7 @@ from .layer_channel import LayerChannel
 from .rights import Rights, RightsChanged
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
-from .subscriber import Subscriber
+from .subscriber import Subscriber, for_each
 from .topic_limits import TopicLimits
 from .topic_reads import TopicReads
 
@@ -299,8 +299,8 @@ class Hub:
             self.rights_changed.set_for(revocation.users_of(entry.payload))
             return
         if entry.topic == EVERYONE:
-            for subscriber in self.connections:
-                subscriber.post(Notice(text=entry.payload))
+            notice = Notice(text=entry.payload)
+            for_each(self.connections, lambda subscriber: subscriber.post(notice))
         elif entry.topic in self._shared:
             self._begin(self._shared[entry.topic].announce(Position(epoch, entry.position), entry.payload))
 
@@ -400,8 +400,7 @@ class Hub:
         """Send a heartbeat to one of the groups of connections, so that each gets one per period."""
         await asyncio.sleep(get_conf().heartbeat_seconds / BEATS)
         self._beat = (self._beat + 1) % BEATS
-        for subscriber in list(self._beats[self._beat]):
-            subscriber.pulse()
+        for_each(self._beats[self._beat], lambda subscriber: subscriber.pulse())
 
 
 def _tables(shared: SharedTopic) -> set[str]:

@@ -20,7 +20,7 @@ from ..feeds import registry
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
 from .claims import Claim, Claims, Verdict, judge, judge_some
-from .subscriber import Subscriber
+from .subscriber import Subscriber, for_each
 
 logger = logging.getLogger("realtime.rights")
 
@@ -169,10 +169,12 @@ async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
 
 
 def _revoke(connections: Iterable[Subscriber], lost: Collection[Claim]) -> None:
-    for connection in connections:
+    def revoke(connection: Subscriber) -> None:
         for topic in connection.topics:
             if (connection.visitor, topic) in lost:
                 connection.revoke(topic)
+
+    for_each(connections, revoke)
 
 
 class Pace:

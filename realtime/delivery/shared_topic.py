@@ -21,7 +21,7 @@ from ..publishing.positions import Reading
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
 from .rights import Rights
-from .subscriber import Subscriber
+from .subscriber import Subscriber, for_each
 from .topic_reads import TopicReads
 
 logger = logging.getLogger("realtime.hub")
@@ -197,7 +197,7 @@ class SharedTopic:
         try:
             changes = decode_changes(entry.payload)
             is_visible = self.topic.apply(entry.after, entry.begins, entry.position, changes)
-        except (Gap, MsgspecError):
+        except (Gap, MsgspecError, UnicodeError):
             return False
         if is_visible:
             self._notify(entry.written_at)
@@ -242,8 +242,7 @@ class SharedTopic:
         yield from self.topic.deliver(IN_STEP_AT_ONCE)
         others = iter(self.subscribers.difference(self.topic.members))
         while some := list(islice(others, FAN_OUT_AT_ONCE)):
-            for subscriber in some:
-                subscriber.notify(self.name)
+            for_each(some, lambda subscriber: subscriber.notify(self.name))
             yield
 
     @property
@@ -369,9 +368,8 @@ class SharedTopic:
             return
         self.rights_since = since  # first: who subscribes from now on must have been checked there or later
         lost = await self._rights.lost(self.name, {each.visitor for each in self.subscribers})
-        for subscriber in list(self.subscribers):
-            if subscriber.visitor in lost:
-                subscriber.revoke(self.name)
+        shut_out = [subscriber for subscriber in self.subscribers if subscriber.visitor in lost]
+        for_each(shut_out, lambda subscriber: subscriber.revoke(self.name))
         self._confirmed = since
 
     async def announce(self, position: Position, text: str) -> None:
@@ -388,8 +386,8 @@ class SharedTopic:
                     )
                     return
             await asyncio.sleep(0.25 * 2**attempt)
-        for subscriber in list(self.subscribers):
-            subscriber.post(Notice(text=text, topic=self.name))
+        notice = Notice(text=text, topic=self.name)
+        for_each(self.subscribers, lambda subscriber: subscriber.post(notice))
 
     async def _read(self, written_at: float = 0.0) -> None:
         known = None if self.is_loaded else await self._reads.known(self.name)
@@ -451,6 +449,6 @@ class SharedTopic:
             )  # fmt: skip
 
     def _report_failure(self) -> None:
-        error = Unreadable(self.name)
-        for subscriber in self.subscribers:
-            subscriber.post(Error(code=error.code, message=str(error), topic=self.name))
+        unreadable = Unreadable(self.name)
+        error = Error(code=unreadable.code, message=str(unreadable), topic=self.name)
+        for_each(self.subscribers, lambda subscriber: subscriber.post(error))

@@ -1,11 +1,18 @@
 """What the hub needs of a connection; ``transports.connection`` implements it."""
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..access.visitors import Visitor
+from ..engine.codes import Code
 from ..engine.messages import ServerMessage
 from ..engine.session import Ending
+from ..runtime.client_log import SERVER_FAILED
+
+logger = logging.getLogger("realtime.connection")
 
 
 class Subscriber(Protocol):
@@ -39,3 +46,14 @@ class Subscriber(Protocol):
 
     def end(self, ending: Ending) -> None:
         """Close the connection after sending the reason."""
+
+
+def for_each(subscribers: Iterable[Subscriber], act: Callable[[Subscriber], object]) -> None:
+    """Do something for each of some subscribers; one for which it fails is closed, and the others go on."""
+    for subscriber in list(subscribers):
+        try:
+            act(subscriber)
+        except Exception as error:
+            logger.exception("a connection has failed and is closed: %s", error)
+            with contextlib.suppress(Exception):
+                subscriber.end(Ending(Code.INTERNAL, SERVER_FAILED))

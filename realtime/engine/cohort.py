@@ -82,7 +82,11 @@ class Cohort:
         waiting = zip(list(behind), list(behind.values()), strict=True)
         for _ in range(0, len(behind), at_once):
             for member, write in itertools.islice(waiting, at_once):
-                if member in behind and write(message):
+                try:
+                    is_written = member in behind and write(message)
+                except Exception:  # the failure is this member's, and its own when it is notified
+                    is_written = False
+                if is_written:
                     del behind[member]
                     members[member] = write
             yield

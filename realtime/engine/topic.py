@@ -497,7 +497,13 @@ class Topic:
         for form, cohort in list(self._cohorts.items()):
             cursor = cohort.cursor.copy()
             is_vouched_for = self.is_readable and self.is_current and cohort.recoveries == self.recoveries
-            news = self.advance(cursor) if is_vouched_for else ()
+            try:
+                news = self.advance(cursor) if is_vouched_for else ()
+            except (
+                Exception
+            ):  # of this form: each member meets it when it is notified, and the other cohorts do not
+                del self._cohorts[form]
+                continue
             if len(news) == 1 and cohort.has_room_for(news[0]):
                 yield from cohort.send(news[0], cursor, at_once)
             elif news or not is_vouched_for:

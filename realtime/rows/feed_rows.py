@@ -10,6 +10,7 @@ from django.template.loader import get_template
 from ..conf import get_conf
 from ..engine.errors import FeedOff
 from ..engine.messages import Row
+from ..runtime.failures import ESCAPING, as_exception
 from ..runtime.left_out import left_out
 from . import reading
 from .feed_form import FeedForm
@@ -94,7 +95,10 @@ class FeedRows(FeedForm):
     ) -> Callable[[models.Model], tuple[Any, str, Row] | None]:
         def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
             before_each()
-            return self._placed(instance)
+            try:
+                return self._placed(instance)
+            except ESCAPING as error:
+                raise as_exception(error) from error
 
         return placed
 
@@ -115,4 +119,7 @@ class FeedRows(FeedForm):
         with surroundings(self.language, self.time_zone):
             if self.template_name:
                 get_template(self.template_name)  # a missing or wrong template is no fault of a row
-            yield
+            try:
+                yield
+            except ESCAPING as error:
+                raise as_exception(error) from error

@@ -18,6 +18,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.registry import database, on
+from .failures import ESCAPING, as_exception
 
 logger = logging.getLogger("realtime.service")
 
@@ -46,8 +47,11 @@ class DatabaseThreads:
         self._is_closed = False
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
-        """Return the result of a function that may use the database."""
-        return await asyncio.wrap_future(self.submit(function, *args))
+        """Return the result of a function that may use the database.
+
+        Raises: what the function raises; RuntimeError in the place of what event loops take for their own.
+        """
+        return await asyncio.wrap_future(self.submit(_contained, function, *args))
 
     def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
         """Return the future result of a function that may use the database.
@@ -184,6 +188,13 @@ class OpenFile:
 
 _generation = 0
 _thread = threading.local()
+
+
+def _contained(function: Callable[..., T], *args: object) -> T:
+    try:
+        return function(*args)
+    except ESCAPING as error:
+        raise as_exception(error) from error
 
 
 def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:

@@ -207,8 +207,8 @@ class Connection:
 
     def revoke(self, topic: str) -> None:
         """End a subscription whose right was revoked."""
-        self.log.info("revoked %r", topic)
         self._drop(topic)
+        self.log.info("revoked %r", topic)
         if topic in self._asked:  # the subscribe under way sends the error
             self._asked.discard(topic)
             return

@@ -54,13 +54,21 @@ class Outbound:
             return
         session, write = self._session, self._write
         message = session.next()
-        while message is not None and write is not None and session.is_whole and write(message):
+        while message is not None and write is not None and session.is_whole and self._is_written(message):
             message = session.next() if session.is_waiting else None
         if message is None and session.ending is None:
             if write is not None and self._member is not None:
                 session.join(self._member, write)
             return
         self.writer = eager.start(self._flush(message), f"realtime-writer-{self._log.connection}")
+
+    def _is_written(self, message: Encoded) -> bool:
+        """Write a message at once; return False if it must be sent, which ends the connection where that fails too."""
+        try:
+            return self._write is not None and self._write(message)
+        except Exception as error:
+            self._log.failure("a write", error)
+            return False
 
     async def finish(self, ending: Ending | None) -> None:
         """Stop sending; with an ending, send that first if the client can still receive it."""

@@ -1,6 +1,7 @@
 """Rows that cannot be read or rendered are left out alone; the others are the same bytes wherever they are rendered."""
 
 import contextlib
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -102,6 +103,9 @@ FAULTS: dict[str, dict[str, Any]] = {
         "template": "<li>{% if entry.label == 'poison' %}{{ entry.query_swallowed }}{% endif %}</li>"
     },
     "converter": {"model": FragileEntry},
+    "end of an iterator": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.next }}{% endif %}</li>"},
+    "end of the process": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.exit }}{% endif %}</li>"},
+    "cancellation": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.cancel }}{% endif %}</li>"},
 }  # fmt: skip
 
 
@@ -131,10 +135,20 @@ def query_swallowed(entry: Entry) -> str:
     return "something else"
 
 
+def raises(error: BaseException) -> property:
+    def fail(entry: Entry) -> None:
+        raise error
+
+    return property(fail)
+
+
 @pytest.fixture
 def fragile(monkeypatch) -> None:
     """Entries with properties that fail for the value "poison"."""
     monkeypatch.setattr(Entry, "boom", property(lambda self: 1 / 0), raising=False)
+    monkeypatch.setattr(Entry, "next", raises(StopIteration()), raising=False)
+    monkeypatch.setattr(Entry, "exit", raises(SystemExit(1)), raising=False)
+    monkeypatch.setattr(Entry, "cancel", raises(CancelledError()), raising=False)
     monkeypatch.setattr(Entry, "deep", Deep(), raising=False)
     monkeypatch.setattr(Entry, "large", "x" * 300_000, raising=False)
     monkeypatch.setattr(Entry, "surrogate", "\ud800", raising=False)

@@ -10,7 +10,7 @@ from realtime.access.visitors import ANONYMOUS
 from realtime.delivery import topic_reads
 from realtime.delivery.hub import Hub
 from realtime.delivery.topic_reads import TopicReads
-from realtime.engine.messages import decode_server
+from realtime.engine.messages import Format, decode_server
 from realtime.engine.session import Ending, Session
 from realtime.publishing.layer import group, to_message
 from realtime.publishing.positions import read_topic
@@ -24,12 +24,12 @@ from tests.support.replica import Replica
 class Follower:
     """A connection without a socket: a replica receives at once what its session would send."""
 
-    def __init__(self, topic: str, address: str | None = None) -> None:
+    def __init__(self, topic: str, address: str | None = None, format: Format = "rows") -> None:
         self.visitor, self.address = ANONYMOUS, address
         self.writer: asyncio.Task[None] | None = None
         self.session = Session(default_limits())
         list(iter(self.session.next, None))
-        self.replica = Replica(topic)
+        self.replica, self.format = Replica(topic, format), format
         self.received: list[Any] = []
         self.ended: Ending | None = None
         self.beats = 0
@@ -65,7 +65,7 @@ class Follower:
 
     async def follow(self, hub: Hub) -> Self:
         topic = await hub.subscribe(self.replica.topic, self)
-        self.session.subscribe(topic, self.replica.position, "rows")
+        self.session.subscribe(topic, self.replica.position, self.format)
         self.flush()
         return self
 

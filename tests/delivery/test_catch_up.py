@@ -119,6 +119,32 @@ async def test_a_reset_of_many_topics_takes_up_a_few_of_them_at_a_time(slow, boa
     assert all([await slow.is_current(follower) for follower in followers])
 
 
+class Unrefreshable:
+    """A topic that fails in a way that it does not handle."""
+
+    feed, name, subscribers = "entries", "entries.1", frozenset[Any]()
+    is_refreshing = False
+
+    def __init__(self, asked: list[Any]) -> None:
+        self._asked = asked
+
+    async def refresh(self, epoch: str) -> float:
+        self._asked.append(self)
+        raise RuntimeError("broken")
+
+
+async def test_a_topic_that_fails_gives_its_turn_back():
+    """However many fail, each of the others of its feed has its turn."""
+    asked: list[Any] = []
+    tasks: list[asyncio.Task[None]] = []
+    topics: list[Any] = [Unrefreshable(asked) for _ in range(3 * catch_up.AT_ONCE)]
+
+    catch_up.CatchUp(lambda work: tasks.append(asyncio.create_task(work))).add(topics, "e")
+
+    await until(lambda: len(asked) == len(topics))
+    await asyncio.gather(*tasks)
+
+
 async def test_topics_that_change_again_while_they_wait_are_read_once(slow, boards, held_reads):
     """An overload must not create work."""
     await follow(slow, boards)

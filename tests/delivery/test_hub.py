@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
@@ -384,6 +385,34 @@ async def test_a_notice_is_sent_once_however_often_it_arrives(slow, topic, in_da
     assert others == [Notice(text="to all")]
 
 
+class Unpostable(Follower):
+    """A connection that fails at each notice and heartbeat."""
+
+    def post(self, message: Any) -> None:
+        raise RuntimeError("broken")
+
+    def pulse(self) -> None:
+        raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("is_local", [False, True], ids=["to all", "to a topic"])
+async def test_a_notice_that_one_connection_fails_at_reaches_the_others(quick, quay, topic, is_local):
+    """And no look at the log is lost by it: the changes that follow arrive."""
+    bad = [await Unpostable(topic).follow(quick.hub) for _ in range(3)]
+    good = [await Follower(topic).follow(quick.hub) for _ in range(3)]
+    for one in (*bad, *good):
+        quick.hub.connect(one)
+    await quick.settle()
+
+    await quick.write(notices.broadcast, "words", topic if is_local else None)
+    await quick.write(quay.entries.create, label="after it")
+
+    for one in good:
+        await until(has_row(one, "after it"))
+        await until(lambda one=one: any(isinstance(message, Notice) for message in one.received))
+    assert all(one.ended is not None for one in bad)
+
+
 async def test_a_notice_that_the_layer_lost_is_found_in_the_log(quick, topic):
     """Notices are as reliable as changes."""
     follower = await Follower(topic).follow(quick.hub)
@@ -500,6 +529,20 @@ async def test_every_connection_gets_a_heartbeat(make_wire, settings):
 
     await until(lambda: all(follower.beats >= 2 for follower in followers))
     assert len(wire.hub.connections) == 40
+
+
+async def test_a_connection_that_fails_at_heartbeats_keeps_them_from_no_other(make_wire, settings):
+    """Those of its group: all connections of these fifteen."""
+    settings.REALTIME = {"HEARTBEAT_SECONDS": 0.15}
+    wire = await make_wire(1000.0)
+    bad, good = ([kind("boards") for _ in range(45)] for kind in (Unpostable, Follower))
+
+    for pair in zip(bad, good, strict=True):
+        for follower in pair:
+            wire.hub.connect(follower)
+
+    await until(lambda: all(follower.beats >= 2 for follower in good))
+    assert all(follower.ended is not None for follower in bad)
 
 
 def test_all_feeds_of_the_demo_are_registered():

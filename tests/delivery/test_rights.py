@@ -96,6 +96,27 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
     assert bool(await in_database(lost_claims, claims)) == is_lost
 
 
+@pytest.mark.parametrize("error", [StopIteration(), SystemExit(), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("method", ["can_subscribe", "visible_topics", "same_rights"])
+async def test_an_error_that_ends_loops_is_one_of_its_feed_alone(service, live, in_database, method, error):
+    """Checks of the feed are answered, also later ones, and those of other feeds lose what they have to."""
+
+    def fail(self, user, *keys):
+        raise error
+
+    await in_database(live, Board, name="broken", **{"can_subscribe": lambda *_: True, method: fail})
+    own = Rights(service.reader_threads)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=type(error).__name__):
+                await own.check(ANONYMOUS, "broken")
+    followers = [FakeFollower(ANONYMOUS, topic) for topic in ("broken", "staffboards", "boards")]
+    await recheck(FakeHub(followers), service.reader_threads)
+
+    assert [follower.lost for follower in followers] == [["broken"], ["staffboards"], []]
+
+
 async def test_rights_are_read_where_changes_are_written(service, live, in_database, monkeypatch):
     """A replica that a router of the project names may not yet know what has closed a topic."""
     asked: list[str] = []
@@ -170,6 +191,24 @@ class FakeHub:
     @property
     def connections(self) -> list[Subscriber]:
         return self._connections
+
+
+class Unrevokable(FakeFollower):
+    def revoke(self, topic: str) -> None:
+        raise RuntimeError("broken")
+
+
+async def test_a_connection_that_fails_to_lose_a_right_is_closed_and_the_others_lose_it(service):
+    """Whichever comes first."""
+    followers = [
+        kind(Visitor(f"session{number}"), "staffboards")
+        for number, kind in enumerate([Unrevokable, FakeFollower, Unrevokable, FakeFollower])
+    ]
+
+    await recheck(FakeHub(followers), service.reader_threads)
+
+    assert [follower.lost for follower in followers] == [[], ["staffboards"]] * 2
+    assert [follower.ended is not None for follower in followers] == [True, False] * 2
 
 
 async def test_an_answer_that_cannot_be_used_ends_the_subscriptions_it_was_for(

@@ -14,9 +14,18 @@ from django.db import OperationalError
 from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic, topic_reads
-from realtime.delivery.shared_topic import IN_STEP_AT_ONCE, SharedTopic
-from realtime.engine.messages import Changes, Error, Heartbeat, decode_server, delete, encode_changes
-from realtime.engine.topic import Replacement, Topic
+from realtime.delivery.shared_topic import FAN_OUT_AT_ONCE, IN_STEP_AT_ONCE, SharedTopic
+from realtime.engine.messages import (
+    Changes,
+    Error,
+    Form,
+    Format,
+    Heartbeat,
+    decode_server,
+    delete,
+    encode_changes,
+)
+from realtime.engine.topic import ChangeSet, Replacement, Topic
 from realtime.models import FeedRelease, LogEntry, OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing import positions, releases
@@ -311,9 +320,9 @@ async def test_a_failing_feed_does_not_affect_others(
     monkeypatch.setattr(feed, "get_queryset", broken_for_now.wrap(feed.get_queryset))
 
     await quick.write(quay.entries.create, label="during it")
-    await until(has_row(sound, "during it"), 3)
+    await until(has_row(sound, "during it"))
     await quick.write(quay.entries.create, label="still during it")
-    await until(has_row(sound, "still during it"), 3)
+    await until(has_row(sound, "still during it"))
     await until(lambda: errors_of(broken))
 
     broken_for_now.error = None
@@ -509,8 +518,8 @@ async def test_entries_that_arrive_together_are_one_notification(slow, quay, top
 class InStep(Follower):
     """A follower with a socket: what cannot be written at once is sent when it reads again."""
 
-    def __init__(self, topic: str) -> None:
-        super().__init__(topic)
+    def __init__(self, topic: str, format: Format = "rows") -> None:
+        super().__init__(topic, format=format)
         self.notified = 0
         self.is_stalled = False
 
@@ -559,6 +568,80 @@ async def test_subscribers_in_step_are_written_to_without_asking_their_sessions(
     assert [each.notified for each in members] == [2, 0, 0, 0, 0]
     assert all(each.replica.rows == members[0].replica.rows for each in members)
     assert [type(message) for message in stalled.received[-2:]] == [Changes, Changes]
+
+
+class Unnotifiable(Follower):
+    """A connection that fails when it is notified; it is in no cohort."""
+
+    def notify(self, topic: str) -> None:
+        raise RuntimeError("a broken connection")
+
+
+class Unwritable(InStep):
+    """A connection that fails when it is written to as the member of a cohort."""
+
+    def write(self, message: Any) -> bool:
+        raise OSError("a broken transport")
+
+
+@pytest.mark.parametrize("kind", [Unnotifiable, Unwritable])
+@pytest.mark.parametrize("amount", [1, FAN_OUT_AT_ONCE + 1])
+async def test_a_connection_that_fails_delays_no_other(slow, quay, topic, kind, amount):
+    """Those in step, and those that are notified one by one, are sent this change and the next ones."""
+    members = [await InStep(topic).follow(slow.hub) for _ in range(3)]
+    alone = [await Follower(topic).follow(slow.hub) for _ in range(3)]
+    bad = [await kind(topic).follow(slow.hub) for _ in range(amount)]
+
+    for label in ("first", "second", "third"):
+        await slow.send(await slow.write(quay.entries.create, label=label))
+        for each in (*members, *alone):
+            await until(has_row(each, label))
+
+    assert all(each.replica.rows == members[0].replica.rows for each in (*members, *alone))
+    await until(lambda: all(each.ended is not None or has_row(each, "third")() for each in bad))
+
+
+async def test_a_form_that_cannot_be_encoded_delays_no_other(slow, quay, topic, monkeypatch):
+    """Those in step in another form are sent this change and the next ones."""
+    encoded = ChangeSet.encoded
+
+    def fail_for_html(self: ChangeSet, topic: str, epoch: str, form: Form) -> Any:
+        if form.format == "html":
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return encoded(self, topic, epoch, form)
+
+    bad = [await InStep(topic, "html").follow(slow.hub) for _ in range(2)]
+    good = [await InStep(topic).follow(slow.hub) for _ in range(2)]
+    monkeypatch.setattr(ChangeSet, "encoded", fail_for_html)
+
+    for label in ("first", "second"):
+        await slow.send(await slow.write(quay.entries.create, label=label))
+        for each in good:
+            await until(has_row(each, label))
+
+    assert all(each.ended is not None for each in bad)
+
+
+class Unpostable(Follower):
+    def post(self, message: Any) -> None:
+        raise RuntimeError("a broken connection")
+
+
+async def test_a_connection_that_cannot_be_told_of_a_failure_keeps_no_topic_from_recovering(
+    quick, quay, topic, monkeypatch
+):
+    """The others are told, and the topic is read again."""
+    for _ in range(3):
+        await Unpostable(topic).follow(quick.hub)
+    sound = await Follower(topic).follow(quick.hub)
+    broken = Broken(RuntimeError("broken"))
+    monkeypatch.setattr(quick.reads, "missed", broken.wrap(quick.reads.missed))
+
+    await quick.write(quay.entries.create, label="meanwhile")
+    await until(lambda: errors_of(sound))
+    broken.error = None
+
+    await until(has_row(sound, "meanwhile"))
 
 
 async def test_a_member_whose_right_is_lost_in_the_middle_of_a_round_is_sent_nothing_more(slow, quay, topic):

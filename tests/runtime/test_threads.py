@@ -59,6 +59,20 @@ async def test_a_database_error_closes_the_connection(threads):
     await asyncio.to_thread(threads.close)
 
 
+@pytest.mark.parametrize("error", [StopIteration(), SystemExit(1), asyncio.CancelledError()], ids=repr)
+async def test_what_an_event_loop_would_take_for_its_own_is_an_error_of_the_call(threads, error):
+    """Otherwise the caller would wait for ever, the process end, or the caller's task be cancelled."""
+
+    def fail() -> None:
+        raise error
+
+    async with asyncio.timeout(60):
+        with pytest.raises(RuntimeError, match=type(error).__name__):
+            await threads.run(fail)
+
+    assert await threads.run(threading.current_thread)
+
+
 async def test_closing_waits_for_calls_and_closes_every_connection(monkeypatch):
     """In the threads themselves: a connection belongs to its thread."""
     threads, closed = DatabaseThreads("realtime-test", 2), set()

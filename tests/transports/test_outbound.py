@@ -92,6 +92,22 @@ async def test_a_message_is_written_at_once_if_the_server_can(outbound, server, 
     assert outbound.writer is None
 
 
+async def test_what_a_server_fails_to_write_is_sent(outbound, server, session, monkeypatch):
+    """A part of a server that is not public may fail in any way; ``send`` is what every server has."""
+
+    def fail(message: Encoded) -> bool:
+        raise AttributeError("no such part")
+
+    monkeypatch.setattr(outbound, "_write", fail)
+
+    outbound.open()
+    session.post(Notice(text="one"))
+    outbound.push()
+    await writes_are_over(outbound)
+
+    assert server.received == ["sent welcome", "sent one"]
+
+
 async def test_messages_keep_their_order_while_the_client_does_not_read(outbound, server, session):
     """One task sends them all when it reads again, also those posted meanwhile; the close is last."""
     outbound.open()
