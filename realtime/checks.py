@@ -41,6 +41,7 @@ LEAST_VERSIONS = {
 POOL_SIZE = 4  # of psycopg_pool, if it is given none
 # The publisher, its housekeeping, two jobs, health, the check of passwords, interest; files and metrics.
 ENGINE_CONNECTIONS = 7 + ASSET_THREADS
+WIRE = "write `application = realtime.asgi.application(get_asgi_application())`"
 COLLECT = "run `manage.py collectstatic --no-input`"
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
@@ -206,14 +207,14 @@ def check_conf(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Check the values as they were set: reading them through ``settings`` adds the current script prefix."""
+    """For deployments: check the values as they were set, to which ``settings`` adds a script prefix."""
     wrapped = cast(Any, settings)._wrapped
     return [
-        Error(
-            f"{name} is {value!r}, which is relative: Django prepends the script prefix once and for all, and "
-            "with daphne a client can set that prefix.",
+        Warning(
+            f"{name} is {value!r}, which is relative: Django prepends a script prefix once and for all, and an "
+            "application that realtime.asgi.application does not wrap takes it from the first request.",
             hint=f"Begin {name} with a slash or with https://.",
-            id="realtime.E002",
+            id="realtime.W017",
         )
         for name in ("STATIC_URL", "MEDIA_URL")
         if (value := getattr(wrapped, name)) and not value.startswith(("/", "http://", "https://"))
@@ -230,13 +231,14 @@ def check_layer(**kwargs: Any) -> list[CheckMessage]:
         f"WEB_CONCURRENCY is {workers}": workers.isdigit() and int(workers) > 1,
     }
     found = [sign for sign, is_present in signs.items() if is_present]
-    if backend != "channels.layers.InMemoryChannelLayer" or not found:
+    if backend not in ("", "channels.layers.InMemoryChannelLayer") or not found:
         return []
     return [
         Warning(
             f"The channel layer is limited to one process, but several seem to be intended: {', '.join(found)}.",
-            hint="Set REDIS_URL. Nothing is lost without it, but each process queries the database every "
-            f"{conf.tick_seconds:g} s for changes by the others. If there is only one process, silence this check.",
+            hint="Set CHANNEL_LAYERS (the demo: REDIS_URL). Nothing is lost without it, but each process queries the "
+            f"database every {conf.tick_seconds:g} s for changes by the others. If there is only one process, "
+            "silence this check.",
             id="realtime.W002",
         )
     ]
@@ -383,7 +385,7 @@ def check_sessions(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_passwords(**kwargs: Any) -> list[CheckMessage]:
-    """Warn where passwords may be guessed: Django itself does not limit how often one is tried."""
+    """For deployments: warn where passwords may be guessed: Django itself does not limit how often one is tried."""
     backend, middleware = (
         "realtime.backends.PasswordAttemptsBackend",
         "realtime.middleware.PasswordAttemptsMiddleware",
@@ -466,17 +468,15 @@ ALWAYS = [
     check_conf,
     check_feeds,
     check_order_keys,
-    check_urls,
     check_trusted_origins,
     check_versions,
     check_redis,
     check_daphne,
     check_database,
     check_sessions,
-    check_passwords,
     check_open_files,
 ]
-FOR_DEPLOYMENTS = [check_layer, check_hosts, check_static_files]
+FOR_DEPLOYMENTS = [check_layer, check_hosts, check_static_files, check_urls, check_passwords]
 
 
 def _conf() -> Conf:

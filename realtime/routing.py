@@ -1,4 +1,4 @@
-"""Addresses that are served beside Django; ``config/asgi.py`` routes them."""
+"""Addresses that are served beside Django; ``realtime.asgi.application`` routes them."""
 
 import logging
 from typing import Any
@@ -19,7 +19,13 @@ from .transports.polling import poll
 from .transports.sse import stream
 from .transports.ticket_endpoint import ticket
 
-__all__ = ["django_pages", "http_urlpatterns", "unknown_websocket", "websocket_urlpatterns"]
+__all__ = [
+    "django_pages",
+    "http_urlpatterns",
+    "other_websockets",
+    "unknown_websocket",
+    "websocket_urlpatterns",
+]
 
 logger = logging.getLogger("realtime.asgi")
 
@@ -52,6 +58,11 @@ websocket_urlpatterns = [path("realtime/ws/", RealtimeConsumer.as_asgi())]
 
 unknown_websocket = re_path("", close_unknown)
 """The last route for sockets, after those of the project: Channels' router raises ValueError for an unknown path."""
+
+
+def other_websockets(application: Any) -> Any:
+    """Return the last route for sockets, to an application of the project; an address that it has not is refused."""
+    return re_path("", application)
 
 
 def django_pages(application: Any) -> Any:

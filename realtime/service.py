@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
-from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.layers import InMemoryChannelLayer
 
 from .access import tickets
 from .access.budgets import Budgets, Overdrawn
@@ -30,6 +30,7 @@ from .delivery.topic_reads import TopicReads
 from .engine.codes import Code
 from .engine.messages import Error
 from .engine.session import Ending
+from .publishing.layer import channel_layer
 from .publishing.publisher import Publisher, publisher_leads
 from .runtime.cpu_time import measured_call
 from .runtime.metrics import Figure
@@ -64,7 +65,7 @@ class Service:
     """Hub, publisher, threads and limits of one process and event loop. Lifespan or the reactor starts it."""
 
     def __init__(self) -> None:
-        conf, layer = get_conf(), get_channel_layer()
+        conf, layer = get_conf(), channel_layer()
         self.reader_threads = DatabaseThreads("realtime-reader", conf.reader_threads)
         # Apart from the readers: a slow feed must not delay rights, sessions and tickets.
         self.topic_threads = DatabaseThreads("realtime-topic", conf.topic_threads)

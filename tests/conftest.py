@@ -19,7 +19,6 @@ from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
 from realtime.access import password_attempts
-from realtime.asgi import RealtimeApplication
 from realtime.boards.models import Board, Entry
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
@@ -32,6 +31,7 @@ from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
+from realtime.transports.application import RealtimeApplication
 
 Summary = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 45.0

@@ -1,305 +1,121 @@
-"""The outermost application: what holds on every server, before and after the project's application runs."""
+"""The application that a project's ``asgi.py`` makes: what it routes to the engine, to Django, to Channels."""
 
-import asyncio
-import contextlib
-import os
-import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.testing import WebsocketCommunicator
+from django.conf import settings as django_settings
+from django.core.asgi import get_asgi_application
+from django.urls import path, set_script_prefix
 
-from realtime.asgi import RealtimeApplication
-from realtime.service import get_service
-from tests.conftest import PATIENCE_SECONDS, until
-from tests.support.asgi import ended, http_scope, socket_scope
+import realtime.asgi
+from realtime.engine.codes import Code
+from tests.conftest import PATIENCE_SECONDS
+from tests.support.asgi import ended, socket_scope
+from tests.support.servers import ROOT
+from tests.support.transports import Request
+
+SCRIPT = "/static/realtime/live.min.js"
 
 
-async def accept(scope, receive, send) -> None:
+@pytest.fixture
+async def ready(application) -> None:
+    """A service that a test may start; it is stopped after it."""
+
+
+async def chat(scope: Any, receive: Any, send: Any) -> None:
+    """A consumer of the project."""
     await receive()
-    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.accept", "subprotocol": "chat"})
+    await send({"type": "websocket.close", "code": 4001})
 
 
-async def accept_and_raise(scope, receive, send) -> None:
-    await accept(scope, receive, send)
-    raise RuntimeError("a fault of the application")
+addresses: list[Any] = [path("chat/<int:room>/", chat)]
+ROUTERS = {
+    "router": URLRouter(addresses),
+    "middleware": AuthMiddlewareStack(URLRouter(addresses)),
+    "by type": ProtocolTypeRouter({"websocket": URLRouter(addresses)}),
+}
 
 
-async def accept_and_close(scope, receive, send) -> None:
-    await accept(scope, receive, send)
-    await send({"type": "websocket.close", "code": 4401})
+@pytest.mark.parametrize("router", ROUTERS.values(), ids=ROUTERS)
+async def test_a_projects_own_sockets_keep_their_addresses(ready, log, router):
+    """The engine has one address, all others are theirs; an address of neither is closed, and not left open."""
+    application = realtime.asgi.application(get_asgi_application(), websocket=router)
+    ours = WebsocketCommunicator(application, "/realtime/ws/", socket_scope()["headers"])
+    ours.scope["client"] = ["127.0.0.1", 9]
+
+    theirs = await ended(application, socket_scope("/chat/7/"))
+    nobodys = await ended(application, socket_scope("/chat/nothing/"))
+
+    assert [event.get("subprotocol") for event in theirs][:1] == ["chat"]
+    assert theirs[-1]["code"] == 4001
+    assert await ours.connect(PATIENCE_SECONDS) == (True, None)
+    assert nobodys[-1]["type"] == "websocket.close"
+    await ours.disconnect(timeout=PATIENCE_SECONDS)
 
 
-async def raise_at_once(scope, receive, send) -> None:
-    raise RuntimeError("a fault of the application")
+async def test_without_sockets_of_its_own_other_addresses_are_refused(ready, log):
+    sent = await ended(realtime.asgi.application(get_asgi_application()), socket_scope("/chat/7/"))
+
+    assert sent[-1]["code"] == Code.NOT_FOUND
 
 
-@pytest.mark.parametrize(
-    "inner, codes",
-    [(accept, [4500]), (accept_and_raise, [4500]), (raise_at_once, [4500]), (accept_and_close, [4401])],
-)
-async def test_a_socket_never_outlives_its_application(application, inner, codes):
-    """daphne would keep it open and answer its pings; one that was closed is not closed again."""
-    sent = await ended(RealtimeApplication(inner), socket_scope())
+async def test_other_protocols_are_the_projects(ready, log):
+    """A worker of Channels gets scopes of the type ``channel``."""
+    seen = []
 
-    assert [event["code"] for event in sent if event["type"] == "websocket.close"] == codes
+    async def work(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
 
+    await ended(
+        realtime.asgi.application(get_asgi_application(), channel=work), {"type": "channel", "path": "/"}
+    )
 
-async def test_a_socket_that_left_is_not_closed(application):
-    """Some servers raise at that."""
-
-    async def until_it_leaves(scope, receive, send) -> None:
-        await accept(scope, receive, send)
-        await receive()
-
-    communicator = ApplicationCommunicator(RealtimeApplication(until_it_leaves), socket_scope())
-    await communicator.send_input({"type": "websocket.connect"})
-    await communicator.receive_output(10)
-    await communicator.send_input({"type": "websocket.disconnect", "code": 1000})
-    await communicator.wait(10)
-
-    assert communicator.output_queue.empty()
+    assert seen == ["channel"]
 
 
-@pytest.mark.parametrize("stops", ["before", "meanwhile"])
-async def test_a_request_without_an_answer_ends_when_the_process_stops(service, settings, monkeypatch, stops):
-    """Whatever it waits for: with an answer by which its client tries another server, and without an error."""
-    settings.REALTIME = {**settings.REALTIME, "UNREADY_SECONDS": 0}
-    monkeypatch.setattr("realtime.service.LAST_SECONDS", 0.01)
-    if stops == "before":
-        await service.drain(lambda: None)
+@pytest.mark.parametrize(("debug", "status"), [(True, 200), (False, 404)])
+async def test_static_files_are_served_in_development(ready, log, settings, debug, status):
+    """As ``runserver`` does; otherwise a page under ``daphne`` would stay without its script."""
+    settings.DEBUG = debug
+    settings.MIDDLEWARE = []
+    request = Request(realtime.asgi.application(get_asgi_application()), SCRIPT)
 
-    async def wait_for_ever(scope, receive, send) -> None:
-        await asyncio.Event().wait()
-
-    communicator = ApplicationCommunicator(RealtimeApplication(wait_for_ever), http_scope())
-    await communicator.send_input({"type": "http.request"})
-    if stops == "meanwhile":
-        await until(lambda: service.unanswered)
-        await service.drain(lambda: None)
-
-    start = await communicator.receive_output(PATIENCE_SECONDS)
-    body = await communicator.receive_output(PATIENCE_SECONDS)
-    await communicator.wait(PATIENCE_SECONDS)
-
-    assert start["status"] == 503
-    assert b"4512" in body["body"]
+    assert (await request.start())[0] == status
+    await request.leave()
 
 
-async def test_an_answer_that_has_begun_is_not_ended_with_the_process(service, settings, monkeypatch):
-    """Servers wait for it; a second answer would be an error."""
-    settings.REALTIME = {**settings.REALTIME, "UNREADY_SECONDS": 0}
-    monkeypatch.setattr("realtime.service.LAST_SECONDS", 0.0)
-    may_end = asyncio.Event()
+async def test_a_page_is_django_s(ready, log):
+    request = Request(realtime.asgi.application(get_asgi_application()), "/")
 
-    async def answer(scope, receive, send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await may_end.wait()
-        await send({"type": "http.response.body", "body": b"whole"})
-
-    communicator = ApplicationCommunicator(RealtimeApplication(answer), http_scope())
-    await communicator.send_input({"type": "http.request"})
-    assert (await communicator.receive_output(PATIENCE_SECONDS))["status"] == 200
-    await service.drain(lambda: None)
-    may_end.set()
-
-    assert (await communicator.receive_output(PATIENCE_SECONDS))["body"] == b"whole"
-    await communicator.wait(PATIENCE_SECONDS)
+    assert (await request.start())[0] == 200
+    await request.leave()
 
 
-@pytest.mark.parametrize("is_stopping", [True, False])
-async def test_a_socket_that_the_server_cancels_is_no_error_of_a_stopping_process(service, is_stopping):
-    """uvicorn would log a traceback for each."""
-    service.is_closing = is_stopping
-
-    async def wait_for_ever(scope, receive, send) -> None:
-        await send({"type": "websocket.accept"})
-        await asyncio.Event().wait()
-
-    communicator = ApplicationCommunicator(RealtimeApplication(wait_for_ever), socket_scope())
-    await communicator.receive_output(PATIENCE_SECONDS)
-    communicator.future.cancel()
-    await asyncio.wait([communicator.future])
-
-    assert communicator.future.cancelled() is not is_stopping
-
-
-async def test_a_fault_of_the_application_reaches_the_server(application):
-    """The server logs it."""
-    communicator = ApplicationCommunicator(RealtimeApplication(accept_and_raise), socket_scope())
-    await communicator.send_input({"type": "websocket.connect"})
-
-    with pytest.raises(RuntimeError, match="a fault of the application"):
-        await communicator.wait(10)
-
-
-async def test_a_value_error_of_the_application_is_its_own(application):
-    """Only a path without a route is an unknown address."""
-
-    async def fail(scope, receive, send) -> None:
-        raise ValueError("another fault")
-
-    communicator = ApplicationCommunicator(RealtimeApplication(fail), socket_scope())
-
-    with pytest.raises(ValueError, match="another fault"):
-        await communicator.wait(10)
-
-
-@pytest.mark.parametrize("kind", ["http", "websocket"])
-async def test_a_client_cannot_set_the_root_path(application, kind):
-    """daphne reads it from a header that any client can send: it would be part of every address in a page."""
-    seen: list[dict[str, Any]] = []
-
-    async def note(scope, receive, send) -> None:
-        seen.append(scope)
-
-    headers = [(b"daphne-root-path", b"//evil.example"), (b"host", b"localhost")]
-    scope = {**socket_scope(), "type": kind, "headers": headers, "root_path": "//evil.example"}
-    await ended(RealtimeApplication(note), scope)
-
-    assert seen[0]["root_path"] == ""
-    assert seen[0]["headers"] == [(b"host", b"localhost")]
-    assert scope["root_path"] == "//evil.example", "the server's own scope is left alone"
-
-
-@pytest.mark.parametrize("path", ["/tide/realtime/ws/", "/realtime/ws/"], ids=["kept", "removed"])
-@pytest.mark.parametrize(
-    "forced, servers_own",
-    [("/tide", ""), (None, "/tide"), ("/tide/", "/other")],
-    ids=["setting", "server", "both"],
-)
-async def test_the_script_prefix_is_the_deployments(application, settings, forced, servers_own, path):
-    """By the setting, else by the server's option, whether the proxy leaves it in the path or removes it."""
-    settings.FORCE_SCRIPT_NAME = forced
-    seen: list[tuple[str, str]] = []
-
-    async def note(scope, receive, send) -> None:
-        seen.append((scope["root_path"], scope["path"]))
-
-    await ended(RealtimeApplication(note), {**socket_scope(), "path": path, "root_path": servers_own})
-
-    assert seen == [("/tide", "/tide/realtime/ws/")]
-
-
-async def test_a_path_that_only_begins_like_the_script_prefix_lies_below_it(application, settings):
-    """``/tidemark/`` is not below ``/tide``."""
-    settings.FORCE_SCRIPT_NAME = "/tide"
-    seen: list[str] = []
-
-    async def note(scope, receive, send) -> None:
-        seen.append(scope["path"])
-
-    await ended(RealtimeApplication(note), {**socket_scope(), "path": "/tidemark/"})
-
-    assert seen == ["/tide/tidemark/"]
-
-
-async def test_the_service_starts_and_stops_with_the_server(application):
-    """By lifespan events, if the server sends them."""
-    lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
-    await lifespan.send_input({"type": "lifespan.startup"})
-    started = await lifespan.receive_output(10)
-    running = {task.get_name() for task in asyncio.all_tasks()}
-
-    await lifespan.send_input({"type": "lifespan.shutdown"})
-    stopped = await lifespan.receive_output(10)
-    await lifespan.wait(10)
-
-    ours = {
-        "realtime-receiver",
-        "realtime-floor",
-        "realtime-heartbeat",
-        "realtime-publisher",
-        "realtime-rights",
-    }
-    assert [started["type"], stopped["type"]] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert ours <= running
-    assert not ours & {task.get_name() for task in asyncio.all_tasks()}
-
-
-async def test_on_sigterm_connections_are_moved_before_the_server_stops(application, monkeypatch):
-    """A second signal stops it at once; the server's own handler is called by both."""
-    stopped: list[int] = []
-    servers_own = signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    may_end = asyncio.Event()
-    ports: list[Any] = []
-
-    async def drain(stop_listening) -> None:
-        ports.append(stop_listening)
-        await may_end.wait()
-
+@pytest.mark.parametrize(("prefix", "url"), [(None, "/static/"), ("/tide", "/tide/static/")])
+def test_a_relative_address_of_static_files_is_fixed_before_the_first_request(settings, prefix, url):
+    """Django would prepend the prefix of whichever request reads it first; a client of daphne can set that prefix."""
+    settings.FORCE_SCRIPT_NAME = prefix
+    settings.STATIC_URL = "static/"
+    settings.MIDDLEWARE = []
+    vars(django_settings).pop("STATIC_URL", None)  # where Django keeps what it has read
     try:
-        lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
-        await lifespan.send_input({"type": "lifespan.startup"})
-        await lifespan.receive_output(10)
-        monkeypatch.setattr(get_service(), "drain", drain)
+        realtime.asgi.application(get_asgi_application())
+        set_script_prefix("https://evil.example/")
 
-        os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: ports)
-        assert stopped == []
-        os.kill(os.getpid(), signal.SIGTERM)
-        await until(lambda: stopped)
-        may_end.set()
-        await until(lambda: len(stopped) == 2)
+        assert url == django_settings.STATIC_URL
     finally:
-        signal.signal(signal.SIGTERM, servers_own)
-    assert len(ports) == 1
-    await lifespan.send_input({"type": "lifespan.shutdown"})
-    await lifespan.wait(10)
+        set_script_prefix("/")
 
 
-async def test_a_failure_while_connections_are_moved_does_not_keep_the_server_from_stopping(
-    application, monkeypatch
-):
-    """A process manager would kill it later."""
-    stopped: list[int] = []
-    servers_own = signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-
-    async def drain(stop_listening) -> None:
-        raise RuntimeError("a fault of the engine")
-
-    try:
-        lifespan = ApplicationCommunicator(application, {"type": "lifespan"})
-        await lifespan.send_input({"type": "lifespan.startup"})
-        await lifespan.receive_output(10)
-        monkeypatch.setattr(get_service(), "drain", drain)
-        with contextlib.suppress(RuntimeError):
-            os.kill(os.getpid(), signal.SIGTERM)
-            await until(lambda: stopped)
-    finally:
-        signal.signal(signal.SIGTERM, servers_own)
-    await lifespan.send_input({"type": "lifespan.shutdown"})
-    await lifespan.wait(10)
-
-
-@pytest.mark.parametrize("version, headers", [("1.1", [(b"connection", b"close")]), ("2", [])])
-async def test_the_next_request_does_not_return_to_a_stopping_server(application, version, headers):
-    """A proxy keeps connections open and sends requests of other clients by them; HTTP/2 has no such header."""
-
-    async def answer(scope, receive, send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    wrapped = RealtimeApplication(answer)
-    scope = {**socket_scope(), "type": "http", "method": "GET", "http_version": version}
-    before = await ended(wrapped, scope)
-    get_service().dismiss()
-    after = await ended(wrapped, scope)
-
-    assert before[0]["headers"] == []
-    assert after[0]["headers"] == headers
-
-
-async def test_an_answer_that_begins_while_the_server_stops_is_the_last_of_its_connection(application):
-    """A poll had waited until then; its client polls again at once."""
-
-    async def answer(scope, receive, send) -> None:
-        get_service().dismiss()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    scope = {**socket_scope(), "type": "http", "method": "GET", "http_version": "1.1"}
-
-    start, _ = await ended(RealtimeApplication(answer), scope)
-
-    assert start["headers"] == [(b"connection", b"close")]
+@pytest.mark.server
+def test_it_can_be_imported_before_django_is_set_up():
+    """``import realtime.asgi`` stands above the line that calls ``get_asgi_application``."""
+    subprocess.run(
+        [sys.executable, "-c", "import realtime.asgi"], cwd=ROOT, env={"PATH": ""}, check=True, timeout=120
+    )

@@ -16,11 +16,11 @@ from realtime.access.handshake import Handshake
 from realtime.access.limits import TooMuch
 from realtime.access.tickets import BadTicket, issue
 from realtime.access.visitors import Visitor
-from realtime.asgi import RealtimeApplication
 from realtime.engine.session import Ending
 from realtime.routing import websocket_urlpatterns
 from realtime.runtime.threads import DatabaseThreads
 from realtime.service import Service, connections_open, get_service, running_service
+from realtime.transports.application import RealtimeApplication
 from tests.conftest import until
 from tests.delivery.conftest import Follower
 from tests.support.asgi import ended, socket_scope

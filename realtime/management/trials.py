@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels.layers import InMemoryChannelLayer
 from channels.routing import get_default_application
 from django.apps import apps
 from django.conf import settings
@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
 
-from ..checks import COLLECT, client_files, missing_static_file
+from ..checks import COLLECT, WIRE, check_layer, client_files, missing_static_file
 from ..conf import get_conf
 from ..databases.base import Database
 from ..databases.captures import Capture
@@ -35,6 +35,7 @@ from ..databases.transactions import engine_transaction
 from ..feeds import registry
 from ..models import OutboxRow, Sequencer, Ticket
 from ..publishing import capture, file_watch, lease
+from ..publishing.layer import channel_layer
 from ..runtime.asgi_types import Application, Event, Scope
 from ..runtime.left_out import reason_of
 from ..service import get_service
@@ -180,11 +181,12 @@ def _signs() -> tuple[Any, str]:
 
 def layer() -> Iterator[Finding]:
     """Send a message to a group by one connection and receive it by another, through each server of the layer."""
-    present = get_channel_layer()
-    if present is None:
-        yield Finding("channel layer: none", "set CHANNEL_LAYERS['default']")
-        return
+    present = channel_layer()
     name = type(present).__name__
+    if not getattr(settings, "CHANNEL_LAYERS", {}):
+        name = f"{name}, because CHANNEL_LAYERS is not set"
+        for warning in check_layer():
+            yield Finding(f"channel layer: {warning.msg.rstrip('.')}", str(warning.hint))
     if isinstance(present, InMemoryChannelLayer):
         yield from _round(f"channel layer: {name}", present, present)
         return
@@ -302,7 +304,9 @@ def application() -> Iterator[Finding]:
     try:
         found = get_default_application()
     except Exception as error:
-        yield Finding(f"application: {reason_of(error)}", "set ASGI_APPLICATION; config/asgi.py shows how")
+        yield Finding(
+            f"application: {reason_of(error)}", f"set ASGI_APPLICATION, and in the file that it names {WIRE}"
+        )
         return
     yield from asyncio.run(_ask(found))
 
@@ -317,8 +321,8 @@ async def _ask(application: Application) -> list[Finding]:
         findings.append(
             Finding(
                 f"WebSocket: refused by {where} at {get_script_prefix()}realtime/ws/",
-                "add websocket_urlpatterns of realtime.routing to the application, and our host to ALLOWED_HOSTS; the "
-                "line above may have the reason",
+                f"in the file that ASGI_APPLICATION names, {WIRE}, and add our host to ALLOWED_HOSTS; the line above "
+                "may have the reason",
             )
         )
     else:
@@ -327,7 +331,7 @@ async def _ask(application: Application) -> list[Finding]:
         findings.append(
             Finding(
                 f"application: {where} starts no engine",
-                "wrap it with realtime.asgi.RealtimeApplication, as config/asgi.py does",
+                f"in the file that ASGI_APPLICATION names, {WIRE}",
             )
         )
     for path, served in (("realtime/live/", "health"), (_script(), "the page client")):
@@ -341,7 +345,7 @@ async def _ask(application: Application) -> list[Finding]:
             findings.append(
                 Finding(
                     f"application: answers {path} with {status}",
-                    "add http_urlpatterns of realtime.routing before Django's application, as config/asgi.py does",
+                    f"in the file that ASGI_APPLICATION names, {WIRE}",
                 )
             )
         else:

@@ -5,16 +5,32 @@ malformed, hubs read the log.
 """
 
 import hashlib
+import logging
 import re
 from typing import Any
 
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
+
 from ..models import LogEntry
 from .log import EVERYONE
+
+logger = logging.getLogger("realtime.service")
 
 MESSAGE_TYPE = "realtime.entry"
 MAX_PAYLOAD_CHARACTERS = 256 * 1024
 EVERYONE_GROUP = "realtime.everyone"
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,70}")
+
+
+def channel_layer() -> BaseChannelLayer:
+    """Return the project's default channel layer; without one in its settings, a layer of this process alone."""
+    if get_channel_layer() is None:
+        logger.warning(
+            "CHANNEL_LAYERS is not set: messages stay in this process; that is enough where one process serves all"
+        )
+        channel_layers.set(DEFAULT_CHANNEL_LAYER, InMemoryChannelLayer())
+    return get_channel_layer()
 
 
 def group(topic: str) -> str:

@@ -14,11 +14,11 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.urls import re_path
 
-from realtime.asgi import RealtimeApplication
 from realtime.management import trials
 from realtime.management.trials import Finding
 from realtime.publishing import lease
 from realtime.routing import http_urlpatterns, websocket_urlpatterns
+from realtime.transports.application import RealtimeApplication
 
 
 def faults(findings: Iterable[Finding]) -> list[tuple[str, str]]:
@@ -311,11 +311,24 @@ def test_a_layer_that_loses_messages_is_found(use_layer, monkeypatch):
     assert "no message within 0.2 s" in found[0]
 
 
-def test_that_there_is_no_layer_is_found(use_layer):
-    """No process would receive a change quickly."""
+def test_that_there_is_no_layer_is_said(use_layer):
+    """One process needs none."""
     use_layer()
 
-    assert faults(trials.layer()) == [("channel layer: none", "set CHANNEL_LAYERS['default']")]
+    (found,) = trials.layer()
+
+    assert found.words.startswith(
+        "channel layer: InMemoryChannelLayer, because CHANNEL_LAYERS is not set: a message"
+    )
+    assert not found.cure
+
+
+def test_that_there_is_no_layer_between_processes_is_found(use_layer, settings):
+    """Each would ask the database for the changes of the others."""
+    use_layer()
+    settings.REALTIME = {"PUBLISHER": False}
+
+    assert ["limited to one process" in words for words, _ in faults(trials.layer())] == [True]
 
 
 # ---------------------------------------------------------------- what pages need

@@ -1,11 +1,20 @@
 """The channel layer: group names are legal, and every layer can carry the messages."""
 
+import logging
+
 import msgpack
 import pytest
-from channels.layers import BaseChannelLayer
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
 from realtime.models import LogEntry
-from realtime.publishing.layer import EVERYONE_GROUP, MAX_PAYLOAD_CHARACTERS, from_message, group, to_message
+from realtime.publishing.layer import (
+    EVERYONE_GROUP,
+    MAX_PAYLOAD_CHARACTERS,
+    channel_layer,
+    from_message,
+    group,
+    to_message,
+)
 from realtime.publishing.log import EVERYONE
 
 TOPICS = [
@@ -91,3 +100,12 @@ def test_a_message_says_when_its_change_was_written(written_at):
     assert from_message(message)[1].written_at == written_at
     del message["written_ms"]
     assert from_message(message)[1].written_at == 0
+
+
+def test_a_project_without_a_channel_layer_has_one_in_memory(settings, layer, lines):
+    """Nothing but a warning: the log delivers changes between processes, only more slowly."""
+    settings.CHANNEL_LAYERS = {}
+
+    assert isinstance(channel_layer(), InMemoryChannelLayer)
+    assert channel_layer() is channel_layer()
+    assert len(lines(logging.WARNING)) == 1

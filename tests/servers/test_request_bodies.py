@@ -2,9 +2,9 @@
 
 import pytest
 
-from realtime.asgi import RealtimeApplication
 from realtime.runtime.refusals import Refused
 from realtime.servers.request_bodies import AT_ONCE, Body, RequestBodies
+from realtime.transports.application import RealtimeApplication
 from tests.support.transports import Request
 
 

@@ -11,9 +11,9 @@ from asgiref.sync import sync_to_async
 from channels.routing import URLRouter
 from django.urls import reverse
 
-from realtime.asgi import RealtimeApplication
 from realtime.routing import django_pages, http_urlpatterns
 from realtime.transports import http, pages
+from realtime.transports.application import RealtimeApplication
 from tests.conftest import PATIENCE_SECONDS, until
 from tests.support.transports import Request
 

@@ -5,7 +5,6 @@ import signal
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Any
 
-from channels.layers import get_channel_layer
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
 from prometheus_client import start_http_server
@@ -13,6 +12,7 @@ from prometheus_client import start_http_server
 from realtime.conf import get_conf
 from realtime.delivery.health import ANSWER_SECONDS
 from realtime.publishing import log
+from realtime.publishing.layer import channel_layer
 from realtime.publishing.publisher import Publisher, publisher_leads
 from realtime.runtime import metrics
 from realtime.runtime.metrics import Figure
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        publisher = Publisher(get_channel_layer(), get_conf().floor_seconds)
+        publisher = Publisher(channel_layer(), get_conf().floor_seconds)
         where = _serve_metrics(publisher, get_conf().publisher_metrics)
         publisher.start()
         self.stdout.write(f"publishing as {publisher.name}{where}; stop with Ctrl-C")

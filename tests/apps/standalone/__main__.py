@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import django
-from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.testing import ApplicationCommunicator, WebsocketCommunicator
 from django.core.asgi import get_asgi_application
 from django.core.management import call_command
@@ -42,19 +41,11 @@ def pages() -> dict[str, int]:
 
 async def addresses() -> dict[str, int | str]:
     """Return the status of each address that is served beside Django; of a socket, the type of its first message."""
-    from realtime.asgi import RealtimeApplication
-    from realtime.routing import django_pages, http_urlpatterns, websocket_urlpatterns
+    import realtime.asgi
+    from realtime.routing import http_urlpatterns, websocket_urlpatterns
     from realtime.service import get_service
 
-    django_application: Any = get_asgi_application()
-    application = RealtimeApplication(
-        ProtocolTypeRouter(
-            {
-                "http": URLRouter([*http_urlpatterns, django_pages(django_application)]),
-                "websocket": URLRouter(websocket_urlpatterns),
-            }
-        )
-    )
+    application = realtime.asgi.application(get_asgi_application())
     answers: dict[str, int | str] = {}
     for address in http_urlpatterns:
         answers[str(address.pattern)] = await status(application, *EXAMPLES[str(address.pattern)])
