@@ -24,6 +24,8 @@ PROXY_HINT = "the request passed a proxy: if it is yours, set REALTIME['PROXIES'
 OWN_SITES = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
 
+MAX_HEADERS = 100
+"""How many headers a request may have: no browser or proxy sends half as many, and some servers let thousands pass."""
 MAX_PARAMETERS = 500
 """How many parameters of a query string are parsed, and with ``MAX_COOKIES`` how many cookies: each takes time."""
 MAX_COOKIES = 300

@@ -7,8 +7,9 @@ import threading
 
 from django.conf import settings
 
-from ..access.handshake import Handshake
+from ..access.handshake import MAX_HEADERS, Handshake
 from ..engine.codes import Code
+from ..engine.messages import Error
 from ..runtime.asgi_types import Application, Event, Receive, Scope, Send
 from ..runtime.refusals import Refused
 from ..servers.answers import Answer
@@ -60,7 +61,10 @@ class RealtimeApplication:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application for a request: refuse a body that is too long, wait until the answer has been read."""
+        """Run the application for a request; wait until the answer has been read.
+
+        Refuse a request with too many headers or a body that is too long.
+        """
         unanswered = get_service().unanswered
         answer = Answer(scope.get("method", "GET"), send, lambda: Handshake.from_scope(scope).address)
         closing = _closing_at_the_end(answer.send) if scope.get("http_version") == "1.1" else answer.send
@@ -81,6 +85,9 @@ class RealtimeApplication:
 
         try:
             async with unanswered.limit() as limit:
+                if _has_too_many_headers(scope):
+                    error = Error(Code.BAD_MESSAGE, f"a request may have {MAX_HEADERS} headers")
+                    raise Refused([error], 431)
                 await self._application(scope, receive if counts_bodies() else counting_receive, answered)
         except Refused as refused:
             if not answer.is_started:
@@ -95,6 +102,9 @@ class RealtimeApplication:
 
         daphne would keep such a socket and answer its pings, with no application behind it.
         """
+        if _has_too_many_headers(scope):
+            await send({"type": "websocket.close"})  # before it is accepted: the server answers 403
+            return
         is_open = True
         scope[WRITER] = writer(send)
         receive = reporting_receive(receive, send)
@@ -127,6 +137,10 @@ class RealtimeApplication:
                     await send({"type": "websocket.close", "code": int(Code.INTERNAL)})
                 except (Exception, asyncio.CancelledError) as error:
                     logger.debug("socket not closed: %s", error)
+
+
+def _has_too_many_headers(scope: Scope) -> bool:
+    return len(scope.get("headers", ())) > MAX_HEADERS
 
 
 def _closing_at_the_end(send: Send) -> Send:

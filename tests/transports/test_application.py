@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.testing import ApplicationCommunicator
 
+from realtime.access.handshake import MAX_HEADERS
 from realtime.service import get_service
 from realtime.transports.application import RealtimeApplication
 from tests.conftest import PATIENCE_SECONDS, until
@@ -303,3 +304,45 @@ async def test_an_answer_that_begins_while_the_server_stops_is_the_last_of_its_c
     start, _ = await ended(RealtimeApplication(answer), scope)
 
     assert start["headers"] == [(b"connection", b"close")]
+
+
+@pytest.mark.parametrize("name", [b"x", b"cookie", b"x-%d"], ids=["same", "cookies", "distinct"])
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 431), (10_000, 431)])
+async def test_a_request_has_a_limited_number_of_headers(application, name, more, status):
+    """Some servers limit only the bytes of all together, so ten thousand of them would be looked at again and again."""
+    headers = [(name % number if b"%" in name else name, b"a") for number in range(MAX_HEADERS + more)]
+
+    async def answer(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    communicator = ApplicationCommunicator(RealtimeApplication(answer), http_scope(headers=headers))
+    await communicator.send_input({"type": "http.request"})
+
+    assert (await communicator.receive_output(PATIENCE_SECONDS))["status"] == status
+    await communicator.wait()
+
+
+@pytest.mark.parametrize(("more", "is_accepted"), [(0, True), (1, False), (10_000, False)])
+async def test_a_handshake_has_a_limited_number_of_headers(application, more, is_accepted):
+    """It is refused before it is accepted: no client of ours sends so many."""
+    headers = [(b"x", b"a")] * (MAX_HEADERS + more)
+
+    sent = await ended(RealtimeApplication(accept_and_close), socket_scope(headers=headers))
+
+    assert [event["type"] for event in sent] == ["websocket.accept"] * is_accepted + ["websocket.close"]
+
+
+@pytest.mark.parametrize(
+    ("count", "file", "status"),
+    [(1000, False, 200), (1001, False, 400), (50_000, False, 400), (100, True, 200), (101, True, 400)],
+)
+def test_a_form_has_a_limited_number_of_parts(client, db, count, file, status):
+    """Django's own limits, which no setting of this project raises."""
+    name = '; filename="b"' if file else ""
+    part = f'--x\r\nContent-Disposition: form-data; name="a"{name}\r\n\r\n\r\n'
+    body = part * count + "--x--\r\n"
+
+    answer = client.post("/admin/login/", body.encode(), content_type="multipart/form-data; boundary=x")
+
+    assert answer.status_code == status
