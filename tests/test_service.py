@@ -1,6 +1,7 @@
 """The service of one process: what starts it, and what happens to connections when it stops."""
 
 import asyncio
+import gc
 import json
 import random
 import threading
@@ -78,6 +79,7 @@ def handshake(query: bytes = b"", **headers: str) -> Handshake:
 
 async def test_an_event_loop_has_one_service(service):
     """Another loop of the process has its own, and none until it is needed."""
+    gc.collect()  # the event loops of earlier tests, with their services
     others = []
     thread = threading.Thread(target=lambda: others.append(asyncio.run(_running())))
     thread.start()

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, connections
 
 from realtime.runtime.threads import DatabaseThreads
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("transactional_db")
 
 
 @pytest.fixture
