@@ -3,6 +3,7 @@
 Errors block ``migrate``, so problems that it solves are warnings. docs/operations.md has a table of all checks.
 """
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -160,7 +161,10 @@ def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMess
             id="realtime.W011",
         )
     undeclared: dict[str, set[str]] = {}
-    for table, where in relations.read_tables(rows, feed.ordering, feed.template_name):
+    functions: list[Any] = [value.made_by for value in feed.values if inspect.isfunction(value.made_by)]
+    if type(feed).serialize is not Feed.serialize:
+        functions.append(type(feed).serialize)
+    for table, where in relations.read_tables(rows, feed.ordering, feed.template_name, functions):
         if table not in feed.tables:
             undeclared.setdefault(table, set()).add(where)
     for table, places in undeclared.items():
@@ -190,7 +194,9 @@ def check_order_keys(**kwargs: Any) -> list[CheckMessage]:
         )
         for feed in ([] if check_conf() else registry)
         if not feed.opaque_order
-        for name in relations.withheld(feed.model, feed.fields, feed.ordering, feed.template_name)
+        for name in relations.withheld(
+            feed.model, [value.name for value in feed.values], feed.ordering, feed.template_name
+        )
     ]
 
 

@@ -5,7 +5,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -13,9 +13,10 @@ from django.db import models
 
 from .rows.feed_rows import FeedRows
 from .rows.registry import Registry
+from .rows.values import computed
 from .rows.visibility import answers_together, may_subscribe
 
-__all__ = ["Feed", "register"]
+__all__ = ["Feed", "computed", "register"]
 
 logger = logging.getLogger("realtime.feeds")
 
@@ -33,7 +34,10 @@ class Feed(FeedRows):
     topic_field: str | None = None
     """The column of the model's own table that splits the feed into topics."""
     fields: Sequence[str] = ()
-    """The fields that subscribers of the format ``rows`` receive."""
+    """What subscribers of the format ``rows`` receive, besides the ``computed`` methods of the feed: fields, properties
+    and methods of the model, ``annotations``, and ``owner__username`` of a row that a foreign key refers to."""
+    annotations: Mapping[str, Any] = {}
+    """Expressions by name, as in ``annotate``, for ``fields``, ``filter``, ``ordering``, the template and methods."""
     filter: models.Q | None = None
     """Which rows are live; by default all of them."""
     depends_on: Sequence[str] = ()
@@ -84,14 +88,20 @@ class Feed(FeedRows):
 
     def get_queryset(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics; the place for ``select_related``."""
-        rows = self.model._default_manager.all()
+        rows: models.QuerySet[Any] = self.model._default_manager.annotate(**self.annotations)
         if self.filter is None:
             return rows
         if self.depends_on:
             # A join would return a row once per related row that matches.
-            found = self.model._default_manager.filter(self.filter, pk=models.OuterRef("pk"))
-            return rows.filter(models.Exists(found))
+            return rows.filter(models.Exists(rows.filter(self.filter, pk=models.OuterRef("pk"))))
         return rows.filter(self.filter)
+
+    def serialize(self, instance: Any) -> dict[str, Any]:
+        """Return what subscribers of the format ``rows`` receive of a row: values by name.
+
+        Override it for a form of your own; ``super().serialize(instance)`` has the declared values.
+        """
+        return {value.name: value.read(instance) for value in self.values}
 
     def _read_for_rights(self) -> Sequence[type[models.Model]] | None:
         # Whether a user may read a feed with the default ``can_subscribe`` depends on the user alone.

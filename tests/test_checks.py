@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from realtime import checks as ours
 from realtime.engine.errors import FeedOff
-from realtime.feeds import Feed, register, registry
+from realtime.feeds import Feed, computed, register, registry
 from tests.apps.library.models import Book
 from tests.support.servers import ROOT, Project
 
@@ -308,6 +308,14 @@ def test_a_feed_that_is_off_refuses_subscriptions_with_words(declare):
         registry.remove("probe")
 
 
+def name_of_author(self, book):
+    return {"name": book.author.name}
+
+
+def key_of_author(self, book):
+    return book.author_id or book.author.pk
+
+
 def test_of_two_feeds_of_one_name_the_first_stays_live(declare):
     """The second is reported."""
     declare(Book)
@@ -341,6 +349,13 @@ def test_of_two_feeds_of_one_name_the_first_stays_live(declare):
         ({"get_queryset": lambda self: Book.objects.prefetch_related("chapter_set")}, ["W012"]),
         ({"get_queryset": lambda self: Book.objects.annotate(chapters=models.Count("chapter"))}, ["W012"]),
         ({"get_queryset": lambda self: Book.objects.annotate(place=RANK)}, ["I001"]),
+        ({"name_of": computed(name_of_author)}, ["W012"]),
+        ({"name_of": computed(name_of_author), "depends_on": ["author"]}, []),
+        ({"key_of": computed(key_of_author)}, []),
+        ({"fields": ["author__name"]}, []),
+        ({"fields": ["author__country__name"], "filter": models.Q(author__country__name="x")}, []),
+        ({"annotations": {"chapters": models.Count("chapter")}, "fields": ["chapters"]}, ["W012"]),
+        ({"serialize": name_of_author}, ["W012"]),
         ({"template_name": "{{ book.author.name }}"}, ["W012"]),
         ({"template_name": "{{ book.author.country.name }}", "depends_on": ["author__country"]}, []),
         ({"template_name": "{{ book.author_id }} {{ book.author.pk }} {{ other.author.name }}"}, []),

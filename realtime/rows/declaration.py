@@ -1,8 +1,9 @@
 """Faults of a feed's declaration: values that cannot be used, and what makes every read fail or captures no change."""
 
+import inspect
 import re
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -12,6 +13,7 @@ from django.utils import translation
 
 from ..conf import get_conf
 from .topic_text import unfit
+from .values import Value, computed_methods, is_called_with
 
 MAX_INTERVAL_SECONDS = 60
 MAX_REFRESH_SECONDS = 24 * 3600
@@ -55,12 +57,33 @@ def check_columns(
 
 
 def faults(
-    model: type[models.Model], fields: Sequence[str], ordering: Sequence[Any], annotations: Sequence[str]
+    model: type[models.Model], values: Iterable[Value], ordering: Sequence[Any], annotations: Sequence[str]
 ) -> Iterator[Fault]:
     """Yield the faults of a declaration; ``annotations`` are further names that the queryset's rows have."""
     yield from _of_the_model(model)
-    yield from _of_fields(model, fields)
+    for value in values:
+        yield from _of_value(value)
     yield from _of_ordering(model, ordering, annotations)
+
+
+def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
+    """Yield what is wrong with ``fields`` as a list, and with the methods of a feed's class that compute values."""
+    if isinstance(fields, str):
+        yield Fault("fields is a text", f'Write a list: ["{fields}"].')
+    methods = {name: found.method for name, found in computed_methods(feed).items()}
+    for name, method in {**methods, "serialize": feed.serialize}.items():
+        if not inspect.isfunction(method):
+            yield Fault(
+                f"{name} is computed, but it is a {type(method).__name__} and not a method",
+                f"Write @computed alone, above `def {name}(self, instance)`.",
+            )
+        elif inspect.iscoroutinefunction(method):
+            yield Fault(
+                f"{name} is an async function, but rows are rendered in threads",
+                f"Write `def {name}`; it may read the database.",
+            )
+        elif not is_called_with(method, "self", "instance"):
+            yield Fault(f"{name} does not take one instance", f"Write `def {name}(self, instance)`.")
 
 
 def faults_of_surroundings(language: str | None, time_zone: str | None) -> Iterator[Fault]:
@@ -101,17 +124,13 @@ def written_to(model: type[models.Model]) -> str | None:
     return None
 
 
-def _of_fields(model: type[models.Model], fields: Sequence[str]) -> Iterator[Fault]:
-    if isinstance(fields, str):
-        yield Fault("fields is a text", f'Write a list: ["{fields}"].')
-        return
-    for name in fields:
-        field = model._meta.get_field(name)
-        if not isinstance(field, models.Field) or not field.concrete or field.many_to_many:
-            yield Fault(
-                f"fields has {name!r}, which is not one value but a set of related rows",
-                f"Leave it out of fields; render it in the template, with {name!r} in depends_on.",
-            )
+def _of_value(value: Value) -> Iterator[Fault]:
+    field = value.field
+    if field is not None and not (getattr(field, "concrete", False) and not field.many_to_many):
+        yield Fault(
+            f"fields has {value.name!r}, which is not one value but a set of related rows",
+            f"Leave it out of fields; render it in the template, with {value.name!r} in depends_on.",
+        )
 
 
 def _of_ordering(

@@ -1,6 +1,6 @@
 """The form of a feed: what its declaration implies, what is wrong with it, and by which mark another form is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,13 @@ from django.db.models.constants import LOOKUP_SEP
 
 from ..engine.messages import Format
 from . import queries
-from .declaration import Fault, check_columns, check_values, faults, faults_of_surroundings
+from .declaration import Fault, check_columns, check_values, faults, faults_of_methods, faults_of_surroundings
 from .dependencies import dependencies
 from .feed_tables import FeedTables
 from .feed_topics import primary_key
 from .fingerprint import fingerprint
 from .rights_tables import rights_sources
+from .values import NoSuchValue, values
 
 
 class FeedForm(FeedTables):
@@ -23,6 +24,7 @@ class FeedForm(FeedTables):
 
     fields: Sequence[str]
     filter: models.Q | None
+    annotations: Mapping[str, Any]
     depends_on: Sequence[str]
     rights_depend_on: Sequence[type[models.Model]] | None
     ordering: Sequence[str]
@@ -46,9 +48,14 @@ class FeedForm(FeedTables):
         try:
             if self.topic_field:
                 self._topic_column = self._own_column(self.topic_field)
-            for name in [] if isinstance(self.fields, str) else self.fields:
-                model._meta.get_field(name)
-            self._dependencies = dependencies(model, self.depends_on)
+            self.values = list(
+                values(self, [] if isinstance(self.fields, str) else self.fields, self._annotations)
+            )
+            """What ``serialize`` returns by default, one by one."""
+            self.relations = sorted({value.relations for value in self.values} - {""})
+            """The paths of relations that ``fields`` follows; the feed depends on their tables."""
+            paths = *dependencies(model, self.depends_on), *dependencies(model, self.relations)
+            self._dependencies = list(dict.fromkeys(paths))
             self._rights_sources = rights_sources(model, self._topic_column, self._read_for_rights())
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
@@ -58,6 +65,16 @@ class FeedForm(FeedTables):
     def get_queryset(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics."""
         raise NotImplementedError
+
+    def serialize(self, instance: Any) -> dict[str, Any]:
+        """Return the values of a row by name."""
+        raise NotImplementedError
+
+    def _annotations(self) -> Mapping[str, Any]:
+        try:
+            return dict(self.get_queryset().query.annotations)
+        except Exception as error:
+            raise NoSuchValue(f"its queryset raises {error!r}") from error
 
     def _read_for_rights(self) -> Sequence[type[models.Model]] | None:
         """Return the models that rights are read from, besides users; None for those that the topics imply."""
@@ -72,7 +89,8 @@ class FeedForm(FeedTables):
         if {name.removeprefix("-") for name in names} - {"pk", *own}:
             annotations = list(self.get_queryset().query.annotations)
         return [
-            *faults(self.model, self.fields, self.ordering, annotations),
+            *faults_of_methods(type(self), self.fields),
+            *faults(self.model, self.values, self.ordering, annotations),
             *faults_of_surroundings(self.language, self.time_zone),
         ]
 
@@ -89,10 +107,16 @@ class FeedForm(FeedTables):
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
-        topics = self.model._meta.label, self.topic_field, list(self.depends_on), sorted(self.rights_tables)
+        paths = [*self.depends_on, *self.relations]
+        topics = self.model._meta.label, self.topic_field, paths, sorted(self.rights_tables)
         order = list(self.ordering), self.opaque_order, self.limit
-        declaration = list(self.fields), self.filter, order, self.template_name
+        made_by = [value.made_by for value in self.values if value.made_by is not None]
         functions: list[Any] = [type(self).get_queryset, type(self.model._default_manager).get_queryset]
+        functions += [type(self).serialize, *filter(callable, made_by)]
+        choices = [[(value, str(label)) for value, label in each] for each in made_by if not callable(each)]
+        names = [value.name for value in self.values]
+        surroundings = self.language, self.time_zone
+        declaration = [names, self.filter, order, self.template_name, self.annotations, choices, surroundings]
         return fingerprint(topics, declaration, functions, self.template_name)
 
     @cached_property

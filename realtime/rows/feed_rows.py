@@ -22,8 +22,11 @@ class FeedRows(FeedForm):
     """The part of a feed that reads."""
 
     def live_rows(self) -> "models.QuerySet[Any]":
-        """Return the rows of all topics, from the database of the log."""
-        return self.get_queryset().using(get_conf().database)
+        """Return the rows of all topics, from the database of the log, with the related rows that ``fields`` reads."""
+        rows = self.get_queryset().using(get_conf().database)
+        # Of rows with deferred columns, and of a union, Django selects none.
+        is_plain = not rows.query.combinator and not rows.query.deferred_loading[0]
+        return rows.select_related(*self.relations) if self.relations and is_plain else rows
 
     def topic_rows(self, key: Any) -> "models.QuerySet[Any]":
         """Return the rows of one topic, in order, at most ``limit``."""
@@ -81,7 +84,7 @@ class FeedRows(FeedForm):
 
         Raises: whatever its values and its template raise; BadRow.
         """
-        return render_row(instance, self.fields, self.ordering, self.template_name)
+        return render_row(instance, self.serialize(instance), self.ordering, self.template_name)
 
     def _placed(self, instance: models.Model) -> tuple[Any, str, Row] | None:
         """Return key, topic and row of an instance; None without a topic: there is nothing to render."""

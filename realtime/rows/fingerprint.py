@@ -8,6 +8,7 @@ import enum
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator
+from tokenize import TokenError
 from typing import Any
 
 import django
@@ -18,7 +19,7 @@ from django.template.base import FilterExpression, Node, Template
 from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
 
-RENDERING_VERSION = 1
+RENDERING_VERSION = 2
 """Increased when this package renders the same row differently."""
 MAX_TEMPLATES = 100
 _SETTINGS = (
@@ -38,7 +39,7 @@ def fingerprint(
     The first half identifies ``topics``, what the feed declares about which topics a change touches.
     """
     known = [RENDERING_VERSION, django.VERSION[:2], [str(getattr(settings, name)) for name in _SETTINGS]]
-    sources = [_source(function) for function in functions]
+    sources = [source_of(function) for function in functions]
     templates = list(template_sources(template_name)) if template_name else []
     touched = _digits(list(topics))
     return touched + _digits([touched, known, list(declaration), sources, templates])
@@ -83,11 +84,11 @@ def canonical(value: Any) -> Any:
     return [name] if " at 0x" in text else [name, text]
 
 
-def _source(function: Callable[..., Any]) -> str:
+def source_of(function: Callable[..., Any]) -> str:
     """Return the text of a function, its name where the text is not available."""
     try:
         return inspect.getsource(function)
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, TokenError):  # the last two if the file has changed meanwhile
         return str(getattr(function, "__qualname__", ""))
 
 

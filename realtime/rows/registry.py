@@ -23,10 +23,12 @@ class Registry(Generic[AnyFeed]):
 
     def add(self, feed: AnyFeed) -> None:
         present = self._feeds.get(feed.name)
-        if present is not None and type(present).__qualname__ != type(feed).__qualname__:
+        if present is not None and _declaration(present) != _declaration(feed):
+            one, other = type(present), type(feed)
             raise ImproperlyConfigured(
-                f"two feeds have the name {feed.name!r}: {type(present).__name__} and {type(feed).__name__}; "
-                "rename one of them"
+                f"two feeds have the name {feed.name!r}: {one.__name__} and {other.__name__}; rename one of them (the "
+                f"first is in {one.__module__}, for {present.model._meta.label}, the other in {other.__module__}, for "
+                f"{feed.model._meta.label})"
             )
         self._feeds[feed.name] = feed
 
@@ -75,3 +77,8 @@ class Registry(Generic[AnyFeed]):
         """
         if "html" in format and "html" not in self.find(topic)[0].formats:
             raise NoSuchFormat(topic, format)
+
+
+def _declaration(feed: FeedRows) -> tuple[str, str, str]:
+    """Return what is the same if the module of a feed is imported twice."""
+    return type(feed).__module__, type(feed).__qualname__, feed.model._meta.label

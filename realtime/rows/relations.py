@@ -1,6 +1,9 @@
 """What a feed's ordering and template name of a row: related tables that it reads, and columns that it shows."""
 
-from collections.abc import Iterable, Iterator
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
@@ -12,13 +15,19 @@ from django.template.loader import get_template
 
 from . import queries
 from .dependencies import dependencies
-from .fingerprint import template_names
+from .fingerprint import source_of, template_names
 
 
 def read_tables(
-    queryset: "models.QuerySet[Any]", ordering: Iterable[str], template_name: str | None
+    queryset: "models.QuerySet[Any]",
+    ordering: Iterable[str],
+    template_name: str | None,
+    functions: Iterable[Callable[..., Any]] = (),
 ) -> Iterator[tuple[str, str]]:
-    """Yield the tables that rows are read from, each with where it is named: the query, the ordering, a template."""
+    """Yield the tables that rows are read from, each with where it is named: the query, the ordering, a template.
+
+    ``functions`` compute values of an instance, their last argument.
+    """
     for table in sorted(queries.all_tables(queryset)):
         yield table, "its queryset"
     paths = [(name.removeprefix("-").split(LOOKUP_SEP), "ordering") for name in ordering]
@@ -28,6 +37,7 @@ def read_tables(
         paths.append((path.split(LOOKUP_SEP), "prefetch_related"))
     if template_name:
         paths += [(path, f"the template {name}") for name, path in _variables(queryset.model, template_name)]
+    paths += [(path, f"{function.__name__}()") for function in functions for path in _attributes(function)]
     for parts, where in paths:
         path = _relations(queryset.model, parts)
         try:
@@ -42,7 +52,7 @@ def withheld(
     model: type[models.Model], fields: Iterable[str], ordering: Iterable[str], template_name: str | None
 ) -> list[str]:
     """Return the names of an ordering whose values subscribers are sent neither as fields nor by the template."""
-    shown = {_column(model, [name]) for name in fields}
+    shown = {_column(model, name.split(LOOKUP_SEP)) for name in fields}
     if template_name:
         shown |= {_column(model, path) for _, path in _variables(model, template_name) if path}
     paths = {name: _column(model, name.removeprefix("-").split(LOOKUP_SEP)) for name in ordering}
@@ -76,6 +86,22 @@ def _relations(model: type[models.Model], parts: Iterable[str]) -> list[str]:
         path.append(name)
         here = relation.related_model
     return path
+
+
+def _attributes(function: Callable[..., Any]) -> Iterator[list[str]]:
+    """Yield what a function reads of its last argument, as far as its text shows: ``["author", "name"]``."""
+    try:
+        parsed = ast.parse(textwrap.dedent(source_of(function)))
+    except SyntaxError:  # it is a part of an expression
+        return
+    *_, argument = inspect.signature(function).parameters
+    for node in ast.walk(parsed):
+        path: list[str] = []
+        while isinstance(node, ast.Attribute):
+            path.insert(0, node.attr)
+            node = node.value
+        if path and isinstance(node, ast.Name) and node.id == argument:
+            yield path
 
 
 def _variables(model: type[models.Model], template_name: str) -> Iterator[tuple[str, list[str]]]:

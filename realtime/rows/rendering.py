@@ -1,10 +1,11 @@
 """Rendering: an instance of a live model as the row that subscribers receive, in both formats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.template.loader import get_template
 
 from ..engine.messages import Row, encode_value
@@ -21,17 +22,16 @@ class BadRow(ValueError):
 
 
 def render_row(
-    instance: models.Model, fields: Sequence[str], ordering: Sequence[str], template_name: str | None
+    instance: models.Model, contents: Mapping[str, Any], ordering: Sequence[str], template_name: str | None
 ) -> Row:
-    """Return the row of an instance.
+    """Return the row of an instance, with these values by name.
 
     Raises: BadRow, if it is too large or nested too deeply; BadMarkup; whatever its values and its template raise.
     """
     key = str(instance.pk)
     order = _sort_key(instance, ordering)
-    contents = {name: getattr(instance, _attribute(instance, name)) for name in fields}
-    _check_depth(contents)
-    encoded = encode_value(contents, str)  # values that JSON does not have (files, lazy texts) become text
+    _check_contents(contents)
+    encoded = encode_value(contents, as_json)
     html = _render_html(template_name, instance, key, order) if template_name else None
     row_bytes = len(encoded) + sum(len(msgspec.json.encode(text)) for text in (key, order, html))
     if row_bytes > MAX_ROW_BYTES:
@@ -53,18 +53,43 @@ def _render_html(template_name: str, instance: models.Model, key: str, order: st
     return with_attributes(html, data_key=key, data_order=order)
 
 
-def _check_depth(contents: dict[str, Any]) -> None:
-    level: list[Any] = [value for value in contents.values() if isinstance(value, dict | list | tuple)]
+def _check_contents(contents: Mapping[str, Any]) -> None:
+    if not isinstance(contents, dict) or not all(isinstance(name, str) for name in contents):
+        raise BadRow(f"serialize returned {repr(contents)[:80]}; return a dict of values by name")
+    level: list[Any] = list(contents.values())
     for _ in range(MAX_DEPTH + 1):
-        if not level:
+        if any(isinstance(value, set | frozenset) for value in level):
+            raise BadRow("a value is a set, whose order differs between processes; return sorted(…)")
+        nested = [value for value in level if isinstance(value, dict | list | tuple)]
+        if not nested:
             return
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, dict | list | tuple)
-        ]
+        level = [item for each in nested for item in (each.values() if isinstance(each, dict) else each)]
     raise BadRow(f"a field has lists and objects nested more than {MAX_DEPTH} levels deep")
+
+
+def as_json(value: Any) -> Any:
+    """Return a value that JSON does not have in a form that it has; docs/feeds.md lists them.
+
+    Raises: BadRow, for a value without a form that is the same everywhere.
+    """
+    if isinstance(value, FieldFile):
+        return value.url if value else None
+    if hasattr(value, "isempty"):  # a range of PostgreSQL, whose class cannot be imported without its driver
+        if value.isempty:
+            return {"empty": True}
+        return {"lower": value.lower, "upper": value.upper, "bounds": value.bounds}
+    if isinstance(value, Sequence):  # several ranges
+        return list(value)
+    if isinstance(value, models.Model | models.QuerySet | models.Manager):
+        raise BadRow(
+            f"a value is {type(value).__name__}, which has no form in JSON; return its fields, as in a dict"
+        )
+    text = str(value)
+    if text.startswith("<") and " at 0x" in text:
+        raise BadRow(
+            f"a value is a {type(value).__name__}, which has no form in JSON; return text or numbers"
+        )
+    return text
 
 
 def with_place(row: Row, place: int) -> Row:
@@ -82,12 +107,6 @@ def with_digest(html: str, digest: int) -> str:
 def _sort_key(instance: models.Model, ordering: Sequence[str]) -> str:
     pairs = [(_value(instance, name.lstrip("-")), name.startswith("-")) for name in ordering]
     return sort_key([*pairs, (instance.pk, False)])
-
-
-def _attribute(instance: models.Model, name: str) -> str:
-    """Return the attribute with a field's own value: for a relation, the key and not the related row."""
-    field: Any = instance._meta.get_field(name)
-    return str(field.attname)
 
 
 def _value(instance: Any, path: str) -> Any:

@@ -146,3 +146,17 @@ def test_a_value_without_a_readable_form_counts_by_its_type():
     """An address would differ in every process."""
     assert canonical(NEVER_EQUAL) == ["object"]
     assert "0x" not in repr(canonical([lambda: 0, object(), {object(): object}]))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "def visible(self):\n    return (\n", "\n"], ids=["gone", "cut off", "empty"]
+)
+def test_a_function_whose_file_has_changed_meanwhile_has_a_fingerprint(tmp_path, text):
+    """As while a new release is copied over a running one."""
+    path = tmp_path / "live.py"
+    path.write_text("\n\ndef visible(self):\n    return None\n")
+    names: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    path.write_text(text)
+
+    assert len(feed(get_queryset=names["visible"]).fingerprint) == 16

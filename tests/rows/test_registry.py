@@ -55,3 +55,17 @@ def test_two_feeds_of_one_name_are_refused(feeds):
     with pytest.raises(ImproperlyConfigured, match="SomeFeed and OtherFeed; rename one"):
         feeds.add(other(Board))
     feeds.add(feed(Board))
+
+
+@pytest.mark.parametrize(
+    "module, model",
+    [("elsewhere.live", Board), (__name__, Entry)],
+    ids=["of another app", "for another model"],
+)
+def test_a_second_feed_of_a_name_is_refused_although_its_class_has_the_same_name(feeds, module, model):
+    """Otherwise one of two apps that both have a ``BoardFeed`` would replace the other's without a word."""
+    other = type("SomeFeed", (Feed,), {"name": "boards", "__module__": module})
+
+    with pytest.raises(ImproperlyConfigured, match=f"rename one of them.*{module}, for {model._meta.label}"):
+        feeds.add(other(model))
+    assert feeds["boards"].model is Board
