@@ -1,8 +1,10 @@
-"""``{% live %}``: the rows of a topic in a page, rendered by the server and kept current by the browser."""
+"""What a page loads, and the rows of a topic in it: rendered by the server, kept current by the browser."""
 
+import django
 from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest
 from django.urls import get_script_prefix
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html
@@ -73,6 +75,31 @@ def live(context: template.Context, name: str, key: object = None, template: str
 def _fault(words: str) -> SafeString:
     """Return what a page shows in place of rows that it cannot have; nothing without words."""
     return format_html('<p class="realtime-fault" role="alert">{}</p>', words) if words else SafeString("")
+
+
+@register.inclusion_tag("realtime/head.html", takes_context=True)
+def realtime_head(context: template.Context, style: bool = True) -> dict[str, object]:
+    """Render what the ``<head>`` of a page with live rows needs: the addresses, the style, the script.
+
+    ``style=False`` leaves out ``live.css``, for a page whose own style has it. Under a Content-Security-Policy with
+    nonces, of django-csp or of Django 6, the elements have the nonce of the request.
+    """
+    return {
+        "path": live_path(),
+        "session": live_session(context),
+        "style": style,
+        "nonce": _nonce(context.get("request")),
+    }
+
+
+def _nonce(request: HttpRequest | None) -> str:
+    """Return the nonce of the request's Content-Security-Policy, empty if no middleware gives it one."""
+    nonce = getattr(request, "csp_nonce", None)
+    if nonce is None and request is not None and django.VERSION >= (6,):
+        from django.middleware.csp import get_nonce
+
+        nonce = get_nonce(request)
+    return "" if nonce is None else str(nonce)
 
 
 @register.simple_tag(takes_context=True)

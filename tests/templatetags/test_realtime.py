@@ -5,9 +5,11 @@ import re
 import sqlite3
 
 import pytest
+from csp.middleware import CSPMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection, models
+from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.urls import get_script_prefix, set_script_prefix
 
@@ -145,6 +147,55 @@ def test_a_key_without_a_topic_raises_an_error(render, log, source):
     """Otherwise the page would show an empty list that never changes."""
     with pytest.raises(UnknownTopic):
         render(source)
+
+
+def test_the_head_has_all_that_a_page_loads(render):
+    """The address of the server, the session, the style and the script."""
+    head = render("{% realtime_head %}")
+
+    assert '<meta name="realtime-path" content="/realtime/ws/">' in head
+    assert '<meta name="realtime-session" content="">' in head
+    assert '<link rel="stylesheet" href="/static/realtime/live.css">' in head
+    assert '<script type="module" src="/static/realtime/live.min.js"></script>' in head
+    assert "nonce" not in head
+    assert "stylesheet" not in render("{% realtime_head style=False %}")
+
+
+def nonce_of_django_csp(request: HttpRequest) -> str:
+    CSPMiddleware(lambda request: HttpResponse()).process_request(request)
+    return str(request.csp_nonce)
+
+
+def nonce_of_django(request: HttpRequest) -> str:
+    csp = pytest.importorskip("django.middleware.csp", reason="Django 6 has it")
+    csp.ContentSecurityPolicyMiddleware(lambda request: HttpResponse()).process_request(request)
+    return str(csp.get_nonce(request))
+
+
+@pytest.mark.parametrize("nonce_of", [nonce_of_django_csp, nonce_of_django])
+def test_the_head_has_the_nonce_of_the_policy(rf, nonce_of):
+    """The policy of a page may allow no other scripts and styles."""
+    request = rf.get("/")
+    nonce = nonce_of(request)
+
+    head = Template("{% load realtime %}{% realtime_head %}").render(Context({"request": request}))
+
+    assert nonce
+    assert re.findall(r'<(\w+) [^>]*nonce="([^"]+)"', head) == [
+        ("link", nonce),
+        ("link", nonce),
+        ("script", nonce),
+    ]
+
+
+def test_the_head_asks_for_the_nonce_of_the_policy(rf):
+    """Both middlewares put it into the policy only if a template has used it."""
+    request = rf.get("/")
+    CSPMiddleware(lambda request: HttpResponse()).process_request(request)
+
+    Template("{% load realtime %}{% realtime_head %}").render(Context({"request": request}))
+
+    assert bool(request.csp_nonce)
 
 
 def test_tabs_of_one_session_share_a_name_that_does_not_reveal_its_key(rf, client, django_user_model):
