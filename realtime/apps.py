@@ -24,12 +24,13 @@ class RealtimeConfig(AppConfig):
         from .access import password_attempts, revocation
         from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
         from .conf import forget
+        from .management.wiring import WIRING
         from .publishing import commit_watch
         from .runtime.threads import close_former_connections
 
         autodiscover_modules("live", "jobs")
         checks.register(check_capture, checks.Tags.database)
-        for check in ALWAYS:
+        for check in [*ALWAYS, *WIRING]:
             checks.register(check, self.name)
         for check in FOR_DEPLOYMENTS:
             checks.register(check, self.name, deploy=True)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
+from typing import ClassVar
 
 from django.conf import settings
 
@@ -30,7 +31,11 @@ _ROOT_PATH_HEADER = b"daphne-root-path"
 class RealtimeApplication:
     """Wraps the project's application: script prefix, start and stop of the service, no socket left open behind it."""
 
+    is_made: ClassVar = False
+    """Whether this process has made one: then the project's application has the engine in it."""
+
     def __init__(self, application: Application) -> None:
+        RealtimeApplication.is_made = True
         self._application = application
         guard_daphne(lambda: get_service().request_bodies)
         start_with_reactor(_start)

@@ -20,6 +20,7 @@ from realtime.delivery.topic_reads import SLOW_SECONDS
 from realtime.feeds import registry
 from realtime.management import trials
 from realtime.management.trials import Finding
+from realtime.management.wiring import WIRING
 from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic
 from realtime.runtime.left_out import left_out, reason_of
@@ -95,6 +96,15 @@ def _bounded(trial: Trial) -> list[Finding]:
 
 def _name(trial: Trial) -> str:
     return trial.__name__.replace("_", " ")
+
+
+def wiring() -> Iterator[Finding]:
+    """Whether the project uses the app as it has to."""
+    found = [message for check in WIRING for message in check()]
+    for message in found:
+        yield Finding(f"project: {message.msg.rstrip('.')}", str(message.hint).rstrip("."))
+    if not found:
+        yield Finding("project: the app is wired in")
 
 
 def feeds() -> Iterator[Finding]:
@@ -180,7 +190,7 @@ def servers() -> Iterator[Finding]:
 
 
 TRIALS: list[Trial] = [
-    trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows, trials.watch,
+    wiring, trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows, trials.watch,
     trials.layer, trials.static_files, trials.application, servers,
 ]  # fmt: skip
-"""In the order of the path of a change."""
+"""After what the project has to do, in the order of the path of a change."""
