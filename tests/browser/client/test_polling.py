@@ -1,5 +1,6 @@
 """Polling: its answers vouch for topics as heartbeats do."""
 
+import pytest
 from playwright.sync_api import Page
 
 POLL = """async (answers) => {
@@ -64,3 +65,32 @@ def test_a_topic_that_could_not_be_read_is_in_no_heartbeat(page: Page) -> None:
     )
 
     assert got[-1] == {"positions": {"u": "e.13"}, "digests": {"u": 3}, "behind_seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"), [(404, "<h1>Not Found</h1>", 1), (502, "<h1>Bad</h1>", 0), (404, "{}", 0)]
+)
+def test_a_server_without_the_engine_is_named_in_the_console(page: Page, status, text, said) -> None:
+    """Once, with the line that the project needs; a proxy's error is none."""
+    lines: list[str] = []
+    page.on("console", lambda line: lines.append(line.text))
+    page.evaluate(
+        """async ([status, text]) => {
+            const { Polling } = await import("/static/realtime/transports/polling.js");
+            for (const attempt of [1, 2]) {
+                await new Promise((ended) => new Polling({
+                    ...clock, random: () => 0.5, paths: { topics: "/topics/" },
+                    setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, now: clock.now,
+                    fetch: async () => new Response(text, { status }),
+                }, {
+                    subscriptions: () => [{ topic: "t", format: "html", position: null }],
+                    onMessage: () => {}, onEnd: ended,
+                }, 15_000));
+            }
+        }""",
+        [status, text],
+    )
+
+    assert (
+        len([line for line in lines if "realtime.asgi.application(get_asgi_application())" in line]) == said
+    )

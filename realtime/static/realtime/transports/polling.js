@@ -20,6 +20,18 @@ const HEARTBEAT_SECONDS = 30;
  * @typedef {Reading | {errors: ErrorMessage[]}} Answer
  */
 
+let isReported = false;
+
+/** Say once what a project has probably left out: no transport reaches the engine. @param {string} url */
+function reportMissing(url) {
+  if (isReported) return;
+  isReported = true;
+  console.error(
+    `realtime: the server has no ${url}, so this page is not live. Start an ASGI server (daphne, uvicorn), not a WSGI ` +
+      "server, and write `application = realtime.asgi.application(get_asgi_application())` in the project's asgi.py.",
+  );
+}
+
 export class Polling extends Transport {
   #env;
   /** What is polled, by topic. @type {Map<string, Poll>} */
@@ -140,8 +152,10 @@ export class Polling extends Transport {
     try {
       const url = `${this.#env.paths.topics}${encodeURIComponent(topic)}/?${parameters}`;
       const response = await this.#env.fetch(url, { signal, cache: "no-store" });
-      const answer = await response.json();
-      return response.ok || answer.errors ? answer : null;
+      // The engine answers in JSON, also what it does not know.
+      const answer = await response.json().catch(() => null);
+      if (answer === null && response.status === 404) reportMissing(url);
+      return response.ok || answer?.errors ? answer : null;
     } catch {
       return null;
     }
