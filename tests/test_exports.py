@@ -17,6 +17,14 @@ EXPORTS = {
     "realtime.middleware": ["PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
     "realtime.schedule": ["every"],
+    "realtime.testing": [
+        "LiveClient",
+        "LiveTestMixin",
+        "asequence_now",
+        "close_leftovers",
+        "sequence_now",
+        "serving",
+    ],
 }
 """Written out here, so that a change of the public interface is a change of this test."""
 

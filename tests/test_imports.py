@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = [
     ["config", "realtime.boards"],
-    [f"realtime.{name}" for name in ("routing", "asgi", "urls", "apps", "management", "templatetags")],
+    [
+        f"realtime.{name}"
+        for name in ("routing", "asgi", "urls", "apps", "management", "templatetags", "testing")
+    ],
     [
         "realtime.transports",
         "realtime.consumers",
@@ -27,7 +30,10 @@ LAYERS = [
 ]
 """A module may import from its own layer and from those below it."""
 
-PUBLIC: dict[str, set[str]] = {"realtime.client": set()}
+PUBLIC: dict[str, set[str]] = {
+    "realtime.client": set(),
+    "realtime.testing": {"importlib.import_module", "typing.TYPE_CHECKING"},
+}
 """Packages that programs import names from, and what these import beside their own modules."""
 
 

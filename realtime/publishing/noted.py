@@ -46,14 +46,24 @@ def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequen
 
     Read them in the snapshot ``until``. ``sources``: only the rows of these.
     """
+    condition, parameters = since.missing(until, database().STAMP)
+    if sources:
+        condition += f" AND source IN ({', '.join(['%s'] * len(sources))})"
+    return _read(condition, [*parameters, *sources], at_most)
+
+
+def read_these(ids: Sequence[int]) -> list[Noted]:
+    """Return the outbox rows with these ids that are visible here, oldest first."""
+    return _read(f"id IN ({', '.join(['%s'] * len(ids))})", ids, len(ids)) if ids else []
+
+
+def _read(condition: str, parameters: Sequence[Any], at_most: int) -> list[Noted]:
     here = database()
-    missing, parameters = since.missing(until, here.STAMP)
-    condition = f"{missing} AND source IN ({', '.join(['%s'] * len(sources))})" if sources else missing
     source, image = map(here.TEXT.format, ("source", "image"))
     found = here.fetch(
         f"SELECT id, {here.NOW} - written_at, {source}, CASE WHEN length({image}) <= %s THEN {image} END, "
         f"length({image}) > %s FROM realtime_outboxrow WHERE {condition} ORDER BY id LIMIT %s",
-        [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, *sources, at_most],
+        [MAX_CHARACTERS, MAX_CHARACTERS, *parameters, at_most],
     )
     now = time.time()
     rows = [

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -45,6 +46,7 @@ class DatabaseThreads:
         self._threads: dict[threading.Thread, Sequence[BaseDatabaseWrapper]] = {}  # with their connections
         self._lock = threading.Lock()
         self._is_closed = False
+        _pools.add(self)
 
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Return the result of a function that may use the database.
@@ -149,6 +151,12 @@ class RequestThread(Executor):
         self.idle_since = time.monotonic()
 
 
+def close_open() -> None:
+    """Close all pools of the process that are open; for tests, whose event loops may have ended before their engine."""
+    for pool in list(_pools):
+        pool.close()
+
+
 async def close_all(*pools: DatabaseThreads) -> None:
     """Close several pools at the same time."""
     await asyncio.gather(*(asyncio.to_thread(pool.close) for pool in pools))
@@ -186,6 +194,7 @@ class OpenFile:
         return True
 
 
+_pools: "WeakSet[DatabaseThreads]" = WeakSet()
 _generation = 0
 _thread = threading.local()
 

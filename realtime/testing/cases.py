@@ -1,0 +1,45 @@
+"""A mixin for Django's classes of tests."""
+
+from typing import TYPE_CHECKING, Any
+
+from ..engine.messages import Format
+from .clients import LiveClient
+from .leftovers import close_leftovers
+from .sequencing import sequence_now
+
+if TYPE_CHECKING:
+    from django.test import SimpleTestCase as _Base
+else:
+    _Base = object
+
+
+class LiveTestMixin(_Base):
+    """Clients of topics for TestCase, TransactionTestCase and the classes that start a server: it comes first.
+
+    What they see is what the test's own connection sees: in a TestCase, also what is never committed. A server, and
+    whatever else has a connection of its own, sees nothing of a TestCase.
+    """
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        close_leftovers()
+
+    def live_client(self, topic: str, *, user: Any = None, format: Format = "rows") -> LiveClient:
+        """Return an open client, which is closed after the test.
+
+        Raises: Refused.
+        """
+        client = LiveClient(topic, user=user, format=format)
+        self.addCleanup(client.close)
+        return client.open()
+
+    def client_of_page(self, response: Any, topic: str = "") -> LiveClient:
+        """Return an open client of the topic that a page shows, which is closed after the test."""
+        client = LiveClient.of_page(response, topic)
+        self.addCleanup(client.close)
+        return client.open()
+
+    def sequence_now(self) -> None:
+        """Sequence everything that the test's connection sees, and deliver it to the open clients."""
+        sequence_now()
