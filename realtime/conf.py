@@ -93,7 +93,8 @@ class Conf:
     """Maximum number of outbox rows that are sequenced at once; if more wait, their topics are read again."""
     feed_seconds: float = 0.25
     """How long one feed's queries and templates may delay the changes of the others: what takes longer is read
-    again by those who follow it, and the feed is not asked again for 10 s, for 20 s the next time, up to 5 min."""
+    again by those who follow it, and the feed is not asked again for 10 s, for 20 s the next time, up to 5 min.
+    While the thread waits for a core the time does not run, up to four times as long."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries."""
     log_max_entries: int = 100_000

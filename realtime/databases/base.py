@@ -5,7 +5,7 @@ A new database implements both classes in a package beside ``postgresql`` and ``
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -110,9 +110,12 @@ class Database(ABC):
         """Return a block in which a query may fail without aborting the transaction around it."""
 
     @abstractmethod
-    def limit_query_time(self, seconds: float) -> AbstractContextManager[None]:
+    def limit_query_time(
+        self, seconds: float, is_over: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[None]:
         """Return a block, inside a transaction, in which a statement that takes longer fails (OperationalError).
 
+        ``is_over`` decides instead of the clock where statements run in this thread, not in a server.
         The failure aborts the transaction where the database does that; ``failing_alone`` around it prevents that.
         """
 

@@ -18,6 +18,7 @@ from ..conf import get_conf
 from ..feeds import registry
 from ..publishing import log
 from ..publishing.positions import Reading, read_topic
+from ..runtime import cpu_time
 from ..runtime.threads import DatabaseThreads
 from .paintings import paintings
 
@@ -153,9 +154,15 @@ def _missed(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, in
 
 
 def _timed(topic: str, limit: float, took: list[float]) -> Reading:
-    """Return the rows of a topic; add to ``took`` how long reading them took, or until it failed."""
-    begun = time.monotonic()
+    """Return the rows of a topic; add to ``took`` how long reading them took, or until it failed.
+
+    Time in which the thread waited for a core makes no feed slow, unless the reading failed: it may be endless.
+    """
+    begun, waited = time.monotonic(), cpu_time.waited()
     try:
-        return read_topic(topic, limit)
-    finally:
+        reading = read_topic(topic, limit)
+    except BaseException:
         took.append(time.monotonic() - begun)
+        raise
+    took.append(time.monotonic() - begun - (cpu_time.waited() - waited))
+    return reading

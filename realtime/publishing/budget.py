@@ -2,26 +2,45 @@
 
 import time
 
+from ..runtime import cpu_time
+
 
 class OutOfTime(BaseException):
     """The time is over; not an Exception, which would be taken for a fault of the row."""
 
 
 class Budget:
-    """The time that one feed has for a reading, and how many rows it has rendered in it."""
+    """The time that one feed has for a reading, in the thread that reads, and how many rows it has rendered in it."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, longest: float = 0.0) -> None:
+        """``longest``: for how long the time may last because the thread waits for a core; by default no longer."""
         self.seconds = seconds
         self.rows = 0
-        self._ends = time.monotonic() + seconds
+        self._begun = time.monotonic()
+        self._ends, self._latest = self._begun + seconds, self._begun + max(seconds, longest)
+        self._waited = cpu_time.waited()
 
     @property
     def left(self) -> float:
-        return self._ends - time.monotonic()
+        now = time.monotonic()
+        if self._ends <= now < self._latest:
+            self.count_waiting()
+        return self._ends - now
 
     @property
     def is_used_up(self) -> bool:
         return self.left <= 0
+
+    @property
+    def has_lasted(self) -> bool:
+        """Whether the time is over by the clock."""
+        return time.monotonic() >= self._begun + self.seconds
+
+    def count_waiting(self) -> None:
+        """Give back the time for which the thread has waited for a core; ``left`` does so when the time is over."""
+        waited = cpu_time.waited()
+        self._ends = min(self._ends + waited - self._waited, self._latest)
+        self._waited = waited
 
     def check(self) -> None:
         """Raises: OutOfTime."""

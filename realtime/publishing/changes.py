@@ -46,6 +46,8 @@ FIRST_ROWS = 50
 """How many rows are read before anything is known of their size."""
 ROWS_AT_ONCE = 250
 """How many rows are read at once, at most."""
+BUSY_FACTOR = 4
+"""How many times its share of a round a feed may last by the clock, while its thread waits for a core."""
 SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
 
@@ -65,7 +67,7 @@ def of_rows(
         return {feed.name: None}
     if feed in slow_feeds:
         return _without_rows(feed, images)
-    budget = Budget(get_conf().feed_seconds)
+    budget = Budget(get_conf().feed_seconds, BUSY_FACTOR * get_conf().feed_seconds)
     unusable: set[int] = set()
     try:
         with database().failing_alone():
@@ -76,7 +78,7 @@ def of_rows(
         )
         return found
     except Exception as error:
-        if isinstance(error, OperationalError) and budget.is_used_up:
+        if isinstance(error, OperationalError) and (budget.is_used_up or budget.has_lasted):
             slow_feeds.note(feed, budget.seconds, "a query")
             return _without_rows(feed, images)
         logger.exception("feed %s cannot read its changed rows; its topics must be read again", feed.name)
@@ -216,7 +218,7 @@ def _changes(
     if images.keys() == {_own_table(feed)}:  # no query
         touched = feed.touched(images, limit, note_unusable)
     else:
-        with database().limit_query_time(budget.seconds):
+        with database().limit_query_time(budget.seconds, lambda: budget.is_used_up):
             touched = feed.touched(images, limit, note_unusable)
     if touched is None:
         return {feed.name: None}
@@ -269,7 +271,8 @@ class _TouchedRows:
         """
         some = list(islice(self._unread, self._at_once))
         budget.check()
-        with database().limit_query_time(budget.left):
+        budget.count_waiting()
+        with database().limit_query_time(budget.left, lambda: budget.is_used_up):
             present = self._feed.read_rows(some, budget.spend_on_a_row)
         too_large = len(self._too_large)
         for key in some:

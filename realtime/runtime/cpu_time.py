@@ -1,11 +1,29 @@
-"""CPU time: how long a thread or a coroutine keeps a core busy, however long it waits."""
+"""CPU time: how long a thread or a coroutine keeps a core busy; and how long a thread waits for one."""
 
+import os
 import types
 from collections.abc import Callable, Coroutine, Generator
 from time import thread_time
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_SCHEDULED = "/proc/thread-self/schedstat"
+
+
+def waited() -> float:
+    """Return for how many seconds in total this thread was ready to run and had no core.
+
+    0 where the system does not count. A thread that sleeps, or waits for a query or for the interpreter, is not ready.
+    """
+    try:
+        file = os.open(_SCHEDULED, os.O_RDONLY)
+        try:
+            return int(os.read(file, 100).split()[1]) / 1e9
+        finally:
+            os.close(file)
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def measured_call(note: Callable[[float], None], function: Callable[..., T], *args: object) -> T:

@@ -79,7 +79,7 @@ def work(database: Database, function: Callable[[], object]) -> int:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                type(here()), "limit_query_time", lambda self, seconds: nullcontext()
+                type(here()), "limit_query_time", lambda self, *arguments: nullcontext()
             )  # uses the handler
             connection.connection.set_progress_handler(count, 10)
             function()

@@ -54,3 +54,13 @@ def test_the_limit_ends_with_its_block(database, is_over):
                 ask("SELECT 1")
 
         assert ask(LONGER_THAN_THE_LIMIT[database.vendor]) is not None
+
+
+def test_where_statements_run_in_this_thread_its_own_time_decides(on_sqlite):
+    """Not the clock: a thread that waits for a core gets nothing done."""
+    here = engines_database()
+    with here.read_transaction():
+        with pytest.raises(OperationalError), here.limit_query_time(1000, lambda: True):
+            ask(ENDLESS["sqlite"])
+        with here.limit_query_time(0.0, lambda: False):
+            assert ask(LONGER_THAN_THE_LIMIT["sqlite"]) == (300_000,)

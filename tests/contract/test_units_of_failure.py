@@ -1,8 +1,10 @@
 """A fault stops only what it is in: an outbox row, a row, a topic, a feed. Everything else is sequenced exactly."""
 
 import contextlib
+import itertools
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -14,12 +16,14 @@ from django.db import DatabaseError, OperationalError, connection, models, trans
 from realtime import notices
 from realtime.access import revocation
 from realtime.boards.models import Board, Entry
+from realtime.conf import get_conf
 from realtime.engine import messages
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
 from realtime.publishing import capture, changes, log, releases, sequencer
 from realtime.publishing.budget import Budget
 from realtime.publishing.slow_feeds import slow_feeds
+from realtime.runtime import cpu_time
 from tests.contract.conftest import Follower
 from tests.contract.test_time_limits import ENDLESS
 
@@ -447,6 +451,33 @@ def test_a_feed_that_renders_slowly_delays_no_other_for_long(database, live, mon
     assert len(rendered) == 1
     assert sorted(first.values()) == ["changes", *["reset"] * 4]
     assert second == {"slow.a": "reset"}
+
+
+def test_a_feed_that_waits_for_a_core_is_not_slow(database, live, settings, monkeypatch):
+    """Its rows are read, though its query and its rendering take longer than its share of a round by the clock."""
+    settings.REALTIME = {**settings.REALTIME, "FEED_SECONDS": 0.1}
+    monkeypatch.setattr(changes, "BUSY_FACTOR", 1_000_000)
+    totals = itertools.count(step=1000)  # seconds that the thread has waited, at each look
+    monkeypatch.setattr(cpu_time, "waited", lambda: next(totals))
+
+    def wait() -> None:
+        ends = time.monotonic() + get_conf().feed_seconds
+        while time.monotonic() < ends:
+            time.sleep(0.01)
+
+    def get_queryset(self):
+        wait()
+        return Thing.objects.all()
+
+    def row(self, instance):
+        wait()
+        return Feed.row(self, instance)
+
+    feed = live(name="starved", get_queryset=get_queryset, row=row)
+    Thing.objects.create(shelf="a")
+
+    assert sequence(database) == {"starved.a": "changes"}
+    assert feed not in slow_feeds
 
 
 @pytest.mark.usefixtures("quick_rounds")

@@ -11,11 +11,13 @@ from django.db import OperationalError, connection
 
 from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
+from realtime.conf import get_conf
 from realtime.delivery import topic_reads
 from realtime.delivery.topic_reads import TopicReads
 from realtime.feeds import Feed
 from realtime.publishing.budget import Budget
 from realtime.publishing.positions import read_topic
+from realtime.runtime import cpu_time
 from realtime.runtime.threads import DatabaseThreads, close_all
 from tests.apps.stuck.queries import ENDLESS
 from tests.conftest import until
@@ -106,6 +108,24 @@ async def test_feeds_whose_speed_is_not_known_leave_one_thread(reads, gate, quay
     assert gate.reading.total() == 3
     gate.is_open.set()
     await asyncio.gather(*held)
+
+
+async def test_waiting_for_a_core_makes_no_feed_slow(reads, gate, monkeypatch):
+    """The machine was busy. A read that fails for lack of time does: it may be endless."""
+    gate.is_open.set()
+    totals = iter(range(0, 10_000, 1000))
+    ending = Ending(TimeoutError("rendering"))
+    monkeypatch.setattr(topic_reads, "SLOW_SECONDS", -1.0)
+    monkeypatch.setattr(topic_reads, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(cpu_time, "waited", lambda: next(totals))
+
+    await reads.read("held.0")
+    is_slow = bool(reads.slow)
+    monkeypatch.setattr(topic_reads, "read_topic", ending.read)
+    await reads.read("held.0")
+
+    assert not is_slow
+    assert ending.limits == [0.1, get_conf().read_seconds]
 
 
 async def test_a_feed_is_quick_again_after_its_second_quick_read(reads, gate, monkeypatch):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from realtime.runtime.cpu_time import measured, measured_call
+from realtime.runtime import cpu_time
+from realtime.runtime.cpu_time import measured, measured_call, waited
 
 
 def work(seconds: float) -> None:
@@ -83,3 +84,16 @@ def test_a_call_counts_also_if_it_fails():
     with pytest.raises(ValueError, match="at last"):
         measured_call(noted.append, fail)
     assert noted[1] >= 0.02
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [("120 2500000000 7\n", 2.5), ("120 0 7\n", 0.0), ("", 0.0), ("no numbers here", 0.0), (None, 0.0)],
+)
+def test_the_wait_for_a_core_is_what_the_system_counts(tmp_path, monkeypatch, text, seconds):
+    """None where it does not count."""
+    monkeypatch.setattr(cpu_time, "_SCHEDULED", str(tmp_path / "schedstat"))
+    if text is not None:
+        (tmp_path / "schedstat").write_text(text)
+
+    assert waited() == seconds

@@ -1,6 +1,6 @@
 """PostgreSQL: a snapshot is ``pg_current_snapshot()``, and outbox rows are stamped with transaction ids."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,7 +142,7 @@ class PostgreSQL(Database):
                 raise
 
     @contextmanager
-    def limit_query_time(self, seconds: float) -> Iterator[None]:
+    def limit_query_time(self, seconds: float, is_over: Callable[[], bool] | None = None) -> Iterator[None]:
         with self.connection.cursor() as cursor:
             # 0 would mean no limit.
             cursor.execute(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,9 @@ class SQLite(Database):
         yield  # a failed statement leaves the transaction as it was
 
     @contextmanager
-    def limit_query_time(self, seconds: float) -> Iterator[None]:
+    def limit_query_time(self, seconds: float, is_over: Callable[[], bool] | None = None) -> Iterator[None]:
         ends, driver = time.monotonic() + seconds, self.connection.connection
-        driver.set_progress_handler(lambda: time.monotonic() > ends, _STEPS_PER_LOOK)
+        driver.set_progress_handler(is_over or (lambda: time.monotonic() > ends), _STEPS_PER_LOOK)
         try:
             yield
         finally:
