@@ -1,0 +1,100 @@
+"""``manage.py realtime_init``: shows what a project needs, or writes it, and says what is left."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.management.test_edits import ASGI, BASE, SETTINGS, URLS
+
+FILES = {"settings.py": SETTINGS, "asgi.py": ASGI, "urls.py": URLS, "templates/base.html": BASE}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, settings) -> Iterator[Path]:
+    """A project as ``startproject`` makes it, in which the app has just been installed."""
+    folder = tmp_path / "shop"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    importlib.invalidate_caches()
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")
+    settings.ROOT_URLCONF = "shop.urls"
+    settings.ASGI_APPLICATION = None
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "daphne"]
+    settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [folder / "templates"]}]
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {})
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "shop"]:
+        del sys.modules[name]
+
+
+def texts(project: Path) -> dict[str, str]:
+    return {name: (project / name).read_text() for name in FILES}
+
+
+def init(*arguments: str) -> str:
+    out = StringIO()
+    call_command("realtime_init", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_it_shows_the_edits_and_changes_nothing(project):
+    """A difference for each file, as of version control."""
+    shown = init()
+
+    assert texts(project) == FILES
+    assert [line for line in shown.splitlines() if line.startswith("+++")] == [
+        f"+++ shop/{name}" for name in FILES
+    ]
+    assert "+application = realtime.asgi.application(get_asgi_application())" in shown
+    assert "realtime_init --write" in shown
+
+
+def test_it_writes_them_on_demand_and_only_once(project, settings):
+    init("--write")
+    written = texts(project)
+    settings.ASGI_APPLICATION = "shop.asgi.application"
+    again = init("--write")
+
+    assert all(written[name] != FILES[name] for name in FILES)
+    assert texts(project) == written
+    assert again.count("written") == 0
+
+
+def test_what_it_does_not_recognise_it_leaves_alone(project):
+    """The other files are written; the status is that of an error."""
+    (project / "asgi.py").write_text("application = make()\n")
+
+    with pytest.raises(
+        CommandError, match=r"shop/asgi.py: it does not say .* write `application = realtime"
+    ) as error:
+        init("--write")
+
+    assert "settings.py" not in str(error.value)
+    assert texts(project)["asgi.py"] == "application = make()\n"
+    assert texts(project)["urls.py"] != URLS
+
+
+def test_a_project_without_a_template_for_all_pages_is_told_the_tags(project):
+    (project / "templates" / "base.html").unlink()
+
+    with pytest.raises(
+        CommandError, match=r"base.html: the project has no such template: add \{% load realtime %\}"
+    ):
+        init()
+
+
+def test_it_refuses_where_there_is_no_project(project, settings):
+    settings.ROOT_URLCONF = "nothing.urls"
+
+    with pytest.raises(CommandError, match=r"no module nothing\.asgi"):
+        init()
