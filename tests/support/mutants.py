@@ -1,7 +1,8 @@
-"""``make mutants [FILES="realtime/engine/topic.py …"]``: small changes to the code, each of which a test must notice.
+"""``make mutants [FILES="realtime/engine/topic.py …"] [SAMPLE=37]``: small changes to the code that tests must notice.
 
 mutmut changes one thing at a time in a copy of the tree and runs the quick tests that reach it. A change that no test
-notices is a promise without a test, unless docs/contributing/mutants.md explains why it changes nothing.
+notices is a promise without a test, unless docs/contributing/mutants.md explains why it changes nothing. A sample has
+the mutants whose number ends with one of its digits: each digit is a tenth of them, the same in each run.
 """
 
 import os
@@ -19,7 +20,9 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 60.0
-"""How much longer than without a mutant its tests may take; then it counts as noticed."""
+"""How much longer than without a mutant its tests may take, about; then it counts as noticed."""
+TIMES_LONGER = 2.0
+"""How many times as long: on a busy machine, tests that take a second may take another."""
 EXPLANATIONS = ROOT / "docs" / "contributing" / "mutants.md"
 
 ENGINE = "realtime/engine/*.py"
@@ -94,7 +97,7 @@ def changed(diff: str) -> tuple[str, str]:
     return "\n".join(removed), "\n".join(added)
 
 
-def run(tree: Path, files: list[str], tests: list[str]) -> Iterator[Survivor]:
+def run(tree: Path, files: list[str], tests: list[str], sample: str = "") -> Iterator[Survivor]:
     """Mutate the files in a tree; yield the mutants that survive the tests."""
     # Tests of the engine leave nothing behind in a process, so that others can be forked from it; that is quicker.
     isolation = "fork" if tests == FILES[ENGINE] else "forkserver"
@@ -105,7 +108,8 @@ def run(tree: Path, files: list[str], tests: list[str]) -> Iterator[Survivor]:
             'pytest_add_cli_args = ["-q", "-p", "no:cacheprovider", "-p", "tests.support.mutants", '
             '"-m", "not server and not browser"]\n'
             f"pytest_add_cli_args_test_selection = {tests!r}\n"
-            f'timeout_constant = {TIMEOUT_SECONDS}\nprocess_isolation = "{isolation}"\n'
+            f"timeout_constant = {TIMEOUT_SECONDS}\ntimeout_multiplier = {TIMES_LONGER}\n"
+            f'process_isolation = "{isolation}"\n'
         )
     for file in files:
         source = tree / file
@@ -119,7 +123,8 @@ def run(tree: Path, files: list[str], tests: list[str]) -> Iterator[Survivor]:
         )
         return done.stdout
 
-    subprocess.run([mutmut, "run"], cwd=tree, env=environment, check=True)
+    chosen = [f"*__mutmut_*[{sample}]"] if sample else []
+    subprocess.run([mutmut, "run", *chosen], cwd=tree, env=environment, check=True)
     for line in ask("results").splitlines():
         name, _, outcome = line.strip().partition(": ")
         if outcome in ("survived", "no tests", "suspicious"):
@@ -139,7 +144,7 @@ def copy(tree: Path) -> None:
             shutil.copy2(ROOT / name, tree / name)
 
 
-def main(chosen: list[str]) -> int:
+def main(chosen: list[str], sample: str = "") -> int:
     known = explained(EXPLANATIONS.read_text())
     left = 0
     for pattern, tests in FILES.items():
@@ -152,7 +157,7 @@ def main(chosen: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="tidemark-mutants-") as folder:
             tree = Path(folder)
             copy(tree)
-            for survivor in run(tree, files, tests):
+            for survivor in run(tree, files, tests, sample):
                 if (survivor.file, survivor.after) not in known:
                     left += 1
                     print(f"\nSURVIVED {survivor.name}\n- {survivor.before}\n+ {survivor.after}", flush=True)
@@ -161,4 +166,4 @@ def main(chosen: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], os.environ.get("SAMPLE", "")))
