@@ -327,7 +327,7 @@ class Hub:
     async def _look(self) -> None:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
-        tail, uncaptured = await self._reader_threads.run(self._tail, max(self._cursor, 0))
+        tail, uncaptured, looked_at = await self._reader_threads.run(self._tail, max(self._cursor, 0))
         if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
             self._cursor = max(self._cursor, tail.end)
             for announcement in tail.announcements:
@@ -340,7 +340,7 @@ class Hub:
             self.rights_changed.set()
         self._compared = max(self._compared, tail.end, tail.edge)
         self._reached = tail.offset
-        self._looked_at, self._waiting_seconds = time.monotonic(), tail.waiting_seconds
+        self._looked_at, self._waiting_seconds = looked_at, tail.waiting_seconds
         # Those too that were requested meanwhile: their rows may have been read before the tail was.
         for name, shared in self._shared.items():
             shared.compare(tail, before.get(name), pruned)
@@ -350,8 +350,8 @@ class Hub:
                 shared.set_captured(not uncaptured & _tables(shared))
         self._catch_up.add([shared for shared in self._shared.values() if shared.is_due], tail.epoch)
 
-    def _tail(self, after: int) -> tuple[log.Tail, frozenset[str]]:
-        """Return the log's tail, and the tables of which a change may not have been noted; in a reader thread.
+    def _tail(self, after: int) -> tuple[log.Tail, frozenset[str], float]:
+        """Return the log's tail, the tables of which a change may not have been noted, and when; in a reader thread.
 
         Both are those of the file that has the database's name now.
         """
@@ -361,7 +361,8 @@ class Hub:
         if time.monotonic() >= self._catalog_due:
             self._catalog.look()
             self._catalog_due = time.monotonic() + CATALOG_SECONDS
-        return log.tail(after), frozenset(self._catalog.without_triggers | self._catalog.exchanged)
+        looked_at = time.monotonic()  # before, as the loop may receive the tail much later
+        return log.tail(after), frozenset(self._catalog.without_triggers | self._catalog.exchanged), looked_at
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="realtime-refresh")

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -185,6 +186,25 @@ async def test_a_log_that_cannot_be_read_is_counted_since_the_last_look(quick, q
 
     assert quick.hub.behind_seconds >= 100
     release.set()
+
+
+async def test_a_look_counts_from_when_it_was_begun(slow, quay, topic, monkeypatch):
+    """On a busy machine its result may be late, and what was committed since is as old."""
+    slow.hub.connect(await Follower(topic).follow(slow.hub))
+    await slow.settle()
+    tail, took = log_module.tail, 0.3
+
+    def late(after):
+        found, begun = tail(after), time.monotonic()
+        while time.monotonic() < begun + took:
+            time.sleep(took / 10)
+        return found
+
+    monkeypatch.setattr(log_module, "tail", late)
+    await slow._in_database(quay.entries.create, label="waits")
+    await slow.hub._look()
+
+    assert slow.hub.behind_seconds >= took
 
 
 @pytest.mark.parametrize("connects", [True, False], ids=["a connection", "a poll"])
