@@ -17,6 +17,7 @@ from django.db import connections
 from ..access.visitors import Visitor, load_users
 from ..engine.position import Position
 from ..feeds import Feed, registry
+from ..publishing import log
 from ..publishing.positions import probe
 from ..rows.surroundings import pinned_database
 from ..rows.visibility import answers_together, may_subscribe, rights_key, visible
@@ -35,12 +36,14 @@ Claim = tuple[Visitor, str]
 class Verdict(NamedTuple):
     """Whether a claim holds, in every snapshot from ``as_of`` up to the check.
 
-    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in.
+    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in. ``heads`` are those of after
+           the check, the topic's among them; None for a check of all subscriptions.
     """
 
     holds: bool
     user: Hashable = None
     as_of: Position = Position("", 0)
+    heads: log.Heads | None = None
 
 
 class Claims:
@@ -85,12 +88,17 @@ def judge(claims: Collection[Claim]) -> dict[Claim, Verdict | Exception]:
     """Return for each claim whether it holds, or the error that prevented an answer.
 
     One query for all sessions and one for all users; then each feed is asked once for each user, or once for each user
-    and topic.
+    and topic; at last the log, for the topics' heads.
     """
     waiting = Claims(at_once=len(claims))
     for visitor, topic in claims:
         waiting.add(visitor, topic)
-    return judge_some(waiting, math.inf)
+    verdicts = judge_some(waiting, math.inf)
+    heads = log.heads({topic for _, topic in claims})
+    return {
+        claim: verdict._replace(heads=heads) if isinstance(verdict, Verdict) else verdict
+        for claim, verdict in verdicts.items()
+    }
 
 
 def judge_some(claims: Claims, seconds: float) -> dict[Claim, Verdict | Exception]:

@@ -234,14 +234,19 @@ class Hub:
     async def confirm(self, name: str, subscriber: Subscriber, verdict: Verdict) -> None:
         """Return when a right, of which ``verdict`` is an earlier check, is known for what the topic has now.
 
+        And when what the topic has is not older than the check: what was removed before it was opened is not sent.
         Raises: Forbidden; Unreadable, if rights change all the time; what the feed or the database raises.
         """
         shared = self._shared.get(name)
-        if shared is None or verdict.as_of.covers(shared.rights_since):
+        if shared is None:
+            return
+        await shared.reach(verdict.heads)
+        if verdict.as_of.covers(shared.rights_since):
             return
         for _ in range(CONFIRM_ATTEMPTS):
             since = shared.rights_since
-            await self.rights.check(subscriber.visitor, name)
+            verdict = await self.rights.check(subscriber.visitor, name)
+            await shared.reach(verdict.heads)
             if shared.rights_since == since:
                 return
         raise Unreadable(name)

@@ -36,6 +36,10 @@ REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.5
 """How long a topic that was read again rests before the next time, if that follows soon: at least, and at most."""
 SOON_SECONDS = 2.0
 """Within which time after a read another one is repeated reading; it makes the rests longer."""
+UNSEQUENCED_SECONDS = 1.0
+"""How long a new subscriber waits for changes that were committed before its check; then the rows are read instead."""
+REACH_SECONDS, MAX_REACH_SECONDS = 0.01, 0.2
+"""How long it waits between two looks: at first, and at most."""
 NOTICE_ATTEMPTS = 7
 """How often rights are asked for a notice, within 16 seconds, before it is given up."""
 COMPARED_AT_ONCE = 500
@@ -76,6 +80,10 @@ class SharedTopic:
         self.rights_since = Position("", 0)
         """From where on, as far as is known here, what rights to the topic depend on has not changed."""
         self._confirmed = Position("", 0)  # the subscribers' rights were asked there or later
+        self._reached = Position(
+            "", 0
+        )  # the rows are those of there or later, although their own position is lower
+        self._reaching = asyncio.Lock()
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
         self._unread_since = 0.0  # when the oldest change was written that a read is to bring; 0 if not known
@@ -371,6 +379,42 @@ class SharedTopic:
         shut_out = [subscriber for subscriber in self.subscribers if subscriber.visitor in lost]
         for_each(shut_out, lambda subscriber: subscriber.revoke(self.name))
         self._confirmed = since
+
+    async def reach(self, heads: log.Heads | None) -> None:
+        """Return when the rows are not older than these heads: what was removed before a right was given is not sent.
+
+        Waits for changes that are not sequenced yet, also for none that ever will be: after a moment the rows are read.
+        A topic that cannot be read sends nothing, and is read before it does.
+        """
+        if heads is None or self._is_at(heads):
+            return
+        loop = asyncio.get_running_loop()
+        ends, pause = loop.time() + UNSEQUENCED_SECONDS, REACH_SECONDS
+        async with self._reaching:  # many who wait for the same look once
+            while self.topic.is_readable and not self._is_at(heads):
+                if loop.time() >= ends:
+                    await self._read_at_once()
+                    return
+                if heads.newest is not None:
+                    self.is_stale = True
+                    self._fell_behind()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_REACH_SECONDS)
+                if heads.newest is None:
+                    heads = await self._reader_threads.run(log.heads, [self.name], heads.position)
+            if self.topic.is_readable and not self._reached.covers(heads.position):
+                self._reached = heads.position
+
+    def _is_at(self, heads: log.Heads) -> bool:
+        return self._reached.covers(heads.position) or heads.are_reached_by(self.name, self.topic.position)
+
+    async def _read_at_once(self) -> None:
+        try:
+            async with self._reading:
+                await self._read()
+        except Exception as error:
+            self.is_stale = self._must_read = True
+            self._note_failure(error)
 
     async def announce(self, position: Position, text: str) -> None:
         """Send a notice to the subscribers whose right holds as of its position."""

@@ -18,6 +18,7 @@ from django.utils import timezone
 from ..conf import get_conf
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
+from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
@@ -66,6 +67,27 @@ class Missed:
 
     is_whole: bool
     entries: list[LogEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How far topics must be to have the rows of ``position`` or later ones.
+
+    Shape: ``newest`` has the offset of the newest entry of each topic and feed that has one; None if the log lacks
+           changes that ``position`` sees.
+    """
+
+    position: Position
+    newest: dict[str, int] | None
+
+    def are_reached_by(self, topic: str, position: Position) -> bool:
+        """Return whether a topic that has all its entries up to ``position`` has the rows of these heads."""
+        if position.covers(self.position):
+            return True
+        if self.newest is None:
+            return False
+        newest = max(self.newest.get(name, 0) for name in (topic, topic.partition(".")[0]))
+        return position.covers(Position(self.position.epoch, newest))
 
 
 def _of_this_release() -> QuerySet[LogEntry]:
@@ -132,6 +154,15 @@ def tail(after: int) -> Tail:
     sequenced = progress.read()
     edge = sequenced.edge if sequenced is not None and sequenced.epoch == seen.epoch else 0
     return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting, edge)
+
+
+def heads(topics: Collection[str], at: Position | None = None) -> Heads:
+    """Return the heads of topics at a position that the database has reached, by default at that of now."""
+    seen = probe()
+    position = at or Position(seen.epoch, seen.offset)
+    if seen.is_waiting and seen.sequenced < position.offset:
+        return Heads(position, None)
+    return Heads(position, newest({name for topic in topics for name in (topic, topic.partition(".")[0])}))
 
 
 def waiting_seconds() -> float:

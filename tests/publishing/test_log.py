@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.boards.models import Entry
+from realtime.engine.position import Position
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import log as the_log
 from realtime.publishing import positions, progress
@@ -25,6 +26,42 @@ def topic(quay) -> str:
 def no_retention(settings):
     """Every entry of the log is too old."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
+
+
+# ---------------------------------------------------------------- heads
+
+
+@pytest.mark.parametrize("entry_of", ["topic", "feed"])
+def test_a_topic_at_its_newest_entry_has_the_rows_of_now(log, quay, safe, topic, entry_of):
+    """An earlier one has not; what other topics have does not matter."""
+    if entry_of == "topic":
+        quay.entries.create(label="new")
+    else:
+        OutboxRow.objects.create(source="boards_entry", image=None)
+    log.sequence()
+    newest = LogEntry.objects.latest("position").position
+    safe.entries.create(label="in another topic")
+    log.sequence()
+
+    heads = the_log.heads([topic])
+
+    assert heads.newest is not None
+    assert heads.are_reached_by(topic, Position(heads.position.epoch, newest))
+    assert not heads.are_reached_by(topic, Position(heads.position.epoch, newest - 1))
+    assert not heads.are_reached_by(topic, Position("another", newest))
+
+
+def test_what_is_not_sequenced_is_missing(log, quay, topic):
+    """Only rows that were read there or later have it; of an earlier position everything is known."""
+    before = the_log.heads([topic])
+    quay.entries.create(label="new")
+
+    now, then = the_log.heads([topic]), the_log.heads([topic], before.position)
+
+    assert now.newest is None
+    assert then.newest is not None
+    assert not now.are_reached_by(topic, before.position)
+    assert now.are_reached_by(topic, now.position)
 
 
 # ---------------------------------------------------------------- tail
