@@ -1,6 +1,6 @@
 /** What scripts and elements of a page use: one connection with its topics, calls and messages. */
 
-/** @import { Format, Row, ServerMessage } from "./protocol/messages.js" */
+/** @import { Row, ServerMessage } from "./protocol/messages.js" */
 /** @import { Status } from "./status.js" */
 /** @import { Options } from "./topics/row-map.js" */
 /** @import { Follower, TopicStatus } from "./topics/topic.js" */
@@ -130,13 +130,12 @@ export class Realtime {
   /**
    * Follow a topic from a script.
    * @param {string} topic
-   * @param {{format?: Format} & Options} options
+   * @param {Options} options
    * @returns {{unsubscribe: () => void, readonly position: string | null, readonly rows: Map<string, Row>}}
-   * @throws {Error} if the page follows the topic in the other format
    */
-  subscribe(topic, { format = "rows", ...options } = {}) {
+  subscribe(topic, options = {}) {
     const rowMap = new RowMap(options);
-    this.follow(topic, format, rowMap);
+    this.follow(topic, rowMap);
     return {
       unsubscribe: () => this.unfollow(topic, rowMap),
       get position() {
@@ -151,13 +150,12 @@ export class Realtime {
   /**
    * For elements: like `subscribe`, with a follower of their own (topic.js).
    * @param {string} topic
-   * @param {Format} format
    * @param {Follower} follower
    */
-  follow(topic, format, follower) {
+  follow(topic, follower) {
     // Rows that are there when the page begins are as old as the page.
     const addedAt = this.#connection.receivedAt === null ? this.#loadedAt : this.#env.now();
-    this.#subscriptions.add(topic, format, follower, addedAt);
+    this.#subscriptions.add(topic, follower, addedAt);
   }
 
   /** @param {string} topic @param {Follower} follower */

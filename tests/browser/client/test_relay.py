@@ -52,3 +52,22 @@ def test_a_topic_is_unsubscribed_with_its_last_tab(page: Page) -> None:
         }"""
     )
     assert got == ["RangeError", None, None, [{"type": "unsubscribe", "topic": "t"}], "rows"]
+
+
+def test_tabs_may_differ_in_signals(page: Page) -> None:
+    """All of them get what one of them needs; a tab that needs signals alone resumes where the others are."""
+    got = page.evaluate(
+        """async () => {"""
+        + RELAY
+        + """
+            const subscribe = (tab, format, position) => {
+                const sent = relay.outgoing(tab, { type: "subscribe", topic: "t", format, position });
+                return [sent.format, sent.position ?? null];
+            };
+            const asked = [subscribe("a", "html", "e.10"), subscribe("b", "signal"), subscribe("a", "html", "e.10")];
+            relay.incoming({ type: "changes", topic: "t", after: 10, position: "e.20", changes: [] });
+            return [...asked, subscribe("c", "signal"), subscribe("d", "html", "e.15")];
+        }"""
+    )
+    assert got == [["html", "e.10"], ["html+signal", None], ["html+signal", "e.10"],
+                   ["html+signal", "e.20"], ["html+signal", "e.15"]]  # fmt: skip

@@ -41,13 +41,37 @@ def test_an_element_without_a_position_causes_a_snapshot_for_all(page: Page) -> 
     assert got == [[SUBSCRIBE | {"position": "e.10"}, SUBSCRIBE], ["row c", "row c"]]
 
 
-def test_a_topic_cannot_be_followed_in_two_formats(page: Page, errors: list[str]) -> None:
-    refusal = page.evaluate("""() => {
-        paint([tr("a")]);
-        try { realtime.subscribe("t"); } catch (error) { return error.message; }
+def test_a_topic_is_followed_by_an_element_and_by_scripts_in_one_subscription(page: Page) -> None:
+    """Its messages then have both contents; the element's rows keep their elements."""
+    got = page.evaluate("""() => {
+        const both = (key, text) => ({ ...html(key, key, text), row: { text } });
+        connect(); paint([tr("a", "a", "at 10")]);
+        const before = document.querySelector("[data-key=a]");
+        const rows = realtime.subscribe("t"), signals = [];
+        realtime.follow("t", { format: "signal", position: null,
+            onSnapshot: ({ signal }) => signals.push(signal), onChanges: ({ position }) => signals.push(position) });
+        const asked = server().takeSent().map(({ format, position }) => [format, position ?? null]);
+        server().sends(changes(10, 11, [upsert(html("a", "a", "of the first subscription"))]));
+        server().sends({ ...snapshot(12, [both("a", "at 12")]), signal: 9 });
+        server().sends(changes(12, 13, [upsert(both("a", "at 13"))]));
+        return [asked, texts(), rows.rows.get("a").row.text, signals,
+            document.querySelector("[data-key=a]") === before];
     }""")
-    state = page.evaluate("realtime.subscribe('u') && paint([], 'e.1', 'u').getAttribute('state')")
 
-    assert "followed as html already" in refusal
-    assert "followed as rows already" in errors.pop()
-    assert state == "refused"
+    asked = [["html", "e.10"], ["rows+html", None], ["rows+html+signal", None]]
+    assert got == [asked, ["at 13"], "at 13", [9, "e.13"], True]
+
+
+def test_a_follower_of_signals_does_not_make_an_element_begin_again(page: Page) -> None:
+    """It has no rows, so its position is of no interest; any answer has the signal."""
+    got = page.evaluate("""() => {
+        const signals = [];
+        const note = ({ signal, position }) => signals.push(signal ?? position);
+        connect(); paint([tr("a")]);
+        realtime.follow("t", { format: "signal", position: null, onSnapshot: note, onChanges: note });
+        const asked = server().takeSent().map(({ format, position }) => [format, position]);
+        server().sends({ ...changes(10, 10, []), signal: 8 }).sends(changes(10, 12, []));
+        return [asked, signals, position()];
+    }""")
+
+    assert got == [[["html", "e.10"], ["html+signal", "e.10"]], [8, "e.12"], "e.12"]

@@ -15,7 +15,7 @@
 /** @import { Realtime } from "../realtime.js" */
 /** @import { Follower, FollowerState } from "../topics/topic.js" */
 
-import { BAD_MESSAGE, isFinal } from "../protocol/codes.js";
+import { isFinal } from "../protocol/codes.js";
 import { checkPainted, MisplacedError, words } from "./placement.js";
 import { Rows } from "./rows.js";
 
@@ -36,6 +36,7 @@ export class LiveTopic extends HTMLElement {
    * @type {Follower}
    */
   #follower = {
+    format: "html",
     position: null,
     digest: () => (this.#isShownByListener ? null : this.#shownRows().digest()),
     onSnapshot: (message) => {
@@ -65,16 +66,8 @@ export class LiveTopic extends HTMLElement {
       LiveTopic.realtime.setFault(this, this.#fault);
       return;
     }
-    try {
-      LiveTopic.realtime.follow(this.#topic, "html", this.#follower);
-      this.#isFollowing = true;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      console.error("realtime: this <live-topic> is not live:", this, message);
-      this.#setState("refused");
-      LiveTopic.realtime.setFault(this, { topic: this.#topic, state: "refused", reason: message });
-      this.#refuse({ type: "error", code: BAD_MESSAGE, message, topic: this.#topic });
-    }
+    LiveTopic.realtime.follow(this.#topic, this.#follower);
+    this.#isFollowing = true;
   }
 
   disconnectedCallback() {

@@ -1,7 +1,7 @@
 /**
  * The messages on the wire as types (docs/protocol.md). It contains no code, so browsers do not load it.
  *
- * @typedef {"rows" | "html"} Format
+ * @typedef {"rows" | "html" | "signal" | "rows+html" | "rows+signal" | "html+signal" | "rows+html+signal"} Format
  * @typedef {{topic: string, format: Format, position: string | null}} Subscription - what a page follows, and the
  *   position of the rows it has
  * @typedef {{key: string, order: string, row?: object, html?: string, digest?: number}} Row
@@ -11,9 +11,10 @@
  *
  * @typedef {{type: "welcome", heartbeat_seconds: number, max_message_bytes?: number,
  *   acknowledge_bytes?: number}} Welcome
- * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean}} Snapshot
+ * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean,
+ *   signal?: number}} Snapshot
  * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[],
- *   digest?: number}} Changes
+ *   digest?: number, signal?: number}} Changes
  * @typedef {{type: "heartbeat", positions?: Record<string, string>, digests?: Record<string, number>,
  *   behind_seconds?: number}} Heartbeat
  * @typedef {{code?: number | null, message: string, fields?: Record<string, string[]>}} Refusal

@@ -1,6 +1,6 @@
 /** The rows of one topic as a Map, for scripts: what `realtime.subscribe` keeps. */
 
-/** @import { Change, Changes, ErrorMessage, Row, Snapshot } from "../protocol/messages.js" */
+/** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot } from "../protocol/messages.js" */
 
 import { isFinal } from "../protocol/codes.js";
 import { combine } from "../protocol/digest.js";
@@ -8,12 +8,14 @@ import { compareRows } from "../protocol/order.js";
 import { runHandler } from "./handlers.js";
 
 /**
- * @typedef {{position?: string | null, onSnapshot?: (rows: Row[], message: Snapshot) => void,
+ * @typedef {{format?: Format, position?: string | null, onSnapshot?: (rows: Row[], message: Snapshot) => void,
  *   onChanges?: (changes: Change[], message: Changes) => void, onError?: (message: ErrorMessage) => void,
  *   onCorrected?: () => void}} Options
  */
 
 export class RowMap {
+  /** @type {Format} */
+  format;
   /** @type {string | null} */
   position;
   /** @type {Map<string, Row>} */
@@ -24,7 +26,8 @@ export class RowMap {
   #handlers;
 
   /** @param {Options} options */
-  constructor({ position = null, ...handlers }) {
+  constructor({ format = "rows", position = null, ...handlers }) {
+    this.format = format;
     this.position = position;
     this.#handlers = handlers;
   }

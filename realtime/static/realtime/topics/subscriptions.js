@@ -43,26 +43,13 @@ export class Subscriptions {
 
   /**
    * @param {string} name
-   * @param {Format} format
    * @param {Follower} follower - receives what follows its `position`
    * @param {number} addedAt - when its rows were read
-   * @throws {Error} if the page follows the topic in the other format
    */
-  add(name, format, follower, addedAt) {
-    const topic = this.#topics.get(name) ?? new Topic(name, format, this.#times, addedAt);
-    if (topic.format !== format) {
-      throw new Error(
-        `"${name}" is followed as ${topic.format} already, and a page follows a topic in one format only. ` +
-          `Subscribe to it with format "${topic.format}", or unsubscribe first.`,
-      );
-    }
-    const isFirst = topic.followers.size === 0;
-    const asked = topic.resumesFrom;
+  add(name, follower, addedAt) {
+    const topic = this.#topics.get(name) ?? new Topic(name, this.#times, addedAt);
     this.#topics.set(name, topic);
-    topic.followers.add(follower);
-    // The subscription under way also serves a new follower at the same position as the others.
-    const isServed = !isFirst && !topic.isRefused && topic.resumesFrom === asked;
-    if (!isServed) this.#subscribe(topic);
+    if (topic.add(follower)) this.#subscribe(topic);
     this.#notify([topic]);
   }
 
@@ -80,7 +67,7 @@ export class Subscriptions {
   list() {
     return [...this.#topics.values()].map(({ name, format, resumesFrom }) => ({
       topic: name,
-      format,
+      format: /** @type {Format} */ (format),
       position: resumesFrom,
     }));
   }

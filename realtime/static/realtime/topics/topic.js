@@ -6,6 +6,7 @@
 /** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot, Subscribe } from "../protocol/messages.js" */
 
 import { BAD_MESSAGE, isFinal } from "../protocol/codes.js";
+import { combined, contentsOf } from "../protocol/formats.js";
 import { commonPosition, isBehind, parse, verdict } from "../protocol/position.js";
 import { runHandler } from "./handlers.js";
 
@@ -19,6 +20,7 @@ const MAX_PAUSE_MS = 300_000;
  * @typedef {{state: TopicState, since: number | null, reason: string}} TopicStatus - since: when its rows were last known
  *   to be current, in milliseconds; null while it is live
  * @typedef {object} Follower
+ * @property {Format} format - what it needs; with "signal" it has no rows
  * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
  * @property {() => number | null} [digest] - of the rows it holds; null if it does not know
  * @property {(message: Snapshot) => boolean} onSnapshot - `message.rows` are all rows: replace; returns whether that
@@ -42,6 +44,8 @@ const MAX_PAUSE_MS = 300_000;
 export class Topic {
   /** @type {Set<Follower>} */
   followers = new Set();
+  /** What all followers need; it grows with them. @type {Format | ""} */
+  format = "";
   isRefused = false;
   /** Rows could not be shown, not even those of a fresh snapshot. */
   isBroken = false;
@@ -65,20 +69,33 @@ export class Topic {
 
   /**
    * @param {string} name
-   * @param {Format} format
    * @param {Times} times
    * @param {number} addedAt - when the rows that it begins with were read
    */
-  constructor(name, format, times, addedAt) {
+  constructor(name, times, addedAt) {
     this.name = name;
-    this.format = format;
     this.#times = times;
     this.#addedAt = addedAt;
   }
 
-  /** The position of all followers; null if theirs differ, because then all need a snapshot. */
+  /** @param {Follower} follower @returns {boolean} whether to subscribe for it */
+  add(follower) {
+    const [before, asked, isFirst] = [this.format, this.resumesFrom, this.followers.size === 0];
+    this.followers.add(follower);
+    this.format = combined([before, follower.format]);
+    // Rows with other contents have other digests.
+    const hasOtherContents = contentsOf(before) !== "" && contentsOf(before) !== contentsOf(this.format);
+    if (hasOtherContents) for (const each of this.followers) each.position = null;
+    // The subscription under way also serves a new follower at the same position as the others.
+    const isServed = this.format === before && this.resumesFrom === asked && follower.format !== "signal";
+    return isFirst || this.isRefused || !isServed;
+  }
+
+  /** The position of all followers with rows; null if theirs differ, because then all need a snapshot. */
   get position() {
-    return commonPosition([...this.followers].map((follower) => follower.position));
+    const all = [...this.followers];
+    const holders = all.filter(({ format }) => format !== "signal");
+    return commonPosition((holders.length > 0 ? holders : all).map(({ position }) => position));
   }
 
   /** The position to subscribe from; null for a snapshot. */
@@ -111,7 +128,8 @@ export class Topic {
       this.#pauseMs = Math.min(MAX_PAUSE_MS, 2 * this.#pauseMs);
     }
     const position = this.resumesFrom;
-    return { type: "subscribe", topic: this.name, format: this.format, ...(position === null ? {} : { position }) };
+    const format = /** @type {Format} */ (this.format);
+    return { type: "subscribe", topic: this.name, format, ...(position === null ? {} : { position }) };
   }
 
   /** The followers keep their rows; parts of a snapshot are dropped by the next subscription. */
@@ -150,7 +168,10 @@ export class Topic {
   /** @param {Changes} message @returns {boolean} whether to subscribe again */
   changes(message) {
     if (!this.#hasOurFormat(message.changes)) return false;
-    const verdicts = [...this.followers].map((follower) => ({ follower, what: verdict(follower.position, message) }));
+    const verdicts = [...this.followers].map((follower) => {
+      const isNew = follower.format === "signal" && follower.position === null;
+      return { follower, what: isNew ? "apply" : verdict(follower.position, message) };
+    });
     for (const { follower, what } of verdicts) {
       if (what === "apply") this.#advance(follower, message, () => follower.onChanges(message));
     }
@@ -268,10 +289,11 @@ export class Topic {
     return this.#times.now() >= this.#notBefore;
   }
 
-  /** False for messages of an earlier subscription in the other format. @param {(Row | Change)[]} rows */
+  /** False for messages of an earlier subscription in another format. @param {(Row | Change)[]} rows */
   #hasOurFormat(rows) {
-    const field = this.format === "html" ? "html" : "row";
-    return rows.every((each) => ("op" in each && each.op === "delete") || field in each);
+    const fields = contentsOf(this.format).split("+").filter(Boolean);
+    const needed = fields.map((each) => (each === "rows" ? "row" : each));
+    return rows.every((each) => ("op" in each && each.op === "delete") || needed.every((field) => field in each));
   }
 
   /**

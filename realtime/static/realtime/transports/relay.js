@@ -2,7 +2,20 @@
 
 /** @import { ClientMessage, Format, ServerMessage, Subscribe, Unsubscribe } from "../protocol/messages.js" */
 
+import { combined, contentsOf } from "../protocol/formats.js";
 import { isBehind, parse } from "../protocol/position.js";
+
+/**
+ * The format that serves two tabs: they may differ in signals, which those that do not need them ignore.
+ * @param {Format} theirs @param {Format} mine
+ * @throws {RangeError} if the contents of their rows differ, and so the digests
+ */
+function joined(theirs, mine) {
+  if (theirs === mine) return mine;
+  const [before, now] = [contentsOf(theirs), contentsOf(mine)];
+  if (before && now && before !== now) throw new RangeError("another tab follows it in another format");
+  return combined([theirs, mine]);
+}
 
 export class Relay {
   /** @type {Map<string, {format: Format, tabs: Set<string>, position: string | null}>} */
@@ -58,10 +71,14 @@ export class Relay {
   #subscribe(tab, message) {
     const topic = this.#topics.get(message.topic) ?? { format: message.format, tabs: new Set(), position: null };
     const isShared = [...topic.tabs].some((other) => other !== tab);
-    if (isShared && topic.format !== message.format) throw new RangeError("another tab follows it in another format");
+    const format = isShared ? joined(topic.format, message.format) : message.format;
     this.#topics.set(message.topic, topic);
-    topic.format = message.format;
+    topic.format = format;
     topic.tabs.add(tab);
+    // Any answer has the signal.
+    if (isShared && format !== "signal" && message.format === "signal") {
+      return { ...message, format, position: topic.position ?? undefined };
+    }
     // The server resumes from one position for all tabs, which must not be later than that of the others.
     const isLater =
       isShared &&
@@ -69,7 +86,7 @@ export class Relay {
       message.position !== undefined &&
       parse(topic.position).epoch === parse(message.position).epoch &&
       isBehind(topic.position, message.position);
-    return isLater ? { ...message, position: topic.position ?? undefined } : message;
+    return { ...message, format, ...(isLater && { position: topic.position ?? undefined }) };
   }
 
   /** @param {string} tab @param {string} name @returns {Unsubscribe | null} */
