@@ -124,6 +124,7 @@ MIDDLEWARE = [
     "config.policy.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.static_files.StaticFilesMiddleware",
+    "realtime.middleware.LiveBlocksMiddleware",
     "realtime.middleware.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -84,6 +84,9 @@ class Conf:
     """Number of bad messages after which a connection is closed."""
     max_subscriptions: int = 128
     """Maximum number of topics that one connection may follow."""
+    block_fetches_per_second: float = 50.0
+    """How often in a second the live blocks of all pages that a process serves may fetch their page because of a topic:
+    with more viewers than that, each page waits longer than a second between two fetches."""
     max_unacknowledged_bytes: int = 256 * 1024
     """How much a client that acknowledges is sent ahead of its acknowledgements."""
     max_silent_bytes: int = 8 * 1024 * 1024

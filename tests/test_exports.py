@@ -14,7 +14,7 @@ EXPORTS = {
     "realtime.feeds": ["Feed", "computed", "register"],
     "realtime.log_filters": ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
     "realtime.backends": ["PasswordAttemptsBackend"],
-    "realtime.middleware": ["PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
+    "realtime.middleware": ["LiveBlocksMiddleware", "PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
     "realtime.schedule": ["every"],
     "realtime.testing": [

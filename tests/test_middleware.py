@@ -1,17 +1,22 @@
 """Pages that depend on their visitor are kept out of shared caches; a refused sign-in says how long to wait."""
 
+import re
 from collections.abc import Awaitable
 
 import pytest
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.template import RequestContext, Template
 from django.views.decorators.cache import cache_control
 
 from realtime.access.password_attempts import TooManyPasswords
-from realtime.middleware import PasswordAttemptsMiddleware, PrivatePagesMiddleware
+from realtime.boards.models import Board
+from realtime.middleware import LiveBlocksMiddleware, PasswordAttemptsMiddleware, PrivatePagesMiddleware
+from realtime.publishing.positions import probe
+from tests.support.positions import position_now
 
 
 @pytest.fixture
@@ -74,3 +79,62 @@ def test_other_pages_are_left_alone(rf):
     assert isinstance(response, HttpResponse)
     assert response.status_code == 401
     assert "Retry-After" not in response
+
+
+BLOCK = "{% load realtime %}{% live_block 'sum' topics='boards' %}{% endlive_block %}"
+
+
+@pytest.fixture
+def blocks(monkeypatch):
+    """A function that returns what a page with a live block names as its position; the view writes a row first."""
+    monkeypatch.setattr(LiveBlocksMiddleware, "is_needed", False)
+
+    def page(request, write=lambda: None) -> str | None:
+        def view(request):
+            write()
+            return HttpResponse(Template(BLOCK).render(RequestContext(request)))
+
+        response = LiveBlocksMiddleware(view)(request)
+        assert isinstance(response, HttpResponse)
+        found = re.search('data-realtime-position="(.*?)"', response.content.decode())
+        return found[1] if found else None
+
+    return page
+
+
+def test_a_live_block_names_the_position_from_before_its_view(blocks, rf, quay):
+    """What commits while the view runs may be missing in the page. The first page of a process does not know it."""
+    first = blocks(rf.get("/"))
+    before = position_now()
+
+    named = blocks(rf.get("/", headers={"Accept": "text/html"}), lambda: Board.objects.update(title="new"))
+
+    assert first is None
+    assert named == str(before)
+    assert position_now().offset > before.offset
+
+
+@pytest.mark.parametrize(
+    "method, accept, queries",
+    [("GET", "text/html", 1), ("GET", "*/*", 1), ("POST", "text/html", 0), ("GET", "application/json", 0)],
+)
+def test_only_pages_that_can_be_fetched_again_cost_a_query(
+    blocks, rf, quay, monkeypatch, method, accept, queries
+):
+    asked = []
+    blocks(rf.get("/"))
+    monkeypatch.setattr("realtime.middleware.probe", lambda: asked.append(probe()) or asked[0])  # type: ignore[func-returns-value]
+
+    LiveBlocksMiddleware(lambda request: HttpResponse())(rf.generic(method, "/", headers={"Accept": accept}))
+
+    assert len(asked) == queries
+
+
+def test_a_page_is_served_when_its_position_cannot_be_read(blocks, rf, monkeypatch):
+    def fails():
+        raise OperationalError("database is away")
+
+    blocks(rf.get("/"))
+    monkeypatch.setattr("realtime.middleware.probe", fails)
+
+    assert blocks(rf.get("/")) is None

@@ -8,6 +8,7 @@ from itertools import islice
 
 from msgspec import MsgspecError
 
+from ..conf import get_conf
 from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
 from ..engine.messages import Error, Notice, Row, decode_changes
@@ -66,6 +67,7 @@ class SharedTopic:
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
         self.topic = Topic(name, encodings=_encodings)
+        self.topic.fetches_per_second = get_conf().block_fetches_per_second
         self.feed = name.partition(".")[0]
         self.group = group(name)
         self.subscribers: set[Subscriber] = set()

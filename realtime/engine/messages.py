@@ -178,13 +178,17 @@ class Welcome(_Message):
 
 
 class Snapshot(_Message, omit_defaults=False):
-    """``signal``: for formats with signals, the offset since which nothing of the topic may have changed."""
+    """``signal``: for formats with signals, the offset since which nothing of the topic may have changed.
+
+    ``spread_seconds``: over which time pages that show something of the topic should spread their requests.
+    """
 
     topic: str
     position: str
     rows: Sequence[Row]
     more: bool
     signal: int | UnsetType = UNSET
+    spread_seconds: float | UnsetType = UNSET
 
 
 class Changes(_Message):
@@ -196,6 +200,7 @@ class Changes(_Message):
     changes: Sequence[Change]
     digest: int | UnsetType = UNSET
     signal: int | UnsetType = UNSET
+    spread_seconds: float | UnsetType = UNSET
 
 
 class Heartbeat(_Message):

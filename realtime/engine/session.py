@@ -205,6 +205,7 @@ class Session:
         """Follow a topic from a position on; ``next`` returns the answer, an empty change set if nothing is new."""
         self.unsubscribe(topic.name)
         cursor = topic.cursor(position, Form(format, self.encoding))
+        topic.signalled += cursor.form.has_signals
         self._subscriptions[topic.name] = _Subscription(topic, cursor)
         self._news[topic.name] = None
 
@@ -213,7 +214,9 @@ class Session:
 
     def unsubscribe(self, topic: str) -> None:
         self.leave()
-        self._subscriptions.pop(topic, None)
+        ended = self._subscriptions.pop(topic, None)
+        if ended is not None:
+            ended.topic.signalled -= ended.cursor.form.has_signals
         self._news.pop(topic, None)
         if topic == self._parted:
             self._parts, self._part = (), 0
@@ -408,6 +411,7 @@ class Session:
             changes=[],
             digest=UNSET if digest is None else digest,
             signal=subscription.topic.signal_of(subscription.cursor.form),
+            spread_seconds=subscription.topic.spread_of(subscription.cursor.form),
         )
         return [messages.encode(answer, self.encoding)]
 

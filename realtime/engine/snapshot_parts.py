@@ -30,11 +30,13 @@ class SnapshotParts(Sequence[Encoded]):
         encodings: Encodings,
         owner: object,
         signal: int | UnsetType = UNSET,
+        spread: float | UnsetType = UNSET,
     ) -> None:
-        """``owner`` is the object by which ``encodings`` know the topic, ``signal`` that of the messages."""
+        """``owner`` is the object by which ``encodings`` know the topic; ``signal`` and ``spread`` its messages'."""
         self.position = position
         self.is_newest = True
         self._topic, self._rows, self._form, self._signal = topic, rows, form, signal
+        self._spread = spread
         self._encodings, self._owner = encodings, owner
         self._max_part_bytes = max_part_bytes
         self._starts = [0]  # of the parts that are known
@@ -58,7 +60,7 @@ class SnapshotParts(Sequence[Encoded]):
             rows, is_last = self._first if number == 0 and self._first else self._divide(number)
             self._first = None
             snapshot = messages.Snapshot(
-                self._topic, str(self.position), rows, more=not is_last, signal=self._signal
+                self._topic, str(self.position), rows, not is_last, self._signal, self._spread
             )
             encoded = messages.encode(snapshot, self._form.encoding)
             if self.is_newest:

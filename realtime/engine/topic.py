@@ -48,7 +48,7 @@ class ChangeSet:
             self._sizes[format] = sum(messages.contents_size(change, format) for change in self.changes)
         return self._sizes[format]
 
-    def encoded(self, topic: str, epoch: str, form: Form) -> Encoded:
+    def encoded(self, topic: str, epoch: str, form: Form, spread: float | UnsetType = UNSET) -> Encoded:
         """Return the ``changes`` message, encoded once per form for all subscribers of this process."""
         if form not in self._encoded:
             message = messages.Changes(
@@ -58,6 +58,7 @@ class ChangeSet:
                 changes=[change.narrowed(form.format) for change in self.changes]
                 if form.format != "signal"
                 else [],
+                spread_seconds=spread,
             )
             self._encoded[form] = messages.encode(message, form.encoding)
         return self._encoded[form]
@@ -108,7 +109,11 @@ class Topic:
         self._touched_at = (
             0  # from this offset on the log has nothing of the topic; never below the one above
         )
-        self._has_signals = False  # whether a subscriber receives signals
+        self._has_signals = False  # whether a subscriber has received signals
+        self.signalled = 0
+        """How many subscriptions receive signals."""
+        self.fetches_per_second = 50.0
+        """How many of them may follow a signal by a request in a second."""
         self._reach = 0  # cursors below this offset cannot be served from the kept changes
         self._rows: dict[str, Row] = {}
         self._kept: deque[ChangeSet] = deque()
@@ -356,6 +361,11 @@ class Topic:
         """Return the offset since which nothing of the topic may have changed, if that belongs to a form's messages."""
         return self._touched_at if form.has_signals else UNSET
 
+    def spread_of(self, form: Form) -> float | UnsetType:
+        """Return over how many seconds those that receive signals should spread their requests; unset below 0.1."""
+        seconds = round(self.signalled / self.fetches_per_second, 1)
+        return seconds if form.has_signals and seconds else UNSET
+
     def _has_signal(self, cursor: Cursor) -> bool:
         """Whether the log has an entry after the cursor, whatever it changes."""
         return cursor.form.has_signals and (cursor.offset or 0) < self._touched_at and not cursor.is_ahead
@@ -383,7 +393,10 @@ class Topic:
         encoded = self._encodings.get(self._token, (after, form, "signal"))
         if encoded is None:
             position = Position(self.position.epoch, self._touched_at)
-            encoded = messages.encode(messages.Changes(self.name, after, str(position), []), form.encoding)
+            changes = messages.Changes(
+                self.name, after, str(position), [], spread_seconds=self.spread_of(form)
+            )
+            encoded = messages.encode(changes, form.encoding)
             self._encodings.keep(self._token, (after, form, "signal"), encoded)
         return encoded
 
@@ -427,16 +440,16 @@ class Topic:
 
         Raises: Unrecoverable, if a snapshot is shorter.
         """
-        name, epoch = self.name, self.position.epoch
+        name, epoch, spread = self.name, self.position.epoch, self.spread_of(form)
         if len(missed) == 1:
-            return "" if self._is_long(missed[0], form) else missed[0].encoded(name, epoch, form)
+            return "" if self._is_long(missed[0], form) else missed[0].encoded(name, epoch, form, spread)
         key = missed[0].after, form
         encoded = self._encodings.get(self._token, key)
         if encoded is None:
             if any(self._is_long(kept, form) for kept in missed):
                 encoded = ""
             else:
-                encoded = self._merged(missed).encoded(name, epoch, form)
+                encoded = self._merged(missed).encoded(name, epoch, form, spread)
                 if len(encoded) > self._max_part_bytes:
                     encoded = ""
             self._encodings.keep(self._token, key, encoded)
@@ -460,6 +473,7 @@ class Topic:
                 self._encodings,
                 self._token,
                 self.signal_of(form),
+                self.spread_of(form),
             )
         # Not this position: the topic may have advanced to it since, without a visible change.
         cursor.offset, cursor.life, cursor.is_ahead = parts.position.offset, self._life, False

@@ -1,46 +1,71 @@
-"""What a page loads, and the rows of a topic in it: rendered by the server, kept current by the browser."""
+"""What a page loads, and what is live in it: the rows of topics, and parts that are computed from topics."""
+
+import re
+from typing import Any
 
 import django
 from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.forms.utils import flatatt
 from django.http import HttpRequest
+from django.template import TemplateSyntaxError
 from django.urls import get_script_prefix
 from django.utils.crypto import salted_hmac
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from ..delivery.claims import may_read
 from ..delivery.paintings import paintings
 from ..engine.errors import FeedOff
 from ..feeds import registry
+from ..middleware import LiveBlocksMiddleware
 from ..rows.markup import WORDS
 from ..runtime.left_out import left_out
 from ..service import running_hub
 
 register = template.Library()
 
+PARENTS = {
+    "tr": ["tbody", "thead", "tfoot"],
+    "td": ["tr"],
+    "th": ["tr"],
+    "tbody": ["table"],
+    "option": ["select", "optgroup", "datalist"],
+    "optgroup": ["select"],
+}
+"""Where a browser accepts an element that it accepts in few places."""
+
 
 @register.simple_tag(takes_context=True)
-def live(context: template.Context, name: str, key: object = None, template: str = "") -> SafeString:
+def live(
+    context: template.Context,
+    name: str,
+    key: object = None,
+    template: str = "",
+    tag: str = "",
+    **attributes: Any,
+) -> SafeString:
     """Render the rows of a topic, with their position, in an element that keeps them current.
 
     ``{% live "products" category.pk %}`` renders each row with the feed's row template. With
     ``template="shop/_table.html"`` that template gets the rendered rows as ``rows`` and puts them into an element
     marked ``data-rows``; an element marked ``data-empty`` is shown while there are none.
+    With ``tag="tbody"`` the element around the rows is a ``<tbody>``, and other arguments are attributes of it:
+    ``{% live "products" tag="select" name="product" %}``; ``_`` in their names stands for ``-``.
     A feed that is off, and a row template that renders something other than one element, are shown as a sentence.
 
     Raises: PermissionDenied, if the page's user may not read the topic: check this in the view.
             ImproperlyConfigured, if there is no such feed, or it has no row template.
             UnknownTopic, if the feed has no topic with this key.
     """
+    if attributes and not tag:
+        raise TemplateSyntaxError(
+            f'{{% live %}} got {", ".join(attributes)}: attributes of an element that it renders with tag="…"'
+        )
     if name in registry.refused or (name in registry and registry[name].error is not None):
         return _fault(str(FeedOff(name)))
-    if name not in registry:
-        known = ", ".join(sorted(feed.name for feed in registry)) or "none"
-        raise ImproperlyConfigured(
-            f"{{% live {name!r} %}}: no such feed; the live.py modules of the installed apps register: {known}"
-        )
+    _check_feed("live", name)
     feed = registry[name]
     if feed.template_name is None:
         raise ImproperlyConfigured(
@@ -48,7 +73,7 @@ def live(context: template.Context, name: str, key: object = None, template: str
         )
     topic = feed.topic(key)
     feed, key = registry.find(topic)
-    user = getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
+    user = _user(context)
     is_allowed = may_read(feed, user, key)
     painting = paintings.paint(topic, running_hub()) if is_allowed else None
     # Again after the rows were read: what closes the topic may be committed together with what it hides.
@@ -58,18 +83,95 @@ def live(context: template.Context, name: str, key: object = None, template: str
     rows = SafeString(painting.html)
     if not painting.rows:
         rows = _fault(next((reason for reason in left_out.of_topic(topic).values() if WORDS in reason), ""))
+    misplaced = _misplaced(name, painting.html, tag) if tag and not template else ""
+    if misplaced:
+        return _fault(misplaced)
     if template:
         assert context.template is not None  # Django sets it while a template renders
         with context.push(rows=rows, topic=topic):
             rows = context.template.engine.get_template(template).render(context)
     # The page sees by the number whether the browser has moved rows out, as it does in a table.
-    return format_html(
-        '<live-topic topic="{}" position="{}" rows="{}">\n{}\n</live-topic>',
-        topic,
-        str(painting.position),
-        len(painting.rows),
-        rows,
+    ours = {"topic": topic, "position": str(painting.position), "rows": len(painting.rows)}
+    prefix = "data-realtime-" if tag else ""
+    return _element(tag or "live-topic", ours, prefix, attributes, format_html("\n{}\n", rows))
+
+
+@register.simple_block_tag(takes_context=True)
+def live_block(
+    context: template.Context, content: str, name: str, topics: str, tag: str = "div", **attributes: Any
+) -> SafeString:
+    """Render a part of a page that is fetched again, with the page, when one of its topics changes.
+
+    ``{% live_block "summary" topics="orders stock" %}…{% endlive_block %}``: any markup and any query, of this page,
+    user and language. ``topics`` are separated by spaces. Other arguments are attributes of its element.
+
+    Raises: PermissionDenied, if the page's user may not read a topic. ImproperlyConfigured, if there is no such feed.
+            TemplateSyntaxError, if it has no topics, or is inside of another one.
+    """
+    if not topics.split():
+        raise TemplateSyntaxError(f"{{% live_block {name!r} %}} has no topics: what is it to follow?")
+    if ' data-realtime-block="' in content:
+        raise TemplateSyntaxError(
+            f"{{% live_block {name!r} %}} has another live block in it: end it before the other one begins; "
+            "blocks that change together cost one request, however many they are"
+        )
+    request = context.get("request")
+    for topic in topics.split():
+        feed = topic.partition(".")[0]
+        _check_feed("live_block", feed)
+        if feed in registry.refused or registry[feed].error is not None:
+            continue  # its subscription is refused with words
+        found, key = registry.find(topic)
+        if not may_read(found, _user(context), key):
+            raise PermissionDenied(
+                f"this page's user may not read {topic!r}; check can_subscribe in the view"
+            )
+    LiveBlocksMiddleware.is_needed = True
+    # The answer to a POST cannot be fetched again: a form in it would lose its errors and what was sent.
+    is_kept = getattr(request, "method", "GET") not in ("GET", "HEAD")
+    position = getattr(request, "realtime_position", None)
+    ours = {"block": name, "topics": None if is_kept else topics, "position": position}
+    return _element(tag, ours, "data-realtime-", attributes, SafeString(content))
+
+
+@register.filter
+def topic(feed: str, key: object) -> str:
+    """Return the topic of a feed for a key: ``topics="orders"|topic:customer.pk``."""
+    _check_feed("… |topic", feed)
+    return registry[feed].topic(key)
+
+
+def _check_feed(tag: str, name: str) -> None:
+    if name not in registry and name not in registry.refused:
+        known = ", ".join(sorted(feed.name for feed in registry)) or "none"
+        raise ImproperlyConfigured(
+            f"{{% {tag} {name!r} %}}: no such feed; the live.py modules of the installed apps register: {known}"
+        )
+
+
+def _user(context: template.Context) -> Any:
+    return getattr(context.get("request"), "user", None) or context.get("user") or AnonymousUser()
+
+
+def _misplaced(name: str, html: str, tag: str) -> str:
+    """Return why a browser would move the rows out of the element ``tag``; an empty string if it would not."""
+    found = re.match(r"\s*<(\w+)", html)
+    row = found[1].lower() if found else ""
+    if tag in PARENTS.get(row, [tag]):
+        return ""
+    return (
+        f"A row of {name!r} is a <{row}>, which browsers accept in <{PARENTS[row][0]}> only: write "
+        f'{{% live "{name}" … tag="{PARENTS[row][0]}" %}}, or put the element around the rows into a template.'
     )
+
+
+def _element(
+    tag: str, ours: dict[str, Any], prefix: str, attributes: dict[str, Any], content: SafeString
+) -> SafeString:
+    given = {name.replace("_", "-"): value for name, value in attributes.items()}
+    own = [(prefix + name, value) for name, value in ours.items() if value is not None]
+    named = format_html_join("", ' {}="{}"', own) + flatatt(given)
+    return format_html("<{}{}>{}</{}>", tag, named, content, tag)
 
 
 def _fault(words: str) -> SafeString:

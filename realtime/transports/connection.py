@@ -84,7 +84,11 @@ class Connection:
             self._place.leave()
         ending = self.session.ending
         metrics.closes.labels("client" if ending is None else int(ending.code)).inc()
-        await self._outbound.finish(draining() if is_cut_off else None)
+        try:
+            await self._outbound.finish(draining() if is_cut_off else None)
+        finally:
+            for topic in self.session.topics:
+                self.session.unsubscribe(topic)
         self.log.info("close %s after %.1f s", code, time.monotonic() - self._opened_at)
 
     # ------------------------------------------------------------ messages of the client

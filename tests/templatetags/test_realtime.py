@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import connection, models
 from django.http import HttpRequest, HttpResponse
-from django.template import Context, Template
+from django.template import Context, Template, TemplateSyntaxError
 from django.urls import get_script_prefix, set_script_prefix
 
 from realtime.boards.models import Board, Entry
@@ -270,3 +270,85 @@ def test_a_topic_without_rows_names_no_fault(render, live, log):
     live(Board, name="empty", filter=models.Q(pk=-1), template_name="boards/_board_heading.html")
 
     assert "realtime-fault" not in render("{% live 'empty' %}")
+
+
+def test_the_rows_may_be_in_an_element_of_any_name(render, quay):
+    """For tables, lists and selects, in which a browser accepts no other; it has the attributes that are given."""
+    page = render(
+        "{% live 'entries' board.pk tag='tbody' class=c data_x=1 hidden=True %}", board=quay, c="a&b"
+    )
+
+    topic, position = f"entries.{quay.pk}", position_now()
+    assert page.startswith(
+        f'<tbody data-realtime-topic="{topic}" data-realtime-position="{position}" data-realtime-rows="2"'
+    )
+    assert ' class="a&amp;b" data-x="1" hidden>' in page
+    assert page.endswith("</tbody>")
+    assert page.count("<tr") == 2
+
+
+def test_rows_that_a_browser_would_move_out_of_their_element_are_refused_with_words(render, quay):
+    """The row template is a table row: it can stand in a table only."""
+    page = render("{% live 'entries' board.pk tag='ul' %}", board=quay)
+
+    assert "browsers accept in &lt;tbody&gt; only: write {% live &quot;entries&quot;" in page
+    assert "<tr" not in page
+
+
+def test_attributes_need_an_element_of_their_own(render, quay):
+    with pytest.raises(TemplateSyntaxError, match="tag="):
+        render("{% live 'entries' board.pk class='wide' %}", board=quay)
+
+
+def test_a_live_block_names_its_topics_and_the_position_before_its_view(render, quay, rf):
+    page = render(
+        "{% live_block 'sum' topics='entries'|topic:board.pk tag='p' class='x' %}{{ board }}{% endlive_block %}",
+        board=quay,
+    )
+
+    assert (
+        page == f'<p data-realtime-block="sum" data-realtime-topics="entries.{quay.pk}" class="x">{quay}</p>'
+    )
+
+
+def test_a_block_in_the_answer_to_a_post_is_not_fetched_again(rf, quay):
+    """A form would lose its errors, and what was typed."""
+    context = Context({"request": rf.post("/"), "topics": "boards"})
+
+    assert Template("{% load realtime %}" + BLOCK).render(context) == '<div data-realtime-block="sum">x</div>'
+
+
+BLOCK = "{% live_block 'sum' topics=topics %}x{% endlive_block %}"
+
+
+@pytest.mark.parametrize("topics", ["", "  "])
+def test_a_live_block_without_topics_is_refused(render, topics):
+    with pytest.raises(TemplateSyntaxError, match="has no topics"):
+        render(BLOCK, topics=topics)
+
+
+@pytest.mark.parametrize("topics", ["nonsense", "boards nonsense.7"])
+def test_a_live_block_of_an_unknown_feed_is_refused(render, quay, topics):
+    with pytest.raises(ImproperlyConfigured, match="no such feed"):
+        render(BLOCK, topics=topics)
+
+
+def test_a_live_block_of_a_topic_that_the_user_may_not_read_is_refused(render, quay, django_user_model):
+    Board.objects.filter(pk=quay.pk).update(is_public=False)
+    topics = f"boards entries.{quay.pk}"
+
+    with pytest.raises(PermissionDenied):
+        render(BLOCK, topics=topics)
+    assert render(BLOCK, django_user_model(is_staff=True, is_active=True), topics=topics)
+
+
+def test_live_blocks_in_each_other_are_refused(render, quay):
+    """Also if the inner one comes from an included template; what a user wrote looks like nothing of the kind."""
+    inner = BLOCK.replace("sum", "inner")
+
+    with pytest.raises(TemplateSyntaxError, match="another live block in it"):
+        render(BLOCK.replace("x", inner), topics="boards")
+    evil = '<p data-realtime-block="x">'
+    assert "data-realtime-block=&quot;" in render(
+        BLOCK.replace("x", "{{ evil }}"), topics="boards", evil=evil
+    )

@@ -4,16 +4,43 @@
  * copies export it.
  */
 
-import { claimPolicy } from "./elements/html.js";
+import { watchHosts } from "./elements/hosts.js";
+import { claimPolicy, parsePage } from "./elements/html.js";
+import { LiveBlock } from "./elements/live-block.js";
 import { LiveNotices } from "./elements/live-notices.js";
 import { LiveStatus } from "./elements/live-status.js";
 import { LiveTopic } from "./elements/live-topic.js";
+import { PageFetches } from "./elements/page-fetches.js";
 import { reportSelects } from "./elements/placement.js";
+import { TopicHost } from "./elements/topic-host.js";
 import { Realtime } from "./realtime.js";
+
+const FETCH_MS = 30_000;
 
 /** @param {string} name */
 function metaContent(name) {
   return document.querySelector(`meta[name="${name}"]`)?.getAttribute("content") ?? undefined;
+}
+
+/**
+ * Fetch this page again, as it is now in the server's eyes.
+ * @param {string[]} names - of the blocks that need it
+ */
+async function fetchPage(names) {
+  const leave = new AbortController();
+  const timer = setTimeout(() => leave.abort(), FETCH_MS);
+  try {
+    const headers = { Accept: "text/html", "Realtime-Block": names.map(encodeURIComponent).join(",") };
+    const response = await fetch(location.href, { headers, cache: "no-store", signal: leave.signal });
+    // A redirect leads to another page, such as the one to sign in.
+    if (response.redirected) throw new Error(`the page redirects to ${response.url}`);
+    if (!response.ok) throw new Error(`the page answers ${response.status}`);
+    return parsePage(await response.text());
+  } catch (error) {
+    throw leave.signal.aborted ? new Error(`the page has not answered within ${FETCH_MS / 1000} s`) : error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Define the elements, and connect. */
@@ -69,6 +96,17 @@ function start() {
   customElements.define("live-notices", LiveNotices);
   Object.assign(window, { realtime });
   realtime.start();
+  const fetches = new PageFetches({
+    fetchPage,
+    setTimeout: (action, ms) => setTimeout(action, ms),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    document,
+  });
+  watchHosts(document, {
+    "data-realtime-topic": (element) => new TopicHost(element, realtime, "data-realtime-"),
+    "data-realtime-block": (element) => new LiveBlock(element, realtime, fetches),
+  });
   reportSelects(realtime);
   return realtime;
 }

@@ -166,7 +166,7 @@ export class Realtime {
   /**
    * For elements: report that the rows of one cannot be live, or no longer report it.
    * @param {object} owner
-   * @param {{topic: string, state: "misplaced" | "refused", reason: string} | null} fault
+   * @param {{topic: string, state: "misplaced" | "stale", reason: string} | null} fault
    */
   setFault(owner, fault) {
     if (fault) this.#faults.set(owner, { ...fault, since: this.#loadedAt });

@@ -209,3 +209,56 @@ def test_elements_of_the_page_between_rows_are_left_alone(page: Page) -> None:
     page.evaluate("server().sends(changes(10, 11, [remove('a'), remove('b'), remove('c')]))")
 
     expect(page.locator("li")).to_have_text(["heading", "footer"])
+
+
+HOSTS = {
+    "a table": ("tbody", "table", "tr", "<td>"),
+    "a list": ("ul", "div", "li", ""),
+    "a select": ("select", "label", "option", ""),
+    "a group of options": ("optgroup", "select", "option", ""),
+    "a picture": ("g", "svg", "text", ""),
+}
+
+
+@pytest.mark.parametrize(("tag", "around", "row", "cell"), HOSTS.values(), ids=HOSTS.keys())
+def test_rows_may_stand_in_any_element_that_names_their_topic(
+    page: Page, tag: str, around: str, row: str, cell: str
+) -> None:
+    """Where HTML allows no `<live-topic>`; the rows keep their elements, also when they move."""
+    got = page.evaluate(
+        """([tag, around, row, cell]) => {
+            const html = (key, text) => `<${row} data-key="${key}" data-order="${key}">${cell}${text}</${row}>`;
+            document.body.insertAdjacentHTML("beforeend", `<${around}><${tag} data-realtime-topic="t" ` +
+                `data-realtime-position="e.10" data-realtime-rows="2">` +
+                `${html("a", 1)}${html("b", 1)}</${tag}></${around}>`);
+            connect();
+            const host = document.querySelector("[data-realtime-topic]"), before = host.firstElementChild;
+            return new Promise((resolve) => setTimeout(() => {
+                server().sends(changes(10, 11, [upsert({ key: "a", order: "z", html: html("a", 2) }),
+                    upsert({ key: "c", order: "c", html: html("c", 3) }), remove("nothing")]));
+                resolve([host.textContent, host.lastElementChild === before, [...host.attributes].map((e) => e.name),
+                    host.getAttribute("data-realtime-position"),
+                    host.firstElementChild.namespaceURI === host.namespaceURI]);
+            }));
+        }""",
+        [tag, around, row, cell],
+    )
+
+    names = ["data-realtime-topic", "data-realtime-position", "data-realtime-state"]
+    assert got == ["132", True, names, "e.11", True]
+
+
+def test_rows_in_a_table_that_are_refused_are_removed_and_the_words_stand_after_it(page: Page) -> None:
+    page.evaluate("""() => {
+        document.body.insertAdjacentHTML("beforeend",
+            `<table><tbody data-realtime-topic="t" data-realtime-position="e.10">${tr("a")}</tbody></table>`);
+        connect();
+    }""")
+    page.wait_for_function("() => document.querySelector('[data-realtime-state]')")
+    page.evaluate("() => { server().sends(refuse(4403, 'not yours')); }")
+
+    expect(page.locator("tbody > *")).to_have_count(0)
+    expect(page.locator("table + .realtime-refused")).to_have_text("not yours")
+    page.evaluate("() => { server().sends(snapshot(12, [html('a')])); }")
+    expect(page.locator(".realtime-refused")).to_have_count(0)
+    expect(page.locator("tbody > tr")).to_have_count(1)

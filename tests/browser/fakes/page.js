@@ -3,10 +3,15 @@
  * `connect()` opens the connection; the elements are those of the product.
  */
 
+import { watchHosts } from "/static/realtime/elements/hosts.js";
+import { parsePage } from "/static/realtime/elements/html.js";
+import { LiveBlock } from "/static/realtime/elements/live-block.js";
 import { LiveNotices } from "/static/realtime/elements/live-notices.js";
 import { LiveStatus } from "/static/realtime/elements/live-status.js";
 import { LiveTopic } from "/static/realtime/elements/live-topic.js";
+import { PageFetches } from "/static/realtime/elements/page-fetches.js";
 import { reportSelects } from "/static/realtime/elements/placement.js";
+import { TopicHost } from "/static/realtime/elements/topic-host.js";
 import { Realtime } from "/static/realtime/realtime.js";
 import { delay } from "/static/realtime/transports/backoff.js";
 import { FakeClock } from "./fake-clock.js";
@@ -17,7 +22,8 @@ const target = Object.assign(new EventTarget(), {
   document: { visibilityState: "visible" },
   navigator: { onLine: true },
 });
-const world = { random: 0.5, pageAnswers: async () => true, pageChecks: 0, reloads: 0 };
+// The page of the live blocks: `world.served` is what the server would render, null for an error.
+const world = { served: null, fetches: [], random: 0.5, pageAnswers: async () => true, pageChecks: 0, reloads: 0 };
 const stored = new Map();
 const storage = {
   getItem: (key) => stored.get(key) ?? null,
@@ -44,6 +50,23 @@ LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
 customElements.define("live-topic", LiveTopic);
 customElements.define("live-status", LiveStatus);
 customElements.define("live-notices", LiveNotices);
+
+const fetches = new PageFetches({
+  fetchPage: async (names) => {
+    world.fetches.push(names.join());
+    const answer = await world.served;
+    if (answer === null) throw new Error("the page answers 500");
+    return parsePage(answer);
+  },
+  setTimeout: clock.setTimeout,
+  now: clock.now,
+  random: () => world.random,
+  document: Object.assign(target, { visibilityState: "visible" }),
+});
+watchHosts(document, {
+  "data-realtime-topic": (element) => new TopicHost(element, realtime, "data-realtime-"),
+  "data-realtime-block": (element) => new LiveBlock(element, realtime, fetches),
+});
 
 const row = (key, order = key, text = `row ${key}`) => ({ key, order, row: { text } });
 const tr = (key, order = key, text = `row ${key}`, digest = undefined) =>

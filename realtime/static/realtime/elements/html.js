@@ -43,6 +43,11 @@ export function parseRow(html, container) {
   return { element: /** @type {HTMLElement} */ (document.importNode(element, true)), roots };
 }
 
+/** Parse a page that was fetched; scripts in it do not run. @param {string} html */
+export function parsePage(html) {
+  return new DOMParser().parseFromString(claimPolicy()?.createHTML(html) ?? html, "text/html");
+}
+
 /** The text of an element, for `parseRow`. @param {Element} element */
 export function textOf(element) {
   return element.outerHTML;

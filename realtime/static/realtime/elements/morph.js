@@ -5,7 +5,7 @@
  */
 
 import { isControl, restoreChoice, userValue } from "./controls.js";
-import { pairs } from "./pairs.js";
+import { pairs, topicOf } from "./pairs.js";
 
 const KEEP = "data-realtime-keep";
 
@@ -25,6 +25,8 @@ export function morph(live, base, fresh) {
 /** @param {Element} live @param {Element} base @param {Element} fresh @param {Set<Element>} changed */
 function morphElement(live, base, fresh, changed) {
   if (live.hasAttribute(KEEP) || base.isEqualNode(fresh)) return;
+  // Rows inside of a block follow their topic by themselves, and may be newer.
+  if (topicOf(live) !== null) return;
   const value = isControl(live) ? userValue(live, base, fresh) : null;
   if (morphAttributes(live, base, fresh)) changed.add(live);
   // The text of a text area is only what it begins with; its value is restored below.

@@ -43,9 +43,16 @@ function trim(nodes, others, found) {
   return [nodes.slice(start, nodes.length - end), others.slice(start, others.length - end)];
 }
 
+/** The topic whose rows an element shows. @param {Element} element */
+export function topicOf(element) {
+  return element.localName === "live-topic"
+    ? element.getAttribute("topic")
+    : element.getAttribute("data-realtime-topic");
+}
+
 /** Nodes of one kind can become each other; a key names one among its siblings. @param {Node} node */
 function kindOf(node) {
   if (!(node instanceof Element)) return node.nodeName;
-  const key = node.getAttribute("data-key") ?? node.id;
+  const key = node.getAttribute("data-key") ?? (node.id || topicOf(node));
   return key ? `${node.nodeName} ${key}` : node.nodeName;
 }

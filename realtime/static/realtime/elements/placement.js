@@ -60,7 +60,7 @@ export function checkPlace(row, container) {
  * @throws {MisplacedError} if they are not
  */
 export function checkPainted(element, container, expected) {
-  if (element.closest("select")) {
+  if (element.localName === "live-topic" && element.closest("select")) {
     throw new MisplacedError(`<live-topic> may not stand inside of <select>. ${advice("OPTION")}`);
   }
   if (expected === 0 || [...container.children].some((child) => child.hasAttribute("data-key"))) return;
@@ -85,29 +85,39 @@ export function reportSelects(realtime) {
     [...document.querySelectorAll("select [data-key][data-order]")].map((option) => option.closest("select")),
   );
   for (const select of selects) {
-    if (!select || select.closest("live-topic") || select.querySelector("live-topic")) continue;
+    if (!select || select.closest("live-topic, [data-realtime-topic]") || select.querySelector("live-topic")) continue;
     const reason = `<live-topic> may not stand inside of <select>. ${advice("OPTION")}`;
     console.error("realtime: the rows of this <select> are not live:", select, reason);
-    select.after(words());
+    showWords(select, "These rows do not follow later changes. Reload the page to see them.");
     realtime.setFault(select, { topic: select.name || select.id || "select", state: "misplaced", reason });
   }
 }
 
-/** What readers of the page are shown. */
-export function words() {
+/**
+ * Tell readers of the page about an element: inside of it, or after what it is a part of where HTML allows no words.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function showWords(element, text) {
   const paragraph = document.createElement("p");
   paragraph.className = "realtime-refused";
   paragraph.setAttribute("role", "status");
-  paragraph.textContent = "These rows do not follow later changes. Reload the page to see them.";
+  paragraph.textContent = text;
+  const whole = element.closest("table, select, datalist, ul, ol, dl, svg, p");
+  if (whole && element.localName !== "live-topic") whole.after(paragraph);
+  else element.append(paragraph);
   return paragraph;
 }
 
 /** @param {string} child */
 function advice(child) {
-  const inner = child === "OPTION" || child === "OPTGROUP" ? "<select data-rows>" : "<table><tbody data-rows>";
-  const outer = inner === "<select data-rows>" ? "</select>" : "</tbody></table>";
+  const isOption = child === "OPTION" || child === "OPTGROUP";
+  const tag = isOption ? "select" : "tbody";
+  const [inner, outer] = isOption
+    ? ["<select data-rows>", "</select>"]
+    : ["<table><tbody data-rows>", "</tbody></table>"];
   return (
-    "Put the whole element into a template and that into the tag: " +
-    `{% live … template="…" %}, with ${inner}{{ rows }}${outer} in it. ${DOCUMENTATION}`
+    `Let the tag render the <${tag}>: {% live … tag="${tag}" %}; or put the whole element into a template and that into ` +
+    `the tag: {% live … template="…" %}, with ${inner}{{ rows }}${outer} in it. ${DOCUMENTATION}`
   );
 }
