@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.template.loader import get_template
@@ -28,7 +29,7 @@ def render_row(
 
     Raises: BadRow, if it is too large or nested too deeply; BadMarkup; whatever its values and its template raise.
     """
-    key = str(instance.pk)
+    key = _key_of(instance)
     order = _sort_key(instance, ordering)
     _check_contents(contents)
     encoded = encode_value(contents, as_json)
@@ -40,6 +41,24 @@ def render_row(
             "ordering and template"
         )
     return Row(key, order, msgspec.Raw(encoded), msgspec.UNSET if html is None else html)
+
+
+def _key_of(instance: models.Model) -> str:
+    """Return the primary key as subscribers receive it.
+
+    Raises: BadRow, for one by which no change of the row is found: NaN, which is not equal to itself, or what is not
+    a value of its field, as SQLite stores any value in any column.
+    """
+    column, key = instance._meta.pk, instance.pk
+    assert column is not None
+    try:
+        column.to_python(key)
+        is_key = bool(key == key)
+    except ValidationError:
+        is_key = False
+    if not is_key:
+        raise BadRow(f"{repr(key)[:80]} is no primary key; give the row a value of {type(column).__name__}")
+    return str(key)
 
 
 def _render_html(template_name: str, instance: models.Model, key: str, order: str) -> str:
