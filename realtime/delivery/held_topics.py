@@ -1,4 +1,4 @@
-"""Held topics: notes for the sequencer which topics this process holds (``publishing/interest.py``).
+"""Held topics: notes for the sequencer which topics this process holds, in which formats (``publishing/interest.py``).
 
 A note is a write: those of simultaneous subscriptions are one, in a thread of their own. A subscription waits for its
 note only for a bounded time: without one the topic is read again after each change, which is slower, and right.
@@ -10,9 +10,11 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
+from ..engine.messages import Content
 from ..publishing import commit_watch, interest
 from ..runtime.threads import DatabaseThreads
 
@@ -24,6 +26,13 @@ RENEW_SECONDS = 10.0
 """How often the notes are renewed; those of dropped topics are deleted then."""
 
 
+class _Note(NamedTuple):
+    """What is stored of a topic; ``format`` None means all formats."""
+
+    viewers: int
+    format: Content | None
+
+
 class HeldTopics:
     """The notes of one process."""
 
@@ -31,33 +40,45 @@ class HeldTopics:
         self.process = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.threads = DatabaseThreads("realtime-interest", 1)
         self._number: int | None = None
-        self._noted: dict[str, int] = {}  # the topics, each with the number of viewers that is stored
-        self._waiting: set[str] = set()
+        self._noted: dict[str, _Note] = {}  # what is stored
+        self._waiting: dict[str, Content | None] = {}  # the topics that are to be noted, with their formats
         self._next: asyncio.Task[None] | None = None  # notes what waits when the write under way has ended
         self._tasks: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
         self._has_failed = False
 
-    async def note(self, topic: str) -> None:
-        """Note that the process holds a topic; return when that is stored, at the latest after ``WAIT_SECONDS``."""
-        if topic in self._noted:
+    async def note(self, topic: str, format: Content | None = None) -> None:
+        """Note that the process holds a topic, in one format or in all.
+
+        Returns when that is stored, at the latest after ``WAIT_SECONDS``.
+        """
+        noted = self._noted.get(topic)
+        if noted is not None and noted.format == format:
             return
-        self._waiting.add(topic)
+        self._waiting[topic] = format
         if self._next is None:
             self._next = asyncio.create_task(self._note_waiting(), name="realtime-interest")
             self._tasks.add(self._next)
             self._next.add_done_callback(self._tasks.discard)
         await asyncio.wait([self._next], timeout=WAIT_SECONDS)
 
-    async def renew(self, held: Mapping[str, int]) -> None:
-        """Store the topics that the process holds now, with their numbers of viewers, and that it still runs."""
+    async def renew(
+        self, held: Mapping[str, int], formats: Mapping[str, Content | None] | None = None
+    ) -> None:
+        """Store the topics that the process holds now, with their numbers of viewers, and that it still runs.
+
+        ``formats`` has the format of topics that are held in one only.
+        """
+        notes = {topic: _Note(viewers, (formats or {}).get(topic)) for topic, viewers in held.items()}
         async with self._writing:
-            dropped = self._noted.keys() - held.keys() - self._waiting
+            dropped = self._noted.keys() - held.keys() - self._waiting.keys()
             for topic in dropped:  # first: from now on a subscription stores its note again
                 del self._noted[topic]
-            changed = {topic: viewers for topic, viewers in held.items() if self._noted.get(topic) != viewers}
+            for topic in self._waiting.keys() & notes.keys():  # a format was asked for meanwhile
+                notes[topic] = notes[topic]._replace(format=self._waiting[topic])
+            changed = {topic: note for topic, note in notes.items() if self._noted.get(topic) != note}
             await self._store(changed, dropped)
-            missing = {topic: viewers for topic, viewers in held.items() if topic not in self._noted}
+            missing = {topic: note for topic, note in notes.items() if topic not in self._noted}
             if missing and not self._has_failed:  # the database had lost the notes
                 await self._store(missing, ())
 
@@ -69,12 +90,12 @@ class HeldTopics:
     async def _note_waiting(self) -> None:
         async with self._writing:
             self._next = None
-            topics, self._waiting = self._waiting, set()
-            await self._store(dict.fromkeys(topics, 0), ())
+            waiting, self._waiting = self._waiting, {}
+            await self._store({topic: _Note(0, format) for topic, format in waiting.items()}, ())
 
-    async def _store(self, topics: Mapping[str, int], dropped: Collection[str]) -> None:
+    async def _store(self, notes: Mapping[str, _Note], dropped: Collection[str]) -> None:
         try:
-            is_known = await self.threads.run(self._write, topics, dropped)
+            is_known = await self.threads.run(self._write, notes, dropped)
         except (DatabaseError, InterfaceError) as error:
             if not self._has_failed:
                 logger.warning(
@@ -88,13 +109,15 @@ class HeldTopics:
         self._has_failed = False
         if not is_known:
             self._noted.clear()
-        self._noted |= topics
+        self._noted |= notes
 
-    def _write(self, topics: Mapping[str, int], dropped: Collection[str]) -> bool:
+    def _write(self, notes: Mapping[str, _Note], dropped: Collection[str]) -> bool:
         """Store notes; return whether those from before are still there. In the thread."""
         commit_watch.ignore_this_thread()
-        if self._number is not None and interest.note(self._number, topics, dropped):
+        viewers = {topic: note.viewers for topic, note in notes.items()}
+        formats = {topic: note.format for topic, note in notes.items()}
+        if self._number is not None and interest.note(self._number, viewers, dropped, formats):
             return True
         self._number = interest.begin(self.process)
-        interest.note(self._number, topics)
+        interest.note(self._number, viewers, (), formats)
         return False

@@ -17,7 +17,7 @@ from channels.layers import BaseChannelLayer
 from ..access import revocation
 from ..conf import get_conf
 from ..engine.errors import Unreadable
-from ..engine.messages import Notice
+from ..engine.messages import Format, Notice
 from ..engine.position import Position
 from ..engine.topic import Topic
 from ..feeds import registry
@@ -196,8 +196,8 @@ class Hub:
         for name in topics:
             self.unsubscribe(name, subscriber)
 
-    async def subscribe(self, name: str, subscriber: Subscriber) -> Topic:
-        """Return the current topic, and notify the subscriber of its news from now on.
+    async def subscribe(self, name: str, subscriber: Subscriber, format: Format | None = None) -> Topic:
+        """Return the current topic in a format, or in all, and notify the subscriber of its news from now on.
 
         Raises: UnknownTopic; TooMuch, if there is no room for a further topic; whatever reading the rows raises.
         """
@@ -216,13 +216,14 @@ class Hub:
             shared.subscribers.add(subscriber)
             self._limits.begin(name, subscriber.address)
         shared.idle_since = None
+        shared.ask_for(format)
         try:
             await self._channel.leave(*(other.group for other in dropped))
-            if not shared.is_loaded:
+            if not shared.is_loaded or not shared.has_all_contents:
                 # First the group, then the rows: a change in between is in the rows, or the topic becomes stale.
                 await self._channel.join(shared.group)
                 if self._held_topics is not None:
-                    await self._held_topics.note(name)
+                    await self._held_topics.note(name, shared.format)
                 await shared.load()
             elif shared.is_stale:  # without subscribers it may have waited
                 self.look_soon()
@@ -396,7 +397,8 @@ class Hub:
     async def _renew_interest(self) -> None:
         assert self._held_topics is not None
         await self._held_topics.renew(
-            {name: len(shared.subscribers) for name, shared in self._shared.items()}
+            {name: len(shared.subscribers) for name, shared in self._shared.items()},
+            {name: shared.format for name, shared in self._shared.items()},
         )
         await asyncio.sleep(RENEW_SECONDS)
 

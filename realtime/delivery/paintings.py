@@ -16,7 +16,7 @@ from typing import Protocol
 from django.conf import settings
 
 from ..databases.registry import database
-from ..engine.messages import Row
+from ..engine.messages import Content, Row
 from ..engine.position import Position
 from ..engine.topic import Topic
 from ..feeds import Feed, registry
@@ -94,10 +94,10 @@ class Paintings:
         self._keep(topic, painting)
         return painting
 
-    def has_read(self, topic: str) -> bool:
-        """Return whether ``reading`` may have the rows of a topic."""
+    def has_read(self, topic: str, format: Content | None = None) -> bool:
+        """Return whether ``reading`` may have the rows of a topic in one format, or in all."""
         kept = self._kept.get(topic)
-        return kept is not None and kept.reading is not None
+        return kept is not None and kept.reading is not None and kept.reading.is_usable_in(format)
 
     def reading(self, topic: str) -> Reading | None:
         """Return the rows of a topic as of now, if a page has read them and nothing has changed since."""
@@ -121,9 +121,9 @@ class Paintings:
         state = None if held is None else held.state
         if kept is not None and state is not None and kept.state is state:
             return kept, state
-        frozen = None if held is None else held.frozen()
-        # Where no subscriber has asked for HTML, rows from the log may have none.
-        if frozen is not None and all(isinstance(row.html, str) for row in frozen[1]):
+        # Its contents first: rows of a later state have those, too.
+        frozen = held.frozen() if held is not None and "html" in held.contents else None
+        if frozen is not None:
             state, rows = frozen
             return self._painting(state, rows, feed, state, before=kept), state
         return None if kept is None or self._is_old(kept) else kept, state

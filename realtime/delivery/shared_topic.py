@@ -11,9 +11,9 @@ from msgspec import MsgspecError
 from ..conf import get_conf
 from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
-from ..engine.messages import Error, Notice, Row, decode_changes
+from ..engine.messages import Content, Error, Format, Notice, contents_of, decode_changes
 from ..engine.position import Position
-from ..engine.topic import Replacement, Topic
+from ..engine.topic import CONTENTS, Replacement, Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
@@ -70,6 +70,8 @@ class SharedTopic:
         self.topic.fetches_per_second = get_conf().block_fetches_per_second
         self.feed = name.partition(".")[0]
         self.group = group(name)
+        self.contents: set[Content] = set()
+        """Those that have been asked for."""
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False
@@ -108,6 +110,22 @@ class SharedTopic:
     @property
     def name(self) -> str:
         return self.topic.name
+
+    @property
+    def format(self) -> Content | None:
+        """The only contents that the rows are held with; None for all that their feed has."""
+        return registry[self.feed].held_in(self.contents) if self.feed in registry else None
+
+    def ask_for(self, format: Format | None) -> None:
+        """Have the contents of a format, or all: at the latest after the next ``load``."""
+        self.contents |= set(CONTENTS if format is None else contents_of(format))
+        if not self.contents:  # for signals; rows need no template
+            self.contents.add("rows")
+
+    @property
+    def has_all_contents(self) -> bool:
+        """Whether the rows have the contents that have been asked for."""
+        return self.contents <= set(self.topic.contents)
 
     @property
     def is_stale(self) -> bool:
@@ -178,7 +196,7 @@ class SharedTopic:
         if not self.is_loaded and not self.is_reading:
             return  # the next subscriber has the rows read
         is_ready = self.is_loaded and not self.is_reading and epoch == self.topic.position.epoch
-        has_rows = entry.kind == LogEntry.Kind.CHANGES and self._is_of_our_form(entry)
+        has_rows = entry.kind == LogEntry.Kind.CHANGES and self._is_usable(entry)
         if not (is_ready and has_rows and self._apply(entry)):
             self.is_stale = True
             self._fell_behind()
@@ -197,8 +215,10 @@ class SharedTopic:
         if self._was_restored or position.epoch != tail.epoch or max(newest, pruned) > position.offset:
             self.is_stale = True
 
-    def _is_of_our_form(self, entry: LogEntry) -> bool:
-        """Whether the rows of an entry are those that this process's feed would make: no other release made them."""
+    def _is_usable(self, entry: LogEntry) -> bool:
+        """Whether the rows of an entry are those that this process would make: in its formats, by the same release."""
+        if entry.format and (entry.format != (self.format or "all") or not self.has_all_contents):
+            return False
         fingerprint = entry.fingerprint if isinstance(entry.fingerprint, str) else ""
         return not fingerprint or self.feed not in registry or fingerprint == registry[self.feed].fingerprint
 
@@ -262,9 +282,9 @@ class SharedTopic:
     # ------------------------------------------------------------ the log, the rows
 
     async def load(self) -> None:
-        """Read the rows unless they are loaded; simultaneous callers wait for the same read."""
+        """Read the rows unless they are loaded with all contents; simultaneous callers wait for the same read."""
         async with self._reading:
-            if not self.is_loaded:
+            if not self.is_loaded or not self.has_all_contents:
                 self.is_stale = False
                 await self._read()
                 self._note_success()
@@ -328,9 +348,7 @@ class SharedTopic:
         position = self.topic.position
         if position.epoch == epoch and not self._was_restored and not self._must_read:
             missed = await self._reads.missed(self._reader_threads, self.name, position.offset)
-            has_rows = all(
-                entry.kind in log.WITH_ROWS and self._is_of_our_form(entry) for entry in missed.entries
-            )
+            has_rows = all(entry.kind in log.WITH_ROWS and self._is_usable(entry) for entry in missed.entries)
             if missed.is_whole and has_rows:
                 asking = [entry.position for entry in missed.entries if entry.kind == LogEntry.Kind.RIGHTS]
                 await self._confirm_rights(Position(epoch, max(asking, default=0)))
@@ -436,8 +454,9 @@ class SharedTopic:
         for_each(self.subscribers, lambda subscriber: subscriber.post(notice))
 
     async def _read(self, written_at: float = 0.0) -> None:
-        known = None if self.is_loaded else await self._reads.known(self.name)
-        reading = known or await self._reads.read(self.name)
+        format = self.format
+        known = None if self.is_loaded else await self._reads.known(self.name, format)
+        reading = known or await self._reads.read(self.name, format)
         since = Position(reading.position.epoch, reading.rights_since)
         if not reading.position.covers(self.topic.position):  # another log, or the same one restored
             self._confirmed = Position("", 0)
@@ -445,13 +464,14 @@ class SharedTopic:
             await self._confirm_rights(since)
         else:  # those who wait for the rows are no subscribers yet
             self.rights_since = self._confirmed = since
-        self._load(reading, await self._compared(reading.rows), written_at)
+        self._load(reading, await self._compared(reading), written_at)
 
-    async def _compared(self, rows: list[Row]) -> Replacement:
+    async def _compared(self, reading: Reading) -> Replacement:
         """Return what is to replace the topic's rows. Many are compared in a thread; ``_reading`` is held meanwhile."""
-        if len(rows) + self.topic.size <= COMPARED_AT_ONCE:
-            return self.topic.compared(rows)
-        return await self._reader_threads.run(self.topic.compared, rows)
+        contents = CONTENTS if reading.format is None else (reading.format,)
+        if len(reading.rows) + self.topic.size <= COMPARED_AT_ONCE:
+            return self.topic.compared(reading.rows, contents)
+        return await self._reader_threads.run(self.topic.compared, reading.rows, contents)
 
     def _load(self, reading: Reading, new: Replacement, written_at: float = 0.0) -> None:
         is_visible = self.topic.load(reading.position, new, reading.unchanged_since)
@@ -470,8 +490,8 @@ class SharedTopic:
         self.read_at = asyncio.get_running_loop().time()
         try:
             async with self._reading:
-                reading = await self._reads.read(self.name)
-                new = await self._compared(reading.rows)
+                reading = await self._reads.read(self.name, self.format)
+                new = await self._compared(reading)
                 position = self.topic.position
                 known = max(position.offset, reached.offset)
                 is_same_life = position.epoch == reached.epoch == reading.position.epoch

@@ -10,11 +10,13 @@ import logging
 import time
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from django.db import OperationalError
 
 from ..conf import get_conf
+from ..engine.messages import Content
 from ..feeds import registry
 from ..publishing import log
 from ..publishing.positions import Reading, read_topic
@@ -53,20 +55,25 @@ class TopicReads:
         """The feeds that are slow, and the seconds that their last read took."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def read(self, topic: str) -> Reading:
-        """Return the rows of a topic, when its feed's share has room.
+    async def read(self, topic: str, format: Content | None = None) -> Reading:
+        """Return the rows of a topic in one format, or in all, when its feed's share has room.
 
         Raises: UnknownTopic, and whatever reading the rows raises.
         """
         # A task of its own: the share is in use until the thread has finished, even if the subscriber is gone.
-        task = asyncio.create_task(self._read(topic), name=f"realtime-read-{topic}")
+        task = asyncio.create_task(self._read(topic, format), name=f"realtime-read-{topic}")
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
-    async def known(self, topic: str) -> Reading | None:
+    async def known(self, topic: str, format: Content | None = None) -> Reading | None:
         """Return the rows of a topic if a page has just read them, and nothing has changed since; it needs no share."""
-        return await self._threads.run(paintings.reading, topic) if paintings.has_read(topic) else None
+        if not paintings.has_read(topic, format):
+            return None
+        reading = await self._threads.run(paintings.reading, topic)
+        return (
+            None if reading is None or not reading.is_usable_in(format) else replace(reading, format=format)
+        )
 
     async def missed(self, readers: DatabaseThreads, topic: str, after: int) -> log.Missed:
         """Return what a topic has missed after a position; topics of a feed that ask meanwhile are answered together.
@@ -103,7 +110,7 @@ class TopicReads:
         if not task.cancelled():
             task.exception()  # marks it as retrieved: the subscriber may be gone
 
-    async def _read(self, topic: str) -> Reading:
+    async def _read(self, topic: str, format: Content | None) -> Reading:
         feed = registry.find(topic)[0].name
         while True:
             shares = self._shares_of(feed)
@@ -116,7 +123,7 @@ class TopicReads:
                 limit = whole if self._slow_share in shares else min(whole, FIRST_SECONDS)
                 took: list[float] = []
                 try:
-                    return await self._threads.run(_timed, topic, limit, took)
+                    return await self._threads.run(_timed, topic, format, limit, took)
                 except (OperationalError, TimeoutError):
                     # Nothing is left to try, or the cause is another: the server is away, for example.
                     if limit == whole or not took or took[0] < limit:
@@ -153,14 +160,14 @@ def _missed(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, in
     return dict.fromkeys(asked, of_feed) | (log.missed_of(feed, others) if others else {})
 
 
-def _timed(topic: str, limit: float, took: list[float]) -> Reading:
+def _timed(topic: str, format: Content | None, limit: float, took: list[float]) -> Reading:
     """Return the rows of a topic; add to ``took`` how long reading them took, or until it failed.
 
     Time in which the thread waited for a core makes no feed slow, unless the reading failed: it may be endless.
     """
     begun, waited = time.monotonic(), cpu_time.waited()
     try:
-        reading = read_topic(topic, limit)
+        reading = read_topic(topic, limit, format) if format else read_topic(topic, limit)
     except BaseException:
         took.append(time.monotonic() - begun)
         raise

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from hashlib import blake2s
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -21,6 +21,8 @@ PROTOCOL = "realtime.v1"
 
 Format = Literal["rows", "html", "signal", "rows+html", "rows+signal", "html+signal", "rows+html+signal"]
 """What a subscriber receives: rows as objects, rows as HTML, and signals, which say that something may have changed."""
+Content = Literal["rows", "html"]
+"""What a row may have."""
 Encoding = Literal["json", "msgpack"]
 Encoded = str | bytes
 """A message on the wire: JSON is sent as text, MessagePack as bytes."""
@@ -38,6 +40,16 @@ class Form(NamedTuple):
     def has_signals(self) -> bool:
         return "signal" in self.format
 
+
+def contents_of(format: Format) -> tuple[Content, ...]:
+    """Return the contents that a format has."""
+    return _CONTENTS[format]
+
+
+_CONTENTS: dict[str, tuple[Content, ...]] = {
+    format: tuple(content for content in get_args(Content) if content in format)
+    for format in get_args(Format)
+}
 
 # ---------------------------------------------------------------- rows and changes
 
@@ -59,6 +71,15 @@ class Row(Struct, frozen=True, omit_defaults=True):
     def upsert(self) -> Change:
         return Change("upsert", self.key, self.order, self.row, self.html)
 
+    def within(self, contents: Collection[Content]) -> Row:
+        """Return the row without other contents."""
+        return Row(
+            self.key,
+            self.order,
+            self.row if "rows" in contents else UNSET,
+            self.html if "html" in contents else UNSET,
+        )
+
     def narrowed(self, format: Format) -> Row:
         """Return the row with its contents in one format only, and their digest."""
         row, html = _narrowed(self, format)
@@ -69,12 +90,20 @@ class Row(Struct, frozen=True, omit_defaults=True):
         return digest(self.key, self.order, _contents(self, format))
 
     def is_same(self, other: Row) -> bool:
-        """Whether both rows have the same key, order and contents."""
+        """Whether both rows have the same key, order, and the same of the contents that both have."""
         return (
             self.key == other.key
             and self.order == other.order
-            and self.html == other.html
-            and _raw_bytes(self.row) == _raw_bytes(other.row)
+            and (
+                isinstance(self.html, UnsetType)
+                or isinstance(other.html, UnsetType)
+                or self.html == other.html
+            )
+            and (
+                isinstance(self.row, UnsetType)
+                or isinstance(other.row, UnsetType)
+                or bytes(self.row) == bytes(other.row)
+            )
         )
 
 
@@ -92,6 +121,14 @@ class Change(Struct, frozen=True, omit_defaults=True):
         """Return the row as of this upsert, without a reference to the payload that it was decoded from."""
         row = self.row if isinstance(self.row, UnsetType) else self.row.copy()
         return Row(self.key, "" if isinstance(self.order, UnsetType) else self.order, row, self.html)
+
+    def within(self, contents: Collection[Content]) -> Change:
+        """Return the change without other contents."""
+        row = self.row if "rows" in contents else UNSET
+        html = self.html if "html" in contents else UNSET
+        if row is self.row and html is self.html:
+            return self
+        return Change(self.op, self.key, self.order, row, html)
 
     def narrowed(self, format: Format) -> Change:
         if self.op == "delete":
@@ -394,7 +431,7 @@ def contents_size(change: Change, format: Format | None = None) -> int:
 
 
 def encode_changes(changes: Sequence[Change]) -> str:
-    """Return a change set as the log stores it: a JSON array, rows in both formats."""
+    """Return a change set as the log stores it: a JSON array, rows in the formats that they were rendered in."""
     return _encoder.encode(changes).decode()
 
 

@@ -16,7 +16,7 @@ from .cohort import Cohort
 from .cursor import Cursor
 from .encodings import Encodings
 from .errors import Gap, Unrecoverable
-from .messages import Change, Encoded, Form, Format, Row
+from .messages import Change, Content, Encoded, Form, Format, Row, contents_of
 from .position import Position
 from .snapshot_parts import SnapshotParts
 
@@ -25,7 +25,7 @@ MAX_KEPT_CHANGES = 2000
 MAX_KEPT_BYTES = 1024 * 1024
 MANY_ROWS = 2000
 """From here on digests are computed when the rows of a topic are compared, not when they are first asked for."""
-FORMATS: tuple[Format, ...] = ("rows", "html")
+CONTENTS: tuple[Content, ...] = ("rows", "html")
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class ChangeSet:
 class Replacement:
     """Rows that are to replace a topic's, and the changes that lead to them.
 
-    Shape: ``rows`` by key. A row that is not changed is the object that the topic has.
+    Shape: ``rows`` by key. A row that is not changed is the object that the topic has, unless that lacks contents.
     Units: ``size`` is that of the changes in bytes, as in ``ChangeSet``.
     """
 
@@ -79,6 +79,7 @@ class Replacement:
     changes: list[Change]
     size: int
     digests: dict[Format, int]
+    contents: Sequence[Content]
 
 
 class Topic:
@@ -95,6 +96,8 @@ class Topic:
         """``encodings`` are those of all topics of the process."""
         self.name = name
         self.position = Position("", 0)
+        self.contents: Sequence[Content] = CONTENTS
+        """Those that the rows have."""
         self._settled: Position | None = (
             None  # the position while rows and position belong together; None meanwhile
         )
@@ -115,6 +118,7 @@ class Topic:
         self.fetches_per_second = 50.0
         """How many of them may follow a signal by a request in a second."""
         self._reach = 0  # cursors below this offset cannot be served from the kept changes
+        self._content_reach: dict[Content, int] = {}  # the same for contents that were added later
         self._rows: dict[str, Row] = {}
         self._kept: deque[ChangeSet] = deque()
         self._kept_changes = 0
@@ -181,18 +185,23 @@ class Topic:
 
     # ------------------------------------------------------------ applying the log
 
-    def compared(self, rows: Iterable[Row]) -> Replacement:
-        """Return what ``load`` needs to replace all rows; in any thread, while nothing else is applied or loaded."""
+    def compared(self, rows: Iterable[Row], contents: Sequence[Content] = CONTENTS) -> Replacement:
+        """Return what ``load`` needs to replace all rows; in any thread, while nothing else is applied or loaded.
+
+        ``contents`` are those that the rows have. Those that the topic has not had so far change no row: nobody
+        follows them there.
+        """
         fresh = {row.key: row for row in rows}
         differing = self.differing(fresh.values())
-        unchanged = fresh.keys() - set(differing)
+        kept = fresh.keys() - set(differing) if set(contents) <= set(self.contents) else ()
         changes = [fresh[key].upsert() if key in fresh else messages.delete(key) for key in differing]
-        formats = FORMATS if len(fresh) >= MANY_ROWS else tuple(self._digests)
+        digested = (*self._digests, *contents) if len(fresh) >= MANY_ROWS else tuple(self._digests)
         return Replacement(
-            {key: self._rows[key] if key in unchanged else row for key, row in fresh.items()},
+            {key: self._rows[key] if key in kept else row for key, row in fresh.items()},
             changes,
             sum(map(messages.contents_size, changes)),
-            {format: self._digest_of(fresh, differing, format) for format in formats},
+            {format: self._digest_of(fresh, differing, format) for format in digested},
+            contents,
         )
 
     def _digest_of(self, rows: dict[str, Row], differing: Iterable[str], format: Format) -> int:
@@ -211,12 +220,19 @@ class Topic:
                there on need no snapshot.
         """
         new = rows if isinstance(rows, Replacement) else self.compared(rows)
-        if position == self.position and not new.changes:
+        added = set(new.contents) - set(self.contents)
+        if position == self.position and not new.changes and not added:
             return False
         self._settled = None
         here = self.position
         is_later = position.epoch == here.epoch and position.offset > here.offset
-        self._rows, self._digests = new.rows, new.digests
+        self._rows, self._digests, self.contents = new.rows, new.digests, new.contents
+        if added:  # the kept changes lack them
+            reach = max(self._changed_at, min(unchanged_since, position.offset))
+            self._content_reach |= dict.fromkeys(added, reach)
+        if position == here and not new.changes:
+            self._settled = Position(here.epoch, here.offset)
+            return False
         if is_later:
             until = unchanged_since or position.offset
             return self._advance(here.offset, position.offset, new.changes, new.size, until)
@@ -226,6 +242,7 @@ class Topic:
         self._life += 1
         self._kept.clear()
         self._blind.clear()
+        self._content_reach.clear()
         self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
         self.position = position
         self._reach = self._changed_at = self._touched_at = min(unchanged_since, position.offset)
@@ -251,7 +268,8 @@ class Topic:
             return False
         if after > here:
             raise Gap(here, after)
-        visible = [change for change in changes if self._is_visible(change)]
+        within = (change.within(self.contents) for change in changes)
+        visible = [change for change in within if self._is_visible(change)]
         self._settled = None
         for change in visible:
             self._replace(change.key, None if change.op == "delete" else change.upserted())
@@ -413,8 +431,12 @@ class Topic:
 
         Raises: Unrecoverable, if they do not reach back to it.
         """
-        if cursor.offset is None or cursor.life != self._life or cursor.offset < self._reach:
-            raise Unrecoverable(cursor.offset, self._reach)
+        reach = self._reach
+        if self._content_reach:
+            reaches = [self._content_reach.get(each, 0) for each in contents_of(cursor.form.format)]
+            reach = max(reach, *reaches, 0)
+        if cursor.offset is None or cursor.life != self._life or cursor.offset < reach:
+            raise Unrecoverable(cursor.offset, reach)
         if cursor.is_ahead and cursor.offset <= self.position.offset:
             cursor.is_ahead = False
             is_blind = any(begins < cursor.offset < ends for begins, ends in self._blind)

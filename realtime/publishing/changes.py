@@ -6,7 +6,7 @@ topic is in the result without changes, and hubs read it again.
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -16,7 +16,7 @@ from ..conf import get_conf
 from ..databases.outbox import OutboxCursor
 from ..databases.registry import database
 from ..engine import messages
-from ..engine.messages import Change
+from ..engine.messages import Change, Content
 from ..feeds import Feed
 from . import noted
 from .budget import Budget, OutOfTime
@@ -25,10 +25,38 @@ from .slow_feeds import slow_feeds
 
 logger = logging.getLogger("realtime.sequencer")
 
+EVERY_HOLDER: Final[frozenset[Content | None]] = frozenset({"rows", "html", None})
+
+
+class RowChanges(list[Change]):
+    """The changes of the rows of a topic, and which processes can use them.
+
+    Shape: ``holders`` has the formats that a process may hold the topic in, None for all formats. A row that cannot be
+           rendered in one format is missing where that format is held, alone or with others, and nowhere else.
+    """
+
+    def __init__(self, changes: Iterable[Change] = (), holders: Set[Content | None] = EVERY_HOLDER) -> None:
+        super().__init__(changes)
+        self.holders = holders
+
+    def followed_by(self, more: "RowChanges") -> "RowChanges":
+        return RowChanges([*self, *more], self.holders & more.holders)
+
+    @property
+    def format(self) -> str:
+        """The holders as a log entry has them."""
+        if self.holders == EVERY_HOLDER:
+            return ""
+        (holder,) = self.holders
+        return holder or "all"
+
+
 Unfollowed = Literal["unfollowed"]
-Changes = dict[str, list[Change] | Unfollowed | None]
+Changes = dict[str, RowChanges | Unfollowed | None]
 """By topic; None where the topic must be read again, "unfollowed" where no process needs the changes. A feed's name
 stands for all of its topics."""
+
+Followed = Callable[[set[str]], Mapping[str, Content | None]]
 
 MAX_TOPIC_BYTES = 1024 * 1024
 """Changes of a topic that are larger than this are no message to its subscribers, who get a snapshot."""
@@ -52,12 +80,11 @@ SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
 
 
-def of_rows(
-    feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Callable[[set[str]], set[str]] = set
-) -> Changes:
+def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Followed = dict.fromkeys) -> Changes:
     """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read.
 
-    ``followed`` returns those of some topics that any process needs the changes of.
+    ``followed`` returns those of some topics that any process needs the changes of, each with its format, None for all
+    formats.
     """
     if any(row.image is None for of_table in rows.values() for row in of_table):
         return {feed.name: None}
@@ -210,7 +237,7 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
 def _changes(
     feed: Feed,
     images: Mapping[str, Sequence[Image]],
-    followed: Callable[[set[str]], set[str]],
+    followed: Followed,
     budget: Budget,
     note_unusable: Callable[[Image], None],
 ) -> Changes:
@@ -226,7 +253,8 @@ def _changes(
     if feed.is_read_whole:
         # Only reading the topic shows which other rows change with this one; hubs send the difference.
         return dict.fromkeys(named)
-    rows = _TouchedRows(feed, touched, named - followed(named))
+    formats = followed(named)
+    rows = _TouchedRows(feed, touched, formats, named - formats.keys())
     try:
         while rows.are_wanted:
             rows.read_some(budget)
@@ -241,11 +269,17 @@ def _changes(
 class _TouchedRows:
     """The rows of a feed that a round has touched, by topic: those that are live are upserts, all others deletes."""
 
-    def __init__(self, feed: Feed, touched: Mapping[Any, set[str]], unfollowed: set[str]) -> None:
-        """``touched`` has for each primary key the topics that the row was in."""
-        self._feed = feed
+    def __init__(
+        self,
+        feed: Feed,
+        touched: Mapping[Any, set[str]],
+        formats: Mapping[str, Content | None],
+        unfollowed: set[str],
+    ) -> None:
+        """``touched`` has for each primary key the topics that the row was in, ``formats`` the topics' formats."""
+        self._feed, self._formats = feed, formats
         self._unread = dict(touched)
-        self._changes: dict[str, list[Change]] = defaultdict(list)
+        self._changes: dict[str, RowChanges] = defaultdict(RowChanges)
         self._sizes: dict[str, int] = defaultdict(int)
         self._unfollowed = unfollowed
         self._too_large: set[str] = set()
@@ -270,22 +304,31 @@ class _TouchedRows:
         Raises: OutOfTime; what reading rows raises.
         """
         some = list(islice(self._unread, self._at_once))
+        format = self._format_of(some[0])
+        some = [key for key in some if self._format_of(key) == format]
+        left_out: set[Any] = set()
         budget.check()
         budget.count_waiting()
         with database().limit_query_time(budget.left, lambda: budget.is_used_up):
-            present = self._feed.read_rows(some, budget.spend_on_a_row)
+            present = self._feed.read_rows(some, budget.spend_on_a_row, format, left_out.add)
+        in_one = EVERY_HOLDER if format is None else frozenset({format})
         too_large = len(self._too_large)
         for key in some:
             left = self._unread.pop(key)
             if key in present:
                 here, row = present[key]
-                self._add(here, row.upsert())
+                self._add(here, row.upsert(), in_one)
                 left = left - {here}
             for topic in left:
-                self._add(topic, messages.delete(str(key)))
+                self._add(topic, messages.delete(str(key)), {format} if key in left_out else EVERY_HOLDER)
         self._rows_read += len(some)
         if len(self._too_large) > too_large:
             self._leave_out(self._too_large | self._unfollowed)
+
+    def _format_of(self, key: Any) -> Content | None:
+        """Return the format in which a row is needed; None for all."""
+        formats = {self._formats[topic] for topic in self._unread[key] if topic in self._formats}
+        return formats.pop() if len(formats) == 1 else None
 
     @property
     def _at_once(self) -> int:
@@ -294,14 +337,16 @@ class _TouchedRows:
         size = max(1, self._bytes_read // self._rows_read)
         return max(1, min(ROWS_AT_ONCE, MAX_READ_BYTES // size))
 
-    def _add(self, topic: str, change: Change) -> None:
+    def _add(self, topic: str, change: Change, holders: Set[Content | None]) -> None:
         size = messages.contents_size(change)
         self._bytes_read += size
         if topic in self._unfollowed or topic in self._too_large:
             return
-        self._changes[topic].append(change)
+        changes = self._changes[topic]
+        changes.append(change)
+        changes.holders &= holders
         self._sizes[topic] += size
-        if self._sizes[topic] > MAX_TOPIC_BYTES:
+        if self._sizes[topic] > MAX_TOPIC_BYTES or not changes.holders:
             self._too_large.add(topic)
             del self._changes[topic], self._sizes[topic]
 

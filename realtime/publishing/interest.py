@@ -1,9 +1,10 @@
-"""Interest: the topics that the hubs of all processes hold. A change of another topic has an entry without rows.
+"""Interest: the topics that the hubs of all processes hold, and in which formats. A change of another topic has an
+entry without rows, one of a topic that all hold in the same format has rows in that format alone.
 
 A hub notes a topic, and only then reads its rows. The sequencer reads the notes in the snapshot of the changes: if the
 note is not in it, the hub's reading is a later snapshot, which has the changes. Nothing else depends on notes: a hub
-that receives an entry without rows for a topic that it holds reads the topic, whatever became of its note. If no
-process renews its notes (they are of an older release, or none runs), rows are read for all topics.
+that receives an entry without the rows that it needs for a topic that it holds reads the topic, whatever became of
+its note. If no process renews its notes (they are of an older release, or none runs), rows are read for all topics.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
+from ..engine.messages import Content
 from ..models import Interest, Process, SecondsNow
 
 Item = TypeVar("Item")
@@ -38,10 +40,16 @@ def begin(process: str) -> int:
         return Process.objects.create(name=process).pk
 
 
-def note(number: int, held: Mapping[str, int], dropped: Collection[str] = ()) -> bool:
+def note(
+    number: int,
+    held: Mapping[str, int],
+    dropped: Collection[str] = (),
+    formats: Mapping[str, Content | None] | None = None,
+) -> bool:
     """Note topics that a process holds, each with its number of viewers, and delete the notes of those it has dropped.
 
-    Renews all of its notes. Returns whether the process is known; if not, its notes are gone, and none was stored.
+    ``formats`` has the format of topics that are held in one only. Renews all notes of the process. Returns whether it
+    is known; if not, its notes are gone, and none was stored.
     """
     with engine_transaction():
         if not Process.objects.filter(pk=number).update(seen_at=SecondsNow()):
@@ -50,27 +58,41 @@ def note(number: int, held: Mapping[str, int], dropped: Collection[str] = ()) ->
             Interest.objects.filter(process=number, topic__in=some).delete()
         for part in _in_parts(held.items()):
             Interest.objects.bulk_create(
-                [Interest(process_id=number, topic=topic, viewers=viewers) for topic, viewers in part],
+                [
+                    Interest(
+                        process_id=number,
+                        topic=topic,
+                        viewers=viewers,
+                        format=(formats or {}).get(topic) or "",
+                    )
+                    for topic, viewers in part
+                ],
                 update_conflicts=True,
                 unique_fields=["topic", "process"],
-                update_fields=["viewers"],
+                update_fields=["viewers", "format"],
             )
         return True
 
 
-def followed(topics: Collection[str]) -> set[str]:
-    """Return those of the topics that a process holds, as of the snapshot that is read; all if that is unknown."""
+def followed(topics: Collection[str]) -> dict[str, Content | None]:
+    """Return those of the topics that a process holds, as of the snapshot that is read; all if that is unknown.
+
+    Each with the format in which all processes hold it; None for all formats.
+    """
     here = database()
-    found: set[str] = set()
+    found: dict[str, Content | None] = {}
     for some in _in_parts(topics):
         rows = here.fetch(
-            "SELECT topic FROM realtime_process LEFT JOIN realtime_interest ON process_id = realtime_process.id "
-            f"AND topic IN ({', '.join(['%s'] * len(some))}) WHERE seen_at > {here.NOW} - %s",
+            "SELECT topic, format FROM realtime_process LEFT JOIN realtime_interest "
+            f"ON process_id = realtime_process.id AND topic IN ({', '.join(['%s'] * len(some))}) "
+            f"WHERE seen_at > {here.NOW} - %s",
             [*some, VALID_SECONDS],
         )
         if not rows:
-            return set(topics)
-        found.update(topic for (topic,) in rows if topic is not None)
+            return dict.fromkeys(topics)
+        for topic, format in rows:
+            if topic is not None:
+                found[topic] = (format or None) if found.get(topic, format) == format else None
     return found
 
 

@@ -55,6 +55,7 @@ def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
         "position": entry.position,
         "payload": entry.payload if is_short else "",
         "fingerprint": entry.fingerprint,
+        "format": entry.format,
         "written_ms": round(entry.written_at * 1000),
     }
 
@@ -68,7 +69,7 @@ def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])
     entry = LogEntry(
         topic=str(message["topic"]), kind=kind, position=position, begins=begins, after=after, payload=payload,
-        fingerprint=str(message.get("fingerprint", "")),
+        fingerprint=str(message.get("fingerprint", "")), format=str(message.get("format", "")),
     )  # fmt: skip
     entry.written_at = int(message.get("written_ms", 0)) / 1000
     return str(message["epoch"]), entry

@@ -17,7 +17,7 @@ from ..databases.base import Database
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
-from ..engine.messages import Row
+from ..engine.messages import Content, Row
 from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow
@@ -36,12 +36,20 @@ class Reading:
 
     Units: offsets. The topic has had these rows at every position from ``unchanged_since`` on, and what rights to
            it depend on has been the same at every position from ``rights_since`` on.
+    Shape: ``format`` is the only one in which rows were read, None if in all formats of the feed; ``left_out`` is how
+           many rows are missing because they could not be rendered there.
     """
 
     position: Position
     rows: list[Row]
     unchanged_since: int
     rights_since: int
+    format: Content | None = None
+    left_out: int = 0
+
+    def is_usable_in(self, format: Content | None) -> bool:
+        """Return whether reading in another format would have had the same rows: one may fail in a single format."""
+        return format == self.format or (self.format is None and not self.left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +96,8 @@ def unsequenced(since: OutboxCursor, until: OutboxCursor) -> QuerySet[OutboxRow]
     return OutboxRow.objects.filter(RawSQL(condition, parameters, output_field=BooleanField()))  # noqa: S611
 
 
-def read_topic(topic: str, seconds: float | None = None) -> Reading:
-    """Return all rows of a topic, in order, with their position.
+def read_topic(topic: str, seconds: float | None = None, format: Content | None = None) -> Reading:
+    """Return all rows of a topic, in order, with their position; by default in all formats of the feed.
 
     Units: ``seconds`` is the time limit of each query, and of all together with rendering; by default ``READ_SECONDS``.
     Raises: UnknownTopic. After the time TimeoutError, or OperationalError from a query.
@@ -98,8 +106,9 @@ def read_topic(topic: str, seconds: float | None = None) -> Reading:
     while True:
         budget = Budget(get_conf().read_seconds if seconds is None else seconds)
         with read_snapshot() as moment, moment.database.limit_query_time(budget.seconds):
+            left_out: list[object] = []
             try:
-                rows = feed.read_topic(key, budget.spend_on_a_row)
+                rows = feed.read_topic(key, budget.spend_on_a_row, format, left_out.append)
             except OutOfTime as error:
                 raise TimeoutError(
                     f"reading topic {topic} took more than {budget.seconds:g} s: {budget.rows} rows were "
@@ -108,7 +117,8 @@ def read_topic(topic: str, seconds: float | None = None) -> Reading:
                 ) from error
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
             if not moment.epoch or moment.is_kept(feed.tables):
-                return Reading(moment.position, rows, *_unchanged_since(topic, moment))
+                since = _unchanged_since(topic, moment)
+                return Reading(moment.position, rows, *since, format, len(left_out))
 
 
 def _unchanged_since(topic: str, moment: Moment) -> tuple[int, int]:

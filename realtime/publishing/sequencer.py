@@ -20,7 +20,6 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 
 from .. import notices
 from ..access import revocation
-from ..changes import is_handled
 from ..conf import get_conf
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
@@ -70,9 +69,10 @@ class _Round:
 
     def add(self, more: Changes) -> None:
         for topic, changed in more.items():
-            before = self.changes.get(topic, [])
+            before = self.changes.get(topic, changes.RowChanges())
             if isinstance(before, list) and isinstance(changed, list):
-                self.changes[topic] = [*before, *changed]
+                merged = before.followed_by(changed)
+                self.changes[topic] = merged if merged.holders else None
             else:
                 self.changes[topic] = None if None in (before, changed) else changes.UNFOLLOWED
 
@@ -303,9 +303,7 @@ def _amount(rows: Sequence[Noted]) -> _Round:
     for feed in registry:
         concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
         if concerned:
-            # Functions of on_change need the rows of all topics.
-            followed = set if is_handled(feed.name) else interest.followed
-            amount.add(changes.of_rows(feed, concerned, followed))
+            amount.add(changes.of_rows(feed, concerned, interest.followed))
             touched.add(feed.name)
         decisive = {table: by_source[table] for table in feed.rights_tables & by_source.keys()}
         if decisive:
@@ -414,18 +412,18 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
     for topic, changed in amount.changes.items():
         feed = _feed(topic)
         after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))
-        kind, payload, fingerprint = LogEntry.Kind.RESET.value, "", ""
+        kind, payload, fingerprint, format = LogEntry.Kind.RESET.value, "", "", ""
         if changed == changes.UNFOLLOWED:
             kind = LogEntry.Kind.UNFOLLOWED.value
         elif changed is not None:
             asks = topic in in_question or feed in in_question
             kind = LogEntry.Kind.RIGHTS.value if asks else LogEntry.Kind.CHANGES.value
             payload = messages.encode_changes(changed)
-            fingerprint = registry[feed].fingerprint
+            fingerprint, format = registry[feed].fingerprint, changed.format
         drafts.append(
             LogEntry(
                 position=end, topic=topic, kind=kind, after=after, begins=begins, payload=payload,
-                fingerprint=fingerprint,
+                fingerprint=fingerprint, format=format,
             )
         )  # fmt: skip
     # After the entries of topics: the one of a feed adds nothing to a topic that has one of its own.

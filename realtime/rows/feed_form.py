@@ -1,6 +1,6 @@
 """The form of a feed: what its declaration implies, what is wrong with it, and by which mark another form is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
 
-from ..engine.messages import Format
+from ..engine.messages import Content
 from . import queries
 from .declaration import Fault, check_columns, check_values, faults, faults_of_methods, faults_of_surroundings
 from .dependencies import dependencies
@@ -100,9 +100,13 @@ class FeedForm(FeedTables):
         return self.faults[0].words if self.faults else None
 
     @property
-    def formats(self) -> tuple[Format, ...]:
+    def formats(self) -> tuple[Content, ...]:
         """The contents that subscribers may ask for."""
         return ("rows", "html") if self.template_name else ("rows",)
+
+    def held_in(self, contents: Collection[Content]) -> Content | None:
+        """Return the only one of some contents, if the feed has others too; None for all contents of the feed."""
+        return next(iter(contents)) if len(contents) == 1 < len(self.formats) else None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.db import models
 from django.template.loader import get_template
+from msgspec import UNSET
 
 from ..conf import get_conf
 from ..engine.errors import FeedOff
-from ..engine.messages import Row
+from ..engine.messages import Content, Row
 from ..runtime.failures import ESCAPING, as_exception
 from ..runtime.left_out import left_out
 from . import reading
@@ -33,37 +34,36 @@ class FeedRows(FeedForm):
         rows = self._in_topic(self.live_rows(), key)
         return rows.order_by(*self.ordering, "pk")[: self.limit]
 
-    def keys_after(self, key: Any, at_most: int, topic: str) -> list[Any]:
-        """Return the next primary keys after one, None for the first ones, of a topic's rows or, by its name, of all.
-
-        Raises: UnknownTopic.
-        """
-        rows = self.live_rows().order_by("pk")
-        if self._topic_column is not None and topic != self.name:
-            rows = self._in_topic(rows, self.parse_topic(topic))
-        after = rows if key is None else rows.filter(pk__gt=key)
-        return list(after.values_list("pk", flat=True)[:at_most])
-
     def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
         return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
 
-    def read_topic(self, key: Any, before_each: Callable[[], None] = lambda: None) -> list[Row]:
+    def read_topic(
+        self,
+        key: Any,
+        before_each: Callable[[], None] = lambda: None,
+        format: Content | None = None,
+        note_left_out: Callable[[Any], None] = lambda key: None,
+    ) -> list[Row]:
         """Return the rows of one topic as subscribers receive them, by their order keys.
 
+        In one format, or in all formats: then a row that cannot be rendered in one of them is left out.
         ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
 
-        A row that cannot be read or rendered is left out, with a line in the log.
+        A row that cannot be read or rendered is left out, with a line in the log; ``note_left_out`` is called with its
+        key.
         Raises: what concerns the feed as a whole, such as a lost connection, a wrong query, a missing template.
         """
         topic = self.topic(key)
         with self._surroundings():
             found = reading.read(
                 self.topic_rows(key),
-                self._placed_after(before_each),
+                self._placed_after(before_each, format),
                 by_place=self.is_read_whole,
                 candidates=lambda: self._in_topic(self._everywhere(), key),
             )
-        left_out.read(self.name, topic, self._leave_out(found, topic))
+        left_out.read(self.name, topic, self._leave_out(found, topic, format), format)
+        for failed in found.left_out:
+            note_left_out(failed)
         # Where the database ignores case, it returns rows of topics whose names differ in case.
         rows = (placed[2] for placed in found.rows if placed and placed[1] == topic)
         # By the order keys, not the database's collation: rows stay where the first paint put them.
@@ -73,21 +73,28 @@ class FeedRows(FeedForm):
         )
 
     def read_rows(
-        self, keys: Collection[Any], before_each: Callable[[], None] = lambda: None
+        self,
+        keys: Collection[Any],
+        before_each: Callable[[], None] = lambda: None,
+        format: Content | None = None,
+        note_left_out: Callable[[Any], None] = lambda key: None,
     ) -> dict[Any, tuple[str, Row]]:
         """Return those of the rows with these primary keys that are live, each with its topic, by key.
 
         ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
 
-        Rows in no topic, and rows that cannot be read or rendered, are left out as in ``read_topic``.
+        Rows in no topic, and rows that cannot be read or rendered, are left out as in ``read_topic``; of the latter
+        ``note_left_out`` is called with each key.
         Raises: as ``read_topic``.
         """
         keys = list(keys)
-        placed = self._placed_after(before_each)
+        placed = self._placed_after(before_each, format)
         with self._surroundings():
             found = reading.read(self.live_rows().order_by(), placed, by_place=False, candidates=keys)
-        failed = self._leave_out(found)
-        left_out.shown(self.name, {str(key) for key in keys} - failed)
+        failed = self._leave_out(found, None, format)
+        left_out.shown(self.name, {str(key) for key in keys} - failed, format)
+        for key in found.left_out:
+            note_left_out(key)
         return {placed[0]: placed[1:] for placed in found.rows if placed}
 
     def row(self, instance: models.Model) -> Row:
@@ -97,29 +104,38 @@ class FeedRows(FeedForm):
         """
         return render_row(instance, self.serialize(instance), self.ordering, self.template_name)
 
-    def _placed(self, instance: models.Model) -> tuple[Any, str, Row] | None:
+    def _row(self, instance: models.Model, format: Content | None) -> Row:
+        if format is None:
+            return self.row(instance)
+        if getattr(self.row, "__func__", None) is not FeedRows.row:
+            return self.row(instance).within((format,))  # a subclass makes all formats together
+        if format == "html":
+            return render_row(instance, UNSET, self.ordering, self.template_name)
+        return render_row(instance, self.serialize(instance), self.ordering, None)
+
+    def _placed(self, instance: models.Model, format: Content | None) -> tuple[Any, str, Row] | None:
         """Return key, topic and row of an instance; None without a topic: there is nothing to render."""
         topic = self.topic_of(instance)
         if topic is None:
             return None
-        return instance.pk, topic, self.row(instance)
+        return instance.pk, topic, self._row(instance, format)
 
     def _placed_after(
-        self, before_each: Callable[[], None]
+        self, before_each: Callable[[], None], format: Content | None
     ) -> Callable[[models.Model], tuple[Any, str, Row] | None]:
         def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
             before_each()
             try:
-                return self._placed(instance)
+                return self._placed(instance, format)
             except ESCAPING as error:
                 raise as_exception(error) from error
 
         return placed
 
-    def _leave_out(self, found: reading.Found[Any], topic: str | None = None) -> set[str]:
+    def _leave_out(self, found: reading.Found[Any], topic: str | None, format: Content | None) -> set[str]:
         """Note the rows that a reading has left out, and return their keys."""
         for key, error in found.left_out.items():
-            left_out.note(self.name, str(key), topic, error)
+            left_out.note(self.name, str(key), topic, error, format)
         return {str(key) for key in found.left_out}
 
     @contextmanager

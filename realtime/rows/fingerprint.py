@@ -19,8 +19,8 @@ from django.template.base import FilterExpression, Node, Template
 from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
 
-RENDERING_VERSION = 2
-"""Increased when this package renders the same row differently."""
+RENDERING_VERSION = 3
+"""Increased when this package renders the same row differently, or in other formats than releases before."""
 MAX_TEMPLATES = 100
 _SETTINGS = (
     "LANGUAGE_CODE", "TIME_ZONE", "USE_TZ", "USE_I18N", "USE_THOUSAND_SEPARATOR", "FORCE_SCRIPT_NAME",

@@ -1,4 +1,4 @@
-"""Rendering: an instance of a live model as the row that subscribers receive, in both formats."""
+"""Rendering: an instance of a live model as the row that subscribers receive, in one format or in both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.template.loader import get_template
+from msgspec import UNSET, UnsetType
 
 from ..engine.messages import Row, encode_value
 from ..engine.order import sort_key
@@ -23,24 +24,31 @@ class BadRow(ValueError):
 
 
 def render_row(
-    instance: models.Model, contents: Mapping[str, Any], ordering: Sequence[str], template_name: str | None
+    instance: models.Model,
+    contents: Mapping[str, Any] | UnsetType,
+    ordering: Sequence[str],
+    template_name: str | None,
 ) -> Row:
-    """Return the row of an instance, with these values by name.
+    """Return the row of an instance, with these values by name, and with the HTML of a template; either may be missing.
 
     Raises: BadRow, if it is too large or nested too deeply; BadMarkup; whatever its values and its template raise.
     """
     key = _key_of(instance)
     order = _sort_key(instance, ordering)
-    _check_contents(contents)
-    encoded = encode_value(contents, as_json)
+    encoded: bytes | None = None
+    if contents is not UNSET:
+        _check_contents(contents)
+        encoded = encode_value(contents, as_json)
     html = _render_html(template_name, instance, key, order) if template_name else None
-    row_bytes = len(encoded) + sum(len(msgspec.json.encode(text)) for text in (key, order, html))
+    row_bytes = len(encoded or b"") + sum(len(msgspec.json.encode(text)) for text in (key, order, html))
     if row_bytes > MAX_ROW_BYTES:
         raise BadRow(
             f"it has {row_bytes} bytes, of at most {MAX_ROW_BYTES}; remove large fields from the feed's fields, "
             "ordering and template"
         )
-    return Row(key, order, msgspec.Raw(encoded), msgspec.UNSET if html is None else html)
+    return Row(
+        key, order, UNSET if encoded is None else msgspec.Raw(encoded), UNSET if html is None else html
+    )
 
 
 def _key_of(instance: models.Model) -> str:
@@ -114,7 +122,7 @@ def as_json(value: Any) -> Any:
 def with_place(row: Row, place: int) -> Row:
     """Return a row with its place in the topic as its order key, which then says nothing else."""
     order = f"{place:08x}"
-    html = row.html if isinstance(row.html, msgspec.UnsetType) else with_order(row.html, order)
+    html = row.html if isinstance(row.html, UnsetType) else with_order(row.html, order)
     return Row(row.key, order, row.row, html)
 
 

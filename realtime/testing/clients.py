@@ -238,7 +238,7 @@ class LiveClient:
         if concerned:
             with read_snapshot():
                 found = changes.of_rows(feed, concerned)
-            changed = found.get(self.topic, [])
+            changed = found.get(self.topic, changes.RowChanges())
             if not isinstance(changed, list) or found.get(feed.name, []) is None:
                 self._read()
             else:

@@ -176,7 +176,7 @@ class Connection:
             self._place.count_for("user", verdict.user)
         if position is not None and not await hub.has_reached(position.offset):
             position = None
-        topic = await hub.subscribe(message.topic, self)
+        topic = await hub.subscribe(message.topic, self, message.format)
         await hub.confirm(message.topic, self, verdict)
         return position, topic
 

@@ -141,7 +141,7 @@ async def _subscribe(
         position if position is not None and await service.hub.has_reached(position.offset) else None
         for position in parsed
     ]
-    topic = await service.hub.subscribe(query.topic, subscriber)
+    topic = await service.hub.subscribe(query.topic, subscriber, query.form.format)
     await service.hub.confirm(query.topic, subscriber, verdict)
     if not topic.is_readable:
         raise Unreadable(query.topic)

@@ -28,9 +28,9 @@ def writes(monkeypatch) -> list[dict[str, int]]:
     found: list[dict[str, int]] = []
     note = interest.note
 
-    def counted(number, topics, dropped=()):
+    def counted(number, topics, *others):
         found.append(dict(topics))
-        return note(number, topics, dropped)
+        return note(number, topics, *others)
 
     monkeypatch.setattr(interest, "note", counted)
     return found

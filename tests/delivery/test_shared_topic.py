@@ -810,9 +810,9 @@ def compared_in(monkeypatch) -> list[str]:
     names: list[str] = []
     compared = Topic.compared
 
-    def noted(topic: Topic, rows: Any) -> Replacement:
+    def noted(topic: Topic, rows: Any, *formats) -> Replacement:
         names.append(threading.current_thread().name)
-        return compared(topic, rows)
+        return compared(topic, rows, *formats)
 
     monkeypatch.setattr(Topic, "compared", noted)
     return names
@@ -859,8 +859,8 @@ async def test_what_happens_while_rows_are_compared_is_not_lost(slow, topic, qua
     shared = slow.hub._shared[topic]
     compared, has_begun, go_on = Topic.compared, threading.Event(), threading.Event()
 
-    def held(topic: Topic, rows: Any) -> Replacement:
-        new = compared(topic, rows)
+    def held(topic: Topic, rows: Any, *formats) -> Replacement:
+        new = compared(topic, rows, *formats)
         has_begun.set()
         assert go_on.wait(60)
         return new

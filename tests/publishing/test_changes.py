@@ -1,8 +1,10 @@
 """Changes of one feed on SQLite; tests/contract/test_units_of_failure.py has what holds on every database."""
 
+from collections.abc import Mapping
 from unittest.mock import Mock, patch
 
 from realtime.boards.models import Entry
+from realtime.engine.messages import Content
 from realtime.feeds import registry
 from realtime.publishing import changes, interest, noted
 from realtime.publishing.noted import Noted
@@ -126,7 +128,7 @@ def test_nothing_is_read_for_topics_that_no_process_holds(log, quay, django_asse
 
     asked: list[set[str]] = []
 
-    def followed(topics: set[str]) -> set[str]:
+    def followed(topics: set[str]) -> Mapping[str, Content | None]:
         asked.append(topics)
         return interest.followed(topics)
 

@@ -69,7 +69,7 @@ async def test_between_a_page_and_its_subscription_there_is_no_gap(
     peer, earlier = connect(), connect()
     await peer.open()
     await earlier.open()
-    await earlier.follow(topic)
+    await earlier.follow(topic, format=format)
     await in_database(
         quay.entries.bulk_create, [Entry(board=quay, label=f"ferry {number}") for number in range(10)]
     )
