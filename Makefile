@@ -26,16 +26,19 @@ run: $(BIN)/.installed
 cluster: $(BIN)/.installed-tests
 	@exec $(BIN)/python -m tests.support.cluster $(HOST) $(PORT)
 
+# Where Python keeps no compiled files, each process of a test run would compile all tests and modules again.
+test check: export PYTHONDONTWRITEBYTECODE :=
+
 # The whole suite, or all tests of one folder or file: make test T=tests/delivery
-# The tests of real servers and pages mostly wait: three at once take a third of the time on two cores. Files
-# run in their order, because the default order starts files with few tests last, and those take longest.
+# The tests of real servers and pages mostly wait: five at once keep two cores busy. Files run in the order of
+# tests/support/shares.py; the default order starts files with few tests last, and those take longest.
 ifdef T
 test: $(BIN)/.installed-tests
 	$(BIN)/python -m pytest $(T)
 else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "server or browser" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "server or browser" -n 5 --dist loadfile --no-loadscope-reorder
 endif
 
 # What needs no server and no browser: format, lint, types, migrations, unit tests.

@@ -23,6 +23,7 @@ from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils.version import get_version_tuple
 
+from .changes import handlers
 from .conf import Conf, get_conf
 from .databases.registry import database
 from .databases.remedies import remedy
@@ -197,6 +198,17 @@ def check_order_keys(**kwargs: Any) -> list[CheckMessage]:
         for name in relations.withheld(
             feed.model, [value.name for value in feed.values], feed.ordering, feed.template_name
         )
+    ]
+
+
+def check_handlers(**kwargs: Any) -> list[CheckMessage]:
+    """Report functions of ``on_change`` that are never called."""
+    return [
+        Warning(
+            f"The function {handler.name} of on_change is not called: {words}.", hint=hint, id="realtime.W024"
+        )
+        for handler in ([] if check_conf() else handlers.values())
+        for words, hint in handler.faults
     ]
 
 
@@ -474,6 +486,7 @@ ALWAYS = [
     check_conf,
     check_feeds,
     check_order_keys,
+    check_handlers,
     check_trusted_origins,
     check_versions,
     check_redis,

@@ -102,6 +102,9 @@ class Conf:
     """How long the log keeps its entries."""
     log_max_entries: int = 100_000
     """Maximum number of entries in the log, however recent they are."""
+    handler_retention_seconds: float = 86400.0
+    """How long the log keeps entries that a function of `on_change` has not handled yet, within `LOG_MAX_ENTRIES`; then
+    the function is told of a reset."""
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has left."""
     max_topics: int = 20_000

@@ -262,3 +262,36 @@ class Interest(models.Model):
 
     def __str__(self) -> str:
         return self.topic
+
+
+class HandlerCursor(models.Model):
+    """How far a function of ``on_change`` has come in the log (``publishing/handler_cursors.py``)."""
+
+    name = models.CharField(primary_key=True, max_length=200)
+    version = models.BigIntegerField(default=0, help_text="Grows with each move: of two processes one moves.")
+    epoch = models.CharField(max_length=16)
+    position = models.BigIntegerField(help_text="Entries of the log before this one are handled.")
+    entry = models.BigIntegerField(
+        help_text="Of the entries at ``position`` those up to this id are handled."
+    )
+    done = models.IntegerField(default=0, help_text="How many changes of the next entry are handled.")
+    reading = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Topic, or feed, of which all rows are handled before the next entry.",
+    )
+    after_key = models.TextField(null=True, help_text="Those of its rows up to this key are handled.")
+    read_at = models.BigIntegerField(
+        default=0, help_text="Position of the latest reading: older entries do not have newer values."
+    )
+    failures = models.IntegerField(default=0, help_text="How often it has failed for its next change.")
+    error = models.TextField(blank=True, help_text="How it failed the last time.")
+    moved_at = models.FloatField(
+        db_default=SecondsNow(),
+        help_text="When it last moved, in seconds since 1970, by the database's clock.",
+    )
+
+    objects = EngineManager["HandlerCursor"]()
+
+    def __str__(self) -> str:
+        return self.name

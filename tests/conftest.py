@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 from realtime.transports.application import RealtimeApplication
+from tests.support.shares import Shares, longest_first
 
 Summary = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 45.0
@@ -44,6 +46,26 @@ PATIENCE_SECONDS = 45.0
 # No property test fails because the machine was slow.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
+
+
+ALL_OF_SERVERS = [Path(__file__).parent / name for name in ("browser", "contract", "processes")]
+"""Folders whose conftest.py marks every test."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Read no test of a server where none is to run: it takes seconds of each worker."""
+    is_quick = config.option.markexpr == "not server and not browser"
+    return (is_quick and collection_path in ALL_OF_SERVERS) or None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares | None:
+    return Shares(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

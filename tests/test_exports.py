@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXPORTS = {
     "realtime.actions": ["ActionRefused", "action", "everyone", "is_staff"],
     "realtime.client": ["Change", "Follower", "Refused", "Replica", "follow", "tickets"],
+    "realtime.changes": ["Change", "on_change"],
     "realtime.feeds": ["Feed", "computed", "register"],
     "realtime.log_filters": ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines"],
     "realtime.backends": ["PasswordAttemptsBackend"],

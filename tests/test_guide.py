@@ -5,14 +5,16 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.apps.registry import Apps
 from django.contrib.auth.models import User
+from django.core.mail import send_mail
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from realtime import actions, checks, feeds, schedule
+from realtime import actions, changes, checks, feeds, schedule
 from realtime.rows.registry import Registry
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "feeds.md"
@@ -80,6 +82,12 @@ class Product(Model):
         return self.price < 5
 
 
+class Order(Model):
+    state = models.CharField(max_length=10)
+    email = models.EmailField()
+    is_told = models.BooleanField()
+
+
 class Sale(Model):
     product = models.ForeignKey(Product, models.CASCADE)
 
@@ -88,15 +96,26 @@ class Sale(Model):
 def names(monkeypatch) -> dict[str, Any]:
     """What the blocks take for granted. What they register is taken back."""
     registry: Any = Registry()
+    handlers: dict[str, changes.Handler] = {}
     monkeypatch.setattr(feeds, "registry", registry)
     monkeypatch.setattr(checks, "registry", registry)
     monkeypatch.setattr(actions, "actions", {})
+    monkeypatch.setattr(changes, "registry", registry)
+    monkeypatch.setattr(changes, "handlers", handlers)
+    monkeypatch.setattr(checks, "handlers", handlers)
+    product_feed = feeds.register(Product)(
+        type("ProductFeed", (feeds.Feed,), {"name": "of-products", "fields": ["name"]})
+    )
+    order_feed = feeds.register(Order)(
+        type("OrderFeed", (feeds.Feed,), {"name": "of-orders", "fields": ["state"]})
+    )
     monkeypatch.setattr(schedule, "jobs", {})
     return {
         **{name: value for name, value in globals().items() if isinstance(value, type)},
         "models": models, "Q": Q, "F": F, "Count": Count, "Exists": Exists, "OuterRef": OuterRef,
         "Feed": feeds.Feed, "register": feeds.register, "computed": feeds.computed,
-        "Figure": SimpleNamespace(), "load": SimpleNamespace(),
+        "on_change": changes.on_change, "ProductFeed": product_feed, "OrderFeed": order_feed, "send_mail": send_mail,
+        "search": Mock(), "Figure": SimpleNamespace(), "load": SimpleNamespace(),
     }  # fmt: skip
 
 
@@ -113,3 +132,4 @@ def test_a_block_of_the_guide_runs_and_declares_what_is_live(names, block, monke
 
     assert checks.check_feeds() + checks.check_order_keys() == []
     assert feeds.registry.off == []
+    assert checks.check_handlers() == []

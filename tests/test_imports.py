@@ -25,7 +25,7 @@ LAYERS = [
     ["realtime.service", "realtime.checks"],
     ["realtime.delivery"],
     ["realtime.publishing", "realtime.access", "realtime.notices"],
-    [f"realtime.{name}" for name in ("feeds", "rows", "models", "servers", "actions", "schedule")],
+    [f"realtime.{name}" for name in ("feeds", "changes", "rows", "models", "servers", "actions", "schedule")],
     [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters", "client")],
 ]
 """A module may import from its own layer and from those below it."""

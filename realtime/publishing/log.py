@@ -15,6 +15,7 @@ from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from ..changes import handlers
 from ..conf import get_conf
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
@@ -22,7 +23,7 @@ from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
-from . import noted, progress
+from . import handler_cursors, noted, progress
 from .heads import newest as newest
 from .positions import probe, read_snapshot, unsequenced
 
@@ -90,7 +91,7 @@ class Heads:
         return position.covers(Position(self.position.epoch, newest))
 
 
-def _of_this_release() -> QuerySet[LogEntry]:
+def of_this_release() -> QuerySet[LogEntry]:
     """Return the entries without the resets that are meant for other releases alone."""
     fingerprints = [feed.fingerprint for feed in registry]
     return LogEntry.objects.exclude(kind=LogEntry.Kind.RESET, fingerprint__in=fingerprints)
@@ -146,7 +147,7 @@ def tail(after: int) -> Tail:
     if seen.log_end > after:
         # Not beyond the end just probed: entries added between the queries are left to the next call, all of them.
         beyond = LogEntry.objects.filter(position__gt=after, position__lte=seen.log_end)
-        changed = _of_this_release().filter(position__gt=after, position__lte=seen.log_end)
+        changed = of_this_release().filter(position__gt=after, position__lte=seen.log_end)
         changed = changed.exclude(_ANNOUNCEMENTS).order_by()
         found = dict(changed.values_list("topic").annotate(newest=Max("position")))
         announcements = list(beyond.filter(_ANNOUNCEMENTS).order_by("id"))
@@ -190,7 +191,7 @@ def missed_of(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, 
     conditions = [Q(topic=topic, position__gt=after) for topic, after in asked]
     with read_snapshot():
         sequenced = progress.read()
-        found = _of_this_release().filter(reduce(or_, conditions, Q(topic=feed, position__gt=oldest)))
+        found = of_this_release().filter(reduce(or_, conditions, Q(topic=feed, position__gt=oldest)))
         entries = list(found.exclude(kind=LogEntry.Kind.NOTICE).order_by("position", "id"))
     for entry in entries:
         entry.written_at = entry.created_at.timestamp()
@@ -263,19 +264,26 @@ def _move_edge() -> bool:
         sequenced = progress.read()
         if sequenced is None:
             return False
-        entries = LogEntry.objects.filter(
-            created_at__lt=Now() - timedelta(seconds=conf.log_retention_seconds)
-        )
-        last = _nth(LogEntry.objects.order_by("position").values_list("position", flat=True), EDGE_ROWS)
-        if last is not None:
-            entries = entries.filter(position__lte=last)
-        too_old = entries.aggregate(edge=Max("position"))["edge"]
+        too_old = _newest_older_than(conf.log_retention_seconds)
+        slowest = handler_cursors.slowest(list(handlers), sequenced.epoch)
+        if slowest is not None and too_old is not None and too_old > slowest:
+            too_old = max(slowest, _newest_older_than(conf.handler_retention_seconds) or 0)
         too_many = None
         if _span("pk") >= conf.log_max_entries:
             newest_first = LogEntry.objects.order_by("-position").values_list("position", flat=True)
             too_many = _nth(newest_first, conf.log_max_entries + 1)
         edge = max(filter(None, (too_old, too_many)), default=0)
         return edge > sequenced.edge and progress.move_edge(sequenced.epoch, edge)
+
+
+def _newest_older_than(seconds: float) -> int | None:
+    """Return the newest position of that age among the log's oldest entries; None if there is none."""
+    entries = LogEntry.objects.filter(created_at__lt=Now() - timedelta(seconds=seconds))
+    last = _nth(LogEntry.objects.order_by("position").values_list("position", flat=True), EDGE_ROWS)
+    if last is not None:
+        entries = entries.filter(position__lte=last)
+    newest: int | None = entries.aggregate(newest=Max("position"))["newest"]
+    return newest
 
 
 def _span(field: str) -> int:

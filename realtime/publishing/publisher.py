@@ -11,13 +11,15 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
+from functools import partial
 
 from channels.layers import BaseChannelLayer
 from django.db import close_old_connections
 from django.db.utils import Error as DatabaseError
 
+from ..changes import handlers
 from ..conf import get_conf
 from ..databases.outbox import Probe
 from ..feeds import registry
@@ -29,6 +31,7 @@ from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
 from . import commit_watch, lease, positions, progress, releases
 from .file_watch import FileWatch, watch
+from .handlers import Runner
 from .housekeeping import Housekeeping
 from .pacing import Pace
 from .sender import Sender
@@ -56,6 +59,8 @@ class Publisher:
         self._thread = DatabaseThreads("realtime-publisher", 1)
         self._housekeeping_thread = DatabaseThreads("realtime-housekeeping", 1)
         self._job_threads = DatabaseThreads("realtime-job", 2)
+        self._handlers = [Runner(handler, lambda: self.leads) for handler in handlers.values()]
+        self._handler_threads = DatabaseThreads("realtime-handler", len(self._handlers))
         self._awake = threading.Event()
         self._is_stopping = False
         self._is_prepared = False
@@ -74,8 +79,13 @@ class Publisher:
         for name, one_round in (
             ("publisher", self._round), ("sender", self._sender.send_next), ("housekeeping", self._keep_house),
         ):  # fmt: skip
-            task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
-            self._tasks.append(task)
+            self._supervise(name, one_round)
+        for each in self._handlers:
+            self._supervise(each.handler.name, partial(self._handler_threads.run, each.turn))
+
+    def _supervise(self, name: str, one_round: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(supervise(name, one_round, logger), name=f"realtime-{name}")
+        self._tasks.append(task)
 
     async def stop(self) -> None:
         """Stop after the current round; the next process sequences what is left."""
@@ -85,13 +95,15 @@ class Publisher:
             self._file = None
         self._is_stopping = True
         self._housekeeping.stop()
+        for each in self._handlers:
+            each.stop()
         self._awake.set()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         released = self._thread.submit(lease.release, self.name)
-        await close_all(self._thread, self._housekeeping_thread, self._job_threads)
+        await close_all(self._thread, self._housekeeping_thread, self._job_threads, self._handler_threads)
         try:
             released.result(timeout=0)
         except (DatabaseError, TimeoutError, CancelledError) as error:
@@ -189,6 +201,8 @@ class Publisher:
             self._file.skip()
         metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))
         self._sender.put(batch)
+        for each in self._handlers:
+            each.wake()
 
     def _file_written(self) -> None:
         """Called when another process writes to the database's file: probe when the commit can be read."""

@@ -20,6 +20,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 
 from .. import notices
 from ..access import revocation
+from ..changes import is_handled
 from ..conf import get_conf
 from ..databases.outbox import OutboxCursor, Probe
 from ..databases.registry import database
@@ -303,7 +304,9 @@ def _amount(rows: Sequence[Noted]) -> _Round:
     for feed in registry:
         concerned = {table: by_source[table] for table in feed.tables & by_source.keys()}
         if concerned:
-            amount.add(changes.of_rows(feed, concerned, interest.followed))
+            # Functions of on_change need the rows of all topics.
+            followed = dict.fromkeys if is_handled(feed.name) else interest.followed
+            amount.add(changes.of_rows(feed, concerned, followed))
             touched.add(feed.name)
         decisive = {table: by_source[table] for table in feed.rights_tables & by_source.keys()}
         if decisive:

@@ -34,6 +34,17 @@ class FeedRows(FeedForm):
         rows = self._in_topic(self.live_rows(), key)
         return rows.order_by(*self.ordering, "pk")[: self.limit]
 
+    def keys_after(self, key: Any, at_most: int, topic: str) -> list[Any]:
+        """Return the next primary keys after one, None for the first ones, of a topic's rows or, by its name, of all.
+
+        Raises: UnknownTopic.
+        """
+        rows = self.live_rows().order_by("pk")
+        if self._topic_column is not None and topic != self.name:
+            rows = self._in_topic(rows, self.parse_topic(topic))
+        after = rows if key is None else rows.filter(pk__gt=key)
+        return list(after.values_list("pk", flat=True)[:at_most])
+
     def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
         return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
 

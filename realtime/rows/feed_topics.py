@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 
 from ..databases.base import is_storable
+from ..engine.errors import UnknownTopic
 from . import reading
 from .captured import CapturedColumn, Image
 from .rendering import BadRow
@@ -68,6 +69,20 @@ class FeedTopics:
         key = self._topic_column.to_python(text)
         if isinstance(key, int) and not -(2**63) <= key < 2**63:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
+        return key
+
+    def parse_topic(self, topic: str) -> Any:
+        """Return the key of a topic of this feed, None without a topic field.
+
+        Raises: UnknownTopic, also for another spelling of a key: ``entries.07`` is not ``entries.7``.
+        """
+        _, _, text = topic.partition(".")
+        try:
+            key = self.parse_key(text) if self._topic_column is not None else None
+        except (ValidationError, ValueError, OverflowError) as error:
+            raise UnknownTopic(topic) from error
+        if self.topic(key) != topic:
+            raise UnknownTopic(topic)
         return key
 
     def named_topics(self, images: Iterable[Image]) -> set[str]:

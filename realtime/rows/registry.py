@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 
 from ..engine.errors import FeedOff, NoSuchFormat, UnknownTopic
 from ..engine.messages import Format
@@ -56,19 +56,13 @@ class Registry(Generic[AnyFeed]):
         Raises: UnknownTopic, also for another spelling of a key: ``entries.07`` is not ``entries.7``.
                 FeedOff, if the feed is declared wrongly.
         """
-        name, _, text = topic.partition(".")
+        name = topic.partition(".")[0]
         feed = self._feeds.get(name)
         if name in self.refused if feed is None else feed.error is not None:
             raise FeedOff(name)
         if feed is None or not is_legal(topic):
             raise UnknownTopic(topic)
-        try:
-            key = feed.parse_key(text) if feed.topic_field else None
-        except (ValidationError, ValueError, OverflowError) as error:
-            raise UnknownTopic(topic) from error
-        if feed.topic(key) != topic:
-            raise UnknownTopic(topic)
-        return feed, key
+        return feed, feed.parse_topic(topic)
 
     def check_format(self, topic: str, format: Format) -> None:
         """Refuse a format that the feed of a topic does not have.

@@ -76,6 +76,18 @@ failed_rounds = Counter(
 feed_errors = Counter(
     "realtime_feed_errors", "Reads of topics that failed, by feed.", ["feed"], registry=_counted
 )
+changes_handled = Counter(
+    "realtime_changes_handled",
+    "Calls of functions of on_change, by function.",
+    ["function"],
+    registry=_counted,
+)
+handler_failures = Counter(
+    "realtime_handler_failures",
+    "Calls of functions of on_change that failed and are repeated, by function.",
+    ["function"],
+    registry=_counted,
+)
 rights_checked = Histogram(
     "realtime_rights_checked_seconds",
     "Time that a check of the rights of all subscriptions of this process took.",

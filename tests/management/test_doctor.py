@@ -12,11 +12,13 @@ from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, connections, models
 
 from realtime.boards.models import Board, Entry
+from realtime.changes import Handler
 from realtime.feeds import Feed, register, registry
 from realtime.management.commands import doctor as doctor_module
 from realtime.management.trials import Finding
 from realtime.models import LogEntry, OutboxRow, SecondsNow, Ticket
-from realtime.publishing import lease
+from realtime.publishing import handler_cursors, lease
+from realtime.publishing.handler_cursors import Cursor
 
 
 def doctor(*arguments: str) -> tuple[int, str]:
@@ -286,3 +288,24 @@ def test_the_doctor_leaves_nothing_behind(published, quay):
 
     assert (status, kept()) == (0, before), words
     assert "realtime-publisher_0" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_doctor_names_functions_that_fail_or_are_never_called(published, monkeypatch):
+    """And how far the others have come."""
+    declared = {
+        name: Handler(name, feed, lambda change: None, False, False)
+        for name, feed in {"fine": "entries", "fails": "entries", "idle": "nothing"}.items()
+    }
+    monkeypatch.setattr(doctor_module, "handlers", declared)
+    for name in ("fine", "fails"):
+        handler_cursors.begin(name, Cursor("ab", 7))
+    handler_cursors.note_failure("fails", "ValueError: no index")
+
+    status, words = doctor()
+
+    assert status == 1
+    assert "ok   on_change: fine has handled the log up to 7" in words
+    assert (
+        "BAD  on_change: fails has failed 1 times for its next change: ValueError: no index; correct" in words
+    )
+    assert "BAD  on_change: idle is not called: 'nothing' is no feed that is live; Register it" in words

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
 
+from realtime.changes import handlers
 from realtime.checks import check_feeds
 from realtime.conf import get_conf
 from realtime.databases.registry import database
@@ -21,6 +22,7 @@ from realtime.feeds import registry
 from realtime.management import trials
 from realtime.management.trials import Finding
 from realtime.management.wiring import WIRING
+from realtime.models import HandlerCursor
 from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic
 from realtime.runtime.left_out import left_out, reason_of
@@ -177,6 +179,22 @@ def rows() -> Iterator[Finding]:
             )
 
 
+def functions() -> Iterator[Finding]:
+    """How far the functions of ``on_change`` have come, and which of them fail."""
+    for handler in handlers.values():
+        stored = HandlerCursor.objects.filter(pk=handler.name).first()
+        name = f"on_change: {handler.name}"
+        for words, hint in handler.faults:
+            yield Finding(f"{name} is not called: {words}", hint)
+        if stored is not None and stored.failures:
+            yield Finding(
+                f"{name} has failed {stored.failures} times for its next change: {stored.error}",
+                "correct the function, or what it calls: until then it is called again for the same change",
+            )
+        elif stored is not None:
+            yield Finding(f"{name} has handled the log up to {stored.position}")
+
+
 def servers() -> Iterator[Finding]:
     """What each installed server has to do without: its private objects do not fit."""
     for server in filter(private.load, private.SERVERS):
@@ -190,7 +208,8 @@ def servers() -> Iterator[Finding]:
 
 
 TRIALS: list[Trial] = [
-    wiring, trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows, trials.watch,
+    wiring, trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows,
+    functions, trials.watch,
     trials.layer, trials.static_files, trials.application, servers,
 ]  # fmt: skip
 """After what the project has to do, in the order of the path of a change."""

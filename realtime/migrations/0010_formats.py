@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('realtime', '0008_heads'),
+        ('realtime', '0009_handlers'),
     ]
 
     operations = [

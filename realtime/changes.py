@@ -1,0 +1,119 @@
+"""Changes of rows in Python: functions that are called for each change of a feed's rows, by any writer.
+
+For search indexes, mails, webhooks. The publisher's process calls them, each in a thread of its own, one change after
+the other: ``realtime/publishing/handlers.py``.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from .feeds import Feed, registry
+
+__all__ = ["Change", "on_change"]
+
+MAX_NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a function of ``on_change`` is called with: one committed change of one row of a topic."""
+
+    op: Literal["upsert", "delete", "reset"]
+    """``upsert``: the row is in the topic, new or changed. ``delete``: it is no longer. ``reset``: what has changed in
+    the topic is not known, and all of its rows follow as upserts; what is not among them is gone."""
+    topic: str
+    """The topic; in a ``reset`` the feed's name may stand for all of its topics."""
+    key: str
+    """The row's primary key as text; empty in a ``reset``."""
+    values: dict[str, Any] | None
+    """What subscribers of the format ``rows`` receive of the row; None except in an ``upsert``."""
+    position: str
+    """The position of the change in the log, ``<epoch>.<offset>``."""
+    is_initial: bool = False
+    """Whether the row was read with all others, at the start or after a ``reset``, and not because it has changed."""
+
+    @property
+    def id(self) -> str:
+        """The same text each time that the function is called for this change: a key for idempotent receivers."""
+        return f"{self.position}:{self.topic}:{self.op}:{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A function that is called for each change of a feed's rows."""
+
+    name: str
+    feed: str | type[Feed]
+    function: Callable[[Change], Any]
+    from_start: bool
+    atomic: bool
+
+    @property
+    def feed_name(self) -> str | None:
+        """The name of the feed, None if it is not registered, or off."""
+        if isinstance(self.feed, str):
+            return self.feed if self.feed in registry and registry[self.feed].error is None else None
+        return next((feed.name for feed in registry if type(feed) is self.feed), None)
+
+    @property
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What keeps the function from being called, each with what to do."""
+        given = repr(self.feed) if isinstance(self.feed, str) else self.feed.__name__
+        name = self.feed_name
+        if name is None:
+            yield (
+                f"{given} is no feed that is live",
+                "Register it with @register, or correct its declaration.",
+            )
+        elif registry[name].is_read_whole:
+            yield (
+                f"the rows of the feed {name!r} depend on each other (a limit, an opaque order, a window), so that a "
+                "change of one is no change of the others in the log",
+                "Register a second feed of the model, without it and under another name, for the function.",
+            )
+        if self.atomic and inspect.iscoroutinefunction(self.function):
+            yield (
+                "it is async, and a transaction is bound to one thread",
+                "Leave out atomic, or write `def`.",
+            )
+
+
+handlers: dict[str, Handler] = {}
+
+Function = TypeVar("Function", bound=Callable[[Change], Any])
+
+
+def on_change(
+    feed: str | type[Feed], *, name: str | None = None, from_start: bool = False, atomic: bool = False
+) -> Callable[[Function], Function]:
+    """Call the decorated function, which may be async, for each change of a feed's rows.
+
+    ``feed`` is a registered feed, or its name. ``name`` identifies the function's place in the log, which is stored; by
+    default it is ``<module>.<function>``, so give one before you rename the function.
+
+    A new function begins with the next change; with ``from_start`` all rows come first, as upserts. Its place moves
+    when it has returned, so that after a crash it may be called again for the same change. With ``atomic`` (not for
+    async functions) it is called in the transaction that moves its place: what it writes to the live database is
+    written exactly once.
+
+    One that raises is called again for the same change, after a pause that grows up to five minutes.
+    """
+
+    def decorate(function: Function) -> Function:
+        own = name or f"{function.__module__}.{function.__qualname__}"
+        known = handlers.get(own)
+        if len(own) > MAX_NAME_CHARACTERS:
+            raise ValueError(f"the name {own[:40]!r}… has more than {MAX_NAME_CHARACTERS} characters")
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise ValueError(f"two functions of on_change have the name {own!r}; give one of them another")
+        handlers[own] = Handler(own, feed, function, from_start, atomic)
+        return function
+
+    return decorate
+
+
+def is_handled(feed: str) -> bool:
+    """Return whether a function is called for the changes of a feed, so that the log needs their rows."""
+    return any(handler.feed_name == feed for handler in handlers.values())

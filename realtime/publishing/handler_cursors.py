@@ -1,0 +1,77 @@
+"""How far each function of ``on_change`` has come in the log: the rows of ``HandlerCursor``, used only here."""
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+
+from django.db.models import F, Min
+
+from ..models import HandlerCursor, SecondsNow
+
+WHOLE = 2**63 - 1
+"""In place of an entry's id: all entries at the position are handled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the log, and in the rows that are handled before it goes on there.
+
+    Units: ``position`` and ``read_at`` are offsets, ``entry`` is the id of a log entry, ``done`` counts changes of the
+           entry after it. ``reading`` is a topic, or a feed's name for all of its topics, or empty.
+    """
+
+    epoch: str
+    position: int
+    entry: int = WHOLE
+    done: int = 0
+    reading: str = ""
+    after_key: str | None = None
+    read_at: int = 0
+
+    def past(self, position: int, entry: int) -> "Cursor":
+        """Return the place after an entry."""
+        return replace(self, position=position, entry=entry, done=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A cursor as it is stored; ``version`` is another one after each move."""
+
+    name: str
+    version: int
+    cursor: Cursor
+    failures: int
+
+
+def read(name: str) -> Stored | None:
+    row = HandlerCursor.objects.filter(pk=name).first()
+    if row is None:
+        return None
+    cursor = Cursor(row.epoch, row.position, row.entry, row.done, row.reading, row.after_key, row.read_at)
+    return Stored(name, row.version, cursor, row.failures)
+
+
+def begin(name: str, cursor: Cursor) -> None:
+    """Store the first cursor of a function, unless another process has."""
+    HandlerCursor.objects.get_or_create(pk=name, defaults=asdict(cursor))
+
+
+def move(stored: Stored, cursor: Cursor) -> Stored | None:
+    """Move a cursor, if it still is the stored one; return what is stored then, None if another process was quicker.
+
+    Inside a transaction the row stays locked until it ends.
+    """
+    row = HandlerCursor.objects.filter(pk=stored.name, version=stored.version)
+    version = stored.version + 1
+    is_moved = row.update(version=version, failures=0, error="", moved_at=SecondsNow(), **asdict(cursor))
+    return Stored(stored.name, version, cursor, 0) if is_moved else None
+
+
+def note_failure(name: str, error: str) -> None:
+    HandlerCursor.objects.filter(pk=name).update(failures=F("failures") + 1, error=error[:2000])
+
+
+def slowest(names: Collection[str], epoch: str) -> int | None:
+    """Return the offset that the slowest of some functions has come to; None if none has come to one of this epoch."""
+    rows = HandlerCursor.objects.filter(pk__in=names, epoch=epoch)
+    slowest: int | None = rows.aggregate(slowest=Min("position"))["slowest"]
+    return slowest

@@ -1,0 +1,427 @@
+"""Functions of ``on_change``: called for each change of a row, in order, whatever process ends at whatever moment."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from realtime.boards.models import Board, Entry
+from realtime.changes import Change, handlers, on_change
+from realtime.feeds import Feed, registry
+from realtime.models import HandlerCursor, LogEntry
+from realtime.publishing import capture, handler_cursors, interest, log, positions
+from realtime.publishing.handlers import Runner
+
+NAME = "on_change.probe"
+
+
+class Killed(BaseException):
+    """The end of the process at that moment."""
+
+
+class Replica:
+    """What a function of ``on_change`` makes of the changes: a copy of the feed's rows."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.changes: list[Change] = []
+
+    def apply(self, change: Change) -> None:
+        self.changes.append(change)
+        place = change.topic, change.key
+        if change.op == "reset":
+            is_of = lambda topic: change.topic in (topic, topic.partition(".")[0])  # noqa: E731
+            self.rows = {place: row for place, row in self.rows.items() if not is_of(place[0])}
+        elif change.op == "delete":
+            self.rows.pop(place, None)
+        else:
+            assert change.values is not None
+            before = self.rows.get(place)
+            assert before is None or before["position"] <= change.values["position"], (
+                "older values after newer ones"
+            )
+            self.rows[place] = change.values
+
+    @property
+    def seen(self) -> list[tuple[str, str, str]]:
+        return [(change.op, change.topic, change.key) for change in self.changes]
+
+
+@pytest.fixture
+def probe(database) -> Iterator[Feed]:
+    """A feed of entries, in one topic for each board."""
+    feed = type(
+        "Probe", (Feed,), {"name": "probe", "topic_field": "board_id", "fields": ["label", "position"]}
+    )(Entry)
+    registry.add(feed)
+    capture.install()
+    database.sequence()
+    yield feed
+    registry.remove("probe")
+    for name in [name for name in handlers if name.startswith(NAME)]:
+        del handlers[name]
+    capture.install()
+
+
+def handle(function: Callable[[Change], Any], name: str = NAME, **options: Any) -> Runner:
+    """Register a function, and return what calls it; it begins now."""
+    on_change("probe", name=name, **options)(function)
+    runner = Runner(handlers[name], lambda: True)
+    runner.handle_some()
+    return runner
+
+
+def again(runner: Runner) -> Runner:
+    """Return what calls the same function in the next process."""
+    return Runner(runner.handler, lambda: True)
+
+
+def drain(runner: Runner) -> float:
+    """Handle all that there is; return the pause after it."""
+    while not (pause := runner.handle_some()):
+        pass
+    return pause
+
+
+def source() -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (f"probe.{entry.board_id}", str(entry.pk)): {"label": entry.label, "position": entry.position}
+        for entry in Entry.objects.all()
+    }
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+def test_each_change_is_one_call_with_the_rows_values(database, probe, atomic):
+    """Nothing for what was there before, and none twice, also not in the next process."""
+    replica = Replica()
+    runner = handle(replica.apply, atomic=atomic)
+
+    Entry.objects.filter(pk=1).update(label="renamed")
+    database.sequence()
+    Entry.objects.filter(pk=1).update(board_id=3)
+    Entry.objects.filter(pk=2).delete()
+    database.sequence()
+    drain(runner)
+    drain(again(runner))
+
+    assert sorted(replica.seen[:1]) == [("upsert", "probe.2", "1")]
+    assert sorted(replica.seen[1:]) == [
+        ("delete", "probe.1", "2"),
+        ("delete", "probe.2", "1"),
+        ("upsert", "probe.3", "1"),
+    ]
+    assert replica.changes[0].values == {"label": "renamed", "position": 1}
+    assert not any(change.is_initial for change in replica.changes)
+    assert len({change.id for change in replica.changes}) == 4
+
+
+def test_a_topic_that_no_page_follows_is_handled(database, probe):
+    """The log then has rows for functions although no process needs them for pages."""
+    interest.begin("a process that holds nothing")
+    replica = Replica()
+    runner = handle(replica.apply)
+
+    Entry.objects.filter(pk=1).update(label="renamed")
+    database.sequence()
+    drain(runner)
+
+    assert replica.seen == [("upsert", "probe.2", "1")]
+
+
+async def test_an_async_function_is_awaited(database, probe, in_database):
+    """In the thread of the function."""
+    replica = Replica()
+
+    async def later(change: Change) -> None:
+        replica.apply(change)
+
+    def change_and_handle() -> None:
+        runner = handle(later)
+        Entry.objects.filter(pk=1).update(label="renamed")
+        database.sequence()
+        drain(runner)
+
+    await in_database(change_and_handle)
+
+    assert replica.seen == [("upsert", "probe.2", "1")]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_process_that_is_killed_before_the_cursor_moves_repeats_that_call_alone(
+    database, probe, monkeypatch, number
+):
+    """With the same id; all others are called once."""
+    replica = Replica()
+    runner = handle(replica.apply)
+    Entry.objects.filter(pk__lte=3).update(label="first")
+    database.sequence()
+    Entry.objects.filter(pk__lte=3).update(label="second")
+    database.sequence()
+    move, moves = handler_cursors.move, []
+
+    def dies(*args: Any) -> Any:
+        moves.append(args)
+        if len(moves) == number + 1:
+            raise Killed
+        return move(*args)
+
+    monkeypatch.setattr(handler_cursors, "move", dies)
+    with pytest.raises(Killed):
+        drain(runner)
+    drain(again(runner))
+
+    ids = [change.id for change in replica.changes]
+    assert len(ids) == 7
+    assert len(set(ids)) == 6
+    assert ids[number] == ids[number + 1]
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("when", ["in the function", "before the commit"])
+def test_what_an_atomic_function_writes_is_written_exactly_once(database, probe, number, when, monkeypatch):
+    """Wherever its process is killed."""
+    calls: list[Change] = []
+
+    def count(change: Change) -> None:
+        Board.objects.create(slug=f"{len(calls)}", title=change.id)
+        calls.append(change)
+        if when == "in the function" and len(calls) == number + 1:
+            raise Killed
+
+    runner = handle(count, atomic=True)
+    Entry.objects.filter(pk__lte=3).update(label="first")
+    database.sequence()
+    Entry.objects.filter(pk__lte=3).update(label="second")
+    database.sequence()
+    call = Runner._call
+
+    def dies(self: Runner, change: Change) -> None:
+        call(self, change)
+        if len(calls) == number + 1:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        if when == "before the commit":
+            patch.setattr(Runner, "_call", dies)
+        with pytest.raises(Killed):
+            drain(runner)
+    drain(again(runner))
+
+    written = list(Board.objects.filter(slug__in=map(str, range(10))).values_list("title", flat=True))
+    assert len(calls) == 7
+    assert len(written) == len(set(written)) == 6
+
+
+def test_a_function_that_raises_is_called_again_and_stops_no_other(database, probe, lines):
+    """Its failures are noted until it succeeds; the pause between them grows."""
+    replica, healthy = Replica(), Replica()
+    faults: list[BaseException] = [ValueError("the index is away"), SystemExit(1), KeyError("x")]
+
+    def fails(change: Change) -> None:
+        if faults:
+            raise faults.pop(0)
+        replica.apply(change)
+
+    runner, other = handle(fails), handle(healthy.apply, name=f"{NAME}.healthy")
+    Entry.objects.filter(pk=1).update(label="renamed")
+    database.sequence()
+
+    pauses = [drain(runner) for _ in range(3)]
+    stored = HandlerCursor.objects.get(pk=NAME)
+    drain(other)
+    drain(runner)
+
+    assert pauses == [1, 2, 4]
+    assert (stored.failures, stored.error) == (3, "KeyError: 'x'")
+    assert [line.partition(";")[0] for line in lines() if NAME in line] == [
+        f"{NAME} failed for the upsert of row 1 in probe.2"
+    ] * 3
+    assert healthy.seen == replica.seen == [("upsert", "probe.2", "1")]
+    assert HandlerCursor.objects.get(pk=NAME).failures == 0
+
+
+def test_a_new_function_may_begin_with_all_rows(database, probe, monkeypatch):
+    """They are marked, and read in pages; a process that is killed meanwhile goes on after the last row."""
+    monkeypatch.setattr("realtime.publishing.handlers.ROWS_AT_ONCE", 3)
+    replica = Replica()
+
+    def dies_at_the_fifth(change: Change) -> None:
+        if len(replica.changes) == 4 and not again_begun:
+            raise Killed
+        replica.apply(change)
+
+    again_begun: list[bool] = []
+    on_change("probe", name=NAME, from_start=True)(dies_at_the_fifth)
+    runner = Runner(handlers[NAME], lambda: True)
+    with pytest.raises(Killed):
+        drain(runner)
+    again_begun.append(True)
+    drain(again(runner))
+
+    assert [change.key for change in replica.changes] == [str(number) for number in range(1, 11)]
+    assert all(change.is_initial for change in replica.changes)
+    assert replica.rows == source()
+
+
+def reset_by_flood(database, settings) -> None:
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
+    Entry.objects.update(label="flood")
+    database.sequence()
+
+
+def reset_by_pruning(database, settings) -> None:
+    Entry.objects.filter(pk=1).update(label="pruned")
+    database.sequence()
+    settings.REALTIME = {**settings.REALTIME, "LOG_RETENTION_SECONDS": 0, "HANDLER_RETENTION_SECONDS": 0}
+    log.prune()
+
+
+def reset_by_epoch(database, settings) -> None:
+    positions.begin_epoch()
+
+
+def reset_by_another_release(database, settings) -> None:
+    """One that knows of no functions, and leaves out rows that no process holds."""
+    Entry.objects.filter(pk=1).update(label="unfollowed")
+    database.sequence()
+    LogEntry.objects.filter(topic="probe.2").update(kind=LogEntry.Kind.UNFOLLOWED, payload="", fingerprint="")
+
+
+@pytest.mark.parametrize(
+    "cause, topics",
+    [
+        (reset_by_flood, {"probe.1", "probe.2"}),
+        (reset_by_pruning, {"probe"}),
+        (reset_by_epoch, {"probe"}),
+        (reset_by_another_release, {"probe.2"}),
+    ],
+)
+def test_what_the_log_does_not_have_is_a_reset_followed_by_all_rows(database, probe, settings, cause, topics):
+    """The function has what the database has afterwards, and goes on with the changes that follow."""
+    replica = Replica()
+    runner = handle(replica.apply, from_start=True)
+    drain(runner)
+    replica.changes.clear()
+
+    cause(database, settings)
+    drain(runner)
+    Entry.objects.filter(pk=5).delete()
+    database.sequence()
+    drain(runner)
+
+    assert {change.topic for change in replica.changes if change.op == "reset"} == topics
+    assert all(change.is_initial for change in replica.changes if change.op == "upsert")
+    assert replica.seen[-1] == ("delete", "probe.2", "5")
+    assert replica.rows == source()
+
+
+def test_the_log_waits_for_a_function_up_to_a_bound(database, probe, settings):
+    """Entries that it has not handled outlast LOG_RETENTION_SECONDS."""
+    replica = Replica()
+    runner = handle(replica.apply)
+    Entry.objects.filter(pk=1).update(label="kept")
+    database.sequence()
+    settings.REALTIME = {**settings.REALTIME, "LOG_RETENTION_SECONDS": 0}
+
+    log.prune()
+    drain(runner)
+
+    assert replica.seen == [("upsert", "probe.2", "1")]
+    Entry.objects.filter(pk=1).update(label="handled")
+    database.sequence()
+    runner._move_due = 0.0
+    drain(runner)
+    log.prune()
+    assert not LogEntry.objects.filter(topic="probe.2").exists()
+    drain(runner)
+    assert replica.seen == [("upsert", "probe.2", "1")] * 2
+
+
+def test_of_two_processes_one_moves_the_cursor(database, probe):
+    """One that was frozen in a call finds the function's changes handled, and calls it for none of them again."""
+    replica = Replica()
+    others: list[Runner] = []
+
+    def slow(change: Change) -> None:
+        if others:
+            drain(others.pop())
+        replica.apply(change)
+
+    runner = handle(slow)
+    Entry.objects.filter(pk__lte=3).update(label="new")
+    database.sequence()
+    others.append(again(runner))
+    drain(runner)
+
+    ids = [change.id for change in replica.changes]
+    assert len(set(ids)) == 3
+    assert len(ids) == 4  # the one that was under way
+
+
+WRITES: list[Callable[[random.Random, int], Any]] = [
+    lambda chance, n: Entry.objects.filter(pk=chance.randint(1, 12)).update(label=f"{n}", position=n),
+    lambda chance, n: Entry.objects.filter(pk=chance.randint(1, 12)).update(
+        board_id=chance.randint(1, 3), position=n
+    ),
+    lambda chance, n: Entry.objects.filter(pk=chance.randint(1, 12)).delete(),
+    lambda chance, n: Entry.objects.create(board_id=chance.randint(1, 3), label=f"{n}", position=n),
+    lambda chance, n: Entry.objects.update(position=n),
+]
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_sequence_of_writes_and_deaths_a_function_has_what_the_database_has(
+    database, probe, settings, monkeypatch, seed, atomic
+):
+    """Rows that are read, entries, resets and new epochs between them: never older values after newer ones."""
+    chance = random.Random(seed)
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 15}
+    monkeypatch.setattr("realtime.publishing.handlers.ROWS_AT_ONCE", 3)
+    replica = Replica()
+    numbers = iter(range(100, 10_000))
+
+    def something() -> None:
+        number = next(numbers)
+        chance.choice(WRITES)(chance, number)
+        if chance.random() < 0.5:
+            database.sequence()
+        if chance.random() < 0.03:
+            positions.begin_epoch()
+
+    def apply(change: Change) -> None:
+        if not atomic and chance.random() < 0.2:
+            something()  # another process writes meanwhile
+        if chance.random() < 0.05:
+            raise Killed
+        replica.apply(change)
+        if not atomic and chance.random() < 0.05:
+            raise Killed
+
+    on_change("probe", name=NAME, from_start=True, atomic=atomic)(apply)
+    for _ in range(25):
+        something()
+        runner = Runner(handlers[NAME], lambda: True)
+        try:
+            for _ in range(chance.randint(1, 4)):
+                runner.handle_some()
+        except Killed:
+            continue
+    database.sequence()
+    monkeypatch.setattr(chance, "random", lambda: 1.0)
+    drain(Runner(handlers[NAME], lambda: True))
+
+    assert replica.rows == source()
+
+
+@pytest.mark.parametrize("feed", ["probe", "elsewhere"])
+def test_a_function_of_a_feed_that_is_off_waits(database, probe, feed, monkeypatch):
+    """And begins when the feed is live."""
+    replica = Replica()
+    on_change(feed, name=NAME)(replica.apply)
+    runner = Runner(handlers[NAME], lambda: True)
+    monkeypatch.setattr(registry, "_feeds", {})
+
+    assert drain(runner) > 0
+    assert replica.seen == []
