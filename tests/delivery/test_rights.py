@@ -17,7 +17,7 @@ from realtime.delivery.rights import Pace, Rights, RightsChanged, lost_claims, r
 from realtime.delivery.subscriber import Subscriber
 from realtime.engine.errors import Forbidden, UnknownTopic
 from realtime.runtime import metrics
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import PATIENCE_SECONDS, until
 from tests.delivery.conftest import FailsOnce, Follower
 
 
@@ -64,6 +64,35 @@ async def test_each_claim_of_a_batch_has_its_own_answer(service, quay, safe):
     ]
 
 
+async def test_topics_of_one_feed_are_asked_together(service, quay, safe, batches):
+    """Claims on all of them that arrive meanwhile form one batch; nothing of it is left afterwards."""
+    rights = Rights(service.reader_threads)
+    topics = [f"entries.{quay.pk}", f"entries.{safe.pk}"] * 5
+
+    checks = [
+        rights.check(Visitor(f"session{number}"), topic) for number, topic in enumerate([topics[0], *topics])
+    ]
+    answers = await asyncio.gather(*checks, return_exceptions=True)
+
+    assert len(batches) == 1
+    assert {error.name for error in answers if isinstance(error, Forbidden)} == {f"entries.{safe.pk}"}
+    await until(lambda: not rights._tasks)
+    assert not rights._waiting
+
+
+async def test_a_batch_that_fails_fails_all_its_claims(service, quay, monkeypatch):
+    """Whoever asks is told why, and asks again."""
+    rights = Rights(service.reader_threads)
+    topic = f"entries.{quay.pk}"
+    monkeypatch.setattr("realtime.delivery.rights.judge", FailsOnce(judge, OperationalError("away")))
+
+    checks = [rights.check(Visitor(f"session{number}"), topic) for number in range(3)]
+    answers = await asyncio.gather(*checks, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [OperationalError] * 3
+    assert (await rights.check(ANONYMOUS, topic)).holds
+
+
 async def test_a_slow_feed_does_not_delay_other_feeds(service, live, in_database):
     """Claims for another feed are answered meanwhile."""
     may_go_on = threading.Event()
@@ -76,6 +105,7 @@ async def test_a_slow_feed_does_not_delay_other_feeds(service, live, in_database
 
     await rights.check(ANONYMOUS, "boards")
     assert not slow.done()
+    assert "realtime-rights-slow" in {task.get_name() for task in asyncio.all_tasks()}
     may_go_on.set()
     await slow
 
@@ -243,10 +273,48 @@ async def test_a_feed_that_cannot_ask_the_database_loses_nothing(service, live, 
     assert follower.lost == []
 
 
+@pytest.mark.parametrize(
+    "amount, more", [(1, ""), (2, ", and 1 more"), (3, ", and 2 more")], ids=["one", "two", "three"]
+)
+async def test_a_feed_that_fails_is_logged_once_with_its_reason(
+    service, live, in_database, lines, caplog, amount, more
+):
+    """However many of its topics it was asked for."""
+    error = ZeroDivisionError("the reason")
+
+    def visible_topics(self, user, keys):
+        raise error
+
+    await in_database(live, Entry, name="broken", topic_field="board_id", visible_topics=visible_topics)
+    claims = Claims()
+    for key in range(amount):
+        claims.add(ANONYMOUS, f"broken.{key}")
+
+    lost = await in_database(lost_claims, claims)
+
+    assert len(lost) == amount
+    (line,) = lines(logging.ERROR)
+    words, *_ = line.splitlines()
+    assert words.startswith("the feed of 'broken.")
+    assert words.endswith(f"' failed to check a right{more}")
+    assert [record.exc_info[1] for record in caplog.records if record.exc_info] == [error]
+
+
+def test_the_first_check_that_takes_too_long_is_logged(lines):
+    """One that takes just as long as it may does not."""
+    pace = Pace()
+
+    pace.note(rights.MAX_CHECK_SECONDS)
+    assert lines(logging.WARNING) == []
+    Pace().note(rights.MAX_CHECK_SECONDS + 0.1)
+
+    assert len(lines(logging.WARNING)) == 1
+
+
 def test_checks_that_take_too_long_are_logged_once_until_they_do_not(lines):
     """With what to do; each one is in the metrics."""
     pace = Pace()
-    before = rights_checked_count()
+    before, _ = checked()
 
     for seconds in (0.1, 3.0, 4.0, 0.1, 5.0):
         pace.note(seconds)
@@ -257,12 +325,7 @@ def test_checks_that_take_too_long_are_logged_once_until_they_do_not(lines):
         "more processes"
         for seconds in ("3.0", "5.0")
     ]
-    assert rights_checked_count() - before == 5
-
-
-def rights_checked_count() -> float:
-    (metric,) = metrics.rights_checked.collect()
-    return next(sample.value for sample in metric.samples if sample.name.endswith("_count"))
+    assert checked()[0] - before == 5
 
 
 @pytest.fixture
@@ -284,6 +347,56 @@ async def asked(live, in_database) -> list[str]:
 
     await in_database(live, Board, name="asked", can_subscribe=can_subscribe)
     return names
+
+
+def test_before_anything_is_announced_no_right_is_in_question():
+    """The users that are announced first are asked for alone."""
+    changed = RightsChanged()
+    assert changed.take() == frozenset()
+
+    changed = RightsChanged()
+    changed.set_for({"1"})
+    assert changed.take() == {"1"}
+
+
+async def test_all_rights_are_checked_again_without_an_announcement(service, settings):
+    """``RECHECK_SECONDS`` after the check before; how long that takes is in the metrics."""
+    settings.REALTIME = {"RECHECK_SECONDS": rights.REST_SECONDS + 0.05}
+    follower = FakeFollower(ANONYMOUS, "staffboards")
+    hub = FakeHub([follower])
+    hub.rights_changed.take()
+    before, clock = checked(), asyncio.get_running_loop().time
+
+    check = asyncio.create_task(recheck(hub, service.reader_threads))
+    await asyncio.sleep(0)
+    due = hub.rights_changed.all_due
+
+    assert due is not None
+    assert due <= clock() + 0.05
+    await asyncio.wait_for(check, PATIENCE_SECONDS)
+    assert follower.lost == ["staffboards"]
+    count, seconds = (after - earlier for after, earlier in zip(checked(), before, strict=True))
+    assert count == 1
+    assert 0 < seconds < PATIENCE_SECONDS
+
+
+async def test_a_check_of_single_users_is_not_one_of_all(service, users):
+    """The metrics have the time of those of all."""
+    hub = FakeHub([FakeFollower(users[0][1], "staffboards")])
+    hub.rights_changed.take()
+    hub.rights_changed.set_for({users[0][0]})
+    before = checked()
+
+    await recheck(hub, service.reader_threads)
+
+    assert checked() == before
+
+
+def checked() -> tuple[float, float]:
+    """Return how many checks of all there were, and how long they took together."""
+    (metric,) = metrics.rights_checked.collect()
+    values = {sample.name.rpartition("_")[2]: sample.value for sample in metric.samples}
+    return values["count"], values["sum"]
 
 
 async def test_a_change_of_one_user_asks_for_this_user_and_for_those_that_are_not_signed_in(
