@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript bundle audit lock sbom versions format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript bundle npm audit lock sbom versions format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -61,6 +61,10 @@ lint-javascript:
 # The page client and the demo's style, each in one minified file; after every change of what they are made of.
 bundle: $(BIN)/python $(JAVASCRIPT)/.installed
 	$(BIN)/python -m tests.support.bundle
+
+# The page client as a package for npm, in var/npm; `npm publish var/npm` publishes it.
+npm: $(BIN)/python $(JAVASCRIPT)/.installed
+	$(BIN)/python -m tests.support.npm_package var/npm
 
 $(JAVASCRIPT)/.installed: tests/javascript/package.json
 	@mkdir -p $(@D) && cp $< $(@D)

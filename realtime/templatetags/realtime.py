@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import django
+import msgspec
 from django import template
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -20,6 +21,7 @@ from ..delivery.paintings import paintings
 from ..engine.errors import FeedOff
 from ..feeds import registry
 from ..middleware import LiveBlocksMiddleware
+from ..publishing.positions import read_topic
 from ..rows.markup import WORDS
 from ..runtime.left_out import left_out
 from ..service import running_hub
@@ -132,6 +134,34 @@ def live_block(
     position = getattr(request, "realtime_position", None)
     ours = {"block": name, "topics": None if is_kept else topics, "position": position}
     return _element(tag, ours, "data-realtime-", attributes, SafeString(content))
+
+
+@register.simple_tag(takes_context=True)
+def live_rows(context: template.Context, name: str, key: object = None) -> SafeString:
+    """Put the rows of a topic into the page as JSON, with their position: scripts that subscribe to it begin with them.
+
+    Raises: as ``{% live %}``; but its feed needs no row template.
+    """
+    _check_feed("live_rows", name)
+    if name in registry.refused or registry[name].error is not None:
+        return SafeString("")
+    found, key = registry.find(registry[name].topic(key))
+    topic = found.topic(key)
+    is_allowed = may_read(found, _user(context), key)
+    reading = read_topic(topic) if is_allowed else None
+    if reading is None or (found.rights_tables and not may_read(found, _user(context), key)):
+        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
+    rows = msgspec.json.encode([row.narrowed("rows") for row in reading.rows]).decode()
+    return format_html(
+        '<script type="application/json" data-realtime-rows="{}" data-realtime-position="{}">{}</script>',
+        topic,
+        str(reading.position),
+        SafeString(rows.translate(_IN_SCRIPT)),
+    )
+
+
+_IN_SCRIPT = {ord(character): f"\\u{ord(character):04X}" for character in "<>&"}
+"""As Django's ``json_script``: nothing in a row ends the script."""
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """``{% live %}``: the rows of a topic in a page, and their position."""
 
 import contextlib
+import json
 import re
 import sqlite3
 
@@ -352,3 +353,28 @@ def test_live_blocks_in_each_other_are_refused(render, quay):
     assert "data-realtime-block=&quot;" in render(
         BLOCK.replace("x", "{{ evil }}"), topics="boards", evil=evil
     )
+
+
+def test_rows_for_scripts_are_in_the_page_as_json(render, quay):
+    """With their position and digests; nothing that a user wrote ends the script."""
+    Entry.objects.filter(board=quay).update(label="</script><b>&")
+
+    page = render("{% live_rows 'entries' board.pk %}", board=quay)
+
+    topic = f"entries.{quay.pk}"
+    head = f'<script type="application/json" data-realtime-rows="{topic}" data-realtime-position="{position_now()}">'
+    assert page.startswith(head)
+    text = page.removeprefix(head).removesuffix("</script>")
+    assert not {"<", ">", "&"} & {*text}
+    rows = json.loads(text)
+    assert [row["row"]["label"] for row in rows] == ["</script><b>&"] * 2
+    assert [row["digest"] for row in rows] == [row.digest_in("rows") for row in read_topic(topic).rows]
+
+
+def test_rows_for_scripts_are_for_those_who_may_read_them(render, quay):
+    Board.objects.filter(pk=quay.pk).update(is_public=False)
+
+    with pytest.raises(PermissionDenied):
+        render("{% live_rows 'entries' board.pk %}", board=quay)
+    with pytest.raises(ImproperlyConfigured, match="no such feed"):
+        render("{% live_rows 'nonsense' %}")

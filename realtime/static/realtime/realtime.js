@@ -3,7 +3,8 @@
 /** @import { Row, ServerMessage } from "./protocol/messages.js" */
 /** @import { Status } from "./status.js" */
 /** @import { Options } from "./topics/row-map.js" */
-/** @import { Follower, TopicStatus } from "./topics/topic.js" */
+/** @import { Follower, TopicState, TopicStatus } from "./topics/topic.js" */
+/** @import { CallOptions } from "./transports/calls.js" */
 /** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 /** @import { Environment } from "./transports/transport.js" */
 
@@ -22,6 +23,17 @@ const LATE_MS = 5_000;
  * What handlers receive, by the name passed to `on`.
  * @typedef {{[Type in ServerMessage["type"]]: Extract<ServerMessage, {type: Type}>} & {message: ServerMessage,
  *   status: Status}} Events
+ *
+ * @typedef {{state: TopicState | "unsubscribed", since: number | null, reason: string}} SubscriptionStatus
+ * @typedef {Options & {onStatus?: (status: SubscriptionStatus) => void}} SubscribeOptions
+ * @typedef {object} Subscription
+ * @property {string} topic
+ * @property {string | null} position - of the rows
+ * @property {Map<string, Row>} rows - in the topic's order; another Map after each change
+ * @property {SubscriptionStatus} status
+ * @property {(key: string, fields: object | null) => () => void} assume - show fields of a row, or null for its removal,
+ *   until the server changes it, for at most ten seconds; returns a function that takes it back
+ * @property {() => void} unsubscribe
  */
 
 /**
@@ -101,10 +113,12 @@ export class Realtime {
    * Run an action on the server. Waits for the connection; rejects if there is no answer within ten seconds.
    * @param {string} action
    * @param {object} args
+   * @param {CallOptions} options - timeout in milliseconds; optimistic: shows at once what the call will change, and
+   *   returns a function that takes it back, which is called if the call fails
    * @returns {Promise<unknown>} rejects with an Error that has `code`, `message` and, by form field, `fields`
    */
-  call(action, args = {}) {
-    return this.#calls.make(action, args);
+  call(action, args = {}, options = {}) {
+    return this.#calls.make(action, args, options);
   }
 
   /**
@@ -128,21 +142,29 @@ export class Realtime {
   }
 
   /**
-   * Follow a topic from a script.
+   * Follow a topic from a script. It begins with the rows that the page was rendered with, if it has them.
    * @param {string} topic
-   * @param {Options} options
-   * @returns {{unsubscribe: () => void, readonly position: string | null, readonly rows: Map<string, Row>}}
+   * @param {SubscribeOptions} options
+   * @returns {Subscription}
    */
-  subscribe(topic, options = {}) {
-    const rowMap = new RowMap(options);
+  subscribe(topic, { onStatus, ...options } = {}) {
+    const painted = options.position === undefined ? this.#env.painted?.(topic) : null;
+    const rowMap = new RowMap({ ...painted, ...options }, this.#env.setTimeout);
+    const status = () => this.#subscriptions.statusOf(topic, rowMap);
+    if (onStatus) rowMap.onState = () => onStatus(status());
     this.follow(topic, rowMap);
     return {
+      topic,
       unsubscribe: () => this.unfollow(topic, rowMap),
+      assume: (key, fields) => rowMap.assume(key, fields),
       get position() {
         return rowMap.position;
       },
       get rows() {
         return rowMap.rows;
+      },
+      get status() {
+        return status();
       },
     };
   }

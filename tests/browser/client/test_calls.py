@@ -67,3 +67,49 @@ def test_a_call_over_the_size_limit_is_not_sent(page: Page) -> None:
     }}""")
 
     assert got == [4400, []]
+
+
+def test_a_call_may_have_a_time_limit_of_its_own(page: Page) -> None:
+    got = page.evaluate(f"""() => {{
+        connect();
+        const call = realtime.call("echo", {{}}, {{ timeout: 500 }}){FAILED};
+        clock.advance(500);
+        return call;
+    }}""")
+
+    assert got[2] == '"echo" was not answered within 0.5 s.'
+
+
+ANSWERS = {
+    "succeeds": ("{ ok: 1 }", ["shown"]),
+    "fails": ("{ error: { code: 4403, message: 'no' } }", ["shown", "undone"]),
+}
+
+
+@pytest.mark.parametrize(("answer", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_a_call_shows_at_once_is_taken_back_if_it_fails(
+    page: Page, answer: str, expected: list[str]
+) -> None:
+    got = page.evaluate(f"""async () => {{
+        const seen = [];
+        connect().takeSent();
+        const call = realtime.call("echo", {{}}, {{
+            optimistic: () => {{ seen.push("shown"); return () => seen.push("undone"); }} }});
+        const first = [...seen];
+        server().sends({{ type: "reply", id: 1, ...{answer} }});
+        await call.catch(() => {{}});
+        return [first, seen];
+    }}""")
+
+    assert got == [["shown"], expected]
+
+
+def test_a_call_that_cannot_be_shown_is_not_sent(page: Page) -> None:
+    """Its error is the caller's."""
+    got = page.evaluate("""async () => {
+        connect().takeSent();
+        try { await realtime.call("echo", {}, { optimistic: () => { throw new Error("mine"); } }); }
+        catch (error) { return [error.message, server().takeSent()]; }
+    }""")
+
+    assert got == ["mine", []]

@@ -5,7 +5,9 @@
 
 const MAX_NOTICES = 5;
 
-export class LiveNotices extends HTMLElement {
+import { PageElement } from "./page-element.js";
+
+export class LiveNotices extends PageElement {
   /** Set where the element is defined. @type {Realtime} */
   static realtime;
 

@@ -22,7 +22,9 @@ const LABELS = {
   stopped: ({ reason }) => `stopped: ${reason}`,
 };
 
-export class LiveStatus extends HTMLElement {
+import { PageElement } from "./page-element.js";
+
+export class LiveStatus extends PageElement {
   /** Set where the element is defined. @type {Realtime} */
   static realtime;
   #output = document.createElement("output");

@@ -11,9 +11,10 @@
 
 /** @import { Realtime } from "../realtime.js" */
 
+import { PageElement } from "./page-element.js";
 import { TopicHost } from "./topic-host.js";
 
-export class LiveTopic extends HTMLElement {
+export class LiveTopic extends PageElement {
   /** Set where the element is defined. @type {Realtime} */
   static realtime;
   /** @type {TopicHost | null} */

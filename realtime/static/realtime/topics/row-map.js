@@ -7,10 +7,25 @@ import { combine } from "../protocol/digest.js";
 import { compareRows } from "../protocol/order.js";
 import { runHandler } from "./handlers.js";
 
+// As long as a call may take: what the server has not confirmed then is not so.
+const ASSUMED_MS = 10_000;
+const LAST = "\uffff";
+
 /**
- * @typedef {{format?: Format, position?: string | null, onSnapshot?: (rows: Row[], message: Snapshot) => void,
- *   onChanges?: (changes: Change[], message: Changes) => void, onError?: (message: ErrorMessage) => void,
- *   onCorrected?: () => void}} Options
+ * `onInsert`, `onUpdate` and `onDelete` are called for each row, those of the first snapshot included; `onChange` once after
+ * each message that has changed anything, with all rows.
+ * @typedef {object} Handlers
+ * @property {(row: Row) => void} [onInsert]
+ * @property {(row: Row, old: Row) => void} [onUpdate]
+ * @property {(old: Row) => void} [onDelete]
+ * @property {(rows: Map<string, Row>) => void} [onChange]
+ * @property {(rows: Row[], message: Snapshot) => void} [onSnapshot]
+ * @property {(changes: Change[], message: Changes) => void} [onChanges]
+ * @property {(message: ErrorMessage) => void} [onError]
+ * @property {() => void} [onCorrected]
+ *
+ * @typedef {Handlers & {format?: Format, position?: string | null, rows?: Row[]}} Options - rows: all of them, as of
+ *   `position`
  */
 
 export class RowMap {
@@ -18,58 +33,139 @@ export class RowMap {
   format;
   /** @type {string | null} */
   position;
+  /** @type {(() => void) | undefined} */
+  onState;
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  #isSorted = true;
+  /** What a script shows until the server confirms it: fields of rows, null for none. @type {Map<string, {fields: object | null}>} */
+  #assumed = new Map();
+  /** @type {Map<string, Row> | null} */
+  #shown = null;
   /** False if it has only the rows that changed since the position it was given. */
   #isWhole = false;
   #handlers;
+  #setTimeout;
 
-  /** @param {Options} options */
-  constructor({ format = "rows", position = null, ...handlers }) {
+  /** @param {Options} options @param {(action: () => void, ms: number) => unknown} setTimeout */
+  constructor({ format = "rows", position = null, rows, ...handlers }, setTimeout) {
     this.format = format;
     this.position = position;
     this.#handlers = handlers;
+    this.#setTimeout = setTimeout;
+    if (!rows) return;
+    this.#isWhole = true;
+    this.#rows = new Map(rows.map((row) => [row.key, row]));
+    // Later, when the caller has what `subscribe` returns.
+    queueMicrotask(() => this.#report(new Map(), new Map(this.#rows)));
   }
 
-  /** In the topic's order. If `position` was given: only the rows that changed since. @returns {Map<string, Row>} */
+  /**
+   * In the topic's order; another Map after each change. If a position without rows was given: only those that changed since.
+   * @returns {Map<string, Row>}
+   */
   get rows() {
-    if (!this.#isSorted) this.#rows = new Map([...this.#rows].sort(([, a], [, b]) => compareRows(a, b)));
-    this.#isSorted = true;
-    return this.#rows;
+    if (this.#shown) return this.#shown;
+    const rows = new Map(this.#rows);
+    for (const [key, { fields }] of this.#assumed) {
+      const row = rows.get(key) ?? { key, order: LAST };
+      if (fields === null) rows.delete(key);
+      else rows.set(key, { ...row, row: { ...row.row, ...fields } });
+    }
+    this.#shown = new Map([...rows].sort(([, a], [, b]) => compareRows(a, b)));
+    return this.#shown;
   }
 
   digest() {
     return this.#isWhole ? combine([...this.#rows.values()].map(({ digest }) => digest)) : null;
   }
 
+  /**
+   * Show fields of a row, or its removal (null), until the server changes the row, or ten seconds have passed.
+   * @param {string} key
+   * @param {object | null} fields
+   * @returns {() => void} takes it back
+   */
+  assume(key, fields) {
+    const assumption = { fields };
+    this.#assumed.set(key, assumption);
+    this.#changed();
+    const undo = () => {
+      if (this.#assumed.get(key) !== assumption) return;
+      this.#assumed.delete(key);
+      this.#changed();
+    };
+    this.#setTimeout(undo, ASSUMED_MS);
+    return undo;
+  }
+
   /** @param {Snapshot} message */
   onSnapshot(message) {
-    const before = this.digest();
+    const [before, digest] = [this.#rows, this.digest()];
     this.#rows = new Map(message.rows.map((row) => [row.key, row]));
-    this.#isSorted = this.#isWhole = true;
+    this.#assumed.clear();
+    this.#isWhole = true;
     runHandler(() => this.#handlers.onSnapshot?.(message.rows, message));
-    return before !== this.digest();
+    this.#report(before, this.#rows);
+    return digest !== this.digest();
   }
 
   /** @param {Changes} message */
   onChanges(message) {
+    const before = new Map();
     for (const change of message.changes) {
       const { op, ...row } = change;
+      if (this.#rows.has(change.key)) before.set(change.key, this.#rows.get(change.key));
+      this.#assumed.delete(change.key);
       if (change.op === "delete") this.#rows.delete(change.key);
       else this.#rows.set(row.key, /** @type {Row} */ (row));
     }
-    this.#isSorted = false;
+    const after = new Map();
+    for (const { key } of message.changes) if (this.#rows.has(key)) after.set(key, this.#rows.get(key));
+    this.#shown = null;
     runHandler(() => this.#handlers.onChanges?.(message.changes, message));
+    this.#report(before, after);
   }
 
   /** @param {ErrorMessage} message */
   onError(message) {
-    if (isFinal(message.code)) this.#rows = new Map();
+    if (isFinal(message.code)) {
+      const before = this.#rows;
+      this.#rows = new Map();
+      this.#assumed.clear();
+      this.#report(before, this.#rows);
+    }
     this.#handlers.onError?.(message);
   }
 
   onCorrected() {
     this.#handlers.onCorrected?.();
   }
+
+  /** Call the handlers for what is different. @param {Map<string, Row>} before @param {Map<string, Row>} after */
+  #report(before, after) {
+    const { onInsert, onUpdate, onDelete } = this.#handlers;
+    let hasChanged = false;
+    for (const [key, old] of before) {
+      if (after.has(key)) continue;
+      hasChanged = true;
+      runHandler(() => onDelete?.(old));
+    }
+    for (const [key, row] of after) {
+      const old = before.get(key);
+      if (old && isSame(old, row)) continue;
+      hasChanged = true;
+      runHandler(() => (old ? onUpdate?.(row, old) : onInsert?.(row)));
+    }
+    if (hasChanged) this.#changed();
+  }
+
+  #changed() {
+    this.#shown = null;
+    runHandler(() => this.#handlers.onChange?.(this.rows));
+  }
+}
+
+/** The digest covers key, order and contents. @param {Row} a @param {Row} b */
+function isSame(a, b) {
+  return a.digest === undefined ? JSON.stringify(a) === JSON.stringify(b) : a.digest === b.digest;
 }

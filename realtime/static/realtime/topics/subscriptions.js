@@ -2,7 +2,7 @@
 
 /** @import { ClientMessage, Format, ServerMessage, Subscription } from "../protocol/messages.js" */
 /** @import { Timers } from "./retries.js" */
-/** @import { Follower, TopicStatus } from "./topic.js" */
+/** @import { Follower, TopicState, TopicStatus } from "./topic.js" */
 
 import { Retries } from "./retries.js";
 import { Topic } from "./topic.js";
@@ -83,6 +83,18 @@ export class Subscriptions {
       statuses[name] = { state, since: state === "live" ? null : since, reason };
     }
     return statuses;
+  }
+
+  /**
+   * @param {string} name
+   * @param {Follower} follower
+   * @returns {{state: TopicState | "unsubscribed", since: number | null, reason: string}}
+   */
+  statusOf(name, follower) {
+    const topic = this.#topics.get(name);
+    if (!topic?.followers.has(follower)) return { state: "unsubscribed", since: null, reason: "" };
+    const state = follower.state ?? "loading";
+    return { state, since: state === "live" ? null : topic.since, reason: topic.reason };
   }
 
   /** When all rows of the page were last known to be current; null without topics. @returns {number | null} */

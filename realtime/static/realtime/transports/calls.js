@@ -21,6 +21,8 @@ export class CallError extends Error {
   }
 }
 
+/** @typedef {{timeout?: number, optimistic?: () => (() => void) | void}} CallOptions - timeout in milliseconds */
+
 /**
  * @typedef {{message: Call, isSent: boolean, timer: unknown, resolve: (ok: unknown) => void,
  *   reject: (error: CallError) => void}} Waiting
@@ -46,14 +48,25 @@ export class Calls {
   /**
    * @param {string} action
    * @param {object} args
+   * @param {CallOptions} options
    * @returns {Promise<unknown>} the reply's `ok`; rejects with a CallError
    */
-  make(action, args) {
+  make(action, args, { timeout = TIMEOUT_MS, optimistic } = {}) {
+    const undo = optimistic?.();
+    const answer = this.#answer(action, args, timeout);
+    return answer.catch((error) => {
+      undo?.();
+      throw error;
+    });
+  }
+
+  /** @param {string} action @param {object} args @param {number} timeout @returns {Promise<unknown>} */
+  #answer(action, args, timeout) {
     return new Promise((resolve, reject) => {
       /** @type {Call} */
       const message = { type: "call", id: this.#nextId++, action, args };
-      const late = { message: `"${action}" was not answered within ${TIMEOUT_MS / 1000} s.` };
-      const timer = this.#env.setTimeout(() => this.#fail(message.id, late), TIMEOUT_MS);
+      const late = { message: `"${action}" was not answered within ${timeout / 1000} s.` };
+      const timer = this.#env.setTimeout(() => this.#fail(message.id, late), timeout);
       const call = { message, isSent: false, timer, resolve, reject };
       this.#waiting.set(message.id, call);
       this.#try(call);

@@ -3,7 +3,7 @@
  * in `socket.js`, `sse.js` and `polling.js`. Whether and when to reconnect is decided in `connection.js`.
  */
 
-/** @import { Bye, ClientMessage, ServerMessage, Subscription } from "../protocol/messages.js" */
+/** @import { Bye, ClientMessage, Row, ServerMessage, Subscription } from "../protocol/messages.js" */
 
 import { describe } from "../protocol/codes.js";
 import { Deadline } from "./deadline.js";
@@ -29,6 +29,7 @@ const GRACE_MS = 2_000;
  * @property {Target} target - window, or a replacement
  * @property {number} [loadedAt] - when the page was loaded, as `now` counts
  * @property {() => void} [reload] - load the page again; without it, it is not
+ * @property {(topic: string) => {position: string, rows: Row[]} | null} [painted] - rows that the page was rendered with
  * @property {() => Promise<boolean>} checkPage - whether the page may still be read over HTTP; rejects if unknown
  *
  * @typedef {{stream: string, topics: string, calls: string}} Paths

@@ -1,0 +1,169 @@
+/**
+ * The page's one connection, for bundlers and for scripts. Importing it does nothing, also where there is no page; the
+ * first use connects. `live.js` and `live.min.js` connect when they are loaded.
+ */
+
+/** @import { Row } from "./protocol/messages.js" */
+/** @import { SubscribeOptions, Subscription } from "./realtime.js" */
+/** @import { CallOptions } from "./transports/calls.js" */
+
+import { watchHosts } from "./elements/hosts.js";
+import { claimPolicy, parsePage } from "./elements/html.js";
+import { LiveBlock } from "./elements/live-block.js";
+import { LiveNotices } from "./elements/live-notices.js";
+import { LiveStatus } from "./elements/live-status.js";
+import { LiveTopic } from "./elements/live-topic.js";
+import { PageFetches } from "./elements/page-fetches.js";
+import { reportSelects } from "./elements/placement.js";
+import { TopicHost } from "./elements/topic-host.js";
+import { Realtime } from "./realtime.js";
+
+const FETCH_MS = 30_000;
+
+/** @typedef {{path?: string}} PageOptions - path: of the server's WebSocket, by default that of `<meta name="realtime-path">` */
+
+/** @param {string} name */
+function metaContent(name) {
+  return document.querySelector(`meta[name="${name}"]`)?.getAttribute("content") ?? undefined;
+}
+
+/**
+ * The rows of a topic that `{% live_rows %}` has put into the page.
+ * @param {string} topic
+ * @returns {{position: string, rows: Row[]} | null}
+ */
+function paintedRows(topic) {
+  const script = document.querySelector(`script[data-realtime-rows="${CSS.escape(topic)}"]`);
+  const position = script?.getAttribute("data-realtime-position");
+  return script && position ? { position, rows: JSON.parse(script.textContent ?? "[]") } : null;
+}
+
+/**
+ * Fetch this page again, as it is now in the server's eyes.
+ * @param {string[]} names - of the blocks that need it
+ */
+async function fetchPage(names) {
+  const leave = new AbortController();
+  const timer = setTimeout(() => leave.abort(), FETCH_MS);
+  try {
+    const headers = { Accept: "text/html", "Realtime-Block": names.map(encodeURIComponent).join(",") };
+    const response = await fetch(location.href, { headers, cache: "no-store", signal: leave.signal });
+    // A redirect leads to another page, such as the one to sign in.
+    if (response.redirected) throw new Error(`the page redirects to ${response.url}`);
+    if (!response.ok) throw new Error(`the page answers ${response.status}`);
+    return parsePage(await response.text());
+  } catch (error) {
+    throw leave.signal.aborted ? new Error(`the page has not answered within ${FETCH_MS / 1000} s`) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Define the elements, and open the page's connection.
+ * @param {PageOptions} options
+ */
+function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
+  const base = new URL(path, location.href);
+  const url = new URL(base);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+
+  // Pages of another session may not read what this one may; a page that does not name its session shares nothing.
+  const session = metaContent("realtime-session");
+  const canShare = session !== undefined && navigator.locks && window.BroadcastChannel;
+
+  // A browser that forbids storage may throw when the property is read.
+  /** @type {Storage | undefined} */
+  let storage;
+  try {
+    storage = sessionStorage;
+  } catch {
+    storage = undefined;
+  }
+
+  const realtime = new Realtime({
+    url: url.href,
+    paths: {
+      stream: new URL("../sse/", base).href,
+      topics: new URL("../topics/", base).href,
+      calls: new URL("../calls/", base).href,
+    },
+    tabs: canShare ? { name: `realtime ${url.href} ${session}`, locks: navigator.locks, BroadcastChannel } : undefined,
+    WebSocket,
+    EventSource,
+    // Wrapped, because the browser's own functions must be called with their window as `this`.
+    fetch: (...args) => fetch(...args),
+    setTimeout: (action, ms) => setTimeout(action, ms),
+    clearTimeout: (timer) => clearTimeout(timer),
+    storage,
+    // When the request for the page began, so that its rows are at least as new.
+    loadedAt: performance.timeOrigin,
+    painted: paintedRows,
+    reload: () => {
+      if (window.dispatchEvent(new CustomEvent("realtime:reload", { cancelable: true }))) location.reload();
+    },
+    now: () => Date.now(),
+    random: () => Math.random(),
+    target: window,
+    checkPage: async () => (await fetch(location.href, { method: "HEAD", redirect: "manual" })).ok,
+  });
+
+  claimPolicy();
+  LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
+  customElements.define("live-topic", LiveTopic);
+  customElements.define("live-status", LiveStatus);
+  customElements.define("live-notices", LiveNotices);
+  Object.assign(window, { realtime });
+  realtime.start();
+  const fetches = new PageFetches({
+    fetchPage,
+    setTimeout: (action, ms) => setTimeout(action, ms),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    document,
+  });
+  watchHosts(document, {
+    "data-realtime-topic": (element) => new TopicHost(element, realtime, "data-realtime-"),
+    "data-realtime-block": (element) => new LiveBlock(element, realtime, fetches),
+  });
+  reportSelects(realtime);
+  return realtime;
+}
+
+/**
+ * Return the page's connection; open it, unless the page has one. All copies of the client use the same one.
+ * @param {PageOptions} options - only those of the first call count
+ * @returns {Realtime}
+ * @throws {Error} where there is no page, such as in a server that renders components
+ */
+export function connect(options = {}) {
+  if (typeof document === "undefined") {
+    throw new Error("realtime: there is no page to connect; call this in the browser only, such as in an effect.");
+  }
+  // Not window.realtime: until a script sets it, it is the element that has this id, if the page has one.
+  const defined = /** @type {typeof LiveTopic | undefined} */ (customElements.get("live-topic"));
+  return defined?.realtime ?? open(options);
+}
+
+/**
+ * Follow a topic; see `Realtime.subscribe`.
+ * @param {string} topic
+ * @param {SubscribeOptions} [options]
+ * @returns {Subscription}
+ */
+export function subscribe(topic, options) {
+  return connect().subscribe(topic, options);
+}
+
+/**
+ * Run an action on the server; see `Realtime.call`.
+ * @param {string} action
+ * @param {object} [args]
+ * @param {CallOptions} [options]
+ * @returns {Promise<unknown>}
+ */
+export function call(action, args, options) {
+  return connect().call(action, args, options);
+}
+
+export { CallError } from "./transports/calls.js";

@@ -1,0 +1,49 @@
+/** The rows of a topic as a value with listeners: what the hooks for React, Vue and Svelte have in common. */
+
+/** @import { Row } from "../protocol/messages.js" */
+/** @import { SubscribeOptions, Subscription, SubscriptionStatus } from "../realtime.js" */
+
+import { connect } from "../client.js";
+
+/** @typedef {{rows: Row[], status: SubscriptionStatus}} Rows - in the topic's order; a new object after each change */
+
+/** @type {Rows} */
+const NOTHING = { rows: [], status: { state: "loading", since: null, reason: "" } };
+
+/**
+ * It follows the topic while somebody listens, and connects the page then.
+ * @param {string} topic
+ * @param {SubscribeOptions} [options] - rows and position: those that the server has rendered
+ */
+export function rowsStore(topic, options = {}) {
+  /** @type {Rows} */
+  let value = options.rows ? { ...NOTHING, rows: options.rows } : NOTHING;
+  /** @type {Subscription | null} */
+  let subscription = null;
+  /** @type {Set<() => void>} */
+  const listeners = new Set();
+
+  const update = () => {
+    if (!subscription) return;
+    value = { rows: [...subscription.rows.values()], status: subscription.status };
+    for (const listener of [...listeners]) listener();
+  };
+
+  return {
+    get: () => value,
+    /** @param {() => void} listener @returns {() => void} stops */
+    subscribe(listener) {
+      listeners.add(listener);
+      if (!subscription) {
+        subscription = connect().subscribe(topic, { ...options, onChange: update, onStatus: update });
+        update();
+      }
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size > 0) return;
+        subscription?.unsubscribe();
+        subscription = null;
+      };
+    },
+  };
+}

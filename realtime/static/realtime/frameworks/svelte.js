@@ -1,0 +1,22 @@
+/** `const entries = rows("entries.7")` in a Svelte component: `$entries.rows` and `$entries.status`. */
+
+/** @import { SubscribeOptions } from "../realtime.js" */
+/** @import { Rows } from "./store.js" */
+
+import { rowsStore } from "./store.js";
+
+/**
+ * A readable store. While the server renders the component, it has the rows of its options.
+ * @param {string} topic
+ * @param {SubscribeOptions} [options]
+ */
+export function rows(topic, options) {
+  const store = rowsStore(topic, options);
+  return {
+    /** @param {(value: Rows) => void} run */
+    subscribe(run) {
+      run(store.get());
+      return typeof document === "undefined" ? () => {} : store.subscribe(() => run(store.get()));
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// What realtime/frameworks/ uses of packages that are not installed for the type checker.
+declare module "react" {
+  export function useMemo<T>(make: () => T, dependencies: unknown[]): T;
+  export function useSyncExternalStore<T>(subscribe: (listener: () => void) => () => void, get: () => T, first: () => T): T;
+}
+declare module "vue" {
+  export function onMounted(action: () => void): void;
+  export function shallowRef<T>(value: T): { value: T };
+  export function toValue<T>(value: T | (() => T) | { value: T }): T;
+  export function watch<T>(
+    source: () => T,
+    action: (value: T, old: T | undefined, onCleanup: (stop: () => void) => void) => void,
+    options: { immediate: boolean },
+  ): void;
+}
