@@ -99,7 +99,7 @@ class Conf:
     again by those who follow it, and the feed is not asked again for 10 s, for 20 s the next time, up to 5 min.
     While the thread waits for a core the time does not run, up to four times as long."""
     log_retention_seconds: float = 3600.0
-    """How long the log keeps its entries."""
+    """How long the log keeps its entries; a feed may have a `retention_seconds` of its own."""
     log_max_entries: int = 100_000
     """Maximum number of entries in the log, however recent they are."""
     handler_retention_seconds: float = 86400.0

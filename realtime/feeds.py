@@ -57,6 +57,11 @@ class Feed(FeedRows):
     """Minimum number of seconds between two messages of a topic; changes in between are sent together."""
     refresh_seconds: float | None = None
     """How often topics are read again, where the time or something else that no table holds decides on their rows."""
+    retention_seconds: float | None = None
+    """How long the log keeps changes, for pages that return; by default ``LOG_RETENTION_SECONDS``. Pages that have been
+    away for longer get a snapshot."""
+    retention_entries: int | None = None
+    """How many entries the log keeps at most, of all topics together."""
     template_name: str | None = None
     """The template of one row, one root element; the row is in its context under the model's name."""
     language: str | None = None

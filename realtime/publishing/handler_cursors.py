@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
-from django.db.models import F, Min
+from django.db.models import F
 
 from ..models import HandlerCursor, SecondsNow
 
@@ -26,6 +26,11 @@ class Cursor:
     reading: str = ""
     after_key: str | None = None
     read_at: int = 0
+
+    @property
+    def handled(self) -> int:
+        """The offset up to which all entries are handled."""
+        return self.position if self.entry == WHOLE else self.position - 1
 
     def past(self, position: int, entry: int) -> "Cursor":
         """Return the place after an entry."""
@@ -71,7 +76,6 @@ def note_failure(name: str, error: str) -> None:
 
 
 def slowest(names: Collection[str], epoch: str) -> int | None:
-    """Return the offset that the slowest of some functions has come to; None if none has come to one of this epoch."""
-    rows = HandlerCursor.objects.filter(pk__in=names, epoch=epoch)
-    slowest: int | None = rows.aggregate(slowest=Min("position"))["slowest"]
-    return slowest
+    """Return the offset up to which all of some functions have handled the log; None if none has a place in it."""
+    rows = HandlerCursor.objects.filter(pk__in=names, epoch=epoch).values_list("position", "entry")
+    return min((Cursor(epoch, position, entry).handled for position, entry in rows), default=None)

@@ -168,12 +168,12 @@ class Runner:
             sequenced = progress.read()
             if sequenced is None:
                 return iter(()), True
-            if cursor.epoch == sequenced.epoch and cursor.position >= sequenced.edge and not cursor.reading:
+            if cursor.epoch == sequenced.epoch and cursor.handled >= sequenced.edge and not cursor.reading:
                 entries = _entries(feed, cursor)
                 if not entries:
                     return iter(self._moves(cursor, sequenced.cursor.offset)), True
                 return _changes(feed, cursor, entries), False
-        if cursor.epoch != sequenced.epoch or cursor.position < sequenced.edge:
+        if cursor.epoch != sequenced.epoch or cursor.handled < sequenced.edge:
             logger.warning("%s: the log does not have what it has missed; all rows follow", self.handler.name)
             here = Cursor(sequenced.epoch, sequenced.cursor.offset, reading=feed.name)
             return iter([_Step(_reset(feed.name, here), here)]), False

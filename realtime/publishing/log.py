@@ -23,7 +23,7 @@ from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
-from . import handler_cursors, noted, progress
+from . import handler_cursors, noted, progress, retention
 from .heads import newest as newest
 from .positions import probe, read_snapshot, unsequenced
 
@@ -230,8 +230,9 @@ def _prune_some() -> tuple[int, bool]:
     only when none is left before it: finding the next one takes longer than a step.
     """
     outbox, entries = _prune_outbox(), _prune_log()
-    is_more = PRUNE_ROWS in (outbox, entries) or _move_edge()
-    return outbox + entries, is_more
+    of_feeds = 0 if PRUNE_ROWS in (outbox, entries) else retention.prune_feeds()
+    is_more = PRUNE_ROWS in (outbox, entries) or of_feeds > 0 or _move_edge()
+    return outbox + entries + of_feeds, is_more
 
 
 def _prune_outbox() -> int:
@@ -264,7 +265,7 @@ def _move_edge() -> bool:
         sequenced = progress.read()
         if sequenced is None:
             return False
-        too_old = _newest_older_than(conf.log_retention_seconds)
+        too_old = _newest_older_than(retention.longest_seconds())
         slowest = handler_cursors.slowest(list(handlers), sequenced.epoch)
         if slowest is not None and too_old is not None and too_old > slowest:
             too_old = max(slowest, _newest_older_than(conf.handler_retention_seconds) or 0)

@@ -17,6 +17,7 @@ from .values import Value, computed_methods, is_called_with
 
 MAX_INTERVAL_SECONDS = 60
 MAX_REFRESH_SECONDS = 24 * 3600
+MAX_RETENTION_SECONDS = 30 * 24 * 3600
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -31,19 +32,30 @@ def check_values(name: str, limit: int | None, min_interval: float, refresh_seco
     """Raises: ImproperlyConfigured, for a name or a number that cannot be used."""
     if not _LEGAL_NAME.fullmatch(name):
         raise ImproperlyConfigured(f"feed name {name!r}: use letters, digits, - and _, up to 64")
-    if limit is not None and not (type(limit) is int and limit > 0):
-        raise ImproperlyConfigured(f"feed {name!r}: limit {limit!r}: use a whole number above 0")
+    _check_number(name, "limit", limit)
     if not (isinstance(min_interval, int | float) and 0 <= min_interval <= MAX_INTERVAL_SECONDS):
         raise ImproperlyConfigured(
             f"feed {name!r}: min_interval {min_interval!r}: use seconds, from 0 to {MAX_INTERVAL_SECONDS}"
         )
-    if refresh_seconds is not None and not (
-        isinstance(refresh_seconds, int | float) and not isinstance(refresh_seconds, bool)
-        and 0 < refresh_seconds <= MAX_REFRESH_SECONDS
-    ):  # fmt: skip
+    _check_seconds(name, "refresh_seconds", refresh_seconds, MAX_REFRESH_SECONDS)
+
+
+def check_retention(name: str, seconds: float | None, entries: int | None) -> None:
+    """Raises: ImproperlyConfigured, for a number that cannot be used."""
+    _check_seconds(name, "retention_seconds", seconds, MAX_RETENTION_SECONDS)
+    _check_number(name, "retention_entries", entries)
+
+
+def _check_number(name: str, what: str, number: int | None) -> None:
+    if number is not None and not (type(number) is int and number > 0):
+        raise ImproperlyConfigured(f"feed {name!r}: {what} {number!r}: use a whole number above 0")
+
+
+def _check_seconds(name: str, what: str, seconds: float | None, most: int) -> None:
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 < seconds <= most):
         raise ImproperlyConfigured(
-            f"feed {name!r}: refresh_seconds {refresh_seconds!r}: use seconds, above 0 and up to "
-            f"{MAX_REFRESH_SECONDS}"
+            f"feed {name!r}: {what} {seconds!r}: use seconds, above 0 and up to {most}"
         )
 
 

@@ -10,7 +10,15 @@ from django.db.models.constants import LOOKUP_SEP
 
 from ..engine.messages import Content
 from . import queries
-from .declaration import Fault, check_columns, check_values, faults, faults_of_methods, faults_of_surroundings
+from .declaration import (
+    Fault,
+    check_columns,
+    check_retention,
+    check_values,
+    faults,
+    faults_of_methods,
+    faults_of_surroundings,
+)
 from .dependencies import dependencies
 from .feed_tables import FeedTables
 from .feed_topics import primary_key
@@ -32,6 +40,8 @@ class FeedForm(FeedTables):
     limit: int | None
     min_interval: float
     refresh_seconds: float | None
+    retention_seconds: float | None
+    retention_entries: int | None
     template_name: str | None
     language: str | None
     time_zone: str | None
@@ -60,6 +70,7 @@ class FeedForm(FeedTables):
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
         check_values(self.name, self.limit, self.min_interval, self.refresh_seconds)
+        check_retention(self.name, self.retention_seconds, self.retention_entries)
         check_columns(self.name, primary_key(model), self._topic_column)
 
     def get_queryset(self) -> "models.QuerySet[Any]":

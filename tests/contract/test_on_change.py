@@ -338,6 +338,26 @@ def test_the_log_waits_for_a_function_up_to_a_bound(database, probe, settings):
     assert replica.seen == [("upsert", "probe.2", "1")] * 2
 
 
+def test_a_position_that_is_handled_in_part_is_no_place_to_resume_from(database, probe, settings):
+    """One round may have touched several topics: pruned after the first of them, the others are a reset."""
+    replica = Replica()
+    runner = handle(replica.apply, from_start=True)
+    drain(runner)
+    replica.changes.clear()
+    Entry.objects.filter(pk__lte=2).update(label="of two topics")
+    database.sequence()
+    settings.REALTIME = {**settings.REALTIME, "LOG_RETENTION_SECONDS": 0, "HANDLER_RETENTION_SECONDS": 0}
+
+    stored = handler_cursors.read(NAME)
+    steps, _ = runner._next_steps(probe, stored.cursor)
+    runner._take(stored, next(steps))
+    log.prune()
+    drain(again(runner))
+
+    assert [change.op for change in replica.changes[:2]] == ["upsert", "reset"]
+    assert replica.rows == source()
+
+
 def test_of_two_processes_one_moves_the_cursor(database, probe):
     """One that was frozen in a call finds the function's changes handled, and calls it for none of them again."""
     replica = Replica()
@@ -375,9 +395,14 @@ WRITES: list[Callable[[random.Random, int], Any]] = [
 def test_after_any_sequence_of_writes_and_deaths_a_function_has_what_the_database_has(
     database, probe, settings, monkeypatch, seed, atomic
 ):
-    """Rows that are read, entries, resets and new epochs between them: never older values after newer ones."""
+    """Rows that are read, entries, resets, pruning and new epochs between them: never older values after newer."""
     chance = random.Random(seed)
-    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 15}
+    bounds = {
+        "MAX_BATCH_ROWS": 15,
+        "LOG_RETENTION_SECONDS": 0,
+        "HANDLER_RETENTION_SECONDS": chance.choice([0, 60]),
+    }
+    settings.REALTIME = {**settings.REALTIME, **bounds}
     monkeypatch.setattr("realtime.publishing.handlers.ROWS_AT_ONCE", 3)
     replica = Replica()
     numbers = iter(range(100, 10_000))
@@ -389,6 +414,8 @@ def test_after_any_sequence_of_writes_and_deaths_a_function_has_what_the_databas
             database.sequence()
         if chance.random() < 0.03:
             positions.begin_epoch()
+        if chance.random() < 0.1:
+            log.prune()
 
     def apply(change: Change) -> None:
         if not atomic and chance.random() < 0.2:

@@ -36,6 +36,10 @@ def feed(model: type[models.Model], **attributes) -> Feed:
         (Book, {"refresh_seconds": "60"}, "refresh_seconds '60'"),
         (Book, {"refresh_seconds": float("nan")}, "refresh_seconds nan"),
         (Book, {"refresh_seconds": 86401}, "up to 86400"),
+        (Book, {"retention_seconds": 0}, "retention_seconds 0: use seconds, above 0"),
+        (Book, {"retention_seconds": 31 * 86400}, "up to 2592000"),
+        (Book, {"retention_entries": 0}, "retention_entries 0: use a whole number above 0"),
+        (Book, {"retention_entries": 1.5}, "retention_entries 1.5"),
     ],
 )
 def test_an_invalid_declaration_is_refused(model, attributes, words):
