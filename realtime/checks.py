@@ -239,16 +239,21 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def signs_of_processes() -> list[str]:
+    """Return what says that this process is not the only one that serves."""
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    signs = {
+        "REALTIME['PUBLISHER'] is off": not _conf().publisher,
+        f"WEB_CONCURRENCY is {workers}": workers.isdigit() and int(workers) > 1,
+    }
+    return [sign for sign, is_present in signs.items() if is_present]
+
+
 def check_layer(**kwargs: Any) -> list[CheckMessage]:
     """For deployments: warn about the in-memory layer where several processes seem to be intended."""
     conf, backend = _conf(), _layer()[0]
-    workers = os.environ.get("WEB_CONCURRENCY", "")
-    signs = {
-        "the database is PostgreSQL": connections[conf.database].vendor == "postgresql",
-        "REALTIME['PUBLISHER'] is off": not conf.publisher,
-        f"WEB_CONCURRENCY is {workers}": workers.isdigit() and int(workers) > 1,
-    }
-    found = [sign for sign, is_present in signs.items() if is_present]
+    is_postgresql = connections[conf.database].vendor == "postgresql"
+    found = [*(["the database is PostgreSQL"] if is_postgresql else []), *signs_of_processes()]
     if backend not in ("", "channels.layers.InMemoryChannelLayer") or not found:
         return []
     return [

@@ -29,7 +29,7 @@ EXPORTS = {
 }
 """Written out here, so that a change of the public interface is a change of this test."""
 
-GUIDES = [ROOT / "README.md", ROOT / "docs" / "feeds.md"]
+GUIDES = [ROOT / "README.md", ROOT / "docs" / "feeds.md", ROOT / "docs" / "tutorial.md"]
 
 
 @pytest.mark.parametrize("name", EXPORTS)

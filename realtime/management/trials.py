@@ -25,7 +25,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
 
-from ..checks import COLLECT, WIRE, check_layer, client_files, missing_static_file
+from ..checks import COLLECT, WIRE, check_layer, client_files, missing_static_file, signs_of_processes
 from ..conf import get_conf
 from ..databases.base import Database
 from ..databases.captures import Capture
@@ -185,7 +185,7 @@ def layer() -> Iterator[Finding]:
     name = type(present).__name__
     if not getattr(settings, "CHANNEL_LAYERS", {}):
         name = f"{name}, because CHANNEL_LAYERS is not set"
-        for warning in check_layer():
+        for warning in check_layer() if signs_of_processes() else []:
             yield Finding(f"channel layer: {warning.msg.rstrip('.')}", str(warning.hint))
     if isinstance(present, InMemoryChannelLayer):
         yield from _round(f"channel layer: {name}", present, present)

@@ -5,6 +5,7 @@ daphne sends no lifespan events. Nothing here imports Twisted where it is not lo
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -76,15 +77,27 @@ def _started(starting: "asyncio.Future[None]") -> None:
 
 
 def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what the stopped reactor has left suspended, as ``asyncio.run`` does.
+    """Cancel what the reactor has left suspended, as ``asyncio.run`` does.
 
-    Python 3.11 crashes where it destroys a coroutine that waits for an ``asyncio.Event`` after its modules.
+    Python 3.11 crashes where it destroys a coroutine that waits for an ``asyncio.Event`` after its modules. Under
+    ``runserver`` the process ends while the reactor still runs, in another thread.
     """
-    tasks = [] if loop.is_closed() else asyncio.all_tasks(loop)
+    if loop.is_closed():
+        return
+    ending = _tasks_ended(loop)
+    if loop.is_running():
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(ending, loop).result(2 * END_SECONDS)
+    else:
+        loop.run_until_complete(ending)
+
+
+async def _tasks_ended(loop: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=END_SECONDS))
+        await asyncio.wait(tasks, timeout=END_SECONDS)
 
 
 _starting: set["asyncio.Future[None]"] = set()  # the event loop keeps weak references only
