@@ -1,10 +1,18 @@
 """The engine's tables, as Django sees them."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
+from django.apps import apps
 from django.conf import settings as project
+from django.core.management import call_command
 from django.db import connection
 
 from realtime.models import LogEntry, OutboxRow, Sequencer, Ticket, WritersTransaction
+
+ENGINE: list[Any] = list(apps.get_app_config("realtime").get_models())
 
 
 class Elsewhere:
@@ -61,3 +69,38 @@ def test_a_row_names_what_it_is_about(row, text):
 def test_the_state_of_sequencing_is_shown_as_a_position():
     """Transactions below ``next`` that are not sequenced yet count for the offset."""
     assert str(Sequencer(epoch="e", next=10, open=[7, 8])) == "e.8"
+
+
+def dumped(path: Path, *options: str) -> list[dict[str, Any]]:
+    call_command("dumpdata", *options, output=str(path), verbosity=0)
+    return json.loads(path.read_text())
+
+
+def state() -> dict[str, list[dict[str, Any]]]:
+    """Return all rows of the engine's tables."""
+    return {model.__name__: list(model.objects.order_by("pk").values()) for model in ENGINE}
+
+
+def test_loading_a_dump_of_them_changes_nothing(log, quay, tmp_path):
+    """``dumpdata realtime`` has them: their positions and epoch are those of another time, or another database."""
+    quay.save()
+    log.sequenced()
+    dump = tmp_path / "dump.json"
+    assert {"realtime.sequencer"} <= {row["model"] for row in dumped(dump, "realtime")}
+    Sequencer.objects.update(epoch="later")
+    LogEntry.objects.all().delete()
+    before = state()
+
+    call_command("loaddata", str(dump), verbosity=0)
+
+    assert state() == before
+
+
+def test_a_loaded_dump_of_live_rows_is_a_change_like_any_other(log, quay, tmp_path):
+    dump = tmp_path / "dump.json"
+    dumped(dump, "boards")
+    before = OutboxRow.objects.count()
+
+    call_command("loaddata", str(dump), verbosity=0)
+
+    assert OutboxRow.objects.count() > before
