@@ -605,10 +605,10 @@ async def test_a_form_that_cannot_be_encoded_delays_no_other(slow, quay, topic, 
     """Those in step in another form are sent this change and the next ones."""
     encoded = ChangeSet.encoded
 
-    def fail_for_html(self: ChangeSet, topic: str, epoch: str, form: Form) -> Any:
+    def fail_for_html(self: ChangeSet, topic: str, epoch: str, form: Form, *further: Any) -> Any:
         if form.format == "html":
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-        return encoded(self, topic, epoch, form)
+        return encoded(self, topic, epoch, form, *further)
 
     bad = [await InStep(topic, "html").follow(slow.hub) for _ in range(2)]
     good = [await InStep(topic).follow(slow.hub) for _ in range(2)]
