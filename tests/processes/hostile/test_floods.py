@@ -45,19 +45,31 @@ def test_a_thousand_connections_from_one_address_are_accepted(address: Address) 
 @guarded
 @pytest.mark.parametrize("length", [b"Content-Length: 1000000000", b"Transfer-Encoding: chunked"])
 def test_an_endless_body_is_refused(address: Address, length: bytes) -> None:
-    """The answer is 413, as soon as the limit is exceeded; the rest of the body is not kept."""
+    """The answer is 413, as soon as the limit is exceeded; the rest of the body is not kept.
+
+    Where the server is so slow that the deadline of a body ends the connection first, it is tried again from another
+    address: that of other tests may have used its share.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for number in range(2, 250):
+        answer = _answer_to_endless_body(address, length, f"127.0.0.{number}", deadline)
+        if answer or time.monotonic() > deadline:
+            break
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def _answer_to_endless_body(address: Address, length: bytes, source: str, deadline: float) -> bytes:
+    """Return the beginning of the answer, empty if the connection ends without one."""
     lines = [b"Content-Type: application/json", length]
-    with Attacker(address, head(*lines, start=b"POST /nowhere/ HTTP/1.1")) as attacker:
-        chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"  # long: the deadline of a body goes on
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while b"\r\n\r\n" not in attacker.read:
+    chunk = b"100000\r\n" + bytes(0x100000) + b"\r\n"  # long: the deadline of a body goes on
+    with Attacker(address, head(*lines, start=b"POST /nowhere/ HTTP/1.1"), source) as attacker:
+        while b"\r\n\r\n" not in attacker.read and not attacker.is_over:
             assert time.monotonic() < deadline, "the body may go on without end"
             attacker.send_without_waiting(chunk)
             with contextlib.suppress(TimeoutError):
                 attacker.receive_until(b"\r\n\r\n", 0.001)
-                break
-
-        assert attacker.read.startswith(b"HTTP/1.1 413 ")
+        return attacker.read
 
 
 @guarded
