@@ -1,16 +1,21 @@
 """Messages on the channel layer: one per log entry, strings and integers only.
 
 The layer makes delivery fast; only the log makes it complete. After a message that is lost, late, repeated or
-malformed, hubs read the log.
+malformed, hubs read the log. Likewise after one that no process of this deployment has sent: each has a seal, made with
+``SECRET_KEY``, so a program that may publish there cannot change what pages show.
 """
 
 import hashlib
 import logging
 import re
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_layers, get_channel_layer
+from django.conf import settings
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from ..models import LogEntry
 from .log import EVERYONE
@@ -45,19 +50,36 @@ def group(topic: str) -> str:
 def to_message(epoch: str, entry: LogEntry) -> dict[str, Any]:
     """Return an entry as a layer message; a long payload is left out, and the hub reads it from the log."""
     is_short = len(entry.payload) <= MAX_PAYLOAD_CHARACTERS
-    return {
-        "type": MESSAGE_TYPE,
-        "epoch": epoch,
-        "topic": entry.topic,
-        "kind": entry.kind if is_short else LogEntry.Kind.RESET.value,
-        "after": entry.after,
-        "begins": entry.begins,
-        "position": entry.position,
-        "payload": entry.payload if is_short else "",
-        "fingerprint": entry.fingerprint,
-        "format": entry.format,
-        "written_ms": round(entry.written_at * 1000),
-    }
+    return sealed(
+        {
+            "type": MESSAGE_TYPE,
+            "epoch": epoch,
+            "topic": entry.topic,
+            "kind": entry.kind if is_short else LogEntry.Kind.RESET.value,
+            "after": entry.after,
+            "begins": entry.begins,
+            "position": entry.position,
+            "payload": entry.payload if is_short else "",
+            "fingerprint": entry.fingerprint,
+            "format": entry.format,
+            "written_ms": round(entry.written_at * 1000),
+        }
+    )
+
+
+def sealed(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with the seal of this deployment."""
+    return {**message, "seal": _seal(message, settings.SECRET_KEY)}
+
+
+def _seal(message: dict[str, Any], secret: str | bytes) -> str:
+    values = msgspec.msgpack.encode(sorted(message.items()))
+    return hashlib.blake2b(values, key=_key(secret), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _key(secret: str | bytes) -> bytes:
+    return salted_hmac("realtime.layer", "", secret=secret, algorithm="sha256").digest()
 
 
 def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
@@ -65,6 +87,12 @@ def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
 
     Raises: KeyError, TypeError, ValueError or OverflowError, for a message that it did not make.
     """
+    unsealed = {name: value for name, value in message.items() if name != "seal"}
+    if not any(
+        constant_time_compare(message["seal"], _seal(unsealed, secret))
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ):
+        raise ValueError("it is not from a process with this SECRET_KEY")
     position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])
     entry = LogEntry(

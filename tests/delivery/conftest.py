@@ -12,7 +12,7 @@ from realtime.delivery.hub import Hub
 from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.messages import Format, decode_server
 from realtime.engine.session import Ending, Session
-from realtime.publishing.layer import group, to_message
+from realtime.publishing.layer import group, sealed, to_message
 from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
 from realtime.runtime.threads import DatabaseThreads, close_all
@@ -119,8 +119,8 @@ class Wire:
             await self.layer.group_send(group(entry.topic), to_message(batch.epoch, entry))
 
     async def forge(self, topic: str, /, **message: Any) -> None:
-        """Send a message that no publisher would send."""
-        await self.layer.group_send(group(topic), message)
+        """Send a message that no publisher would send, with the seal of this deployment."""
+        await self.layer.group_send(group(topic), sealed(message))
 
     async def settle(self) -> None:
         """Wait until the hub has read the log as it is now."""

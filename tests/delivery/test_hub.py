@@ -16,13 +16,13 @@ from realtime.delivery import claims as claims_module
 from realtime.delivery import hub as hub_module
 from realtime.delivery import rights
 from realtime.delivery.claims import Claim, Verdict
-from realtime.engine.messages import Heartbeat, Notice
+from realtime.engine.messages import Heartbeat, Notice, delete, encode_changes
 from realtime.feeds import registry
-from realtime.models import OutboxRow, SecondsNow
+from realtime.models import LogEntry, OutboxRow, SecondsNow
 from realtime.publishing import capture, positions
 from realtime.publishing import log as log_module
 from realtime.publishing.catalog import Catalog
-from realtime.publishing.layer import EVERYONE_GROUP, group
+from realtime.publishing.layer import EVERYONE_GROUP, group, to_message
 from realtime.publishing.sequencer import sequence
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
@@ -115,6 +115,24 @@ async def test_an_invalid_layer_message_changes_nothing(slow, quay, topic, chang
     assert await slow.is_current(follower)
     assert rows.keys() < follower.replica.rows.keys()
     assert not any("Traceback" in line for line in lines())
+
+
+async def test_what_another_program_publishes_is_not_shown(slow, quay, topic):
+    """It knows epoch, topic and position from any page, so its message follows exactly on what the hub has."""
+    follower = await Follower(topic).follow(slow.hub)
+    position = follower.replica.position
+    entry = LogEntry(
+        topic=topic, kind="changes", position=position.offset, after=position.offset, begins=position.offset,
+        payload=encode_changes([delete(next(iter(follower.replica.rows)))]), fingerprint="",
+    )  # fmt: skip
+
+    forged = {**to_message(position.epoch, entry), "seal": "0" * 32}
+    await slow.layer.group_send(group(topic), {**forged, "position": position.offset + 1})
+    await slow.send(await slow.write(quay.entries.create, label="afterwards"))
+    await until(has_row(follower, "afterwards"))
+
+    assert len(follower.replica.rows) == 3
+    assert await slow.is_current(follower)
 
 
 async def test_a_position_beyond_the_database_is_not_believed(quick, quay, topic):

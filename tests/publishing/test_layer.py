@@ -13,6 +13,7 @@ from realtime.publishing.layer import (
     channel_layer,
     from_message,
     group,
+    sealed,
     to_message,
 )
 from realtime.publishing.log import EVERYONE
@@ -83,9 +84,9 @@ def test_a_message_of_a_version_without_fingerprints_is_understood():
         position=9, topic="boards", kind="changes", after=1, begins=8, payload="[]", fingerprint="f"
     )
     message = to_message("e", entry)
-    del message["fingerprint"]
+    del message["fingerprint"], message["seal"]
 
-    assert from_message(message)[1].fingerprint == ""
+    assert from_message(sealed(message))[1].fingerprint == ""
 
 
 @pytest.mark.parametrize("written_at", [0.0, 1_795_000_000.125])
@@ -98,8 +99,45 @@ def test_a_message_says_when_its_change_was_written(written_at):
     message = to_message("e", entry)
 
     assert from_message(message)[1].written_at == written_at
-    del message["written_ms"]
-    assert from_message(message)[1].written_at == 0
+    del message["written_ms"], message["seal"]
+    assert from_message(sealed(message))[1].written_at == 0
+
+
+FORGED = [
+    {"epoch": "f"}, {"topic": "entries.8"}, {"kind": "rights"}, {"after": 2}, {"begins": 9}, {"position": 10},
+    {"payload": '[{"op":"delete","key":"1"}]'}, {"fingerprint": "g"}, {"written_ms": 1}, {"after": "1"}, {"more": ""},
+    {"seal": ""}, {"seal": "0" * 32}, {"seal": "größe"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FORGED, ids=str)
+def test_a_message_that_another_program_has_made_or_changed_is_refused(change):
+    """Whoever may publish on the layer would otherwise write what pages show, and move them away from the log."""
+    entry = LogEntry(
+        position=9, topic="entries.7", kind="changes", after=1, begins=8, payload="[]", fingerprint="f"
+    )
+    message = to_message("e", entry)
+
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        from_message({**message, **change})
+    with pytest.raises(KeyError):
+        from_message({name: value for name, value in message.items() if name != "seal"})
+
+
+def test_a_message_sealed_with_the_key_of_before_is_understood(settings):
+    """While the key is exchanged, processes have the old one and the new one; one with a foreign key is refused."""
+    entry = LogEntry(
+        position=9, topic="boards", kind="changes", after=1, begins=8, payload="[]", fingerprint=""
+    )
+    own, settings.SECRET_KEY = settings.SECRET_KEY, "another key"
+    message = to_message("e", entry)
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = own, ["another key"]
+    assert from_message(message)[1].position == 9
+
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(ValueError, match="SECRET_KEY"):
+        from_message(message)
 
 
 def test_a_project_without_a_channel_layer_has_one_in_memory(settings, layer, lines):
