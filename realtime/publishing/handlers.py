@@ -182,7 +182,7 @@ class Runner:
     def _moves(self, cursor: Cursor, offset: int) -> list[_Step]:
         """Return a move to the end of the log, now and then: the log keeps what comes after the cursor."""
         now = time.monotonic()
-        if cursor.position >= offset or now < self._move_due:
+        if cursor.handled >= offset or now < self._move_due:
             return []
         self._move_due = now + MOVE_SECONDS
         return [_Step(None, cursor.past(offset, handler_cursors.WHOLE))]
