@@ -8,7 +8,7 @@ import math
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -116,8 +116,7 @@ class Service:
         if self.is_trial:
             return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        if not gc.get_freeze_count():
-            gc.freeze()  # code and settings stay: to look at all of them again stops the loop for 50 ms each time
+        _freeze_what_stays()
         open_files.raise_limit()
         await self.hub.start()
         if self.publisher is not None:
@@ -305,6 +304,12 @@ def draining() -> Ending:
 
 
 _STOPS = "this server stops; reconnect to another one"
+
+
+@cache
+def _freeze_what_stays() -> None:
+    """Take code and settings, once, out of garbage collections, which would stop the loop for 50 ms each."""
+    gc.freeze()
 
 
 _services: WeakKeyDictionary[asyncio.AbstractEventLoop, Service] = WeakKeyDictionary()

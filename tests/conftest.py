@@ -152,7 +152,7 @@ def in_question(entries: list[LogEntry]) -> set[str]:
 @pytest.fixture
 def log(transactional_db, settings, monkeypatch) -> Log:
     """A log with a new epoch; all earlier changes are sequenced. On a loaded machine no feed is slow, either."""
-    settings.REALTIME = {"FEED_SECONDS": 20.0, **getattr(settings, "REALTIME", {})}
+    settings.REALTIME = {"FEED_SECONDS": 20.0, "READ_SECONDS": 60.0, **getattr(settings, "REALTIME", {})}
     monkeypatch.setattr(changes, "slow_feeds", SlowFeeds())
     for known in ("_failures", "_logged"):
         monkeypatch.setattr(capture, known, {})

@@ -180,9 +180,9 @@ async def test_a_snapshot_that_was_read_after_the_closing_is_not_sent(
     """The right held when it was checked; the rows were read later, and have not been sequenced."""
     read = service.hub._reads.read
 
-    async def closed_meanwhile(topic: str):
+    async def closed_meanwhile(*asked: Any):
         await in_database(by_django, quay)
-        return await read(topic)
+        return await read(*asked)
 
     monkeypatch.setattr(service.hub._reads, "read", closed_meanwhile)
     peer = connect()
@@ -199,9 +199,9 @@ async def test_a_poll_of_rows_that_were_read_after_the_closing_is_refused(
     """As on a socket."""
     read = service.hub._reads.read
 
-    async def closed_meanwhile(topic: str):
+    async def closed_meanwhile(*asked: Any):
         await in_database(by_django, quay)
-        return await read(topic)
+        return await read(*asked)
 
     monkeypatch.setattr(service.hub._reads, "read", closed_meanwhile)
     one = make("poll", None, application)
