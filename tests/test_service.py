@@ -1,11 +1,11 @@
 """The service of one process: what starts it, and what happens to connections when it stops."""
 
 import asyncio
-import gc
 import json
 import random
 import threading
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
@@ -77,9 +77,11 @@ def handshake(query: bytes = b"", **headers: str) -> Handshake:
     return Handshake.from_scope(scope)
 
 
-async def test_an_event_loop_has_one_service(service):
+async def test_an_event_loop_has_one_service(service, monkeypatch):
     """Another loop of the process has its own, and none until it is needed."""
-    gc.collect()  # the event loops of earlier tests, with their services
+    # Without the loops of earlier tests: the garbage collector may not have found them yet, or been told to leave them.
+    only = WeakKeyDictionary({asyncio.get_running_loop(): service})
+    monkeypatch.setattr(service_module, "_services", only)
     others = []
     thread = threading.Thread(target=lambda: others.append(asyncio.run(_running())))
     thread.start()
