@@ -70,7 +70,8 @@ def role() -> str:
     program, *arguments = sys.argv or [""]
     if not arguments or Path(program).name not in ("manage.py", "django-admin"):
         return "server"
-    return {"runserver": "server", "publish": "publisher"}.get(arguments[0], arguments[0])
+    command = arguments[0].removeprefix("realtime_")
+    return {"runserver": "server", "publish": "publisher"}.get(command, command)
 
 
 DEBUG = is_on("DEBUG")

@@ -27,10 +27,10 @@ except ImportError as error:
     ) from error
 
 from ..engine import messages
-from ..engine.messages import Ack, ClientMessage, Format, Heartbeat, ServerMessage, decode_server
+from ..engine.messages import Ack, ClientMessage, Heartbeat, ServerMessage, decode_server
 from .addresses import origin_of, socket_address
 from .errors import Refused, is_final
-from .replica import Change, Replica
+from .replica import Change, Format, Replica
 
 logger = logging.getLogger("realtime.client")
 
@@ -149,6 +149,12 @@ class Follower:
                 raise StopAsyncIteration
             await self.step()
         return self._changes.popleft()
+
+    def take(self) -> list[Change]:
+        """Return the changes that have been received and not yet been yielded: the rest of the same message."""
+        taken = list(self._changes)
+        self._changes.clear()
+        return taken
 
     def __iter__(self) -> Iterator[Change]:
         """Yield the changes; for programs without an event loop."""

@@ -14,8 +14,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..engine import messages
-from ..engine.messages import Format, Heartbeat, ServerMessage, Snapshot, Subscribe
+from ..engine.messages import Heartbeat, ServerMessage, Snapshot, Subscribe
 from ..engine.position import Position
+
+Format = Literal["rows", "html"]
+"""What rows are: the feed's fields, or HTML. Pages have further formats."""
 
 
 @dataclass(frozen=True, slots=True)

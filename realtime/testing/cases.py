@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ..engine.messages import Format
+from ..client.replica import Format
 from .clients import LiveClient
 from .leftovers import close_leftovers
 from .sequencing import sequence_now

@@ -19,12 +19,12 @@ from django.contrib.auth import load_backend
 from .. import notices
 from ..access.visitors import ANONYMOUS, Login, Visitor
 from ..client.errors import Refused
-from ..client.replica import Change, Replica
+from ..client.replica import Change, Format, Replica
 from ..conf import get_conf
 from ..databases.registry import database
 from ..delivery.claims import judge
 from ..engine.errors import Forbidden, RealtimeError
-from ..engine.messages import Error, Format, Heartbeat, Notice, Row, decode_server
+from ..engine.messages import Error, Heartbeat, Notice, Row, decode_server
 from ..engine.position import Position
 from ..engine.session import Limits, Session
 from ..engine.topic import Topic

@@ -3,13 +3,13 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from realtime.engine.errors import UnknownTopic
+from realtime.management.terminal import TerminalCommand
 from realtime.notices import broadcast
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = "Show a notice on every open page, or on the pages that follow one topic."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,7 +23,5 @@ class Command(BaseCommand):
             broadcast(options["text"], options["topic"])
         except ValidationError as error:
             raise CommandError(error.messages[0]) from error
-        except UnknownTopic as error:
-            raise CommandError(str(error)) from error
         where = f"pages that follow {options['topic']}" if options["topic"] else "every open page"
         self.stdout.write(f"sent to {where}")

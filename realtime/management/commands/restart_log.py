@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from realtime.management.terminal import TerminalCommand
 from realtime.publishing.positions import begin_epoch
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = "Begin a new epoch of the log: every page receives a snapshot. Run it after restoring a backup."
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,41 @@
+"""What all commands for people at a terminal have in common: how they end, and what they say about errors."""
+
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+
+from ..databases.remedies import remedy
+from ..engine.errors import RealtimeError
+from .trials import first_line
+
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C has ended."""
+
+
+class TerminalCommand(BaseCommand):
+    """A command that ends without a traceback: by Ctrl-C, by a closed pipe, or with an error in one sentence."""
+
+    requires_system_checks = []
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # What is left in the buffer must go somewhere, or Python reports the pipe once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except DatabaseError as error:
+            advice = remedy(error) or "run `manage.py realtime_doctor`"
+            raise CommandError(f"database: {first_line(error)}; {advice}") from error
+        except RealtimeError as error:
+            raise CommandError(str(error)) from error
+
+    def say(self, line: str) -> None:
+        """Write a line now: a program that reads it through a pipe may wait for it."""
+        self.stdout.write(line)
+        self.stdout.flush()

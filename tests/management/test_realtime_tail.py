@@ -1,0 +1,111 @@
+"""``manage.py realtime_tail``: the entries of the log."""
+
+import json
+import time
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from realtime.models import LogEntry, Sequencer
+from realtime.notices import broadcast
+
+
+@pytest.fixture
+def entries(log, quay):
+    """A log with changes of two topics and a notice."""
+    for number in range(3):
+        quay.entries.filter(label__startswith="Saltmere").update(label=f"Saltmere {number}")
+        log.sequence()
+    quay.title = "x"
+    quay.save()
+    log.sequence()
+    broadcast("Back at 14:00")
+    log.sequence()
+    return log
+
+
+def printed(capsys, **options) -> list[str]:
+    call_command("realtime_tail", **options)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_newest_entries_are_listed_oldest_first(entries, quay, capsys):
+    """Position, time, topic, and how much has changed."""
+    lines = printed(capsys, lines=3)
+
+    assert lines[-1].startswith(f"{entries.state.epoch}.")
+    assert lines[-1].endswith("  *  notice Back at 14:00")
+    assert len(lines) == 3
+    assert len(printed(capsys, lines=0)) == 0
+    assert any(line.endswith(f"  entries.{quay.pk}  1 upsert") for line in printed(capsys, lines=100))
+
+
+def test_one_continues_from_a_position(entries, quay, capsys):
+    """With its epoch or without; each entry after it, as objects with their changes."""
+    first = LogEntry.objects.filter(topic=f"entries.{quay.pk}").order_by("id")[1]
+
+    for since in (f"{entries.state.epoch}.{first.position}", str(first.position)):
+        lines = [json.loads(line) for line in printed(capsys, since=since, json=True)]
+
+        offsets = [int(line["position"].rpartition(".")[2]) for line in lines]
+        assert offsets == sorted(offsets)
+        assert offsets[0] > first.position
+        assert lines[-1]["text"] == "Back at 14:00"
+        changed = [
+            line["changes"] for line in lines if line["topic"] == f"entries.{quay.pk}" and "changes" in line
+        ]
+        assert [change["op"] for changes in filter(None, changed) for change in changes] == [
+            "upsert",
+            "upsert",
+        ]
+
+
+@pytest.mark.parametrize("topic", ["entries.{}", "entries"])
+def test_only_those_of_a_topic_or_a_feed(entries, quay, capsys, topic):
+    """Resets of the whole feed belong to each of its topics."""
+    LogEntry.objects.create(position=10**6, topic="entries", kind="reset", after=0, begins=0)
+    lines = printed(capsys, topic=topic.format(quay.pk), lines=100)
+
+    assert {line.split("  ")[2] for line in lines} == {f"entries.{quay.pk}", "entries"}
+    assert lines[-1].endswith("  entries  reset")
+
+
+@pytest.mark.parametrize(
+    "since, words", [("x", "is not a position"), ("abcd.4", "another life of the log"), ("1.x", "is not")]
+)
+def test_a_wrong_position_is_refused(entries, since, words):
+    with pytest.raises(CommandError, match=words):
+        call_command("realtime_tail", since=since)
+
+
+def test_what_was_pruned_is_said(entries, capsys):
+    Sequencer.objects.update(edge=10**6)
+
+    call_command("realtime_tail", since="1")
+
+    assert "entries up to 1000000 were pruned" in capsys.readouterr().err
+
+
+def test_an_empty_log_says_what_to_start(entries):
+    Sequencer.objects.all().delete()
+
+    with pytest.raises(CommandError, match="start a server"):
+        call_command("realtime_tail")
+
+
+def test_following_waits_for_more(entries, quay, capsys, monkeypatch):
+    """Until Ctrl-C."""
+    rounds = iter([1, 2])
+
+    def wait(seconds: float) -> None:
+        if next(rounds, None) is None:
+            raise KeyboardInterrupt
+        quay.entries.create(label="new")
+        entries.sequence()
+
+    monkeypatch.setattr(time, "sleep", wait)
+
+    with pytest.raises(SystemExit):
+        call_command("realtime_tail", follow=True, lines=1)
+
+    assert len([line for line in capsys.readouterr().out.splitlines() if line.endswith("1 upsert")]) == 2
