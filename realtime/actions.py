@@ -14,7 +14,7 @@ __all__ = ["ActionRefused", "action", "everyone", "is_staff"]
 
 def is_staff(user: Any) -> bool:
     """Return whether a user is an active member of staff."""
-    return bool(user.is_active and user.is_staff)
+    return bool(user.is_active and getattr(user, "is_staff", False))
 
 
 def everyone(user: Any) -> bool:

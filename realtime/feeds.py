@@ -74,7 +74,7 @@ class Feed(FeedRows):
 
         A subclass may declare it as an async function.
         """
-        return bool(user.is_active and user.is_staff)
+        return bool(user.is_active and getattr(user, "is_staff", False))
 
     def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]:
         """Return those of the keys whose topics a user may read; the place to answer for all of them by one query.

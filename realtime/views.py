@@ -73,4 +73,4 @@ def _has_token(request: HttpRequest) -> bool:
 
 async def _is_staff(request: HttpRequest) -> bool:
     user = await request.auser()
-    return user.is_active and user.is_staff
+    return bool(user.is_active and getattr(user, "is_staff", False))

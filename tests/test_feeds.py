@@ -1,9 +1,13 @@
 """Feeds: registered for a model, and closed by default."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 
+from realtime.actions import is_staff
 from realtime.boards.models import Board
 from realtime.feeds import Feed, register, registry
 
@@ -40,3 +44,12 @@ def test_register_makes_a_model_live():
 def test_only_staff_may_read_a_feed_without_can_subscribe(user, may):
     """Closed by default."""
     assert feed(Board).can_subscribe(user, None) is may
+
+
+def test_a_user_model_without_staff_has_no_staff():
+    """A project may have a user model of its own; who may read is then the feed's decision."""
+
+    member: Any = SimpleNamespace(is_active=True, pk=1)
+
+    assert Feed.can_subscribe(Feed.__new__(Feed), member, None) is False
+    assert is_staff(member) is False
