@@ -78,6 +78,31 @@ def faults(
     yield from _of_ordering(model, ordering, annotations)
 
 
+def faults_of_databases(
+    model: type[models.Model], others: Iterable[type[models.Model]], reads: str | None
+) -> Iterator[Fault]:
+    """Yield what a feed would read, or be told of, in another database than that of the log.
+
+    ``others`` are the further models that rows and rights depend on, ``reads`` is the database that the feed's queryset
+    names.
+    """
+    alias = get_conf().database
+    for other in others:
+        elsewhere = written_to(other)
+        if elsewhere not in (None, alias) and other is not model._meta.concrete_model:
+            yield Fault(
+                f"it depends on {other.__name__}, which DATABASE_ROUTERS send to the database {elsewhere!r}, but "
+                f"changes are captured in {alias!r}",
+                "Leave it out of fields, depends_on and rights_depend_on, and set refresh_seconds; or copy the value "
+                "into a column of the model.",
+            )
+    if reads not in (None, alias):
+        yield Fault(
+            f"its queryset reads the database {reads!r}, but changes are captured in {alias!r}",
+            "Leave out using(); one project has live models in one database, REALTIME['DATABASE'].",
+        )
+
+
 def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
     """Yield what is wrong with ``fields`` as a list, and with the methods of a feed's class that compute values."""
     if isinstance(fields, str):

@@ -132,8 +132,8 @@ class FeedTables(FeedTopics):
         return [*placed, *((keys[number], None) for number in errors)]
 
     def _everywhere(self) -> "models.QuerySet[Any]":
-        """Return all rows of the table, whether live or not, in no order."""
-        return self.model._base_manager.using(get_conf().database).order_by()
+        """Return all rows of the table, whether live or not, in no order: no manager hides one."""
+        return models.QuerySet(self.model, using=get_conf().database).order_by()
 
 
 def _hashable(value: Any) -> Any:

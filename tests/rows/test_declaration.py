@@ -110,6 +110,41 @@ def test_a_composite_primary_key_is_refused():
     assert "UniqueConstraint" in fault.hint
 
 
+class AuthorsSent:
+    """A router that sends one model to another database."""
+
+    def db_for_write(self, model, **hints):
+        return "elsewhere" if model is Author else None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"depends_on": ["author"]},
+        {"fields": ["author__name"]},
+        {"topic_field": "shelf", "rights_depend_on": [Author]},
+    ],
+)
+def test_a_relation_to_a_model_of_another_database_is_refused(settings, attributes):
+    """Its changes are not captured, so the value would stay what it was."""
+    settings.DATABASE_ROUTERS = [AuthorsSent()]
+
+    (fault,) = feed(Book, **attributes).faults
+
+    assert "it depends on Author, which DATABASE_ROUTERS send to the database 'elsewhere'" in fault.words
+    assert feed(Book, fields=["author"]).faults == []
+
+
+@pytest.mark.parametrize("using, is_off", [("elsewhere", True), ("default", False)])
+def test_a_queryset_of_another_database_is_refused(using, is_off):
+    """Rows are read where changes are captured."""
+    found = feed(Book, get_queryset=lambda self: Book.objects.using(using))
+
+    assert (found.error is not None) is is_off
+    if is_off:
+        assert "its queryset reads the database 'elsewhere'" in found.error
+
+
 @pytest.mark.parametrize("router, is_off", [(Sent, True), (Reading, False)])
 def test_a_model_of_another_database_is_refused(settings, router, is_off):
     """Its writes are not captured; a replica to read from is no such database."""
