@@ -56,6 +56,8 @@ ASSET_THREADS = 4
 """Threads for the requests that must not wait for pages: static files and metrics."""
 SECONDS_PER_CONNECTION = 0.01
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
+TICKETS_PER_SECOND, TICKETS_AT_ONCE = 1.0, 50
+"""How many tickets a user may ask for: each is a row, and a write for which others wait."""
 MOVES_PER_SECOND = 200
 """How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
 STEP_SECONDS = 0.05
@@ -81,6 +83,7 @@ class Service:
         self.places = Places()
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
+        self.tickets = Budgets(TICKETS_PER_SECOND, TICKETS_AT_ONCE)
         self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)

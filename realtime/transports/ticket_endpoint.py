@@ -6,6 +6,7 @@ from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
 from ..access import password_attempts, tickets
+from ..access.budgets import Budgets
 from ..access.handshake import Handshake
 from ..access.visitors import Visitor, load_user, login_for
 from ..conf import get_conf
@@ -29,6 +30,15 @@ class NotSignedIn(RealtimeError):
         )
 
 
+class TooManyTickets(RealtimeError):
+    """A user has asked for more tickets than its clients need."""
+
+    code = Code.TOO_MUCH
+
+    def __str__(self) -> str:
+        return "too many tickets for one user; use those that you have, or try again in a few seconds"
+
+
 @http.endpoint("POST")
 async def ticket(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Answer with a ticket for the user that a password or the session identifies."""
@@ -44,17 +54,25 @@ async def ticket(handshake: Handshake, receive: Receive, send: Send) -> None:
 async def _issued(handshake: Handshake) -> str:
     """Return a ticket for a request.
 
-    Raises: NotSignedIn, TooManyPasswords, TooMuch.
+    Raises: NotSignedIn, TooManyPasswords, TooManyTickets, TooMuch.
     """
     service, address = get_service(), handshake.address
     credentials = _credentials(handshake.header("authorization") or "")
     if credentials is None:
-        return await service.run_for(address, service.reader_threads, _ticket_for, handshake.visitor)
+        return await service.run_for(
+            address, service.reader_threads, _ticket_for, handshake.visitor, service.tickets
+        )
     name, password = credentials
     password_attempts.attempts.check(name, address)
     with service.places.one("passwords"):
         return await service.run_for(
-            address, service.password_threads, _ticket_for_password, name, password, handshake
+            address,
+            service.password_threads,
+            _ticket_for_password,
+            name,
+            password,
+            handshake,
+            service.tickets,
         )
 
 
@@ -75,17 +93,21 @@ def _credentials(authorization: str) -> tuple[str, str] | None:
     return name, password
 
 
-def _ticket_for(visitor: Visitor) -> str:
-    """Raises: NotSignedIn."""
-    if not load_user(visitor).is_authenticated:
+def _ticket_for(visitor: Visitor, budget: Budgets) -> str:
+    """Raises: NotSignedIn, TooManyTickets."""
+    user = load_user(visitor)
+    if not user.is_authenticated:
         raise NotSignedIn
+    if budget.seconds_until(user.pk, 1) > 0:
+        raise TooManyTickets
+    budget.spend(user.pk, 1)
     return tickets.issue(visitor)
 
 
-def _ticket_for_password(name: str, password: str, handshake: Handshake) -> str:
+def _ticket_for_password(name: str, password: str, handshake: Handshake, budget: Budgets) -> str:
     """Return a ticket for the user that one of the project's authentication backends identifies.
 
-    Raises: NotSignedIn; TooManyPasswords, if those that waited before this one were wrong.
+    Raises: NotSignedIn, TooManyTickets; TooManyPasswords, if those that waited before this one were wrong.
     """
     password_attempts.attempts.check(name, handshake.address)
     request = HttpRequest()
@@ -94,4 +116,4 @@ def _ticket_for_password(name: str, password: str, handshake: Handshake) -> str:
     user = authenticate(request, username=name, password=password)
     if user is None:
         raise NotSignedIn
-    return _ticket_for(Visitor(login=login_for(user)))
+    return _ticket_for(Visitor(login=login_for(user)), budget)

@@ -11,8 +11,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 
 from realtime.access import password_attempts, tickets
+from realtime.access.budgets import Budgets
 from realtime.access.password_attempts import PasswordAttempts
 from realtime.access.visitors import Visitor, load_user
+from realtime.models import Ticket
 from realtime.transports import ticket_endpoint
 from tests.conftest import until
 from tests.support.transports import Request
@@ -199,3 +201,27 @@ async def test_rights_by_a_ticket_are_taken_away_like_those_by_a_session(
     error = await peer.receive_next("error")
 
     assert (error["code"], error["topic"]) == (4403, f"entries.{safe.pk}")
+
+
+@pytest.mark.parametrize("by", ["session", "many sessions", "password", "many addresses"])
+async def test_a_user_gets_a_limited_number_of_tickets(
+    ticket_for, service, staff, sign_in, in_database, settings, by
+):
+    """Each is a row of the database, and a write for which others wait; other users get theirs."""
+    settings.REALTIME = {**settings.REALTIME, "PROCESSING_SHARE": 1000}
+    service.tickets = Budgets(0.001, 3)
+    other = await in_database(get_user_model().objects.create_user, "other")
+    sessions = [await in_database(sign_in, staff) for _ in range(4 if by == "many sessions" else 1)]
+
+    def asked(number: int) -> tuple[dict[str, str], str]:
+        client = f"192.0.2.{number}" if by == "many addresses" else "127.0.0.1"
+        if by == "password":
+            return password("staff", "words"), client
+        return {**BROWSER, "cookie": f"sessionid={sessions[number % len(sessions)]}"}, client
+
+    statuses = [(await ticket_for(*asked(number)))[0] for number in range(5)]
+    others, _ = await ticket_for({**BROWSER, "cookie": f"sessionid={await in_database(sign_in, other)}"})
+
+    assert statuses == [200, 200, 200, 429, 429]
+    assert others == 200
+    assert await in_database(Ticket.objects.count) == 4
