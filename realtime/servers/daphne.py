@@ -84,10 +84,11 @@ class Guard(ProtocolWrapper):
         shares.admit(self.address, self.inbound)
         self.start_deadline(get_conf().handshake_seconds)
 
-    def new_body(self, forwarded: list[str]) -> Body:
-        """Return the body of a request on this connection, which has these values of ``X-Forwarded-For``."""
+    def client_of(self, request: Any) -> str | None:
+        """Return the address of the client that has sent a request on this connection."""
+        forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for", [])
         peer_address = getattr(self.transport.getPeer(), "host", "")
-        return Body(self.factory.request_bodies(), client_address(forwarded, peer_address))
+        return client_address([value.decode("latin-1") for value in forwarded], peer_address)
 
     def start_deadline(self, seconds: float) -> None:
         """Abort the connection unless its request is complete after some seconds."""
@@ -193,8 +194,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         super().gotLength(length)
         if self._guard is None or length == 0:
             return
-        forwarded = self.requestHeaders.getRawHeaders(b"x-forwarded-for", [])
-        self._body = self._guard.new_body([value.decode("latin-1") for value in forwarded])
+        self._body = Body(self._guard.factory.request_bodies(), self._guard.client_of(self))
         self._deadline = BodyDeadline(self._guard.start_deadline)
         if length is not None and length > get_conf().max_request_bytes:
             self._count(length)
@@ -220,6 +220,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         served = super().process()
         if self._guard is not None and self.transport is None:  # the WebSocket's from now on
             self._guard.is_socket = True
+            shares.charge(self._guard.client_of(self), self._guard.inbound)
             self._guard.inbound.release("answer")
         return served
 

@@ -241,6 +241,7 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
             "uvicorn", f"{_SANSIO}.__init__",
             "transport", "client", "conn", "queue", "frames", "close_sent", "handshake_initiated",
         ),
+        _uses("uvicorn", f"{_SANSIO}.handle_connect", "scope"),
         _uses("uvicorn", f"{_SANSIO}.send_receive_event_to_app", "curr_msg_data_type", "frames", "queue"),
     ),
     Feature.UVICORN_BACKPRESSURE: (

@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from ..conf import get_conf
 from ..engine.codes import Code
-from ..runtime.addresses import connecting_address
+from ..runtime.addresses import client_address, connecting_address
 from ..runtime.client_log import ClientLog, client_name
 from .deadlines import BodyDeadline, deadlines
 from .inbound import MAX_FRAGMENTS, MAX_LATE, Controls, Inbound
@@ -191,14 +191,18 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self.transport.resume_reading,
             self.transport.abort,
         )
-        shares.charge(connecting_address(self.client[0] if self.client else ""), self._inbound)
 
     def data_received(self, data: bytes) -> None:
         if self.handshake_initiated:
             self._inbound.receive(data)
             return
         super().data_received(data)  # the complete headers, as the HTTP protocol has parsed them
-        if not self.handshake_initiated:  # this parser is stricter, and sends no answer
+        if self.handshake_initiated:
+            forwarded = [
+                value.decode("latin-1") for name, value in self.scope["headers"] if name == b"x-forwarded-for"
+            ]
+            shares.charge(client_address(forwarded, self.client[0] if self.client else ""), self._inbound)
+        else:  # this parser is stricter, and sends no answer
             self.transport.write(
                 b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             )

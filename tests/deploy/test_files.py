@@ -176,3 +176,13 @@ def test_no_file_has_a_secret(name):
     text = (FOLDER / name).read_text()
 
     assert re.findall(r"(?im)(?:secret_key|token|password) *= *[\w-]{8,}", text) == []
+
+
+def test_limits_count_clients_and_not_nginx():
+    """What a server parses, and the files that nginx would keep, are bounded for each client of nginx."""
+    environment = (FOLDER / "tidemark.env").read_text().splitlines()
+    site = (FOLDER / "nginx.conf").read_text()
+
+    assert "PROXIES=1" in environment
+    assert re.findall(r"proxy_set_header X-Forwarded-For (.+?);", site) == ["$remote_addr"]
+    assert "proxy_max_temp_file_size 0;" in site

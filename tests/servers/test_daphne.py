@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import WrappingFactory
+from twisted.web.http_headers import Headers
 
 from realtime.servers import daphne as guards
 from realtime.servers.daphne import Guard, GuardedWebSocket, Guards
@@ -168,3 +169,12 @@ def test_few_connections_are_accepted_at_once(daphne):
     guards.buildProtocol(None)
 
     assert port.numberAccepts == MAX_ACCEPTS
+
+
+@pytest.mark.parametrize(("proxies", "client"), [(0, "192.168.1.1"), (1, "198.51.100.7")])
+async def test_what_a_request_uses_up_is_its_clients(guard, settings, proxies, client):
+    """Not the proxy's, with which all others would pay for one that floods."""
+    settings.REALTIME = {**settings.REALTIME, "PROXIES": proxies}
+    request = SimpleNamespace(requestHeaders=Headers({b"x-forwarded-for": [b"203.0.113.1, 198.51.100.7"]}))
+
+    assert guard.client_of(request) == client

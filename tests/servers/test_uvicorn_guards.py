@@ -1,6 +1,7 @@
 """The guards of uvicorn's connections, on a scripted transport; tests/processes attacks real ones."""
 
 import asyncio
+import importlib
 import logging
 import socket
 from typing import Any
@@ -13,6 +14,7 @@ from uvicorn.server import ServerState
 
 from realtime.servers.deadlines import deadlines
 from realtime.servers.inbound import MAX_CONTROLS
+from realtime.servers.shares import Shares
 from realtime.servers.uvicorn import GuardedWebSocket
 from realtime.servers.uvicorn_guards import MAX_HEAD_BYTES, guarded
 from tests.conftest import until
@@ -27,8 +29,8 @@ MASK = b"\0\0\0\0"  # leaves the payload as it is
 class Transport(asyncio.Transport):
     """Keeps what is written, and whether it is read from."""
 
-    def __init__(self, client: socket.socket | None = None) -> None:
-        super().__init__(extra={"socket": client})
+    def __init__(self, client: socket.socket | None = None, peer: tuple[str, int] | None = None) -> None:
+        super().__init__(extra={"socket": client, "peername": peer})
         self.written, self.is_read, self.is_aborted = b"", True, False
         self.protocol: Any = None
 
@@ -155,8 +157,26 @@ async def test_a_message_of_a_client_that_has_left_is_still_received(opened, app
         assert application.received[0]["text"] == "{}"
 
 
-async def upgraded(connection: Transport) -> Transport:
-    connection.protocol.data_received(HEAD)
+@pytest.mark.parametrize(("proxies", "payer"), [(0, "192.0.2.1"), (1, "198.51.100.7")])
+async def test_what_is_parsed_of_a_socket_is_paid_by_its_client(
+    opened, settings, monkeypatch, proxies, payer
+):
+    """Not by the proxy, with which all others would pay for one that floods."""
+    settings.REALTIME = {**settings.REALTIME, "PROXIES": proxies}
+    module = importlib.import_module("realtime.servers.uvicorn_guards")
+    monkeypatch.setattr(module, "shares", Shares())
+    forwarded = b"\r\nX-Forwarded-For: 203.0.113.1, 198.51.100.7\r\nUpgrade:"
+    connection = await upgraded(
+        opened(Transport(peer=("192.0.2.1", 1234))), HEAD.replace(b"\r\nUpgrade:", forwarded)
+    )
+
+    connection.protocol.data_received(text(b"{}"))
+
+    assert list(module.shares._parsing._buckets) == [payer]
+
+
+async def upgraded(connection: Transport, head: bytes = HEAD) -> Transport:
+    connection.protocol.data_received(head)
     await until(lambda: b"101 Switching Protocols" in connection.written)
     assert isinstance(connection.protocol, GuardedWebSocket)
     return connection
