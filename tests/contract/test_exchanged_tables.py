@@ -8,7 +8,7 @@ from realtime.models import OutboxRow
 from realtime.publishing import capture, housekeeping
 from realtime.publishing.catalog import Catalog
 from realtime.publishing.housekeeping import Housekeeping
-from tests.contract.conftest import Database
+from tests.contract.conftest import Database, Follower
 
 PARTITIONED = [
     "ALTER TABLE boards_entry RENAME TO former",
@@ -55,6 +55,8 @@ ON_POSTGRESQL = {
     "with a column of another type": [
         "ALTER TABLE boards_entry ALTER COLUMN note TYPE varchar(10) USING 'x'"
     ],
+    "unlogged": ["ALTER TABLE boards_entry SET UNLOGGED"],
+    "rewritten": ["VACUUM FULL boards_entry"],
     "with an heir": [
         "CREATE TABLE heir (LIKE boards_entry INCLUDING DEFAULTS)",
         "ALTER TABLE heir INHERIT boards_entry",
@@ -65,6 +67,49 @@ ON_POSTGRESQL = {
         "WHERE tgrelid = 'boards_entry'::regclass AND NOT tgisinternal "
         "LOOP EXECUTE replace(one, 'boards_entry', 'other'); END LOOP; END $$",
         "BEGIN; ALTER TABLE boards_entry RENAME TO aside; ALTER TABLE other RENAME TO boards_entry; COMMIT",
+    ],
+}
+
+
+BACK_AGAIN = {
+    "with a column that was renamed, written to and named back": [
+        "ALTER TABLE boards_entry RENAME COLUMN label TO aside",
+        "UPDATE boards_entry SET aside = 'other'",
+        "ALTER TABLE boards_entry RENAME COLUMN aside TO label",
+    ],
+    "with another type of its key": [
+        "ALTER TABLE boards_entry ALTER COLUMN id DROP IDENTITY",
+        "ALTER TABLE boards_entry ALTER COLUMN id TYPE numeric",
+        "UPDATE boards_entry SET label = 'other' WHERE id = 3",
+        "ALTER TABLE boards_entry ALTER COLUMN id TYPE integer",
+    ],
+    "with another type of its topic": [
+        "ALTER TABLE boards_entry ALTER COLUMN board_id TYPE integer",
+        "UPDATE boards_entry SET board_id = 3 - board_id WHERE id IN (3, 4)",
+    ],
+    "moved to another schema, written to and moved back": [
+        "CREATE SCHEMA aside",
+        "ALTER TABLE boards_entry SET SCHEMA aside",
+        "UPDATE aside.boards_entry SET label = 'other'",
+        "ALTER TABLE aside.boards_entry SET SCHEMA public",
+    ],
+    "renamed, written to and named back": [
+        "ALTER TABLE boards_entry RENAME TO aside",
+        "UPDATE aside SET label = 'other'",
+        "ALTER TABLE aside RENAME TO boards_entry",
+    ],
+}
+"""What makes a table another one for a while, in which rows are written."""
+BACK_AGAIN_ON_SQLITE = {
+    "renamed, written to and named back": BACK_AGAIN["renamed, written to and named back"],
+    "renamed in the former way": [
+        "PRAGMA legacy_alter_table = ON",
+        *BACK_AGAIN["renamed, written to and named back"],
+    ],
+    "with a topic's column that was renamed, written to and named back": [
+        "ALTER TABLE boards_entry RENAME COLUMN board_id TO aside",
+        "UPDATE boards_entry SET aside = 3 - aside WHERE id IN (3, 4)",
+        "ALTER TABLE boards_entry RENAME COLUMN aside TO board_id",
     ],
 }
 
@@ -122,6 +167,45 @@ def test_a_table_with_other_partitions_is_read_again(on_postgresql, kind):
 def test_a_table_that_became_another_one_is_read_again(on_postgresql, kind):
     """All its triggers are there when a process looks."""
     assert_noticed(on_postgresql, *ON_POSTGRESQL[kind])
+
+
+def assert_found(database: Database, statements: list[str], *, is_sequenced: bool) -> None:
+    """Assert that followers have what statements write, whether they are sequenced one by one or together."""
+    followers = [Follower(f"entries.{board}") for board in (1, 2)]
+    process = chores("one")
+    process.turn()
+
+    with contextlib.closing(database.connect()) as plain:
+        for statement in statements:
+            plain.execute(statement)
+            if is_sequenced:
+                database.sequence()
+                process.turn()
+    for _ in range(3):
+        process.turn()
+        database.sequence()
+
+    for follower in followers:
+        follower.follow()
+        follower.assert_equals_source()
+    assert capture.missing() == []
+
+
+MEANWHILE = pytest.mark.parametrize("is_sequenced", [True, False], ids=["sequenced meanwhile", "afterwards"])
+
+
+@MEANWHILE
+@pytest.mark.parametrize("kind", BACK_AGAIN)
+def test_what_is_written_while_a_table_is_another_one_is_found(on_postgresql, kind, is_sequenced):
+    """Its triggers note it, or it is read again when it has its name back."""
+    assert_found(on_postgresql, BACK_AGAIN[kind], is_sequenced=is_sequenced)
+
+
+@MEANWHILE
+@pytest.mark.parametrize("kind", BACK_AGAIN_ON_SQLITE)
+def test_what_is_written_while_a_table_is_another_one_is_found_on_sqlite(on_sqlite, kind, is_sequenced):
+    """Also where SQLite changes the triggers with the table."""
+    assert_found(on_sqlite, BACK_AGAIN_ON_SQLITE[kind], is_sequenced=is_sequenced)
 
 
 def test_a_table_without_an_heir_is_read_again(on_postgresql):

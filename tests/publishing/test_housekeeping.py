@@ -165,7 +165,7 @@ def file(chores, tmp_path, monkeypatch) -> Iterator[Path]:
     connections.close_all()
 
 
-@pytest.mark.parametrize("way", ["renamed", "removed and written anew"])
+@pytest.mark.parametrize("way", ["renamed", "removed and written anew", "linked"])
 def test_a_file_that_takes_the_place_of_the_databases_begins_a_new_epoch(chores, file, tmp_path, way):
     """Every thread opens its connections again: the former file is still open in them."""
     before, generation = Sequencer.objects.get(pk=1).epoch, threads._generation
@@ -174,6 +174,8 @@ def test_a_file_that_takes_the_place_of_the_databases_begins_a_new_epoch(chores,
         part.unlink()
     if way == "renamed":
         other.rename(file)
+    elif way == "linked":
+        file.symlink_to(other)
     else:
         copied(other, file)
 

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
+from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field
 
@@ -87,8 +88,15 @@ def value(connection: BaseDatabaseWrapper, field: "Field[Any, Any]", noted: Any)
 
 
 def _type(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> int:
-    """Return the number of the type that a field's column has; it need not be the one that Django would give it."""
-    return types(connection, field.model._meta.db_table)[str(field.column)][0]
+    """Return the number of the type that a field's column has; it need not be the one that Django would give it.
+
+    Raises: ProgrammingError, if there is no such table or column now: no fault of the value.
+    """
+    table, column = field.model._meta.db_table, str(field.column)
+    found = types(connection, table)
+    if column not in found:
+        raise ProgrammingError(f"there is no column {column} of a table {table}")
+    return found[column][0]
 
 
 def _load(connection: BaseDatabaseWrapper, type_number: int) -> Load:
