@@ -76,10 +76,11 @@ class Feed(FeedRows):
         """
         return bool(user.is_active and getattr(user, "is_staff", False))
 
-    def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]:
+    def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any] | Awaitable[Iterable[Any]]:
         """Return those of the keys whose topics a user may read; the place to answer for all of them by one query.
 
-        It decides in place of ``can_subscribe``, unless a subclass declares only that.
+        It decides in place of ``can_subscribe``, unless a subclass declares only that. A subclass may declare it as an
+        async function.
         """
         return [key for key in keys if may_subscribe(self, user, key)]
 

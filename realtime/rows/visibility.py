@@ -1,10 +1,12 @@
 """Visibility: which of several topics a user may read, as the feed's class answers it: together, or one by one."""
 
 from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
-from inspect import isawaitable, iscoroutine
-from typing import Any, Protocol
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar
 
 from asgiref.sync import async_to_sync
+
+T = TypeVar("T")
 
 
 class Answering(Protocol):
@@ -14,7 +16,9 @@ class Answering(Protocol):
 
     def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]: ...
 
-    def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any]: ...
+    def visible_topics(
+        self, user: Any, keys: Collection[Any]
+    ) -> Iterable[Any] | Awaitable[Iterable[Any]]: ...
 
     def same_rights(self, user: Any) -> Hashable: ...
 
@@ -73,18 +77,18 @@ def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
     return bool(answer)
 
 
-async def _wait_for(answer: Awaitable[bool]) -> bool:
+async def _wait_for(answer: Awaitable[T]) -> T:
     return await answer
 
 
 def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
-    """Return what ``visible_topics`` of a feed answers.
+    """Return what ``visible_topics`` of a feed answers, which may be an async function.
 
     Raises: BadAnswer, if that is not some of the keys; whatever the feed raises.
     """
     answer = feed.visible_topics(user, keys)
-    if iscoroutine(answer):
-        answer.close()
+    if isawaitable(answer):
+        answer = async_to_sync(_wait_for)(answer)
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
         raise BadAnswer(feed.name, answer)
     found = list(answer)

@@ -192,7 +192,7 @@ def test_a_user_that_was_loaded_long_ago_is_loaded_again(live, boards, make_user
 @pytest.mark.parametrize("name", ["entries", "board"])
 def test_the_boards_answer_for_several_at_once_as_they_do_for_each(boards, staff, name):
     """Staff see all that exist, others the public ones."""
-    feed = registry[name]
+    feed: Any = registry[name]
     anonymous = type("Anonymous", (), {"is_active": False, "is_staff": False, "pk": None})()
     for user in (staff, anonymous):
         one_by_one = {key for key in [*boards, 10**6] if feed.can_subscribe(user, key)}

@@ -114,8 +114,22 @@ def test_a_feed_may_answer_by_an_async_function(answer):
     assert may_subscribe(feed, USER, 1) is answer
 
 
+@pytest.mark.parametrize("answer", [[], [2], {1, 2}])
+def test_a_feed_may_answer_for_several_topics_by_an_async_function(answer):
+    """With the same rules."""
+    feed = declare("visible_topics")()
+
+    async def visible_topics(user: Any, keys: Any) -> Any:
+        await asyncio.sleep(0)
+        return answer
+
+    feed.visible_topics = visible_topics
+
+    assert visible(feed, USER, [1, 2]) == set(answer)
+
+
 async def asynchronous() -> list[int]:
-    return [1]
+    return [3]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import random
 import pytest
 from django.db import connection, models
 
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
+from realtime.feeds import Feed
 from tests.support.positions import position_now
 from tests.support.replica import Replica
 from tests.support.transports import TRANSPORTS, make
@@ -214,3 +215,53 @@ async def test_a_client_that_reconnects_at_random_converges(client, topic, quay,
         await follow(one, replica, (await in_database(position_now)).offset)
 
     assert set(replica.rows) == set(await in_database(lambda: [str(row.pk) for row in quay.entries.all()]))
+
+
+async def asked_later(self, user, key):
+    await asyncio.sleep(0)
+    return await Board.objects.filter(pk=key, is_public=True).aexists()
+
+
+async def listed_later(self, user, keys):
+    return [
+        key async for key in Board.objects.filter(pk__in=keys, is_public=True).values_list("pk", flat=True)
+    ]
+
+
+def asked(self, user, key):
+    return Board.objects.filter(pk=key, is_public=True).exists()
+
+
+def listed(self, user, keys):
+    return Board.objects.filter(pk__in=keys, is_public=True).values_list("pk", flat=True)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"can_subscribe": asked},
+        {"can_subscribe": asked_later},
+        {"visible_topics": listed},
+        {"visible_topics": listed_later},
+    ],
+    ids=["can_subscribe", "async can_subscribe", "visible_topics", "async visible_topics"],
+)
+async def test_a_feed_answers_who_may_read_by_any_kind_of_function(
+    client, live, quay, safe, in_database, answers
+):
+    """A coroutine counts by what it returns: it is true in itself. A right that ends is taken away like any other."""
+    declared = {"name": "asked", "topic_field": "board_id", "fields": ["label"], "rights_depend_on": [Board]}
+    await in_database(lambda: live(Entry, **{"can_subscribe": Feed.can_subscribe, **declared, **answers}))
+    allowed, refused = client(), client()
+
+    await refused.open(f"asked.{safe.pk}")
+    assert (await refused.next())["code"] == 4403
+    await allowed.open(f"asked.{quay.pk}")
+    assert [row["row"]["label"] for row in (await allowed.next())["rows"]] == ["Saltmere", "Kelpstone"]
+
+    await in_database(Board.objects.filter(pk=quay.pk).update, is_public=False)
+    message = await allowed.next()
+    while message["type"] == "changes":
+        assert message["changes"] == []
+        message = await allowed.next()
+    assert message["code"] == 4403
