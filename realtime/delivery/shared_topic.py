@@ -66,9 +66,10 @@ class SharedTopic:
         fell_behind: Callable[[], None],
     ) -> None:
         """``fell_behind`` is called when the log may have more than this topic."""
+        self.feed = name.partition(".")[0]
         self.topic = Topic(name, encodings=_encodings)
         self.topic.fetches_per_second = get_conf().block_fetches_per_second
-        self.feed = name.partition(".")[0]
+        self.topic.hides_rows = self.feed not in registry or registry[self.feed].hides_rows
         self.group = group(name)
         self.contents: set[Content] = set()
         """Those that have been asked for."""

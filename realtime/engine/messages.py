@@ -229,14 +229,14 @@ class Snapshot(_Message, omit_defaults=False):
 
 
 class Changes(_Message):
-    """``signal``: as in a snapshot; where it is left out, the position's offset."""
+    """``signal``: as in a snapshot; left out, the position's offset; None for changes that the log lacks."""
 
     topic: str
     after: int
     position: str
     changes: Sequence[Change]
     digest: int | UnsetType = UNSET
-    signal: int | UnsetType = UNSET
+    signal: int | UnsetType | None = UNSET
     spread_seconds: float | UnsetType = UNSET
 
 

@@ -32,6 +32,7 @@ CONTENTS: tuple[Content, ...] = ("rows", "html")
 class ChangeSet:
     """Changes that lead from any position in [after, position) to ``position``.
 
+    ``is_explained``: whether the log has them; otherwise a reader found them, and no position says who has seen them.
     Units: ``size`` is that of the contents in bytes.
     """
 
@@ -39,6 +40,7 @@ class ChangeSet:
     position: int
     changes: Sequence[Change]
     size: int = 0
+    is_explained: bool = True
     _encoded: dict[Form, Encoded] = field(default_factory=dict)
     _sizes: dict[Format, int] = field(default_factory=dict)
 
@@ -58,6 +60,7 @@ class ChangeSet:
                 changes=[change.narrowed(form.format) for change in self.changes]
                 if form.format != "signal"
                 else [],
+                signal=None if form.has_signals and not self.is_explained else UNSET,
                 spread_seconds=spread,
             )
             self._encoded[form] = messages.encode(message, form.encoding)
@@ -109,9 +112,9 @@ class Topic:
         """How often it became readable again: subscribers are then answered once more."""
         self._life = 0
         self._changed_at = 0  # offset of the last change that is visible to subscribers
-        self._touched_at = (
-            0  # from this offset on the log has nothing of the topic; never below the one above
-        )
+        self._touched_at = 0  # from this offset on nothing is a signal; never below the one above
+        self.hides_rows = True
+        """Whether the topic's table has rows that subscribers may not see: what is written to them is no signal."""
         self._has_signals = False  # whether a subscriber has received signals
         self.signalled = 0
         """How many subscriptions receive signals."""
@@ -285,14 +288,15 @@ class Topic:
         self.position = Position(self.position.epoch, position)
         self._note_blind(max(begins, here), until)
         if visible:
-            self._keep(ChangeSet(self._changed_at, position, visible, size))
+            self._keep(ChangeSet(self._changed_at, position, visible, size, is_explained=until == position))
             self._changed_at = position
-        if visible or self._has_signals:
-            self._forget_encodings()
         # Of a row that came and went between two looks at the database the log shows no change, and pages may show it.
-        self._touched_at = max(self._touched_at, self._changed_at, until)
+        is_signal = self._has_signals and not self.hides_rows
+        self._touched_at = max(self._touched_at, self._changed_at, 0 if self.hides_rows else until)
+        if visible or is_signal:
+            self._forget_encodings()
         self._settled = self.position
-        return bool(visible) or self._furthest > here or self._has_signals
+        return bool(visible) or self._furthest > here or is_signal
 
     def _replace(self, key: str, row: Row | None) -> None:
         """Replace the row of a key, None for no row, and keep the digests in step."""
@@ -455,7 +459,8 @@ class Topic:
         changes = {change.key: change for kept in missed for change in kept.changes}
         if len(changes) > len(self._rows):
             raise Unrecoverable(missed[0].after, self._reach)
-        return ChangeSet(missed[0].after, self._changed_at, list(changes.values()))
+        is_explained = all(kept.is_explained for kept in missed)
+        return ChangeSet(missed[0].after, self._changed_at, list(changes.values()), is_explained=is_explained)
 
     def _encoded(self, missed: Sequence[ChangeSet], form: Form) -> Encoded:
         """Return missed changes as one message; an empty one if they are longer than a part of a snapshot.

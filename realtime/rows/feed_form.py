@@ -146,6 +146,14 @@ class FeedForm(FeedTables):
         return fingerprint(topics, declaration, functions, self.template_name)
 
     @cached_property
+    def hides_rows(self) -> bool:
+        """Whether the table may have rows that no topic shows: subscribers must not notice writes to them."""
+        try:
+            return self.limit is not None or bool(self.get_queryset().query.where)
+        except Exception:  # it fails where it is read, too
+            return True
+
+    @cached_property
     def is_read_whole(self) -> bool:
         """Whether one row cannot be read alone: its place, or its contents, depend on other rows of the table."""
         return self.limit is not None or self.opaque_order or queries.reads_other_rows(self.get_queryset())

@@ -91,6 +91,7 @@ class Hub:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.topic = Topic("t", max_kept_changes=6, max_part_bytes=90)
+        self.topic.hides_rows = False
         self.read()
 
     def read(self) -> None:

@@ -76,3 +76,24 @@ def test_a_feed_whose_rows_depend_on_each_other_is_read_whole(attributes, is_rea
 def test_a_feed_without_a_template_has_no_html():
     assert feed(Book).formats == ("rows",)
     assert feed(Book, template_name="book.html").formats == ("rows", "html")
+
+
+def failing(self: Feed) -> "models.QuerySet[Book]":
+    raise LookupError("no queryset")
+
+
+@pytest.mark.parametrize(
+    "attributes, hides_rows",
+    [
+        ({}, False),
+        ({"filter": models.Q(tags__name="sea"), "depends_on": ["tags"]}, True),
+        ({"limit": 5}, True),
+        ({"get_queryset": lambda self: Book.objects.exclude(title="")}, True),
+        ({"get_queryset": lambda self: Book.objects.annotate(place=RANK)}, False),
+        ({"get_queryset": failing}, True),
+    ],
+    ids=["all rows", "a filter", "a limit", "a queryset", "annotations", "a failure"],
+)
+def test_a_feed_knows_whether_it_hides_rows_of_its_table(attributes, hides_rows):
+    """What is written to such rows is no signal."""
+    assert feed(Book, **attributes).hides_rows is hides_rows

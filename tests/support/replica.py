@@ -52,7 +52,7 @@ class Replica:
             message = decode_server(message)
         if isinstance(message, Snapshot | Changes) and message.topic == self.topic:
             at = Position.parse(message.position).offset
-            self.signal = at if message.signal is UNSET else message.signal
+            self.signal = message.signal if isinstance(message.signal, int) else at
         match message:
             case Snapshot(topic=self.topic):
                 if message.position != self._parts_position:

@@ -70,12 +70,15 @@ def write_unseen(quay: Board, safe: Board) -> None:
     Board.objects.filter(pk=safe.pk).update(title=SECRET)
 
 
-async def test_writes_that_one_may_not_see_cause_nothing(connect, service, quay, safe, log, in_database):
+@pytest.mark.parametrize("format", ["rows", "signal", "html+signal"])
+async def test_writes_that_one_may_not_see_cause_nothing(
+    connect, service, quay, safe, log, in_database, format
+):
     """No message, no other position, no other digest; and so no other ``ETag``."""
     topic = f"entries.{quay.pk}"
     peer = connect()
     await peer.open()
-    await peer.follow(topic)
+    await peer.follow(topic, format=format)
     await peer.send("ping")
     before = await peer.receive_next("heartbeat")
 

@@ -335,3 +335,29 @@ def test_a_block_that_is_removed_is_followed_no_longer(blocks: Page) -> None:
     }""")
 
     assert got == [["subscribe"], [], ["unsubscribe"], ["subscribe"]]
+
+
+UNEXPLAINED = {
+    "found by reading": "server().sends({ ...changes(12, 14, []), signal: null })",
+    "at the same position": "begin(12, 9)",
+}
+
+
+@pytest.mark.parametrize("happens", UNEXPLAINED.values(), ids=UNEXPLAINED.keys())
+def test_changes_that_the_log_lacks_are_fetched_whatever_the_page_has_read(
+    blocks: Page, happens: str
+) -> None:
+    """Such as those of the time: the page names a later position, and may have been rendered before them."""
+    got = blocks.evaluate(
+        f"""async () => {{
+            await show(block("old", "e.50"));
+            begin(12, 10); await pass(5000);
+            const before = world.fetches.length;
+            serve(block("new", "e.50"));
+            {happens};
+            await pass(0); await pass(60000);
+            return [before, world.fetches.length, at().textContent];
+        }}"""
+    )
+
+    assert got == [0, 1, "new"]

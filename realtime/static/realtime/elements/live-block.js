@@ -151,8 +151,10 @@ export class LiveBlock {
   }
 
   /** @param {Followed} topic @param {Snapshot | Changes} message */
-  #note(topic, { position, signal, spread_seconds = 0 }) {
+  #note(topic, { type, position, signal, spread_seconds = 0 }) {
     const { epoch, offset } = parse(position);
+    // Changes that the log lacks, such as those of the time: whether the page had them, no position says.
+    if (signal === null || (type === "snapshot" && topic.reached !== null)) topic.read = null;
     topic.reached = `${epoch}.${signal ?? offset}`;
     this.spreadSeconds = spread_seconds;
     if (this.isBehind) this.#fetches.request(this);

@@ -14,7 +14,7 @@
  * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean,
  *   signal?: number, spread_seconds?: number}} Snapshot
  * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[],
- *   digest?: number, signal?: number, spread_seconds?: number}} Changes
+ *   digest?: number, signal?: number | null, spread_seconds?: number}} Changes
  * @typedef {{type: "heartbeat", positions?: Record<string, string>, digests?: Record<string, number>,
  *   behind_seconds?: number}} Heartbeat
  * @typedef {{code?: number | null, message: string, fields?: Record<string, string[]>}} Refusal
