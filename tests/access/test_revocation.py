@@ -207,10 +207,10 @@ def slow_reading(no_interval, service, monkeypatch) -> tuple[asyncio.Event, asyn
     has_begun, may_go_on = asyncio.Event(), asyncio.Event()
     subscribe = service.hub.subscribe
 
-    async def slow(name, subscriber):
+    async def slow(*arguments):
         has_begun.set()
         await may_go_on.wait()
-        return await subscribe(name, subscriber)
+        return await subscribe(*arguments)
 
     monkeypatch.setattr(service.hub, "subscribe", slow)
     return has_begun, may_go_on
