@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.contrib.staticfiles.utils import get_files
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -44,6 +45,7 @@ POOL_SIZE = 4  # of psycopg_pool, if it is given none
 # The publisher, its housekeeping, two jobs, health, the check of passwords, interest; files and metrics.
 ENGINE_CONNECTIONS = 7 + ASSET_THREADS
 WIRE = "write `application = realtime.asgi.application(get_asgi_application())`"
+SCRIPT = "realtime/live.min.js"
 COLLECT = "run `manage.py collectstatic --no-input`"
 CORE_LAYER_WAIT_SECONDS = 5  # channels_redis.core: how long one read of its queue may wait
 
@@ -462,7 +464,10 @@ def check_static_files(**kwargs: Any) -> list[CheckMessage]:
 
 
 def missing_static_file() -> str:
-    """Return what is wrong with a file of the page client where pages are sent to; empty if all are there."""
+    """Return what is wrong with a file of the page client where pages are sent to.
+
+    Shape: empty if all are there, and those of this release.
+    """
     for name in client_files():
         try:
             address = staticfiles_storage.url(name)
@@ -471,7 +476,20 @@ def missing_static_file() -> str:
         stored = address.removeprefix(settings.STATIC_URL)
         if settings.STATIC_ROOT and not staticfiles_storage.exists(stored):
             return f"{stored} is not in {settings.STATIC_ROOT}"
+        if settings.STATIC_ROOT and _is_stale(name, stored):
+            return f"{name} in {settings.STATIC_ROOT} is that of another release"
     return ""
+
+
+def _is_stale(name: str, stored: str) -> bool:
+    """Return whether the file that was collected has another content than the one that would be collected now."""
+    source = finders.find(name)
+    # A storage may keep nothing but files with a hash, in which the imports have hashes too: the bundle has none.
+    copy = name if staticfiles_storage.exists(name) else stored if name == SCRIPT else ""
+    if not source or not copy:
+        return False
+    with staticfiles_storage.open(copy) as collected:
+        return bool(collected.read() != Path(source).read_bytes())
 
 
 def client_files() -> list[str]:

@@ -11,6 +11,7 @@ from django.apps.registry import Apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
+from django.core.management import call_command
 from django.db import connection, connections, models
 from django.db.models import Window
 from django.db.models.functions import Now, Rank
@@ -518,12 +519,39 @@ def test_enough_open_files_are_not_reported(monkeypatch, allowed):
     ["config.static_files.HashedStaticFilesStorage", "django.contrib.staticfiles.storage.StaticFilesStorage"],
 )
 def test_static_files_that_were_not_collected_are_reported(settings, tmp_path, storage):
-    """Every page is answered 500 then, and a balancer that asks whether the server is ready does not notice."""
+    """Every page is answered 500 then, or lacks its script."""
     settings.STATIC_ROOT = str(tmp_path)
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": storage}}
 
     assert "manage.py collectstatic --no-input" in found()["realtime.E007"]
     assert "realtime.E007" not in found(deploy=False)
+
+
+HASHED = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+
+
+@pytest.mark.parametrize(
+    ("storage", "removed"),
+    [
+        (HASHED, []),
+        (HASHED, ["realtime/live.min.js"]),
+        ("django.contrib.staticfiles.storage.StaticFilesStorage", []),
+    ],
+    ids=["hashed", "hashed alone", "plain"],
+)
+def test_static_files_of_another_release_are_reported(settings, tmp_path, storage, removed):
+    """Pages work with them, with yesterday's script."""
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": storage}}
+    call_command("collectstatic", "--no-input", verbosity=0)
+    for name in removed:
+        (tmp_path / name).unlink()
+    assert "realtime.E007" not in found()
+
+    for path in tmp_path.glob("realtime/live.min*.js"):
+        path.write_text("another release")
+
+    assert "realtime/live.min.js in" in found()["realtime.E007"]
 
 
 @pytest.mark.parametrize("url", [None, "/static/"])

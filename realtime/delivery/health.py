@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.db import Error as DatabaseError
 
 from ..conf import get_conf
@@ -61,10 +63,25 @@ class Health:
             found = [f"database: no answer within {ANSWER_SECONDS:g} s"]
         except DatabaseError as error:
             found = [f"database: {type(error).__name__}: {error}".strip()]
+        found += page_problems()
         behind = self._hub.behind_seconds
         if behind > get_conf().max_lag_seconds:
             found.append(f"lag: this process may be {behind:.1f} s behind the database")
         return found
+
+
+def page_problems() -> list[str]:
+    """Return what makes every page fail: a release whose static files were not collected before it was started."""
+    if not settings.STATIC_URL:
+        return []
+    try:
+        staticfiles_storage.url("realtime/live.min.js")
+    except ValueError as error:  # the manifest, which a process reads once, does not have it
+        reason = str(error).splitlines()[0]
+        return [
+            f"static files: {reason}; run `manage.py collectstatic --no-input`, then start this process again"
+        ]
+    return []
 
 
 def publishing_problems() -> list[str]:

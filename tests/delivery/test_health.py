@@ -1,8 +1,10 @@
 """Health: what makes a process unfit, and that asking is bounded."""
 
 import asyncio
+import json
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -63,6 +65,29 @@ def test_missing_triggers_are_named_by_table(quay):
 
     assert "triggers: those on boards_board are missing" in problems
     assert len(problems) == len(set(problems))
+
+
+@pytest.fixture
+def hashed(settings, tmp_path) -> Path:
+    """The folder of static files whose names have a hash; nothing is in it."""
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.STORAGES = {
+        **settings.STORAGES, "staticfiles": {"BACKEND": "config.static_files.HashedStaticFilesStorage"}
+    }  # fmt: skip
+    return tmp_path
+
+
+def test_with_the_list_of_static_files_pages_work(hashed):
+    """Whether this machine has the files is no matter: a proxy or another host may serve them."""
+    paths = {"realtime/live.min.js": "realtime/live.min.0123456789ab.js"}
+    (hashed / "staticfiles.json").write_text(json.dumps({"version": "1.1", "paths": paths}))
+
+    assert health_module.page_problems() == []
+
+
+async def test_without_the_list_of_static_files_a_process_is_not_ready(service, hashed):
+    """Every page fails, with status 500: the process must not replace one that works."""
+    assert any("collectstatic" in problem for problem in await service.health.problems())
 
 
 async def test_a_process_that_stops_is_not_ready(service):
