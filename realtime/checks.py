@@ -177,6 +177,14 @@ def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMess
             hint="Name the relation in depends_on.",
             id="realtime.W012",
         )
+    for value in feed.values:
+        if getattr(getattr(value.field, "storage", None), "querystring_auth", False):
+            yield Warning(
+                f"The feed {feed.name!r} sends the address of {value.name}, which its storage signs anew each time: "
+                "pages never have what the server has.",
+                hint="Send its name, by a @computed method, and let a view sign it; or turn querystring_auth off.",
+                id="realtime.W025",
+            )
     if queries.reads_other_rows(rows):
         yield Info(
             f"Rows of the feed {feed.name!r} depend on each other (a window, or a subquery of the same table): each "

@@ -138,6 +138,26 @@ def test_a_change_of_any_table_that_values_read_is_followed(books, database, wri
     assert follower.reads == 1
 
 
+def test_a_filter_may_name_an_annotation(database, books, declare):
+    """A row enters and leaves by a change of the related rows that it counts."""
+    declare(Valued, Marked, name="told", filter=models.Q(chapters__gt=1), topic_field=None)
+    follower = Follower("told")
+    assert [row.key for row in follower.topic.rows] == ["2", "5"]
+
+    for write in (
+        lambda: Chapter.objects.create(book_id=1, title="Second"),
+        lambda: Chapter.objects.filter(book_id=2).delete(),
+        lambda: Book.objects.filter(pk=5).update(title="Renamed"),
+    ):
+        write()
+        database.sequence()
+        follower.follow()
+        follower.assert_equals_source()
+
+    assert sorted(row.key for row in follower.topic.rows) == ["1", "5"]
+    assert follower.reads == 1
+
+
 def test_a_topic_of_related_values_is_one_query(books, django_assert_num_queries):
     """The related rows are selected with the rows, not one by one."""
     with django_assert_num_queries(1):

@@ -16,7 +16,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
 
 from realtime.boards.models import Board, Entry
-from realtime.feeds import Feed, computed
+from realtime.checks import check_feeds
+from realtime.feeds import Feed, computed, registry
 from realtime.rows.rendering import BadRow, render_row
 from tests.apps.library.models import Author, Book, Country, Cover
 from tests.support.contents import json_of
@@ -307,6 +308,27 @@ def test_files_are_addresses_and_choices_can_be_shown():
         "paper": "/files/a%20b.pdf", "kind": "r", "get_kind_display": "Red",
     }  # fmt: skip
     assert sent(documents, Document(pk=1))["paper"] is None
+
+
+def test_addresses_that_are_signed_anew_each_time_are_reported():
+    """No two processes would have the same bytes."""
+    storage: Any = FileSystemStorage(location="nowhere")
+    storage.querystring_auth = True
+
+    class Signed(models.Model):
+        paper: Any = models.FileField(storage=storage)
+
+        class Meta:
+            app_label = "library"
+            apps = Book._meta.apps
+
+    registry.add(feed(Signed, fields=["paper"]))
+    try:
+        found = [message for message in check_feeds() if message.id == "realtime.W025"]
+    finally:
+        registry.remove("some")
+
+    assert "the address of paper, which its storage signs anew" in found[0].msg
 
 
 def lower(self, book):
