@@ -20,6 +20,15 @@ import { Realtime } from "./realtime.js";
 
 const FETCH_MS = 30_000;
 
+class FetchError extends Error {
+  /** @param {Response} response */
+  constructor({ status, headers }) {
+    super(`the page answers ${status}`);
+    /** When a busy server asks to be asked again. */
+    this.retryMs = 1000 * Number(headers.get("Retry-After") ?? 0) || 0;
+  }
+}
+
 /** @typedef {{path?: string}} PageOptions - path: of the server's WebSocket, by default that of `<meta name="realtime-path">` */
 
 /** @param {string} name */
@@ -50,7 +59,7 @@ async function fetchPage(names) {
     const response = await fetch(location.href, { headers, cache: "no-store", signal: leave.signal });
     // A redirect leads to another page, such as the one to sign in.
     if (response.redirected) throw new Error(`the page redirects to ${response.url}`);
-    if (!response.ok) throw new Error(`the page answers ${response.status}`);
+    if (!response.ok) throw new FetchError(response);
     return parsePage(await response.text());
   } catch (error) {
     throw leave.signal.aborted ? new Error(`the page has not answered within ${FETCH_MS / 1000} s`) : error;

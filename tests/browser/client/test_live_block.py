@@ -361,3 +361,19 @@ def test_changes_that_the_log_lacks_are_fetched_whatever_the_page_has_read(
     )
 
     assert got == [0, 1, "new"]
+
+
+def test_a_busy_server_is_asked_again_when_it_asks_for_that(blocks: Page) -> None:
+    got = blocks.evaluate("""async () => {
+        await show(block("old", "e.10"));
+        begin(10, 10);
+        world.served = null; world.retryMs = 9000;
+        await signal(11); await pass(0);
+        serve(block("new", "e.11"));
+        await pass(8999);
+        const early = world.fetches.length;
+        await pass(1);
+        return [early, world.fetches.length, at().textContent];
+    }""")
+
+    assert got == [1, 2, "new"]

@@ -55,7 +55,7 @@ const fetches = new PageFetches({
   fetchPage: async (names) => {
     world.fetches.push(names.join());
     const answer = await world.served;
-    if (answer === null) throw new Error("the page answers 500");
+    if (answer === null) throw Object.assign(new Error("the page answers 500"), { retryMs: world.retryMs });
     return parsePage(answer);
   },
   setTimeout: clock.setTimeout,

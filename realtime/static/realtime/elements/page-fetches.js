@@ -12,7 +12,7 @@ const INTERVAL_MS = 1_000;
 
 /**
  * @typedef {object} FetchEnvironment
- * @property {(names: string[]) => Promise<Document>} fetchPage - rejects with the reason
+ * @property {(names: string[]) => Promise<Document>} fetchPage - rejects with the reason, and `retryMs` if that is known
  * @property {(action: () => void, ms: number) => unknown} setTimeout
  * @property {() => number} now
  * @property {() => number} random
@@ -69,16 +69,19 @@ export class PageFetches {
     if (blocks.length === 0) return;
     this.#isFetching = true;
     let hasFailed = false;
+    let retryMs = 0;
     try {
       const page = await this.#env.fetchPage(blocks.map(({ name }) => name));
       for (const block of blocks) hasFailed = !attempt(block, () => block.show(page)) || hasFailed;
     } catch (error) {
       hasFailed = true;
+      retryMs = Number(Object(error).retryMs ?? 0);
       for (const block of blocks) block.failed(reasonOf(error));
     }
     this.#isFetching = false;
     this.#failures = hasFailed ? this.#failures + 1 : 0;
-    if (hasFailed) this.#notBefore = this.#env.now() + INTERVAL_MS + delay(this.#failures, this.#env.random);
+    const pause = Math.max(INTERVAL_MS + delay(this.#failures, this.#env.random), retryMs);
+    if (hasFailed) this.#notBefore = this.#env.now() + pause;
     for (const block of blocks) if (block.isBehind) this.#due.add(block);
     this.#plan();
   }
