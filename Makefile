@@ -53,8 +53,9 @@ lint: $(BIN)/.installed-tests lint-javascript
 
 # Format, lint and types of the page client; its tools need node.
 JAVASCRIPT := .venv/javascript
+ASYNCAPI := .venv/asyncapi
 lint-javascript:
-	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed \
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed $(ASYNCAPI)/.installed \
 	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project tests/javascript/jsconfig.json; \
 	  else echo "JavaScript NOT CHECKED: no node and npm. Install them to check its format, lint and types."; fi
 
@@ -67,6 +68,8 @@ npm: $(BIN)/python $(JAVASCRIPT)/.installed
 	$(BIN)/python -m tests.support.npm_package var/npm
 
 $(JAVASCRIPT)/.installed: tests/javascript/package.json
+$(ASYNCAPI)/.installed: tests/javascript/asyncapi/package.json
+$(JAVASCRIPT)/.installed $(ASYNCAPI)/.installed:
 	@mkdir -p $(@D) && cp $< $(@D)
 	npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund
 	@touch $@
