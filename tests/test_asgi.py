@@ -119,3 +119,56 @@ def test_it_can_be_imported_before_django_is_set_up():
     subprocess.run(
         [sys.executable, "-c", "import realtime.asgi"], cwd=ROOT, env={"PATH": ""}, check=True, timeout=120
     )
+
+
+def with_toolbar(settings: Any) -> None:
+    settings.DEBUG = True
+    settings.INTERNAL_IPS = ["127.0.0.1"]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "debug_toolbar"]
+    settings.MIDDLEWARE = ["debug_toolbar.middleware.DebugToolbarMiddleware", *settings.MIDDLEWARE]
+    settings.ROOT_URLCONF = "tests.apps.toolbar"
+    settings.DEBUG_TOOLBAR_CONFIG = {"SHOW_TOOLBAR_CALLBACK": lambda request: True}
+
+
+def with_whitenoise(settings: Any) -> None:
+    settings.WHITENOISE_USE_FINDERS = True
+    settings.MIDDLEWARE = [
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        *(name for name in settings.MIDDLEWARE if "static_files" not in name),
+    ]
+
+
+def with_servestatic(settings: Any) -> None:
+    settings.MIDDLEWARE = [
+        "servestatic.middleware.ServeStaticMiddleware",
+        *(name for name in settings.MIDDLEWARE if "static_files" not in name),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("install", "sign"), [(with_toolbar, "djDebug"), (with_whitenoise, ""), (with_servestatic, "")]
+)
+# WhiteNoise opens files as an answer of the old kind, which Django warns of under ASGI.
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+async def test_other_packages_of_many_projects_work_beside_the_engine(ready, quay, settings, install, sign):
+    """A page with live rows has them, its script is served, and a poll is answered."""
+    install(settings)
+    application = realtime.asgi.application(get_asgi_application())
+
+    page = Request(application, f"/boards/{quay.slug}/", headers={"accept": "text/html"})
+    status, _ = await page.start()
+    text, has_more = await page.chunk()
+    while has_more:
+        part, has_more = await page.chunk()
+        text += part
+    script = Request(application, SCRIPT)
+    poll = Request(application, f"/realtime/topics/entries.{quay.pk}/")
+
+    assert status == 200
+    assert f'<live-topic topic="entries.{quay.pk}" position="' in text
+    assert sign in text
+    assert (await script.start())[0] == 200
+    assert (await poll.fetch())[0] == 200
+    await page.leave()
+    await script.leave()
+    await poll.leave()
