@@ -43,9 +43,11 @@ def members(wheel: Path) -> set[str]:
 
 def test_ranges_are_those_that_the_project_itself_is_tested_with():
     """Each is declared twice, for pip and for this project: they may not differ."""
-    ours = ranges("requirements.txt", "requirements-uvicorn.txt")
     extras = [one for extra in EXTRAS.values() for one in extra]
     declared = {(one := Requirement(line)).name: one for line in [*PROJECT["dependencies"], *extras]}
+    tested = ranges("tests/requirements.txt")
+    ours = ranges("requirements.txt", "requirements-uvicorn.txt")
+    ours |= {name: one for name, one in tested.items() if name in declared}
 
     assert {name: str(one.specifier) for name, one in declared.items()} == {
         name: str(one.specifier) for name, one in ours.items() if name not in ONLY_OURS
