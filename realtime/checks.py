@@ -32,6 +32,7 @@ from .databases.transactions import engine_transaction
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
+from .rows.declaration import fault_of_queryset
 from .runtime.left_out import reason_of
 from .servers import open_files
 from .service import ASSET_THREADS
@@ -142,7 +143,10 @@ def check_feeds(**kwargs: Any) -> list[CheckMessage]:
                     )
                 )
         try:
-            found += _of_queryset(feed, feed.get_queryset())
+            rows = feed.get_queryset()
+            if fault := fault_of_queryset(rows):
+                faults.append((feed.name, fault.words, fault.hint))
+            found += _of_queryset(feed, rows)
         except Exception as error:
             faults.append((feed.name, f"its queryset raises {error!r}", "Correct filter or get_queryset."))
     return [

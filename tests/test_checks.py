@@ -286,6 +286,10 @@ def about(found: list[CheckMessage]) -> list[str]:
         ({"template_name": "no/such.html"}, "its template no/such.html cannot be loaded"),
         ({"filter": models.Q(titel="x")}, "its queryset raises FieldError"),
         ({"get_queryset": lambda self: 1 / 0}, "its queryset raises ZeroDivisionError"),
+        (
+            {"get_queryset": lambda self: Book.objects.using("other")},
+            "its queryset reads the database 'other'",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -4,7 +4,7 @@ import inspect
 import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
@@ -78,13 +78,10 @@ def faults(
     yield from _of_ordering(model, ordering, annotations)
 
 
-def faults_of_databases(
-    model: type[models.Model], others: Iterable[type[models.Model]], reads: str | None
-) -> Iterator[Fault]:
-    """Yield what a feed would read, or be told of, in another database than that of the log.
+def faults_of_databases(model: type[models.Model], others: Iterable[type[models.Model]]) -> Iterator[Fault]:
+    """Yield what a feed would be told of in another database than that of the log.
 
-    ``others`` are the further models that rows and rights depend on, ``reads`` is the database that the feed's queryset
-    names.
+    ``others`` are the further models that rows and rights depend on.
     """
     alias = get_conf().database
     for other in others:
@@ -96,11 +93,21 @@ def faults_of_databases(
                 "Leave it out of fields, depends_on and rights_depend_on, and set refresh_seconds; or copy the value "
                 "into a column of the model.",
             )
-    if reads not in (None, alias):
-        yield Fault(
-            f"its queryset reads the database {reads!r}, but changes are captured in {alias!r}",
-            "Leave out using(); one project has live models in one database, REALTIME['DATABASE'].",
-        )
+
+
+def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
+    """Return what is wrong if a feed's queryset, or its manager, names another database than that of the log.
+
+    No part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may ask the database.
+    """
+    alias = get_conf().database
+    chosen: str | None = cast(Any, rows)._db  # ``db`` asks the project's routers, which may name a replica
+    if chosen in (None, alias):
+        return None
+    return Fault(
+        f"its queryset reads the database {chosen!r}, but changes are captured in {alias!r}",
+        "Leave out using(); one project has live models in one database, REALTIME['DATABASE'].",
+    )
 
 
 def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:

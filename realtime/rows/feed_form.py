@@ -88,15 +88,6 @@ class FeedForm(FeedTables):
         except Exception as error:
             raise NoSuchValue(f"its queryset raises {error!r}") from error
 
-    def _queryset_database(self) -> str | None:
-        """Return the database that the queryset, or its manager, names; None for none."""
-        try:
-            rows: Any = self.get_queryset()
-        except Exception:
-            return None  # the check reports what it raises
-        chosen: str | None = rows._db  # ``db`` asks the project's routers, which may name a replica
-        return chosen
-
     def _read_for_rights(self) -> Sequence[type[models.Model]] | None:
         """Return the models that rights are read from, besides users; None for those that the topics imply."""
         return self.rights_depend_on
@@ -113,7 +104,7 @@ class FeedForm(FeedTables):
             *faults_of_methods(type(self), self.fields),
             *faults(self.model, self.values, self.ordering, annotations),
             *faults_of_surroundings(self.language, self.time_zone),
-            *faults_of_databases(self.model, self.captured, self._queryset_database()),
+            *faults_of_databases(self.model, self.captured),
         ]
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.template.loader import get_template
 from msgspec import UNSET
@@ -14,6 +15,7 @@ from ..engine.messages import Content, Row
 from ..runtime.failures import ESCAPING, as_exception
 from ..runtime.left_out import left_out
 from . import reading
+from .declaration import fault_of_queryset
 from .feed_form import FeedForm
 from .rendering import render_row, with_place
 from .surroundings import surroundings
@@ -23,8 +25,14 @@ class FeedRows(FeedForm):
     """The part of a feed that reads."""
 
     def live_rows(self) -> "models.QuerySet[Any]":
-        """Return the rows of all topics, from the database of the log, with the related rows that ``fields`` reads."""
-        rows = self.get_queryset().using(get_conf().database)
+        """Return the rows of all topics, from the database of the log, with the related rows that ``fields`` reads.
+
+        Raises: ImproperlyConfigured, if the queryset names another database; whatever ``get_queryset`` raises.
+        """
+        rows = self.get_queryset()
+        if fault := fault_of_queryset(rows):
+            raise ImproperlyConfigured(f"feed {self.name!r}: {fault.words}. {fault.hint}")
+        rows = rows.using(get_conf().database)
         # Of rows with deferred columns, and of a union, Django selects none.
         is_plain = not rows.query.combinator and not rows.query.deferred_loading[0]
         return rows.select_related(*self.relations) if self.relations and is_plain else rows
