@@ -27,7 +27,7 @@ class ItemFeed(PublicFeed):
     """Topic items.<shelf>: some of the rows cannot be read, rendered, or be in any topic."""
 
     topic_field = "shelf"
-    fields = ["name"]
+    fields = ["name", "words"]
     ordering = ["name"]
     template_name = "faulty/_item.html"
 
@@ -37,7 +37,7 @@ class ErraticFeed(PublicFeed):
     """Topic erratics: its queryset raises an exception, always or at random."""
 
     name = "erratics"
-    fields = ["name"]
+    fields = ["name", "words"]
     template_name = "faulty/_item.html"
 
     def get_queryset(self) -> "models.QuerySet[Any]":
@@ -51,7 +51,7 @@ class SlowFeed(PublicFeed):
     """Topic slows: its query takes seconds."""
 
     name = "slows"
-    fields = ["name"]
+    fields = ["name", "words"]
     template_name = "faulty/_item.html"
 
     def get_queryset(self) -> "models.QuerySet[Any]":
