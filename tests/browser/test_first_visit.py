@@ -59,7 +59,7 @@ def test_modules_are_preloaded_under_the_addresses_that_are_imported(browser: Br
     preloaded = window.page.eval_on_selector_all(
         "link[rel=modulepreload]", "links => links.map(({ href }) => href)"
     )
-    assert len(preloaded) == 2
+    assert len(preloaded) == 3
     assert {*preloaded} <= {*modules}
     expect(window.page.locator(".inspector-state")).to_have_text("closed")
     assert window.errors == []
