@@ -30,7 +30,7 @@ cluster: $(BIN)/.installed-tests
 test check: export PYTHONDONTWRITEBYTECODE :=
 
 # The whole suite, or all tests of one folder or file: make test T=tests/delivery
-# The tests of real servers and pages mostly wait: five at once keep two cores busy. Files run in the order of
+# The tests of real servers and pages mostly wait: four at once keep two cores busy. Files run in the order of
 # tests/support/shares.py; the default order starts files with few tests last, and those take longest.
 ifdef T
 test: $(BIN)/.installed-tests
@@ -38,7 +38,7 @@ test: $(BIN)/.installed-tests
 else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "server or browser" -n 5 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "server or browser" -n 4 --dist loadfile --no-loadscope-reorder
 endif
 
 # What needs no server and no browser: format, lint, types, migrations, unit tests.

@@ -224,7 +224,8 @@ class Note(models.Model):
     objects: Any = Present()
     everything: Any = models.Manager()
     is_gone = models.BooleanField(default=False)
-    author = models.ForeignKey(Author, models.CASCADE, related_name="+")
+    # A cascade would ask for this table wherever an author is deleted, in tests that do not make it too.
+    author = models.ForeignKey(Author, models.DO_NOTHING, related_name="+")
     text = models.TextField()
 
     class Meta:

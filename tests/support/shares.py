@@ -28,8 +28,8 @@ LONGEST = (
 )
 """These take one minute to seven; begun last, one of them would run alone."""
 
-APART = ("tests/faults/test_faults.py", "tests/faults/test_chaos.py")
-"""Files whose tests share nothing: each may run in another worker."""
+ONE_BY_ONE = "tests/faults/"
+"""The folder of tests that keep both cores busy for minutes: two of them at once would only slow each other down."""
 
 
 class Shares(LoadScopeScheduling):
@@ -39,8 +39,7 @@ class Shares(LoadScopeScheduling):
 
 def share(nodeid: str) -> str:
     """Return the name of what one worker runs as a whole."""
-    file = nodeid.partition("::")[0]
-    return nodeid if file in APART else file
+    return ONE_BY_ONE if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
 def longest_first(items: Iterable[T]) -> list[T]:

@@ -1,16 +1,16 @@
-"""Tests of one file run in one worker, the longest files first; those that share nothing are run apart."""
+"""Tests of one file run in one worker, the longest files first; tests of faults run one by one."""
 
 from types import SimpleNamespace
 
 import pytest
 
 from tests.support.servers import ROOT
-from tests.support.shares import APART, LONGEST, longest_first, share
+from tests.support.shares import LONGEST, ONE_BY_ONE, longest_first, share
 
 
-@pytest.mark.parametrize("file", [*LONGEST, *APART])
+@pytest.mark.parametrize("file", [*LONGEST, ONE_BY_ONE])
 def test_each_file_that_is_named_exists(file):
-    assert (ROOT / file).is_file()
+    assert (ROOT / file).exists()
 
 
 def test_tests_of_a_file_are_run_by_one_worker():
@@ -20,8 +20,8 @@ def test_tests_of_a_file_are_run_by_one_worker():
     assert share("tests/processes/test_redis.py::test_one") != share("tests/processes/test_logs.py::test_one")
 
 
-def test_tests_that_share_nothing_are_run_apart():
-    assert share(f"{APART[0]}::test_one[0]") != share(f"{APART[0]}::test_one[1]")
+def test_tests_that_need_both_cores_run_one_by_one():
+    assert share(f"{ONE_BY_ONE}test_faults.py::test_one") == share(f"{ONE_BY_ONE}test_chaos.py::test_two")
 
 
 def test_the_longest_files_begin_first():
