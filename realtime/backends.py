@@ -1,4 +1,4 @@
-"""An authentication backend for Django that identifies nobody, and refuses to have passwords guessed."""
+"""An authentication backend that authenticates no user; it refuses a sign-in after too many wrong passwords."""
 
 from typing import Any
 

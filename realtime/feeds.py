@@ -85,9 +85,9 @@ class Feed(FeedRows):
         return [key for key in keys if may_subscribe(self, user, key)]
 
     def same_rights(self, user: Any) -> Hashable:
-        """Return what of a user its rights depend on: of users for whom that is equal only one is asked for.
+        """Return what of a user its rights depend on; of users with equal values the feed is asked about one only.
 
-        It does not count for a ``can_subscribe`` or a ``visible_topics`` that a subclass declares alone.
+        It is ignored where a subclass overrides ``can_subscribe`` or ``visible_topics`` without it.
         """
         own: Hashable = user.pk
         return own

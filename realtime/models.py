@@ -1,4 +1,6 @@
-"""The engine's tables: outbox, log, the state of sequencing, and tickets."""
+"""The engine's tables: outbox, log, the state of sequencing, tickets, forms of feeds, claims of triggers, the topics
+that processes hold, and the cursors of functions of ``on_change``.
+"""
 
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ class EngineManager(models.Manager[Model]):
 
 
 class EngineTable(models.Model):
-    """A table that is true of its database only: positions of another one would let this one lose changes."""
+    """A table whose rows are valid in their own database only: in another one their positions would lose changes."""
 
     class Meta:
         abstract = True

@@ -57,7 +57,7 @@ ASSET_THREADS = 4
 SECONDS_PER_CONNECTION = 0.01
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
 TICKETS_PER_SECOND, TICKETS_AT_ONCE = 1.0, 50
-"""How many tickets a user may ask for: each is a row, and a write for which others wait."""
+"""How many tickets a user may request: each writes a row, and other writers wait for that."""
 MOVES_PER_SECOND = 200
 """How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
 STEP_SECONDS = 0.05

@@ -1,6 +1,7 @@
 """The handshake: what one request or WebSocket arrived with, read once from its ASGI scope.
 
-Each transport makes one at its entry; everything after reads it by name. Costs no database query.
+Each transport makes one at its entry, and all later code reads it by name. ``RealtimeApplication`` makes another only
+for a body, an answer that waits for its client, or a refusal. Costs no database query.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Turns: which requests run now and which wait, so that a flood of one address takes no turn of another's."""
+"""Turns: which requests run now and which wait, so that one address cannot use the turns of the others."""
 
 import asyncio
 import contextlib

@@ -57,7 +57,7 @@ class HeldTopics:
             return
         self._waiting[topic] = format
         if self._next is None:
-            self._next = asyncio.create_task(self._note_waiting(), name="realtime-interest")
+            self._next = asyncio.create_task(self._note_waiting(), name="realtime-note")
             self._tasks.add(self._next)
             self._next.add_done_callback(self._tasks.discard)
         await asyncio.wait([self._next], timeout=WAIT_SECONDS)

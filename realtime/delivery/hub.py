@@ -170,7 +170,7 @@ class Hub:
         return max(self.behind_seconds, shared.behind_seconds if shared is not None else 0.0)
 
     def vouched(self, name: str) -> Topic | None:
-        """Return a topic of which nothing is known to be missing here, if it is held; for any thread."""
+        """Return a topic if this process holds it and knows of no change that it lacks; for any thread."""
         shared = self._shared.get(name)
         if shared is None or not shared.is_loaded or shared.is_stale:
             return None
@@ -233,9 +233,9 @@ class Hub:
         return shared.topic
 
     async def confirm(self, name: str, subscriber: Subscriber, verdict: Verdict) -> None:
-        """Return when a right, of which ``verdict`` is an earlier check, is known for what the topic has now.
+        """Return when a right that was checked with ``verdict`` holds for the rows that the topic has now.
 
-        And when what the topic has is not older than the check: what was removed before it was opened is not sent.
+        Wait also until these rows are not older than the check: rows removed before the right was given are not sent.
         Raises: Forbidden; Unreadable, if rights change all the time; what the feed or the database raises.
         """
         shared = self._shared.get(name)

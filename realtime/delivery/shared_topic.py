@@ -344,7 +344,7 @@ class SharedTopic:
     async def _catch_up(self, epoch: str) -> float:
         """Apply the missed entries, or read all rows where entries are missing or have none.
 
-        Without subscribers nothing is read: the next one has it done. Returns how long the topic must rest before.
+        Without subscribers nothing is read until the next one subscribes. Returns how long the topic must rest before.
         """
         position = self.topic.position
         if position.epoch == epoch and not self._was_restored and not self._must_read:
@@ -390,28 +390,28 @@ class SharedTopic:
     async def _confirm_rights(self, since: Position) -> None:
         """Return when all subscribers have been checked as of ``since`` or later, and those without the right are gone.
 
-        Nothing may be applied to the topic before: what closed it must not be sent to those whom it shuts out.
+        Apply nothing to the topic before: a change that ends a right must not be sent to those who lose it.
         Raises: what prevents an answer; the topic then stays as it is.
         """
         if self._confirmed.covers(since):
             return
-        self.rights_since = since  # first: who subscribes from now on must have been checked there or later
+        self.rights_since = since  # first: later subscribers must have been checked there or later
         lost = await self._rights.lost(self.name, {each.visitor for each in self.subscribers})
         shut_out = [subscriber for subscriber in self.subscribers if subscriber.visitor in lost]
         for_each(shut_out, lambda subscriber: subscriber.revoke(self.name))
         self._confirmed = since
 
     async def reach(self, heads: log.Heads | None) -> None:
-        """Return when the rows are not older than these heads: what was removed before a right was given is not sent.
+        """Return when the rows are not older than these heads: rows removed before a right was given are not sent.
 
-        Waits for changes that are not sequenced yet, also for none that ever will be: after a moment the rows are read.
+        Wait for changes that are not sequenced yet; read the rows if that takes longer than ``UNSEQUENCED_SECONDS``.
         A topic that cannot be read sends nothing, and is read before it does.
         """
         if heads is None or self._is_at(heads):
             return
         loop = asyncio.get_running_loop()
         ends, pause = loop.time() + UNSEQUENCED_SECONDS, REACH_SECONDS
-        async with self._reaching:  # many who wait for the same look once
+        async with self._reaching:  # callers that wait for the same heads look once
             while self.topic.is_readable and not self._is_at(heads):
                 if loop.time() >= ends:
                     await self._read_at_once()
@@ -463,7 +463,7 @@ class SharedTopic:
             self._confirmed = Position("", 0)
         if self.is_loaded:
             await self._confirm_rights(since)
-        else:  # those who wait for the rows are no subscribers yet
+        else:  # the connections that wait for the rows are not subscribed yet
             self.rights_since = self._confirmed = since
         self._load(reading, await self._compared(reading), written_at)
 

@@ -7,9 +7,9 @@ from ..conf import get_conf
 
 
 class TopicLimits:
-    """Who follows the topics of one process. An address has those that it follows and those that it was last to leave.
+    """The subscriptions of one process to topics, by address. An idle topic counts for the address that left it last.
 
-    Only a topic that is not in memory needs room. It is made by the idle topics, which are there to be found again.
+    Only a topic that is not in memory needs room. Room is made by dropping idle topics, the longest idle first.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class TopicLimits:
     def make_room(self, topics: int, address: str | None) -> list[str]:
         """Return the idle topics to be dropped so that an address may have one that is not among ``topics`` in memory.
 
-        Raises: TooMuch, if it has as many as it may, or the process, and follows them all.
+        Raises: TooMuch, if the address, or the process, has as many topics as it may, and all have subscribers.
         """
         conf = get_conf()
         own = self._idle_of.get(address, {})

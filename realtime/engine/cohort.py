@@ -1,4 +1,4 @@
-"""A cohort: subscribers of a topic that have been sent the same, and for which nothing but its next change waits.
+"""A cohort: subscribers of a topic that have received the same messages and wait for its next change only.
 
 They share one cursor: a change is looked up once, and a member costs one write. What a client receives is defined by
 its session; a cohort only saves the work of asking each session. Before anything else happens to a session, it leaves

@@ -15,7 +15,7 @@ from . import capture
 
 
 class Catalog:
-    """What one observer has seen; a look is one query while nothing has changed."""
+    """The tables as one observer has last seen them; a look is one query while nothing has changed."""
 
     def __init__(self) -> None:
         self.has_changed = False

@@ -165,10 +165,10 @@ def _columns(feed: Feed) -> dict[str, set[str]]:
 
 
 def _complete(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> tuple[dict[str, list[Image]], list[Noted]]:
-    """Return the images that have all columns the feed needs, and the outbox rows that nobody can use.
+    """Return the images that have all columns the feed needs, and the outbox rows with too few columns.
 
-    Triggers of another release note other columns. Where this release's triggers noted the same change, the
-    others' image is ignored.
+    Such rows cannot be used: triggers of another release note other columns. Where this release's triggers noted the
+    same change, the others' image is ignored.
     """
     images: dict[str, list[Image]] = {}
     unknown: list[Noted] = []

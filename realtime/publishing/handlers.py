@@ -135,7 +135,7 @@ class Runner:
             raise _Failed(change) from as_exception(error)
 
     def _note(self, failed: "_Failed", failures: int) -> float:
-        close_old_connections()  # it may have left one that is of no use
+        close_old_connections()  # the function may have left a broken connection
         error = failed.__cause__
         assert error is not None
         pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20))
@@ -180,7 +180,7 @@ class Runner:
         return _page(feed, cursor), False
 
     def _moves(self, cursor: Cursor, offset: int) -> list[_Step]:
-        """Return a move to the end of the log, now and then: the log keeps what comes after the cursor."""
+        """Return a move to the end of the log, every ``MOVE_SECONDS``: the log keeps what comes after the cursor."""
         now = time.monotonic()
         if cursor.handled >= offset or now < self._move_due:
             return []

@@ -70,8 +70,8 @@ class Housekeeping:
     def turn(self) -> None:
         """Do what is due, then wait until something is.
 
-        A chore that the database refuses, for want of a right for example, keeps no other from being done.
-        Raises: its error, after the others; at once OperationalError, because the database may be away.
+        A chore that the database refuses, for lack of a right for example, does not prevent the others.
+        Raises: the error of such a chore, after the others; OperationalError at once: the database may be away.
         """
         try:
             self._do_what_is_due()

@@ -7,7 +7,8 @@ insert, update, delete, move, key change, filter transition and change of a rela
 Where the rows that rights to a topic depend on have changed, its entry says so (kind ``rights``), with whatever else of
 the same transaction changed in it, so that hubs ask for these rights before they send any of it.
 
-A fault stops only what it is in: a row, a topic, a feed. What fails beyond that is split until the culprit is alone.
+A fault stops only what it is in: a row, a topic, a feed. Work that fails beyond that is split until the faulty part is
+alone.
 """
 
 import logging

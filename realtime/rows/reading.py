@@ -1,6 +1,6 @@
 """Reading rows so that one that cannot be read or rendered is left out alone.
 
-A query or a rendering that fails is repeated for each half of its rows, until the culprit stands alone.
+A query or a rendering that fails is repeated for each half of its rows, until the faulty row is alone.
 """
 
 import contextlib

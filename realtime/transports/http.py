@@ -117,7 +117,7 @@ async def hold_back(address: str | None) -> None:
 
 @contextmanager
 def refusing(what: str, log: ClientLog, topic: str | UnsetType = UNSET) -> Iterator[None]:
-    """Refuse a request if the block raises any error; ``what`` names the block in the log, if it is our failure."""
+    """Refuse a request if the block raises any error; ``what`` names the block in the log if the server has failed."""
     try:
         yield
     except Refused:

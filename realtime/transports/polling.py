@@ -23,7 +23,7 @@ from ..service import Service, get_service
 from . import http, parameters
 
 PIECE_CHARACTERS = 16 * 1024
-"""So many of a message are encoded at once: a thousand clients that read slowly keep no copy of it."""
+"""How many characters of a message are encoded at once: slow clients then keep no encoded copy of all of it."""
 
 
 class _Poll:

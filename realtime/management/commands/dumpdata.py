@@ -7,7 +7,7 @@ from django.core.management.commands import dumpdata
 
 class Command(dumpdata.Command):
     def handle(self, *app_labels: str, **options: Any) -> None:
-        """The log has rows of every topic, whoever may read them, and is of no use in another database."""
+        """Leave out the engine's tables: the log has rows of all topics, and is useless in another database."""
         if not app_labels:
             options["exclude"] = [*options["exclude"], "realtime"]
         super().handle(*app_labels, **options)
