@@ -23,6 +23,15 @@ HELPERS = """() => {
     window.at = () => document.querySelector("[data-realtime-block]");
     window.begin = (position, signal) =>
         server().sends({ ...snapshot(position, []), signal });
+    window.hold = () => {
+        let answer;
+        world.served = new Promise((resolve) => { answer = resolve; });
+        return async (html) => { answer(html); await settle(); };
+    };
+    window.turn = (state) => {
+        target.visibilityState = target.document.visibilityState = state;
+        fire("visibilitychange");
+    };
     window.noted = (type) => {
         const events = [];
         addEventListener(`realtime:${type}`, ({ detail }) => events.push(detail));
@@ -81,13 +90,11 @@ def test_a_change_during_a_fetch_is_fetched_again(blocks: Page, has_position: bo
         """async (hasPosition) => {
             await show(block("1", "e.10"));
             begin(10, 10);
-            let answer;
-            world.served = new Promise((resolve) => { answer = resolve; });
+            const answer = hold();
             await signal(11); await pass(0);
             const isBusy = at().getAttribute("aria-busy");
             await signal(12); await pass(500);
-            answer(block("2", hasPosition && "e.11"));
-            await settle();
+            await answer(block("2", hasPosition && "e.11"));
             serve(block("3", hasPosition && "e.12"));
             const between = at().textContent;
             await pass(499);
@@ -222,10 +229,10 @@ def test_a_hidden_page_is_fetched_when_it_is_shown(blocks: Page) -> None:
         await show(block("old", "e.10"));
         begin(10, 10);
         serve(block("new", "e.13"));
-        target.visibilityState = target.document.visibilityState = "hidden"; fire("visibilitychange");
+        turn("hidden");
         for (const offset of [11, 12, 13]) { await signal(offset); await pass(5000); }
         const hidden = world.fetches.length;
-        target.visibilityState = target.document.visibilityState = "visible"; fire("visibilitychange");
+        turn("visible");
         await pass(0);
         return [hidden, world.fetches.length, at().textContent];
     }""")
@@ -377,3 +384,225 @@ def test_a_busy_server_is_asked_again_when_it_asks_for_that(blocks: Page) -> Non
     }""")
 
     assert got == [1, 2, "new"]
+
+
+ANSWERS = {
+    "the block": "block('new', 'e.11')",
+    "the block without a position": "block('new')",
+    "another topic's block": "block('new', 'e.11', 'sum', 'u')",
+    "no such block": "'<p>sign in</p>'",
+    "an older page": "block('cached', 'e.9')",
+    "an error": "null",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_an_answer_for_a_block_that_was_removed_changes_nothing(blocks: Page, answer: str) -> None:
+    got = blocks.evaluate(
+        f"""async () => {{
+            await show(block("old", "e.10"));
+            begin(10, 10);
+            const element = at(), errors = noted("error"), answer = hold();
+            await signal(11); await pass(0);
+            element.remove(); await settle();
+            server().takeSent();
+            await answer({answer});
+            for (let each = 0; each < 60; each++) {{ await pass(500); server().sends(heartbeat()); }}
+            return [server().takeSent().map(({{ type }}) => type).includes("subscribe"), errors.length,
+                Object.keys(realtime.status.topics), realtime.status.state, element.textContent, world.fetches.length];
+        }}"""
+    )
+
+    assert got == [False, 0, [], "live", "old", 1]
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_a_block_that_comes_back_during_a_fetch_is_fetched_anew(blocks: Page, answer: str) -> None:
+    got = blocks.evaluate(
+        f"""async () => {{
+            await show(block("old", "e.10"));
+            begin(10, 10);
+            const element = at(), answer = hold();
+            await signal(11); await pass(0);
+            element.remove(); await settle();
+            const isBusy = element.hasAttribute("aria-busy");
+            document.body.append(element); await settle();
+            begin(11, 11);
+            await answer({answer});
+            const between = [element.textContent, realtime.status.state];
+            serve(block("newer", "e.12"));
+            await pass(30000);
+            const then = element.textContent;
+            serve(block("newest", "e.13"));
+            await signal(13); await pass(0);
+            return [isBusy, between, then, element.textContent, element.hasAttribute("aria-busy")];
+        }}"""
+    )
+
+    assert got == [False, ["old", "live"], "newer", "newest", False]
+
+
+@pytest.mark.parametrize("happens", UNEXPLAINED.values(), ids=UNEXPLAINED.keys())
+def test_what_a_removed_block_had_to_fetch_is_fetched_when_it_comes_back(blocks: Page, happens: str) -> None:
+    """Although the position that it names is later than the topic's last change in the log."""
+    got = blocks.evaluate(
+        f"""async () => {{
+            await show(block("old", "e.50"));
+            begin(12, 10);
+            const element = at(), answer = hold();
+            {happens};
+            await pass(0);
+            element.remove(); await settle();
+            await answer(block("new", "e.50"));
+            document.body.append(element); await settle();
+            serve(block("newer", "e.50"));
+            begin(14, 10); await pass(60000);
+            return element.textContent;
+        }}"""
+    )
+
+    assert got == "newer"
+
+
+@pytest.mark.parametrize("tag", ["div", "ul"])
+def test_a_refused_block_that_comes_back_is_shown_when_the_right_returns(blocks: Page, tag: str) -> None:
+    """The words of the refusal, which are inside of a `<div>` and after a list, are gone."""
+    got = blocks.evaluate(
+        """async (tag) => {
+            await show(`<main>${block("<li>secret</li>", "e.10", "sum", "t", tag)}</main>`);
+            begin(10, 10);
+            const element = at(), main = element.parentElement;
+            server().sends(refuse(4403, "no longer yours"));
+            const refused = main.textContent;
+            element.remove(); await settle();
+            const removed = main.textContent;
+            main.append(element); await settle();
+            serve(block("<li>again</li>", "e.10", "sum", "t", tag));
+            begin(10, 9); await pass(60000);
+            return [refused, removed, main.textContent];
+        }""",
+        tag,
+    )
+
+    assert got == ["no longer yours", "", "again"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "topics"),
+    [*((answer, "t") for answer in ANSWERS.values()), (ANSWERS["the block"], "t u")],
+    ids=[*ANSWERS.keys(), "the block of two topics"],
+)
+def test_a_page_rendered_before_a_refusal_is_not_shown(blocks: Page, answer: str, topics: str) -> None:
+    got = blocks.evaluate(
+        f"""async (topics) => {{
+            await show(block("old", "e.10", "sum", topics));
+            for (const topic of topics.split(" ")) server().sends({{ ...snapshot(10, [], false, topic), signal: 10 }});
+            const errors = noted("error"), answer = hold();
+            await signal(11); await pass(0);
+            server().sends(refuse(4403, "no longer yours"));
+            const told = errors.length;
+            await answer({answer});
+            const then = [at().textContent, at().getAttribute("data-realtime-stale"), realtime.status.state];
+            await pass(60000);
+            const fetches = world.fetches.length;
+            serve(block("again", "e.12"));
+            begin(12, 9); await pass(0);
+            return [then, told, errors.length, fetches, at().textContent, at().hasAttribute("data-realtime-stale")];
+        }}""",
+        topics,
+    )
+
+    assert got == [["no longer yours", "no longer yours", "refused"], 1, 1, 1, "again", False]
+
+
+def test_a_right_that_returns_during_a_fetch_is_asked_for_anew(blocks: Page) -> None:
+    got = blocks.evaluate("""async () => {
+        await show(block("old", "e.10"));
+        begin(10, 10);
+        const answer = hold();
+        await signal(11); await pass(0);
+        server().sends(refuse(4403, "no longer yours"));
+        begin(12, 9);
+        await answer(block("from before", "e.12"));
+        const between = at().textContent;
+        serve(block("again", "e.12"));
+        await pass(1000);
+        return [between, at().textContent, world.fetches.length];
+    }""")
+
+    assert got == ["no longer yours", "again", 2]
+
+
+def test_what_is_known_of_other_topics_outlasts_a_refusal(blocks: Page) -> None:
+    """A second snapshot of one may have changes that the log lacks, whatever position the page names."""
+    got = blocks.evaluate("""async () => {
+        await show(block("old", "e.10", "sum", "t u"));
+        for (const topic of ["t", "u"]) server().sends({ ...snapshot(10, [], false, topic), signal: 10 });
+        server().sends(refuse(4403, "no longer yours"));
+        serve(block("again", "e.12", "sum", "t u"));
+        begin(12, 9); await pass(0);
+        const again = at().textContent;
+        serve(block("newer", "e.12", "sum", "t u"));
+        server().sends({ ...snapshot(10, [], false, "u"), signal: 10 });
+        await pass(60000);
+        return [again, at().textContent];
+    }""")
+
+    assert got == ["again", "newer"]
+
+
+def test_a_block_refused_before_its_fetch_is_not_fetched(blocks: Page) -> None:
+    got = blocks.evaluate("""async () => {
+        await show(block("old", "e.10"));
+        begin(10, 10);
+        serve(block("new", "e.11"));
+        await signal(11, { spread_seconds: 4 });
+        server().sends(refuse(4403, "no longer yours"));
+        await pass(60000);
+        return [world.fetches, at().textContent];
+    }""")
+
+    assert got == [[], "no longer yours"]
+
+
+WAITS = {
+    "for its share of many viewers": "await signal(11, { spread_seconds: 4 });",
+    "for a second after a fetch": "await signal(11); await pass(0); await signal(12); await pass(500);",
+    "after a fetch that failed": "world.served = null; await signal(11); await pass(0); await pass(500);",
+}
+
+
+@pytest.mark.parametrize("waits", WAITS.values(), ids=WAITS.keys())
+def test_a_page_that_is_hidden_while_it_waits_is_fetched_when_it_is_shown(blocks: Page, waits: str) -> None:
+    got = blocks.evaluate(
+        f"""async () => {{
+            await show(block("old", "e.10"));
+            begin(10, 10);
+            serve(block("newer", "e.11"));
+            {waits}
+            const before = world.fetches.length;
+            turn("hidden");
+            await pass(60000); server().sends(heartbeat({{ t: "e.12" }})); await pass(60000);
+            const hidden = world.fetches.length - before;
+            serve(block("new", "e.13"));
+            turn("visible");
+            await pass(4000);
+            return [hidden, world.fetches.length - before, at().textContent];
+        }}"""
+    )
+
+    assert got == [0, 1, "new"]
+
+
+def test_a_page_that_is_hidden_and_shown_while_it_waits_is_fetched_in_time(blocks: Page) -> None:
+    got = blocks.evaluate("""async () => {
+        await show(block("old", "e.10"));
+        begin(10, 10);
+        serve(block("new", "e.11"));
+        await signal(11, { spread_seconds: 4 });
+        turn("hidden"); await pass(500); turn("visible");
+        await pass(1500);
+        return [world.fetches.length, at().textContent];
+    }""")
+
+    assert got == [1, "new"]

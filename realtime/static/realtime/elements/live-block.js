@@ -19,6 +19,7 @@ import { isBehind, parse } from "../protocol/position.js";
 import { morph } from "./morph.js";
 import { showWords } from "./placement.js";
 
+const POSITION = "data-realtime-position";
 const STALE = "data-realtime-stale";
 
 /** @typedef {{follower: Follower, read: string | null, reached: string | null, asked: string | null}} Followed - positions:
@@ -34,6 +35,8 @@ export class LiveBlock {
   #topics = new Map();
   /** What readers are told in its place. @type {Element | null} */
   #words = null;
+  /** Whether the fetch that has begun still counts: since then the block has been neither refused nor disconnected. */
+  #isAwaiting = false;
   /** Over how many seconds the pages that show these topics spread their fetches. */
   spreadSeconds = 0;
 
@@ -54,14 +57,23 @@ export class LiveBlock {
   }
 
   disconnect() {
-    this.#fetches.forget(this);
+    this.#cancel();
+    this.#element.removeAttribute("aria-busy");
+    this.#words?.remove();
+    // The host that the element gets if it comes back follows the topics anew: it has to fetch what this one has not.
+    if (this.#isBehind) this.#element.removeAttribute(POSITION);
     this.#realtime.setFault(this, null);
     for (const [topic, { follower }] of this.#topics) this.#realtime.unfollow(topic, follower);
     this.#topics.clear();
   }
 
+  /** Whether the page that was fetched since `begin` has left this block behind. */
+  get needsAnother() {
+    return this.#isAwaiting && this.#isBehind;
+  }
+
   /** Whether a topic may have changed since what is shown was read. */
-  get isBehind() {
+  get #isBehind() {
     return [...this.#topics.values()].some(({ read, reached }) => reached !== null && isBehind(read, reached));
   }
 
@@ -71,6 +83,7 @@ export class LiveBlock {
     const detail = { name: this.name, topics: [...this.#topics.keys()] };
     if (this.#announce("changed", detail) && this.name) {
       this.#element.setAttribute("aria-busy", "true");
+      this.#isAwaiting = true;
       return true;
     }
     for (const topic of this.#topics.values()) topic.read = topic.asked;
@@ -79,12 +92,13 @@ export class LiveBlock {
 
   /** Show what a page that was fetched since `begin` has. @param {Document} page @throws {Error} if it has no such block */
   show(page) {
+    if (!this.#isAwaiting) return;
     const [found, ...others] = page.querySelectorAll(`[data-realtime-block="${CSS.escape(this.name)}"]`);
     if (!found) throw new Error(`the page has no block "${this.name}" any more; reload it`);
     if (others.length > 0) throw new Error(`several blocks are called "${this.name}"; give each a name of its own`);
     const fresh = document.importNode(found, true);
     const base = /** @type {Element} */ (fresh.cloneNode(true));
-    const position = fresh.getAttribute("data-realtime-position") || null;
+    const position = fresh.getAttribute(POSITION) || null;
     const detail = { name: this.name, element: fresh };
     if (fresh.tagName === this.#element.tagName && this.#announce("before-morph", detail)) {
       morph(this.#element, this.#base, fresh);
@@ -100,8 +114,19 @@ export class LiveBlock {
     this.#end(null);
   }
 
-  /** @param {string} reason */
+  /** The page that was fetched since `begin` could not be shown. @param {string} reason */
   failed(reason) {
+    if (this.#isAwaiting) this.#fail(reason);
+  }
+
+  /** Neither fetch the page for this block, nor show the page under way. */
+  #cancel() {
+    this.#fetches.forget(this);
+    this.#isAwaiting = false;
+  }
+
+  /** @param {string} reason */
+  #fail(reason) {
     this.#announce("error", { name: this.name, message: reason });
     this.#end(reason);
   }
@@ -142,7 +167,7 @@ export class LiveBlock {
     /** @type {Followed} */
     const topic = {
       follower,
-      read: this.#element.getAttribute("data-realtime-position") || null,
+      read: this.#element.getAttribute(POSITION) || null,
       reached: null,
       asked: null,
     };
@@ -157,15 +182,18 @@ export class LiveBlock {
     if (signal === null || (type === "snapshot" && topic.reached !== null)) topic.read = null;
     topic.reached = `${epoch}.${signal ?? offset}`;
     this.spreadSeconds = spread_seconds;
-    if (this.isBehind) this.#fetches.request(this);
+    if (this.#isBehind) this.#fetches.request(this);
     else if (this.#element.hasAttribute(STALE)) this.#end(null);
   }
 
   /** What the visitor may no longer read is not shown. @param {ErrorMessage} error */
   #refuse({ code, message }) {
-    this.failed(message);
+    this.#fail(message);
     if (!isFinal(code)) return;
+    // A page under way may have been rendered while the right held; the topic's next message asks for another.
+    this.#cancel();
     for (const topic of this.#topics.values()) topic.read = null;
+    this.#element.removeAttribute(POSITION);
     this.#element.replaceChildren();
     this.#base = /** @type {Element} */ (this.#element.cloneNode(true));
     this.#words?.remove();

@@ -49,14 +49,18 @@ export class PageFetches {
     return 1000 * Math.max(0, ...[...this.#due].map(({ spreadSeconds }) => spreadSeconds));
   }
 
+  get #isHidden() {
+    return this.#env.document.visibilityState === "hidden";
+  }
+
   #plan() {
     if (this.#isPlanned || this.#isFetching || this.#due.size === 0) return;
-    if (this.#env.document.visibilityState === "hidden") return;
+    if (this.#isHidden) return;
     this.#isPlanned = true;
     const wait = Math.max(this.#notBefore - this.#env.now(), this.#spreadMs * this.#env.random());
     this.#env.setTimeout(() => {
       this.#isPlanned = false;
-      this.#fetch();
+      if (!this.#isHidden) this.#fetch();
     }, wait);
   }
 
@@ -82,7 +86,7 @@ export class PageFetches {
     this.#failures = hasFailed ? this.#failures + 1 : 0;
     const pause = Math.max(INTERVAL_MS + delay(this.#failures, this.#env.random), retryMs);
     if (hasFailed) this.#notBefore = this.#env.now() + pause;
-    for (const block of blocks) if (block.isBehind) this.#due.add(block);
+    for (const block of blocks) if (block.needsAnother) this.#due.add(block);
     this.#plan();
   }
 }
