@@ -16,7 +16,14 @@ from typing import Any
 
 import msgspec
 from asgiref.sync import async_to_sync
-from django.db import close_old_connections, transaction
+from django.db import (
+    DatabaseError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    transaction,
+)
 from django.db.models import Q
 
 from ..changes import Change, Handler
@@ -43,6 +50,13 @@ MOVE_SECONDS = 10.0
 """How often a cursor moves for which the log has nothing."""
 ENTRIES_AT_ONCE = 100
 ROWS_AT_ONCE = 100
+WITH_VALUES = ("", "rows")
+"""The formats of entries that have the values of all rows that can be read. Others have none, or lack rows of which the
+template fails."""
+SPOILED = (
+    "its transaction was rolled back, because it has caught an error of the database inside it; write what may fail in "
+    "`with transaction.atomic():` of its own and catch the error around that, or use get_or_create"
+)
 _HANDLED_KINDS = (*log.WITH_ROWS, LogEntry.Kind.RESET, LogEntry.Kind.UNFOLLOWED)
 
 
@@ -114,15 +128,27 @@ class Runner:
         if step.change is None:
             return handler_cursors.move(stored, step.then)
         if self.handler.atomic:
-            with transaction.atomic(using=get_conf().database):
-                moved = handler_cursors.move(stored, step.then)
-                if moved is not None:
-                    self._call(step.change)
+            moved = self._take_atomically(stored, step.change, step.then)
         else:
             self._call(step.change)
             moved = handler_cursors.move(stored, step.then)
         metrics.changes_handled.labels(self.handler.name).inc()
         return moved
+
+    def _take_atomically(self, stored: Stored, change: Change, then: Cursor) -> Stored | None:
+        alias = get_conf().database
+        try:
+            with transaction.atomic(using=alias):
+                moved = handler_cursors.move(stored, then)
+                if moved is not None:
+                    self._call(change)
+                    if _is_spoiled(alias):
+                        raise _Failed(change) from transaction.TransactionManagementError(SPOILED)
+            return moved
+        except OperationalError:
+            raise
+        except DatabaseError as error:  # of the commit, which checks deferred foreign keys
+            raise _Failed(change) from error
 
     def _call(self, change: Change) -> None:
         function = self.handler.function
@@ -188,6 +214,21 @@ class Runner:
         return [_Step(None, cursor.past(offset, handler_cursors.WHOLE))]
 
 
+def _is_spoiled(alias: str) -> bool:
+    """Return whether the transaction can only be rolled back.
+
+    After an error of plain SQL only PostgreSQL knows: its COMMIT would roll back, and report success.
+    """
+    if transaction.get_rollback(alias):
+        return True
+    try:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except InternalError:
+        return True
+    return False
+
+
 class _Failed(Exception):
     """The function has raised, for a change; what it has raised is the cause."""
 
@@ -216,7 +257,8 @@ def _changes(feed: Feed, cursor: Cursor, entries: list[LogEntry]) -> Iterator[_S
         number = cursor.done
         while number < len(changes):
             some = changes[number : number + ROWS_AT_ONCE]
-            if entry.position <= cursor.read_at or entry.fingerprint != feed.fingerprint:
+            is_older = entry.position <= cursor.read_at or entry.fingerprint != feed.fingerprint
+            if is_older or entry.format not in WITH_VALUES:
                 some, read_at = _as_of_now(feed, entry.topic, some)
                 cursor = replace(cursor, read_at=max(cursor.read_at, read_at))
                 past = replace(past, read_at=cursor.read_at)
@@ -246,10 +288,13 @@ def _as_of_now(feed: Feed, topic: str, changes: list[messages.Change]) -> tuple[
 
 
 def _read(feed: Feed, keys: list[Any]) -> tuple[dict[str, tuple[str, messages.Row]], int]:
-    """Return those of some rows that are live, each with its topic, by key, and the position of the reading."""
+    """Return those of some rows that are live, each with its topic, by key, and the position of the reading.
+
+    In the format of the values: a row of which only the template fails is there.
+    """
     while True:
         with read_snapshot() as moment:
-            present = feed.read_rows(keys)
+            present = feed.read_rows(keys, format="rows")
             if not moment.epoch or moment.is_kept(feed.tables):
                 return {row.key: (topic, row) for topic, row in present.values()}, moment.cursor.offset
 

@@ -1,16 +1,18 @@
 """Functions of ``on_change``: called for each change of a row, in order, whatever process ends at whatever moment."""
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.changes import Change, handlers, on_change
 from realtime.feeds import Feed, registry
 from realtime.models import HandlerCursor, LogEntry
-from realtime.publishing import capture, handler_cursors, interest, log, positions
+from realtime.publishing import capture, handler_cursors, interest, log, positions, sequencer
 from realtime.publishing.handlers import Runner
 
 NAME = "on_change.probe"
@@ -388,6 +390,181 @@ WRITES: list[Callable[[random.Random, int], Any]] = [
     lambda chance, n: Entry.objects.create(board_id=chance.randint(1, 3), label=f"{n}", position=n),
     lambda chance, n: Entry.objects.update(position=n),
 ]
+
+
+def caught_in_a_model(change: Change) -> None:
+    with contextlib.suppress(IntegrityError):
+        Board.objects.create(slug="taken", title=change.id)
+
+
+def caught_in_many_models(change: Change) -> None:
+    with contextlib.suppress(IntegrityError):
+        Board.objects.bulk_create([Board(slug="taken", title=change.id)])
+
+
+def caught_in_an_inner_block_without_savepoint(change: Change) -> None:
+    with contextlib.suppress(IntegrityError), transaction.atomic(savepoint=False):
+        Board.objects.create(slug="taken", title=change.id)
+
+
+def marked_for_rollback(change: Change) -> None:
+    transaction.set_rollback(True)
+
+
+def closed(change: Change) -> None:
+    connection.close()
+
+
+def deferred_key_without_row(change: Change) -> None:
+    Entry.objects.create(board_id=10**6, label=change.id)
+
+
+def caught_in_plain_sql(change: Change) -> None:
+    with contextlib.suppress(DatabaseError), connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM boards_board")
+
+
+@pytest.mark.parametrize(
+    "fails, words",
+    [
+        (caught_in_a_model, "transaction.atomic()"),
+        (caught_in_many_models, "transaction.atomic()"),
+        (caught_in_an_inner_block_without_savepoint, "transaction.atomic()"),
+        (marked_for_rollback, "transaction.atomic()"),
+        (closed, "transaction.atomic()"),
+        (deferred_key_without_row, "IntegrityError"),
+        (caught_in_plain_sql, "transaction.atomic()"),
+    ],
+)
+def test_an_atomic_function_whose_transaction_cannot_be_committed_has_failed(
+    database, probe, lines, fails, words
+):
+    """It is counted, with a growing pause, and says what to do; nothing that it wrote is left."""
+    if fails is caught_in_plain_sql and database.vendor == "sqlite":
+        pytest.skip("on SQLite a statement that fails leaves a transaction as it was")
+    Board.objects.create(slug="taken", title="taken")
+    is_failing = [True]
+    calls: list[str] = []
+
+    def write(change: Change) -> None:
+        calls.append(change.id)
+        Board.objects.create(slug=f"written-{len(calls)}", title=change.id)
+        if is_failing:
+            fails(change)
+
+    runner = handle(write, atomic=True)
+    Entry.objects.filter(pk__lte=2).update(label="renamed")
+    database.sequence()
+    pauses = [drain(runner) for _ in range(3)]
+    stored = HandlerCursor.objects.get(pk=NAME)
+    is_written = Board.objects.filter(slug__startswith="written-").exists()
+    is_failing.clear()
+    drain(runner)
+
+    assert pauses == [1, 2, 4]
+    assert stored.failures == 3
+    assert words in stored.error
+    assert len([line for line in lines() if f"{NAME} failed for the upsert of row" in line]) == 3
+    assert not is_written
+    assert [len(set(calls[:4])), len(calls)] == [1, 5]
+    written = Board.objects.filter(slug__startswith="written-")
+    assert sorted(written.values_list("title", flat=True)) == sorted(set(calls))
+
+
+def in_a_block_of_its_own(change: Change) -> None:
+    try:
+        with transaction.atomic():
+            Board.objects.create(slug="one", title=change.id)
+    except IntegrityError:
+        pass
+
+
+def by_get_or_create(change: Change) -> None:
+    Board.objects.get_or_create(slug="one", defaults={"title": change.id})
+
+
+@pytest.mark.parametrize("write", [in_a_block_of_its_own, by_get_or_create])
+def test_an_atomic_function_may_try_what_fails_in_a_block_of_its_own(database, probe, write):
+    """As the guide says: each change is handled once."""
+    replica = Replica()
+
+    def try_to_write(change: Change) -> None:
+        write(change)
+        replica.apply(change)
+
+    runner = handle(try_to_write, atomic=True)
+    Entry.objects.filter(pk__lte=3).update(label="renamed")
+    database.sequence()
+    drain(runner)
+
+    assert len(replica.seen) == 3
+    assert Board.objects.filter(slug="one").count() == 1
+    assert HandlerCursor.objects.get(pk=NAME).failures == 0
+
+
+TEMPLATE = "<p>{{ entry.label }}{% if entry.label == 'bad' %}{{ entry.boom }}{% endif %}</p>"
+
+
+@pytest.fixture
+def pictured(probe, database, tmp_path, settings, monkeypatch) -> Feed:
+    """The feed with a template, which fails for rows with the label ``bad``."""
+    (tmp_path / "picture.html").write_text(TEMPLATE)
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path, *settings.TEMPLATES[0]["DIRS"]]}]
+    monkeypatch.setattr(Entry, "boom", property(lambda self: 1 / 0), raising=False)
+    registry.remove("probe")
+    declared = {"name": "probe", "topic_field": "board_id", "fields": ["label", "position"]}
+    feed = type("Probe", (Feed,), {**declared, "template_name": "picture.html"})(Entry)
+    registry.add(feed)
+    capture.install()
+    database.sequence()
+    return feed
+
+
+@pytest.mark.parametrize("format", ["all", "html", "rows"])
+def test_a_function_has_the_values_of_rows_whatever_formats_pages_hold(
+    database, pictured, monkeypatch, format
+):
+    """Entries for holders of one format alone are of a process that knows of no function."""
+    replica = Replica()
+    runner = handle(replica.apply, from_start=True)
+    drain(runner)
+    if format != "all":
+        monkeypatch.setattr(sequencer, "is_handled", lambda feed: False)
+        monkeypatch.setattr(interest, "followed", lambda topics: dict.fromkeys(topics, format))
+
+    Entry.objects.filter(pk=1).update(label="good", position=100)
+    Entry.objects.filter(pk=2).update(label="bad", position=101)
+    Entry.objects.filter(pk=5).update(label="bad", position=102)
+    database.sequence()
+    formats = set(LogEntry.objects.values_list("format", flat=True))
+    drain(runner)
+
+    assert formats & {format}
+    assert replica.rows == source()
+    assert "delete" not in {change.op for change in replica.changes}
+    Entry.objects.filter(pk=5).delete()
+    Entry.objects.filter(pk=2).update(board_id=3)
+    database.sequence()
+    drain(runner)
+    assert replica.rows == source()
+    assert [change.op for change in replica.changes].count("delete") == 2
+
+
+def test_all_rows_that_are_read_are_those_whose_values_can_be_read(database, pictured, settings):
+    """At the start and after a reset: one whose template fails is there."""
+    Entry.objects.filter(pk__lte=2).update(label="bad")
+    database.sequence()
+    replica = Replica()
+    on_change("probe", name=NAME, from_start=True)(replica.apply)
+    runner = Runner(handlers[NAME], lambda: True)
+    drain(runner)
+
+    assert replica.rows == source()
+    reset_by_flood(database, settings)
+    Entry.objects.filter(pk=1).update(label="bad")
+    database.sequence()
+    drain(runner)
+    assert replica.rows == source()
 
 
 @pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
