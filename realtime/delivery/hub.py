@@ -244,10 +244,11 @@ class Hub:
         await shared.reach(verdict.heads)
         if verdict.as_of.covers(shared.rights_since):
             return
+        # Not for the rows of each new check: where rights change every second, that would never end. The right held as
+        # of the first one, so the subscriber is from there on like those whom the topic asks with each such change.
         for _ in range(CONFIRM_ATTEMPTS):
             since = shared.rights_since
-            verdict = await self.rights.check(subscriber.visitor, name)
-            await shared.reach(verdict.heads)
+            await self.rights.check(subscriber.visitor, name)
             if shared.rights_since == since:
                 return
         raise Unreadable(name)

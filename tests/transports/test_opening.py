@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic
+from realtime.engine.position import Position
 from realtime.models import OutboxRow
 from tests.support.transports import TRANSPORTS, make
 
@@ -175,3 +176,26 @@ async def test_those_who_have_followed_before_miss_nothing(connect, followed, sa
         seen = ""
         while "for everyone" not in seen:
             seen += json.dumps(await peer.receive_next("changes", f"entries.{safe.pk}"))
+
+
+async def test_rights_that_change_every_second_let_a_subscriber_in(service, followed, safe, monkeypatch):
+    """Each check takes a query, and no second in which the log is waited for: rights would have changed again."""
+    shared = service.hub._shared[f"entries.{safe.pk}"]
+    (subscriber,) = shared.subscribers
+    verdict = await service.rights.check(subscriber.visitor, shared.name)
+    waits, changes = [], [Position("later", 1), Position("later", 2), Position("later", 2)]
+
+    async def reach(heads: Any) -> None:
+        waits.append(heads)
+
+    async def check(visitor: Any, topic: str) -> Any:
+        shared.rights_since = changes.pop(0)
+        return verdict
+
+    monkeypatch.setattr(shared, "reach", reach)
+    monkeypatch.setattr(service.rights, "check", check)
+    shared.rights_since = Position("later", 0)
+
+    await service.hub.confirm(shared.name, subscriber, verdict)
+
+    assert (waits, changes) == ([verdict.heads], [])
