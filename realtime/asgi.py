@@ -13,7 +13,8 @@ def application(
     """Return what a server runs: the engine's sockets, streams and polls, and Django's application for all else.
 
     ``application = realtime.asgi.application(get_asgi_application())``. ``websocket`` gets the sockets at other
-    addresses: a router of Channels with consumers of your own. ``protocols`` get scopes of other types, such as
+    addresses: a router of Channels with consumers of your own, inside of its ``AllowedHostsOriginValidator``: their
+    ``Origin`` is not checked otherwise. ``protocols`` get scopes of other types, such as
     ``channel``. With ``DEBUG`` static files are served as ``runserver`` serves them.
     """
     # Projects import this module before Django is set up; calling get_asgi_application sets it up.

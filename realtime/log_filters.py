@@ -8,7 +8,7 @@ from django.db import Error as DatabaseError
 
 from .databases.remedies import MIGRATE, remedy
 
-__all__ = ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines"]
+__all__ = ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines", "printable"]
 
 SERIES_ENDS_SECONDS = 10.0
 """A series of similar records ends after this time without one."""
@@ -25,15 +25,18 @@ class Lines(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        line = _printable(super().formatMessage(record))
+        line = printable(super().formatMessage(record))
         return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}…"
 
     def formatException(self, error: Any) -> str:
-        return "\n".join(f"  {_printable(line)}" for line in super().formatException(error).split("\n"))
+        return "\n".join(f"  {printable(line)}" for line in super().formatException(error).split("\n"))
 
 
-def _printable(text: str) -> str:
-    """Escape control characters, line ends of all kinds and changes of text direction."""
+def printable(text: str) -> str:
+    """Return one line of text that is safe to show in a terminal.
+
+    Control characters, line ends of all kinds and changes of text direction are escaped, such as ``\\x1b``.
+    """
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

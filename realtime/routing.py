@@ -61,7 +61,10 @@ unknown_websocket = re_path("", close_unknown)
 
 
 def other_websockets(application: Any) -> Any:
-    """Return the last route for sockets, to an application of the project; an address that it has not is refused."""
+    """Return the last route for sockets, to an application of the project; an address that it has not is refused.
+
+    Their ``Origin`` is not checked here: a project may allow others, by a validator of Channels around its router.
+    """
     return re_path("", application)
 
 

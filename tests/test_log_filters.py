@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, OperationalError
 
 from realtime import log_filters as logs
-from realtime.log_filters import ClientsFaults, DatabaseFaults, FewOfAKind, FirstOfASeries, Lines
+from realtime.log_filters import ClientsFaults, DatabaseFaults, FewOfAKind, FirstOfASeries, Lines, printable
 
 
 @pytest.fixture
@@ -260,6 +260,31 @@ def test_the_length_of_a_line_is_limited():
 
     assert len(line) == logs.MAX_CHARACTERS + 1
     assert line.endswith("…")
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        "\x00",
+        "\x07",
+        "\x1b",
+        "\n",
+        "\r",
+        "\x7f",
+        "\x85",
+        "\x9b",
+        "\x9d",
+        "\u2028",
+        "\u2029",
+        "\u202e",
+        "\u2066",
+        "\u200f",
+    ],
+    ids=ascii,
+)
+def test_what_a_terminal_would_obey_is_shown(letter):
+    """Control characters of both sets, line ends, and changes of direction; letters of all scripts stay."""
+    assert printable(f"größer {letter}[31m 東京") == f"größer {ascii(letter)[1:-1]}[31m 東京"
 
 
 def test_no_traceback_can_forge_a_line():

@@ -7,7 +7,7 @@ import ast
 import re
 
 from ..checks import WIRE
-from .wiring import PRIVATE_PAGES, SESSIONS
+from .wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
 
 HEAD = "{% load realtime %}{% realtime_head %}"
 IMMEDIATE = "{'transaction_mode': 'IMMEDIATE'}"
@@ -35,6 +35,14 @@ def with_middleware(source: str) -> str:
     if not sessions:
         raise Unrecognised(f"MIDDLEWARE does not list {SESSIONS!r}: {by_hand}")
     return _inserted(source, sessions[0], repr(PRIVATE_PAGES))
+
+
+def with_live_blocks(source: str) -> str:
+    """Return settings with the middleware for live blocks, before all others: they may read the database."""
+    middleware = _elements(source, "MIDDLEWARE", f"put {LIVE_BLOCKS!r} first in it")
+    if any(_is(one, LIVE_BLOCKS) for one in middleware):
+        return source
+    return _inserted(source, middleware[0], repr(LIVE_BLOCKS))
 
 
 def with_application(source: str, name: str) -> str:
@@ -163,7 +171,7 @@ def _replaced(source: str, node: ast.expr, text: str) -> str:
 
 def _with_line_after(source: str, node: ast.stmt | ast.expr, line: str) -> str:
     assert node.end_lineno is not None
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
     newline = _newline(source)
     lines[node.end_lineno - 1] = lines[node.end_lineno - 1].rstrip("\r\n") + newline
     lines.insert(node.end_lineno, line.replace("\n", newline) + newline)
@@ -176,8 +184,13 @@ def _text(source: str, node: ast.expr) -> str:
 
 def _offset(source: str, line: int, column: int) -> int:
     """Return the index of a place that Python's parser names, which counts columns in bytes."""
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
     return sum(map(len, lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
+
+
+def _lines(source: str) -> list[str]:
+    """Return the lines that Python's parser counts: not those that end with a form feed, as in ``str.splitlines``."""
+    return re.split(r"(?<=\n)|(?<=\r)(?!\n)", source)
 
 
 def _newline(source: str) -> str:

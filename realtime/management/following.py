@@ -11,6 +11,9 @@ from ..models import LogEntry
 from ..publishing import log
 from ..publishing.positions import probe, read_topic
 
+WITH_VALUES = {"", "rows", "all"}
+"""Formats of entries whose rows have values: an entry in HTML alone has none."""
+
 
 class LoggedTopic:
     """The rows of a topic; ``look`` brings them to the end of the log. ``replica`` has them as a client has."""
@@ -48,7 +51,10 @@ class LoggedTopic:
         missed = log.missed(self._topic.name, self._feed, here.offset)
         fingerprint = registry[self._feed].fingerprint
         has_rows = all(
-            entry.kind in log.WITH_ROWS and entry.fingerprint in ("", fingerprint) for entry in missed.entries
+            entry.kind in log.WITH_ROWS
+            and entry.fingerprint in ("", fingerprint)
+            and entry.format in WITH_VALUES
+            for entry in missed.entries
         )
         if not missed.is_whole or not has_rows:
             return False

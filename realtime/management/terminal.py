@@ -9,6 +9,7 @@ from django.db import Error as DatabaseError
 
 from ..databases.remedies import remedy
 from ..engine.errors import RealtimeError
+from ..log_filters import printable
 from .trials import first_line
 
 INTERRUPTED = 130
@@ -31,11 +32,14 @@ class TerminalCommand(BaseCommand):
             sys.exit(0)
         except DatabaseError as error:
             advice = remedy(error) or "run `manage.py realtime_doctor`"
-            raise CommandError(f"database: {first_line(error)}; {advice}") from error
+            raise CommandError(printable(f"database: {first_line(error)}; {advice}")) from error
         except RealtimeError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(printable(str(error))) from error
 
     def say(self, line: str) -> None:
-        """Write a line now: a program that reads it through a pipe may wait for it."""
-        self.stdout.write(line)
+        """Write a line now: a program that reads it through a pipe may wait for it.
+
+        What a terminal would obey is escaped: values and names of topics may come from a visitor.
+        """
+        self.stdout.write(printable(line))
         self.stdout.flush()

@@ -21,6 +21,7 @@ from ..conf import get_conf
 from ..runtime.left_out import reason_of
 from ..transports.application import RealtimeApplication
 
+LIVE_BLOCKS = "realtime.middleware.LiveBlocksMiddleware"
 PRIVATE_PAGES = "realtime.middleware.PrivatePagesMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 SCRIPT = "realtime/live.min.js"

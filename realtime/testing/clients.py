@@ -332,8 +332,8 @@ class _Topics(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        topic = dict(attrs).get("topic")
-        if tag == "live-topic" and topic:
+        topic = dict(attrs).get("topic" if tag == "live-topic" else "data-realtime-topic")
+        if topic:
             self.found.append(topic)
 
 

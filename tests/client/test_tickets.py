@@ -11,10 +11,23 @@ import pytest
 
 from realtime.client import Refused, follow, tickets
 
+seen: list[str | None] = []
+"""The credentials that a redirect has brought to another address."""
+
 
 class _Door(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # urllib follows some redirects by GET
+        self.do_POST()
+
     def do_POST(self) -> None:
         expected = "Basic " + base64.b64encode(b"ann:pass:word").decode()
+        if self.path.startswith("/moved"):
+            self.send_response(int(self.path[6:9]))
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/elsewhere/")
+            self.end_headers()
+            return
+        if self.path == "/elsewhere/":
+            seen.append(self.headers["Authorization"])
         is_known = self.headers["Authorization"] == expected and self.path == "/sub/realtime/ticket/"
         self.send_response(200 if is_known else 401)
         self.end_headers()
@@ -49,3 +62,18 @@ async def test_a_wrong_password_is_an_error_for_the_caller_and_ends_a_follower(d
         await wrong()
     with pytest.raises(Refused, match="sign in again"):
         await anext(follow(door, "t", ticket=wrong))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_password_goes_to_no_other_address(door, status):
+    """A redirect is an error that names where it leads."""
+    seen.clear()
+    moved = door.replace("/sub/", f"/moved{status}/")
+
+    with pytest.raises(HTTPError) as refused:
+        await tickets(moved, "ann", "pass:word")()
+
+    assert refused.value.code == status
+    refused.value.close()
+    assert seen == []
+    assert "/elsewhere/" in str(refused.value)

@@ -63,6 +63,11 @@ EDITS = [
         "    'realtime.middleware.PrivatePagesMiddleware',\n    'django.contrib.sessions",
     ),
     (
+        edits.with_live_blocks,
+        SETTINGS,
+        "[\n    'realtime.middleware.LiveBlocksMiddleware',\n    'django.middleware",
+    ),
+    (
         with_application,
         SETTINGS,
         "WSGI_APPLICATION = 'shop.wsgi.application'\nASGI_APPLICATION = 'shop.asgi.application'\n",
@@ -173,3 +178,20 @@ def test_what_is_not_recognised_is_left_alone_with_words(edit, source, words):
 )
 def test_the_result_is_python(edit, source):
     ast.parse(edit(source))
+
+
+@pytest.mark.parametrize(
+    "character", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"], ids=ascii
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["unix", "windows", "mac"])
+@pytest.mark.parametrize(
+    ("edit", "source"), [(edit, source) for edit, source, _ in EDITS if source is not BASE]
+)
+def test_other_characters_that_end_lines_elsewhere_end_none_of_python(edit, source, newline, character):
+    """Such as a form feed between the parts of a file: nothing but the edit changes."""
+    given = f"# a{character}b{character}" + f"\n{source}".replace("\n", newline)
+
+    edited = edit(given)
+
+    assert ast.dump(ast.parse(edited)) == ast.dump(ast.parse(edit(source)))
+    assert edited.startswith(f"# a{character}b{character}{newline}")

@@ -33,6 +33,27 @@ def test_changes_are_found_in_the_log(log, quay, is_held):
     assert not topic.is_waiting
 
 
+@pytest.mark.parametrize("format", [None, "html", "rows"])
+def test_rows_are_those_of_the_database_in_whatever_format_servers_hold_the_topic(log, quay, format):
+    """Where all hold it in HTML alone, the log has no values, and the topic is read."""
+    name = f"entries.{quay.pk}"
+    interest.note(interest.begin("a process"), {name: 1}, formats={name: format})
+    topic = LoggedTopic(name)
+    topic.look()
+    changed = quay.entries.all()[0]
+    changed.label = "x"
+    changed.save()
+    quay.entries.all()[1].delete()
+    log.sequence()
+
+    found = topic.look()
+
+    assert [(change.op, change.row and change.row["label"]) for change in found if change.op == "upsert"] == [
+        ("upsert", "x")
+    ]
+    assert {key: row["label"] for key, row in topic.replica.rows.items()} == {str(changed.pk): "x"}
+
+
 def test_a_new_epoch_and_a_reset_are_followed(log, quay):
     """The rows are read again, and what differs is a change."""
     topic = LoggedTopic("boards")

@@ -98,3 +98,62 @@ def test_it_refuses_where_there_is_no_project(project, settings):
 
     with pytest.raises(CommandError, match=r"no module nothing\.asgi"):
         init()
+
+
+@pytest.mark.parametrize(
+    "after",
+    ['WSGI_APPLICATION = \'a\'; TEXT = """', 'WSGI_APPLICATION = \'a\'; TEXT = (""" \\'],
+    ids=["text", "bracket"],
+)
+def test_an_edit_that_would_have_no_effect_is_left_to_be_made_by_hand(project, after):
+    """Its line would stand within a text of several lines; the other edits of the file are made."""
+    end = ")" if "(" in after else ""
+    given = SETTINGS.replace("WSGI_APPLICATION = 'shop.wsgi.application'", f'{after}\nx\n"""{end}')
+    (project / "settings.py").write_text(given)
+
+    with pytest.raises(
+        CommandError, match=r"shop/settings.py: .* add what `manage.py check` asks for by hand"
+    ):
+        init("--write")
+
+    assert "ASGI_APPLICATION" not in texts(project)["settings.py"]
+    assert "'realtime.middleware.LiveBlocksMiddleware'" in texts(project)["settings.py"]
+
+
+def test_nothing_is_written_that_is_not_python(project, monkeypatch):
+    """Whatever an edit makes of a file."""
+    monkeypatch.setattr("realtime.management.edits.with_engine", lambda source: source.replace("=", "= ("))
+
+    with pytest.raises(CommandError, match=r"shop/asgi.py: .* no longer be Python"):
+        init("--write")
+
+    assert texts(project)["asgi.py"] == ASGI
+
+
+@pytest.mark.parametrize("folder", ["lib/python3.12/site-packages", "lib/python3/dist-packages"])
+def test_files_of_installed_packages_are_left_alone(project, settings, folder):
+    """A virtual environment may lie inside of the project."""
+    templates = project.parent / ".venv" / folder / "other" / "templates"
+    templates.mkdir(parents=True)
+    (templates / "base.html").write_text(BASE)
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [templates]}]
+
+    with pytest.raises(CommandError, match=r"base.html: the project has no such template"):
+        init("--write")
+
+    assert (templates / "base.html").read_text() == BASE
+    assert texts(project)["urls.py"] != URLS
+
+
+def test_a_project_that_is_installed_is_left_alone(project, settings, monkeypatch):
+    """Its source is elsewhere: the next installation would overwrite the edits."""
+    packages = project.parent / ".venv" / "site-packages"
+    packages.mkdir(parents=True)
+    project.rename(packages / "shop")
+    monkeypatch.syspath_prepend(packages)
+    importlib.invalidate_caches()
+
+    with pytest.raises(CommandError, match=r"asgi.py: it is part of an installed package"):
+        init("--write")
+
+    assert texts(packages / "shop") == FILES

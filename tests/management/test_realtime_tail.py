@@ -9,6 +9,9 @@ from django.core.management import CommandError, call_command
 from realtime.models import LogEntry, Sequencer
 from realtime.notices import broadcast
 
+OBEYED = "\x1b]0;x\x07\x7f\x85\x9b31m\u2028\u2029\u202e\u2066"
+"""What a terminal obeys: control characters of both sets, line ends, changes of direction."""
+
 
 @pytest.fixture
 def entries(log, quay):
@@ -109,3 +112,21 @@ def test_following_waits_for_more(entries, quay, capsys, monkeypatch):
         call_command("realtime_tail", follow=True, lines=1)
 
     assert len([line for line in capsys.readouterr().out.splitlines() if line.endswith("1 upsert")]) == 2
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_of_an_entry_is_obeyed_by_the_terminal(entries, quay, capsys, as_json):
+    """Texts of notices, names of topics, values of rows."""
+    broadcast(f"a{OBEYED}b")
+    quay.entries.filter(label__startswith="Saltmere").update(label=f"a{OBEYED}b")
+    entries.sequence()
+    LogEntry.objects.create(position=10**6, topic=f"entries.{OBEYED}", kind="reset", after=0, begins=0)
+
+    call_command("realtime_tail", lines=100, json=as_json)
+    shown = capsys.readouterr().out
+
+    assert not (set(OBEYED) - set("]0;x31m")) & set(shown)
+    if as_json:
+        assert any(json.loads(line).get("text") == f"a{OBEYED}b" for line in shown.splitlines())
+    else:
+        assert f"notice a{ascii(OBEYED)[1:-1]}b" in shown

@@ -1,17 +1,23 @@
 """``manage.py realtime_watch``: a topic in the terminal; tests/processes/test_commands.py has terminals and servers."""
 
+import asyncio
 import io
 import json
 import shutil
 import sys
 import time
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from rich.console import Console
 
+from realtime.client import Change
 from realtime.management.commands import realtime_watch
 from realtime.management.commands.realtime_watch import Command, _table
+
+OBEYED = "\x1b]0;x\x07\x7f\x85\x9b31m\u2028\u2029\u202e\u2066"
+"""What a terminal obeys: control characters of both sets, line ends, changes of direction."""
 
 
 def test_without_a_topic_the_topics_are_listed(log, quay, capsys):
@@ -106,3 +112,61 @@ def test_what_is_missing_is_named(monkeypatch, log, quay):
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(CommandError, match="write https"):
         call_command("realtime_watch", "boards", url=url)
+
+
+def test_nothing_in_the_table_is_obeyed_by_the_terminal():
+    """Values, keys, names of fields and of the topic, and what a server has said."""
+    output = io.StringIO()
+
+    Console(width=4000, file=output).print(
+        _table(f"t{OBEYED}", {f"k{OBEYED}": {f"n{OBEYED}": f"v{OBEYED}"}}, set(), f"s{OBEYED}")
+    )
+
+    shown = output.getvalue()
+    assert not (set(OBEYED) - set("]0;x31m")) & set(shown)
+    assert all(f"{name}{ascii(OBEYED)[1:-1][:20]}" in shown for name in "tkns")
+
+
+def test_nothing_in_the_lines_of_json_is_obeyed_by_the_terminal(log, quay, capsys):
+    quay.entries.update(label=f"v{OBEYED}")
+
+    call_command("realtime_watch", f"entries.{quay.pk}", once=True)
+
+    shown = capsys.readouterr().out
+    assert not (set(OBEYED) - set("]0;x31m")) & set(shown)
+    assert {json.loads(line)["row"]["label"] for line in shown.splitlines()} == {f"v{OBEYED}"}
+
+
+def test_a_handshake_may_take_longer_than_the_state_is_drawn(monkeypatch):
+    """The state is drawn in between; the connection that is being made goes on, once."""
+    begun: list[str] = []
+
+    class Slow:
+        status, trouble, position = "connecting", "", None
+        rows: dict[str, Any] = {}
+
+        async def __anext__(self) -> Change:
+            begun.append("connect")
+            await drawn.wait()
+            return Change("upsert", "1", {"name": "x"}, None, "e.1")
+
+        def take(self) -> list[Change]:
+            return []
+
+        async def aclose(self) -> None:
+            begun.append("closed")
+
+    drawn = asyncio.Event()
+    monkeypatch.setattr(realtime_watch, "STATUS_SECONDS", 0)
+    monkeypatch.setattr("realtime.client.follow", lambda *args, **options: Slow())
+    source = Command()._of_server("t", {"url": "http://127.0.0.1:1/", "origin": None, "ticket": None})
+
+    assert [next(source).changes for _ in range(5)] == [[]] * 5
+    drawn.set()
+    while not (changes := next(source).changes):
+        pass
+
+    assert [change.key for change in changes] == ["1"]
+    next(source)
+    source.close()
+    assert begun == ["connect", "connect", "closed"]

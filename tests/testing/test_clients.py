@@ -3,6 +3,8 @@
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpResponse
+from django.template import engines
 from django.test import Client
 
 from realtime.boards.models import Board, Entry
@@ -168,6 +170,21 @@ def test_a_page_is_followed_as_it_shows_its_topics(board):
         assert client.messages[-1]["changes"][0]["html"].startswith("<")
     with pytest.raises(AssertionError, match="is not among them"):
         LiveClient.of_page(page, "entries.0")
+
+
+@pytest.mark.parametrize("tag", ["", 'tag="tbody"', 'tag="ul" class="list"'])
+def test_a_page_is_followed_whichever_element_has_the_topic(board, rf, tag):
+    """A table cannot contain an element of ``<live-topic>``."""
+    source = "{% load realtime %}{% live topic " + tag + " %}"
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    text = engines["django"].from_string(source).render({"topic": f"entries.{board.pk}"}, request)
+    page = HttpResponse(text)
+    page.wsgi_request = request
+
+    with LiveClient.of_page(page) as client:
+        assert client.topic == f"entries.{board.pk}"
+        assert len(client.rows) == board.entries.count()
 
 
 def test_notices_arrive(board, client):

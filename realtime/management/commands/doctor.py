@@ -19,6 +19,7 @@ from realtime.databases.registry import database
 from realtime.databases.remedies import remedy
 from realtime.delivery.topic_reads import SLOW_SECONDS
 from realtime.feeds import registry
+from realtime.log_filters import printable
 from realtime.management import trials
 from realtime.management.trials import Finding
 from realtime.management.wiring import WIRING
@@ -63,7 +64,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(listed, indent=1))
         else:
             for one in found:
-                self.stdout.write(f"  BAD  {one.words}; {one.cure}" if one.cure else f"  ok   {one.words}")
+                line = f"  BAD  {one.words}; {one.cure}" if one.cure else f"  ok   {one.words}"
+                self.stdout.write(printable(line))  # the text of an error may quote a row
             self.stdout.write(f"{len(bad)} to fix" if bad else "all is well")
         if bad:
             sys.exit(1)

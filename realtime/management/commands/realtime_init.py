@@ -1,5 +1,6 @@
 """``manage.py realtime_init``: shows the edits by which a project uses the app, or writes them."""
 
+import ast
 import difflib
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +19,11 @@ from django.template.loader import get_template
 from realtime.conf import get_conf
 from realtime.management import edits
 from realtime.management.edits import Unrecognised
-from realtime.management.wiring import PRIVATE_PAGES, SESSIONS
+from realtime.management.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
+
+PACKAGES = {"site-packages", "dist-packages"}
+"""Folders of packages that are installed."""
+ODD = "it is written in a way that this command does not understand: add what `manage.py check` asks for by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ def _of_settings(name: str) -> Iterator[Callable[[str], str]]:
     """Yield the edits that the settings need; what they have by an import from elsewhere is there already."""
     if "daphne" not in settings.INSTALLED_APPS and find_spec("daphne") is not None:
         yield partial(edits.with_app_first, app="daphne")
+    if LIVE_BLOCKS not in settings.MIDDLEWARE:
+        yield edits.with_live_blocks
     if SESSIONS in settings.MIDDLEWARE and PRIVATE_PAGES not in settings.MIDDLEWARE:
         yield edits.with_middleware
     if not getattr(settings, "ASGI_APPLICATION", None):
@@ -93,13 +100,26 @@ def _of_settings(name: str) -> Iterator[Callable[[str], str]]:
 
 
 def _edited(path: Path, *wanted: Callable[[str], str]) -> Edited:
+    """Return a file with the edits that it needs; those that do not end as they should are left to do by hand."""
     before = after = _read(path)
+    if _is_installed(path):
+        return Edited(
+            path, before, before, ["it is part of an installed package: run this where its source is"]
+        )
     left = []
     for edit in wanted:
         try:
-            after = edit(after)
+            edited = edit(after)
+            if path.suffix == ".py":
+                ast.parse(edited)
+            if edit(edited) != edited:
+                raise Unrecognised(ODD)
         except Unrecognised as error:
             left.append(str(error))
+        except SyntaxError as error:
+            left.append(f"{ODD}, it would no longer be Python ({error})")
+        else:
+            after = edited
     return Edited(path, before, after, left)
 
 
@@ -124,7 +144,12 @@ def _base_template() -> Path | None:
     except (TemplateDoesNotExist, TemplateSyntaxError):
         return None
     path = Path(template.origin.name)
-    return path if path.is_relative_to(Path.cwd()) else None
+    return path if path.is_relative_to(Path.cwd()) and not _is_installed(path) else None
+
+
+def _is_installed(path: Path) -> bool:
+    """Return whether pip has installed a file, for example into a virtual environment inside of the project."""
+    return not PACKAGES.isdisjoint(path.resolve().parts)
 
 
 def _diff(name: str, one: Edited) -> str:

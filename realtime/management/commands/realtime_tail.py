@@ -47,10 +47,7 @@ class Command(TerminalCommand):
             last.skip_to(since)
         while True:
             for entry in last.next():
-                self.stdout.write(
-                    _as_json(begun.epoch, entry) if options["json"] else _line(begun.epoch, entry)
-                )
-            self.stdout.flush()
+                self.say(_as_json(begun.epoch, entry) if options["json"] else _line(begun.epoch, entry))
             if not options["follow"]:
                 return
             time.sleep(get_conf().tick_seconds)
@@ -129,4 +126,4 @@ def _as_json(epoch: str, entry: LogEntry) -> str:
         found["text"] = entry.payload
     elif entry.payload and not log.is_announcement(entry):
         found["changes"] = json.loads(entry.payload)
-    return json.dumps(found, ensure_ascii=False)
+    return json.dumps(found)  # in ASCII: nothing that a terminal obeys

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from realtime.client.replica import Change
 from realtime.conf import get_conf
 from realtime.engine.errors import UnknownTopic
+from realtime.log_filters import printable
 from realtime.management.following import LoggedTopic
 from realtime.management.terminal import TerminalCommand
 from realtime.views import suggested_topics
@@ -70,7 +71,7 @@ class Command(TerminalCommand):
         except UnknownTopic as error:
             names = suggested_topics()
             there = ", ".join(names[:MAX_SUGGESTED]) + (", …" if len(names) > MAX_SUGGESTED else "")
-            raise CommandError(f"{error}; there are: {there or 'none'}") from error
+            raise CommandError(printable(f"{error}; there are: {there or 'none'}")) from error
         waiting_since: float | None = None
         while True:
             changes = followed.look()
@@ -100,13 +101,23 @@ class Command(TerminalCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         with asyncio.Runner() as runner:
+            next_change: asyncio.Task[Change] | None = None
 
             async def some() -> list[Change]:
-                try:
-                    async with asyncio.timeout(STATUS_SECONDS):
-                        return [await anext(follower), *follower.take()]
-                except TimeoutError:
+                """Return what has changed, nothing after a second; a handshake that takes longer goes on."""
+                nonlocal next_change
+                next_change = next_change or asyncio.ensure_future(anext(follower))
+                await asyncio.wait({next_change}, timeout=STATUS_SECONDS)
+                if not next_change.done():
                     return []
+                ended, next_change = next_change, None
+                return [ended.result(), *follower.take()]
+
+            async def end() -> None:
+                if next_change is not None:
+                    next_change.cancel()
+                    await asyncio.gather(next_change, return_exceptions=True)
+                await follower.aclose()
 
             try:
                 while True:
@@ -115,7 +126,7 @@ class Command(TerminalCommand):
                     state = f"{follower.status}{trouble}, at {follower.position}"
                     yield Seen(changes, follower.rows, state, follower.position is not None)
             finally:
-                runner.run(follower.aclose())
+                runner.run(end())
 
     # ------------------------------------------------------------ output
 
@@ -123,8 +134,7 @@ class Command(TerminalCommand):
         for seen in source:
             for change in seen.changes:
                 line = {"op": change.op, "key": change.key, "row": change.row, "position": change.position}
-                self.stdout.write(json.dumps(line, ensure_ascii=False))
-            self.stdout.flush()
+                self.say(json.dumps(line))  # in ASCII: nothing that a terminal obeys
             if is_once and seen.has_rows:
                 return
 
@@ -155,14 +165,16 @@ def _table(topic: str, rows: Mapping[str, Any], latest: set[str], state: str) ->
     left = len(rows) - room
     more = f"; {left} more" if left > 0 else ""
     words = Text(
-        f"{topic}: {len(rows)} rows{more} · {state} · Ctrl-C ends", no_wrap=True, overflow="ellipsis"
+        printable(f"{topic}: {len(rows)} rows{more} · {state} · Ctrl-C ends"),
+        no_wrap=True,
+        overflow="ellipsis",
     )
     table = Table()
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     for name in ["key", *names]:
-        table.add_column(Text(name), no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(printable(name)), no_wrap=True, overflow="ellipsis")
     for key, row in list(rows.items())[:room]:
         # One line for each row, so that they have the room that was counted.
         values = [key, *("" if row.get(name) is None else " ".join(str(row[name]).split()) for name in names)]
-        table.add_row(*map(Text, values), style="bold" if key in latest else "")
+        table.add_row(*(Text(printable(value)) for value in values), style="bold" if key in latest else "")
     return Group(words, table)
