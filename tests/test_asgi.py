@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.core.asgi import get_asgi_application
@@ -59,32 +57,6 @@ async def test_a_projects_own_sockets_keep_their_addresses(ready, log, router):
     assert await ours.connect(PATIENCE_SECONDS) == (True, None)
     assert nobodys[-1]["type"] == "websocket.close"
     await ours.disconnect(timeout=PATIENCE_SECONDS)
-
-
-@pytest.mark.parametrize(
-    ("origin", "is_accepted"),
-    [("http://localhost", True), ("https://evil.example", False), ("null", False), ("", False)],
-)
-async def test_the_documented_application_checks_where_a_page_is_from(
-    ready, log, settings, origin, is_accepted
-):
-    """For the project's own sockets, whose cookies any page could use."""
-    settings.ALLOWED_HOSTS = ["localhost"]
-    text = (ROOT / "docs" / "operations.md").read_text()
-    example = text.split("sockets at other addresses than the engine's go to them\n")[1].split("```")[0]
-    names = {
-        "realtime": realtime, "get_asgi_application": get_asgi_application, "URLRouter": URLRouter,
-        "AllowedHostsOriginValidator": AllowedHostsOriginValidator, "AuthMiddlewareStack": AuthMiddlewareStack,
-        "chat": SimpleNamespace(routing=SimpleNamespace(websocket_urlpatterns=addresses)),
-    }  # fmt: skip
-    exec(example, names)
-    scope = socket_scope("/chat/7/")
-    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"origin"]
-    scope["headers"] += [(b"origin", origin.encode())] if origin else []
-
-    sent = await ended(names["application"], scope)
-
-    assert ("subprotocol" in sent[0]) is is_accepted
 
 
 async def test_without_sockets_of_its_own_other_addresses_are_refused(ready, log):

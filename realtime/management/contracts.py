@@ -54,7 +54,7 @@ class ContractCommand(TerminalCommand):
         if name is None:
             if options["check"]:
                 raise CommandError("--check needs --output: the file to compare with")
-            self.say(text.rstrip("\n"))
+            self.stdout.write(text.rstrip("\n"))
             return
         file = Path(name)
         try:

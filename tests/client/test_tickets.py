@@ -23,7 +23,8 @@ class _Door(BaseHTTPRequestHandler):
         expected = "Basic " + base64.b64encode(b"ann:pass:word").decode()
         if self.path.startswith("/moved"):
             self.send_response(int(self.path[6:9]))
-            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/elsewhere/")
+            port = self.headers["Host"].partition(":")[2]
+            self.send_header("Location", f"http://localhost:{port}/elsewhere/")
             self.end_headers()
             return
         if self.path == "/elsewhere/":

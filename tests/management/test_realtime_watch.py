@@ -159,7 +159,7 @@ def test_a_handshake_may_take_longer_than_the_state_is_drawn(monkeypatch):
     drawn = asyncio.Event()
     monkeypatch.setattr(realtime_watch, "STATUS_SECONDS", 0)
     monkeypatch.setattr("realtime.client.follow", lambda *args, **options: Slow())
-    source = Command()._of_server("t", {"url": "http://127.0.0.1:1/", "origin": None, "ticket": None})
+    source: Any = Command()._of_server("t", {"url": "http://127.0.0.1:1/", "origin": None, "ticket": None})
 
     assert [next(source).changes for _ in range(5)] == [[]] * 5
     drawn.set()
