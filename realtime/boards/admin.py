@@ -62,7 +62,7 @@ class EntryRowForm(EntryForm):
 class EntryInline(EntryTable):
     model = Entry
     form = EntryRowForm
-    fields = ["position", "label", "value", "unit", "status", "note", "is_visible"]
+    fields = ["position", "label", "value", "unit", "status", "note", "is_visible", "is_pinned"]
     extra = 1
 
 
@@ -76,7 +76,7 @@ class BoardAdmin(Bounded, BoardModelAdmin):
     prepopulated_fields = {"slug": ["title"]}
     inlines = [EntryInline]
     fieldsets = [
-        (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
+        (None, {"fields": ["title", "slug", "description", ("position", "is_public", "time_zone")]}),
         (
             "Headings of the columns",
             {
@@ -128,7 +128,18 @@ class EntryAdmin(Bounded, EntryModelAdmin):
     list_per_page = 50
     search_fields = ["label", "note"]
     ordering = ["board__position", "board", "position", "pk"]
-    fields = ["board", "position", "label", "value", "unit", "status", "note", "is_visible", "updated"]
+    fields = [
+        "board",
+        "position",
+        "label",
+        "value",
+        "unit",
+        "status",
+        "note",
+        "is_visible",
+        "is_pinned",
+        "updated",
+    ]
     readonly_fields = ["updated"]
     save_on_top = True
     action_form = TargetBoardForm

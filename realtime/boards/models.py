@@ -4,10 +4,13 @@ These models do not know that their rows are live; ``live.py`` declares it.
 """
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
+
+from .zones import validate_time_zone, zone_named
 
 
 class BoardQuerySet(models.QuerySet["Board"]):
@@ -35,6 +38,14 @@ class Board(models.Model):
         db_default=True,
         help_text="Everyone can see a public board; only staff can see the others.",
     )
+    time_zone = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_time_zone],
+        help_text="The zone of the clock on a wall screen, such as Europe/Oslo; blank means the server's.",
+    )
 
     objects = BoardQuerySet.as_manager()
 
@@ -46,6 +57,10 @@ class Board(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("boards:board", args=[self.slug])
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return zone_named(self.time_zone)
 
 
 class Status(models.TextChoices):
@@ -69,6 +84,12 @@ class Entry(models.Model):
     status = models.CharField(max_length=20, choices=Status, blank=True, default="", db_default="")
     note = models.CharField(max_length=500, blank=True, default="", db_default="")
     is_visible = models.BooleanField("visible", default=True, db_default=True)
+    is_pinned = models.BooleanField(
+        "pinned",
+        default=False,
+        db_default=False,
+        help_text="A wall screen shows a pinned entry at the top of each of its pages.",
+    )
     updated = models.DateTimeField(auto_now=True, db_default=Now())
 
     class Meta:
