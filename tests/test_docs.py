@@ -80,6 +80,20 @@ def test_tests_exist(document):
     )
 
 
+def test_each_of_the_traps_is_made_by_tests_of_the_named_files():
+    """All 22 of them; a test that is renamed or moved is renamed in the table, too."""
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    table = text[text.index("## The traps") : text.index("## Not promised")]
+    rows = re.findall(r"^\| (\d+) \|[^|]+\|(.*)\|$", table, re.MULTILINE)
+
+    assert [int(number) for number, _ in rows] == list(range(1, 23))
+    for number, cell in rows:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell)
+        assert tests, number
+        for path, name in tests:
+            assert re.search(rf"^(?:async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
+
+
 @for_each_document
 def test_modules_and_what_is_in_them_exist(document):
     """Names that begin with no module of the project are loggers, checks or scripts' names."""

@@ -26,6 +26,7 @@ from realtime.feeds import Feed, registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture
 from tests.contract.conftest import Database, Follower, log_changes
+from tests.support.contents import json_of
 
 UTC = datetime.UTC
 NEPAL = datetime.timezone(datetime.timedelta(hours=5, minutes=45))
@@ -527,6 +528,25 @@ def test_bytes_in_a_column_of_text_do_not_make_the_write_fail(database):
         database.sequence()
         reader.follow()
         reader.assert_equals_source()
+
+
+@pytest.mark.parametrize("length", [7_900, 8_001, 65_536, 250_000])
+def test_a_row_of_more_than_8_kb_is_in_the_log(database, length):
+    """A notification of PostgreSQL has at most 8,000 bytes: a topic, and a value, may be longer."""
+    (model,) = make_models(Long={"topic": models.TextField(), "text": models.TextField()})
+
+    with live(database, model, topic_field="topic", fields=["text"]) as feed:
+        long = "x" * length
+        model.objects.create(topic="a", text="short")
+        database.sequence()
+        reader = Follower(f"{feed.name}.a")
+        model.objects.update(text=long)
+        database.sequence()
+        reader.follow()
+        reader.assert_equals_source()
+
+    assert [json_of(row) for row in reader.topic.rows] == [b'{"text":"%b"}' % long.encode()]
+    assert reader.reads == 1
 
 
 NO_KEYS = {

@@ -21,6 +21,7 @@ from realtime.engine.messages import (
 from realtime.engine.position import Position
 from realtime.engine.session import Ending, Limits, Session
 from realtime.engine.topic import Topic
+from tests.support.contents import json_of
 from tests.support.limits import default_limits
 
 
@@ -65,6 +66,23 @@ def test_every_subscribe_is_answered(session, topic):
     assert nothing == Changes("numbers", 5, "e.5", [], digest=topic.digest("rows"))
     session.notify("numbers")
     assert taken(session) == []
+
+
+def test_a_client_with_ten_thousand_changes_to_read_is_sent_the_newest_rows(session, topic):
+    """Nothing waits for it in memory: what it gets when it reads again is bounded by the rows, not by the changes."""
+    session.subscribe(topic, Position("e", 5), "rows")
+    list(iter(session.next, None))
+    for offset in range(6, 10_006):
+        topic.apply(offset - 1, offset - 1, offset, [row(f"{offset % 10}", offset).upsert()])
+        session.notify("numbers")
+
+    messages = taken(session)
+
+    assert len(messages) == 1
+    assert messages[0].position == "e.10005"
+    newest = {f"{offset % 10}": b'{"n":%d}' % offset for offset in range(9_996, 10_006)}
+    rows = messages[0].rows if isinstance(messages[0], Snapshot) else messages[0].changes
+    assert newest.items() <= {each.key: json_of(each) for each in rows}.items()
 
 
 def test_changes_are_collected_only_when_they_can_be_sent(session, topic):

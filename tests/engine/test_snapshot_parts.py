@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -31,6 +32,16 @@ def test_all_rows_are_sent_in_order_in_parts():
     assert snapshot[-1] == snapshot[len(snapshot) - 1]
     with pytest.raises(IndexError):
         snapshot[len(snapshot)]
+
+
+@pytest.mark.parametrize("size", [1, 30, 80, 150, 400])
+def test_rows_of_equal_order_at_the_border_of_a_part_are_each_sent_once(size):
+    """Parts are counted in rows, not by a value that the last row of one and the first of the next may share."""
+    rows = [msgspec.structs.replace(row(letter, "x" * size), order="same") for letter in "abcdefg"]
+
+    snapshot = parts(Encodings(), rows)
+
+    assert [each.key for text in snapshot for each in decode_as(Snapshot, text).rows] == list("abcdefg")
 
 
 def test_a_snapshot_without_rows_is_one_message():

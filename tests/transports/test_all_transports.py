@@ -127,6 +127,46 @@ def write_gauge(table: str) -> None:
         )
 
 
+@pytest.mark.parametrize("is_empty", [False, True], ids=["rows", "no rows"])
+async def test_a_client_that_has_received_no_change_yet_resumes(client, topic, quay, in_database, is_empty):
+    """Its position is that of its first answer: from there it misses nothing, and gets nothing twice."""
+    if is_empty:
+        await in_database(quay.entries.all().delete)
+    one, replica = client(), Replica(topic)
+    await one.open(topic)
+    replica.receive(json.dumps(await one.next()))
+    await one.close()
+    await in_database(quay.entries.create, label="written meanwhile")
+
+    back = client()
+    await back.open(topic, one.id)
+    await follow(back, replica, (await in_database(position_now)).offset)
+
+    assert await in_database(quay.entries.filter(is_visible=True).count) == len(replica.rows)
+
+
+async def test_a_client_that_returns_twice_in_a_row_gets_each_change_once(client, topic, quay, in_database):
+    """After the first return it has the change; after the second it is told that it has missed nothing."""
+    stays, one, replica = client(), client(), Replica(topic)
+    await stays.open(topic)
+    await stays.next()
+    await one.open(topic)
+    replica.receive(json.dumps(await one.next()))
+    await one.close()
+    await in_database(quay.entries.create, label="written meanwhile")
+    await stays.next()
+
+    first = client()
+    await first.open(topic, one.id)
+    await follow(first, replica, (await in_database(position_now)).offset)
+    await first.close()
+    second = client()
+    await second.open(topic, first.id)
+    answer = await second.next()
+
+    assert (answer["type"], answer["changes"], answer["position"]) == ("changes", [], first.id)
+
+
 @pytest.mark.parametrize("since", ["another0.5", "{epoch}.999999999999"])
 async def test_a_position_that_cannot_be_served_gets_a_snapshot(client, topic, log, in_database, since):
     """A position of another epoch, or one that a restore has undone."""

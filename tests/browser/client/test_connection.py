@@ -129,6 +129,26 @@ def test_a_page_that_slept_pings_before_it_reconnects(page: Page) -> None:
     assert got == [[{"type": "ping"}], 1, "live"]
 
 
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1012])
+def test_a_page_whose_connection_is_ended_after_a_day_resumes(page: Page, code: int) -> None:
+    """Servers and proxies end old connections: daphne after 24 hours, as a normal end."""
+    got = page.evaluate(
+        """(code) => {
+            paint([tr("a")]);
+            const first = connect().sends(changes(10, 12, []));
+            for (let passed = 0; passed < 24 * 3_600_000; passed += 15_000) {
+                clock.advance(15_000); first.sends(heartbeat({ t: "e.12" }));
+            }
+            const state = realtime.status.state, sockets = FakeSocket.all.length;
+            first.drops(code); clock.advance(clock.waits[0]); server().accepts();
+            return [state, sockets, FakeSocket.all.length, server().takeSent()];
+        }""",
+        code,
+    )
+
+    assert got == ["live", 1, 2, [SUBSCRIBE | {"position": "e.12"}]]
+
+
 def test_messages_of_an_abandoned_socket_are_ignored(page: Page) -> None:
     got = page.evaluate("""() => {
         paint([tr("a")]);

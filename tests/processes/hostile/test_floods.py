@@ -74,7 +74,7 @@ def _answer_to_endless_body(address: Address, length: bytes, source: str, deadli
 
 @guarded
 @pytest.mark.parametrize(
-    ("size", "frames"), [(20_000, 1), (60_000, 1), (60_000, 3), (500_000, 1), (3_000_000, 3)]
+    ("size", "frames"), [(20_000, 1), (60_000, 1), (60_000, 3), (500_000, 1), (2**20 + 1, 1), (3_000_000, 3)]
 )
 def test_a_message_that_is_too_long_closes_its_connection_with_a_code(
     address: Address, size: int, frames: int

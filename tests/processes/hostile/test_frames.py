@@ -1,6 +1,7 @@
-"""WebSocket frames that violate RFC 6455: the server ends the connection."""
+"""WebSocket frames that violate RFC 6455, or that would become too long: the server ends the connection."""
 
 import os
+import zlib
 
 import pytest
 
@@ -39,5 +40,19 @@ def test_an_invalid_frame_ends_its_connection(address: Address, sent: bytes) -> 
     """It has no other effect, and leaves no traceback in the log."""
     with greeted(address) as attacker:
         attacker.send(sent)
+
+        attacker.receive_until()
+
+
+@guarded
+@pytest.mark.parametrize("size", [100_000, 2**20 + 1, 50_000_000])
+def test_a_decompression_bomb_ends_its_connection(address: Address, size: int) -> None:
+    """Also where both sides have agreed on compression; the fixture compares the memory of the server."""
+    deflate = zlib.compressobj(wbits=-12)
+    bomb = deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+    with greeted(address, offer) as attacker:
+        attacker.send(frame(bomb[:-4], rsv=4))
 
         attacker.receive_until()
