@@ -30,10 +30,11 @@ async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger:
             pause = min(MAX_BACKOFF_SECONDS, pause * 2 or 0.1)
             metrics.failed_rounds.labels(name).inc()
             text = f"{type(error).__name__}: {error}".strip()
+            advice = remedy(error)
+            if advice:  # drivers add the statement, which may be another one in each round
+                text = f"{text.splitlines()[0]}; {advice}"
             if text != logged:
-                advice = remedy(error)
-                words = f"{text}; {advice}" if advice else text
                 trace = None if advice else error
-                logger.error("%s failed, will be tried again in %g s: %s", name, pause, words, exc_info=trace)
+                logger.error("%s failed, will be tried again in %g s: %s", name, pause, text, exc_info=trace)
             logged = text
             await asyncio.sleep(pause)

@@ -142,11 +142,14 @@ class PostgreSQLTriggers(Triggers):
                 cursor.execute(f"DROP FUNCTION IF EXISTS {self.quote(schema)}.{self.quote(trigger.name)}()")
 
     def _schema(self) -> str:
-        """Return the schema of the outbox, in which the functions are."""
+        """Return the schema of the outbox, in which the functions are.
+
+        Raises: ProgrammingError, if there is no outbox.
+        """
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-                "WHERE pg_class.oid = to_regclass(%s)",
+                "WHERE pg_class.oid = %s::regclass",
                 [OUTBOX_TABLE],
             )
             (schema,) = cursor.fetchone()
