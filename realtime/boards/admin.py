@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from .models import Board, Entry, Status
+from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
-    EntryForm: TypeAlias = forms.ModelForm[Entry]
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
     BoardModelAdmin: TypeAlias = admin.ModelAdmin[Board]
     EntryModelAdmin: TypeAlias = admin.ModelAdmin[Entry]
     AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
-    EntryForm = forms.ModelForm
     EntryTable = admin.TabularInline
     BoardModelAdmin = EntryModelAdmin = admin.ModelAdmin
     AnyModelAdmin = object
@@ -49,8 +50,8 @@ class Bounded(AnyModelAdmin):
         return super().get_search_results(request, queryset, search_term[:MAX_SEARCH_CHARACTERS])
 
 
-class EntryRowForm(EntryForm):
-    """The form of an entry in a table: each input is as wide as its usual content."""
+class EntryForm(SharedForm):
+    """The form of an entry, alone or in a table: each input is as wide as its usual content."""
 
     class Meta:
         widgets = {
@@ -58,16 +59,33 @@ class EntryRowForm(EntryForm):
             for name, size in {"label": 20, "value": 9, "unit": 5, "note": 28}.items()
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding and "position" in self.fields:
+            position = self.fields["position"]
+            self.initial["position"], position.required = None, False
+            position.help_text = "Leave it empty to add the entry at the end."
+
+    def save(self, commit: bool = True) -> Any:
+        if self.instance._state.adding and self.cleaned_data.get("position") is None:
+            self.instance.position = Entry.objects.next_position(self.instance.board_id)
+        return super().save(commit)
+
 
 class EntryInline(EntryTable):
     model = Entry
-    form = EntryRowForm
+    form = EntryForm
+    template = "admin/boards/paged_rows.html"
     fields = ["position", "label", "value", "unit", "status", "note", "is_visible", "is_pinned"]
     extra = 1
 
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, **kwargs | {"formset": SharedInlineRows.of(request)})
+
 
 @admin.register(Board)
-class BoardAdmin(Bounded, BoardModelAdmin):
+class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
+    form = SharedForm
     list_display = ["title", "slug", "position", "is_public", "entry_count", "page"]
     list_editable = ["position", "is_public"]
     list_filter = ["is_public"]
@@ -86,6 +104,17 @@ class BoardAdmin(Bounded, BoardModelAdmin):
             },
         ),
     ]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **kwargs | {"form": SharedForm})
+
+    def response_change(self, request: HttpRequest, obj: Board) -> HttpResponse:
+        """After "Save and continue editing", stay on the page of the entries."""
+        response = super().response_change(request, obj)
+        page = request.GET.get(SharedInlineRows.page_parameter, "")
+        if "_continue" in request.POST and page.isdecimal():
+            response["Location"] = f"{request.path}?{SharedInlineRows.page_parameter}={page}"
+        return response
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Board]:
         boards: QuerySet[Board] = super().get_queryset(request).annotate(entry_total=Count("entries"))
@@ -120,7 +149,8 @@ def set_status_to(status: Status) -> Action:
 
 
 @admin.register(Entry)
-class EntryAdmin(Bounded, EntryModelAdmin):
+class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
+    form = EntryForm
     list_display = ["label", "board", "position", "value", "unit", "status", "is_visible", "updated"]
     list_editable = ["position", "value", "status", "is_visible"]
     list_filter = ["board", "status", "is_visible"]
@@ -145,8 +175,8 @@ class EntryAdmin(Bounded, EntryModelAdmin):
     action_form = TargetBoardForm
     actions = [*map(set_status_to, Status), "show", "hide", "move"]
 
-    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> type[EntryForm]:
-        return super().get_changelist_form(request, **kwargs | {"form": EntryRowForm})
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **kwargs | {"form": EntryForm})
 
     @admin.action(permissions=["change"], description="Show on the page")
     def show(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
@@ -168,8 +198,14 @@ class EntryAdmin(Bounded, EntryModelAdmin):
         self.update(request, entries, f"moved to “{board}”", board=board)
 
     def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
-        """Write the same values into all entries with one statement, and show the editor their number."""
-        count = entries.update(**changes, updated=Now())
+        """Write the same values into all entries with one statement, and into the history of each."""
+        with transaction.atomic():
+            # By key: afterwards the filters of the list may no longer find them.
+            found = entries.order_by("pk").select_for_update(of=["self"])
+            written = Entry.objects.filter(pk__in=[entry.pk for entry in found])
+            count = written.update(**changes, updated=Now())
+            editor: Any = request.user.pk
+            LogEntry.objects.log_actions(editor, written, CHANGE, fields_of([*changes]))
         self.message_user(
             request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS
         )

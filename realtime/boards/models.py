@@ -73,6 +73,13 @@ class Status(models.TextChoices):
     CRITICAL = "critical", "Alert"
 
 
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def next_position(self, board: int) -> int:
+        """Return the position after all entries of a board."""
+        last = self.filter(board=board).aggregate(last=models.Max("position"))["last"]
+        return 10 if last is None else int(last) + 10
+
+
 class Entry(models.Model):
     """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults."""
 
@@ -91,6 +98,8 @@ class Entry(models.Model):
         help_text="A wall screen shows a pinned entry at the top of each of its pages.",
     )
     updated = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects = EntryQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]
