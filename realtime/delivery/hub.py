@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Collection, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any
 
 from channels.layers import BaseChannelLayer
@@ -89,7 +89,9 @@ class Hub:
         self._beat = 0
         self._must_look = asyncio.Event()  # the log may have more than the topics
         self.rights_changed = RightsChanged()
-        self._seen_announcements: deque[int] = deque(maxlen=1000)
+        self._announced: set[tuple[int, str, str, str]] = (
+            set()
+        )  # what the layer has brought from beyond the cursor
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -290,18 +292,28 @@ class Hub:
             return
         shared = self._shared.get(entry.topic)
         if log.is_announcement(entry):
-            self._announce(epoch, entry)
+            self._receive_announcement(epoch, entry)
         elif shared is not None:
             shared.receive(epoch, entry)
         elif entry.kind != LogEntry.Kind.CHANGES:  # of a whole feed
             self.look_soon()
 
+    def _receive_announcement(self, epoch: str, entry: LogEntry) -> None:
+        """Act on an announcement of the layer at once, if the log is known not to have been read up to it.
+
+        Any other may have been recorded and sent again. If it is new, the log has it for the next look.
+        """
+        if self._cursor < 0 or epoch != self._epoch:
+            self.look_soon()
+        elif entry.position > self._cursor and not self._is_idle:
+            self._announce(epoch, entry)
+
     def _announce(self, epoch: str, entry: LogEntry) -> None:
         """Act on an announcement once, although both the layer and the log deliver it."""
-        seen = hash((entry.kind, entry.position, entry.topic, entry.payload))
-        if seen in self._seen_announcements:
+        announced = (entry.position, entry.kind, entry.topic, entry.payload)
+        if announced in self._announced:
             return
-        self._seen_announcements.append(seen)
+        self._announced.add(announced)
         if entry.kind == LogEntry.Kind.RIGHTS:
             self.rights_changed.set_for(revocation.users_of(entry.payload))
             return
@@ -334,20 +346,26 @@ class Hub:
     async def _look(self) -> None:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
-        tail, uncaptured, looked_at = await self._reader_threads.run(self._tail, max(self._cursor, 0))
-        if tail.epoch == self._epoch and 0 <= self._cursor <= tail.offset:
-            self._cursor = max(self._cursor, tail.end)
+        known, since = Position(self._epoch, self._cursor), self._looked_at
+        tail, uncaptured, looked_at = await self._reader_threads.run(self._tail, known, since)
+        if not tail.continues(known):
+            self._epoch, self._compared = tail.epoch, 0
+            self._announced.clear()
+        if self._looked_at == since:
+            self._cursor, self._looked_at = tail.sequenced, looked_at
             for announcement in tail.announcements:
                 self._announce(tail.epoch, announcement)
-        else:  # announcements from before the first connection, or of another epoch, are not repeated
-            self._epoch, self._cursor, self._compared = tail.epoch, tail.end, 0
+            self._announced = {one for one in self._announced if one[0] > self._cursor}
+        else:  # the first connection came meanwhile: which announcements are not older the next look finds out
+            self._cursor = -1
+            self.look_soon()
         # A process that was suspended for long may find that entries were pruned which it has not read.
         pruned = tail.edge if self._compared < tail.edge else 0
         if pruned:
             self.rights_changed.set()
         self._compared = max(self._compared, tail.end, tail.edge)
         self._reached = tail.offset
-        self._looked_at, self._waiting_seconds = looked_at, tail.waiting_seconds
+        self._waiting_seconds = tail.waiting_seconds
         # Those too that were requested meanwhile: their rows may have been read before the tail was.
         for name, shared in self._shared.items():
             shared.compare(tail, before.get(name), pruned)
@@ -357,10 +375,11 @@ class Hub:
                 shared.set_captured(not uncaptured & _tables(shared))
         self._catch_up.add([shared for shared in self._shared.values() if shared.is_due], tail.epoch)
 
-    def _tail(self, after: int) -> tuple[log.Tail, frozenset[str], float]:
+    def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float]:
         """Return the log's tail, the tables of which a change may not have been noted, and when; in a reader thread.
 
-        Both are those of the file that has the database's name now.
+        Both are those of the file that has the database's name now. Where the log does not continue from ``known``,
+        only the announcements since a moment are in the tail: older ones were for other connections.
         """
         if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
             logger.warning("the database's file was replaced; every connection is opened again")
@@ -369,7 +388,10 @@ class Hub:
             self._catalog.look()
             self._catalog_due = time.monotonic() + CATALOG_SECONDS
         looked_at = time.monotonic()  # before, as the loop may receive the tail much later
-        return log.tail(after), frozenset(self._catalog.without_triggers | self._catalog.exchanged), looked_at
+        tail = log.tail(max(known.offset, 0))
+        if not tail.continues(known):
+            tail = replace(tail, announcements=log.announced_since(since, tail.end))
+        return tail, frozenset(self._catalog.without_triggers | self._catalog.exchanged), looked_at
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="realtime-refresh")

@@ -4,6 +4,7 @@ Queries of every round of sequencing are SQL here and in ``heads.py``, ``progres
 compiles a query anew each time, which takes longer than the databases need to answer it.
 """
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,7 +50,7 @@ class Tail:
     """What the log has after a position: its end, and the newest position of each changed topic.
 
     Units: offsets of ``epoch``. ``offset`` is the database's own position; ``end`` 0 means an empty log;
-           entries up to ``edge`` may have been pruned;
+           entries up to ``edge`` may have been pruned; later ones than those here are beyond ``sequenced``;
            ``waiting_seconds`` is the age of the oldest committed change that is not sequenced, 0 if there is none.
     """
 
@@ -60,6 +61,11 @@ class Tail:
     announcements: list[LogEntry]
     waiting_seconds: float = 0.0
     edge: int = 0
+    sequenced: int = 0
+
+    def continues(self, known: Position) -> bool:
+        """Return whether it is of the same log as a position that was read before; a negative offset is none."""
+        return self.epoch == known.epoch and 0 <= known.offset <= self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,21 @@ def tail(after: int) -> Tail:
     waiting = waiting_seconds() if seen.is_waiting or not seen.epoch else 0.0
     sequenced = progress.read()
     edge = sequenced.edge if sequenced is not None and sequenced.epoch == seen.epoch else 0
-    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting, edge)
+    return Tail(seen.epoch, seen.offset, seen.log_end, found, announcements, waiting, edge, seen.sequenced)
+
+
+def announced_since(moment: float, end: int) -> list[LogEntry]:
+    """Return the announcements up to ``end`` that were sequenced after a moment, oldest first.
+
+    Units: the moment is one of ``time.monotonic``. Entries have the time of the database, in milliseconds, which is
+           read just before that of this process: some from shortly before the moment may be among them.
+    """
+    now = LogEntry.objects.values_list(Now(), flat=True).first()
+    if now is None:
+        return []
+    age = timedelta(seconds=time.monotonic() - moment, milliseconds=1)
+    recent = LogEntry.objects.filter(_ANNOUNCEMENTS, position__lte=end, created_at__gte=now - age)
+    return list(recent.order_by("id"))
 
 
 def heads(topics: Collection[str], at: Position | None = None) -> Heads:

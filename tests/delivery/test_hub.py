@@ -4,10 +4,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.access.limits import TooMuch
@@ -488,6 +490,7 @@ async def test_a_notice_waits_until_the_right_to_its_topic_can_be_checked(slow, 
 async def test_old_notices_are_not_sent_to_later_connections(quick, topic):
     """They were for the pages that were open at that time."""
     await quick.write(notices.broadcast, "yesterday's")
+    await quick._in_database(LogEntry.objects.update, created_at=Now() - timedelta(days=1))
     follower = Follower(topic)
     quick.hub.connect(follower)
 

@@ -4,12 +4,14 @@ import contextlib
 import itertools
 import sqlite3
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
 from realtime import notices
+from realtime.access import revocation
 from realtime.boards.models import Entry
 from realtime.engine.position import Position
 from realtime.models import LogEntry, OutboxRow, Sequencer
@@ -22,10 +24,41 @@ def topic(quay) -> str:
     return f"entries.{quay.pk}"
 
 
+def announced(moment: float, end: int = 2**62) -> list[str]:
+    return [entry.payload for entry in the_log.announced_since(moment, end)]
+
+
 @pytest.fixture
 def no_retention(settings):
     """Every entry of the log is too old."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
+
+
+# ---------------------------------------------------------------- announcements
+
+
+def test_announcements_are_found_by_the_moment_since_when_they_are_needed(log, quay, topic):
+    """Whenever the process and its database were started: their clocks are compared. Changes are none."""
+    notices.broadcast("old")
+    log.sequence()
+    LogEntry.objects.update(created_at=Now() - timedelta(seconds=60))
+    moment = time.monotonic()
+    notices.broadcast("new")
+    notices.broadcast("of a topic", topic)
+    revocation.announce()
+    quay.entries.create(label="a change")
+    log.sequence()
+    end = LogEntry.objects.latest("position").position
+
+    assert announced(moment) == ["new", "of a topic", ""]
+    assert announced(moment - 61) == ["old", "new", "of a topic", ""]
+    assert announced(moment, end - 1) == []
+    assert announced(moment + 3600) == []
+
+
+def test_an_empty_log_has_no_announcements(log):
+    """A process may look before anything was ever sequenced."""
+    assert announced(0.0) == []
 
 
 # ---------------------------------------------------------------- heads
