@@ -32,7 +32,7 @@ from .databases.transactions import engine_transaction
 from .feeds import Feed, registry
 from .publishing import capture
 from .rows import queries, relations
-from .rows.declaration import fault_of_queryset
+from .rows.declaration_faults import fault_of_queryset
 from .runtime.left_out import reason_of
 from .servers import open_files
 from .service import ASSET_THREADS

@@ -1,4 +1,4 @@
-"""The engine's tables: outbox, log, the state of sequencing, tickets, forms of feeds, claims of triggers, the topics
+"""The engine's tables: outbox, log, the state of sequencing, tickets, releases of feeds, claims of triggers, the topics
 that processes hold, and the cursors of functions of ``on_change``.
 """
 
@@ -201,7 +201,7 @@ class Ticket(EngineTable):
 
 
 class FeedRelease(EngineTable):
-    """A form of a feed that has been in use; the first use of a form resets the feed's topics."""
+    """A fingerprint of a feed that has been in use; its first use resets the feed's topics."""
 
     feed = models.CharField(max_length=64)
     fingerprint = models.CharField(max_length=16)

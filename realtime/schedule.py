@@ -22,7 +22,7 @@ class Job:
     is_running: bool = False
     due_at: float = field(default=0.0)
 
-    def claim(self, now: float) -> bool:
+    def start_if_due(self, now: float) -> bool:
         """Return whether the job is due; if so, mark it as running and set when it is due next.
 
         Units: ``now`` in seconds of ``time.monotonic``.

@@ -39,7 +39,7 @@ from .runtime.supervision import supervise
 from .runtime.threads import DatabaseThreads, RequestThread, close_all
 from .servers import open_files, reactor
 from .servers.answers import waiting as waiting_answers
-from .servers.private import report
+from .servers.private_objects import report
 from .servers.request_bodies import RequestBodies
 from .servers.stalled_clients import StalledClients
 

@@ -30,11 +30,11 @@ from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
 from realtime.log_filters import FewOfAKind, FirstOfASeries
 from realtime.models import LogEntry, OutboxRow, Sequencer, TriggerClaim
-from realtime.publishing import capture, changes, positions
-from realtime.publishing.catalog import Catalog
+from realtime.publishing import capture, feed_changes, positions
 from realtime.publishing.log import EVERYONE
 from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds
+from realtime.publishing.table_watch import TableWatch
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 from realtime.transports.application import RealtimeApplication
@@ -85,9 +85,9 @@ def migrated(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
     """A copy of the test database as the migrations leave it."""
     with contextlib.closing(sqlite3.connect(":memory:")) as copy:
         with django_db_blocker.unblock():
-            catalog = Catalog()
-            catalog.look()
-            catalog.read_again()
+            table_watch = TableWatch()
+            table_watch.look()
+            table_watch.read_again()
             connection.connection.backup(copy)
         yield copy
 
@@ -153,7 +153,7 @@ def in_question(entries: list[LogEntry]) -> set[str]:
 def log(transactional_db, settings, monkeypatch) -> Log:
     """A log with a new epoch; all earlier changes are sequenced. On a loaded machine no feed is slow, either."""
     settings.REALTIME = {"FEED_SECONDS": 20.0, "READ_SECONDS": 60.0, **getattr(settings, "REALTIME", {})}
-    monkeypatch.setattr(changes, "slow_feeds", SlowFeeds())
+    monkeypatch.setattr(feed_changes, "slow_feeds", SlowFeeds())
     for known in ("_failures", "_logged"):
         monkeypatch.setattr(capture, known, {})
     # A restored database is a changed one; without this every table would be read again.

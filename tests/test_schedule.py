@@ -12,38 +12,38 @@ def job() -> Job:
 
 def test_a_job_runs_at_once_and_then_at_its_interval(job):
     """A started server needs no wait for its first results."""
-    assert job.claim(100)
+    assert job.start_if_due(100)
     job.run()
 
-    assert not job.claim(104.9)
-    assert job.claim(105)
+    assert not job.start_if_due(104.9)
+    assert job.start_if_due(105)
 
 
 def test_a_job_never_overlaps_itself(job):
     """However long it runs."""
-    assert job.claim(100)
+    assert job.start_if_due(100)
 
-    assert not job.claim(1000)
+    assert not job.start_if_due(1000)
 
 
 def test_missed_runs_are_skipped(job):
     """After a long run the next one is due once, not ten times."""
-    job.claim(100)
+    job.start_if_due(100)
     job.run()
 
-    assert job.claim(200)
+    assert job.start_if_due(200)
     job.run()
-    assert not job.claim(201)
+    assert not job.start_if_due(201)
 
 
 def test_a_failing_job_runs_again(lines):
     """The error is logged, with the time until the next run."""
     job = Job("a.job", lambda: 1 / 0, seconds=5)
-    job.claim(0)
+    job.start_if_due(0)
 
     job.run()
 
-    assert job.claim(5)
+    assert job.start_if_due(5)
     (line,) = lines()
     assert line.startswith("job a.job failed; it runs again in 5 s")
 

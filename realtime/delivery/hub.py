@@ -23,17 +23,17 @@ from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
-from ..publishing.catalog import Catalog
 from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message
 from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
+from ..publishing.table_watch import TableWatch
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
 from .catch_up import CatchUp
-from .claims import Verdict
 from .held_topics import RENEW_SECONDS, HeldTopics
 from .layer_channel import LayerChannel
 from .rights import Rights, RightsChanged
+from .rights_check import Verdict
 from .scrubber import Scrubber
 from .shared_topic import SharedTopic
 from .subscriber import Subscriber, for_each
@@ -47,7 +47,7 @@ STOP_SECONDS = 3.0
 """How long a stopping hub waits for its tasks: a layer that hangs may keep the receiver from ending."""
 LEAVE_SECONDS = 1.0
 """How long a stopping hub leaves groups; the memberships that are left expire."""
-CATALOG_SECONDS = 1.0
+TABLE_WATCH_SECONDS = 1.0
 """How often a process looks, at most, whether every change of the live tables is noted."""
 CONFIRM_ATTEMPTS = 5
 """How often the right of a new subscriber is checked again because rights have changed meanwhile."""
@@ -81,7 +81,7 @@ class Hub:
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
         self._file = OpenFile()
-        self._catalog, self._catalog_due = Catalog(), 0.0
+        self._table_watch, self._table_watch_due = TableWatch(), 0.0
         self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
         self._limits = TopicLimits()
@@ -384,14 +384,15 @@ class Hub:
         if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
             logger.warning("the database's file was replaced; every connection is opened again")
         # The tables first: a reset that has settled one is then in the log, or waits to be sequenced.
-        if time.monotonic() >= self._catalog_due:
-            self._catalog.look()
-            self._catalog_due = time.monotonic() + CATALOG_SECONDS
+        if time.monotonic() >= self._table_watch_due:
+            self._table_watch.look()
+            self._table_watch_due = time.monotonic() + TABLE_WATCH_SECONDS
         looked_at = time.monotonic()  # before, as the loop may receive the tail much later
         tail = log.tail(max(known.offset, 0))
         if not tail.continues(known):
             tail = replace(tail, announcements=log.announced_since(since, tail.end))
-        return tail, frozenset(self._catalog.without_triggers | self._catalog.exchanged), looked_at
+        unnoted = self._table_watch.without_triggers | self._table_watch.exchanged
+        return tail, frozenset(unnoted), looked_at
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="realtime-refresh")

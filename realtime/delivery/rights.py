@@ -19,13 +19,13 @@ from ..engine.errors import Forbidden, UnknownTopic
 from ..feeds import registry
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
-from .claims import Claim, Claims, Verdict, judge, judge_some
+from .rights_check import Right, RightsToCheck, Verdict, judge, judge_some
 from .subscriber import Subscriber, for_each
 
 logger = logging.getLogger("realtime.rights")
 
-MAX_CLAIMS = 500
-"""Maximum number of claims that a reader thread judges in one batch."""
+MAX_BATCH = 500
+"""Maximum number of rights that a reader thread judges in one batch."""
 REST_SECONDS = 1.0
 """Minimum time between two checks of all subscriptions, however often rights change."""
 
@@ -36,7 +36,7 @@ MAX_CHECK_SECONDS = 2.0
 
 
 class Rights:
-    """Answers the claims of one process; claims that arrive while a feed is being checked form its next batch.
+    """Answers the rights of one process; rights that arrive while a feed is being checked form its next batch.
 
     So a thousand simultaneous reconnects cost a few queries for sessions and users, and a slow feed delays
     only its own subscribers.
@@ -44,11 +44,11 @@ class Rights:
 
     def __init__(self, readers: DatabaseThreads) -> None:
         self._reader_threads = readers
-        self._waiting: dict[str, dict[Claim, asyncio.Future[Verdict]]] = {}
+        self._waiting: dict[str, dict[Right, asyncio.Future[Verdict]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, visitor: Visitor, topic: str) -> Verdict:
-        """Return the verdict on a claim that holds.
+        """Return the verdict on a right that holds.
 
         Raises: Forbidden, if the visitor may not follow the topic; UnknownTopic; what the feed or the database raises.
         """
@@ -66,13 +66,13 @@ class Rights:
         answers = {visitor: self._ask(visitor, topic) for visitor in visitors}
         if answers:
             await asyncio.wait(answers.values())
-        claims = {
+        rights = {
             (visitor, topic): answer.exception() or answer.result() for visitor, answer in answers.items()
         }
-        for verdict in claims.values():
+        for verdict in rights.values():
             if isinstance(verdict, DatabaseError):
                 raise verdict
-        return {visitor for visitor, _ in _lost(claims)}
+        return {visitor for visitor, _ in _lost(rights)}
 
     def _ask(self, visitor: Visitor, topic: str) -> "asyncio.Future[Verdict]":
         feed = topic.partition(".")[0]
@@ -85,16 +85,16 @@ class Rights:
         return waiting.setdefault((visitor, topic), asyncio.get_running_loop().create_future())
 
     async def _answer(self, feed: str) -> None:
-        """Answer the claims that wait for one feed, until none is left."""
+        """Answer the rights that wait for one feed, until none is left."""
         while waiting := self._waiting[feed]:
-            batch = {claim: waiting.pop(claim) for claim in list(waiting)[:MAX_CLAIMS]}
-            verdicts: dict[Claim, Verdict | Exception]
+            batch = {right: waiting.pop(right) for right in list(waiting)[:MAX_BATCH]}
+            verdicts: dict[Right, Verdict | Exception]
             try:
                 verdicts = await self._reader_threads.run(judge, set(batch))
             except Exception as error:
                 verdicts = dict.fromkeys(batch, error)
-            for claim, answer in batch.items():
-                verdict = verdicts[claim]
+            for right, answer in batch.items():
+                verdict = verdicts[right]
                 if isinstance(verdict, Exception):
                     answer.set_exception(verdict)
                     answer.exception()  # marks it as retrieved: the request may have been cancelled
@@ -156,9 +156,9 @@ async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
         users = changed.all_due = None
     begun = time.monotonic()
     try:
-        claims = Claims(hub.connections, users)
-        while claims:
-            lost = await readers.run(lost_claims, claims)
+        rights = RightsToCheck(hub.connections, users)
+        while rights:
+            lost = await readers.run(lost_rights, rights)
             _revoke(hub.connections if lost else [], lost)
     except BaseException:
         changed.set()  # the announcement still needs its check
@@ -168,7 +168,7 @@ async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     await asyncio.sleep(REST_SECONDS)
 
 
-def _revoke(connections: Iterable[Subscriber], lost: Collection[Claim]) -> None:
+def _revoke(connections: Iterable[Subscriber], lost: Collection[Right]) -> None:
     def revoke(connection: Subscriber) -> None:
         for topic in connection.topics:
             if (connection.visitor, topic) in lost:
@@ -199,26 +199,26 @@ class Pace:
 _pace = Pace()
 
 
-def lost_claims(claims: Claims) -> set[Claim]:
-    """Judge some of the claims, remove them, and return those that no longer hold.
+def lost_rights(rights: RightsToCheck) -> set[Right]:
+    """Judge some of the rights, remove them, and return those that no longer hold.
 
-    A claim is lost if its feed fails, but not if the database does.
+    A right is lost if its feed fails, but not if the database does.
     """
-    return _lost(judge_some(claims, SLICE_SECONDS))
+    return _lost(judge_some(rights, SLICE_SECONDS))
 
 
-def _lost(verdicts: Mapping[Claim, Verdict | BaseException]) -> set[Claim]:
-    lost: set[Claim] = set()
+def _lost(verdicts: Mapping[Right, Verdict | BaseException]) -> set[Right]:
+    lost: set[Right] = set()
     failed: dict[BaseException, list[str]] = defaultdict(list)
-    for claim, verdict in verdicts.items():
+    for right, verdict in verdicts.items():
         if isinstance(verdict, UnknownTopic):
-            lost.add(claim)
+            lost.add(right)
         elif isinstance(verdict, BaseException):
-            failed[verdict].append(claim[1])
+            failed[verdict].append(right[1])
             if not isinstance(verdict, DatabaseError):
-                lost.add(claim)
+                lost.add(right)
         elif not verdict.holds:
-            lost.add(claim)
+            lost.add(right)
     for error, topics in failed.items():
         more = f", and {len(topics) - 1} more" if len(topics) > 1 else ""
         logger.error("the feed of %r failed to check a right%s", topics[0], more, exc_info=error)

@@ -22,7 +22,7 @@ from ..publishing import log
 from ..publishing.positions import Reading, read_topic
 from ..runtime import cpu_time
 from ..runtime.threads import DatabaseThreads
-from .paintings import paintings
+from .first_paint import first_paints
 
 logger = logging.getLogger("realtime.hub")
 
@@ -68,9 +68,9 @@ class TopicReads:
 
     async def known(self, topic: str, format: Content | None = None) -> Reading | None:
         """Return the rows of a topic if a page has just read them, and nothing has changed since; it needs no share."""
-        if not paintings.has_read(topic, format):
+        if not first_paints.has_read(topic, format):
             return None
-        reading = await self._threads.run(paintings.reading, topic)
+        reading = await self._threads.run(first_paints.reading, topic)
         return (
             None if reading is None or not reading.is_usable_in(format) else replace(reading, format=format)
         )

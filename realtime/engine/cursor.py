@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .messages import Form
+from .messages import WireFormat
 
 
 @dataclass(slots=True)
@@ -16,10 +16,10 @@ class Cursor:
            position that this process may not have reached yet.
     """
 
-    form: Form
+    wire_format: WireFormat
     offset: int | None = None
     life: int = 0
     is_ahead: bool = False
 
     def copy(self) -> Cursor:
-        return Cursor(self.form, self.offset, self.life, self.is_ahead)
+        return Cursor(self.wire_format, self.offset, self.life, self.is_ahead)

@@ -1,6 +1,6 @@
 """Encoded messages that are kept because further subscribers may be sent them.
 
-Which ones are asked for is the choice of clients, who name positions and forms: so they are bounded in bytes.
+Which ones are asked for is the choice of clients, who name positions and wire formats: so they are bounded in bytes.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ Encoded = str | bytes
 SUBPROTOCOLS: dict[str, Encoding] = {"realtime.v1.json": "json", "realtime.v1.msgpack": "msgpack"}
 
 
-class Form(NamedTuple):
-    """The form in which a subscriber receives changes; encodings are cached per form."""
+class WireFormat(NamedTuple):
+    """The wire format in which a subscriber receives changes; encodings are cached per wire format."""
 
     format: Format = "rows"
     encoding: Encoding = "json"

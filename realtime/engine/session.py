@@ -18,7 +18,7 @@ from .codes import Code
 from .cohort import Cohort, Sent, Write
 from .cursor import Cursor
 from .errors import BadMessage, RealtimeError
-from .messages import ClientMessage, Encoded, Encoding, Form, Format, ServerMessage
+from .messages import ClientMessage, Encoded, Encoding, Format, ServerMessage, WireFormat
 from .position import Position
 from .topic import Topic
 
@@ -204,8 +204,8 @@ class Session:
     def subscribe(self, topic: Topic, position: Position | None, format: Format) -> None:
         """Follow a topic from a position on; ``next`` returns the answer, an empty change set if nothing is new."""
         self.unsubscribe(topic.name)
-        cursor = topic.cursor(position, Form(format, self.encoding))
-        topic.signalled += cursor.form.has_signals
+        cursor = topic.cursor(position, WireFormat(format, self.encoding))
+        topic.signalled += cursor.wire_format.has_signals
         self._subscriptions[topic.name] = _Subscription(topic, cursor)
         self._news[topic.name] = None
 
@@ -216,7 +216,7 @@ class Session:
         self.leave()
         ended = self._subscriptions.pop(topic, None)
         if ended is not None:
-            ended.topic.signalled -= ended.cursor.form.has_signals
+            ended.topic.signalled -= ended.cursor.wire_format.has_signals
         self._news.pop(topic, None)
         if topic == self._parted:
             self._parts, self._part = (), 0
@@ -410,8 +410,8 @@ class Session:
             position=str(position),
             changes=[],
             digest=UNSET if digest is None else digest,
-            signal=subscription.topic.signal_of(subscription.cursor.form),
-            spread_seconds=subscription.topic.spread_of(subscription.cursor.form),
+            signal=subscription.topic.signal_of(subscription.cursor.wire_format),
+            spread_seconds=subscription.topic.spread_of(subscription.cursor.wire_format),
         )
         return [messages.encode(answer, self.encoding)]
 

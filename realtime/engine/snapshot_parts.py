@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from . import messages
 from .encodings import Encodings
-from .messages import Encoded, Form, Row
+from .messages import Encoded, Row, WireFormat
 from .position import Position
 
 
@@ -25,7 +25,7 @@ class SnapshotParts(Sequence[Encoded]):
         topic: str,
         position: Position,
         rows: Sequence[Row],
-        form: Form,
+        wire_format: WireFormat,
         max_part_bytes: int,
         encodings: Encodings,
         owner: object,
@@ -35,7 +35,7 @@ class SnapshotParts(Sequence[Encoded]):
         """``owner`` is the object by which ``encodings`` know the topic; ``signal`` and ``spread`` its messages'."""
         self.position = position
         self.is_newest = True
-        self._topic, self._rows, self._form, self._signal = topic, rows, form, signal
+        self._topic, self._rows, self._wire_format, self._signal = topic, rows, wire_format, signal
         self._spread = spread
         self._encodings, self._owner = encodings, owner
         self._max_part_bytes = max_part_bytes
@@ -55,16 +55,16 @@ class SnapshotParts(Sequence[Encoded]):
         while (index < 0 or index >= len(self._starts)) and not self._are_all_known:
             self._divide(len(self._starts) - 1)
         number = range(len(self._starts))[index]
-        encoded = self._encodings.get(self._owner, (self._form, number)) if self.is_newest else None
+        encoded = self._encodings.get(self._owner, (self._wire_format, number)) if self.is_newest else None
         if encoded is None:
             rows, is_last = self._first if number == 0 and self._first else self._divide(number)
             self._first = None
             snapshot = messages.Snapshot(
                 self._topic, str(self.position), rows, not is_last, self._signal, self._spread
             )
-            encoded = messages.encode(snapshot, self._form.encoding)
+            encoded = messages.encode(snapshot, self._wire_format.encoding)
             if self.is_newest:
-                self._encodings.keep(self._owner, (self._form, number), encoded)
+                self._encodings.keep(self._owner, (self._wire_format, number), encoded)
         return encoded
 
     def _divide(self, number: int) -> tuple[list[Row], bool]:
@@ -72,7 +72,7 @@ class SnapshotParts(Sequence[Encoded]):
         rows: list[Row] = []
         size = 0
         for index in range(self._starts[number], len(self._rows)):
-            row = self._rows[index].narrowed(self._form.format)
+            row = self._rows[index].narrowed(self._wire_format.format)
             size += messages.encoded_size(row)
             if rows and size > self._max_part_bytes:
                 if number + 1 == len(self._starts):

@@ -16,7 +16,7 @@ from .cohort import Cohort
 from .cursor import Cursor
 from .encodings import Encodings
 from .errors import Gap, Unrecoverable
-from .messages import Change, Content, Encoded, Form, Format, Row, contents_of
+from .messages import Change, Content, Encoded, Format, Row, WireFormat, contents_of
 from .position import Position
 from .snapshot_parts import SnapshotParts
 
@@ -41,7 +41,7 @@ class ChangeSet:
     changes: Sequence[Change]
     size: int = 0
     is_explained: bool = True
-    _encoded: dict[Form, Encoded] = field(default_factory=dict)
+    _encoded: dict[WireFormat, Encoded] = field(default_factory=dict)
     _sizes: dict[Format, int] = field(default_factory=dict)
 
     def size_in(self, format: Format) -> int:
@@ -50,21 +50,23 @@ class ChangeSet:
             self._sizes[format] = sum(messages.contents_size(change, format) for change in self.changes)
         return self._sizes[format]
 
-    def encoded(self, topic: str, epoch: str, form: Form, spread: float | UnsetType = UNSET) -> Encoded:
-        """Return the ``changes`` message, encoded once per form for all subscribers of this process."""
-        if form not in self._encoded:
+    def encoded(
+        self, topic: str, epoch: str, wire_format: WireFormat, spread: float | UnsetType = UNSET
+    ) -> Encoded:
+        """Return the ``changes`` message, encoded once per wire format for all subscribers of this process."""
+        if wire_format not in self._encoded:
             message = messages.Changes(
                 topic=topic,
                 after=self.after,
                 position=str(Position(epoch, self.position)),
-                changes=[change.narrowed(form.format) for change in self.changes]
-                if form.format != "signal"
+                changes=[change.narrowed(wire_format.format) for change in self.changes]
+                if wire_format.format != "signal"
                 else [],
-                signal=None if form.has_signals and not self.is_explained else UNSET,
+                signal=None if wire_format.has_signals and not self.is_explained else UNSET,
                 spread_seconds=spread,
             )
-            self._encoded[form] = messages.encode(message, form.encoding)
-        return self._encoded[form]
+            self._encoded[wire_format] = messages.encode(message, wire_format.encoding)
+        return self._encoded[wire_format]
 
     def forget_encodings(self) -> None:
         self._encoded.clear()
@@ -132,11 +134,11 @@ class Topic:
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
         self._blind_reach = 0  # below this offset such intervals are no longer known
         self._furthest = 0  # the highest offset that a client named
-        self._snapshots: dict[Form, SnapshotParts] = {}  # the newest
+        self._snapshots: dict[WireFormat, SnapshotParts] = {}  # the newest
         self._encodings = encodings or Encodings()
         self._token = object()  # stands for this topic there
         self._digests: dict[Format, int] = {}  # of the formats that subscribers use
-        self._cohorts: dict[Form, Cohort] = {}
+        self._cohorts: dict[WireFormat, Cohort] = {}
 
     @property
     def size(self) -> int:
@@ -345,13 +347,13 @@ class Topic:
 
     # ------------------------------------------------------------ serving subscribers
 
-    def cursor(self, position: Position | None, form: Form) -> Cursor:
+    def cursor(self, position: Position | None, wire_format: WireFormat) -> Cursor:
         """Return a cursor at a position that a client named; without an offset if its epoch is another one."""
-        self._has_signals |= form.has_signals
+        self._has_signals |= wire_format.has_signals
         if position is None or position.epoch != self.position.epoch:
-            return Cursor(form)
+            return Cursor(wire_format)
         self._furthest = max(self._furthest, position.offset)
-        return Cursor(form, position.offset, self._life, is_ahead=True)
+        return Cursor(wire_format, position.offset, self._life, is_ahead=True)
 
     def position_of(self, cursor: Cursor) -> Position | None:
         """Return the position of a cursor; None if it needs a snapshot."""
@@ -367,10 +369,10 @@ class Topic:
 
     def digest_at(self, cursor: Cursor) -> int | None:
         """Return the digest of the rows at a cursor; None if they are not the present ones, or not known here."""
-        is_known = cursor.life == self._life and not cursor.is_ahead and cursor.form.format != "signal"
+        is_known = cursor.life == self._life and not cursor.is_ahead and cursor.wire_format.format != "signal"
         if cursor.offset is None or not is_known or cursor.offset < self._changed_at:
             return None
-        return self.digest(cursor.form.format)
+        return self.digest(cursor.wire_format.format)
 
     def has_news(self, cursor: Cursor) -> bool:
         """Return whether ``advance`` would return messages, without making them."""
@@ -379,24 +381,26 @@ class Topic:
         except Unrecoverable:
             return True
 
-    def signal_of(self, form: Form) -> int | UnsetType:
-        """Return the offset since which nothing of the topic may have changed, if that belongs to a form's messages."""
-        return self._touched_at if form.has_signals else UNSET
+    def signal_of(self, wire_format: WireFormat) -> int | UnsetType:
+        """Return the offset since which nothing of the topic may have changed, if messages in this format have it."""
+        return self._touched_at if wire_format.has_signals else UNSET
 
-    def spread_of(self, form: Form) -> float | UnsetType:
+    def spread_of(self, wire_format: WireFormat) -> float | UnsetType:
         """Return over how many seconds those that receive signals should spread their requests; unset below 0.1."""
         seconds = round(self.signalled / self.fetches_per_second, 1)
-        return seconds if form.has_signals and seconds else UNSET
+        return seconds if wire_format.has_signals and seconds else UNSET
 
     def _has_signal(self, cursor: Cursor) -> bool:
         """Whether the log has an entry after the cursor, whatever it changes."""
-        return cursor.form.has_signals and (cursor.offset or 0) < self._touched_at and not cursor.is_ahead
+        return (
+            cursor.wire_format.has_signals and (cursor.offset or 0) < self._touched_at and not cursor.is_ahead
+        )
 
     def advance(self, cursor: Cursor) -> Sequence[Encoded]:
         """Move the cursor to this position; return the messages that bring its client there, none if it is there."""
         try:
             missed = self._missed(cursor)
-            encoded = self._encoded(missed, cursor.form) if missed else None
+            encoded = self._encoded(missed, cursor.wire_format) if missed else None
         except Unrecoverable:
             return self._restart(cursor)
         if encoded is not None:
@@ -411,15 +415,15 @@ class Topic:
 
     def _signal(self, cursor: Cursor) -> Encoded:
         """Return changes without a visible one: they only say that the log has an entry."""
-        after, form = cursor.offset or 0, cursor.form
-        encoded = self._encodings.get(self._token, (after, form, "signal"))
+        after, wire_format = cursor.offset or 0, cursor.wire_format
+        encoded = self._encodings.get(self._token, (after, wire_format, "signal"))
         if encoded is None:
             position = Position(self.position.epoch, self._touched_at)
             changes = messages.Changes(
-                self.name, after, str(position), [], spread_seconds=self.spread_of(form)
+                self.name, after, str(position), [], spread_seconds=self.spread_of(wire_format)
             )
-            encoded = messages.encode(changes, form.encoding)
-            self._encodings.keep(self._token, (after, form, "signal"), encoded)
+            encoded = messages.encode(changes, wire_format.encoding)
+            self._encodings.keep(self._token, (after, wire_format, "signal"), encoded)
         return encoded
 
     def since(self, cursor: Cursor) -> ChangeSet | None:
@@ -437,7 +441,7 @@ class Topic:
         """
         reach = self._reach
         if self._content_reach:
-            reaches = [self._content_reach.get(each, 0) for each in contents_of(cursor.form.format)]
+            reaches = [self._content_reach.get(each, 0) for each in contents_of(cursor.wire_format.format)]
             reach = max(reach, *reaches, 0)
         if cursor.offset is None or cursor.life != self._life or cursor.offset < reach:
             raise Unrecoverable(cursor.offset, reach)
@@ -462,45 +466,49 @@ class Topic:
         is_explained = all(kept.is_explained for kept in missed)
         return ChangeSet(missed[0].after, self._changed_at, list(changes.values()), is_explained=is_explained)
 
-    def _encoded(self, missed: Sequence[ChangeSet], form: Form) -> Encoded:
+    def _encoded(self, missed: Sequence[ChangeSet], wire_format: WireFormat) -> Encoded:
         """Return missed changes as one message; an empty one if they are longer than a part of a snapshot.
 
         Raises: Unrecoverable, if a snapshot is shorter.
         """
-        name, epoch, spread = self.name, self.position.epoch, self.spread_of(form)
+        name, epoch, spread = self.name, self.position.epoch, self.spread_of(wire_format)
         if len(missed) == 1:
-            return "" if self._is_long(missed[0], form) else missed[0].encoded(name, epoch, form, spread)
-        key = missed[0].after, form
+            return (
+                ""
+                if self._is_long(missed[0], wire_format)
+                else missed[0].encoded(name, epoch, wire_format, spread)
+            )
+        key = missed[0].after, wire_format
         encoded = self._encodings.get(self._token, key)
         if encoded is None:
-            if any(self._is_long(kept, form) for kept in missed):
+            if any(self._is_long(kept, wire_format) for kept in missed):
                 encoded = ""
             else:
-                encoded = self._merged(missed).encoded(name, epoch, form, spread)
+                encoded = self._merged(missed).encoded(name, epoch, wire_format, spread)
                 if len(encoded) > self._max_part_bytes:
                     encoded = ""
             self._encodings.keep(self._token, key, encoded)
         return encoded
 
-    def _is_long(self, kept: ChangeSet, form: Form) -> bool:
+    def _is_long(self, kept: ChangeSet, wire_format: WireFormat) -> bool:
         """Whether it takes long to encode, only to find that a snapshot is to be sent."""
         limit = self._max_part_bytes
-        return kept.size > limit and kept.size_in(form.format) > limit
+        return kept.size > limit and kept.size_in(wire_format.format) > limit
 
     def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
-        form = cursor.form
-        parts = self._snapshots.get(form)
+        wire_format = cursor.wire_format
+        parts = self._snapshots.get(wire_format)
         if parts is None:
-            parts = self._snapshots[form] = SnapshotParts(
+            parts = self._snapshots[wire_format] = SnapshotParts(
                 self.name,
                 self.position,
-                self.rows if form.format != "signal" else [],
-                form,
+                self.rows if wire_format.format != "signal" else [],
+                wire_format,
                 self._max_part_bytes,
                 self._encodings,
                 self._token,
-                self.signal_of(form),
-                self.spread_of(form),
+                self.signal_of(wire_format),
+                self.spread_of(wire_format),
             )
         # Not this position: the topic may have advanced to it since, without a visible change.
         cursor.offset, cursor.life, cursor.is_ahead = parts.position.offset, self._life, False
@@ -519,9 +527,9 @@ class Topic:
         is_vouched_for = self.is_readable and self.is_current and answered == self.recoveries
         if not is_newest or cursor.is_ahead or not is_vouched_for:
             return None
-        cohort = self._cohorts.get(cursor.form)
+        cohort = self._cohorts.get(cursor.wire_format)
         if not cohort:
-            cohort = self._cohorts[cursor.form] = Cohort(cursor, answered)
+            cohort = self._cohorts[cursor.wire_format] = Cohort(cursor, answered)
         return cohort if cohort.cursor == cursor and cohort.recoveries == answered else None
 
     @property
@@ -535,20 +543,20 @@ class Topic:
         Subscribers that are not among ``members`` afterwards must be notified, and so leave their cohort if they are in
         one: they cannot be written to at once, or the news is more than a single message.
         """
-        for form, cohort in list(self._cohorts.items()):
+        for wire_format, cohort in list(self._cohorts.items()):
             cursor = cohort.cursor.copy()
             is_vouched_for = self.is_readable and self.is_current and cohort.recoveries == self.recoveries
             try:
                 news = self.advance(cursor) if is_vouched_for else ()
             except (
                 Exception
-            ):  # of this form: each member meets it when it is notified, and the other cohorts do not
-                del self._cohorts[form]
+            ):  # of this wire format: each member meets it when it is notified, and the other cohorts do not
+                del self._cohorts[wire_format]
                 continue
             if len(news) == 1 and cohort.has_room_for(news[0]):
                 yield from cohort.send(news[0], cursor, at_once)
             elif news or not is_vouched_for:
-                del self._cohorts[form]
+                del self._cohorts[wire_format]
 
 
 def _digest(rows: Iterable[Row], format: Format) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..client.replica import Change, Replica
 from ..engine.cursor import Cursor
-from ..engine.messages import Form, decode_changes, decode_server
+from ..engine.messages import WireFormat, decode_changes, decode_server
 from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
@@ -40,7 +40,7 @@ class LoggedTopic:
             reading = read_topic(self._topic.name)
             self._topic.load(reading.position, reading.rows, reading.unchanged_since)
         if self._cursor is None:
-            self._cursor = self._topic.cursor(None, Form())
+            self._cursor = self._topic.cursor(None, WireFormat())
         return list(self._received())
 
     def _apply(self, epoch: str) -> bool:

@@ -10,7 +10,7 @@ from django.db import Error as DatabaseError
 from ..databases.remedies import remedy
 from ..engine.errors import RealtimeError
 from ..log_filters import printable
-from .trials import first_line
+from .diagnostics import first_line
 
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C has ended."""

@@ -14,7 +14,7 @@ from ..conf import get_conf
 from ..databases.registry import database
 from ..runtime.threads import OpenFile
 from . import capture, commit_watch, lease, log, positions, progress, releases
-from .catalog import Catalog
+from .table_watch import TableWatch
 
 logger = logging.getLogger("realtime.housekeeping")
 
@@ -23,7 +23,7 @@ LOOK_SECONDS = 1.0
 VERIFY_SECONDS = 10.0
 """How often all is examined anew, whatever the looks find."""
 CLAIM_SECONDS = releases.RENEW_SECONDS
-"""How often a process stores that it needs its triggers and uses the forms of its feeds."""
+"""How often a process stores that it needs its triggers and uses the fingerprints of its feeds."""
 PRUNE_SECONDS = 10.0
 PRUNE_PAUSE_SECONDS = 0.05
 """How long pruning pauses after a step that left something to delete."""
@@ -60,7 +60,7 @@ class Housekeeping:
         self._is_prepared = False
         self._look_due = self._lease_due = self._prune_due = self._verify_due = self._claim_due = 0.0
         self._repairs: dict[str, Repair] = {}
-        self._catalog = Catalog()
+        self._table_watch = TableWatch()
         self._file = OpenFile()
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class Housekeeping:
         commit_watch.ignore_this_thread()
         self._file.reopen_if_replaced()
         positions.ensure_epoch()
-        # Not at once: the publisher finds by the last use of a feed's form whether another one has replaced it.
+        # Not at once: the publisher finds by the last use of a feed's fingerprint whether another one has replaced it.
         self._claim_due = time.monotonic() + CLAIM_SECONDS
         self._is_prepared = True
 
@@ -154,13 +154,13 @@ class Housekeeping:
         self._look_due = now + LOOK_SECONDS
         self._reopen_if_replaced()
         if now >= self._verify_due:
-            self._catalog.forget()
+            self._table_watch.forget()
             self._verify_due = now + VERIFY_SECONDS
-        self._catalog.look()
-        for table in self._catalog.read_again():
+        self._table_watch.look()
+        for table in self._table_watch.read_again():
             logger.info("the table %s was exchanged or rewritten; it is read again", table)
             self._changed()
-        if self._catalog.has_changed or self._repairs:
+        if self._table_watch.has_changed or self._repairs:
             self._repair(now)
 
     def _reopen_if_replaced(self) -> None:
@@ -178,7 +178,7 @@ class Housekeeping:
         """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""
         missing = {found.table for found in capture.missing()}
         if missing and progress.is_capture_paused():
-            self._catalog.forget()
+            self._table_watch.forget()
             return
         pause = LEADERS_PAUSE_SECONDS if self.is_leader else OTHERS_PAUSE_SECONDS
         known = self._repairs

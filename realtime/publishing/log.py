@@ -24,7 +24,7 @@ from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow, SecondsNow, Sequencer
 from ..runtime.metrics import Figure
-from . import handler_cursors, noted, progress, retention
+from . import handler_cursors, outbox_records, progress, retention
 from .heads import newest as newest
 from .positions import probe, read_snapshot, unsequenced
 
@@ -197,7 +197,7 @@ def waiting_seconds() -> float:
         waiting = unsequenced(sequenced.cursor, moment.cursor) if sequenced is not None else everything
         # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
         oldest = waiting.order_by(moment.database.STAMP)
-        return noted.seconds(oldest.values_list(SecondsNow() - F("written_at"), flat=True).first())
+        return outbox_records.seconds(oldest.values_list(SecondsNow() - F("written_at"), flat=True).first())
 
 
 def missed(topic: str, feed: str, after: int) -> Missed:

@@ -21,7 +21,7 @@ from ..engine.messages import Content, Row
 from ..engine.position import Position
 from ..feeds import registry
 from ..models import LogEntry, OutboxRow
-from . import heads, noted, progress
+from . import heads, outbox_records, progress
 from .budget import Budget, OutOfTime
 
 MAX_WAITING_ROWS = 10_000
@@ -147,7 +147,9 @@ def _waiting_sources(since: OutboxCursor, until: OutboxCursor) -> set[str] | Non
         [*parameters, MAX_WAITING_ROWS + 1],
     )
     return (
-        {noted.text(source) for source, _ in found} if sum(n for _, n in found) <= MAX_WAITING_ROWS else None
+        {outbox_records.text(source) for source, _ in found}
+        if sum(n for _, n in found) <= MAX_WAITING_ROWS
+        else None
     )
 
 

@@ -213,7 +213,7 @@ class Publisher:
     def _run_jobs(self) -> None:
         now = time.monotonic()
         for job in jobs.values():
-            if job.claim(now):
+            if job.start_if_due(now):
                 self._job_threads.submit(_run_job, job)
 
 

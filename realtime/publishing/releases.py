@@ -41,7 +41,7 @@ def announce() -> list[str]:
         announced = [] if is_first_of_all else renewed
         for name in announced:
             OutboxRow.objects.create(source=SOURCE, image={"feed": name})
-            logger.info("feed %s has another form than before; its topics are read again", name)
+            logger.info("feed %s is declared otherwise than before; its topics are read again", name)
         FeedRelease.objects.filter(last_used_at__lt=Now() - FORGET).delete()
     return announced
 

@@ -30,9 +30,9 @@ from ..engine import messages
 from ..feeds import registry
 from ..models import LogEntry
 from ..runtime import metrics
-from . import changes, interest, log, noted, positions, progress, releases
-from .changes import Changes
-from .noted import Noted
+from . import feed_changes, interest, log, outbox_records, positions, progress, releases
+from .feed_changes import TopicChanges
+from .outbox_records import OutboxRecord
 from .progress import Progress
 
 logger = logging.getLogger("realtime.sequencer")
@@ -61,7 +61,7 @@ class Batch:
 class _Round:
     """What the outbox rows of a round amount to."""
 
-    changes: Changes = field(default_factory=dict)
+    changes: TopicChanges = field(default_factory=dict)
     announcements: list[tuple[str, str, str]] = field(default_factory=list)
     """Kind, topic and payload."""
     in_question: set[str] = field(default_factory=set)
@@ -69,14 +69,14 @@ class _Round:
     others: set[str] = field(default_factory=set)
     """Feeds of which other releases must read their topics again: those that are touched in them are not known."""
 
-    def add(self, more: Changes) -> None:
+    def add(self, more: TopicChanges) -> None:
         for topic, changed in more.items():
-            before = self.changes.get(topic, changes.RowChanges())
+            before = self.changes.get(topic, feed_changes.RowChanges())
             if isinstance(before, list) and isinstance(changed, list):
                 merged = before.followed_by(changed)
                 self.changes[topic] = merged if merged.holders else None
             else:
-                self.changes[topic] = None if None in (before, changed) else changes.UNFOLLOWED
+                self.changes[topic] = None if None in (before, changed) else feed_changes.UNFOLLOWED
 
 
 def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
@@ -230,7 +230,7 @@ def _begins(before: Progress, quiet: Probe | None) -> int:
 
 
 def _tables(entries: list[LogEntry]) -> set[str]:
-    """Return the tables that were read for these entries; only an entry that rows were read for has a form."""
+    """Return the tables that were read for these entries; only an entry that rows were read for has a fingerprint."""
     feeds = {_feed(entry.topic) for entry in entries if entry.kind in log.WITH_ROWS and entry.fingerprint}
     return {table for name in feeds for table in registry[name].tables}
 
@@ -250,7 +250,7 @@ def _entries(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntr
     None when there are no such rows: another sequencer was quicker.
     """
     limit = get_conf().max_batch_rows
-    rows = noted.read(before.cursor, until, limit + 1)
+    rows = outbox_records.read(before.cursor, until, limit + 1)
     if not rows:
         return None
     amount = _amount(rows) if len(rows) <= limit else _flood(before.cursor, until)
@@ -261,16 +261,16 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
     """Return the same for a round that failed as a whole: rows that fail even alone reset their feeds."""
     here = database()
     limit = get_conf().max_batch_rows
-    rows = noted.read(before.cursor, until, limit + 1)
+    rows = outbox_records.read(before.cursor, until, limit + 1)
     if not rows:
         return None
 
-    def amount(some: Sequence[Noted]) -> _Round:
+    def amount(some: Sequence[OutboxRecord]) -> _Round:
         with here.failing_alone():
             return _amount(some)
 
-    def replace(some: Sequence[Noted]) -> _Round:
-        noted.skip("sequencing fails for", some)
+    def replace(some: Sequence[OutboxRecord]) -> _Round:
+        outbox_records.skip("sequencing fails for", some)
         return _Round(_resets({row.source for row in some}))
 
     if len(rows) > limit:
@@ -286,7 +286,7 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
     return _dated(_chained(whole, before, until.offset, begins), rows[0])
 
 
-def _dated(entries: list[LogEntry], oldest: Noted) -> list[LogEntry]:
+def _dated(entries: list[LogEntry], oldest: OutboxRecord) -> list[LogEntry]:
     """Return the entries with the time of the oldest outbox row of the round."""
     for entry in entries:
         entry.written_at = oldest.written_at
@@ -294,9 +294,9 @@ def _dated(entries: list[LogEntry], oldest: Noted) -> list[LogEntry]:
     return entries
 
 
-def _amount(rows: Sequence[Noted]) -> _Round:
+def _amount(rows: Sequence[OutboxRecord]) -> _Round:
     """Return what outbox rows amount to."""
-    by_source: dict[str, list[Noted]] = defaultdict(list)
+    by_source: dict[str, list[OutboxRecord]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row)
     amount = _own(by_source)
@@ -307,31 +307,31 @@ def _amount(rows: Sequence[Noted]) -> _Round:
         if concerned:
             # Functions of on_change need the rows of all topics.
             followed = dict.fromkeys if is_handled(feed.name) else interest.followed
-            amount.add(changes.of_rows(feed, concerned, followed))
+            amount.add(feed_changes.of_rows(feed, concerned, followed))
             touched.add(feed.name)
         decisive = {table: by_source[table] for table in feed.rights_tables & by_source.keys()}
         if decisive:
-            amount.in_question |= changes.in_question(feed, decisive)
+            amount.in_question |= feed_changes.in_question(feed, decisive)
         unused -= concerned.keys() | decisive.keys()
     amount.others = _others(touched, unused)
     # Of a table that is not live any more, or only in another release.
-    noted.skip("no feed needs", [row for source in unused for row in by_source[source]])
+    outbox_records.skip("no feed needs", [row for source in unused for row in by_source[source]])
     return amount
 
 
 def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
     """Return what more rows amount to than are looked at one by one: their topics are read again."""
     logger.info("more than %d changes at once; their topics are read again", get_conf().max_batch_rows)
-    own: dict[str, list[Noted]] = defaultdict(list)
+    own: dict[str, list[OutboxRecord]] = defaultdict(list)
     sources = _sources(since, until)
     if sources & set(OWN_SOURCES):
-        for row in noted.read(since, until, MAX_OWN_ROWS, OWN_SOURCES):
+        for row in outbox_records.read(since, until, MAX_OWN_ROWS, OWN_SOURCES):
             own[row.source].append(row)
     amount = _own(own)
     unused, touched = sources - set(OWN_SOURCES), set()
     for feed in registry:
         if feed.tables & sources:
-            amount.add(changes.of_flood(feed, sources, since, until))
+            amount.add(feed_changes.of_flood(feed, sources, since, until))
             touched.add(feed.name)
         if feed.rights_tables & sources:
             amount.in_question.add(feed.name)
@@ -359,14 +359,14 @@ def _sources(since: OutboxCursor, until: OutboxCursor) -> set[str]:
             f"SELECT DISTINCT {here.TEXT.format('source')} FROM realtime_outboxrow WHERE {missing}",
             parameters,
         )
-        return {noted.text(source) for (source,) in cursor.fetchall()}
+        return {outbox_records.text(source) for (source,) in cursor.fetchall()}
 
 
-def _resets(sources: set[str]) -> Changes:
+def _resets(sources: set[str]) -> TopicChanges:
     return {feed.name: None for feed in registry if (feed.tables | feed.rights_tables) & sources}
 
 
-def _own(rows: dict[str, list[Noted]]) -> _Round:
+def _own(rows: dict[str, list[OutboxRecord]]) -> _Round:
     """Return what the engine's own outbox rows amount to: notices, changed rights, new releases."""
     amount = _Round()
     for topic, text in _parsed(rows.get(notices.SOURCE, []), notices.parse):
@@ -378,7 +378,7 @@ def _own(rows: dict[str, list[Noted]]) -> _Round:
     return amount
 
 
-def _parsed(rows: Iterable[Noted], parse: Callable[[dict[str, Any] | None], T]) -> list[T]:
+def _parsed(rows: Iterable[OutboxRecord], parse: Callable[[dict[str, Any] | None], T]) -> list[T]:
     """Return the parsed images; skip those that cannot be parsed."""
     parsed: list[T] = []
     malformed = []
@@ -387,7 +387,7 @@ def _parsed(rows: Iterable[Noted], parse: Callable[[dict[str, Any] | None], T]) 
             parsed.append(parse(row.image))
         except ValueError:
             malformed.append(row)
-    noted.skip("nothing can be made of", malformed)
+    outbox_records.skip("nothing can be made of", malformed)
     return parsed
 
 
@@ -417,7 +417,7 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
         feed = _feed(topic)
         after = max(before.edge, newest.get(topic, 0), newest.get(feed, 0))
         kind, payload, fingerprint, format = LogEntry.Kind.RESET.value, "", "", ""
-        if changed == changes.UNFOLLOWED:
+        if changed == feed_changes.UNFOLLOWED:
             kind = LogEntry.Kind.UNFOLLOWED.value
         elif changed is not None:
             asks = topic in in_question or feed in in_question

@@ -15,13 +15,13 @@ from ..engine.messages import Content, Row
 from ..runtime.failures import ESCAPING, as_exception
 from ..runtime.left_out import left_out
 from . import reading
-from .declaration import fault_of_queryset
-from .feed_form import FeedForm
+from .declaration_faults import fault_of_queryset
+from .feed_declaration import FeedDeclaration
 from .rendering import render_row, with_place
 from .surroundings import surroundings
 
 
-class FeedRows(FeedForm):
+class FeedRows(FeedDeclaration):
     """The part of a feed that reads."""
 
     def live_rows(self) -> "models.QuerySet[Any]":

@@ -51,7 +51,7 @@ def _digits(values: list[Any]) -> str:
 
 
 def have_same_topics(one: str, other: str) -> bool:
-    """Return whether two fingerprints are of forms of a feed in which a change touches the same topics."""
+    """Return whether two fingerprints are of declarations with which a change touches the same topics."""
     return one[:8] == other[:8]
 
 

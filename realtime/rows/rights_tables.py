@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
 from ..conf import get_conf
-from .declaration import written_to
+from .declaration_faults import written_to
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Model: TypeAlias = type[models.Model]

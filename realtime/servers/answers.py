@@ -13,7 +13,7 @@ from ..runtime.asgi_types import Event, Send
 from . import reactor
 from .backpressure import Buffer, register
 from .deadlines import Deadlines
-from .private import Feature, fits
+from .private_objects import Feature, fits
 from .transport import protocol_of, socket_of
 
 logger = logging.getLogger("realtime.answers")

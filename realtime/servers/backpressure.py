@@ -10,7 +10,7 @@ from typing import Any
 
 from ..runtime.asgi_types import Event, Receive, Send
 from . import reactor
-from .private import Feature, fits
+from .private_objects import Feature, fits
 from .transport import protocol_of
 
 

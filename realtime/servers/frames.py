@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..engine.messages import Encoded
-from .private import Feature, fits
+from .private_objects import Feature, fits
 from .transport import protocol_of, transport_of
 
 WRITER = "realtime.write"

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from . import reactor
-from .private import Feature, fits
+from .private_objects import Feature, fits
 from .shares import MAX_ACCEPTS
 
 OPEN_CHECK_SECONDS = 0.05

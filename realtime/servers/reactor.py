@@ -11,8 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import private
-from .private import Feature
+from . import private_objects
+from .private_objects import Feature
 from .request_bodies import RequestBodies
 
 logger = logging.getLogger("realtime.servers")
@@ -38,13 +38,13 @@ def guard_daphne(request_bodies: Callable[[], RequestBodies]) -> None:
     ``request_bodies`` is called when the first body arrives, in the event loop.
     """
     reactor = loaded_reactor()
-    if private.SERVERS["daphne"] in sys.modules and reactor is not None:
+    if private_objects.SERVERS["daphne"] in sys.modules and reactor is not None:
         reactor.callWhenRunning(_guard, reactor, request_bodies)
 
 
 def _guard(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
-    private.report("daphne")
-    if private.fits(Feature.DAPHNE_GUARDS):
+    private_objects.report("daphne")
+    if private_objects.fits(Feature.DAPHNE_GUARDS):
         # Not before: importing it needs the classes that have just been probed.
         from .daphne import install
 
@@ -58,7 +58,7 @@ def start_with_reactor(start: Callable[[], Awaitable[None]]) -> None:
     runs its reactor.
     """
     reactor = loaded_reactor()
-    if private.SERVERS["daphne"] in sys.modules and reactor is not None:
+    if private_objects.SERVERS["daphne"] in sys.modules and reactor is not None:
         # Once more later: the reactor reports that it runs before its event loop does.
         reactor.callWhenRunning(reactor.callLater, 0, _start, start)
 
@@ -105,12 +105,12 @@ _starting: set["asyncio.Future[None]"] = set()  # the event loop keeps weak refe
 
 def counts_bodies() -> bool:
     """Return whether the server itself counts request bodies, as daphne's guards do before the application runs."""
-    return is_running() and private.fits(Feature.DAPHNE_GUARDS)
+    return is_running() and private_objects.fits(Feature.DAPHNE_GUARDS)
 
 
 def stop_with_reactor(stop: Callable[[], Awaitable[None]]) -> None:
     """Await ``stop`` before the running reactor stops; elsewhere do nothing: lifespan does it."""
-    if not is_running() or not private.fits(Feature.DAPHNE_STOP):
+    if not is_running() or not private_objects.fits(Feature.DAPHNE_STOP):
         return
     from twisted.internet.defer import Deferred
 

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from ..conf import get_conf
 from . import reactor
-from .private import Feature, fits
+from .private_objects import Feature, fits
 from .transport import transport_of
 
 logger = logging.getLogger("realtime.stalls")

@@ -36,7 +36,7 @@ def has_left(connection: Any) -> bool:
 
 def protocol_of(send: object) -> Any:
     """Return the server's object that a ``send`` writes to; for an unknown server any object, or None."""
-    # uvicorn's is a bound method, daphne's functools.partial(…, protocol): see private.py.
+    # uvicorn's is a bound method, daphne's functools.partial(…, protocol): see private_objects.py.
     return getattr(send, "__self__", None) or next(iter(getattr(send, "args", ())), None)
 
 

@@ -8,7 +8,7 @@ If this uvicorn does not fit the guards, both are uvicorn's own classes.
 
 import uvicorn  # noqa: F401  (what is not loaded does not fit)
 
-from .private import Feature, fits
+from .private_objects import Feature, fits
 
 __all__ = ["GuardedHttp", "GuardedWebSocket"]
 

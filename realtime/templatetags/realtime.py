@@ -16,8 +16,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from ..delivery.claims import may_read
-from ..delivery.paintings import paintings
+from ..delivery.first_paint import first_paints
+from ..delivery.rights_check import may_read
 from ..engine.errors import FeedOff
 from ..feeds import registry
 from ..middleware import LiveBlocksMiddleware
@@ -77,15 +77,15 @@ def live(
     feed, key = registry.find(topic)
     user = _user(context)
     is_allowed = may_read(feed, user, key)
-    painting = paintings.paint(topic, running_hub()) if is_allowed else None
+    first_paint = first_paints.paint(topic, running_hub()) if is_allowed else None
     # Again after the rows were read: what closes the topic may be committed together with what it hides.
-    if painting is None or (feed.rights_tables and not may_read(feed, user, key)):
+    if first_paint is None or (feed.rights_tables and not may_read(feed, user, key)):
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     # Each row's template has escaped its values.
-    rows = SafeString(painting.html)
-    if not painting.rows:
+    rows = SafeString(first_paint.html)
+    if not first_paint.rows:
         rows = _fault(next((reason for reason in left_out.of_topic(topic).values() if WORDS in reason), ""))
-    misplaced = _misplaced(name, painting.html, tag) if tag and not template else ""
+    misplaced = _misplaced(name, first_paint.html, tag) if tag and not template else ""
     if misplaced:
         return _fault(misplaced)
     if template:
@@ -93,7 +93,7 @@ def live(
         with context.push(rows=rows, topic=topic):
             rows = context.template.engine.get_template(template).render(context)
     # The page sees by the number whether the browser has moved rows out, as it does in a table.
-    ours = {"topic": topic, "position": str(painting.position), "rows": len(painting.rows)}
+    ours = {"topic": topic, "position": str(first_paint.position), "rows": len(first_paint.rows)}
     prefix = "data-realtime-" if tag else ""
     return _element(tag or "live-topic", ours, prefix, attributes, format_html("\n{}\n", rows))
 

@@ -22,14 +22,14 @@ from ..client.errors import Refused
 from ..client.replica import Change, Format, Replica
 from ..conf import get_conf
 from ..databases.registry import database
-from ..delivery.claims import judge
+from ..delivery.rights_check import judge
 from ..engine.errors import Forbidden, RealtimeError
 from ..engine.messages import Error, Heartbeat, Notice, Row, decode_server
 from ..engine.position import Position
 from ..engine.session import Limits, Session
 from ..engine.topic import Topic
 from ..feeds import registry
-from ..publishing import capture, changes
+from ..publishing import capture, feed_changes
 from ..publishing.positions import read_snapshot, read_topic
 from .sequencing import Looker
 
@@ -237,8 +237,8 @@ class LiveClient:
         concerned = {table: rows for table, rows in of_feed.items() if rows}
         if concerned:
             with read_snapshot():
-                found = changes.of_rows(feed, concerned)
-            changed = found.get(self.topic, changes.RowChanges())
+                found = feed_changes.of_rows(feed, concerned)
+            changed = found.get(self.topic, feed_changes.RowChanges())
             if not isinstance(changed, list) or found.get(feed.name, []) is None:
                 self._read()
             else:

@@ -10,8 +10,8 @@ from weakref import WeakSet
 from asgiref.sync import sync_to_async
 
 from ..models import OutboxRow
-from ..publishing import noted
-from ..publishing.noted import Noted
+from ..publishing import outbox_records
+from ..publishing.outbox_records import OutboxRecord
 
 _lookers: "WeakSet[Looker]" = WeakSet()
 
@@ -31,11 +31,11 @@ class Looker:
     def close(self) -> None:
         _lookers.discard(self)
 
-    def look(self) -> list[Noted]:
+    def look(self) -> list[OutboxRecord]:
         """Return the rows that are new, oldest first."""
         new = sorted(set(_ids()) - self._seen)
         self._seen.update(new)
-        return noted.read_these(new)
+        return outbox_records.read_these(new)
 
 
 def _ids() -> "list[int]":

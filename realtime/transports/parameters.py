@@ -6,7 +6,7 @@ from typing import get_args
 
 from ..access.handshake import BadQuery
 from ..access.limits import TooMuch
-from ..engine.messages import Form, Format
+from ..engine.messages import Format, WireFormat
 
 MAX_WAIT_SECONDS = 25.0
 
@@ -31,7 +31,7 @@ def topics(parameters: Parameters, limit: int) -> list[str]:
     return names
 
 
-def forms(parameters: Parameters, topic_count: int = 1) -> list[Form]:
+def wire_formats(parameters: Parameters, topic_count: int = 1) -> list[WireFormat]:
     """Return the form of the rows of each topic: one ``format`` for all topics, or one for each in their order.
 
     Raises: BadQuery.
@@ -43,7 +43,9 @@ def forms(parameters: Parameters, topic_count: int = 1) -> list[Form]:
         raise BadQuery(f"format is signal, rows or html, not {unknown[0][:40]!r}")
     if len(names) not in (1, topic_count):
         raise BadQuery(f"{len(names)} formats for {topic_count} topics: give one for all, or one for each")
-    return [Form(known[name]) for name in (names if len(names) == topic_count else [names[0]] * topic_count)]
+    return [
+        WireFormat(known[name]) for name in (names if len(names) == topic_count else [names[0]] * topic_count)
+    ]
 
 
 def positions(text: str, topic_count: int) -> list[str | None]:

@@ -11,7 +11,7 @@ from ..access.limits import Place
 from ..access.visitors import Visitor
 from ..engine.codes import Code
 from ..engine.errors import Forbidden, Unreadable
-from ..engine.messages import Encoded, Error, Form, ServerMessage, noticeable
+from ..engine.messages import Encoded, Error, ServerMessage, WireFormat, noticeable
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Topic
@@ -71,7 +71,7 @@ class _Query:
     """What a request asks for; ``since`` and ``known`` (the ``If-None-Match``) are positions, empty for none."""
 
     topic: str
-    form: Form
+    wire_format: WireFormat
     seconds: float
     since: str
     known: str
@@ -80,10 +80,10 @@ class _Query:
     def of(cls, handshake: Handshake) -> Self:
         """Raises: BadQuery."""
         given = handshake.parameters
-        (form,) = parameters.forms(given)
+        (wire_format,) = parameters.wire_formats(given)
         return cls(
             topic=handshake.url_kwargs["topic"],
-            form=form,
+            wire_format=wire_format,
             seconds=parameters.wait_seconds(given),
             since=parameters.last(given, "since"),
             known=(handshake.header("if-none-match") or "").removeprefix("W/").strip('"'),
@@ -109,11 +109,11 @@ async def _answer(
         if (
             known is not None
             and behind_seconds is None
-            and not topic.has_news(topic.cursor(known, query.form))
+            and not topic.has_news(topic.cursor(known, query.wire_format))
         ):
             await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
-        cursor = topic.cursor(since, query.form)
+        cursor = topic.cursor(since, query.wire_format)
         messages = topic.advance(cursor)
         answer = {
             "position": str(topic.position_of(cursor)),
@@ -135,13 +135,13 @@ async def _subscribe(
     """
     verdict = await service.rights.check(subscriber.visitor, query.topic)
     place.count_for("user", verdict.user)
-    registry.check_format(query.topic, query.form.format)
+    registry.check_format(query.topic, query.wire_format.format)
     parsed = [Position.parse(text) if text else None for text in (query.since, query.known)]
     since, known = [
         position if position is not None and await service.hub.has_reached(position.offset) else None
         for position in parsed
     ]
-    topic = await service.hub.subscribe(query.topic, subscriber, query.form.format)
+    topic = await service.hub.subscribe(query.topic, subscriber, query.wire_format.format)
     await service.hub.confirm(query.topic, subscriber, verdict)
     if not topic.is_readable:
         raise Unreadable(query.topic)
@@ -160,7 +160,7 @@ async def _wait(
     while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
         subscriber.is_notified.clear()
         remaining = ends - loop.time()
-        if remaining <= 0 or topic.has_news(topic.cursor(position, query.form)):
+        if remaining <= 0 or topic.has_news(topic.cursor(position, query.wire_format)):
             return
         notified = asyncio.create_task(subscriber.is_notified.wait())
         await asyncio.wait([notified, left], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)

@@ -69,12 +69,12 @@ def _subscriptions(handshake: Handshake) -> list[Subscribe]:
     """Raises: BadQuery, TooMuch."""
     given = handshake.parameters
     topics = parameters.topics(given, get_conf().max_subscriptions)
-    forms = parameters.forms(given, len(topics))
+    wire_formats = parameters.wire_formats(given, len(topics))
     since = handshake.header("last-event-id") or parameters.last(given, "since")
     positions = parameters.positions(since, len(topics))
     return [
-        Subscribe(topic, position, form.format)
-        for topic, position, form in zip(topics, positions, forms, strict=True)
+        Subscribe(topic, position, wire_format.format)
+        for topic, position, wire_format in zip(topics, positions, wire_formats, strict=True)
     ]
 
 

@@ -158,15 +158,15 @@ async def test_an_open_connection_loses_its_topic_at_once(
 async def test_rights_are_checked_again_only_after_a_rest(no_interval, service, monkeypatch, connect, quay):
     """However often changes are announced meanwhile."""
     checks: list[float] = []
-    lost_claims = rights.lost_claims
+    lost_rights = rights.lost_rights
 
-    def recorded(claims):
+    def recorded(waiting):
         checks.append(time.monotonic())
         service.hub.rights_changed.set()
-        return lost_claims(claims)
+        return lost_rights(waiting)
 
     monkeypatch.setattr(rights, "REST_SECONDS", 0.2)
-    monkeypatch.setattr(rights, "lost_claims", recorded)
+    monkeypatch.setattr(rights, "lost_rights", recorded)
     peer = connect()
     await peer.open()
     await peer.follow("boards")
@@ -182,15 +182,15 @@ async def test_an_announced_change_is_checked_although_a_check_failed(
 ):
     """The database may have been unavailable at that moment."""
     failed: list[Any] = []
-    lost_claims = rights.lost_claims
+    lost_rights = rights.lost_rights
 
-    def fail_once(claims):
+    def fail_once(waiting):
         if not failed:
-            failed.append(claims)
+            failed.append(waiting)
             raise OperationalError("away")
-        return lost_claims(claims)
+        return lost_rights(waiting)
 
-    monkeypatch.setattr(rights, "lost_claims", fail_once)
+    monkeypatch.setattr(rights, "lost_rights", fail_once)
     peer = connect(session=member.client.cookies["sessionid"].value)
     await peer.open()
     await peer.follow(f"entries.{safe.pk}")

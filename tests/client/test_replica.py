@@ -157,7 +157,7 @@ def test_changes_add_up_to_the_rows(seed):
     topic, replica = Topic("t"), Replica("t")
     topic.load(Position("e", 1), [row("a", "0")], 1)
     known: dict[str, object] = {}
-    cursor = topic.cursor(None, messages.Form())
+    cursor = topic.cursor(None, messages.WireFormat())
 
     def receive(encoded: str | bytes) -> None:
         for change in replica.receive(messages.decode_server(encoded)):
@@ -176,8 +176,8 @@ def test_changes_add_up_to_the_rows(seed):
             receive(encoded)
         if replica.must_subscribe or dice.random() < 0.1:
             asked = replica.subscription().position
-            cursor = topic.cursor(None if asked is None else Position.parse(asked), messages.Form())
-    for encoded in topic.advance(topic.cursor(replica.position, messages.Form())):
+            cursor = topic.cursor(None if asked is None else Position.parse(asked), messages.WireFormat())
+    for encoded in topic.advance(topic.cursor(replica.position, messages.WireFormat())):
         receive(encoded)
 
     assert known == dict(replica.rows) == {each.key: contents(each) for each in topic.rows}

@@ -16,9 +16,9 @@ from django.db import connection
 from realtime.databases.registry import database as here
 from realtime.databases.remedies import MIGRATE, remedy
 from realtime.publishing import capture, interest, lease, log, positions, progress, releases
-from realtime.publishing.catalog import Catalog
 from realtime.publishing.housekeeping import Housekeeping
 from realtime.publishing.sequencer import sequence
+from realtime.publishing.table_watch import TableWatch
 from realtime.runtime.supervision import supervise
 from tests.contract.conftest import Database, Follower
 
@@ -28,9 +28,9 @@ TABLES = [
 
 
 def look() -> None:
-    catalog = Catalog()
-    catalog.look()
-    catalog.read_again()
+    table_watch = TableWatch()
+    table_watch.look()
+    table_watch.read_again()
 
 
 def keep_house() -> None:
@@ -40,7 +40,7 @@ def keep_house() -> None:
 
 
 CHORES: dict[str, Callable[[], Any]] = {
-    "the catalog": look,
+    "the table_watch": look,
     "housekeeping": keep_house,
     "missing triggers": capture.missing,
     "uncaptured tables": capture.uncaptured,

@@ -6,8 +6,8 @@ import pytest
 
 from realtime.models import OutboxRow
 from realtime.publishing import capture, housekeeping
-from realtime.publishing.catalog import Catalog
 from realtime.publishing.housekeeping import Housekeeping
+from realtime.publishing.table_watch import TableWatch
 from tests.contract.conftest import Database, Follower
 
 PARTITIONED = [
@@ -257,16 +257,16 @@ def test_a_table_that_is_made_anew_with_its_triggers_is_read_again_on_sqlite(on_
 
 def test_of_two_processes_that_notice_one_resets_the_table(database):
     """The other one finds that it was told."""
-    catalogs = [Catalog(), Catalog()]
-    for catalog in catalogs:
-        catalog.look()
-        catalog.read_again()
+    watches = [TableWatch(), TableWatch()]
+    for table_watch in watches:
+        table_watch.look()
+        table_watch.read_again()
     resets()
     database.sql("ALTER TABLE boards_entry ADD COLUMN more integer")
 
-    for catalog in catalogs:
-        catalog.look()
-    told = [catalog.read_again() for catalog in catalogs]
+    for table_watch in watches:
+        table_watch.look()
+    told = [table_watch.read_again() for table_watch in watches]
 
     assert "boards_entry" in told[0]
     assert told[1] == []

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from realtime.boards.models import Board, Entry
-from realtime.delivery.paintings import Paintings
+from realtime.delivery.first_paint import FirstPaints
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
 from realtime.publishing import positions, progress
@@ -22,7 +22,7 @@ class Process:
 
     def __init__(self) -> None:
         self.follower = Follower(TOPIC)
-        self.paintings = Paintings()
+        self.first_paints = FirstPaints()
 
     def vouched(self, name: str) -> Topic | None:
         return self.follower.topic if name == TOPIC else None
@@ -32,18 +32,18 @@ class Process:
 
     def paint(self) -> list[tuple]:
         """Return what a page shows, having compared it with what the database has for this connection."""
-        painting = self.paintings.paint(TOPIC, self)
+        first_paint = self.first_paints.paint(TOPIC, self)
         fresh = positions.read_topic(TOPIC)
-        shown = contents([row for row, _ in painting.rows.values()])
+        shown = contents([row for row, _ in first_paint.rows.values()])
         assert shown == contents(fresh.rows)
-        assert painting.position.epoch in ("", fresh.position.epoch)
-        known = self.paintings.reading(TOPIC)
+        assert first_paint.position.epoch in ("", fresh.position.epoch)
+        known = self.first_paints.reading(TOPIC)
         assert known is None or contents(known.rows) == contents(fresh.rows)
         return shown
 
     def is_painted_from_memory(self) -> bool:
         """Return whether two pages show the very same rows: nothing was read for the second one."""
-        one, other = (self.paintings.paint(TOPIC, self).rows for _ in range(2))
+        one, other = (self.first_paints.paint(TOPIC, self).rows for _ in range(2))
         return all(
             first is second for (first, _), (second, _) in zip(one.values(), other.values(), strict=True)
         )

@@ -20,7 +20,7 @@ from realtime.conf import get_conf
 from realtime.engine import messages
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
-from realtime.publishing import capture, changes, log, releases, sequencer
+from realtime.publishing import capture, feed_changes, log, releases, sequencer
 from realtime.publishing.budget import Budget
 from realtime.publishing.slow_feeds import slow_feeds
 from realtime.runtime import cpu_time
@@ -430,7 +430,7 @@ def test_a_feed_whose_query_does_not_end_delays_no_other_for_long(database, live
 @pytest.mark.usefixtures("quick_rounds")
 def test_a_feed_that_renders_slowly_delays_no_other_for_long(database, live, monkeypatch):
     """Its remaining topics are reset when its time is over; then nothing of it is rendered."""
-    monkeypatch.setattr(changes, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(feed_changes, "ROWS_AT_ONCE", 1)
     feed = live(name="slow")
     rendered, render = [], feed.row
 
@@ -456,7 +456,7 @@ def test_a_feed_that_renders_slowly_delays_no_other_for_long(database, live, mon
 def test_a_feed_that_waits_for_a_core_is_not_slow(database, live, settings, monkeypatch):
     """Its rows are read, though its query and its rendering take longer than its share of a round by the clock."""
     settings.REALTIME = {**settings.REALTIME, "FEED_SECONDS": 0.1}
-    monkeypatch.setattr(changes, "BUSY_FACTOR", 1_000_000)
+    monkeypatch.setattr(feed_changes, "BUSY_FACTOR", 1_000_000)
     totals = itertools.count(step=1000)  # seconds that the thread has waited, at each look
     monkeypatch.setattr(cpu_time, "waited", lambda: next(totals))
 
@@ -492,8 +492,8 @@ def test_a_slow_feed_of_related_rows_is_reset_as_a_whole(database, live, monkeyp
 
 def test_many_rows_do_not_make_a_feed_slow(database, live, monkeypatch):
     """A feed that renders many rows within its time is quick, even if there are more."""
-    monkeypatch.setattr(changes, "SLOW_ROWS", 3)
-    monkeypatch.setattr(changes, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(feed_changes, "SLOW_ROWS", 3)
+    monkeypatch.setattr(feed_changes, "ROWS_AT_ONCE", 2)
     feed = live(name="many")
     rendered, render = [], feed.row
 
@@ -555,7 +555,7 @@ def test_a_flood_with_an_image_that_names_no_topic_resets_the_feed(database, liv
 
 def test_a_flood_of_topics_resets_the_feed(database, live, settings, monkeypatch):
     """A bounded number is reset one by one."""
-    monkeypatch.setattr(changes, "MAX_FLOOD_TOPICS", 4)
+    monkeypatch.setattr(feed_changes, "MAX_FLOOD_TOPICS", 4)
     settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     live(name="things")
     told = []
@@ -568,7 +568,7 @@ def test_a_flood_of_topics_resets_the_feed(database, live, settings, monkeypatch
 
 def test_changes_that_are_too_large_for_a_message_are_a_reset(database, live, monkeypatch):
     """Instead of a log entry of many megabytes; smaller topics keep their changes."""
-    monkeypatch.setattr(changes, "MAX_TOPIC_BYTES", 100_000)
+    monkeypatch.setattr(feed_changes, "MAX_TOPIC_BYTES", 100_000)
     live(name="things")
     follower = Follower("things.large")
     Thing.objects.bulk_create(
@@ -582,8 +582,8 @@ def test_changes_that_are_too_large_for_a_message_are_a_reset(database, live, mo
 
 def test_what_a_round_keeps_of_a_feed_is_bounded(database, live, monkeypatch):
     """The topics of the rest are reset without reading its rows."""
-    monkeypatch.setattr(changes, "MAX_FEED_BYTES", 100_000)
-    monkeypatch.setattr(changes, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(feed_changes, "MAX_FEED_BYTES", 100_000)
+    monkeypatch.setattr(feed_changes, "ROWS_AT_ONCE", 2)
     feed = live(name="things")
     render = Mock(wraps=feed.row)
     monkeypatch.setattr(feed, "row", render)

@@ -14,18 +14,17 @@ from django.db.models.functions import Now
 from realtime import notices
 from realtime.access.limits import TooMuch
 from realtime.boards.models import Board, Entry
-from realtime.delivery import claims as claims_module
 from realtime.delivery import hub as hub_module
-from realtime.delivery import rights
-from realtime.delivery.claims import Claim, Verdict
+from realtime.delivery import rights, rights_check
+from realtime.delivery.rights_check import Right, Verdict
 from realtime.engine.messages import Heartbeat, Notice, delete, encode_changes
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, SecondsNow
 from realtime.publishing import capture, positions
 from realtime.publishing import log as log_module
-from realtime.publishing.catalog import Catalog
 from realtime.publishing.layer import EVERYONE_GROUP, group, to_message
 from realtime.publishing.sequencer import sequence
+from realtime.publishing.table_watch import TableWatch
 from tests.conftest import until
 from tests.delivery.conftest import Broken, FailsOnce, Follower, has_row
 from tests.support.positions import position_now
@@ -472,10 +471,10 @@ async def test_a_notice_waits_until_the_right_to_its_topic_can_be_checked(slow, 
     broken = Broken(OperationalError("the database has gone away"))
     asked = 0
 
-    def judge(claims: set[Claim]) -> dict[Claim, Verdict | Exception]:
+    def judge(rights: set[Right]) -> dict[Right, Verdict | Exception]:
         nonlocal asked
         asked += 1
-        return broken.wrap(claims_module.judge)(claims)
+        return broken.wrap(rights_check.judge)(rights)
 
     monkeypatch.setattr(rights, "judge", judge)
 
@@ -504,7 +503,7 @@ async def test_a_topic_whose_table_lacks_a_trigger_is_not_vouched_for(
     quick, quay, topic, in_database, monkeypatch
 ):
     """Its changes are not noted. Other topics are current meanwhile; so is this one when all is settled."""
-    monkeypatch.setattr(hub_module, "CATALOG_SECONDS", 0.0)
+    monkeypatch.setattr(hub_module, "TABLE_WATCH_SECONDS", 0.0)
     follower, other = await Follower(topic).follow(quick.hub), await Follower("boards").follow(quick.hub)
     is_vouched_for = vouching(follower)
 
@@ -524,7 +523,7 @@ async def test_a_topic_whose_table_was_exchanged_is_not_vouched_for_until_it_is_
     quick, quay, topic, in_database, monkeypatch
 ):
     """Also in a process that cannot reset it."""
-    monkeypatch.setattr(hub_module, "CATALOG_SECONDS", 0.0)
+    monkeypatch.setattr(hub_module, "TABLE_WATCH_SECONDS", 0.0)
     follower = await Follower(topic).follow(quick.hub)
 
     await in_database(alter, "ALTER TABLE boards_entry ADD COLUMN more integer")
@@ -543,9 +542,9 @@ def alter(statement: str) -> None:
 
 def settle() -> None:
     """Read tables again that were exchanged, as housekeeping does."""
-    catalog = Catalog()
-    catalog.look()
-    catalog.read_again()
+    table_watch = TableWatch()
+    table_watch.look()
+    table_watch.read_again()
     assert sequence(positions.probe())
 
 

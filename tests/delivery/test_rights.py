@@ -12,8 +12,8 @@ from django.db import OperationalError, router
 from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board, Entry
 from realtime.delivery import rights
-from realtime.delivery.claims import Claims, Verdict, judge
-from realtime.delivery.rights import Pace, Rights, RightsChanged, lost_claims, recheck
+from realtime.delivery.rights import Pace, Rights, RightsChanged, lost_rights, recheck
+from realtime.delivery.rights_check import RightsToCheck, Verdict, judge
 from realtime.delivery.subscriber import Subscriber
 from realtime.engine.errors import Forbidden, UnknownTopic
 from realtime.runtime import metrics
@@ -26,16 +26,16 @@ def batches(monkeypatch) -> list[int]:
     """The sizes of the batches that were judged."""
     sizes: list[int] = []
 
-    def counted(claims):
-        sizes.append(len(claims))
-        return judge(claims)
+    def counted(waiting):
+        sizes.append(len(waiting))
+        return judge(waiting)
 
     monkeypatch.setattr("realtime.delivery.rights.judge", counted)
     return sizes
 
 
 async def test_claims_that_arrive_meanwhile_form_one_batch(service, quay, batches):
-    """Of a thousand claims, twenty of them different, the first is alone in its batch."""
+    """Of a thousand rights, twenty of them different, the first is alone in its batch."""
     rights = Rights(service.reader_threads)
 
     await asyncio.gather(
@@ -65,7 +65,7 @@ async def test_each_claim_of_a_batch_has_its_own_answer(service, quay, safe):
 
 
 async def test_topics_of_one_feed_are_asked_together(service, quay, safe, batches):
-    """Claims on all of them that arrive meanwhile form one batch; nothing of it is left afterwards."""
+    """Questions about all of them that arrive meanwhile form one batch; nothing of it is left afterwards."""
     rights = Rights(service.reader_threads)
     topics = [f"entries.{quay.pk}", f"entries.{safe.pk}"] * 5
 
@@ -94,7 +94,7 @@ async def test_a_batch_that_fails_fails_all_its_claims(service, quay, monkeypatc
 
 
 async def test_a_slow_feed_does_not_delay_other_feeds(service, live, in_database):
-    """Claims for another feed are answered meanwhile."""
+    """Rights of another feed are answered meanwhile."""
     may_go_on = threading.Event()
     await in_database(
         live, Board, name="slow", can_subscribe=lambda self, user, key: may_go_on.wait(PATIENCE_SECONDS)
@@ -121,9 +121,9 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
 
     with pytest.raises(type(error)):
         await Rights(service.reader_threads).check(ANONYMOUS, "broken")
-    claims = Claims()
-    claims.add(ANONYMOUS, "broken")
-    assert bool(await in_database(lost_claims, claims)) == is_lost
+    waiting = RightsToCheck()
+    waiting.add(ANONYMOUS, "broken")
+    assert bool(await in_database(lost_rights, waiting)) == is_lost
 
 
 @pytest.mark.parametrize("error", [StopIteration(), SystemExit(), asyncio.CancelledError()], ids=repr)
@@ -181,11 +181,11 @@ async def test_a_check_of_all_subscriptions_gives_the_thread_back(
     monkeypatch.setattr(rights, "SLICE_SECONDS", 0.0)
     slices: list[int] = []
 
-    def recorded(claims):
+    def recorded(waiting):
         slices.append(len(asked))
-        return lost_claims(claims)
+        return lost_rights(waiting)
 
-    monkeypatch.setattr(rights, "lost_claims", recorded)
+    monkeypatch.setattr(rights, "lost_rights", recorded)
     followers = [FakeFollower(Visitor(f"session{number}"), "asked") for number in range(5)]
 
     await recheck(FakeHub(followers), service.reader_threads)
@@ -286,11 +286,11 @@ async def test_a_feed_that_fails_is_logged_once_with_its_reason(
         raise error
 
     await in_database(live, Entry, name="broken", topic_field="board_id", visible_topics=visible_topics)
-    claims = Claims()
+    waiting = RightsToCheck()
     for key in range(amount):
-        claims.add(ANONYMOUS, f"broken.{key}")
+        waiting.add(ANONYMOUS, f"broken.{key}")
 
-    lost = await in_database(lost_claims, claims)
+    lost = await in_database(lost_rights, waiting)
 
     assert len(lost) == amount
     (line,) = lines(logging.ERROR)
@@ -451,7 +451,7 @@ async def test_a_check_of_one_user_that_fails_is_followed_by_one_of_all(service,
     hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
     hub.rights_changed.take()
     hub.rights_changed.set_for({users[0][0]})
-    monkeypatch.setattr(rights, "lost_claims", FailsOnce(lost_claims, OperationalError("away")))
+    monkeypatch.setattr(rights, "lost_rights", FailsOnce(lost_rights, OperationalError("away")))
     with pytest.raises(OperationalError):
         await recheck(hub, service.reader_threads)
 

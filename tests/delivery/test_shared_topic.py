@@ -18,9 +18,9 @@ from realtime.delivery.shared_topic import FAN_OUT_AT_ONCE, IN_STEP_AT_ONCE, Sha
 from realtime.engine.messages import (
     Changes,
     Error,
-    Form,
     Format,
     Heartbeat,
+    WireFormat,
     decode_server,
     delete,
     encode_changes,
@@ -602,13 +602,13 @@ async def test_a_connection_that_fails_delays_no_other(slow, quay, topic, kind, 
 
 
 async def test_a_form_that_cannot_be_encoded_delays_no_other(slow, quay, topic, monkeypatch):
-    """Those in step in another form are sent this change and the next ones."""
+    """Those in step in another wire format are sent this change and the next ones."""
     encoded = ChangeSet.encoded
 
-    def fail_for_html(self: ChangeSet, topic: str, epoch: str, form: Form, *further: Any) -> Any:
-        if form.format == "html":
+    def fail_for_html(self: ChangeSet, topic: str, epoch: str, wire_format: WireFormat, *further: Any) -> Any:
+        if wire_format.format == "html":
             raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
-        return encoded(self, topic, epoch, form, *further)
+        return encoded(self, topic, epoch, wire_format, *further)
 
     bad = [await InStep(topic, "html").follow(slow.hub) for _ in range(2)]
     good = [await InStep(topic).follow(slow.hub) for _ in range(2)]

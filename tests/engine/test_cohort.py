@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from realtime.engine import cohort as cohort_module
 from realtime.engine.codes import Code
 from realtime.engine.errors import BadMessage, Forbidden
-from realtime.engine.messages import Change, Encoded, Form, Format, Notice, Row, delete
+from realtime.engine.messages import Change, Encoded, Format, Notice, Row, WireFormat, delete
 from realtime.engine.position import Position
 from realtime.engine.session import Ending, Session, _Unacknowledged
 from realtime.engine.topic import Topic
@@ -36,9 +36,9 @@ LIMITS = {
 class Line:
     """One session and the socket it writes to, driven as ``transports/outbound.py`` drives them."""
 
-    def __init__(self, form: Form, silent: int | None, joins: bool) -> None:
-        self.form, self._joins = form, joins
-        self.session = Session(default_limits(**LIMITS, max_silent_bytes=silent), form.encoding)
+    def __init__(self, wire_format: WireFormat, silent: int | None, joins: bool) -> None:
+        self.wire_format, self._joins = wire_format, joins
+        self.session = Session(default_limits(**LIMITS, max_silent_bytes=silent), wire_format.encoding)
         self.received: list[Encoded] = []
         self.in_flight: Encoded | None = None
         self.is_stalled = False
@@ -105,7 +105,9 @@ def deliver(topic: Topic, subscribers: list[Line], at_once: int = 2) -> Iterator
 CHANGES = st.dictionaries(st.sampled_from("pqrstu"), st.booleans(), min_size=1, max_size=4)
 NUMBERS = st.integers(0, 3)
 FORMS = st.builds(
-    Form, st.sampled_from(["rows", "rows", "html", "signal"]), st.sampled_from(["json", "json", "msgpack"])
+    WireFormat,
+    st.sampled_from(["rows", "rows", "html", "signal"]),
+    st.sampled_from(["json", "json", "msgpack"]),
 )
 
 
@@ -136,19 +138,19 @@ class Machine(RuleBasedStateMachine):
 class Twins(Machine):
     """Each round ends before something else happens: then the messages are the same, one by one."""
 
-    @initialize(forms=st.lists(FORMS, min_size=2, max_size=4))
-    def open_some(self, forms: list[Form]) -> None:
-        for form in forms:
-            self.open(form, None)
+    @initialize(wire_formats=st.lists(FORMS, min_size=2, max_size=4))
+    def open_some(self, wire_formats: list[WireFormat]) -> None:
+        for wire_format in wire_formats:
+            self.open(wire_format, None)
 
-    @rule(form=FORMS, silent=st.sampled_from([None, 3000]), topics=st.sampled_from(["a", "ab"]))
-    def open(self, form: Form, silent: int | None, topics: str = "ab") -> None:
-        pair = Line(form, silent, joins=True), Line(form, silent, joins=False)
+    @rule(wire_format=FORMS, silent=st.sampled_from([None, 3000]), topics=st.sampled_from(["a", "ab"]))
+    def open(self, wire_format: WireFormat, silent: int | None, topics: str = "ab") -> None:
+        pair = Line(wire_format, silent, joins=True), Line(wire_format, silent, joins=False)
         self.lines = [*self.lines[-3:], pair]
         for line in pair:
             line.push()
             for name in topics:
-                line.do("subscribe", self.topics[name], None, form.format)
+                line.do("subscribe", self.topics[name], None, wire_format.format)
 
     def pair(self, number: int) -> tuple[Line, Line]:
         return self.lines[number % len(self.lines)]
@@ -205,7 +207,7 @@ class Twins(Machine):
             None if behind > 6 else Position(topic.position.epoch, max(1, topic.position.offset + 1 - behind))
         )
         for each in self.pair(number):
-            each.do("subscribe", topic, position, each.form.format)
+            each.do("subscribe", topic, position, each.wire_format.format)
 
     @rule(number=NUMBERS, name=st.sampled_from(TOPICS))
     def revoke(self, number: int, name: str) -> None:
@@ -251,18 +253,22 @@ class Twins(Machine):
 class Interrupted(Machine):
     """Rounds are interrupted by anything: then clients may get changes merged differently, but never a gap."""
 
-    @initialize(forms=st.lists(st.sampled_from([Form("rows"), Form("html")]), min_size=3, max_size=6))
-    def open_some(self, forms: list[Form]) -> None:
+    @initialize(
+        wire_formats=st.lists(
+            st.sampled_from([WireFormat("rows"), WireFormat("html")]), min_size=3, max_size=6
+        )
+    )
+    def open_some(self, wire_formats: list[WireFormat]) -> None:
         self.topic = self.topics["a"]
         self.rows = {1: self.topic.rows}
         self.round: Iterator[None] = iter(())
         self.is_due = False
-        self.lines = [Line(form, None, joins=True) for form in forms]
-        self.replicas = [Replica("a", form.format) for form in forms]
-        self.seen = [0] * len(forms)  # how many messages each replica has received
+        self.lines = [Line(wire_format, None, joins=True) for wire_format in wire_formats]
+        self.replicas = [Replica("a", wire_format.format) for wire_format in wire_formats]
+        self.seen = [0] * len(wire_formats)  # how many messages each replica has received
         for line in self.lines:
             line.push()
-            line.do("subscribe", self.topic, None, line.form.format)
+            line.do("subscribe", self.topic, None, line.wire_format.format)
 
     @rule(keys=CHANGES)
     def change(self, keys: dict[str, bool]) -> None:
@@ -332,7 +338,7 @@ def contents(rows: list[Row], format: Format) -> dict[str, tuple[str, Any]]:
 def two_topics() -> tuple[dict[str, Topic], Line, Line]:
     """Return two topics, a line in step with others in both, and its twin; all that was sent is acknowledged."""
     topics = {name: fresh_topic(name) for name in TOPICS}
-    line, twin = Line(Form(), None, joins=True), Line(Form(), None, joins=False)
+    line, twin = Line(WireFormat(), None, joins=True), Line(WireFormat(), None, joins=False)
     for each in (line, twin):
         each.push()
         for topic in topics.values():

@@ -234,8 +234,8 @@ def test_a_digest_is_the_first_32_bits_of_blake2s():
     assert messages.digest("1", "a", b'{"x":1}') == 0x7F0508E5
     row = Row("1", "a", msgspec.Raw(b'{"x":1}'), "<p>é")
 
-    forms: list[tuple[Format, bytes]] = [("rows", b'{"x":1}'), ("html", "<p>é".encode())]
-    for format, contents in forms:
+    wire_formats: list[tuple[Format, bytes]] = [("rows", b'{"x":1}'), ("html", "<p>é".encode())]
+    for format, contents in wire_formats:
         expected = messages.digest("1", "a", contents)
         assert row.narrowed(format).digest == row.upsert().narrowed(format).digest == expected
         snapshot = messages.Snapshot("t", "e.1", [row.narrowed(format)], more=False)

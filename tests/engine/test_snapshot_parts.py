@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from realtime.engine.encodings import Encodings
-from realtime.engine.messages import Form, Format, Row, Snapshot
+from realtime.engine.messages import Format, Row, Snapshot, WireFormat
 from realtime.engine.position import Position
 from realtime.engine.snapshot_parts import SnapshotParts
 from tests.engine.test_topic import decode_as, row
@@ -16,7 +16,7 @@ POSITION = Position("e", 7)
 
 
 def parts(encodings: Encodings, rows: Sequence[Row], max_part_bytes: int = 200) -> SnapshotParts:
-    return SnapshotParts("letters", POSITION, rows, Form(), max_part_bytes, encodings, "token")
+    return SnapshotParts("letters", POSITION, rows, WireFormat(), max_part_bytes, encodings, "token")
 
 
 def test_all_rows_are_sent_in_order_in_parts():

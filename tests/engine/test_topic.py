@@ -13,7 +13,7 @@ from realtime.engine import topic as topic_module
 from realtime.engine.cursor import Cursor
 from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
-from realtime.engine.messages import Changes, Form, Format, Row, Snapshot, decode_server
+from realtime.engine.messages import Changes, Format, Row, Snapshot, WireFormat, decode_server
 from realtime.engine.position import Position
 from realtime.engine.topic import MAX_KEPT_CHANGES, Topic
 from tests.support.contents import decode_as
@@ -41,7 +41,7 @@ def topic() -> Topic:
 
 
 def advance(topic: Topic, offset: int | None):
-    cursor = topic.cursor(None if offset is None else Position("e", offset), Form())
+    cursor = topic.cursor(None if offset is None else Position("e", offset), WireFormat())
     return [decode_server(text) for text in topic.advance(cursor)], cursor
 
 
@@ -68,7 +68,7 @@ def test_a_cursor_gets_exactly_what_it_missed(topic, offset, missed):
 @pytest.mark.parametrize("position", [None, Position("other", 19), Position("e", 9)], ids=str)
 def test_a_position_that_cannot_be_served_gets_a_snapshot(topic, position):
     """No position, one of another epoch, or one before the kept changes: all rows, in order, as of now."""
-    (message,) = map(decode_server, topic.advance(topic.cursor(position, Form())))
+    (message,) = map(decode_server, topic.advance(topic.cursor(position, WireFormat())))
 
     assert isinstance(message, Snapshot)
     assert message.position == "e.19"
@@ -78,18 +78,18 @@ def test_a_position_that_cannot_be_served_gets_a_snapshot(topic, position):
 
 def test_a_change_is_encoded_once_for_all(topic):
     """Subscribers at the head share one text."""
-    one, other = (topic.cursor(Position("e", 15), Form()) for _ in range(2))
+    one, other = (topic.cursor(Position("e", 15), WireFormat()) for _ in range(2))
 
     assert topic.advance(one)[0] is topic.advance(other)[0]
 
 
 def test_a_snapshot_is_encoded_once_for_all(topic):
     """Subscribers without a position share the texts, until something changes."""
-    one, other = topic.advance(Cursor(Form("html"))), topic.advance(Cursor(Form("html")))
+    one, other = topic.advance(Cursor(WireFormat("html"))), topic.advance(Cursor(WireFormat("html")))
     topic.apply(19, 19, 20, [messages.delete("b")])
 
     assert one is other
-    assert topic.advance(Cursor(Form("html"))) != one
+    assert topic.advance(Cursor(WireFormat("html"))) != one
 
 
 def test_duplicates_have_no_effect(topic):
@@ -108,7 +108,7 @@ def test_a_page_rendered_while_changes_were_being_sequenced_gets_a_snapshot(topi
 
 def test_a_page_rendered_ahead_of_this_process_is_checked_when_the_process_reaches_its_position(topic):
     """A row that was gone again when its changes were sequenced is removed from the page."""
-    cursor = topic.cursor(Position("e", 25), Form())
+    cursor = topic.cursor(Position("e", 25), WireFormat())
     assert topic.advance(cursor) == []
 
     assert topic.apply(19, 21, 28, [messages.delete("flash")])
@@ -168,7 +168,7 @@ def test_a_new_epoch_discards_the_unseen_intervals(topic):
     """A cursor at an offset inside such an interval of the old epoch is served like any other."""
     topic.load(Position("other", 40), [row("a")], unchanged_since=10)
 
-    assert topic.advance(topic.cursor(Position("other", 17), Form())) == []
+    assert topic.advance(topic.cursor(Position("other", 17), WireFormat())) == []
 
 
 def test_a_long_snapshot_is_sent_in_parts_below_the_limit():
@@ -177,7 +177,7 @@ def test_a_long_snapshot_is_sent_in_parts_below_the_limit():
     rows = [row("a", "x" * 30), row("b", "x" * 30), row("c", "x" * 300), row("d")]
     topic.load(Position("e", 1), rows, unchanged_since=1)
 
-    parts = [decode_as(Snapshot, text) for text in topic.advance(Cursor(Form()))]
+    parts = [decode_as(Snapshot, text) for text in topic.advance(Cursor(WireFormat()))]
 
     assert [[row.key for row in part.rows] for part in parts] == [["a", "b"], ["c"], ["d"]]
     assert [part.more for part in parts] == [True, True, False]
@@ -192,7 +192,7 @@ def test_a_change_set_over_the_limit_becomes_a_snapshot():
 
     assert all(
         isinstance(decode_server(text), Snapshot)
-        for text in topic.advance(topic.cursor(Position("e", 1), Form()))
+        for text in topic.advance(topic.cursor(Position("e", 1), WireFormat()))
     )
 
 
@@ -236,7 +236,7 @@ def test_the_number_of_kept_changes_is_limited():
 
     assert isinstance(advance(topic, 5)[0][0], Changes)
     with pytest.raises(Unrecoverable, match="the kept changes start at 5"):
-        topic.since(topic.cursor(Position("e", 4), Form()))
+        topic.since(topic.cursor(Position("e", 4), WireFormat()))
 
 
 def test_rows_do_not_refer_to_the_payload_they_were_decoded_from(topic):
@@ -274,9 +274,9 @@ def test_the_digest_follows_the_rows(topic, format):
 def test_only_a_cursor_at_the_newest_change_has_a_digest(topic):
     """Others have other rows: behind, of another life, or ahead of this process."""
     ahead, behind, snapshot = (
-        topic.cursor(Position("e", 25), Form()),
-        topic.cursor(Position("e", 15), Form()),
-        topic.cursor(None, Form()),
+        topic.cursor(Position("e", 25), WireFormat()),
+        topic.cursor(Position("e", 15), WireFormat()),
+        topic.cursor(None, WireFormat()),
     )
     topic.advance(ahead)
 
@@ -290,9 +290,9 @@ def test_only_a_cursor_at_the_newest_change_has_a_digest(topic):
 
 def test_a_shared_snapshot_leaves_the_cursor_at_its_own_position(topic):
     """Also where the topic has come further since, without a visible change: a heartbeat must not be ahead."""
-    topic.advance(Cursor(Form()))
+    topic.advance(Cursor(WireFormat()))
     topic.apply(19, 19, 23, [messages.delete("hidden")])
-    cursor = Cursor(Form())
+    cursor = Cursor(WireFormat())
 
     (snapshot,) = topic.advance(cursor)
 
@@ -339,7 +339,7 @@ def test_before_the_log_has_begun_a_topic_is_served_like_any_other():
     topic.load(Position("", 5), rows, unchanged_since=5)
     topic.apply(5, 5, 6, [upsert("a", "new")])
 
-    (message,) = topic.advance(topic.cursor(Position("", 0), Form()))
+    (message,) = topic.advance(topic.cursor(Position("", 0), WireFormat()))
 
     assert decode_as(Changes, message).after == 0
 
@@ -349,18 +349,20 @@ def test_a_topic_that_is_read_for_the_first_time_and_is_empty_is_no_news():
     assert not Topic("letters").load(Position("", 5), [], unchanged_since=5)
 
 
-@pytest.mark.parametrize("form", [Form("html"), Form("html", "msgpack"), Form("rows", "msgpack")], ids=str)
-def test_a_client_is_sent_what_it_asked_for(topic, form):
+@pytest.mark.parametrize(
+    "wire_format", [WireFormat("html"), WireFormat("html", "msgpack"), WireFormat("rows", "msgpack")], ids=str
+)
+def test_a_client_is_sent_what_it_asked_for(topic, wire_format):
     """Snapshots and changes have the contents of its format in its encoding."""
-    (snapshot,) = topic.advance(Cursor(form))
-    (changes,) = topic.advance(topic.cursor(Position("e", 15), form))
+    (snapshot,) = topic.advance(Cursor(wire_format))
+    (changes,) = topic.advance(topic.cursor(Position("e", 15), wire_format))
 
     for encoded, rows in ((snapshot, "rows"), (changes, "changes")):
-        assert isinstance(encoded, bytes if form.encoding == "msgpack" else str)
+        assert isinstance(encoded, bytes if wire_format.encoding == "msgpack" else str)
         first = getattr(decode_server(encoded), rows)[0]
         assert (first.html is msgspec.UNSET, first.row is msgspec.UNSET) == (
-            form.format == "rows",
-            form.format == "html",
+            wire_format.format == "rows",
+            wire_format.format == "html",
         )
 
 
@@ -402,11 +404,11 @@ def test_errors_name_the_offsets(topic):
     with pytest.raises(Gap) as gap:
         topic.apply(21, 21, 22, [upsert("x")])
     with pytest.raises(Unrecoverable) as old:
-        topic.since(topic.cursor(Position("e", 9), Form()))
+        topic.since(topic.cursor(Position("e", 9), WireFormat()))
     with pytest.raises(Unrecoverable) as unseen:
-        topic.since(topic.cursor(Position("e", 17), Form()))
+        topic.since(topic.cursor(Position("e", 17), WireFormat()))
     with pytest.raises(Unrecoverable) as many:
-        topic.since(topic.cursor(Position("e", 10), Form()))
+        topic.since(topic.cursor(Position("e", 10), WireFormat()))
 
     assert (gap.value.position, gap.value.after) == (19, 21)
     assert (old.value.asked, old.value.oldest) == (9, 10)
@@ -416,7 +418,7 @@ def test_errors_name_the_offsets(topic):
 
 def test_a_client_that_is_not_ahead_has_no_news_of_an_invisible_change(topic):
     """Only a client that named a later position than this process had is checked again."""
-    topic.cursor(Position("e", 19), Form())
+    topic.cursor(Position("e", 19), WireFormat())
 
     assert not topic.apply(19, 19, 23, [messages.delete("hidden")])
     assert topic.apply(23, 23, 24, [upsert("d")])
@@ -477,9 +479,9 @@ def test_the_newest_change_is_kept_whatever_its_size(bytes_kept):
 
 def test_a_cursor_of_an_earlier_life_has_no_position(topic):
     """Its offset does not compare with the present ones; nor has a cursor that needs a snapshot one."""
-    cursor = topic.cursor(Position("e", 19), Form())
+    cursor = topic.cursor(Position("e", 19), WireFormat())
     assert topic.position_of(cursor) == Position("e", 19)
-    assert topic.position_of(Cursor(Form(), None, cursor.life)) is None
+    assert topic.position_of(Cursor(WireFormat(), None, cursor.life)) is None
 
     topic.load(Position("other", 19), [row("q")], unchanged_since=19)
 
@@ -491,7 +493,7 @@ def test_all_who_missed_the_same_changes_share_one_text(topic):
     topic.apply(19, 19, 20, [upsert("c", "newer")])
 
     def sent(offset: int) -> messages.Encoded:
-        return topic.advance(topic.cursor(Position("e", offset), Form()))[0]
+        return topic.advance(topic.cursor(Position("e", offset), WireFormat()))[0]
 
     assert sent(19) is sent(19)
     assert sent(16) is sent(15)
@@ -500,7 +502,7 @@ def test_all_who_missed_the_same_changes_share_one_text(topic):
 
 def test_messages_may_be_as_long_as_the_limit(topic):
     """One byte more makes a snapshot of changes, and two parts of a snapshot."""
-    (changes,) = topic.advance(topic.cursor(Position("e", 15), Form()))
+    (changes,) = topic.advance(topic.cursor(Position("e", 15), WireFormat()))
     rows = sum(messages.encoded_size(row.narrowed("rows")) for row in topic.rows)
 
     def kinds(limit: int, offset: int | None) -> list[type]:
@@ -522,13 +524,13 @@ def test_every_part_of_a_snapshot_may_be_as_long_as_the_limit():
     keys = [key for key, size in sizes.items() if size == row_bytes][:6]
     topic.load(Position("e", 1), map(row, keys), unchanged_since=1)
 
-    parts = [decode_as(Snapshot, text) for text in topic.advance(Cursor(Form()))]
+    parts = [decode_as(Snapshot, text) for text in topic.advance(Cursor(WireFormat()))]
 
     assert [[row.key for row in part.rows] for part in parts] == [keys[:2], keys[2:4], keys[4:]]
 
 
 def test_what_clients_ask_for_is_not_all_kept():
-    """From each of many positions, in each form, of several topics: the limits are in bytes."""
+    """From each of many positions, in each wire format, of several topics: the limits are in bytes."""
     encodings = Encodings(max_bytes=100_000, max_topic_bytes=50_000)
     topics = [Topic(name, encodings=encodings) for name in ("one", "two", "three")]
     for topic in topics:
@@ -538,8 +540,13 @@ def test_what_clients_ask_for_is_not_all_kept():
 
     for topic in topics:
         for offset in range(1, 102, 3):
-            for form in (Form("rows"), Form("html"), Form("rows", "msgpack"), Form("html", "msgpack")):
-                cursor = topic.cursor(Position("e", offset), form)
+            for wire_format in (
+                WireFormat("rows"),
+                WireFormat("html"),
+                WireFormat("rows", "msgpack"),
+                WireFormat("html", "msgpack"),
+            ):
+                cursor = topic.cursor(Position("e", offset), wire_format)
                 topic.advance(cursor)
                 assert cursor.offset == 101
                 assert encodings.bytes <= 100_000
@@ -550,11 +557,11 @@ def test_what_clients_ask_for_is_not_all_kept():
 def test_looking_for_news_makes_no_messages(topic):
     """A poll that waits is sent nothing; what it would be sent is the same as ``advance`` says."""
     for position in (None, Position("other", 19), *(Position("e", offset) for offset in range(20))):
-        has_news = topic.has_news(topic.cursor(position, Form()))
+        has_news = topic.has_news(topic.cursor(position, WireFormat()))
         assert topic._encodings.bytes == 0
         assert not any(kept._encoded for kept in topic._kept)
 
-        assert has_news == bool(topic.advance(topic.cursor(position, Form())))
+        assert has_news == bool(topic.advance(topic.cursor(position, WireFormat())))
         topic._forget_encodings()
         topic._kept[-1].forget_encodings()
 
@@ -563,7 +570,7 @@ def test_a_snapshot_that_is_being_sent_outlives_its_topics_changes(topic):
     """A client that reads slowly gets the rest of it as of its position, and then what has changed since."""
     topic._max_part_bytes = 1
     topic._forget_encodings()
-    cursor = Cursor(Form())
+    cursor = Cursor(WireFormat())
     parts = topic.advance(cursor)
     first = decode_as(Snapshot, parts[0])
 
@@ -665,12 +672,12 @@ def test_rows_may_be_compared_before_they_are_loaded(keys, position, asked, many
 
 
 @pytest.mark.parametrize("behind", [1, 3], ids=["one set", "merged"])
-@pytest.mark.parametrize("form", [Form("rows"), Form("html", "msgpack")], ids=str)
-def test_changes_that_are_longer_than_a_part_of_a_snapshot_are_not_encoded(behind, form, monkeypatch):
+@pytest.mark.parametrize("wire_format", [WireFormat("rows"), WireFormat("html", "msgpack")], ids=str)
+def test_changes_that_are_longer_than_a_part_of_a_snapshot_are_not_encoded(behind, wire_format, monkeypatch):
     """Thousands of them take long, only to be dropped: the snapshot is shorter, or sent in parts."""
     topic = Topic("letters", max_part_bytes=2000)
     topic.load(Position("e", 1), map(row, ascii_lowercase), unchanged_since=1)
-    cursor = topic.cursor(Position("e", 1), form)
+    cursor = topic.cursor(Position("e", 1), wire_format)
     topic.advance(cursor)
     for number in range(behind):
         changes = [upsert(key, f"{number}" * 200) for key in ascii_lowercase]
@@ -713,7 +720,7 @@ def test_a_first_signal_says_since_when_the_topic_is_the_same(format: Format) ->
     topic = Topic("letters")
     topic.load(Position("e", 10), [row("a")], unchanged_since=7)
 
-    cursor = topic.cursor(None, Form(format))
+    cursor = topic.cursor(None, WireFormat(format))
 
     assert topic.has_news(cursor)
     assert signalled(topic, cursor) == [7]
@@ -725,8 +732,8 @@ def test_every_entry_of_the_log_is_a_signal(topic: Topic, format: Format) -> Non
     """A row that came and went in between may be in what a page shows."""
     topic.hides_rows = False
     cursor, plain = (
-        topic.cursor(Position("e", 19), Form(format)),
-        topic.cursor(Position("e", 19), Form("html")),
+        topic.cursor(Position("e", 19), WireFormat(format)),
+        topic.cursor(Position("e", 19), WireFormat("html")),
     )
 
     assert topic.apply(19, 20, 22, [messages.delete("never seen")])
@@ -735,7 +742,7 @@ def test_every_entry_of_the_log_is_a_signal(topic: Topic, format: Format) -> Non
     assert topic.apply(22, 22, 25, [upsert("d")])
     assert topic.apply(25, 25, 27, [messages.delete("never seen")])
     assert signalled(topic, cursor) == [25, 27]
-    assert signalled(topic, topic.cursor(None, Form(format))) == [27]
+    assert signalled(topic, topic.cursor(None, WireFormat(format))) == [27]
     assert not topic.has_news(cursor)
 
 
@@ -744,11 +751,11 @@ def test_what_is_written_to_rows_that_subscribers_may_not_see_is_no_signal(
     topic: Topic, format: Format
 ) -> None:
     """Not even its time: the topic's table has such rows."""
-    cursor = topic.cursor(Position("e", 19), Form(format))
+    cursor = topic.cursor(Position("e", 19), WireFormat(format))
 
     assert not topic.apply(19, 20, 22, [messages.delete("never seen")])
     assert topic.advance(cursor) == []
-    assert signalled(topic, topic.cursor(None, Form(format))) == [19]
+    assert signalled(topic, topic.cursor(None, WireFormat(format))) == [19]
     assert topic.apply(22, 22, 25, [upsert("d")])
     assert signalled(topic, cursor) == [25]
 
@@ -760,7 +767,7 @@ def test_without_subscribers_to_signals_an_entry_that_changes_nothing_is_no_news
 
 
 def test_signals_alone_carry_no_rows(topic: Topic) -> None:
-    cursor = topic.cursor(None, Form("signal"))
+    cursor = topic.cursor(None, WireFormat("signal"))
 
     (snapshot,) = rows_sent(topic, cursor)
     topic.apply(19, 19, 22, [upsert("d")])
@@ -775,7 +782,7 @@ def test_signals_alone_carry_no_rows(topic: Topic) -> None:
 
 def test_rows_and_html_of_a_topic_come_in_one_message_with_one_digest(topic: Topic) -> None:
     """The digest covers both, so that a difference in either is noticed."""
-    cursor = topic.cursor(None, Form("rows+html"))
+    cursor = topic.cursor(None, WireFormat("rows+html"))
 
     (snapshot,) = rows_sent(topic, cursor)
 
@@ -794,7 +801,7 @@ def test_changes_that_the_log_lacks_have_no_position_to_compare(
     topic: Topic, format: Format, unchanged_since: int, signal: object
 ) -> None:
     """Such as those of the time, or of a write that no trigger saw: a page rendered later may lack them."""
-    cursor = topic.cursor(Position("e", 19), Form(format))
+    cursor = topic.cursor(Position("e", 19), WireFormat(format))
 
     topic.load(Position("e", 30), [row("b", "new"), row("z")], unchanged_since)
     (changes,) = rows_sent(topic, cursor)
@@ -804,7 +811,7 @@ def test_changes_that_the_log_lacks_have_no_position_to_compare(
 
 
 def test_rows_found_to_differ_at_the_same_position_are_a_snapshot_for_signals_too(topic: Topic) -> None:
-    cursor = topic.cursor(Position("e", 19), Form("signal"))
+    cursor = topic.cursor(Position("e", 19), WireFormat("signal"))
 
     topic.load(Position("e", 19), [row("b", "other")], unchanged_since=19)
 

@@ -15,7 +15,7 @@ from realtime.boards.models import Board, Entry
 from realtime.changes import Handler
 from realtime.feeds import Feed, register, registry
 from realtime.management.commands import doctor as doctor_module
-from realtime.management.trials import Finding
+from realtime.management.diagnostics import Finding
 from realtime.models import LogEntry, OutboxRow, SecondsNow, Ticket
 from realtime.publishing import handler_cursors, lease
 from realtime.publishing.handler_cursors import Cursor
@@ -208,8 +208,8 @@ def test_the_doctor_gives_up_a_trial_that_takes_long(monkeypatch):
         yield Finding("disk: there")
         may_end.wait(60)
 
-    monkeypatch.setattr(doctor_module, "TRIALS", [the_disk, lambda: [Finding("rest: well")]])
-    monkeypatch.setattr(doctor_module, "TRIAL_SECONDS", 0.1)
+    monkeypatch.setattr(doctor_module, "DIAGNOSTICS", [the_disk, lambda: [Finding("rest: well")]])
+    monkeypatch.setattr(doctor_module, "DIAGNOSTIC_SECONDS", 0.1)
 
     status, words = doctor()
     may_end.set()
@@ -233,7 +233,7 @@ def test_the_doctor_reports_a_trial_that_fails(monkeypatch, error, words):
     def the_disk():
         raise error
 
-    monkeypatch.setattr(doctor_module, "TRIALS", [the_disk, lambda: [Finding("rest: well")]])
+    monkeypatch.setattr(doctor_module, "DIAGNOSTICS", [the_disk, lambda: [Finding("rest: well")]])
 
     status, reported = doctor()
 
@@ -243,7 +243,7 @@ def test_the_doctor_reports_a_trial_that_fails(monkeypatch, error, words):
 
 
 def test_the_doctor_reports_a_database_that_is_away_once(monkeypatch):
-    """Not once for each trial and each feed, with the lines of the driver."""
+    """Not once for each diagnostic and each feed, with the lines of the driver."""
     away = OperationalError("connection refused\n\tIs the server running?")
 
     def fail(*arguments):
@@ -251,8 +251,8 @@ def test_the_doctor_reports_a_database_that_is_away_once(monkeypatch):
 
     monkeypatch.setattr(doctor_module, "read_topic", fail)
     monkeypatch.setattr(doctor_module, "topics_of", lambda feed: [feed.name])
-    monkeypatch.setattr(doctor_module, "TRIALS", [fail, doctor_module.rows, lambda: fail()])
-    monkeypatch.setattr(fail, "__name__", "a trial", raising=False)
+    monkeypatch.setattr(doctor_module, "DIAGNOSTICS", [fail, doctor_module.rows, lambda: fail()])
+    monkeypatch.setattr(fail, "__name__", "a diagnostic", raising=False)
 
     status, words = doctor()
 
@@ -262,7 +262,7 @@ def test_the_doctor_reports_a_database_that_is_away_once(monkeypatch):
 
 def test_the_doctor_reports_to_programs(monkeypatch):
     """As JSON, with the same exit status."""
-    monkeypatch.setattr(doctor_module, "TRIALS", [lambda: [Finding("this"), Finding("that", "do so")]])
+    monkeypatch.setattr(doctor_module, "DIAGNOSTICS", [lambda: [Finding("this"), Finding("that", "do so")]])
 
     status, words = doctor("--json")
 

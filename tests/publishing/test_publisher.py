@@ -202,7 +202,7 @@ async def test_a_job_that_is_overdue_and_running_does_not_make_the_publisher_spi
 ):
     """While it runs, the publisher waits between probes as usual."""
     job = no_jobs["linger"] = Job("linger", lambda: None, seconds=0.001)
-    assert job.claim(0)  # it runs, and its next turn is overdue
+    assert job.start_if_due(0)  # it runs, and its next turn is overdue
     publisher = Publisher(layer, standby_seconds=0.01)
     publisher._loop = asyncio.get_running_loop()
     patience = Patience(publisher)

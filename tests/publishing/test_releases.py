@@ -20,7 +20,7 @@ def announced(log) -> None:
 
 
 def exchange(monkeypatch, fingerprint: str) -> None:
-    """Make this process one of a release with another form of the feed of entries."""
+    """Make this process one of a release with another declaration of the feed of entries."""
     monkeypatch.setattr(registry["entries"], "fingerprint", fingerprint)
 
 

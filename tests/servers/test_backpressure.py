@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime.servers import backpressure, private, reactor
+from realtime.servers import backpressure, private_objects, reactor
 from realtime.servers.backpressure import reporting_receive, waiting_send
 
 
@@ -62,7 +62,7 @@ async def test_a_send_without_a_producer_cannot_wait(daphne, monkeypatch):
     assert waiting_send(partial(handle_reply, SimpleNamespace())) is None
 
     monkeypatch.setattr(
-        backpressure, "fits", lambda feature: feature is not private.Feature.DAPHNE_BACKPRESSURE
+        backpressure, "fits", lambda feature: feature is not private_objects.Feature.DAPHNE_BACKPRESSURE
     )
     assert waiting_send(partial(handle_reply, daphne)) is None
     assert daphne.producer is None

@@ -9,7 +9,7 @@ import uvicorn
 from twisted.internet.interfaces import IListeningPort
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from realtime.servers import listeners, private, reactor
+from realtime.servers import listeners, private_objects, reactor
 from realtime.servers.shares import MAX_ACCEPTS
 
 
@@ -59,7 +59,9 @@ async def test_another_server_or_handler_is_left_alone(monkeypatch):
     listeners.stop_listening(object().__str__)
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    monkeypatch.setattr(listeners, "fits", lambda feature: feature is not private.Feature.UVICORN_PORTS)
+    monkeypatch.setattr(
+        listeners, "fits", lambda feature: feature is not private_objects.Feature.UVICORN_PORTS
+    )
     listeners.stop_listening(Uvicorn(server).handle_exit)
 
     assert await connects(server.sockets[0].getsockname()[1])

@@ -9,9 +9,9 @@ import pytest
 from daphne.http_protocol import HTTPFactory
 from twisted.internet.tcp import Port
 
-from realtime.servers import private, reactor
+from realtime.servers import private_objects, reactor
 from realtime.servers.daphne import Guards
-from realtime.servers.private import Feature
+from realtime.servers.private_objects import Feature
 from realtime.servers.request_bodies import RequestBodies
 from tests.conftest import until
 
@@ -55,7 +55,7 @@ def twisted(monkeypatch) -> Reactor:
 @pytest.fixture
 def misfit(monkeypatch) -> None:
     """No feature fits."""
-    monkeypatch.setattr(private, "fits", lambda feature: False)
+    monkeypatch.setattr(private_objects, "fits", lambda feature: False)
 
 
 def test_connections_are_guarded_when_the_reactor_starts(twisted):
@@ -107,7 +107,7 @@ async def test_without_a_running_reactor_lifespan_stops_the_service(twisted, mon
 
     reactor.stop_with_reactor(stop)
     twisted.start()
-    monkeypatch.setattr(private, "fits", lambda feature: feature is not Feature.DAPHNE_STOP)
+    monkeypatch.setattr(private_objects, "fits", lambda feature: feature is not Feature.DAPHNE_STOP)
     reactor.stop_with_reactor(stop)
 
     assert twisted.before_shutdown == []
@@ -144,7 +144,7 @@ async def test_an_engine_that_cannot_start_is_logged(twisted, lines):
 
 async def test_nothing_starts_where_daphne_is_not_loaded(twisted, monkeypatch):
     """uvicorn reports its start by a lifespan event."""
-    monkeypatch.delitem(sys.modules, private.SERVERS["daphne"])
+    monkeypatch.delitem(sys.modules, private_objects.SERVERS["daphne"])
 
     async def start() -> None:
         pytest.fail("not here")

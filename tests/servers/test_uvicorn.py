@@ -19,8 +19,9 @@ def test_an_upgrade_that_does_not_fit_leaves_uvicorn_its_own_classes():
     """The command line that names the guards starts the server all the same."""
     code = (
         "import uvicorn\n"
-        "from realtime.servers import private\n"
-        "private.PARTS[private.Feature.UVICORN_GUARDS] = (private.Part('uvicorn', 'uvicorn:no_such_thing'),)\n"
+        "from realtime.servers import private_objects\n"
+        "from realtime.servers.private_objects import PARTS, Feature, Part\n"
+        "PARTS[Feature.UVICORN_GUARDS] = (Part('uvicorn', 'uvicorn:no_such_thing'),)\n"
         "from realtime.servers.uvicorn import GuardedHttp, GuardedWebSocket\n"
         "assert GuardedHttp.__module__.startswith('uvicorn.protocols.http'), GuardedHttp\n"
         "assert GuardedWebSocket.__module__.startswith('uvicorn.protocols.websockets'), GuardedWebSocket\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.servers.private import VERSIONS
+from realtime.servers.private_objects import VERSIONS
 
 pytestmark = pytest.mark.server
 
@@ -49,7 +49,7 @@ def test_every_private_object_fits(environment):
     run(
         environment, "-c",
         "import daphne.server, twisted, autobahn, uvicorn\n"
-        "from realtime.servers.private import Feature, faults\n"
+        "from realtime.servers.private_objects import Feature, faults\n"
         "for module in (daphne, twisted, autobahn, uvicorn): print(module.__name__, module.__version__)\n"
         "assert all(module.__file__.startswith(__import__('os').environ['PYTHONPATH'].partition(':')[0])\n"
         "           for module in (daphne, twisted, autobahn, uvicorn))\n"

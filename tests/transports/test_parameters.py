@@ -21,16 +21,16 @@ def test_a_stream_has_at_least_one_topic_and_at_most_the_limit():
 
 
 @pytest.mark.parametrize(
-    "given, forms",
+    "given, formats",
     [
         ({}, ["rows", "rows"]),
         ({"format": ["html"]}, ["html", "html"]),
         ({"format": ["html", "rows"]}, ["html", "rows"]),
     ],
 )
-def test_a_format_is_for_all_topics_or_for_each(given, forms):
+def test_a_format_is_for_all_topics_or_for_each(given, formats):
     """Rows by default."""
-    assert [form.format for form in parameters.forms(given, 2)] == forms
+    assert [wire_format.format for wire_format in parameters.wire_formats(given, 2)] == formats
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_format_is_for_all_topics_or_for_each(given, forms):
 def test_other_formats_are_refused(formats, why):
     """Unknown ones, and another number of them."""
     with pytest.raises(BadQuery, match=why):
-        parameters.forms({"format": formats}, 2)
+        parameters.wire_formats({"format": formats}, 2)
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ from realtime.databases.remedies import remedy
 from realtime.delivery.topic_reads import SLOW_SECONDS
 from realtime.feeds import registry
 from realtime.log_filters import printable
-from realtime.management import trials
-from realtime.management.trials import Finding
+from realtime.management import diagnostics
+from realtime.management.diagnostics import Finding
 from realtime.management.wiring import WIRING
 from realtime.models import HandlerCursor
 from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic
 from realtime.runtime.left_out import left_out, reason_of
-from realtime.servers import private
+from realtime.servers import private_objects
 from realtime.views import topics_of
 
 MAX_TOPICS = 20
@@ -36,10 +36,10 @@ MAX_SECONDS = 5.0
 """After this time no further topic of a feed is read."""
 MAX_ROWS = 10
 """How many rows of a feed are named that are left out."""
-TRIAL_SECONDS = 30.0
-"""How long one trial may take."""
+DIAGNOSTIC_SECONDS = 30.0
+"""How long one diagnostic may take."""
 
-Trial = Callable[[], Iterable[Finding]]
+Diagnostic = Callable[[], Iterable[Finding]]
 
 
 class Command(BaseCommand):
@@ -54,8 +54,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.INFO)  # what is tried is no event of a server
         try:
-            # Each once: a database that is away is found by every trial that asks it.
-            found = list(dict.fromkeys(finding for trial in TRIALS for finding in _bounded(trial)))
+            # Each once: a database that is away is found by every diagnostic that asks it.
+            found = list(
+                dict.fromkeys(finding for diagnostic in DIAGNOSTICS for finding in _bounded(diagnostic))
+            )
         finally:
             logging.disable(logging.NOTSET)
         bad = [finding for finding in found if finding.cure]
@@ -71,35 +73,39 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _bounded(trial: Trial) -> list[Finding]:
-    """Return what a trial finds, in a thread of its own: a database or a file system that hangs is a finding, too."""
+def _bounded(diagnostic: Diagnostic) -> list[Finding]:
+    """Return what a diagnostic finds, in a thread of its own: one that hangs is a finding, too."""
     found: list[Finding] = []
     ended = threading.Event()
 
     def run() -> None:
         try:
-            found.extend(trial())
+            found.extend(diagnostic())
         except DatabaseError as error:
             found.append(
-                Finding(f"database: {trials.first_line(error)}", remedy(error) or "run `manage.py migrate`")
+                Finding(
+                    f"database: {diagnostics.first_line(error)}", remedy(error) or "run `manage.py migrate`"
+                )
             )
         except Exception as error:
             found.append(
-                Finding(f"{_name(trial)}: {reason_of(error)}", "this is a fault of the engine: report it")
+                Finding(
+                    f"{_name(diagnostic)}: {reason_of(error)}", "this is a fault of the engine: report it"
+                )
             )
         finally:
             connections.close_all()
             ended.set()
 
-    threading.Thread(target=run, name=f"doctor-{trial.__name__}", daemon=True).start()
-    if not ended.wait(TRIAL_SECONDS):
+    threading.Thread(target=run, name=f"doctor-{diagnostic.__name__}", daemon=True).start()
+    if not ended.wait(DIAGNOSTIC_SECONDS):
         cure = "what it asks does not answer: the database, the channel layer, or a disk"
-        return [*found, Finding(f"{_name(trial)}: no result within {TRIAL_SECONDS:g} s", cure)]
+        return [*found, Finding(f"{_name(diagnostic)}: no result within {DIAGNOSTIC_SECONDS:g} s", cure)]
     return found
 
 
-def _name(trial: Trial) -> str:
-    return trial.__name__.replace("_", " ")
+def _name(diagnostic: Diagnostic) -> str:
+    return diagnostic.__name__.replace("_", " ")
 
 
 def wiring() -> Iterator[Finding]:
@@ -199,19 +205,21 @@ def functions() -> Iterator[Finding]:
 
 def servers() -> Iterator[Finding]:
     """What each installed server has to do without: its private objects do not fit."""
-    for server in filter(private.load, private.SERVERS):
-        features = [feature for feature in private.Feature if feature.server == server]
+    for server in filter(private_objects.load, private_objects.SERVERS):
+        features = [feature for feature in private_objects.Feature if feature.server == server]
         for feature in features:
-            for fault in private.faults(feature):
-                yield Finding(f"{server} runs without {feature.words}: {fault}", private.advice(server))
-        fitting = [feature.words for feature in features if not private.faults(feature)]
+            for fault in private_objects.faults(feature):
+                yield Finding(
+                    f"{server} runs without {feature.words}: {fault}", private_objects.advice(server)
+                )
+        fitting = [feature.words for feature in features if not private_objects.faults(feature)]
         if fitting:
             yield Finding(f"{server}: {', '.join(fitting)}")
 
 
-TRIALS: list[Trial] = [
-    wiring, trials.writes, trials.migrations, feeds, trials.captured, the_log, trials.published, rows,
-    functions, trials.watch,
-    trials.layer, trials.static_files, trials.application, servers,
+DIAGNOSTICS: list[Diagnostic] = [
+    wiring, diagnostics.writes, diagnostics.migrations, feeds, diagnostics.captured, the_log,
+    diagnostics.published, rows, functions, diagnostics.watch, diagnostics.layer,
+    diagnostics.static_files, diagnostics.application, servers,
 ]  # fmt: skip
 """After what the project has to do, in the order of the path of a change."""

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, models
 
 from realtime.databases.sqlite import columns
-from realtime.publishing import noted
+from realtime.publishing import outbox_records
 
 
 def field(kind: type, **options: object) -> "models.Field":
@@ -27,7 +27,7 @@ def recorded(value: object) -> object:
         (image,) = plain.execute(
             f"SELECT json_object('value', {expression}) FROM (SELECT ? AS value)", [value]
         ).fetchone()
-    return noted.decode(image)["value"]
+    return outbox_records.decode(image)["value"]
 
 
 def test_every_float_is_exact(db):

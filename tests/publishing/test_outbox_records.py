@@ -12,7 +12,7 @@ from django.db import connection
 from realtime.databases.base import is_storable
 from realtime.databases.outbox import OutboxCursor
 from realtime.publishing import log as the_log
-from realtime.publishing import noted
+from realtime.publishing import outbox_records
 from realtime.publishing.positions import read_snapshot
 
 
@@ -37,9 +37,9 @@ def read(log):
     """A function that reads the rows of a test."""
     since = OutboxCursor(log.state.next)
 
-    def rows(at_most: int = 1000, sources: tuple[str, ...] = ()) -> list[noted.Noted]:
+    def rows(at_most: int = 1000, sources: tuple[str, ...] = ()) -> list[outbox_records.OutboxRecord]:
         with read_snapshot() as moment:
-            return noted.read(since, moment.cursor, at_most, sources)
+            return outbox_records.read(since, moment.cursor, at_most, sources)
 
     return rows
 

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from realtime.servers import private
-from realtime.servers.private import PARTS, VERSIONS, Feature, Part
+from realtime.servers import private_objects
+from realtime.servers.private_objects import PARTS, VERSIONS, Feature, Part
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,15 +38,15 @@ HERE = f"{__name__}:Owner"
 def probe_anew():
     """Each test probes by itself."""
     yield
-    private.faults.cache_clear()
-    private.report.cache_clear()
+    private_objects.faults.cache_clear()
+    private_objects.report.cache_clear()
 
 
 @pytest.mark.parametrize("feature", Feature)
 def test_the_installed_servers_have_every_part(feature):
     """Otherwise the other tests would pass without the features that they are about."""
-    assert private.faults(feature) == ()
-    assert private.fits(feature)
+    assert private_objects.faults(feature) == ()
+    assert private_objects.fits(feature)
 
 
 def test_every_package_has_versions_known_to_fit():
@@ -107,16 +107,16 @@ def without_stalled(monkeypatch) -> None:
     """An installed Twisted whose connections have no offset."""
     parts = (Part("twisted", "twisted.internet.tcp:Server.no_offset"),)
     monkeypatch.setitem(PARTS, Feature.DAPHNE_STALLED, parts)
-    private.faults.cache_clear()
+    private_objects.faults.cache_clear()
 
 
 def test_a_feature_that_does_not_fit_is_off_and_reported_in_one_line(without_stalled, lines):
     """The others stay; the line names the package, the object, and the versions known to fit."""
     for _ in range(2):
-        private.report("daphne")
+        private_objects.report("daphne")
 
-    assert not private.fits(Feature.DAPHNE_STALLED)
-    assert private.fits(Feature.DAPHNE_GUARDS)
+    assert not private_objects.fits(Feature.DAPHNE_STALLED)
+    assert private_objects.fits(Feature.DAPHNE_GUARDS)
     (line,) = lines(logging.WARNING)
     assert line.startswith(f"daphne runs without ending stalled clients: twisted {version('twisted')}: ")
     assert "twisted.internet.tcp:Server.no_offset is missing" in line
@@ -140,9 +140,9 @@ def test_a_server_that_is_not_loaded_is_neither_probed_nor_imported():
     """Twisted costs memory and installs a reactor."""
     code = (
         "import sys\n"
-        "from realtime.servers import private, reactor\n"
-        "assert not any(private.fits(feature) for feature in private.Feature)\n"
-        "private.report('daphne'); private.report('uvicorn'); reactor.guard_daphne(dict)\n"
+        "from realtime.servers import private_objects, reactor\n"
+        "assert not any(private_objects.fits(feature) for feature in private_objects.Feature)\n"
+        "private_objects.report('daphne'); private_objects.report('uvicorn'); reactor.guard_daphne(dict)\n"
         "assert not reactor.is_running() and not reactor.counts_bodies()\n"
         "assert not {'twisted', 'daphne', 'autobahn', 'uvicorn'} & set(sys.modules)\n"
     )

@@ -1,4 +1,4 @@
-"""Claims: many are judged by few queries, and each has its own verdict."""
+"""Rights: many are judged by few queries, and each has its own verdict."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from realtime.access.visitors import ANONYMOUS, Visitor
 from realtime.boards.models import Board, Entry
-from realtime.delivery.claims import USER_SECONDS, Claims, Verdict, judge, judge_some, may_read
+from realtime.delivery.rights_check import USER_SECONDS, RightsToCheck, Verdict, judge, judge_some, may_read
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import Feed, registry
 from realtime.rows.visibility import BadAnswer
@@ -43,7 +43,7 @@ def make_feed(live, **methods: Any) -> Feed:
 
 
 def holding(verdicts) -> list[bool | str]:
-    """Return for each claim whether it holds, or the name of the error, by the keys of the topics."""
+    """Return for each right whether it holds, or the name of the error, by the keys of the topics."""
     in_order = sorted(verdicts.items(), key=lambda item: int(item[0][1].partition(".")[2]))
     return [
         verdict.holds if isinstance(verdict, Verdict) else type(verdict).__name__ for _, verdict in in_order
@@ -142,51 +142,51 @@ def test_a_topic_that_does_not_exist_does_not_disturb_the_others(live, boards):
     assert isinstance(verdicts[ANONYMOUS, "nothing"], UnknownTopic)
 
 
-def test_without_claims_there_is_nothing_to_judge(log):
+def test_without_rights_there_is_nothing_to_judge(log):
     assert judge(set()) == {}
-    assert not Claims()
+    assert not RightsToCheck()
 
 
 def test_a_slice_ends_when_its_time_is_over(live, boards):
-    """With the claims of one visitor at least; the next one goes on, until none is left, and none is judged twice."""
+    """With the rights of one visitor at least; the next one goes on, until none is left, and none is judged twice."""
     make_feed(live, can_subscribe=lambda self, user, key: True)
-    claims = Claims()
+    waiting = RightsToCheck()
     for number in range(3):
         for key in boards:
-            claims.add(Visitor(f"session{number}"), f"asked.{key}")
+            waiting.add(Visitor(f"session{number}"), f"asked.{key}")
     slices = []
-    while claims:
-        slices.append(judge_some(claims, 0.0))
+    while waiting:
+        slices.append(judge_some(waiting, 0.0))
 
     assert [len(verdicts) for verdicts in slices] == [4, 4, 4]
-    assert len({claim for verdicts in slices for claim in verdicts}) == 12
+    assert len({right for verdicts in slices for right in verdicts}) == 12
 
 
 def test_the_users_of_a_check_are_loaded_once(live, boards, make_users, django_assert_max_num_queries):
     """However many slices it has, unless one takes so long that what was loaded is old."""
     make_feed(live, can_subscribe=lambda self, user, key: True)
-    claims = Claims()
+    waiting = RightsToCheck()
     for visitor in make_users(5):
-        claims.add(visitor, f"asked.{boards[0]}")
+        waiting.add(visitor, f"asked.{boards[0]}")
 
     with django_assert_max_num_queries(2 + 5):  # sessions, users; the position in each slice
         for _ in range(5):
-            judge_some(claims, 0.0)
-    assert not claims
+            judge_some(waiting, 0.0)
+    assert not waiting
 
 
 def test_a_user_that_was_loaded_long_ago_is_loaded_again(live, boards, make_users, monkeypatch):
     """A right may have been taken away meanwhile."""
     make_feed(live, can_subscribe=lambda self, user, key: user.is_staff)
-    claims = Claims()
+    waiting = RightsToCheck()
     for visitor in make_users(2, is_staff=True):
-        claims.add(visitor, f"asked.{boards[0]}")
-    assert holding(judge_some(claims, 0.0)) == [True]
+        waiting.add(visitor, f"asked.{boards[0]}")
+    assert holding(judge_some(waiting, 0.0)) == [True]
     get_user_model().objects.update(is_staff=False)
     later = time.monotonic() + USER_SECONDS + 1
-    monkeypatch.setattr("realtime.delivery.claims.time.monotonic", lambda: later)
+    monkeypatch.setattr("realtime.delivery.rights_check.time.monotonic", lambda: later)
 
-    assert holding(judge_some(claims, 0.0)) == [False]
+    assert holding(judge_some(waiting, 0.0)) == [False]
 
 
 @pytest.mark.parametrize("name", ["entries", "board"])

@@ -18,9 +18,9 @@ from ..databases.registry import database
 from ..engine import messages
 from ..engine.messages import Change, Content
 from ..feeds import Feed
-from . import noted
+from . import outbox_records
 from .budget import Budget, OutOfTime
-from .noted import Image, Noted
+from .outbox_records import Image, OutboxRecord
 from .slow_feeds import slow_feeds
 
 logger = logging.getLogger("realtime.sequencer")
@@ -52,7 +52,7 @@ class RowChanges(list[Change]):
 
 
 Unfollowed = Literal["unfollowed"]
-Changes = dict[str, RowChanges | Unfollowed | None]
+TopicChanges = dict[str, RowChanges | Unfollowed | None]
 """By topic; None where the topic must be read again, "unfollowed" where no process needs the changes. A feed's name
 stands for all of its topics."""
 
@@ -80,7 +80,9 @@ SLOW_ROWS = 50
 """A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
 
 
-def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Followed = dict.fromkeys) -> Changes:
+def of_rows(
+    feed: Feed, rows: Mapping[str, Sequence[OutboxRecord]], followed: Followed = dict.fromkeys
+) -> TopicChanges:
     """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read.
 
     ``followed`` returns those of some topics that any process needs the changes of, each with its format, None for all
@@ -90,7 +92,7 @@ def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Followed 
         return {feed.name: None}
     images, unknown = _complete(feed, rows)
     if unknown:
-        noted.skip(f"columns of feed {feed.name} are missing in", unknown)
+        outbox_records.skip(f"columns of feed {feed.name} are missing in", unknown)
         return {feed.name: None}
     if feed in slow_feeds:
         return _without_rows(feed, images)
@@ -99,7 +101,7 @@ def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Followed 
     try:
         with database().failing_alone():
             found = _changes(feed, images, followed, budget, lambda image: unusable.add(id(image)))
-        noted.skip(
+        outbox_records.skip(
             f"values of feed {feed.name} that no row has are in",
             [row for of_table in rows.values() for row in of_table if id(row.image) in unusable],
         )
@@ -112,7 +114,7 @@ def of_rows(feed: Feed, rows: Mapping[str, Sequence[Noted]], followed: Followed 
         return {feed.name: None}
 
 
-def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> Changes:
+def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> TopicChanges:
     """Return the topics of a feed that outbox rows between two cursors touch, too many to look at each of them.
 
     Their images name the topics of the feed's own table; what depends on a row of another table only the rows say.
@@ -129,7 +131,7 @@ def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCu
     return {feed.name: None} if topics is None else dict.fromkeys(topics)
 
 
-def in_question(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> set[str]:
+def in_question(feed: Feed, rows: Mapping[str, Sequence[OutboxRecord]]) -> set[str]:
     """Return the topics to which rights may have changed with outbox rows, given by table.
 
     The feed's name stands for all of its topics: where an outbox row does not show which ones it concerns.
@@ -164,14 +166,16 @@ def _columns(feed: Feed) -> dict[str, set[str]]:
     }
 
 
-def _complete(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> tuple[dict[str, list[Image]], list[Noted]]:
+def _complete(
+    feed: Feed, rows: Mapping[str, Sequence[OutboxRecord]]
+) -> tuple[dict[str, list[Image]], list[OutboxRecord]]:
     """Return the images that have all columns the feed needs, and the outbox rows with too few columns.
 
     Such rows cannot be used: triggers of another release note other columns. Where this release's triggers noted the
     same change, the others' image is ignored.
     """
     images: dict[str, list[Image]] = {}
-    unknown: list[Noted] = []
+    unknown: list[OutboxRecord] = []
     for table, columns in _columns(feed).items():
         partial = []
         complete = images[table] = []
@@ -186,7 +190,7 @@ def _complete(feed: Feed, rows: Mapping[str, Sequence[Noted]]) -> tuple[dict[str
     return {table: found for table, found in images.items() if found}, unknown
 
 
-def _uncovered(partial: Sequence[Noted], complete: Sequence[Image]) -> Iterator[Noted]:
+def _uncovered(partial: Sequence[OutboxRecord], complete: Sequence[Image]) -> Iterator[OutboxRecord]:
     """Yield the outbox rows for which there is no complete image that agrees in all columns they share."""
     known: dict[frozenset[str], set[str]] = {}
     for row in partial:
@@ -203,7 +207,7 @@ def _values(image: Image, columns: frozenset[str]) -> str:
     return repr([None if (value := image.get(column)) is None else str(value) for column in sorted(columns)])
 
 
-def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> Changes:
+def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> TopicChanges:
     """Return the topics that images name, without asking the database."""
     own_table = _own_table(feed)
     if images.keys() - {own_table}:
@@ -228,7 +232,7 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
         values = [value for (value,) in cursor.fetchall()]
     if None in values or len(values) > MAX_FLOOD_TOPICS:  # None: no image, or one without the column
         return None
-    return feed.named_topics({column: noted.decode(value)} for value in values)
+    return feed.named_topics({column: outbox_records.decode(value)} for value in values)
 
 
 # ---------------------------------------------------------------- rows
@@ -240,7 +244,7 @@ def _changes(
     followed: Followed,
     budget: Budget,
     note_unusable: Callable[[Image], None],
-) -> Changes:
+) -> TopicChanges:
     limit = get_conf().max_batch_rows
     if images.keys() == {_own_table(feed)}:  # no query
         touched = feed.touched(images, limit, note_unusable)
@@ -292,10 +296,10 @@ class _TouchedRows:
         return bool(self._unread) and sum(self._sizes.values()) <= MAX_FEED_BYTES
 
     @property
-    def changes(self) -> Changes:
+    def changes(self) -> TopicChanges:
         """What has changed; None for topics of which rows were not read, or that are too large."""
         unread = {topic for topics in self._unread.values() for topic in topics}
-        changes: Changes = {**self._changes, **dict.fromkeys(unread | self._too_large)}
+        changes: TopicChanges = {**self._changes, **dict.fromkeys(unread | self._too_large)}
         return {**changes, **dict.fromkeys(self._unfollowed, UNFOLLOWED)}
 
     def read_some(self, budget: Budget) -> None:

@@ -14,8 +14,8 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.urls import re_path
 
-from realtime.management import trials
-from realtime.management.trials import Finding
+from realtime.management import diagnostics
+from realtime.management.diagnostics import Finding
 from realtime.publishing import lease
 from realtime.routing import http_urlpatterns, websocket_urlpatterns
 from realtime.transports.application import RealtimeApplication
@@ -31,7 +31,7 @@ def faults(findings: Iterable[Finding]) -> list[tuple[str, str]]:
 
 def test_a_database_that_takes_writes_is_well(log):
     """Each table of the engine was written, and the transaction rolled back."""
-    assert list(trials.writes()) == [Finding("database: takes writes")]
+    assert list(diagnostics.writes()) == [Finding("database: takes writes")]
 
 
 def test_a_table_of_the_engine_that_is_missing_is_found(log):
@@ -39,7 +39,7 @@ def test_a_table_of_the_engine_that_is_missing_is_found(log):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE realtime_ticket RENAME TO aside")
     try:
-        found = faults(trials.writes())
+        found = faults(diagnostics.writes())
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE aside RENAME TO realtime_ticket")
@@ -54,13 +54,13 @@ def test_a_table_of_the_engine_that_is_missing_is_found(log):
 )
 def test_migrations_that_were_not_applied_are_named(log, app, count, words):
     """A release was installed without ``migrate``."""
-    assert list(trials.migrations()) == [Finding("migrations: all are applied")]
+    assert list(diagnostics.migrations()) == [Finding("migrations: all are applied")]
     recorder = MigrationRecorder(connection)
     newest = sorted(name for one, name in recorder.applied_migrations() if one == app)[-count:]
     for name in newest:
         recorder.record_unapplied(app, name)
     try:
-        ((found, cure),) = faults(trials.migrations())
+        ((found, cure),) = faults(diagnostics.migrations())
     finally:
         for name in newest:
             recorder.record_applied(app, name)
@@ -74,7 +74,7 @@ def test_a_database_that_only_reads_is_found(log):
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = on")
         try:
-            found = faults(trials.writes())
+            found = faults(diagnostics.writes())
         finally:
             cursor.execute("PRAGMA query_only = off")
 
@@ -94,9 +94,9 @@ def test_a_commit_that_fails_is_found(log, monkeypatch):
             "database or disk is full"
         )
 
-    monkeypatch.setattr(trials, "_commit", fail)
+    monkeypatch.setattr(diagnostics, "_commit", fail)
 
-    assert faults(trials.writes()) == [
+    assert faults(diagnostics.writes()) == [
         (
             "database: nothing can be committed: database or disk is full",
             "free space on the disk of the database",
@@ -106,7 +106,7 @@ def test_a_commit_that_fails_is_found(log, monkeypatch):
 
 def test_triggers_that_note_a_write_are_well(log, quay):
     """A row of each live table was written as it is."""
-    assert {finding.words for finding in trials.captured()} == {
+    assert {finding.words for finding in diagnostics.captured()} == {
         "table boards_entry: its triggers note a write",
         "table boards_board: its triggers note a write",
     }
@@ -114,7 +114,7 @@ def test_triggers_that_note_a_write_are_well(log, quay):
 
 def test_a_table_without_rows_is_not_written(log):
     """That is no fault."""
-    assert {(finding.words, finding.cure) for finding in trials.captured()} == {
+    assert {(finding.words, finding.cure) for finding in diagnostics.captured()} == {
         ("table boards_entry: no write was tried, it has no row", ""),
         ("table boards_board: no write was tried, it has no row", ""),
     }
@@ -131,7 +131,7 @@ def test_a_trigger_that_notes_nothing_is_found(log, quay):
         cursor.execute(f'DROP TRIGGER "{name}"')
         cursor.execute(f'CREATE TRIGGER "{name}" AFTER UPDATE ON boards_entry BEGIN SELECT 1; END')
     try:
-        found = faults(trials.captured())
+        found = faults(diagnostics.captured())
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f'DROP TRIGGER "{name}"')
@@ -144,24 +144,26 @@ def test_a_trigger_that_notes_nothing_is_found(log, quay):
 def test_a_publisher_that_stands_still_is_found(log, settings, monkeypatch):
     """Its lease may still run: it is frozen, or has died a moment ago."""
     settings.REALTIME = {"LEASE_SECONDS": 600}
-    monkeypatch.setattr(trials, "PULSE_SECONDS", -599.8)
+    monkeypatch.setattr(diagnostics, "PULSE_SECONDS", -599.8)
     assert lease.acquire("a process")
 
-    (found,) = faults(trials.published())
+    (found,) = faults(diagnostics.published())
 
     assert found[0] == "publisher: a process has the lease and shows no sign of life"
 
 
 def test_that_no_publisher_runs_is_found(log):
     """At once: nothing has the lease."""
-    assert [words for words, _ in faults(trials.published())] == ["publisher: none is running, changes wait"]
+    assert [words for words, _ in faults(diagnostics.published())] == [
+        "publisher: none is running, changes wait"
+    ]
 
 
 def test_a_server_is_no_cure_where_servers_do_not_publish(log, settings):
     """With PUBLISHER off only ``manage.py publish`` helps."""
     settings.REALTIME = {"PUBLISHER": False}
 
-    ((_, cure),) = faults(trials.published())
+    ((_, cure),) = faults(diagnostics.published())
 
     assert cure.startswith("start `manage.py publish`")
 
@@ -174,17 +176,19 @@ def test_a_file_that_is_not_watched_is_found(log, monkeypatch, kind):
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(trials, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(diagnostics, "WATCH_SECONDS", 0.05)
     monkeypatch.setattr(
         "realtime.publishing.file_watch.watch", lambda written: None if kind == "refused" else Silent()
     )
 
-    assert [words for words, _ in faults(trials.watch())] == ["file watch: a write is not noticed at once"]
+    assert [words for words, _ in faults(diagnostics.watch())] == [
+        "file watch: a write is not noticed at once"
+    ]
 
 
 def test_a_file_that_is_watched_is_well(log):
     """A commit of another connection was noticed."""
-    assert list(trials.watch()) == [Finding("file watch: a write is noticed")]
+    assert list(diagnostics.watch()) == [Finding("file watch: a write is noticed")]
 
 
 # ---------------------------------------------------------------- the channel layer
@@ -238,7 +242,7 @@ def redis_at(*hosts: Any) -> dict[str, Any]:
 
 def test_a_layer_that_delivers_is_well():
     """A message came back."""
-    (found,) = trials.layer()
+    (found,) = diagnostics.layer()
 
     assert found.words.startswith("channel layer: InMemoryChannelLayer: a message took ")
     assert found.cure == ""
@@ -252,7 +256,7 @@ def test_a_layer_at_a_dead_port_is_found(use_layer):
     hosts = f"redis://:a-secret@127.0.0.1:{port}/0", {"address": f"redis://user:a-secret@127.0.0.1:{port}/1"}
     use_layer(**redis_at(*hosts))
 
-    found = faults(trials.layer())
+    found = faults(diagnostics.layer())
 
     for number, (words, cure) in enumerate(found):
         assert words.startswith(
@@ -283,11 +287,11 @@ def test_a_layer_at_a_dead_port_is_found(use_layer):
 )
 def test_a_layer_that_refuses_or_hangs_is_found(use_layer, monkeypatch, answer, words, cure):
     """By what it answers, within a time limit."""
-    monkeypatch.setattr(trials, "LAYER_SECONDS", 30.0 if answer else 0.3)
+    monkeypatch.setattr(diagnostics, "LAYER_SECONDS", 30.0 if answer else 0.3)
     redis = Redis(answer)
     use_layer(**redis_at(f"redis://user:a-secret@127.0.0.1:{redis.port}/0"))
 
-    (found,) = faults(trials.layer())
+    (found,) = faults(diagnostics.layer())
     redis.close()
 
     assert words in found[0]
@@ -303,10 +307,10 @@ class Forgetful(InMemoryChannelLayer):
 
 def test_a_layer_that_loses_messages_is_found(use_layer, monkeypatch):
     """It accepts them without an error."""
-    monkeypatch.setattr(trials, "LAYER_SECONDS", 0.2)
+    monkeypatch.setattr(diagnostics, "LAYER_SECONDS", 0.2)
     use_layer(BACKEND=f"{__name__}.Forgetful")
 
-    (found,) = faults(trials.layer())
+    (found,) = faults(diagnostics.layer())
 
     assert "no message within 0.2 s" in found[0]
 
@@ -315,7 +319,7 @@ def test_that_there_is_no_layer_is_said(use_layer):
     """One process needs none."""
     use_layer()
 
-    (found,) = trials.layer()
+    (found,) = diagnostics.layer()
 
     assert found.words.startswith(
         "channel layer: InMemoryChannelLayer, because CHANNEL_LAYERS is not set: a message"
@@ -328,7 +332,7 @@ def test_that_there_is_no_layer_between_processes_is_found(use_layer, settings):
     use_layer()
     settings.REALTIME = {"PUBLISHER": False}
 
-    assert ["limited to one process" in words for words, _ in faults(trials.layer())] == [True]
+    assert ["limited to one process" in words for words, _ in faults(diagnostics.layer())] == [True]
 
 
 # ---------------------------------------------------------------- what pages need
@@ -346,7 +350,7 @@ def test_static_files_that_were_not_collected_are_found(settings, tmp_path, stor
         "staticfiles": {"BACKEND": storage},
     }
 
-    (found,) = faults(trials.static_files())
+    (found,) = faults(diagnostics.static_files())
 
     assert found[0].startswith("static files: ")
     assert found[1] == "run `manage.py collectstatic --no-input`"
@@ -354,7 +358,7 @@ def test_static_files_that_were_not_collected_are_found(settings, tmp_path, stor
 
 def test_the_application_of_this_project_is_well(log):
     """A WebSocket is accepted, health and the page client are served."""
-    assert list(trials.application()) == [
+    assert list(diagnostics.application()) == [
         Finding("WebSocket: accepted by config.asgi.application"),
         Finding("application: serves health"),
         Finding("application: serves the page client"),
@@ -388,7 +392,7 @@ def test_an_application_that_is_not_wired_is_found(log, settings, name, words):
     """Pages would stay "loading", without a word in the browser's console."""
     settings.ASGI_APPLICATION = f"{__name__}.{name}"
 
-    found = faults(trials.application())
+    found = faults(diagnostics.application())
 
     assert len(found) == len(words), found
     assert all(part in one for part, (one, _) in zip(words, found, strict=True)), found
@@ -400,4 +404,4 @@ def test_an_application_behind_tls_is_asked_as_its_proxy_asks(log, settings):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.ALLOWED_HOSTS = [".example.com"]
 
-    assert faults(trials.application()) == []
+    assert faults(diagnostics.application()) == []

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.template import Context, Template
 
 from realtime.boards.models import Board, Entry
-from realtime.delivery.paintings import KEPT_SECONDS, Painting, Paintings
+from realtime.delivery.first_paint import KEPT_SECONDS, FirstPaint, FirstPaints
 from realtime.engine.messages import Row, decode_changes
 from realtime.engine.topic import Topic
 from realtime.feeds import Feed, registry
@@ -80,9 +80,9 @@ def topic(make_feed, quay) -> str:
     return make_feed().topic(quay.pk)
 
 
-def labels(painting: Painting) -> list[str]:
+def labels(first_paint: FirstPaint) -> list[str]:
     """Return the labels that a page shows."""
-    return [label for label in Entry.objects.values_list("label", flat=True) if label in painting.html]
+    return [label for label in Entry.objects.values_list("label", flat=True) if label in first_paint.html]
 
 
 def rename(board: Board, label: str) -> None:
@@ -122,9 +122,9 @@ async def test_a_hundred_pages_of_a_topic_that_is_held_render_none_of_its_thousa
 
 def test_a_hundred_pages_of_a_topic_that_is_not_held_render_it_once(topic, rendered):
     """The first page renders it for the others."""
-    paintings = Paintings(clock=lambda: 0.0)
+    first_paints = FirstPaints(clock=lambda: 0.0)
 
-    pages = {paintings.paint(topic, Holder()).html for _ in range(100)}
+    pages = {first_paints.paint(topic, Holder()).html for _ in range(100)}
 
     assert len(pages) == 1
     assert len(rendered) == 2
@@ -132,12 +132,12 @@ def test_a_hundred_pages_of_a_topic_that_is_not_held_render_it_once(topic, rende
 
 def test_a_page_from_the_hub_is_the_same_as_one_that_was_read(topic, quay):
     """Rows, order and digests, before and after a change."""
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     for label in ("Saltmere", "A new one"):
         rename(quay, label)
         hub.read(topic)
 
-        painted, read = paintings.paint(topic, hub), Paintings().paint(topic, None)
+        painted, read = first_paints.paint(topic, hub), FirstPaints().paint(topic, None)
 
         assert (painted.html, list(painted.rows)) == (read.html, list(read.rows))
         assert label in painted.html
@@ -145,13 +145,13 @@ def test_a_page_from_the_hub_is_the_same_as_one_that_was_read(topic, quay):
 
 def test_after_a_change_only_its_row_gets_its_digest_anew(topic, quay, log):
     """The others are the same objects as before."""
-    hub, paintings = Holder(topic), Paintings()
-    before = paintings.paint(topic, hub)
+    hub, first_paints = Holder(topic), FirstPaints()
+    before = first_paints.paint(topic, hub)
     rename(quay, "A new one")
     (entry,) = [each for each in log.sequence().entries if each.topic == topic]
     hub.topics[topic].apply(entry.after, entry.begins, entry.position, decode_changes(entry.payload))
 
-    after = paintings.paint(topic, hub)
+    after = first_paints.paint(topic, hub)
 
     pairs = zip(before.rows.values(), after.rows.values(), strict=True)
     assert [one[1] is other[1] for one, other in pairs] == [False, True]
@@ -160,60 +160,60 @@ def test_after_a_change_only_its_row_gets_its_digest_anew(topic, quay, log):
 @pytest.mark.parametrize("is_held", [True, False])
 def test_a_committed_write_is_in_the_next_page(topic, quay, log, rendered, is_held):
     """Before it is sequenced, and while the hub has not received it."""
-    hub, paintings = Holder(*[topic] if is_held else []), Paintings()
-    paintings.paint(topic, hub)
+    hub, first_paints = Holder(*[topic] if is_held else []), FirstPaints()
+    first_paints.paint(topic, hub)
 
     rename(quay, "written")
-    assert "written" in labels(paintings.paint(topic, hub))
+    assert "written" in labels(first_paints.paint(topic, hub))
     log.sequence()
-    assert "written" in labels(paintings.paint(topic, hub))
+    assert "written" in labels(first_paints.paint(topic, hub))
     if is_held:
         hub.read(topic)
         rendered.clear()
-        assert "written" in labels(paintings.paint(topic, hub))
+        assert "written" in labels(first_paints.paint(topic, hub))
         assert rendered == []
 
 
 def test_a_change_of_another_feed_that_waits_costs_no_rendering(topic, quay, log, rendered):
     """Only what the rows are computed from counts."""
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     rendered.clear()
     before = position_now()
     Board.objects.filter(pk=quay.pk).update(title="Another title")
 
-    painting = paintings.paint(topic, hub)
+    first_paint = first_paints.paint(topic, hub)
 
     assert rendered == []
-    assert painting.position == position_now() != before
+    assert first_paint.position == position_now() != before
 
 
 def test_what_is_written_and_not_committed_is_in_this_page_alone(topic, quay, log):
     """It may be rolled back; on SQLite the positions of the transaction are then used again."""
-    hub, paintings = Holder(), Paintings()
+    hub, first_paints = Holder(), FirstPaints()
     with transaction.atomic():
         rename(quay, "uncommitted")
-        assert "uncommitted" in labels(paintings.paint(topic, hub))
+        assert "uncommitted" in labels(first_paints.paint(topic, hub))
         transaction.set_rollback(True)
-    assert "uncommitted" not in paintings.paint(topic, None).html
+    assert "uncommitted" not in first_paints.paint(topic, None).html
     for number in range(5):
         Board.objects.create(slug=f"board-{number}", title="Of another topic")
     log.sequence()
 
-    assert "uncommitted" not in paintings.paint(topic, hub).html
+    assert "uncommitted" not in first_paints.paint(topic, hub).html
     rename(quay, "committed")
-    assert "committed" in labels(paintings.paint(topic, hub))
+    assert "committed" in labels(first_paints.paint(topic, hub))
 
 
 def test_a_page_whose_requests_are_transactions_is_painted_by_the_hub(topic, rendered):
     """As with ATOMIC_REQUESTS, while it has written nothing."""
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     rendered.clear()
 
     with transaction.atomic():
-        page = paintings.paint(topic, hub)
+        page = first_paints.paint(topic, hub)
 
     assert rendered == []
-    assert page.html == Paintings().paint(topic, None).html
+    assert page.html == FirstPaints().paint(topic, None).html
 
 
 @pytest.mark.parametrize(
@@ -225,24 +225,24 @@ def test_rows_that_change_without_a_write_are_read_for_each_page(
     """A filter on the time, a template that is being edited."""
     settings.DEBUG = debug
     topic = make_feed(**declared).topic(quay.pk)
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     rendered.clear()
 
     for _ in range(3):
-        paintings.paint(topic, hub)
+        first_paints.paint(topic, hub)
 
     assert len(rendered) == 6
 
 
 def test_without_a_hub_or_with_a_table_that_is_not_captured_each_page_is_read(topic, quay, rendered):
     """Nothing says then that every write was noted."""
-    hub, paintings = Holder(), Paintings()
-    paintings.paint(topic, hub)
+    hub, first_paints = Holder(), FirstPaints()
+    first_paints.paint(topic, hub)
     hub.is_all_captured = False
     rendered.clear()
 
     for each in (hub, None, hub):
-        paintings.paint(topic, each)
+        first_paints.paint(topic, each)
 
     assert len(rendered) == 6
 
@@ -250,47 +250,47 @@ def test_without_a_hub_or_with_a_table_that_is_not_captured_each_page_is_read(to
 def test_rows_of_a_topic_that_is_not_held_are_used_for_some_seconds(topic, rendered):
     """Nothing corrects them meanwhile; those of a held topic are scrubbed."""
     now = [0.0]
-    paintings = Paintings(clock=lambda: now[0])
+    first_paints = FirstPaints(clock=lambda: now[0])
     for now[0] in (0.0, KEPT_SECONDS, KEPT_SECONDS + 1):
-        paintings.paint(topic, Holder())
+        first_paints.paint(topic, Holder())
     assert len(rendered) == 4
 
     hub = Holder(topic)
     rendered.clear()
     for now[0] in (20.0, 10_000.0):
-        paintings.paint(topic, hub)
+        first_paints.paint(topic, hub)
     assert rendered == []
 
 
 def test_rows_that_have_no_html_are_rendered(topic, rendered):
     """Where subscribers have asked for rows only."""
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     bare = [Row(row.key, row.order, row.row) for row in hub.topics[topic].rows]
     held = hub.topics[topic] = Topic(topic)
     held.load(position_now(), held.compared(bare, ("rows",)), 0)
     rendered.clear()
 
-    page = paintings.paint(topic, hub)
+    page = first_paints.paint(topic, hub)
 
     assert len(rendered) == 2
-    assert page.html == Paintings().paint(topic, None).html
+    assert page.html == FirstPaints().paint(topic, None).html
 
 
 def test_what_a_page_has_read_serves_while_the_hub_is_quiet(topic, quay, log, rendered):
     """The log reaches back to no position of a topic that has long been quiet: one page reads it."""
-    hub, paintings = Holder(topic), Paintings()
+    hub, first_paints = Holder(topic), FirstPaints()
     Board.objects.filter(pk=quay.pk).update(title="Another title")
     log.sequence()
     progress.move_edge(log.state.epoch, position_now().offset)
     rendered.clear()
 
     for _ in range(3):
-        paintings.paint(topic, hub)
+        first_paints.paint(topic, hub)
 
     assert len(rendered) == 2
 
 
-def test_paintings_are_bounded_and_the_latest_stay(make_feed, log, rendered):
+def test_first_paints_are_bounded_and_the_latest_stay(make_feed, log, rendered):
     """By the size of their HTML; a topic that is larger than all of it is not kept."""
     make_feed()
     boards = [Board.objects.create(slug=f"board-{number}", title="A board") for number in range(4)]
@@ -298,19 +298,19 @@ def test_paintings_are_bounded_and_the_latest_stay(make_feed, log, rendered):
         board.entries.create(label="x" * 100)
     log.sequence()
     topics = [f"painted.{board.pk}" for board in boards]
-    size = Paintings().paint(topics[0], None).size
-    paintings = Paintings(max_size=3 * size + 100)
+    size = FirstPaints().paint(topics[0], None).size
+    first_paints = FirstPaints(max_size=3 * size + 100)
     for topic in (*topics[:3], topics[0], topics[3]):
-        paintings.paint(topic, Holder())
+        first_paints.paint(topic, Holder())
     rendered.clear()
 
     for topic in (topics[0], topics[2], topics[3]):
-        paintings.paint(topic, Holder())
+        first_paints.paint(topic, Holder())
     assert rendered == []
-    paintings.paint(topics[1], Holder())
+    first_paints.paint(topics[1], Holder())
     assert len(rendered) == 1
 
-    small = Paintings(max_size=size // 2)
+    small = FirstPaints(max_size=size // 2)
     for _ in range(2):
         small.paint(topics[0], Holder())
     assert len(rendered) == 3
@@ -339,7 +339,7 @@ def test_no_connection_is_needed_to_ask_the_database(topic):
     """A page may paint with its first query."""
     connection.close()
 
-    assert Paintings().paint(topic, Holder(topic)).rows
+    assert FirstPaints().paint(topic, Holder(topic)).rows
 
 
 async def test_the_first_subscriber_after_a_page_gets_what_the_page_has_read(
@@ -364,11 +364,11 @@ async def test_the_first_subscriber_after_a_page_gets_what_the_page_has_read(
 def test_what_a_page_has_read_is_loaded_only_as_long_as_nothing_has_changed(topic, quay, live, log, change):
     """Neither a row nor what rights to the topic depend on, sequenced or not."""
     now = [0.0]
-    paintings = Paintings(clock=lambda: now[0])
-    assert not paintings.has_read(topic)
-    assert paintings.reading(topic) is None
-    paintings.paint(topic, Holder())
-    assert paintings.has_read(topic)
+    first_paints = FirstPaints(clock=lambda: now[0])
+    assert not first_paints.has_read(topic)
+    assert first_paints.reading(topic) is None
+    first_paints.paint(topic, Holder())
+    assert first_paints.has_read(topic)
     if change == "row":
         rename(quay, "another")
     elif change == "right":
@@ -380,7 +380,7 @@ def test_what_a_page_has_read_is_loaded_only_as_long_as_nothing_has_changed(topi
         live(Entry, name="painted", topic_field="board_id", template_name=TEMPLATE)
 
     for _ in range(2):
-        reading = paintings.reading(topic)
+        reading = first_paints.reading(topic)
         if change == "nothing":
             assert reading is not None
             assert reading == replace(read_topic(topic), rows=reading.rows)

@@ -1,4 +1,4 @@
-"""What the triggers noted: outbox rows, each parsed alone, so that a malformed one affects no other."""
+"""Outbox records: what the triggers noted, each row parsed alone, so that a malformed one affects no other."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ _CUT = "\udc80"
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class OutboxRecord:
     """One outbox row.
 
     Units: ``written_at`` is in seconds since 1970, by the clock of this process.
@@ -41,7 +41,9 @@ class Noted:
     is_malformed: bool = False
 
 
-def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequence[str] = ()) -> list[Noted]:
+def read(
+    since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequence[str] = ()
+) -> list[OutboxRecord]:
     """Return the outbox rows visible at ``until`` and not at ``since``, oldest first, at most so many.
 
     Read them in the snapshot ``until``. ``sources``: only the rows of these.
@@ -52,12 +54,12 @@ def read(since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequen
     return _read(condition, [*parameters, *sources], at_most)
 
 
-def read_these(ids: Sequence[int]) -> list[Noted]:
+def read_these(ids: Sequence[int]) -> list[OutboxRecord]:
     """Return the outbox rows with these ids that are visible here, oldest first."""
     return _read(f"id IN ({', '.join(['%s'] * len(ids))})", ids, len(ids)) if ids else []
 
 
-def _read(condition: str, parameters: Sequence[Any], at_most: int) -> list[Noted]:
+def _read(condition: str, parameters: Sequence[Any], at_most: int) -> list[OutboxRecord]:
     here = database()
     source, image = map(here.TEXT.format, ("source", "image"))
     found = here.fetch(
@@ -79,7 +81,7 @@ def text(value: str | bytes) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def skip(why: str, rows: Iterable[Noted]) -> None:
+def skip(why: str, rows: Iterable[OutboxRecord]) -> None:
     """Log and count rows that cannot be used, in one line for each source: "<why> 3 outbox rows of <source>"."""
     by_source: dict[str, list[int]] = {}
     for row in rows:
@@ -102,15 +104,15 @@ def decode(image: str | bytes) -> Any:
     return json.loads(text(image), parse_float=Decimal)
 
 
-def _parse(id: int, written_at: float, source: str, image: str | bytes | None, is_long: bool) -> Noted:
+def _parse(id: int, written_at: float, source: str, image: str | bytes | None, is_long: bool) -> OutboxRecord:
     try:
         parsed = _long(id) if is_long else None if image is None else decode(image)
     # A number may have more digits than Python converts, and brackets more levels.
     except (ValueError, RecursionError):
-        return Noted(id, written_at, source, None, is_malformed=True)
+        return OutboxRecord(id, written_at, source, None, is_malformed=True)
     is_absent = image is None and not is_long
     is_image = is_absent or isinstance(parsed, dict)
-    return Noted(id, written_at, source, parsed if is_image else None, is_malformed=not is_image)
+    return OutboxRecord(id, written_at, source, parsed if is_image else None, is_malformed=not is_image)
 
 
 def _long(id: int) -> Any:

@@ -1,4 +1,4 @@
-"""The catalog: whether the tables of the feeds are what they were when the feeds were last told to read them.
+"""The table watch: whether the tables of the feeds are what they were when the feeds were last told to read them.
 
 Triggers note changes of rows, not of tables. What a table and each of its triggers were is stored with the trigger's
 claim, so a change is found by whichever process looks next, also after all of them were away, and is read again once.
@@ -14,7 +14,7 @@ from ..models import OutboxRow, TriggerClaim
 from . import capture
 
 
-class Catalog:
+class TableWatch:
     """The tables as one observer has last seen them; a look is one query while nothing has changed."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Claims: that a visitor may follow a topic, and what the feeds answer to them.
+"""Check rights: what the feeds answer when they are asked whether visitors may follow topics.
 
-Judged in the reader threads, many at once: the sessions of many visitors are one query, their users another one, and a
-feed is asked once for what it can answer together.
+Rights are judged in the reader threads, many at once: the sessions of many visitors are one query, their users another
+one, and a feed is asked once for what it can answer together.
 """
 
 import math
@@ -29,12 +29,12 @@ VISITORS_AT_ONCE = 100
 USER_SECONDS = 1.0
 """Maximum age of a loaded user when feeds are asked about it."""
 
-Claim = tuple[Visitor, str]
+Right = tuple[Visitor, str]
 """A visitor, and a topic that one of its connections follows or requests."""
 
 
 class Verdict(NamedTuple):
-    """Whether a claim holds, in every snapshot from ``as_of`` up to the check.
+    """Whether a right holds, in every snapshot from ``as_of`` up to the check.
 
     Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in. ``heads`` are those of after
            the check, the topic's among them; None for a check of all subscriptions.
@@ -46,8 +46,8 @@ class Verdict(NamedTuple):
     heads: log.Heads | None = None
 
 
-class Claims:
-    """Claims that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together.
+class RightsToCheck:
+    """Rights that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together.
 
     ``users``: those of other signed-in users than of these, given by primary key, are not judged; None judges all.
     """
@@ -76,7 +76,7 @@ class Claims:
         return bool(self._waiting)
 
     def take(self) -> tuple[Visitor, Any, set[str]]:
-        """Remove the claims of a visitor; return it, its user as of ``USER_SECONDS`` ago at most, and the topics."""
+        """Remove the rights of a visitor; return it, its user as of ``USER_SECONDS`` ago at most, and the topics."""
         if not self._users or time.monotonic() - self._loaded_at > USER_SECONDS:
             self._loaded_at = time.monotonic()
             self._users = load_users(list(islice(self._waiting, self._at_once)))
@@ -84,25 +84,25 @@ class Claims:
         return visitor, user, self._waiting.pop(visitor)
 
 
-def judge(claims: Collection[Claim]) -> dict[Claim, Verdict | Exception]:
-    """Return for each claim whether it holds, or the error that prevented an answer.
+def judge(rights: Collection[Right]) -> dict[Right, Verdict | Exception]:
+    """Return for each right whether it holds, or the error that prevented an answer.
 
     One query for all sessions and one for all users; then each feed is asked once for each user, or once for each user
     and topic; at last the log, for the topics' heads.
     """
-    waiting = Claims(at_once=len(claims))
-    for visitor, topic in claims:
+    waiting = RightsToCheck(at_once=len(rights))
+    for visitor, topic in rights:
         waiting.add(visitor, topic)
     verdicts = judge_some(waiting, math.inf)
-    heads = log.heads({topic for _, topic in claims})
+    heads = log.heads({topic for _, topic in rights})
     return {
-        claim: verdict._replace(heads=heads) if isinstance(verdict, Verdict) else verdict
-        for claim, verdict in verdicts.items()
+        right: verdict._replace(heads=heads) if isinstance(verdict, Verdict) else verdict
+        for right, verdict in verdicts.items()
     }
 
 
-def judge_some(claims: Claims, seconds: float) -> dict[Claim, Verdict | Exception]:
-    """Judge claims, remove them and return the verdicts.
+def judge_some(rights: RightsToCheck, seconds: float) -> dict[Right, Verdict | Exception]:
+    """Judge rights, remove them and return the verdicts.
 
     Shape: those of one visitor at least; no more once the time is over, which an answer of a feed may exceed.
     """
@@ -110,11 +110,11 @@ def judge_some(claims: Claims, seconds: float) -> dict[Claim, Verdict | Exceptio
     moment = probe()  # first: each query below sees this snapshot or a later one
     as_of = Position(moment.epoch, moment.offset)
     answers = _Answers()
-    verdicts: dict[Claim, Verdict | Exception] = {}
+    verdicts: dict[Right, Verdict | Exception] = {}
     with pinned_database():
-        while claims:
-            visitor, user, topics = claims.take()
-            for topic, answer in answers.of(user, topics if claims.concern(user) else ()).items():
+        while rights:
+            visitor, user, topics = rights.take()
+            for topic, answer in answers.of(user, topics if rights.concern(user) else ()).items():
                 if isinstance(answer, Exception):
                     verdicts[visitor, topic] = answer
                 else:

@@ -1,4 +1,4 @@
-"""Paintings: the rows of topics as a page first shows them, rendered once per process and not once for each page.
+"""First paints: the rows of topics as a page first shows them, rendered once per process and not once for each page.
 
 They are taken from the topics that the process holds for its subscribers, or from what an earlier page has read. They
 are exact by the rule of positions: as the page's own connection sees the database, nothing waits to be sequenced for
@@ -28,16 +28,16 @@ KEPT_SECONDS = 10.0
 """How long rows that a page has read are used for others while the process does not hold the topic: scrubbing then
 does not correct what no trigger notes, such as a change of a relation that ``depends_on`` does not name."""
 MAX_SIZE = 32 * 1024 * 1024
-"""How many characters of HTML a process keeps in paintings."""
+"""How many characters of HTML a process keeps in first paints."""
 
 
 @dataclass(frozen=True, slots=True)
-class Painting:
+class FirstPaint:
     """The rows of a topic at a position, each with its HTML as pages have it, in order, by key.
 
     Shape: ``state`` is that of the topic which the process held at the time, None if it held none; ``reading`` is what
            the rows are from, None if they are the held topic's.
-    Units: ``size`` is that of the HTML in characters; ``painted_at`` is by the clock of the paintings.
+    Units: ``size`` is that of the HTML in characters; ``painted_at`` is by the clock of the first paints.
     """
 
     position: Position
@@ -61,15 +61,15 @@ class Holder(Protocol):
     def is_captured(self, tables: Collection[str]) -> bool: ...
 
 
-class Paintings:
-    """The paintings of a process, at most ``max_size`` characters; the one instance is ``paintings``."""
+class FirstPaints:
+    """The first paints of a process, at most ``max_size`` characters; the one instance is ``first_paints``."""
 
     def __init__(self, max_size: int = MAX_SIZE, clock: Callable[[], float] = time.monotonic) -> None:
-        self._kept: OrderedDict[str, Painting] = OrderedDict()  # the latest used last
+        self._kept: OrderedDict[str, FirstPaint] = OrderedDict()  # the latest used last
         self._size, self._max_size, self._clock = 0, max_size, clock
         self._lock = threading.Lock()  # for the order and the size; not held during a query or a rendering
 
-    def paint(self, topic: str, hub: Holder | None) -> Painting:
+    def paint(self, topic: str, hub: Holder | None) -> FirstPaint:
         """Return the rows of a topic at a position that includes what this thread's connection has written.
 
         ``hub``: that of this process, if it has one that runs: otherwise the rows are always read.
@@ -79,20 +79,20 @@ class Paintings:
         # Rows that depend on the time are shown as of now, and a template that is being edited as it is.
         if hub is None or feed.refresh_seconds is not None or settings.DEBUG:
             return self._read(topic, feed, None)
-        painting = state = position = None
+        first_paint = state = position = None
         if hub.is_captured(feed.tables):
-            painting, state = self._known(topic, feed, hub.vouched(topic))
-        if painting is not None:
-            position = unchanged_at(topic, painting.position, feed.tables)
-        if painting is not None and position is not None:
-            painting = replace(painting, position=position)
+            first_paint, state = self._known(topic, feed, hub.vouched(topic))
+        if first_paint is not None:
+            position = unchanged_at(topic, first_paint.position, feed.tables)
+        if first_paint is not None and position is not None:
+            first_paint = replace(first_paint, position=position)
         else:
             is_private = is_in_transaction()  # it may have written what is never committed
-            painting = self._read(topic, feed, state)
-            if is_private or not painting.position.epoch:
-                return painting
-        self._keep(topic, painting)
-        return painting
+            first_paint = self._read(topic, feed, state)
+            if is_private or not first_paint.position.epoch:
+                return first_paint
+        self._keep(topic, first_paint)
+        return first_paint
 
     def has_read(self, topic: str, format: Content | None = None) -> bool:
         """Return whether ``reading`` may have the rows of a topic in one format, or in all."""
@@ -110,11 +110,11 @@ class Paintings:
         position = unchanged_at(topic, read.position, feed.tables | feed.rights_tables)
         return None if position is None else replace(read, position=position)
 
-    def _is_old(self, painting: Painting) -> bool:
-        return self._clock() - painting.painted_at > KEPT_SECONDS
+    def _is_old(self, first_paint: FirstPaint) -> bool:
+        return self._clock() - first_paint.painted_at > KEPT_SECONDS
 
-    def _known(self, topic: str, feed: Feed, held: Topic | None) -> tuple[Painting | None, Position | None]:
-        """Return the newest painting that can be had without the database, and the state of the held topic."""
+    def _known(self, topic: str, feed: Feed, held: Topic | None) -> tuple[FirstPaint | None, Position | None]:
+        """Return the newest first paint that can be had without the database, and the state of the held topic."""
         kept = self._kept.get(topic)
         if kept is not None and kept.feed is not feed:
             kept = None
@@ -125,35 +125,35 @@ class Paintings:
         frozen = held.frozen() if held is not None and "html" in held.contents else None
         if frozen is not None:
             state, rows = frozen
-            return self._painting(state, rows, feed, state, before=kept), state
+            return self._made(state, rows, feed, state, before=kept), state
         return None if kept is None or self._is_old(kept) else kept, state
 
-    def _read(self, topic: str, feed: Feed, state: Position | None) -> Painting:
+    def _read(self, topic: str, feed: Feed, state: Position | None) -> FirstPaint:
         reading = read_topic(topic)
-        return self._painting(reading.position, reading.rows, feed, state, reading=reading)
+        return self._made(reading.position, reading.rows, feed, state, reading=reading)
 
-    def _painting(
+    def _made(
         self,
         position: Position,
         rows: Iterable[Row],
         feed: Feed,
         state: Position | None,
-        before: Painting | None = None,
+        before: FirstPaint | None = None,
         reading: Reading | None = None,
-    ) -> Painting:
-        """Return the painting of rows; the HTML of those that are in an earlier one, the same objects, is reused."""
+    ) -> FirstPaint:
+        """Return the first paint of rows; the HTML of those that are in an earlier one, the same objects, is reused."""
         painted: dict[str, tuple[Row, str]] = {}
         for row in rows:
             known = None if before is None else before.rows.get(row.key)
             painted[row.key] = known if known is not None and known[0] is row else (row, _html(row))
         size = sum(len(html) for _, html in painted.values())
-        return Painting(position, painted, size, feed, state, self._clock(), reading)
+        return FirstPaint(position, painted, size, feed, state, self._clock(), reading)
 
-    def _keep(self, topic: str, painting: Painting) -> None:
+    def _keep(self, topic: str, first_paint: FirstPaint) -> None:
         with self._lock:
             former = self._kept.pop(topic, None)
-            self._kept[topic] = painting
-            self._size += painting.size - (former.size if former is not None else 0)
+            self._kept[topic] = first_paint
+            self._size += first_paint.size - (former.size if former is not None else 0)
             while self._size > self._max_size:
                 _, oldest = self._kept.popitem(last=False)
                 self._size -= oldest.size
@@ -188,4 +188,4 @@ def unchanged_at(topic: str, since: Position, tables: Collection[str]) -> Positi
         return None if newest > since.offset or waiting.exists() else moment.position
 
 
-paintings = Paintings()
+first_paints = FirstPaints()

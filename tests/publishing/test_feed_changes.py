@@ -6,12 +6,12 @@ from unittest.mock import Mock, patch
 from realtime.boards.models import Entry
 from realtime.engine.messages import Content
 from realtime.feeds import registry
-from realtime.publishing import changes, interest, noted
-from realtime.publishing.noted import Noted
+from realtime.publishing import feed_changes, interest, outbox_records
+from realtime.publishing.outbox_records import OutboxRecord
 
 
-def row(number: int, image: noted.Image | None) -> Noted:
-    return Noted(number, 1_795_000_000.0, "boards_entry", image)
+def row(number: int, image: outbox_records.Image | None) -> OutboxRecord:
+    return OutboxRecord(number, 1_795_000_000.0, "boards_entry", image)
 
 
 def test_images_of_a_row_are_one_change(log, quay):
@@ -19,7 +19,7 @@ def test_images_of_a_row_are_one_change(log, quay):
     entry = quay.entries.first()
     images = [row(1, {"id": entry.pk, "board_id": quay.pk}), row(2, {"id": entry.pk, "board_id": 10**9})]
 
-    found = changes.of_rows(registry["entries"], {"boards_entry": images})
+    found = feed_changes.of_rows(registry["entries"], {"boards_entry": images})
 
     assert {topic: [change.op for change in some] for topic, some in found.items() if isinstance(some, list)} == {
         f"entries.{quay.pk}": ["upsert"], f"entries.{10**9}": ["delete"],
@@ -32,8 +32,10 @@ def test_partial_images_that_this_release_has_noted_too_are_ignored(log, quay, l
     complete = row(1, {"id": first.pk, "board_id": quay.pk})
     feed = registry["entries"]
 
-    covered = changes.of_rows(feed, {"boards_entry": [complete, row(2, {"id": first.pk, "label": "x"})]})
-    uncovered = changes.of_rows(feed, {"boards_entry": [complete, row(3, {"id": second.pk, "label": "x"})]})
+    covered = feed_changes.of_rows(feed, {"boards_entry": [complete, row(2, {"id": first.pk, "label": "x"})]})
+    uncovered = feed_changes.of_rows(
+        feed, {"boards_entry": [complete, row(3, {"id": second.pk, "label": "x"})]}
+    )
 
     assert list(covered) == [f"entries.{quay.pk}"]
     assert uncovered == {"entries": None}
@@ -43,27 +45,27 @@ def test_partial_images_that_this_release_has_noted_too_are_ignored(log, quay, l
 
 def test_rows_are_read_in_groups(log, quay, monkeypatch, django_assert_num_queries):
     """So that the memory of a round is bounded."""
-    monkeypatch.setattr(changes, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(feed_changes, "ROWS_AT_ONCE", 4)
     Entry.objects.bulk_create(Entry(board=quay, label=f"{number}") for number in range(8))
     images = [row(key, {"id": key, "board_id": quay.pk}) for key in quay.entries.values_list("pk", flat=True)]
 
     with django_assert_num_queries(3):
-        found = changes.of_rows(registry["entries"], {"boards_entry": images})
+        found = feed_changes.of_rows(registry["entries"], {"boards_entry": images})
 
     assert len(found[f"entries.{quay.pk}"]) == 10
 
 
 def test_as_many_rows_are_read_at_once_as_their_size_allows(log, quay, monkeypatch):
     """A row has up to 256 KiB: 400 of them are not in memory at the same time."""
-    monkeypatch.setattr(changes, "FIRST_ROWS", 2)
-    monkeypatch.setattr(changes, "MAX_READ_BYTES", 35_000)
+    monkeypatch.setattr(feed_changes, "FIRST_ROWS", 2)
+    monkeypatch.setattr(feed_changes, "MAX_READ_BYTES", 35_000)
     feed = registry["entries"]
     read = Mock(wraps=feed.read_rows)
     monkeypatch.setattr(feed, "read_rows", read)
     Entry.objects.bulk_create(Entry(board=quay, label="x" * 5000) for _ in range(10))
     images = [row(key, {"id": key, "board_id": quay.pk}) for key in quay.entries.values_list("pk", flat=True)]
 
-    found = changes.of_rows(feed, {"boards_entry": images[2:]})
+    found = feed_changes.of_rows(feed, {"boards_entry": images[2:]})
 
     assert [len(call.args[0]) for call in read.call_args_list] == [
         2,
@@ -76,8 +78,8 @@ def test_as_many_rows_are_read_at_once_as_their_size_allows(log, quay, monkeypat
 
 def test_rows_of_a_topic_that_has_become_too_large_are_not_read(log, quay, safe, monkeypatch):
     """It is read as a whole anyway; a row that has moved to another topic is read for that."""
-    monkeypatch.setattr(changes, "FIRST_ROWS", 2)
-    monkeypatch.setattr(changes, "MAX_TOPIC_BYTES", 15_000)
+    monkeypatch.setattr(feed_changes, "FIRST_ROWS", 2)
+    monkeypatch.setattr(feed_changes, "MAX_TOPIC_BYTES", 15_000)
     feed = registry["entries"]
     read = Mock(wraps=feed.read_rows)
     monkeypatch.setattr(feed, "read_rows", read)
@@ -88,7 +90,7 @@ def test_rows_of_a_topic_that_has_become_too_large_are_not_read(log, quay, safe,
     images = [row(key, {"id": key, "board_id": quay.pk}) for key in large]
     images.append(row(0, {"id": moved, "board_id": safe.pk}))
 
-    found = changes.of_rows(feed, {"boards_entry": images})
+    found = feed_changes.of_rows(feed, {"boards_entry": images})
 
     assert [call.args[0] for call in read.call_args_list] == [large[:2], [moved]]
     assert found[f"entries.{quay.pk}"] is None
@@ -111,11 +113,11 @@ def test_rows_are_read_for_topics_that_a_process_holds(log, quay, safe):
     read = Mock(wraps=registry["entries"].read_rows)
 
     with patch.object(registry["entries"], "read_rows", read):
-        found = changes.of_rows(registry["entries"], {"boards_entry": images}, interest.followed)
+        found = feed_changes.of_rows(registry["entries"], {"boards_entry": images}, interest.followed)
 
     read.assert_called_once()
     assert sorted(read.call_args.args[0]) == [kept.pk, moved.pk]
-    assert found[f"entries.{safe.pk}"] == changes.UNFOLLOWED
+    assert found[f"entries.{safe.pk}"] == feed_changes.UNFOLLOWED
     held = found[f"entries.{quay.pk}"]
     assert isinstance(held, list)
     assert {change.key: change.op for change in held} == {str(kept.pk): "upsert", str(moved.pk): "delete"}
@@ -133,7 +135,7 @@ def test_nothing_is_read_for_topics_that_no_process_holds(log, quay, django_asse
         return interest.followed(topics)
 
     with django_assert_num_queries(0):
-        found = changes.of_rows(registry["entries"], {"boards_entry": images}, followed)
+        found = feed_changes.of_rows(registry["entries"], {"boards_entry": images}, followed)
 
     assert len(asked) == 1
-    assert found == dict.fromkeys((f"entries.{1 + number}" for number in range(100)), changes.UNFOLLOWED)
+    assert found == dict.fromkeys((f"entries.{1 + number}" for number in range(100)), feed_changes.UNFOLLOWED)

@@ -1,4 +1,4 @@
-"""The form of a feed: what its declaration implies, what is wrong with it, and by which mark another form is known."""
+"""The declaration of a feed: what it implies, what is wrong with it, and the fingerprint that tells it from others."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ from django.db.models.constants import LOOKUP_SEP
 
 from ..engine.messages import Content
 from . import queries
-from .declaration import (
+from .declaration_faults import (
     Fault,
     check_columns,
     check_retention,
@@ -28,7 +28,7 @@ from .rights_tables import rights_sources
 from .values import NoSuchValue, values
 
 
-class FeedForm(FeedTables):
+class FeedDeclaration(FeedTables):
     """The part of a feed that is made of its declaration."""
 
     fields: Sequence[str]
