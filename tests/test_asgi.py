@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
 from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.core.asgi import get_asgi_application
@@ -57,6 +58,49 @@ async def test_a_projects_own_sockets_keep_their_addresses(ready, log, router):
     assert await ours.connect(PATIENCE_SECONDS) == (True, None)
     assert nobodys[-1]["type"] == "websocket.close"
     await ours.disconnect(timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "headers, is_open",
+    [
+        ([(b"origin", b"http://localhost")], True),
+        ([(b"origin", b"https://evil.example")], False),
+        ([(b"origin", b"http://localhost.evil.example")], False),
+        ([(b"origin", b"null")], False),
+        ([(b"origin", b"")], False),
+        ([(b"origin", b"http://")], False),
+        ([(b"origin", b"http://localhost"), (b"origin", b"https://evil.example")], False),
+        ([(b"origin", b"http://localhost, https://evil.example")], False),
+        ([(b"origin", b"http://localhost@evil.example")], False),
+        ([(b"origin", b"\xff\xfe")], False),
+        ([], False),
+    ],
+)
+async def test_a_projects_sockets_are_closed_to_pages_of_others_as_the_example_has_it(
+    ready, log, settings, headers, is_open
+):
+    """The engine checks the origin of its own socket alone; operations.md shows what checks that of others.
+
+    Channels' validator compares the host, and of two headers, which no browser sends, the last one counts.
+    """
+    settings.ALLOWED_HOSTS = ["localhost"]
+    example = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(addresses)))
+    application = realtime.asgi.application(get_asgi_application(), websocket=example)
+    theirs = WebsocketCommunicator(application, "/chat/7/", [(b"host", b"localhost"), *headers], ["chat"])
+    theirs.scope["client"] = ["127.0.0.1", 9]
+
+    accepted, _ = await theirs.connect(PATIENCE_SECONDS)
+
+    assert accepted is is_open
+    await theirs.disconnect(timeout=PATIENCE_SECONDS)
+
+
+def test_the_documented_example_has_the_validator_outermost():
+    """The text of the page is what the test above runs."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+
+    assert "websocket=AllowedHostsOriginValidator(" in text
+    assert "AuthMiddlewareStack(URLRouter(chat.routing.websocket_urlpatterns))" in text
 
 
 async def test_without_sockets_of_its_own_other_addresses_are_refused(ready, log):

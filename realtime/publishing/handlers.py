@@ -137,18 +137,31 @@ class Runner:
 
     def _take_atomically(self, stored: Stored, change: Change, then: Cursor) -> Stored | None:
         alias = get_conf().database
+        committed: list[Stored | None] = []
         try:
             with transaction.atomic(using=alias):
                 moved = handler_cursors.move(stored, then)
+                transaction.on_commit(lambda: committed.append(moved), using=alias)
                 if moved is not None:
                     self._call(change)
                     if _is_spoiled(alias):
                         raise _Failed(change) from transaction.TransactionManagementError(SPOILED)
             return moved
-        except OperationalError:
+        except (Exception, *ESCAPING) as error:
+            if committed:
+                self._note_after_commit(change, error)
+                return committed[0]
+            if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+                raise _Failed(change) from error  # of the commit, which checks deferred foreign keys
             raise
-        except DatabaseError as error:  # of the commit, which checks deferred foreign keys
-            raise _Failed(change) from error
+
+    def _note_after_commit(self, change: Change, error: BaseException) -> None:
+        close_old_connections()  # a function of on_commit may have left a broken connection
+        logger.error(
+            "%s has handled the %s of row %s in %s, but what it left to transaction.on_commit failed, and is not "
+            "called again: %r", self.handler.name, change.op, change.key, change.topic, error, exc_info=error,
+        )  # fmt: skip
+        metrics.handler_failures.labels(self.handler.name).inc()
 
     def _call(self, change: Change) -> None:
         function = self.handler.function

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 
 from realtime.boards.models import Board, Entry
 from realtime.changes import Change, handlers, on_change
@@ -500,6 +500,40 @@ def test_an_atomic_function_may_try_what_fails_in_a_block_of_its_own(database, p
     assert len(replica.seen) == 3
     assert Board.objects.filter(slug="one").count() == 1
     assert HandlerCursor.objects.get(pk=NAME).failures == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DatabaseError("gone"), OperationalError("locked"), ValueError("no mail"), SystemExit(1)],
+    ids=repr,
+)
+def test_what_fails_after_the_commit_is_no_failure_of_the_change(database, probe, lines, error):
+    """What the function wrote is committed, so it is not called again; the log says so, and the others follow."""
+    replica = Replica()
+    is_called: list[str] = []
+
+    def fail() -> None:
+        is_called.append("called")
+        raise error
+
+    def write(change: Change) -> None:
+        replica.apply(change)
+        Board.objects.create(slug=f"written-{len(replica.changes)}", title=change.id)
+        if len(replica.changes) == 1:
+            transaction.on_commit(fail)
+
+    runner = handle(write, atomic=True)
+    Entry.objects.filter(pk__lte=3).update(label="renamed")
+    database.sequence()
+    drain(runner)
+    drain(again(runner))
+
+    assert is_called == ["called"]
+    assert len(replica.seen) == len(set(replica.seen)) == 3
+    assert Board.objects.filter(slug__startswith="written-").count() == 3
+    assert HandlerCursor.objects.get(pk=NAME).failures == 0
+    [line] = [line for line in lines() if NAME in line]
+    assert "transaction.on_commit failed, and is not called again" in line
 
 
 TEMPLATE = "<p>{{ entry.label }}{% if entry.label == 'bad' %}{{ entry.boom }}{% endif %}</p>"
