@@ -102,8 +102,12 @@ class Database(ABC):
         """Return the same inside a caller's transaction; the epoch is "" where that is not one snapshot."""
 
     @abstractmethod
-    def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
-        """Return whether the tables, which must have been read before, were as of the snapshot."""
+    def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str] | None:
+        """Return what each table is read from, None if one was not as of the snapshot; they must have been read before.
+
+        Shape: a text for each table, such as of its partitions and their files; no tables where a change of one cannot
+               be undone unnoticed.
+        """
 
     @abstractmethod
     def failing_alone(self) -> AbstractContextManager[None]:

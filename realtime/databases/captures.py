@@ -50,11 +50,13 @@ class InstalledTrigger(NamedTuple):
 class TableState(NamedTuple):
     """What a table and its triggers are, as texts that are compared with earlier ones.
 
-    Shape: ``triggers`` has what each trigger of the engine is together with the table, by its name.
+    Shape: ``triggers`` has what each trigger of the engine is together with the table, by its name; ``files`` is what
+           the table is read from, as in ``files_of_snapshot``, None where a snapshot is enough to know.
     """
 
     table: str
     triggers: dict[str, str]
+    files: str | None = None
 
 
 def literal(text: str) -> str:

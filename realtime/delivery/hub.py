@@ -347,8 +347,10 @@ class Hub:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
         known, since = Position(self._epoch, self._cursor), self._looked_at
-        tail, uncaptured, looked_at = await self._reader_threads.run(self._tail, known, since)
+        tail, uncaptured, looked_at, files = await self._reader_threads.run(self._tail, known, since)
+        unread = 0  # up to where the log may have had entries that are not in the tail
         if not tail.continues(known):
+            unread = tail.end if known.offset > 0 else 0  # that place says nothing of this log
             self._epoch, self._compared = tail.epoch, 0
             self._announced.clear()
         if self._looked_at == since:
@@ -360,39 +362,43 @@ class Hub:
             self._cursor = -1
             self.look_soon()
         # A process that was suspended for long may find that entries were pruned which it has not read.
-        pruned = tail.edge if self._compared < tail.edge else 0
-        if pruned:
+        if self._compared < tail.edge:
+            unread = max(unread, tail.edge)
             self.rights_changed.set()
         self._compared = max(self._compared, tail.end, tail.edge)
         self._reached = tail.offset
         self._waiting_seconds = tail.waiting_seconds
         # Those too that were requested meanwhile: their rows may have been read before the tail was.
         for name, shared in self._shared.items():
-            shared.compare(tail, before.get(name), pruned)
+            shared.compare(tail, before.get(name), unread)
+            shared.compare_files(files, looked_at)
         if uncaptured != self._uncaptured:
             self._uncaptured = uncaptured
             for shared in self._shared.values():
                 shared.set_captured(not uncaptured & _tables(shared))
         self._catch_up.add([shared for shared in self._shared.values() if shared.is_due], tail.epoch)
 
-    def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float]:
-        """Return the log's tail, the tables of which a change may not have been noted, and when; in a reader thread.
+    def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
+        """Return the log's tail, the tables of which a change may not be noted, when, and what each table is read from.
 
-        Both are those of the file that has the database's name now. Where the log does not continue from ``known``,
-        only the announcements since a moment are in the tail: older ones were for other connections.
+        In a reader thread. All are of the file that has the database's name now; the last is empty between two looks at
+        the tables. Where the log does not continue from ``known``, only the announcements since a moment are in the
+        tail: older ones were for other connections.
         """
         if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
             logger.warning("the database's file was replaced; every connection is opened again")
-        # The tables first: a reset that has settled one is then in the log, or waits to be sequenced.
-        if time.monotonic() >= self._table_watch_due:
-            self._table_watch.look()
-            self._table_watch_due = time.monotonic() + TABLE_WATCH_SECONDS
         looked_at = time.monotonic()  # before, as the loop may receive the tail much later
+        files: dict[str, str] = {}
+        # The tables first: a reset that has settled one is then in the log, or waits to be sequenced.
+        if looked_at >= self._table_watch_due:
+            self._table_watch.look()
+            files = self._table_watch.files
+            self._table_watch_due = time.monotonic() + TABLE_WATCH_SECONDS
         tail = log.tail(max(known.offset, 0))
         if not tail.continues(known):
             tail = replace(tail, announcements=log.announced_since(since, tail.end))
         unnoted = self._table_watch.without_triggers | self._table_watch.exchanged
-        return tail, frozenset(unnoted), looked_at
+        return tail, frozenset(unnoted), looked_at, files
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="realtime-refresh")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from msgspec import MsgspecError
@@ -91,6 +91,7 @@ class SharedTopic:
         self._reaching = asyncio.Lock()
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
+        self._files: Mapping[str, str] = {}  # what each table was read from
         self._unread_since = 0.0  # when the oldest change was written that a read is to bring; 0 if not known
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
@@ -202,19 +203,29 @@ class SharedTopic:
             self.is_stale = True
             self._fell_behind()
 
-    def compare(self, tail: log.Tail, before: Position | None, pruned: int) -> None:
+    def compare(self, tail: log.Tail, before: Position | None, unread: int) -> None:
         """Note whether the log has more, or the database was restored to a position below ``before``.
 
         ``before`` is this topic's position from before the tail was read, None if it was not held. Entries up to
-        ``pruned`` were pruned before this process read them.
+        ``unread`` are not in the tail: they were pruned before this process read them, or are of another epoch.
         """
         if not self.is_loaded and not self.is_reading:
             return
         newest = max(tail.newest.get(self.name, 0), tail.newest.get(self.feed, 0))
         position = self.topic.position
         self._was_restored = before is not None and before.offset > tail.offset
-        if self._was_restored or position.epoch != tail.epoch or max(newest, pruned) > position.offset:
+        if self._was_restored or position.epoch != tail.epoch or max(newest, unread) > position.offset:
             self.is_stale = True
+
+    def compare_files(self, files: Mapping[str, str], as_of: float) -> None:
+        """Have the rows read again if a table was read from other files than it has at a later time.
+
+        So they are right too after a table was another one for a moment in which only this topic was read.
+        """
+        if not self.is_loaded or self.read_at >= as_of:
+            return
+        if any(files.get(table, read) != read for table, read in self._files.items()):
+            self.is_stale = self._must_read = True
 
     def _is_usable(self, entry: LogEntry) -> bool:
         """Whether the rows of an entry are those that this process would make: in its formats, by the same release."""
@@ -477,6 +488,7 @@ class SharedTopic:
     def _load(self, reading: Reading, new: Replacement, written_at: float = 0.0) -> None:
         is_visible = self.topic.load(reading.position, new, reading.unchanged_since)
         self.is_loaded, self._must_read, self._unread_since = True, False, 0.0
+        self._files = reading.files
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
             self._notify(written_at)

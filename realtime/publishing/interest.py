@@ -7,6 +7,7 @@ that receives an entry without the rows that it needs for a topic that it holds 
 its note. If no process renews its notes (they are of an older release, or none runs), rows are read for all topics.
 """
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ VALID_SECONDS = 30.0
 """How long the notes of a process are valid after it has renewed them."""
 FORGET_SECONDS = 600.0
 """After how long the notes of a process that no longer renews them are deleted."""
+MAX_NUMBER = 2**53
 AT_ONCE = 500
 """How many topics one statement names: databases limit the parameters of a statement."""
 
@@ -37,7 +39,8 @@ def begin(process: str) -> int:
         for number in list(ended.values_list("pk", flat=True)):
             Interest.objects.filter(process=number).delete()
             Process.objects.filter(pk=number).delete()
-        return Process.objects.create(name=process).pk
+        # By chance: a number from before a restore must be that of no other process.
+        return Process.objects.create(pk=1 + secrets.randbelow(MAX_NUMBER), name=process).pk
 
 
 def note(

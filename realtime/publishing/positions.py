@@ -5,9 +5,9 @@ read transaction.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
@@ -37,7 +37,8 @@ class Reading:
     Units: offsets. The topic has had these rows at every position from ``unchanged_since`` on, and what rights to
            it depend on has been the same at every position from ``rights_since`` on.
     Shape: ``format`` is the only one in which rows were read, None if in all formats of the feed; ``left_out`` is how
-           many rows are missing because they could not be rendered there.
+           many rows are missing because they could not be rendered there; ``files`` is what each table was read from
+           (``Database.files_of_snapshot``).
     """
 
     position: Position
@@ -46,6 +47,7 @@ class Reading:
     rights_since: int
     format: Content | None = None
     left_out: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def is_usable_in(self, format: Content | None) -> bool:
         """Return whether reading in another format would have had the same rows: one may fail in a single format."""
@@ -66,7 +68,11 @@ class Moment:
 
     def is_kept(self, tables: Iterable[str]) -> bool:
         """Return whether the tables, which must have been read before, were as of this snapshot."""
-        return self.database.is_snapshot_kept(tables)
+        return self.files(tables) is not None
+
+    def files(self, tables: Iterable[str]) -> dict[str, str] | None:
+        """Return what the tables are read from, as ``is_kept``; None if one was not as of this snapshot."""
+        return self.database.files_of_snapshot(tables)
 
 
 @contextmanager
@@ -116,9 +122,10 @@ def read_topic(topic: str, seconds: float | None = None, format: Content | None 
                     "raise READ_SECONDS"
                 ) from error
             # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
-            if not moment.epoch or moment.is_kept(feed.tables):
+            files = moment.files(feed.tables) if moment.epoch else {}
+            if files is not None:
                 since = _unchanged_since(topic, moment)
-                return Reading(moment.position, rows, *since, format, len(left_out))
+                return Reading(moment.position, rows, *since, format, len(left_out), files)
 
 
 def _unchanged_since(topic: str, moment: Moment) -> tuple[int, int]:

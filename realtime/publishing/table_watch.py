@@ -28,6 +28,12 @@ class TableWatch:
         self._needed: dict[str, set[str]] = {}
         self._is_settled = False
 
+    @property
+    def files(self) -> dict[str, str]:
+        """What each live table was read from at the last look, where the database says so."""
+        states = self._states or {}
+        return {table: state.files for table, state in states.items() if state.files is not None}
+
     def forget(self) -> None:
         """Have the next look examine everything."""
         self._states = None

@@ -8,7 +8,9 @@ from realtime.models import OutboxRow
 from realtime.publishing import capture, housekeeping
 from realtime.publishing.housekeeping import Housekeeping
 from realtime.publishing.table_watch import TableWatch
+from tests.conftest import until
 from tests.contract.conftest import Database, Follower
+from tests.delivery.conftest import Follower as HubFollower
 
 PARTITIONED = [
     "ALTER TABLE boards_entry RENAME TO former",
@@ -271,3 +273,54 @@ def test_of_two_processes_that_notice_one_resets_the_table(database):
     assert "boards_entry" in told[0]
     assert told[1] == []
     assert resets().count("boards_entry") == 1
+
+
+FOR_A_MOMENT = {
+    "another partition": (
+        ["ALTER TABLE boards_entry ATTACH PARTITION aside FOR VALUES IN (2)"],
+        ["ALTER TABLE boards_entry DETACH PARTITION aside"],
+    ),
+    "another table": (
+        [
+            "BEGIN; ALTER TABLE boards_entry RENAME TO former; ALTER TABLE aside RENAME TO boards_entry; COMMIT"
+        ],
+        [
+            "BEGIN; ALTER TABLE boards_entry RENAME TO aside; ALTER TABLE former RENAME TO boards_entry; COMMIT"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOR_A_MOMENT)
+async def test_rows_of_a_table_that_was_another_one_for_a_moment_do_not_stay(
+    on_postgresql, make_hub, in_database, kind
+):
+    """Nobody looks at the table in this moment, but the topic is read, for any other reason."""
+    database, (there, back) = on_postgresql, FOR_A_MOMENT[kind]
+    if kind == "another partition":
+        database.sql(
+            *PARTITIONED, "ALTER TABLE boards_entry DETACH PARTITION part_2", "DROP TABLE former CASCADE"
+        )
+    database.sql(
+        "CREATE TABLE aside (LIKE boards_entry INCLUDING DEFAULTS)",
+        "INSERT INTO aside (id, board_id, label, note, position, is_visible) VALUES (99, 2, 'aside', '', 1, true)",
+    )
+    process = await in_database(chores, "one")
+    for _ in range(3):
+        await in_database(process.turn)
+        await in_database(database.sequence)
+    wire = await make_hub()
+    follower = await HubFollower("entries.2").follow(wire.hub)
+    await wire.settle()
+    assert "99" not in follower.replica.rows
+
+    await in_database(database.sql, *there)
+    await in_database(database.sql, "INSERT INTO realtime_outboxrow (source) VALUES ('boards_entry')")
+    await in_database(database.sequence)
+    await until(lambda: "99" in follower.replica.rows)
+    await in_database(resets)
+    await in_database(database.sql, *back)
+
+    await until(lambda: "99" not in follower.replica.rows)
+    await in_database(process.turn)
+    assert await in_database(resets) == []

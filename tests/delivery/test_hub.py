@@ -349,6 +349,18 @@ async def test_the_log_is_followed_after_a_restore(quick, quay, topic):
     await until(has_row(follower, "after the restore"))
 
 
+async def test_a_new_epoch_whose_positions_are_lower_is_read_from_its_beginning(slow, quay, topic):
+    """A topic that was read in the new epoch misses nothing that the place reached in the former one would hide."""
+    follower = await Follower(topic).follow(slow.hub)
+    await slow.settle()
+    batch = await slow.write(quay.entries.create, label="below the former place")
+    slow.hub._epoch, slow.hub._cursor = "former00", batch.end + 1000
+
+    await slow.settle()
+
+    await until(has_row(follower, "below the former place"))
+
+
 async def test_a_hub_knows_whether_the_database_has_reached_a_position(slow, quay):
     """A restored database has not; it is queried only if the position is beyond the highest known one."""
     now = await slow._in_database(position_now)

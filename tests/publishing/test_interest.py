@@ -1,6 +1,7 @@
 """Interest on SQLite; tests/contract/test_interest.py has what holds on every database."""
 
 import pytest
+from django.db import connection
 
 from realtime.models import Interest, Process, SecondsNow
 from realtime.publishing import interest
@@ -76,6 +77,17 @@ def test_a_process_that_is_not_known_stores_nothing(db):
 
     assert interest.note(process, {"a": 1}) is False
     assert not Interest.objects.exists()
+
+
+def test_a_process_is_not_known_by_the_number_that_it_had_before_a_restore(db):
+    """Its notes would be those of another process, which deletes them."""
+    former = interest.begin("here")
+    Process.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM sqlite_sequence WHERE name = 'realtime_process'")
+    interest.begin("another")
+
+    assert interest.note(former, {"a": 1}) is False
 
 
 def test_as_many_topics_as_are_held_are_noted_and_asked_for(db, monkeypatch):

@@ -47,24 +47,28 @@ _NOW = (
     "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
     f"coalesce(epoch, '') FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}"
 )
-_REWRITTEN = """
-SELECT EXISTS (
-  SELECT 1 FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
-    LATERAL (SELECT root AS oid UNION SELECT relid FROM pg_partition_tree(root)) AS part
-    LEFT JOIN pg_class ON pg_class.oid = part.oid
-  WHERE pg_class.oid IS NULL OR coalesce(pg_relation_filenode(pg_class.oid), 0) <> relfilenode
-)
+# What a table named ``root`` is read from now, whatever the snapshot: the table and its partitions, each with its file.
+_PARTS = """(
+  SELECT part.oid, coalesce(pg_relation_filenode(part.oid), 0) AS file
+  FROM (SELECT root::oid AS oid UNION SELECT relid::oid FROM pg_partition_tree(root)) AS part
+)"""
+_DIGEST = "md5(string_agg(concat_ws('.', part.oid, file), ' ' ORDER BY part.oid))"
+_FILES = f"""
+SELECT name, {_DIGEST}, bool_or(pg_class.oid IS NULL OR file <> relfilenode)
+FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
+  LATERAL {_PARTS} AS part LEFT JOIN pg_class ON pg_class.oid = part.oid
+GROUP BY name
 """
 # A file is another one after TRUNCATE and after a rewrite. The xmin of a catalog's row differs after each change of
 # it: a partition that is being detached concurrently, a trigger that was disabled for a moment.
-_STATES = """
+_STATES = f"""
 WITH RECURSIVE live AS (
-  SELECT name, to_regclass(quote_ident(name))::oid AS root FROM unnest(%s::text[]) AS name
+  SELECT name, to_regclass(quote_ident(name)) AS root FROM unnest(%s::text[]) AS name
 ), part AS (
-  SELECT root, root AS id, '' AS link FROM live WHERE root IS NOT NULL
+  SELECT root, root::oid AS id, '' AS link FROM live WHERE root IS NOT NULL
   UNION SELECT root, inhrelid, pg_inherits.xmin::text FROM part JOIN pg_inherits ON inhparent = id
 )
-SELECT name,
+SELECT name, (SELECT {_DIGEST} FROM {_PARTS} AS part),
   md5(concat_ws(' ', root, relkind, relispartition, (
     SELECT string_agg(concat_ws('.', id, relfilenode, link), ' ' ORDER BY id, link)
     FROM part JOIN pg_class ON oid = id WHERE part.root = live.root
@@ -116,17 +120,21 @@ class PostgreSQL(Database):
         """
         return self.snapshot()[0], ""
 
-    def is_snapshot_kept(self, tables: Iterable[str]) -> bool:
-        """Return whether no table's file was replaced since the snapshot.
+    def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str] | None:
+        """Return what each table is read from, None if one's file was replaced since the snapshot.
 
         TRUNCATE, and a migration that rewrites a table, remove rows from older snapshots too. The snapshot
         shows the table's old file in pg_class, and pg_relation_filenode() the current one. Reading a table
         locks it against both until the transaction ends, so a check after the reading holds for the reading.
         """
         with self.connection.cursor() as cursor:
-            cursor.execute(_REWRITTEN, [list(tables)])
-            (is_rewritten,) = cursor.fetchone()
-            return not is_rewritten
+            cursor.execute(_FILES, [list(tables)])
+            found = cursor.fetchall()
+        return (
+            None
+            if any(is_replaced for _, _, is_replaced in found)
+            else {table: files for table, files, _ in found}
+        )
 
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
@@ -200,8 +208,8 @@ class PostgreSQL(Database):
         states: dict[str, TableState] = {}
         with self.connection.cursor() as cursor:
             cursor.execute(_STATES, [list(tables), TRIGGER_PATTERN])
-            for table, of_table, trigger, of_trigger in cursor.fetchall():
-                state = states.setdefault(table, TableState(of_table, {}))
+            for table, files, of_table, trigger, of_trigger in cursor.fetchall():
+                state = states.setdefault(table, TableState(of_table, {}, files))
                 if trigger is not None:
                     state.triggers[trigger] = f"{of_table}.{of_trigger}"
         return states

@@ -100,12 +100,14 @@ def test_a_probe_says_where_outbox_and_log_stand(database, monkeypatch):
     assert database.probe() == Probe(98, "e", 95, 90, True)
 
 
-@pytest.mark.parametrize("is_rewritten", [False, True])
-def test_a_table_that_was_rewritten_is_not_as_of_the_snapshot(database, statements, is_rewritten):
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_table_whose_file_was_replaced_is_not_as_of_the_snapshot(database, statements, is_replaced):
     """TRUNCATE and some migrations replace the file of a table, for older snapshots too."""
-    statements.rows = [(is_rewritten,)]
+    statements.rows = [("boards_board", "17.1", False), ("boards_entry", "18.2", is_replaced)]
 
-    assert database.is_snapshot_kept(["boards_entry"]) is not is_rewritten
+    found = database.files_of_snapshot(["boards_board", "boards_entry"])
+
+    assert found == (None if is_replaced else {"boards_board": "17.1", "boards_entry": "18.2"})
 
 
 def test_logged_tables_of_the_engine_are_made_unlogged(database, statements):
