@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ import psycopg
 
 from realtime.engine.position import Position
 from tests.faults import oracle, writers
-from tests.faults.oracle import Findings, Oracle, SQLiteOracle
+from tests.faults.oracle import Findings, Oracle, SQLiteOracle, State
 from tests.faults.viewers import Viewer
 from tests.faults.vigil import Sample, Spell, Vigil
 from tests.support.databases import PostgreSQL
@@ -176,16 +176,26 @@ class World:
         return Viewer(addresses or self.addresses, topic, None, 2 * HEARTBEAT_SECONDS, shows, on_change)
 
     async def until_shown(self, *topics: str) -> None:
-        """Wait until every viewer of these topics has the rows that ``SELECT`` returns at that moment."""
+        """Wait until every viewer of these topics has had rows that ``SELECT`` returned since the call.
 
-        async def wait() -> None:
-            while any(viewer.shows in topics for viewer in await self._behind()):
-                await asyncio.sleep(0.1)
-
-        try:
-            await asyncio.wait_for(wait(), 180)
-        except TimeoutError:
-            raise AssertionError(f"never shown as SELECT returns them: {', '.join(topics)}") from None
+        Not those of this moment: writers go on, and a page may be as late as its badge says.
+        """
+        returned: defaultdict[str, list[State]] = defaultdict(list)
+        waiting = {viewer for viewer in [*self.viewers, *self.guests] if viewer.shows in topics}
+        began = time.monotonic()
+        while waiting and time.monotonic() - began < 180:
+            states = (await asyncio.to_thread(with_retries, self._sample, self._errors)).states
+            for topic in topics:
+                if states[topic] not in returned[topic]:
+                    returned[topic].append(states[topic])
+            waiting = {viewer for viewer in waiting if viewer.state not in returned[viewer.shows]}
+            await asyncio.sleep(0.1)
+        for viewer in waiting:
+            words = oracle.difference(returned[viewer.shows][-1], viewer.state)
+            raise AssertionError(
+                f"{len(waiting)} viewers, of {viewer.shows} for example, never had rows that SELECT returned: {words}; "
+                f"live: {viewer.is_live}, received {viewer.recent()}; {self.violations[:3]}"
+            )
 
     def execute(self, *statements: str) -> None:
         """Run statements in one transaction, again if a deadlock or an outage has undone it."""
