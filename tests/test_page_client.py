@@ -1,12 +1,21 @@
-"""The page client as text: it needs no browser newer than docs/feeds.md states."""
+"""The page client and the demo's scripts and styles as text: they need no browser newer than docs/feeds.md states."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-STATIC = Path(__file__).resolve().parents[1] / "realtime" / "static" / "realtime"
-MODULES = sorted(path.relative_to(STATIC) for path in STATIC.rglob("*.js") if "inspector" not in path.parts)
+APP = Path(__file__).resolve().parents[1] / "realtime"
+STATIC = [APP / "static" / "realtime", APP / "boards" / "static" / "boards"]
+MODULES = sorted(
+    path.relative_to(APP)
+    for folder in STATIC
+    for path in folder.rglob("*.js")
+    if "inspector" not in path.parts
+)
+STYLES = sorted(
+    path.relative_to(APP) for folder in STATIC for path in folder.glob("*.css") if ".min." not in path.name
+)
 
 # Newer than Chromium 87, Safari 15 or Firefox 90. TypeScript finds those of the language, by `lib` in
 # tests/javascript/jsconfig.json; this list also has those of the browser.
@@ -22,12 +31,13 @@ TOO_NEW = re.compile(
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_module_uses_what_the_oldest_supported_browsers_lack(module: Path) -> None:
-    assert TOO_NEW.findall((STATIC / module).read_text()) == []
+    assert TOO_NEW.findall((APP / module).read_text()) == []
 
 
-def test_the_style_has_a_fallback_for_every_newer_colour_function() -> None:
+@pytest.mark.parametrize("path", STYLES, ids=str)
+def test_a_style_has_a_fallback_for_every_newer_colour_function(path: Path) -> None:
     """`light-dark()` and `color-mix()` stand inside of an `@supports` that asks for them."""
-    style = (STATIC / "live.css").read_text()
+    style = (APP / path).read_text()
 
     outside = re.sub(r"@supports \(color: [^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", style)
     outside = re.sub(r"/\*.*?\*/", "", outside, flags=re.DOTALL)

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from .models import Board
+from .wall import WallForm
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -13,4 +14,4 @@ def index(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    return render(request, "boards/board.html", {"board": shown})
+    return render(request, "boards/board.html", {"board": shown, "wall_form": WallForm(shown, request.user)})

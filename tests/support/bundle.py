@@ -1,6 +1,6 @@
-"""What a page loads in one request: the page client, and the style of the demo's pages, each minified into one file.
+"""What a page loads in one request: the page client, the script of walls, and the style, each minified into one file.
 
-``python -m tests.support.bundle`` writes both (``make bundle``). The first line of each has a digest of all that it is
+``python -m tests.support.bundle`` writes all (``make bundle``). The first line of each has a digest of all that it is
 made of, so that a bundle older than its sources is noticed where esbuild is not installed too.
 """
 
@@ -79,9 +79,12 @@ class Bundle:
 
 CLIENT_BUNDLE = Bundle(CLIENT / "live.min.js", 'export {{ default }} from "{}";', (CLIENT / "live.js",))
 STYLE_BUNDLE = Bundle(
-    BOARDS / "boards.min.css", '@import "{}";', (CLIENT / "live.css", BOARDS / "boards.css")
+    BOARDS / "boards.min.css",
+    '@import "{}";',
+    (CLIENT / "live.css", BOARDS / "boards.css", BOARDS / "wall.css"),
 )
-BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE)
+WALL_BUNDLE = Bundle(BOARDS / "wall.min.js", 'import "{}";', (BOARDS / "wall" / "wall.js",))
+BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, WALL_BUNDLE)
 
 
 def imports(source: Path) -> Iterator[Path]:

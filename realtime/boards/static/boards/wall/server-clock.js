@@ -1,0 +1,34 @@
+/** The server's time: the clocks of screens are often wrong. */
+
+const AGAIN_MS = 30 * 60_000;
+
+/** Milliseconds by which the server's clock is ahead of this page's. */
+let aheadMs = 0;
+
+/** @returns {number} milliseconds since 1970 */
+export function serverNow() {
+  return Date.now() + aheadMs;
+}
+
+/** Begin with the time that the page states; ask for it again every half hour, and when the page is shown again. */
+export function followServerClock() {
+  const stated = document.querySelector('meta[name="server-time"]')?.getAttribute("content");
+  const [request] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  const sinceMs = performance.now() - (request ? request.responseStart : 0);
+  if (stated) aheadMs = Number(stated) * 1000 + sinceMs - Date.now();
+  setInterval(ask, AGAIN_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") ask();
+  });
+}
+
+async function ask() {
+  try {
+    const response = await fetch(location.href, { method: "HEAD", cache: "no-store" });
+    const date = Date.parse(response.headers.get("Date") ?? "");
+    // The header has whole seconds: what is less than two away is as good as it.
+    if (Number.isFinite(date) && Math.abs(date - serverNow()) > 2000) aheadMs = date - Date.now();
+  } catch {
+    // Without a network the clock goes on as it is.
+  }
+}

@@ -1,0 +1,62 @@
+"""A board as a wall screen shows it, and the form in which a viewer chooses how."""
+
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+
+from .models import Board
+
+MAX_BOARDS = 12
+"""How many boards one screen shows in turn: it follows all of them."""
+
+HOURS = [("", "never"), *((str(hour), f"{hour:02}:00") for hour in range(24))]
+
+
+class WallForm(forms.Form):
+    """The query of a wall's address. A wall ignores what is not valid in it, so that it always shows something."""
+
+    then = forms.ModelMultipleChoiceField(
+        Board.objects.none(),
+        to_field_name="slug",
+        required=False,
+        label="In turn with",
+        widget=forms.CheckboxSelectMultiple,
+    )
+    seconds = forms.IntegerField(
+        min_value=3, max_value=3600, initial=12, required=False, label="Seconds for each page"
+    )
+    dim_from = forms.ChoiceField(choices=HOURS, required=False, label="Dim from")
+    dim_until = forms.ChoiceField(choices=HOURS, required=False, label="until")
+
+    def __init__(self, board: Board, user: Any, data: Any = None) -> None:
+        super().__init__(data)
+        then = self.fields["then"]
+        assert isinstance(then, forms.ModelMultipleChoiceField)
+        then.queryset = Board.objects.visible_to(user).exclude(pk=board.pk)
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The valid values, and the default of each other one."""
+        self.full_clean()
+        valid = getattr(self, "cleaned_data", {})
+        return {name: valid.get(name) or field.initial or "" for name, field in self.fields.items()}
+
+
+def wall(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a board, or several in turn, on a screen without a keyboard.
+
+    Raises: Http404, if the user may not see the first board; the others are left out.
+    """
+    first = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    choices = WallForm(first, request.user, request.GET).choices
+    # Not by the form: it would refuse all of them for one that has been deleted.
+    then = request.GET.getlist("then")[:MAX_BOARDS]
+    others = Board.objects.visible_to(request.user).filter(slug__in=then).exclude(pk=first.pk)
+    boards = [first, *sorted(others, key=lambda board: then.index(board.slug))][:MAX_BOARDS]
+    now = timezone.now()
+    return render(
+        request, "boards/wall.html", {"boards": boards, "choices": choices, "now": now, "first": first}
+    )
