@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript bundle npm audit lock sbom versions format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript bundle npm audit lock sbom versions browsers format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -91,6 +91,11 @@ sbom: $(BIN)/.installed-tests
 versions: $(BIN)/.installed-tests
 	HOSTILE=1 $(BIN)/python -m pytest tests/servers/test_versions.py -rs
 
+# The page client's story in Chromium, Firefox and WebKitGTK, whichever are installed; it names those that are not.
+browsers: $(BIN)/.installed-browsers
+	@run=$$(command -v xvfb-run > /dev/null && echo "xvfb-run --auto-servernum"); \
+	  BROWSERS=1 $$run $(BIN)/python -m pytest tests/browser/engines
+
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -140,4 +145,8 @@ $(BIN)/.installed-tests: tests/requirements.txt requirements-uvicorn.txt require
 
 $(BIN)/.installed-mutants: tests/requirements-mutants.txt $(BIN)/.installed-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
+	@touch $@
+
+$(BIN)/.installed-browsers: tests/requirements-browsers.txt $(BIN)/.installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-browsers.txt
 	@touch $@

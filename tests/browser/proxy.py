@@ -56,7 +56,9 @@ class Proxy:
                 return
             head = head.replace(f" {self.removed_prefix}/".encode(), b" /", 1)
             if b"Upgrade: websocket" not in head:
-                head = head.replace(b"Connection: keep-alive", b"Connection: close")
+                # WebKitGTK keeps connections without this header, as HTTP/1.1 allows.
+                head = head.replace(b"Connection: keep-alive\r\n", b"")
+                head = head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
             with socket.create_connection(("127.0.0.1", self._target)) as server:
                 server.sendall(head)
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)

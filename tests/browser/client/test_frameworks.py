@@ -71,6 +71,34 @@ window.show = (topic) => {{
 }};
 """
 
+COMPONENT = f"""
+<script>
+  import {{ rows }} from "{FRAMEWORKS}/svelte.js";
+  let {{ topic }} = $props();
+  let entries = $derived(rows(topic));
+</script>
+<ul data-state={{$entries.status.state}}>
+  {{#each $entries.rows as entry (entry.key)}}<li><input>{{entry.row.text}}</li>{{/each}}
+</ul>
+"""
+COMPILE = """
+import { compile } from "svelte/compiler";
+import { text } from "node:stream/consumers";
+console.log(compile(await text(process.stdin), { generate: "client" }).js.code);
+"""
+COMPILED = """
+import Board from "./Board.js";
+import { flushSync, mount, unmount } from "svelte";
+
+const main = document.body.appendChild(document.createElement("main"));
+let shown;
+window.show = async (topic) => {
+  if (shown) await unmount(shown);
+  shown = topic && mount(Board, { target: main, props: { topic } });
+  flushSync();
+};
+"""
+
 
 @pytest.fixture
 def load(page: Page, tmp_path: Path) -> Callable[[str], None]:
@@ -95,6 +123,26 @@ def load(page: Page, tmp_path: Path) -> Callable[[str], None]:
         page.wait_for_function("() => window.show")
 
     return run
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> None:
+    """Board.js: a component as Svelte compiles it, where the entry of a bundle is."""
+    if not (PACKAGES / "svelte").exists():
+        pytest.skip("Svelte is not installed: make check")
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", COMPILE],
+        input=COMPONENT, cwd=PACKAGES, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    (tmp_path / "Board.js").write_text(done.stdout)
+
+
+@pytest.mark.usefixtures("board")
+def test_a_component_that_svelte_has_compiled_shows_the_rows_of_a_topic(
+    page: Page, load: Callable[[str], None]
+) -> None:
+    """Its store is used by `$`, as components do; the helper that Svelte makes of it unsubscribes."""
+    test_a_component_shows_the_rows_of_a_topic(page, load, COMPILED)
 
 
 @pytest.mark.parametrize("source", [REACT, VUE, SVELTE], ids=["react", "vue", "svelte"])

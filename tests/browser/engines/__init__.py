@@ -1,0 +1,1 @@
+"""The page client in other browsers than Chromium: one story, which ``make browsers`` runs in each."""
