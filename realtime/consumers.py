@@ -44,7 +44,8 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
         finally:
             # However it ended: a close, an error, a cancelled task.
             if self._connection is not None:
-                await self._connection.close(self._close_code, is_cut_off=self._close_code == "lost")
+                connection, self._connection = self._connection, None  # it refers to this object
+                await connection.close(self._close_code, is_cut_off=self._close_code == "lost")
 
     async def dispatch(self, message: Event) -> None:
         """Handle events of the socket and no others: no layer message can call a method here.

@@ -6,7 +6,7 @@ subclasses of daphne's own. ``reactor.py`` probes those classes before it import
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote_to_bytes
 
 from daphne.http_protocol import HTTPFactory, WebRequest
@@ -64,8 +64,6 @@ class Guard(ProtocolWrapper):
     transport: Any
 
     def makeConnection(self, transport: Any) -> None:
-        # Found as attributes of the transport, even through TLS between: ``guard`` and ``inbound``.
-        self.guard = self
         self.is_idle = False  # between two requests
         self.inbound = Inbound(
             self._parse, transport.pauseProducing, transport.resumeProducing, transport.abortConnection
@@ -83,6 +81,11 @@ class Guard(ProtocolWrapper):
             return
         shares.admit(self.address, self.inbound)
         self.start_deadline(get_conf().handshake_seconds)
+
+    @property
+    def guard(self) -> Self:
+        """The guard; as ``inbound``, found as an attribute of the transport, even through TLS between."""
+        return self
 
     def client_of(self, request: Any) -> str | None:
         """Return the address of the client that has sent a request on this connection."""
@@ -174,12 +177,15 @@ class _Outlet:
             self.writer.resumeProducing()
 
     def stopProducing(self) -> None:
-        if self.writer is not None:
-            self.writer.stopProducing()
+        writer, self.writer = self.writer, None  # it may refer to the guard, which refers to this object
+        if writer is not None:
+            writer.stopProducing()
 
 
 class GuardedRequest(WebRequest):  # type: ignore[misc]
     """daphne's request; daphne keeps its body until it is complete."""
+
+    channel: Any
 
     def __init__(self, *args: Any) -> None:
         # Nothing uses the form that Twisted would parse: eight megabytes of it took 2.7 seconds.
@@ -220,6 +226,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         served = super().process()
         if self._guard is not None and self.transport is None:  # the WebSocket's from now on
             self._guard.is_socket = True
+            self.channel = None  # as after a lost connection, which neither of the two notices now
             shares.charge(self._guard.client_of(self), self._guard.inbound)
             self._guard.inbound.release("answer")
         return served
@@ -278,6 +285,8 @@ class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
 
     def onConnect(self, request: Any) -> Any:
         self._controls = Controls()
+        # Its result is this object itself, and would keep it until the garbage collector comes.
+        self.is_closed.addCallback(lambda _: None)
         # Until it is open autobahn would keep what it receives, and parse it as another handshake.
         self.transport.inbound.hold("acceptance")
         return super().onConnect(request)

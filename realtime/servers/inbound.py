@@ -70,9 +70,21 @@ class Inbound:
         self._held_by.discard(reason)
         self._schedule()
 
+    def hand_over(self) -> bytes:
+        """Return what is left for another parser, and close; reading goes on."""
+        left = bytes(self._unparsed)
+        self._resume()
+        self.close()
+        return left
+
     def close(self) -> None:
-        """Discard what is left: the connection is lost."""
+        """Discard what is left and what may still be received: the connection is lost.
+
+        The functions are dropped too. They refer to the connection, which refers to this object: such a cycle would
+        wait for the garbage collector, which stops the loop.
+        """
         self._unparsed.clear()
+        self._parse, self._pause, self._resume, self._drop = _discard, _do_nothing, _do_nothing, _do_nothing
 
     def _schedule(self) -> None:
         if self._unparsed and not self._held_by and not self._is_scheduled:
@@ -96,10 +108,19 @@ class Inbound:
             self._parse(piece)
         except Exception as error:  # a fault of the parser's own, which leaves it unusable
             logger.error("connection dropped: %s: %s", type(error).__name__, error)
+            drop = self._drop
             self.close()
-            self._drop()
+            drop()
         if self.pay is not None and (pause := self.pay(time.thread_time() - began)) > 0:
             self.hold_for("share", pause)
+
+
+def _discard(data: bytes) -> None:
+    """Parse nothing."""
+
+
+def _do_nothing() -> None:
+    """Neither pause, resume nor drop a connection that is lost."""
 
 
 class Controls:

@@ -177,6 +177,7 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
         _overridden("autobahn", f"{_SOCKET}.onPong", "self", "payload"),
         _called("autobahn", f"{_SOCKET}.sendClose", "self", "code", "reason"),
         _uses("autobahn", "autobahn.websocket.protocol:WebSocketProtocol._connectionMade", "failedByMe"),
+        _uses("autobahn", "autobahn.websocket.protocol:WebSocketProtocol.__init__", "is_closed"),
         _uses("autobahn", "autobahn.websocket.protocol:WebSocketProtocol.onMessageFrameData", "failedByMe"),
     ),
     Feature.DAPHNE_BACKPRESSURE: (
@@ -212,6 +213,10 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
         _overridden("uvicorn", f"{_HTTP}.on_response_complete", "self"),
         _overridden(
             "uvicorn", "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.on_header", "self", "name", "value",
+            only_if_loaded=True,
+        ),
+        _uses(
+            "uvicorn", "uvicorn.protocols.http.httptools_impl:HttpToolsProtocol.connection_lost", "parser",
             only_if_loaded=True,
         ),
         _uses(

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import math
 from typing import Any
 
@@ -64,9 +65,6 @@ def guarded(protocol: Any) -> Any:
             self._inbound.receive(data)
 
         def _parse(self, data: bytes) -> None:
-            if self.transport.get_protocol() is not self:  # a WebSocket's
-                self.transport.get_protocol().data_received(data)
-                return
             if self.transport.is_closing():
                 return
             if has_left(self.transport.get_extra_info("socket")):
@@ -75,9 +73,17 @@ def guarded(protocol: Any) -> Any:
             body_bytes = self._unread_body_bytes()
             super().data_received(data)
             if self.transport.get_protocol() is not self:
-                deadlines.cancel(self)
+                self._leave_to(self.transport.get_protocol())
             elif not self._note_request():
                 self._count(len(data), self._unread_body_bytes() - body_bytes)
+
+        def _leave_to(self, socket: Any) -> None:
+            """Pass what is left to a WebSocket's protocol, and refer to the connection no more."""
+            deadlines.cancel(self)
+            self.parser = None  # as uvicorn does when a connection is lost: httptools' refers to this object
+            left = self._inbound.hand_over()
+            if left:
+                socket.data_received(left)
 
         def _note_request(self) -> bool:
             """Return whether the head of a further request is complete; parse no more while a request is answered."""
@@ -212,6 +218,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         open_connections.discard(self.transport)
         self._inbound.close()
         super().connection_lost(exc)
+        with contextlib.suppress(AttributeError):  # another version of websockets leaves it to the collector
+            self.conn.parser.close()  # a generator, whose frame refers to what refers to it
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message; unlike uvicorn's own method, hold reading, and log no traceback for invalid UTF-8."""

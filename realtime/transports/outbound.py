@@ -78,7 +78,7 @@ class Outbound:
         if ending is not None and not self._is_over:
             self._session.end(ending)
             await self._flush(self._session.next())
-        self._is_over = True
+        self._is_over, self._member = True, None  # which may refer to this object
 
     async def _flush(self, message: Encoded | None) -> None:
         """Send a message and those that the session has after it; close the connection after an ending."""

@@ -134,3 +134,16 @@ def test_pings_are_limited_per_period(monkeypatch):
         assert [controls.count() for _ in range(MAX_CONTROLS)] == [True] * MAX_CONTROLS
         assert not controls.count()
         now += 11
+
+
+async def test_what_is_left_is_handed_over_to_another_parser_which_is_then_the_only_one(pipe):
+    """A request that becomes a WebSocket leaves it what follows, in the same bytes or later; reading goes on."""
+    pipe.inbound.receive(b"x" * Inbound.PIECE_BYTES + b"rest")
+    assert not pipe.is_read
+
+    left = pipe.inbound.hand_over()
+    pipe.inbound.receive(b"later")
+
+    assert left == b"x" * Inbound.PIECE_BYTES + b"rest"
+    assert pipe.is_read
+    assert pipe.read == b""
