@@ -13,17 +13,18 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from .models import Board, Entry, Status
+from .models import Board, Entry, Notice, Status
 from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
     BoardModelAdmin: TypeAlias = admin.ModelAdmin[Board]
+    NoticeModelAdmin: TypeAlias = admin.ModelAdmin[Notice]
     EntryModelAdmin: TypeAlias = admin.ModelAdmin[Entry]
     AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
     EntryTable = admin.TabularInline
-    BoardModelAdmin = EntryModelAdmin = admin.ModelAdmin
+    BoardModelAdmin = EntryModelAdmin = NoticeModelAdmin = admin.ModelAdmin
     AnyModelAdmin = object
 
 admin.site.site_title = admin.site.site_header = "Tidemark"
@@ -208,4 +209,21 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
             LogEntry.objects.log_actions(editor, written, CHANGE, fields_of([*changes]))
         self.message_user(
             request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS
+        )
+
+
+@admin.register(Notice)
+class NoticeAdmin(Bounded, NoticeModelAdmin):
+    list_display = ["text", "level", "shows_from", "shows_until", "is_shown"]
+    list_filter = ["is_shown", "level", "boards"]
+    list_per_page = 50
+    search_fields = ["text"]
+    filter_horizontal = ["boards"]
+    actions = ["end_now"]
+
+    @admin.action(permissions=["change"], description="End now")
+    def end_now(self, request: HttpRequest, notices: QuerySet[Notice]) -> None:
+        count = notices.update(shows_until=Now(), is_shown=False)
+        self.message_user(
+            request, f"{count} {'notice' if count == 1 else 'notices'} ended.", messages.SUCCESS
         )

@@ -1,4 +1,4 @@
-"""The periodic job that writes measurements of the machine into the board "This server"."""
+"""The periodic jobs: measurements of the machine on the board "This server", and what comes and goes by time."""
 
 import datetime
 import time
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from realtime.schedule import every
 from realtime.service import connections_open
 
+from . import notices
 from .models import Board, Entry, Status
 
 BOARD_SLUG = "server"
@@ -33,6 +34,12 @@ def server_figures() -> None:
     board = Board.objects.filter(slug=BOARD_SLUG).first()
     if board is not None:
         write(board, _measurements())
+
+
+@every(seconds=2)
+def due_notices() -> None:
+    """Show and hide notices by their times."""
+    notices.write_due()
 
 
 def write(board: Board, measured: list[Measurement]) -> int:

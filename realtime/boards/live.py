@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from realtime.feeds import Feed, register
 
-from .models import Board, Entry
+from .models import Board, Entry, Notice
 
 
 class OfVisibleBoards(Feed):
@@ -35,6 +35,18 @@ class EntryFeed(OfVisibleBoards):
     fields = ["label", "value", "unit", "status", "note", "position", "updated"]
     ordering = ["position"]
     template_name = "boards/_entry.html"
+
+
+@register(Notice.boards.through)
+class NoticeFeed(OfVisibleBoards):
+    """Topic notices.<board id>: the notices that are shown on one board."""
+
+    name = "notices"
+    topic_field = "board_id"
+    filter = Q(notice__is_shown=True)
+    depends_on = ["notice"]
+    fields = ["notice__text", "notice__level", "notice__shows_until"]
+    template_name = "boards/_notice.html"
 
 
 @register(Board)

@@ -3,12 +3,14 @@
 These models do not know that their rows are live; ``live.py`` declares it.
 """
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
 from .zones import validate_time_zone, zone_named
 
@@ -107,3 +109,41 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class Level(models.TextChoices):
+    """How urgent a notice is. The style sheet has a colour and a sign for each value."""
+
+    INFO = "info", "Information"
+    WARNING = "warning", "Warning"
+    CRITICAL = "critical", "Alert"
+
+
+class Notice(models.Model):
+    """A sentence on boards for a time. ``is_shown`` follows the times: see ``notices.py``."""
+
+    text = models.CharField(max_length=300)
+    level = models.CharField(
+        max_length=20, choices=Level, default=Level.INFO, db_default=Level.INFO, blank=False
+    )
+    boards = models.ManyToManyField(Board, related_name="notices")
+    shows_from = models.DateTimeField(
+        "from", default=timezone.now, db_default=Now(), help_text="Until then no page shows it."
+    )
+    shows_until = models.DateTimeField(
+        "until", null=True, blank=True, help_text="Leave it empty to show the notice until you end it."
+    )
+    is_shown = models.BooleanField("shown now", default=False, db_default=False, editable=False)
+
+    class Meta:
+        ordering = ["-shows_from", "pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def save(self, **options: Any) -> None:
+        self.is_shown = self.is_due(timezone.now())
+        super().save(**options)
+
+    def is_due(self, now: datetime) -> bool:
+        return self.shows_from <= now and (self.shows_until is None or now < self.shows_until)

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from .models import Board
+from .notices import NoticeForm
 from .wall import WallForm
 
 
@@ -14,4 +15,10 @@ def index(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    return render(request, "boards/board.html", {"board": shown, "wall_form": WallForm(shown, request.user)})
+    context = {"board": shown, "wall_form": WallForm(shown, request.user)}
+    if request.user.has_perm("boards.add_notice"):
+        context |= {
+            "notice_form": NoticeForm(auto_id="notice_%s"),
+            "running": shown.notices.filter(is_shown=True),
+        }
+    return render(request, "boards/board.html", context)

@@ -9,13 +9,18 @@ from tests.support.bundle import BOARDS, CLIENT
 BADGE = (CLIENT / "live.css").read_text()
 BOARD = (BOARDS / "boards.css").read_text()
 SCHEMES = pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-COLOUR = r"(?:light-dark\(\s*(#\w+)\s*,\s*(#\w+)\s*\)|(#\w{6}))"
+COLOUR = r"(?:light-dark\(\s*(#\w+)\s*,\s*(#\w+)\s*\)|(#\w{6})|var\((--[\w-]+)\))"
+DARK = re.compile(r"@media \(prefers-color-scheme: dark\) \{.*?\n\}", re.DOTALL)
+"""The block of a style sheet that has the dark colours."""
 
 
 def colours(css: str, name: str, scheme: int) -> str:
-    """Return the last value of a property or custom property."""
-    light, dark, both = re.findall(rf"[{{;\s]{name}:\s*{COLOUR}", css)[-1]
-    return both or (light, dark)[scheme]
+    """Return the last value of a property or custom property in a scheme."""
+    values = re.findall(rf"[{{;\s]{name}:\s*{COLOUR}", DARK.sub("", css))
+    if scheme == 1:
+        values += re.findall(rf"[{{;\s]{name}:\s*{COLOUR}", "".join(DARK.findall(css)))
+    light, dark, both, other = values[-1]
+    return colours(BOARD, other, scheme) if other else both or (light, dark)[scheme]
 
 
 def parts(colour: str) -> list[float]:

@@ -1,0 +1,87 @@
+"""Notices on boards: made and ended on a board's page, shown and hidden when it is time.
+
+A notice is shown while ``is_shown`` is set. Saving sets it, and ``write_due``, which a periodic job calls, keeps it in
+step with the clock and with every other writer: notices come and go as rows do, on pages without JavaScript too.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from .models import Board, Notice
+
+LENGTHS = [("15", "15 minutes"), ("60", "1 hour"), ("240", "4 hours"), ("", "until I end it")]
+
+
+class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when the program runs
+    """A notice that begins now, on one board or on all that its author may see."""
+
+    minutes = forms.ChoiceField(choices=LENGTHS, required=False, label="Show it for")
+    everywhere = forms.BooleanField(required=False, label="on all boards")
+
+    class Meta:
+        model = Notice
+        fields = ["text", "level"]
+        widgets = {"text": forms.TextInput({"size": 50, "autocomplete": "off"})}
+
+    def publish(self, board: Board, user: Any) -> Notice:
+        """Save the notice, and put it on the board or on all."""
+        notice: Notice = self.instance
+        if minutes := self.cleaned_data["minutes"]:
+            notice.shows_until = notice.shows_from + timedelta(minutes=int(minutes))
+        with transaction.atomic():
+            self.save()
+            notice.boards.set(Board.objects.visible_to(user) if self.cleaned_data["everywhere"] else [board])
+        return notice
+
+
+@require_POST
+@permission_required("boards.add_notice")
+def announce(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a notice from the form on a board's page, and show that page again."""
+    board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    form = NoticeForm(request.POST)
+    if form.is_valid():
+        form.publish(board, request.user)
+    else:
+        reasons = " ".join(f"{name}: {error}" for name, errors in form.errors.items() for error in errors)
+        messages.error(request, f"The notice was not made. {reasons}")
+    return redirect(board)
+
+
+@require_POST
+@permission_required("boards.change_notice")
+def end(request: HttpRequest, slug: str, key: int) -> HttpResponse:
+    """End a notice on all its boards, and show the board again from which that was asked."""
+    board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    notice = get_object_or_404(board.notices, pk=key)
+    notice.shows_until = timezone.now()
+    notice.save(update_fields=["shows_until", "is_shown"])
+    return redirect(board)
+
+
+def write_due() -> int:
+    """Show the notices whose time has come, and hide those whose time is over; return their number."""
+    now = timezone.now()
+    has_begun = Q(shows_from__lte=now)
+    is_over = Q(shows_until__lte=now)
+    late = {
+        True: Notice.objects.filter(has_begun & ~is_over, is_shown=False),
+        False: Notice.objects.filter(~has_begun | is_over, is_shown=True),
+    }
+    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    keys = {is_shown: [*notices.values_list("pk", flat=True)] for is_shown, notices in late.items()}
+    return sum(
+        Notice.objects.filter(pk__in=found).update(is_shown=is_shown)
+        for is_shown, found in keys.items()
+        if found
+    )

@@ -1,0 +1,165 @@
+"""Notices: made on a board, shown to all pages of their boards, ended by themselves."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+from django.utils import timezone
+
+from realtime.boards.models import Board, Level, Notice
+from realtime.boards.notices import write_due
+from realtime.feeds import registry
+from realtime.publishing.positions import read_topic
+
+from .test_templates import EVIL
+
+
+def announce(client, board, **form):
+    return client.post(
+        reverse("boards:announce", args=[board.slug]),
+        {"text": "Pier 2 is closed", "level": "warning", "minutes": "15"} | form,
+    )
+
+
+def page(client, board):
+    return client.get(board.get_absolute_url()).content.decode()
+
+
+def notice(*boards, **columns):
+    made = Notice.objects.create(text="Pier 2 is closed", **columns)
+    made.boards.set(boards)
+    return made
+
+
+@pytest.mark.parametrize("minutes", ["15", "60", "240", ""])
+def test_an_editor_announces_on_a_board(editor_client, client, board, staff_board, minutes):
+    """For a time, or until it is ended; a page that is loaded later has it, also without JavaScript."""
+    response = announce(editor_client, board, minutes=minutes)
+
+    assert response["Location"] == board.get_absolute_url()
+    made = Notice.objects.get()
+    length = made.shows_until and made.shows_until - made.shows_from
+    assert length == (timedelta(minutes=int(minutes)) if minutes else None)
+    editor_client.logout()
+    assert "Pier 2 is closed" in page(client, board)
+    assert "Warning" in page(client, board)
+    assert [*made.boards.all()] == [board]
+
+
+def test_an_editor_announces_on_all_boards(editor_client, board, staff_board):
+    announce(editor_client, board, everywhere="on")
+
+    assert {*Notice.objects.get().boards.all()} == {board, staff_board}
+
+
+def test_a_notice_that_cannot_be_made_says_why(editor_client, board):
+    announce(editor_client, board, text="")
+
+    html = page(editor_client, board)
+    assert "The notice was not made. text: This field is required." in html
+    assert not Notice.objects.exists()
+
+
+def test_an_editor_ends_a_notice(editor_client, board):
+    """On the page, or several in the admin."""
+    first, second = notice(board), notice(board)
+
+    editor_client.post(reverse("boards:end_notice", args=[board.slug, first.pk]))
+    editor_client.post(
+        reverse("admin:boards_notice_changelist"), {"action": "end_now", "_selected_action": [second.pk]}
+    )
+
+    assert not Notice.objects.filter(is_shown=True).exists()
+    assert "Pier 2 is closed" not in page(editor_client, board)
+
+
+@pytest.mark.parametrize("may", [[], ["view_notice"]])
+def test_only_who_may_edit_notices_can_make_or_end_them(client, board, visitor, may):
+    visitor.user_permissions.set(Permission.objects.filter(codename__in=may))
+    made = notice(board)
+    addresses = [
+        reverse("boards:announce", args=[board.slug]),
+        reverse("boards:end_notice", args=[board.slug, made.pk]),
+    ]
+
+    for user in [None, visitor]:
+        if user:
+            client.force_login(user)
+        assert [
+            client.post(address, {"text": "x", "level": "info"}).status_code for address in addresses
+        ] == [302, 302]
+        assert "Announce" not in page(client, board)
+    assert Notice.objects.get().is_shown
+    assert client.get(addresses[0]).status_code == 405
+
+
+def test_a_notice_of_another_board_cannot_be_ended_from_this_one(editor_client, board, staff_board):
+    made = notice(staff_board)
+
+    assert editor_client.post(reverse("boards:end_notice", args=[board.slug, made.pk])).status_code == 404
+
+
+NOW = timezone.now()
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "begins, ends, is_shown",
+    [
+        (-HOUR, None, True),
+        (-HOUR, HOUR, True),
+        (-HOUR, -HOUR / 2, False),
+        (HOUR, None, False),
+        (HOUR, -HOUR, False),
+    ],
+)
+@pytest.mark.parametrize("was_shown", [True, False])
+def test_the_job_shows_and_hides_by_time_whoever_wrote_the_notice(board, begins, ends, is_shown, was_shown):
+    """Also those of SQL, which sets any columns; a second run writes nothing."""
+    made = notice(board)
+    now = timezone.now()
+    Notice.objects.filter(pk=made.pk).update(
+        shows_from=now + begins, shows_until=ends and now + ends, is_shown=was_shown
+    )
+
+    assert write_due() == (is_shown != was_shown)
+    assert write_due() == 0
+    made.refresh_from_db()
+    assert made.is_shown == is_shown
+    assert made.is_due(now) == is_shown
+
+
+def test_a_notice_reaches_the_topics_of_its_boards_alone(board, staff_board):
+    """Its boards are its topics, so that a private board keeps its notices to itself."""
+    notice(board)
+    notice(staff_board, shows_from=timezone.now() + HOUR)
+
+    rows = [read_topic(f"notices.{each.pk}").rows for each in [board, staff_board]]
+
+    assert [*map(len, rows)] == [1, 0]
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_level_is_a_word_too(board, level):
+    """Not every viewer can see colours."""
+    placed = notice(board, level=level).boards.through.objects.get()
+
+    html = str(registry["notices"].row(placed).html)
+    assert level.label in html
+    assert f"notice-{level.value}" in html
+
+
+def test_no_text_of_a_notice_becomes_markup(client, board):
+    made = Notice.objects.create(text=EVIL)
+    made.boards.set([board])
+
+    assert "<script>alert" not in page(client, board)
+
+
+def test_private_boards_are_announced_on_by_those_who_see_them(editor_client, board):
+    """A board that is made later has no older notices."""
+    announce(editor_client, board, everywhere="on")
+    later = Board.objects.create(slug="later", title="Later")
+
+    assert "Pier 2 is closed" not in page(editor_client, later)
