@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from channels.layers import BaseChannelLayer
@@ -51,6 +52,8 @@ TABLE_WATCH_SECONDS = 1.0
 """How often a process looks, at most, whether every change of the live tables is noted."""
 CONFIRM_ATTEMPTS = 5
 """How often the right of a new subscriber is checked again because rights have changed meanwhile."""
+COMPARED_AT_ONCE = 500
+"""How many topics are compared with the log's tail before the event loop may do other work (1 ms)."""
 BEATS = 15
 """Into how many groups connections are divided, so that heartbeats are spread over the period."""
 
@@ -365,18 +368,23 @@ class Hub:
         if self._compared < tail.edge:
             unread = max(unread, tail.edge)
             self.rights_changed.set()
-        self._compared = max(self._compared, tail.end, tail.edge)
-        self._reached = tail.offset
-        self._waiting_seconds = tail.waiting_seconds
-        # Those too that were requested meanwhile: their rows may have been read before the tail was.
-        for name, shared in self._shared.items():
-            shared.compare(tail, before.get(name), unread)
-            shared.compare_files(files, looked_at)
+        self._reached, self._waiting_seconds = tail.offset, tail.waiting_seconds
         if uncaptured != self._uncaptured:
             self._uncaptured = uncaptured
             for shared in self._shared.values():
                 shared.set_captured(not uncaptured & _tables(shared))
-        self._catch_up.add([shared for shared in self._shared.values() if shared.is_due], tail.epoch)
+        due: list[SharedTopic] = []
+        # Those too that were requested meanwhile: their rows may have been read before the tail was.
+        waiting = iter(list(self._shared.items()))
+        while some := list(islice(waiting, COMPARED_AT_ONCE)):
+            for name, shared in some:
+                shared.compare(tail, before.get(name), unread)
+                shared.compare_files(files, looked_at)
+                if shared.is_due:
+                    due.append(shared)
+            await asyncio.sleep(0)
+        self._compared = max(self._compared, tail.end, tail.edge)
+        self._catch_up.add([shared for shared in due if shared.is_due], tail.epoch)
 
     def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
         """Return the log's tail, the tables of which a change may not be noted, when, and what each table is read from.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from realtime.boards.models import Board, Entry
-from realtime.delivery import catch_up, shared_topic, topic_reads
+from realtime.delivery import catch_up, hub, shared_topic, topic_reads
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing.positions import read_topic
@@ -316,3 +316,42 @@ async def test_a_page_that_returns_to_a_topic_which_was_not_read_gets_what_it_mi
     await until(has_row(follower, "meanwhile"))
     assert follower.replica.snapshots == 1
     assert await slow.is_current(follower)
+
+
+async def test_topics_are_compared_with_the_log_in_steps_and_each_gets_what_the_layer_has_lost(
+    slow, boards, in_database, monkeypatch
+):
+    """With 20,000 topics a look kept the event loop for 37 ms, every second. Topics come and go between the steps."""
+    monkeypatch.setattr(hub, "COMPARED_AT_ONCE", 7)
+    steps: list[int] = []  # the turn of the loop in which each topic was compared
+    turns = 0
+    compare = shared_topic.SharedTopic.compare
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        counting[0] = asyncio.get_running_loop().call_soon(count)
+
+    def compared(self, *args: Any) -> None:
+        steps.append(turns)
+        compare(self, *args)
+
+    monkeypatch.setattr(shared_topic.SharedTopic, "compare", compared)
+    left, *followers = await follow(slow, boards[:-1])
+    await slow.settle()
+    for board in boards:
+        await in_database(board.entries.create, label="lost on the way")
+    await slow.write(boards[0].entries.create, label="too")
+    steps.clear()
+    counting = [asyncio.get_running_loop().call_soon(count)]
+
+    slow.hub.look_soon()
+    await until(lambda: bool(steps))
+    del slow.hub._shared[left.replica.topic]
+    followers += await follow(slow, boards[-1:])
+    for follower in followers:
+        await until(has_row(follower, "lost on the way"))
+
+    counting[0].cancel()
+    assert max(Counter(steps).values()) <= 7
+    assert all([await slow.is_current(follower) for follower in followers])
