@@ -13,7 +13,8 @@ from ..engine.encodings import Encodings
 from ..engine.errors import Gap, Unreadable
 from ..engine.messages import Content, Error, Format, Notice, contents_of, decode_changes
 from ..engine.position import Position
-from ..engine.topic import CONTENTS, Replacement, Topic
+from ..engine.replacement import Replacement
+from ..engine.topic import CONTENTS, Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from msgspec import UNSET, UnsetType
 
@@ -16,75 +15,16 @@ from .cohort import Cohort
 from .cursor import Cursor
 from .encodings import Encodings
 from .errors import Gap, Unrecoverable
+from .kept_changes import ChangeSet, KeptChanges
 from .messages import Change, Content, Encoded, Format, Row, WireFormat, contents_of
 from .position import Position
+from .replacement import Replacement, compare, differing, digest_of
 from .snapshot_parts import SnapshotParts
 
 MAX_PART_BYTES = 256 * 1024
 MAX_KEPT_CHANGES = 2000
 MAX_KEPT_BYTES = 1024 * 1024
-MANY_ROWS = 2000
-"""From here on digests are computed when the rows of a topic are compared, not when they are first asked for."""
 CONTENTS: tuple[Content, ...] = ("rows", "html")
-
-
-@dataclass(slots=True)
-class ChangeSet:
-    """Changes that lead from any position in [after, position) to ``position``.
-
-    ``is_explained``: whether the log has them; otherwise a reader found them, and no position says who has seen them.
-    Units: ``size`` is that of the contents in bytes.
-    """
-
-    after: int
-    position: int
-    changes: Sequence[Change]
-    size: int = 0
-    is_explained: bool = True
-    _encoded: dict[WireFormat, Encoded] = field(default_factory=dict)
-    _sizes: dict[Format, int] = field(default_factory=dict)
-
-    def size_in(self, format: Format) -> int:
-        """Return the size of the contents in one format, in bytes: at least so long is their message."""
-        if format not in self._sizes:
-            self._sizes[format] = sum(messages.contents_size(change, format) for change in self.changes)
-        return self._sizes[format]
-
-    def encoded(
-        self, topic: str, epoch: str, wire_format: WireFormat, spread: float | UnsetType = UNSET
-    ) -> Encoded:
-        """Return the ``changes`` message, encoded once per wire format for all subscribers of this process."""
-        if wire_format not in self._encoded:
-            message = messages.Changes(
-                topic=topic,
-                after=self.after,
-                position=str(Position(epoch, self.position)),
-                changes=[change.narrowed(wire_format.format) for change in self.changes]
-                if wire_format.format != "signal"
-                else [],
-                signal=None if wire_format.has_signals and not self.is_explained else UNSET,
-                spread_seconds=spread,
-            )
-            self._encoded[wire_format] = messages.encode(message, wire_format.encoding)
-        return self._encoded[wire_format]
-
-    def forget_encodings(self) -> None:
-        self._encoded.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """Rows that are to replace a topic's, and the changes that lead to them.
-
-    Shape: ``rows`` by key. A row that is not changed is the object that the topic has, unless that lacks contents.
-    Units: ``size`` is that of the changes in bytes, as in ``ChangeSet``.
-    """
-
-    rows: dict[str, Row]
-    changes: list[Change]
-    size: int
-    digests: dict[Format, int]
-    contents: Sequence[Content]
 
 
 class Topic:
@@ -122,13 +62,9 @@ class Topic:
         """How many subscriptions receive signals."""
         self.fetches_per_second = 50.0
         """How many of them may follow a signal by a request in a second."""
-        self._reach = 0  # cursors below this offset cannot be served from the kept changes
-        self._content_reach: dict[Content, int] = {}  # the same for contents that were added later
+        self._content_reach: dict[Content, int] = {}  # the offset below which cursors lack each
         self._rows: dict[str, Row] = {}
-        self._kept: deque[ChangeSet] = deque()
-        self._kept_changes = 0
-        self._kept_bytes = 0
-        self._max_kept_changes, self._max_kept_bytes = max_kept_changes, max_kept_bytes
+        self._kept = KeptChanges(max_kept_changes, max_kept_bytes)
         self._max_part_bytes = max_part_bytes
         # Between these offsets the topic may have passed through states that the log does not show.
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
@@ -182,11 +118,7 @@ class Topic:
 
     def differing(self, rows: Iterable[Row]) -> list[str]:
         """Return the keys of the rows that are missing here, are not among ``rows``, or have other contents."""
-        fresh = {row.key: row for row in rows}
-        gone = [key for key in self._rows if key not in fresh]
-        return gone + [
-            key for key, row in fresh.items() if key not in self._rows or not self._rows[key].is_same(row)
-        ]
+        return differing(self._rows, {row.key: row for row in rows})
 
     # ------------------------------------------------------------ applying the log
 
@@ -197,25 +129,8 @@ class Topic:
         follows them there.
         """
         fresh = {row.key: row for row in rows}
-        differing = self.differing(fresh.values())
-        kept = fresh.keys() - set(differing) if set(contents) <= set(self.contents) else ()
-        changes = [fresh[key].upsert() if key in fresh else messages.delete(key) for key in differing]
-        digested = (*self._digests, *contents) if len(fresh) >= MANY_ROWS else tuple(self._digests)
-        return Replacement(
-            {key: self._rows[key] if key in kept else row for key, row in fresh.items()},
-            changes,
-            sum(map(messages.contents_size, changes)),
-            {format: self._digest_of(fresh, differing, format) for format in digested},
-            contents,
-        )
-
-    def _digest_of(self, rows: dict[str, Row], differing: Iterable[str], format: Format) -> int:
-        """Return the digest of rows, of which those with the keys ``differing`` are not the topic's."""
-        known = self._digests.get(format)
-        if known is None:
-            return _digest(rows.values(), format)
-        pairs = [each.get(key) for key in differing for each in (self._rows, rows)]
-        return known ^ _digest(filter(None, pairs), format)
+        is_narrower = set(contents) <= set(self.contents)
+        return compare(self._rows, fresh, self._digests, contents, is_narrower=is_narrower)
 
     def load(self, position: Position, rows: Iterable[Row] | Replacement, unchanged_since: int) -> bool:
         """Replace all rows by those as of ``position``; return whether subscribers have news.
@@ -245,12 +160,12 @@ class Topic:
         # changes that do not lead further. Or another epoch, or the same one restored to an earlier state: no
         # offset known here compares.
         self._life += 1
-        self._kept.clear()
         self._blind.clear()
         self._content_reach.clear()
-        self._kept_changes = self._kept_bytes = self._furthest = self._blind_reach = 0
+        self._furthest = self._blind_reach = 0
         self.position = position
-        self._reach = self._changed_at = self._touched_at = min(unchanged_since, position.offset)
+        self._changed_at = self._touched_at = min(unchanged_since, position.offset)
+        self._kept.begin_at(self._changed_at)
         self._forget_encodings()
         self._settled = Position(
             position.epoch, position.offset
@@ -290,7 +205,9 @@ class Topic:
         self.position = Position(self.position.epoch, position)
         self._note_blind(max(begins, here), until)
         if visible:
-            self._keep(ChangeSet(self._changed_at, position, visible, size, is_explained=until == position))
+            self._kept.keep(
+                ChangeSet(self._changed_at, position, visible, size, is_explained=until == position)
+            )
             self._changed_at = position
         # Of a row that came and went between two looks at the database the log shows no change, and pages may show it.
         is_signal = self._has_signals and not self.hides_rows
@@ -323,22 +240,6 @@ class Topic:
             return present is not None
         return present is None or not present.is_same(change.upserted())
 
-    def _keep(self, change_set: ChangeSet) -> None:
-        if self._kept:
-            self._kept[-1].forget_encodings()  # from now on it is sent merged with later ones
-        self._kept.append(change_set)
-        self._kept_changes += len(change_set.changes)
-        self._kept_bytes += change_set.size
-        # The newest stays whatever its size: it is about to be sent to all subscribers.
-        while len(self._kept) > 1 and self._is_over():
-            oldest = self._kept.popleft()
-            self._kept_changes -= len(oldest.changes)
-            self._kept_bytes -= oldest.size
-            self._reach = oldest.position
-
-    def _is_over(self) -> bool:
-        return self._kept_changes > self._max_kept_changes or self._kept_bytes > self._max_kept_bytes
-
     def _forget_encodings(self) -> None:
         for parts in self._snapshots.values():
             parts.is_newest = False
@@ -364,7 +265,7 @@ class Topic:
     def digest(self, format: Format) -> int:
         """Return the xor of the digests of all rows; computed on first use, then kept in step with them."""
         if format not in self._digests:
-            self._digests[format] = _digest(self._rows.values(), format)
+            self._digests[format] = digest_of(self._rows.values(), format)
         return self._digests[format]
 
     def digest_at(self, cursor: Cursor) -> int | None:
@@ -439,7 +340,7 @@ class Topic:
 
         Raises: Unrecoverable, if they do not reach back to it.
         """
-        reach = self._reach
+        reach = self._kept.reach
         if self._content_reach:
             reaches = [self._content_reach.get(each, 0) for each in contents_of(cursor.wire_format.format)]
             reach = max(reach, *reaches, 0)
@@ -452,9 +353,7 @@ class Topic:
                 raise Unrecoverable(cursor.offset, self.position.offset)
         if cursor.offset >= self._changed_at:
             return []
-        if self._kept[-1].after <= cursor.offset:
-            return [self._kept[-1]]
-        return [kept for kept in self._kept if kept.position > cursor.offset]
+        return self._kept.since(cursor.offset)
 
     def _merged(self, missed: Sequence[ChangeSet]) -> ChangeSet:
         """Raises: Unrecoverable, if a snapshot is shorter."""
@@ -462,7 +361,7 @@ class Topic:
             return missed[0]
         changes = {change.key: change for kept in missed for change in kept.changes}
         if len(changes) > len(self._rows):
-            raise Unrecoverable(missed[0].after, self._reach)
+            raise Unrecoverable(missed[0].after, self._kept.reach)
         is_explained = all(kept.is_explained for kept in missed)
         return ChangeSet(missed[0].after, self._changed_at, list(changes.values()), is_explained=is_explained)
 
@@ -473,15 +372,12 @@ class Topic:
         """
         name, epoch, spread = self.name, self.position.epoch, self.spread_of(wire_format)
         if len(missed) == 1:
-            return (
-                ""
-                if self._is_long(missed[0], wire_format)
-                else missed[0].encoded(name, epoch, wire_format, spread)
-            )
+            is_long = missed[0].is_longer_than(self._max_part_bytes, wire_format.format)
+            return "" if is_long else missed[0].encoded(name, epoch, wire_format, spread)
         key = missed[0].after, wire_format
         encoded = self._encodings.get(self._token, key)
         if encoded is None:
-            if any(self._is_long(kept, wire_format) for kept in missed):
+            if any(kept.is_longer_than(self._max_part_bytes, wire_format.format) for kept in missed):
                 encoded = ""
             else:
                 encoded = self._merged(missed).encoded(name, epoch, wire_format, spread)
@@ -489,11 +385,6 @@ class Topic:
                     encoded = ""
             self._encodings.keep(self._token, key, encoded)
         return encoded
-
-    def _is_long(self, kept: ChangeSet, wire_format: WireFormat) -> bool:
-        """Whether it takes long to encode, only to find that a snapshot is to be sent."""
-        limit = self._max_part_bytes
-        return kept.size > limit and kept.size_in(wire_format.format) > limit
 
     def _restart(self, cursor: Cursor) -> Sequence[Encoded]:
         wire_format = cursor.wire_format
@@ -557,10 +448,3 @@ class Topic:
                 yield from cohort.send(news[0], cursor, at_once)
             elif news or not is_vouched_for:
                 del self._cohorts[wire_format]
-
-
-def _digest(rows: Iterable[Row], format: Format) -> int:
-    digest = 0
-    for row in rows:
-        digest ^= row.digest_in(format)
-    return digest

@@ -15,6 +15,7 @@ from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Board, Entry
 from realtime.delivery import shared_topic, topic_reads
 from realtime.delivery.shared_topic import FAN_OUT_AT_ONCE, IN_STEP_AT_ONCE, SharedTopic
+from realtime.engine.kept_changes import ChangeSet
 from realtime.engine.messages import (
     Changes,
     Error,
@@ -25,7 +26,8 @@ from realtime.engine.messages import (
     delete,
     encode_changes,
 )
-from realtime.engine.topic import ChangeSet, Replacement, Topic
+from realtime.engine.replacement import Replacement
+from realtime.engine.topic import Topic
 from realtime.models import FeedRelease, LogEntry, OutboxRow
 from realtime.publishing import log as log_module
 from realtime.publishing import positions, releases

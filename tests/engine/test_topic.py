@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from realtime.engine import messages
-from realtime.engine import topic as topic_module
+from realtime.engine import messages, replacement
 from realtime.engine.cursor import Cursor
 from realtime.engine.encodings import Encodings
 from realtime.engine.errors import Gap, Unrecoverable
@@ -563,7 +562,7 @@ def test_looking_for_news_makes_no_messages(topic):
 
         assert has_news == bool(topic.advance(topic.cursor(position, WireFormat())))
         topic._forget_encodings()
-        topic._kept[-1].forget_encodings()
+        topic._kept.newest.forget_encodings()
 
 
 def test_a_snapshot_that_is_being_sent_outlives_its_topics_changes(topic):
@@ -643,7 +642,7 @@ def test_each_state_of_a_topic_is_another_object():
 @pytest.mark.parametrize("keys", ["bc", "", "c", "abcxyz", "xyz"])
 def test_rows_may_be_compared_before_they_are_loaded(keys, position, asked, many, monkeypatch):
     """In a thread, for there may be 50,000: the result is the same, digests and unchanged rows included."""
-    monkeypatch.setattr(topic_module, "MANY_ROWS", many)
+    monkeypatch.setattr(replacement, "MANY_ROWS", many)
     topics = []
     for _ in range(2):
         topic = Topic("letters")
