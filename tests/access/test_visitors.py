@@ -5,6 +5,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 
 from realtime.access.visitors import ANONYMOUS, Login, Visitor, load_user, load_users
@@ -30,6 +31,23 @@ def test_an_unknown_session_key_is_anonymous(transactional_db, key):
     """No error, and no row is made for it."""
     assert load_user(Visitor(key)) == AnonymousUser()
     assert not Session.objects.exists()
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["invented", "of a visitor"])
+def test_a_session_that_another_has_planted_is_not_signed_in(user, client, is_stored):
+    """A connection that its author holds open with it does not become the user's at sign-in: the key is a new one."""
+    planted = SessionStore(None if is_stored else "planted0123456789abcdefghijklmno")
+    if is_stored:
+        planted["seen"] = True
+        planted.save()
+    client.cookies[django_settings.SESSION_COOKIE_NAME] = planted.session_key
+
+    client.force_login(user)
+
+    signed_in = client.cookies[django_settings.SESSION_COOKIE_NAME].value
+    assert signed_in != planted.session_key
+    assert load_user(Visitor(signed_in)) == user
+    assert load_user(Visitor(planted.session_key)) == AnonymousUser()
 
 
 def test_a_deactivated_user_is_anonymous(user, key):

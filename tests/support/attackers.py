@@ -103,6 +103,11 @@ class Attacker:
     def close(self) -> None:
         self._socket.close()
 
+    def abort(self) -> None:
+        """Leave with a reset, as a browser does whose page is closed."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
     def __enter__(self) -> "Attacker":
         return self
 

@@ -7,6 +7,7 @@ its result as JSON: how many connections it opened, and how many of them the ser
 """
 
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.support.attackers import Address, Attacker, frame, greeted, head
+from tests.support.attackers import Address, Attacker, frame, greeted, head, upgrade
 from tests.support.servers import PASSWORD, ROOT
 
 PING = frame(b'{"type":"ping"}')
@@ -31,7 +32,8 @@ FORM = (
 class Attack:
     """A number of connections, each of which sends a message again and again.
 
-    Each connection sends ``first`` once after it is opened, then repeatedly what ``message`` returns.
+    Each connection sends ``first`` once after it is opened, then repeatedly what ``message`` returns. One that
+    ``leaves`` sends each once.
     """
 
     connections: int
@@ -40,6 +42,7 @@ class Attack:
     message: Callable[[], bytes] = bytes
     pause_seconds: float = 0.1
     reconnects: bool = False
+    leaves: bool = False
 
     def run(self, address: Address, seconds: float) -> dict[str, int]:
         opened = ended = 0
@@ -59,6 +62,10 @@ class Attack:
                 attacker.close()
             attackers = [attacker for attacker in attackers if not attacker.is_over]
             time.sleep(self.pause_seconds)
+            if self.leaves:
+                for attacker in attackers:
+                    attacker.abort()
+                attackers.clear()
         for attacker in attackers:
             attacker.close()
         return {"opened": opened, "ended": ended}
@@ -89,6 +96,15 @@ def without_end(start: bytes, more: bytes) -> Attack:
 
 CALL = frame(b'{"type":"call","id":1,"action":"echo","args":{"x":[%s]}}' % b",".join([b"[]"] * 5000))
 CALL_AT_ONCE = frame(b'{"type":"call","id":1,"action":"echo","args":{"text":"%s"}}' % (b"x" * 1000))
+
+
+def abandoned(request: bytes) -> Attack:
+    """Return an attack by forty connections that leave again before they are answered, or while they are."""
+    return Attack(40, first=request, pause_seconds=0.01, reconnects=True, leaves=True)
+
+
+def cookies(number: int) -> bytes:
+    return b"Cookie: " + b"; ".join(b"c%d=%s" % (each, b"x" * 20) for each in range(number))
 
 
 def sign_in(password: str) -> bytes:
@@ -142,7 +158,55 @@ ATTACKS = {
     "right passwords": Attack(60, first=sign_in(PASSWORD), reconnects=True),
     "views": Attack(60, first=head(b"Connection: close", start=b"GET /boards/server/ HTTP/1.1"), reconnects=True),
     "talkers": Attack(20, is_socket=True, first=SUBSCRIBE, message=lambda: PING),
+    "abandoned polls": abandoned(LONG_POLL),
+    "abandoned streams": abandoned(head(start=b"GET /realtime/sse/?topic=entries.2 HTTP/1.1")),
+    "abandoned handshakes": abandoned(upgrade()),
+    "cookies": Attack(
+        40, first=head(b"Connection: close", cookies(280), start=b"GET /admin/ HTTP/1.1"), reconnects=True
+    ),
 }  # fmt: skip
+
+
+# ------------------------------------------------------------ HTTP/2, which proxies speak
+
+
+def http2(kind: int, payload: bytes, stream: int = 0, flags: int = 0) -> bytes:
+    """Return a frame of RFC 9113, section 4.1."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def http2_get(path: bytes, stream: int) -> bytes:
+    """Return the HEADERS frame of a whole request: GET and http are of HPACK's table, path and host are literals."""
+    fields = b"\x82\x86" + b"".join(
+        bytes([name, len(value)]) + value for name, value in ((4, path), (1, b"127.0.0.1"))
+    )
+    return http2(1, fields, stream, 0x5)
+
+
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+STREAMS = itertools.count(1, 2)
+
+
+def reset_streams() -> bytes:
+    """Return fifty requests, each of which is cancelled at once."""
+    return b"".join(
+        http2_get(b"/realtime/topics/entries.2/", stream) + http2(3, b"\x00\x00\x00\x08", stream)
+        for stream in itertools.islice(STREAMS, 50)
+    )
+
+
+OVER_HTTP2 = {
+    "reset streams": Attack(
+        20, first=HELLO + http2(4, b""), message=reset_streams, pause_seconds=0.01, reconnects=True
+    ),
+    "stalled streams": Attack(
+        20, reconnects=True,  # a window of no bytes: the answers cannot be sent
+        first=HELLO + http2(4, b"\x00\x04\x00\x00\x00\x00") + b"".join(
+            http2_get(b"/realtime/topics/entries.2/", stream) for stream in range(1, 201, 2)
+        ),
+    ),
+}  # fmt: skip
+"""Attacks on a proxy that speaks HTTP/2, and through it on the server."""
 
 
 class RunningAttack:
@@ -175,4 +239,4 @@ def running(name: str, address: Address, seconds: float) -> Iterator[RunningAtta
 
 if __name__ == "__main__":
     name, host, port, seconds = sys.argv[1:]
-    print(json.dumps(ATTACKS[name].run((host, int(port)), float(seconds))))
+    print(json.dumps((ATTACKS | OVER_HTTP2)[name].run((host, int(port)), float(seconds))))

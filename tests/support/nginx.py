@@ -40,22 +40,27 @@ def program() -> str | None:
     return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-def site(port: int, server_port: int) -> str:
-    """Return the documented site for a port without TLS, which ends before anything that it configures."""
+def site(port: int, server_port: int, http2_port: int) -> str:
+    """Return the documented site for ports without TLS, which ends before anything that it configures.
+
+    Without TLS, which negotiates the protocol, nginx speaks HTTP/2 on a port of its own.
+    """
     text = re.sub(r"^  ssl_.*\n", "", SITE.read_text(), flags=re.MULTILINE)
-    text = text.replace("listen 443 ssl http2;", f"listen 127.0.0.1:{port};")
+    text = text.replace(
+        "listen 443 ssl http2;", f"listen 127.0.0.1:{port}; listen 127.0.0.1:{http2_port} http2;"
+    )
     text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
     return text.replace("127.0.0.1:8001", f"127.0.0.1:{server_port}")
 
 
 @contextlib.contextmanager
-def running(folder: Path, server_port: int) -> Iterator[int]:
-    """Run nginx in front of a server that listens on a port; yield its own port."""
-    command, port = program(), free_port()
+def running(folder: Path, server_port: int) -> Iterator[tuple[int, int]]:
+    """Run nginx in front of a server that listens on a port; yield its own port, and that for HTTP/2."""
+    command, port, http2_port = program(), free_port(), free_port()
     assert command is not None
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(MAIN.format(user=user, folder=folder))
-    (folder / "site.conf").write_text(site(port, server_port))
+    (folder / "site.conf").write_text(site(port, server_port, http2_port))
     process = subprocess.Popen(
         [command, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"), "-g", "daemon off;"]
     )
@@ -67,7 +72,7 @@ def running(folder: Path, server_port: int) -> Iterator[int]:
             assert process.poll() is None, (folder / "error.log").read_text()
             assert time.monotonic() < deadline, "nginx does not listen"
             time.sleep(0.02)
-        yield port
+        yield port, http2_port
     finally:
         process.terminate()
         process.wait(timeout=60)

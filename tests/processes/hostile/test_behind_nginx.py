@@ -13,7 +13,7 @@ import pytest
 from tests.processes.hostile.bystander import Bystander
 from tests.processes.hostile.conftest import attended, some
 from tests.support import attacks, nginx
-from tests.support.attackers import Address, head, status
+from tests.support.attackers import Address, Attacker, head, status
 from tests.support.servers import Server
 
 CALL = head(
@@ -25,17 +25,25 @@ OTHER_ADDRESS = "127.0.0.2"
 
 
 @pytest.fixture(scope="module")
-def victim(
+def ports(
     server_named: Callable[[str], Server], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, Bystander]]:
-    """A server that is reached through nginx, by its bystander too."""
+) -> Iterator[tuple[int, int]]:
+    """The ports of nginx in front of a server, the second one for HTTP/2."""
     if nginx.program() is None:
         pytest.skip("nginx is not installed: nothing is attacked through it")
+    with nginx.running(tmp_path_factory.mktemp("nginx"), server_named("guarded").port) as ports:
+        yield ports
+
+
+@pytest.fixture(scope="module")
+def victim(
+    server_named: Callable[[str], Server], ports: tuple[int, int]
+) -> Iterator[tuple[Server, Bystander]]:
+    """A server that is reached through nginx, by its bystander too."""
     server = copy.copy(server_named("guarded"))
-    with nginx.running(tmp_path_factory.mktemp("nginx"), server.port) as port:
-        server.port = port
-        with attended(server) as bystander:
-            yield server, bystander
+    server.port = ports[0]
+    with attended(server) as bystander:
+        yield server, bystander
 
 
 @some(["unread polls", "unread pages"], ["unread refusals", "unread endings"])
@@ -75,8 +83,11 @@ def test_clients_that_do_not_go_on_keep_no_other_address_waiting(address: Addres
 
 
 @some(
-    ["calls of many values", "crowd"],
+    ["calls of many values", "crowd", "abandoned polls"],
     [
+        "abandoned streams",
+        "abandoned handshakes",
+        "cookies",
         "calls",
         "tiny messages",
         "long messages",
@@ -87,7 +98,7 @@ def test_clients_that_do_not_go_on_keep_no_other_address_waiting(address: Addres
         "talkers",
     ],
 )
-def test_floods_on_sockets_do_not_keep_changes_from_other_clients(address: Address, name: str) -> None:
+def test_floods_do_not_keep_changes_from_other_clients(address: Address, name: str) -> None:
     """Of a thousand connections from one address nginx accepts two hundred."""
     with attacks.running(name, address, 1) as attack:
         assert attack.result()["opened"]
@@ -101,3 +112,16 @@ def test_a_flood_of_pages_does_not_keep_those_of_others_waiting(address: Address
 
         assert attack.result()["opened"] >= 60
     assert statuses == [200] * 3
+
+
+@pytest.mark.parametrize("name", attacks.OVER_HTTP2)
+def test_streams_of_http2_that_are_cancelled_or_not_read_cost_the_server_little(
+    server: Server, ports: tuple[int, int], name: str
+) -> None:
+    """nginx bounds the requests of an address; those whose client has left are not answered."""
+    address = server.host, ports[1]
+    with Attacker(address, attacks.HELLO + attacks.http2(4, b"") + attacks.http2_get(b"/", 1)) as client:
+        assert b"</html>" in client.receive_until(b"</html>")
+
+    with attacks.running(name, address, 1) as attack:
+        assert attack.result()["opened"] >= 20

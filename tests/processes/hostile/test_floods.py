@@ -18,6 +18,10 @@ FLOODS = [
     "endless bodies",
     "forms",
     "noise",
+    "abandoned polls",
+    "abandoned streams",
+    "abandoned handshakes",
+    "cookies",
 ]
 RECONNECTS = 20
 
