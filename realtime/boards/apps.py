@@ -7,3 +7,6 @@ class BoardsConfig(AppConfig):
     name = "realtime.boards"
     label = "boards"
     verbose_name = "Boards"
+
+    def ready(self) -> None:
+        from . import editing  # noqa: F401  # declares its actions

@@ -115,10 +115,10 @@ def test_signing_out_redirects_to_the_boards(editor_client):
 
 def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
     """A strict content security policy forbids both."""
-    for path in [INDEX, board.get_absolute_url()]:
+    for path, modules in [(INDEX, 1), (board.get_absolute_url(), 2)]:
         html = page(editor_client, path)
 
-        assert html.count("<script") == html.count('<script type="module" src=') == 1
+        assert html.count("<script") == html.count('<script type="module" src=') == modules
         assert "<style" not in html
         assert " style=" not in html
 
@@ -248,3 +248,14 @@ def test_the_number_of_queries_does_not_grow_with_the_entries(
 
     with django_assert_max_num_queries(12):
         page(client, board.get_absolute_url())
+
+
+def test_an_editor_is_offered_to_edit_a_board(editor_client, board, entry):
+    """Without JavaScript the link leads to the board's entries in the admin; nobody else gets link, script or style."""
+    path = board.get_absolute_url()
+    html = page(editor_client, path)
+    (address,) = re.findall(r'<a class="button" href="([^"]+)" data-edit-board="\d+"[^>]*>Edit</a>', html)
+
+    assert entry.label in page(editor_client, address)
+    editor_client.logout()
+    assert "edit" not in page(editor_client, path).casefold()

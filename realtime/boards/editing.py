@@ -1,0 +1,258 @@
+"""Editing on the board itself: the actions that its page calls, for users with the rights of the admin.
+
+Each call says what its editor has seen. Where that is no longer so, nothing is written and the answer has the value of
+now, so that the editor can choose. Each answer has what undoes it, signed.
+"""
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from realtime.actions import ActionRefused, action
+from realtime.engine.codes import Code
+
+from .models import Board, Entry, Status
+from .places import NoSuchPlace, Places, lock_board, make_room
+from .undo import Step, revert, sign, signed, values_of
+
+FIELDS = ["label", "value", "unit", "status", "note"]
+"""What an editor writes on the board, in the order of its columns."""
+MAX_ROWS = 500
+
+
+def may(*verbs: str) -> Callable[[Any], bool]:
+    """Return a permission: active staff who may do this with entries, as the admin asks."""
+
+    def permission(user: Any) -> bool:
+        return bool(
+            user.is_active
+            and getattr(user, "is_staff", False)
+            and user.has_perms([f"boards.{verb}_entry" for verb in verbs])
+        )
+
+    return permission
+
+
+class ValuesField(forms.Field):
+    """Texts by the fields of an entry."""
+
+    def to_python(self, value: Any) -> Any:
+        given = {} if value is None else value
+        if not isinstance(given, dict) or not all(
+            name in FIELDS and isinstance(text, str) and "\0" not in text for name, text in given.items()
+        ):
+            raise ValidationError(f"Send an object of texts, by {', '.join(FIELDS)}.")
+        return given
+
+
+class SetForm(forms.Form):
+    entry = forms.IntegerField()
+    changes = ValuesField(required=False)
+    seen = ValuesField(required=False)
+
+
+class MoveForm(forms.Form):
+    entry = forms.IntegerField()
+    after = forms.IntegerField(required=False)
+    before = forms.IntegerField(required=False)
+
+
+class AddForm(forms.Form):
+    board = forms.IntegerField()
+    after = forms.IntegerField(required=False)
+    before = forms.IntegerField(required=False)
+    values = ValuesField(required=False)
+    table = forms.CharField(required=False, strip=False)
+
+
+class DeleteForm(forms.Form):
+    entry = forms.IntegerField()
+    seen = ValuesField(required=False)
+
+
+class UndoForm(forms.Form):
+    token = forms.CharField(strip=False)
+
+
+@action("entries.set", form=SetForm, permission=may("change"))
+def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Write values of an entry; where one is no longer what the editor has seen, none, and return those of now."""
+    changes = {name: text.strip() for name, text in data["changes"].items()}
+    with transaction.atomic():
+        entry = Entry.objects.select_for_update().filter(pk=data["entry"]).first()
+        if entry is None:
+            return {"gone": True}
+        conflict = differing(entry, data["seen"], {**data["seen"], **changes})
+        if conflict:
+            return {"conflict": conflict}
+        changes = {name: text for name, text in changes.items() if getattr(entry, name) != text}
+        if not changes:
+            return {"undo": None}
+        before = values_of(entry, changes)
+        validate(entry, changes)
+        entry.save(update_fields=[*changes, "updated"])
+        remember(user, [entry], CHANGE, [{"changed": {"fields": [*changes]}}])
+    return {"undo": sign([Step(entry.pk, before, values_of(entry, changes))])}
+
+
+@action("entries.move", form=MoveForm, permission=may("change"))
+def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Move an entry after or before another one of its board: one write, unless there is no number between the two."""
+    with transaction.atomic():
+        found = Entry.objects.filter(pk=data["entry"]).first()
+        board = found and lock_board(found.board_id)
+        entry = board and board.entries.select_for_update().filter(pk=data["entry"]).first()
+        if not board or not entry:
+            return {"gone": True}
+        places = room(board, data, moved=entry.pk)
+        before = values_of(entry, ["position"])
+        entry.position = places.positions[0]
+        # Not the time of the change: it is of the content.
+        entry.save(update_fields=["position"])
+        remember(user, [entry], CHANGE, [{"changed": {"fields": ["position"]}}])
+    return {"undo": sign([*renumbering(places), Step(entry.pk, before, values_of(entry, ["position"]))])}
+
+
+@action("entries.add", form=AddForm, permission=may("add"))
+def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Add one entry, or the rows of a table that was copied from a spreadsheet, all or none of them."""
+    rows = parsed(data["table"]) if data["table"] else [data["values"]]
+    with transaction.atomic():
+        board = lock_board(data["board"])
+        if board is None:
+            return {"gone": True}
+        places = room(board, data, count=len(rows))
+        entries = []
+        for number, (row, position) in enumerate(zip(rows, places.positions, strict=True), start=1):
+            entry = Entry(board=board, position=position)
+            texts = {"label": ""} | {name: text.strip() for name, text in row.items()}
+            validate(entry, texts, f"Row {number}: " if len(rows) > 1 else "")
+            entry.save(force_insert=True)
+            entries.append(entry)
+        remember(user, entries, ADDITION, [{"added": {}}])
+    steps = [*renumbering(places), *(Step(entry.pk, None, values_of(entry)) for entry in entries)]
+    return {"undo": sign(steps), "keys": [str(entry.pk) for entry in entries]}
+
+
+@action("entries.delete", form=DeleteForm, permission=may("delete"))
+def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Delete an entry, if it is what the editor has seen."""
+    with transaction.atomic():
+        entry = Entry.objects.select_for_update().filter(pk=data["entry"]).first()
+        if entry is None:
+            return {"gone": True}
+        conflict = differing(entry, data["seen"], data["seen"])
+        if conflict:
+            return {"conflict": conflict}
+        step = Step(entry.pk, values_of(entry), None)
+        remember(user, [entry], DELETION, "")
+        entry.delete()
+    return {"undo": sign([step])}
+
+
+@action("entries.undo", form=UndoForm, permission=may("change"))
+def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Undo what an earlier answer has named, field by field; what was changed later stays, and is named."""
+    try:
+        steps = signed(data["token"])
+    except signing.BadSignature as error:
+        raise ActionRefused(
+            Code.BAD_MESSAGE, "this cannot be undone any more; load the page again"
+        ) from error
+    needed = {"delete" for step in steps if step.before is None} | {
+        "add" for step in steps if step.after is None
+    }
+    if not may(*needed)(user):
+        raise ActionRefused(
+            Code.FORBIDDEN, f"undoing this needs the right to {' and '.join(sorted(needed))} entries"
+        )
+    with transaction.atomic():
+        reverted = revert(steps)
+        written = Entry.objects.filter(pk__in=[step.key for step in reverted.done])
+        remember(user, list(written), CHANGE, "Undone on the board.")
+    return {"undo": sign(reverted.done) if reverted.done else None, "left": reverted.left}
+
+
+def differing(entry: Entry, seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of now that are neither what the editor has seen nor what is to be written."""
+    return {
+        name: getattr(entry, name)
+        for name, text in seen.items()
+        if getattr(entry, name) not in (text, wanted.get(name))
+    }
+
+
+def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
+    """Set values of an entry.
+
+    Raises: ActionRefused, with words by field, if the model does not accept them.
+    """
+    faults: dict[str, list[str]] = {}
+    for name, text in values.items():
+        try:
+            setattr(entry, name, Entry._meta.get_field(name).clean(text, entry))  # type: ignore[union-attr]
+        except ValidationError as error:
+            faults[name] = error.messages
+    if faults:
+        words = " ".join(f"{name}: {' '.join(messages)}" for name, messages in faults.items())
+        raise ActionRefused(Code.BAD_MESSAGE, f"{prefix}{words}", faults)
+
+
+def parsed(table: str) -> list[dict[str, str]]:
+    """Return the rows of a table as spreadsheets copy it: tabs between cells, quotes around cells with line ends.
+
+    Columns are label, value, status and note, as the board shows them; of five the third is the unit. A status is
+    recognised by its word or its name; another text there is kept, in front of the note.
+    Raises: ActionRefused, if there are too many rows.
+    """
+    rows = [
+        row for row in csv.reader(table.splitlines(keepends=True), "excel-tab") if any(map(str.strip, row))
+    ]
+    if len(rows) > MAX_ROWS:
+        raise ActionRefused(
+            Code.BAD_MESSAGE, f"{len(rows)} rows are too many; paste at most {MAX_ROWS} at a time"
+        )
+    has_unit = max(map(len, rows), default=0) >= len(FIELDS)
+    names = FIELDS if has_unit else [name for name in FIELDS if name != "unit"]
+    words = {str(label).casefold(): value for value, label in Status.choices} | {
+        value.casefold(): value for value in Status.values
+    }
+    found = []
+    for cells in rows:
+        row = {name: " ".join(cell.split()) for name, cell in zip(names, cells, strict=False)}
+        status = row.get("status", "")
+        row["status"] = words.get(status.casefold(), "")
+        if status and status.casefold() not in words:
+            row["note"] = " · ".join(filter(None, [status, row.get("note", "")]))
+        found.append(row)
+    return found
+
+
+def room(board: Board, data: Mapping[str, Any], count: int = 1, moved: int | None = None) -> Places:
+    """Return free positions where a call wants them.
+
+    Raises: ActionRefused, if there is no such place.
+    """
+    try:
+        return make_room(board, data["after"], data["before"], count, moved)
+    except NoSuchPlace as error:
+        raise ActionRefused(Code.NOT_FOUND, f"{error}; choose another place") from error
+
+
+def renumbering(places: Places) -> list[Step]:
+    """Return what made room, so that an undo takes it back too."""
+    return [
+        Step(key, {"position": str(old)}, {"position": str(new)})
+        for key, (old, new) in places.renumbered.items()
+    ]
+
+
+def remember(user: Any, entries: Sequence[Entry], flag: int, message: Any) -> None:
+    """Add a line to the history of each entry, as the admin does."""
+    LogEntry.objects.log_actions(user.pk, entries, flag, message)

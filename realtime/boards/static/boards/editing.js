@@ -1,0 +1,548 @@
+/**
+ * Editing on the board itself. Cells are edited where they stand, over actions of the server (realtime/boards/editing.py)
+ * that write only over what this editor has seen. Without this script "Edit" leads to the admin.
+ *
+ * Keys: arrows move between cells, Enter or a letter edits, Escape gives up, Alt and arrows move the row, Alt and Enter adds
+ * one below, Shift and Delete deletes it, Ctrl and Z undoes. Rows that were copied from a spreadsheet are pasted.
+ */
+
+import { CellEditor } from "./cell-editor.js";
+import { button, make } from "./elements.js";
+import { makeDraggable } from "./row-drag.js";
+
+const MOVED_MS = 3_000;
+const PREVIEW_ROWS = 8;
+const FIELDS = ["label", "value", "unit", "status", "note"];
+/** The cells that are edited, by the class of each, with the fields that it shows. @type {Record<string, string[]>} */
+const CELLS = { label: ["label"], value: ["value", "unit"], note: ["note"] };
+
+/** @typedef {Record<string, string>} Entry */
+
+export class Editing {
+  #realtime;
+  #element;
+  #table;
+  #board;
+  #statuses;
+  /** @type {any} */
+  #subscription = null;
+  /** @type {Set<CellEditor>} */
+  #editors = new Set();
+  /** @type {string[]} */
+  #undone = [];
+  /** @type {Set<() => void>} */
+  #waiting = new Set();
+  #moves = Promise.resolve();
+  #status = make("output", { className: "edit-status-line" });
+  #undo = button("Undo", () => this.undo(), { title: "Ctrl+Z" });
+  #bar;
+  #stop = new AbortController();
+
+  /**
+   * @param {any} realtime
+   * @param {HTMLElement} element - the `<live-topic>` of the entries
+   * @param {{board: number, statuses: [string, string][], onDone: () => void}} options
+   */
+  constructor(realtime, element, { board, statuses, onDone }) {
+    this.#realtime = realtime;
+    this.#element = element;
+    this.#table = /** @type {HTMLTableElement} */ (element.querySelector("table"));
+    this.#board = board;
+    this.#statuses = statuses;
+    const add = button("Add entry", () => this.draft(null));
+    this.#bar = make(
+      "div",
+      { className: "edit-bar", role: "toolbar", "aria-label": "Editing" },
+      add,
+      this.#undo,
+      button("Done", onDone),
+      this.#status,
+    );
+    this.#showUndo();
+  }
+
+  start() {
+    const { signal } = this.#stop;
+    const topic = this.#element.getAttribute("topic");
+    this.#subscription = this.#realtime.subscribe(topic, {
+      onUpdate: (/** @type {any} */ { key, row }) => {
+        for (const editor of this.#editors) if (editor.key === key) editor.update(row);
+      },
+      onChange: () => this.#changed(),
+    });
+    this.#element.before(this.#bar);
+    this.#table.classList.add("is-edited");
+    this.#table.setAttribute("role", "grid");
+    this.#element.addEventListener("realtime:applied", () => this.#changed(), { signal });
+    this.#table.addEventListener("click", (event) => this.#click(event), { signal });
+    this.#table.addEventListener("keydown", (event) => this.#press(event), { signal });
+    this.#table.addEventListener("focusin", (event) => this.#rove(event.target), { signal });
+    document.addEventListener("paste", (event) => this.#paste(event), { signal });
+    document.addEventListener("keydown", (event) => this.#pressAnywhere(event), { signal });
+    this.#changed();
+    this.say("Choose a cell to edit it. Drag ⠿, or press Alt and an arrow key, to move a row.");
+    this.#stops()[0]?.focus();
+  }
+
+  end() {
+    for (const editor of this.#editors) editor.save();
+    this.#stop.abort();
+    this.#subscription.unsubscribe();
+    this.#bar.remove();
+    this.#table.classList.remove("is-edited");
+    this.#table.removeAttribute("role");
+    for (const tool of this.#table.querySelectorAll(".edit-status, .entry-tools, .is-draft")) tool.remove();
+    for (const cell of this.#table.querySelectorAll("[data-cell]")) {
+      cell.removeAttribute("tabindex");
+      cell.removeAttribute("data-cell");
+    }
+  }
+
+  /** @param {string} key @returns {Entry} as it is now; undefined if it is gone */
+  entry(key) {
+    return this.#subscription.rows.get(key)?.row;
+  }
+
+  /** @param {string} text @param {Node[]} choices */
+  say(text, ...choices) {
+    this.#status.replaceChildren(text, ...choices);
+  }
+
+  /**
+   * @param {string} action
+   * @param {object} args
+   * @param {string} done - what is said when it has succeeded
+   * @returns {Promise<any>}
+   */
+  async call(action, args, done) {
+    const answer = await this.#realtime.call(`entries.${action}`, args);
+    if (answer.undo) {
+      this.#undone.push(answer.undo);
+      this.#showUndo();
+      this.say(
+        `${done}. `,
+        button("Undo", () => this.undo(answer.undo)),
+      );
+    }
+    return answer;
+  }
+
+  /** Like `call`, for what nobody types: an error is said. @param {string} action @param {object} args @param {string} done */
+  async #try(action, args, done) {
+    try {
+      const answer = await this.call(action, args, done);
+      if (answer.gone) this.say("That entry was deleted meanwhile.");
+      return answer;
+    } catch (error) {
+      this.say(`Not done: ${/** @type {Error} */ (error).message}`);
+      return {};
+    }
+  }
+
+  /** Wait until something is so, which is looked at after each change of the rows. @param {() => boolean} isSo @param {number} ms */
+  until(isSo, ms) {
+    return /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        const look = () => {
+          if (!isSo()) return;
+          end();
+        };
+        const end = () => {
+          clearTimeout(timer);
+          this.#waiting.delete(look);
+          resolve();
+        };
+        const timer = setTimeout(end, ms);
+        this.#waiting.add(look);
+        look();
+      })
+    );
+  }
+
+  /** @param {string | undefined} token - by default of the last change */
+  async undo(token = this.#undone[this.#undone.length - 1]) {
+    if (!token) return;
+    this.#undone = this.#undone.filter((each) => each !== token);
+    this.#showUndo();
+    try {
+      const answer = await this.#realtime.call("entries.undo", { token });
+      const words = answer.left.length > 0 ? `${answer.left.join("; ")}. ` : "Undone. ";
+      this.say(words, ...(answer.undo ? [button("Redo", () => this.undo(answer.undo))] : []));
+    } catch (error) {
+      this.#undone.push(token);
+      this.#showUndo();
+      this.say(`Not undone: ${/** @type {Error} */ (error).message}`);
+    }
+  }
+
+  #showUndo() {
+    /** @type {HTMLButtonElement} */ (this.#undo).disabled = this.#undone.length === 0;
+  }
+
+  /** @param {CellEditor} editor @param {boolean} hadFocus */
+  closed(editor, hadFocus) {
+    this.#editors.delete(editor);
+    if (hadFocus) editor.cell?.focus();
+  }
+
+  /** The entry of an editor was deleted: offer to add it again with what was typed. @param {CellEditor} editor */
+  lost(editor) {
+    const known = this.#lastKnown.get(editor.key);
+    const values = { ...Object.fromEntries(FIELDS.map((name) => [name, known?.[name] ?? ""])), ...editor.typed };
+    const typed = Object.values(editor.changes)
+      .map((text) => `“${text}”`)
+      .join(", ");
+    editor.close();
+    if (!typed) return;
+    const again = button("Add it again with that", () =>
+      this.#try("add", { board: this.#board, values }, `“${values.label}” added`),
+    );
+    this.say(`“${values.label}” was deleted meanwhile; you entered ${typed}. `, again);
+  }
+
+  /** What deleted entries were. @type {Map<string, Entry>} */
+  #lastKnown = new Map();
+
+  /** After each change of the rows: equip new ones, and look after open editors. */
+  #changed() {
+    for (const [key, { row }] of this.#subscription.rows) this.#lastKnown.set(key, row);
+    for (const row of this.#rows()) this.#equip(row);
+    for (const editor of this.#editors) {
+      if (editor.cell?.isConnected) continue;
+      const cell = /** @type {HTMLElement | null} */ (
+        this.#row(editor.key)?.querySelector(`[data-cell="${editor.kind}"]`) ?? null
+      );
+      if (cell) editor.place(cell);
+      else this.lost(editor);
+    }
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** @returns {HTMLElement[]} */
+  #rows() {
+    return [...this.#table.querySelectorAll(/** @type {"tr"} */ ("[data-rows] > [data-key]"))];
+  }
+
+  /** @param {string} key */
+  #row(key) {
+    return this.#rows().find((row) => row.dataset.key === key);
+  }
+
+  /** Give a row what is needed to edit it. Scripts' elements stay when the row changes. @param {HTMLElement} row */
+  #equip(row) {
+    const key = /** @type {string} */ (row.dataset.key);
+    for (const kind of Object.keys(CELLS)) {
+      const cell = /** @type {HTMLElement | null} */ (row.querySelector(`.entry-${kind}`));
+      if (!cell || cell.dataset.cell) continue;
+      cell.dataset.cell = kind;
+      cell.tabIndex = -1;
+    }
+    const label = this.entry(key)?.label ?? "";
+    let select = /** @type {HTMLSelectElement | null} */ (row.querySelector(".edit-status"));
+    if (!select) {
+      select = /** @type {HTMLSelectElement} */ (make("select", { className: "edit-status", tabIndex: -1 }));
+      for (const [value, name] of this.#statuses) select.append(make("option", { value }, name));
+      select.addEventListener("change", () => this.#setStatus(key));
+      row.querySelector(".entry-status")?.append(select);
+      row.append(this.#tools(row, key));
+    }
+    select.setAttribute("aria-label", `Status of ${label}`);
+    for (const tool of row.querySelectorAll("[data-says]"))
+      tool.setAttribute("aria-label", `${tool.getAttribute("data-says")} ${label}`);
+    const status = this.entry(key)?.status ?? select.value;
+    if (![...select.options].some((option) => option.value === status))
+      select.append(make("option", { value: status }, status));
+    if (!select.matches(".is-saving")) select.value = status;
+  }
+
+  /** @param {HTMLElement} row @param {string} key */
+  #tools(row, key) {
+    const tool = (
+      /** @type {string} */ sign,
+      /** @type {string} */ says,
+      /** @type {() => void} */ action,
+      properties = {},
+    ) => button(sign, action, { "data-says": says, title: says, tabIndex: -1, ...properties });
+    const handle = tool("⠿", "Drag, or Alt and arrow keys:", () => {}, { className: "edit-handle edit-stop" });
+    makeDraggable(handle, row, (target, isBefore) => this.#drop(key, target, isBefore));
+    return make(
+      "td",
+      { className: "entry-tools" },
+      handle,
+      tool("↑", "Move up", () => this.move(key, -1), { className: "edit-for-readers" }),
+      tool("↓", "Move down", () => this.move(key, 1), { className: "edit-for-readers" }),
+      tool("+", "Add below", () => this.draft(key), { className: "edit-stop" }),
+      tool("×", "Delete", () => this.remove(key), { className: "edit-stop" }),
+    );
+  }
+
+  /** @param {string} key */
+  async #setStatus(key) {
+    const select = /** @type {HTMLSelectElement} */ (this.#row(key)?.querySelector(".edit-status"));
+    const { status, label } = this.entry(key);
+    const wanted = select.value;
+    const seen = { status };
+    select.classList.add("is-saving");
+    const set = async () => {
+      const args = { entry: Number(key), changes: { status: wanted }, seen };
+      const { conflict } = await this.#try("set", args, `Status of “${label}” saved`);
+      if (!conflict) return;
+      const names = new Map(this.#statuses);
+      seen.status = conflict.status;
+      const keep = button(`Keep mine: ${names.get(wanted)}`, set);
+      const take = button(`Take theirs: ${names.get(conflict.status) ?? conflict.status}`, () => this.say(""));
+      this.say(`The status of “${label}” was changed meanwhile. `, keep, take);
+    };
+    await set();
+    select.classList.remove("is-saving");
+    this.#changed();
+  }
+
+  /** @param {string} key @param {HTMLElement} target @param {boolean} isBefore */
+  #drop(key, target, isBefore) {
+    const rows = this.#rows().filter((row) => row.dataset.key !== key);
+    this.#moveTo(key, rows.indexOf(target) + (isBefore ? 0 : 1));
+  }
+
+  /** Move a row by places. Moves follow one another, each from where the last one has put the row. @param {string} key @param {number} by */
+  move(key, by) {
+    this.#moves = this.#moves.then(() => {
+      const place = this.#rows().findIndex((row) => row.dataset.key === key);
+      return place < 0 ? undefined : this.#moveNow(key, place + by);
+    });
+  }
+
+  /** @param {string} key @param {number} place - among the others */
+  #moveTo(key, place) {
+    this.#moves = this.#moves.then(() => this.#moveNow(key, place));
+  }
+
+  /** @param {string} key @param {number} place */
+  async #moveNow(key, place) {
+    const others = this.#rows().filter((row) => row.dataset.key !== key);
+    if (place < 0 || place > others.length) return;
+    const number = (/** @type {HTMLElement | undefined} */ row) => (row ? Number(row.dataset.key) : null);
+    const [after, before] = [number(others[place - 1]), number(others[place])];
+    const { label } = this.entry(key);
+    const args = { entry: Number(key), after, before };
+    const { undo } = await this.#try("move", args, `“${label}” moved to place ${place + 1} of ${others.length + 1}`);
+    if (!undo) return;
+    await this.until(() => this.#rows()[place]?.dataset.key === key, MOVED_MS);
+    this.#row(key)?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {string} key */
+  async remove(key, entry = this.entry(key)) {
+    const seen = Object.fromEntries(FIELDS.map((name) => [name, entry[name]]));
+    const { conflict } = await this.#try("delete", { entry: Number(key), seen }, `“${entry.label}” deleted`);
+    if (!conflict) return;
+    const words = Object.entries(conflict)
+      .map(([name, text]) => `${name} “${text}”`)
+      .join(", ");
+    const anyway = button("Delete it anyway", () => this.remove(key, { ...entry, ...conflict }));
+    this.say(
+      `“${entry.label}” was changed meanwhile: ${words}. `,
+      anyway,
+      button("Keep it", () => this.say("")),
+    );
+  }
+
+  /** Show a row to fill in, which nobody else sees before it is added. @param {string | null} key - of the entry above; null: at the end */
+  draft(key) {
+    this.#table.querySelector(".is-draft")?.remove();
+    const inputs = FIELDS.map((name) => {
+      const properties = { name, placeholder: name, "aria-label": `${name} of the new entry`, autocomplete: "off" };
+      if (name !== "status") return /** @type {HTMLInputElement} */ (make("input", properties));
+      return /** @type {HTMLSelectElement} */ (
+        make("select", properties, ...this.#statuses.map(([value, text]) => make("option", { value }, text)))
+      );
+    });
+    const add = async () => {
+      const values = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
+      const rows = this.#rows();
+      const index = rows.findIndex((row) => row.dataset.key === key);
+      const place = key === null ? {} : { after: Number(key), before: Number(rows[index + 1]?.dataset.key) || null };
+      const { keys } = await this.#try("add", { board: this.#board, values, ...place }, `“${values.label}” added`);
+      if (!keys) return;
+      draft.remove();
+      await this.until(() => this.#row(keys[0]) !== undefined, MOVED_MS);
+      /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
+    };
+    const cancel = button("Cancel", () => draft.remove());
+    const cell = make(
+      "td",
+      { colSpan: 6 },
+      make("div", { className: "edit-draft" }, ...inputs, button("Add", add), cancel),
+    );
+    const draft = make("tr", { className: "entry is-draft" }, cell);
+    draft.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.target instanceof HTMLButtonElement) return;
+      if (event.key === "Enter") add();
+      if (event.key === "Escape") draft.remove();
+    });
+    const above = key === null ? undefined : this.#row(key);
+    if (above) above.after(draft);
+    else this.#table.tBodies[0].append(draft);
+    inputs[0].focus();
+  }
+
+  /** @returns {HTMLElement[]} what the arrow keys reach, row by row */
+  #stops(within = /** @type {ParentNode} */ (this.#table)) {
+    return [...within.querySelectorAll(/** @type {"a"} */ ("[data-cell], .edit-status, .edit-stop"))];
+  }
+
+  /** One stop can be reached by Tab: the last one that had the focus. @param {EventTarget | null} target */
+  #rove(target) {
+    const stops = this.#stops();
+    if (!(target instanceof HTMLElement) || !stops.includes(target)) return;
+    for (const stop of stops) stop.tabIndex = stop === target ? 0 : -1;
+  }
+
+  /** @param {HTMLElement | undefined} from @param {"up" | "down" | "back" | "forth"} direction */
+  step(from, direction) {
+    const row = from?.closest("tr");
+    if (!from || !row) return;
+    if (direction === "back" || direction === "forth") {
+      const stops = this.#stops();
+      stops[stops.indexOf(from) + (direction === "forth" ? 1 : -1)]?.focus();
+      return;
+    }
+    const index = this.#stops(row).indexOf(from);
+    const rows = this.#rows();
+    const next = rows[rows.indexOf(row) + (direction === "down" ? 1 : -1)];
+    if (next) this.#stops(next)[index]?.focus();
+  }
+
+  /** @param {MouseEvent} event */
+  #click({ target }) {
+    const cell = /** @type {HTMLElement | null} */ (target instanceof Element ? target.closest("[data-cell]") : null);
+    if (cell && !cell.classList.contains("is-editing")) this.#edit(cell);
+  }
+
+  /** @param {HTMLElement} cell @returns {CellEditor | null} */
+  #edit(cell) {
+    const key = /** @type {HTMLElement} */ (cell.closest("tr")).dataset.key ?? "";
+    if (!this.entry(key)) return null;
+    const editor = new CellEditor(this, key, cell, CELLS[cell.dataset.cell ?? ""]);
+    this.#editors.add(editor);
+    return editor;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #press(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const key = /** @type {HTMLElement | null} */ (target.closest("[data-key]"))?.dataset.key;
+    if (!key || event.isComposing) return;
+    if (!this.#act(event, target, key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {KeyboardEvent} event @param {HTMLElement} target @param {string} key @returns {boolean} whether the key is ours */
+  #act(event, target, key) {
+    const isCell = target.matches("[data-cell]");
+    if (event.altKey) {
+      if (event.key === "ArrowUp") this.move(key, -1);
+      else if (event.key === "ArrowDown") this.move(key, 1);
+      else if (event.key === "Enter") this.draft(key);
+      else return false;
+      return true;
+    }
+    if (event.ctrlKey || event.metaKey) return false;
+    if (event.key === "ArrowUp") this.step(target, "up");
+    else if (event.key === "ArrowDown") this.step(target, "down");
+    else if (event.key === "ArrowLeft") this.step(target, "back");
+    else if (event.key === "ArrowRight") this.step(target, "forth");
+    else if (event.key === "Delete" && event.shiftKey) this.remove(key);
+    else if (isCell && (event.key === "Enter" || event.key === "F2")) this.#edit(target);
+    else if (isCell && event.key.length === 1) this.#edit(target)?.begin(event.key);
+    else if (target instanceof HTMLSelectElement && event.key === "Enter") target.showPicker?.();
+    else return false;
+    return true;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressAnywhere(event) {
+    if (event.target instanceof HTMLInputElement || !(event.ctrlKey || event.metaKey) || event.key !== "z") return;
+    event.preventDefault();
+    this.undo();
+  }
+
+  /** @param {ClipboardEvent} event */
+  #paste(event) {
+    const table = (event.clipboardData?.getData("text/plain") ?? "").replace(/\s+$/, "");
+    if (!/[\t\n]/.test(table) || event.target instanceof HTMLTextAreaElement) return;
+    event.preventDefault();
+    const below = /** @type {HTMLElement | null} */ (document.activeElement?.closest("[data-key]") ?? null);
+    this.#preview(table, below?.dataset.key ?? null);
+  }
+
+  /** Show what would be added, before it is. @param {string} table @param {string | null} key - of the entry above */
+  #preview(table, key) {
+    const lines = table.split("\n").filter((line) => line.trim());
+    const rows = lines
+      .slice(0, PREVIEW_ROWS)
+      .map((line) => make("tr", {}, ...line.split("\t").map((cell) => make("td", {}, cell))));
+    const more = lines.length > PREVIEW_ROWS ? `and ${lines.length - PREVIEW_ROWS} more` : "";
+    const where = key === null ? "at the end" : `below “${this.entry(key)?.label}”`;
+    const words = make("p", { className: "edit-error", role: "alert" });
+    const add = button(`Add ${lines.length} rows ${where}`, async () => {
+      try {
+        await this.call(
+          "add",
+          { board: this.#board, table, after: key === null ? null : Number(key) },
+          `${lines.length} rows added`,
+        );
+        dialog.close();
+      } catch (error) {
+        words.textContent = `Nothing was added. ${/** @type {Error} */ (error).message}`;
+      }
+    });
+    const dialog = /** @type {HTMLDialogElement} */ (
+      make(
+        "dialog",
+        { className: "edit-dialog", "aria-label": "Paste rows" },
+        make("h2", {}, "Paste rows"),
+        make("p", {}, "Columns: label, value, status, note; of five the third is the unit."),
+        make("div", { className: "edit-preview" }, make("table", {}, ...rows)),
+        make("p", {}, more),
+        words,
+        add,
+        button("Cancel", () => dialog.close()),
+      )
+    );
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+}
+
+/** Let the page's "Edit" begin. @param {HTMLAnchorElement} link - has the board's key and statuses */
+function offer(link) {
+  const element = /** @type {HTMLElement | null} */ (document.querySelector('live-topic[topic^="entries."]'));
+  if (!element?.querySelector("table")) return;
+  const statuses = JSON.parse(link.dataset.statuses ?? "[]");
+  const place = link.parentElement ?? link;
+  /** @type {Editing | null} */
+  let editing = null;
+  const end = () => {
+    editing?.end();
+    editing = null;
+    place.hidden = false;
+    link.focus();
+  };
+  link.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    place.hidden = true;
+    editing = new Editing(Reflect.get(window, "realtime"), element, {
+      board: Number(link.dataset.editBoard),
+      statuses,
+      onDone: end,
+    });
+    editing.start();
+  });
+}
+
+for (const link of document.querySelectorAll("a[data-edit-board]")) offer(/** @type {HTMLAnchorElement} */ (link));

@@ -1,0 +1,23 @@
+/** Makes elements of the page, whose texts are never read as markup. */
+
+/**
+ * @param {string} tag
+ * @param {Record<string, unknown>} properties - of the element; those with a dash are attributes
+ * @param {(Node | string)[]} children
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || name === "role") element.setAttribute(name, String(value));
+    else Reflect.set(element, name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** @param {string} text @param {() => void} action @param {Record<string, unknown>} properties */
+export function button(text, action, properties = {}) {
+  const made = make("button", { type: "button", ...properties }, text);
+  made.addEventListener("click", action);
+  return made;
+}

@@ -1,0 +1,136 @@
+"""Changes of rows as old and new values, and their undoing: field by field, leaving alone what was changed later."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core import signing
+from django.db import models, transaction
+
+from .models import Board, Entry
+
+SALT = "realtime.boards.undo"
+Values = dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened to one entry: the values before and after, of the fields that changed.
+
+    ``before`` is None if the entry did not exist, ``after`` if it was deleted; the other one then has all fields.
+    """
+
+    key: int
+    before: Values | None
+    after: Values | None
+
+    @property
+    def reversed(self) -> "Step":
+        return Step(self.key, self.after, self.before)
+
+
+def columns() -> list["models.Field[Any, Any]"]:
+    """The fields of an entry that an undo restores: not the key, and not the time of the last change."""
+    return [
+        field for field in Entry._meta.concrete_fields if not field.primary_key and field.name != "updated"
+    ]
+
+
+def values_of(entry: Entry, names: Iterable[str] | None = None) -> Values:
+    """Return fields of an entry as text, as Django's serializers write them."""
+    wanted = None if names is None else {*names}
+    found: Values = {}
+    for field in columns():
+        if wanted is None or field.attname in wanted:
+            is_null = field.value_from_object(entry) is None
+            found[field.attname] = None if is_null else field.value_to_string(entry)
+    return found
+
+
+def assign(entry: Entry, values: Mapping[str, str | None]) -> list[str]:
+    """Set fields to values that ``values_of`` has returned; return their names."""
+    known = {field.attname: field for field in columns()}
+    given = {name: value for name, value in values.items() if name in known}
+    for name, value in given.items():
+        setattr(entry, name, None if value is None else known[name].to_python(value))
+    return [*given]
+
+
+def sign(steps: Sequence[Step]) -> str:
+    """Return steps as text that a client can keep, and not change."""
+    return signing.dumps([[step.key, step.before, step.after] for step in steps], salt=SALT, compress=True)
+
+
+def signed(token: str) -> list[Step]:
+    """Return the steps of a text.
+
+    Raises: signing.BadSignature.
+    """
+    return [Step(*parts) for parts in signing.loads(token, salt=SALT)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """What an undo has done, and, in words, what it has left alone."""
+
+    done: list[Step]
+    left: list[str]
+
+
+def revert(steps: Iterable[Step]) -> Reverted:
+    """Undo steps, the last one first, in one transaction.
+
+    A value that was changed later stays, and is named; so is an added entry that was changed since.
+    """
+    done: list[Step] = []
+    left: list[str] = []
+    wanted = list(steps)[::-1]
+    with transaction.atomic():
+        keys = {step.key for step in wanted}
+        found = {
+            entry.pk: entry for entry in Entry.objects.select_for_update().filter(pk__in=keys).order_by("pk")
+        }
+        for step in wanted:
+            entry = found.get(step.key)
+            made, words = _revert(step, entry)
+            left += words
+            if made is not None:
+                done.append(made)
+                if made.after is None:
+                    del found[step.key]
+                elif made.before is None:
+                    found[step.key] = Entry.objects.get(pk=step.key)
+    return Reverted(done, left)
+
+
+def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
+    """Undo one step; return what was done, if anything, and what was left alone."""
+    if step.after is None:
+        assert step.before is not None
+        name = step.before.get("label") or ""
+        if entry is not None:
+            return None, [f"“{entry}” is there again already"]
+        entry = Entry(pk=step.key)
+        assign(entry, step.before)
+        if not Board.objects.filter(pk=entry.board_id).exists():
+            return None, [f"“{name}” cannot be restored: its board was deleted"]
+        entry.save(force_insert=True)
+        return Step(step.key, None, step.before), []
+    if entry is None:
+        return None, (
+            [] if step.before is None else [f"“{step.after.get('label', step.key)}” was deleted meanwhile"]
+        )
+    now = values_of(entry, step.after)
+    if step.before is None:
+        if now != step.after:
+            return None, [f"“{entry}” was changed since, and stays"]
+        entry.delete()
+        return Step(step.key, now, None), []
+    kept = {name for name in step.before if now.get(name) not in (step.after.get(name), step.before[name])}
+    words = [f"“{entry}”: {name} is “{now.get(name)}” since, and stays" for name in sorted(kept)]
+    back = {name: value for name, value in step.before.items() if name not in kept and now.get(name) != value}
+    if not back:
+        return None, words
+    was = values_of(entry, back)
+    entry.save(update_fields=[*assign(entry, back), "updated"])
+    return Step(step.key, was, back), words

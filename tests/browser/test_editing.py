@@ -1,0 +1,142 @@
+"""Two editors on one board at once: each sees the other's edits in the cells, and none is lost."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
+
+PASTE = """table => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", table);
+    document.activeElement.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture
+def edit(windows) -> Callable[..., Window]:
+    """Opens a window in which a signed-in editor edits the departures."""
+
+    def edit(**options) -> Window:
+        window = windows(**options).sign_in().open(DEPARTURES)
+        window.page.get_by_role("link", name="Edit").click()
+        expect(window.page.get_by_role("toolbar", name="Editing")).to_be_visible()
+        expect(window.page.locator(".edit-stop").first).to_be_visible()
+        return window
+
+    return edit
+
+
+def cell(window: Window, key: str, kind: str) -> Locator:
+    return window.entry(key).locator(f".entry-{kind}")
+
+
+def tool(window: Window, key: str, name: str) -> Locator:
+    return window.entry(key).get_by_role("button", name=name)
+
+
+def keys_are(window: Window, keys: list[str]) -> None:
+    shown = "[...document.querySelectorAll('[data-rows] > [data-key]')].map(row => row.dataset.key)"
+    window.page.wait_for_function(
+        f"keys => JSON.stringify(keys) === JSON.stringify({shown})", arg=keys, timeout=PATIENCE_MS
+    )
+
+
+def said(window: Window, text: str) -> None:
+    expect(window.page.locator(".edit-status-line")).to_contain_text(text)
+
+
+def type_into(window: Window, key: str, kind: str, text: str) -> Page:
+    cell(window, key, kind).click()
+    window.page.keyboard.press("Control+A")
+    window.page.keyboard.type(text)
+    return window.page
+
+
+def test_two_editors_edit_one_board(edit, windows, server):
+    """Values, a conflict, a status, moves, a new entry, a paste, a deletion and its undo; a viewer sees all of it."""
+    one, two, viewer = edit(), edit(has_touch=True), windows().open(DEPARTURES)
+    database = server.project.connect()
+    first, second, third, fourth = viewer.keys[:4]
+
+    type_into(one, first, "value", "06:59").keyboard.press("Enter")
+    for window in (one, two, viewer):
+        expect(cell(window, first, "value")).to_contain_text("06:59")
+    expect(cell(one, second, "value")).to_be_focused()
+
+    # Both change one value: the second one sees both, and chooses.
+    type_into(one, second, "note", "Pier 4 · closed")
+    type_into(two, second, "note", "Pier 9").keyboard.press("Enter")
+    expect(cell(viewer, second, "note")).to_have_text("Pier 9")
+    choice = cell(one, second, "note").get_by_role("alert")
+    expect(choice).to_contain_text("Changed meanwhile to “Pier 9”")
+    choice.get_by_role("button", name="Keep mine: “Pier 4 · closed”").click()
+    expect(cell(viewer, second, "note")).to_have_text("Pier 4 · closed")
+
+    window_status = one.entry(third).get_by_label("Status of")
+    window_status.select_option("critical")
+    for window in (one, two, viewer):
+        expect(cell(window, third, "status").locator(".status")).to_have_text("Alert")
+
+    # By keys alone, from where the focus is; quick repeats follow one another.
+    before = database.execute("SELECT id, position FROM boards_entry ORDER BY id").fetchall()
+    cell(two, fourth, "label").focus()
+    for _ in range(2):
+        two.page.keyboard.press("Alt+ArrowUp")
+    moved = [first, fourth, second, third, *viewer.keys[4:]]
+    for window in (one, two, viewer):
+        keys_are(window, moved)
+    after = database.execute("SELECT id, position FROM boards_entry ORDER BY id").fetchall()
+    assert [new[0] for old, new in zip(before, after, strict=True) if old != new] == [int(fourth)]
+
+    tool(one, fourth, "Drag").drag_to(one.entry(third), target_position={"x": 40, "y": 40})
+    for window in (one, viewer):
+        keys_are(window, [first, second, third, fourth, *moved[4:]])
+
+    tool(two, first, "Add below").click()
+    two.page.get_by_label("label of the new entry").fill("Ness <i>Point</i>")
+    two.page.keyboard.press("Enter")
+    expect(viewer.page.locator("[data-rows] > [data-key]").nth(1)).to_contain_text("Ness <i>Point</i>")
+
+    cell(one, first, "label").focus()
+    one.page.evaluate(PASTE, "Oslo\t12:30\tAlert\tGate 1\nRome\t12:45\t\t\n")
+    one.page.get_by_role("dialog").get_by_role("button", name="Add 2 rows below").click()
+    expect(viewer.page.locator("[data-rows] > [data-key]").nth(1)).to_contain_text("Oslo")
+    expect(viewer.page.locator("[data-rows] > [data-key]").nth(2)).to_contain_text("12:45")
+
+    # What is typed into an entry that another deletes is not lost.
+    type_into(one, third, "note", "typed into what is deleted")
+    tool(two, third, "Delete").click()
+    expect(viewer.entry(third)).to_have_count(0)
+    said(one, "you entered “typed into what is deleted”")
+    two.page.locator(".edit-status-line").get_by_role("button", name="Undo").click()
+    expect(cell(viewer, third, "status")).to_have_text("Alert")
+    one.page.get_by_role("button", name="Add it again with that").click()
+    expect(viewer.row("typed into what is deleted")).to_be_visible()
+
+    one.page.get_by_role("button", name="Done").click()
+    expect(one.page.locator(".entry-tools")).to_have_count(0)
+    expect(viewer.page.get_by_role("link", name="Edit")).to_have_count(0)
+    for window in (one, two, viewer):
+        assert window.was_never_reloaded()
+
+
+def test_what_was_typed_stays_while_the_server_is_away(edit, server):
+    """An error keeps the input; Enter saves it when the server is back. Escape gives up and writes nothing."""
+    window = edit(viewport={"width": 360, "height": 740})
+    key = window.keys[0]
+
+    type_into(window, key, "value", "given up").keyboard.press("Escape")
+    expect(cell(window, key, "value")).not_to_contain_text("given up")
+    server.stop()
+    type_into(window, key, "value", "10:10").keyboard.press("Enter")
+    expect(cell(window, key, "value").get_by_role("alert")).to_contain_text("Not saved")
+    server.start()
+    expect(window.page.locator("live-status")).to_have_attribute("data-state", "live")
+    cell(window, key, "value").get_by_label("Value of").press("Enter")
+
+    expect(cell(window, key, "value").locator("input")).to_have_count(0)
+    expect(cell(window, key, "value")).to_contain_text("10:10")
+    # The console reports that the server was away.
+    window.errors.clear()
