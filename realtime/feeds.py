@@ -6,7 +6,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -68,6 +68,9 @@ class Feed(FeedRows):
     """The language that rows are rendered in, for all subscribers; by default ``LANGUAGE_CODE``."""
     time_zone: str | None = None
     """The time zone that rows are rendered in, for all subscribers; by default ``TIME_ZONE``."""
+    presence: Literal["count", "names"] | None = None
+    """What the subscribers of a topic are told about each other: how many there are, or also their ``viewer_name``; by
+    default nothing."""
 
     def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]:
         """Return whether a user may read a topic; ``key`` is the topic field's value, None without a topic field.
@@ -91,6 +94,20 @@ class Feed(FeedRows):
         """
         own: Hashable = user.pk
         return own
+
+    def viewer_name(self, user: Any) -> str:
+        """Return the name by which the other subscribers of a topic know a user, empty for none: it is only counted.
+
+        Used where ``presence`` is "names", and for what the user broadcasts there. Names have up to 80 characters.
+        """
+        return str(user.get_username())
+
+    def can_broadcast(self, user: Any, key: Any) -> bool | Awaitable[bool]:
+        """Return whether a user who follows a topic may send short messages to its other subscribers.
+
+        A subclass may declare it as an async function.
+        """
+        return False
 
     def get_queryset(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics; the place for ``select_related``."""

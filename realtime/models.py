@@ -265,6 +265,11 @@ class Interest(EngineTable):
     format = models.CharField(
         max_length=4, db_default="", help_text="The only format that it is held in; empty for all formats."
     )
+    names = models.TextField(
+        default="",
+        db_default="",
+        help_text="Names of its viewers as a JSON array, where the feed gives them; empty for none.",
+    )
 
     objects = EngineManager["Interest"]()
 

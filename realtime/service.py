@@ -58,6 +58,8 @@ SECONDS_PER_CONNECTION = 0.01
 """CPU time that an address may use at once, for each connection that it may have: all may come back together."""
 TICKETS_PER_SECOND, TICKETS_AT_ONCE = 1.0, 50
 """How many tickets a user may request: each writes a row, and other writers wait for that."""
+BROADCASTS_OF_USER, BROADCASTS_OF_ADDRESS = 3, 10
+"""How many times ``BROADCASTS_PER_SECOND`` the connections of a user, and of an address, may send together."""
 MOVES_PER_SECOND = 200
 """How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
 STEP_SECONDS = 0.05
@@ -84,6 +86,9 @@ class Service:
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
         self.tickets = Budgets(TICKETS_PER_SECOND, TICKETS_AT_ONCE)
+        rate = conf.broadcasts_per_second
+        self.broadcasts_of_users = Budgets(BROADCASTS_OF_USER * rate, 2 * BROADCASTS_OF_USER * rate)
+        self.broadcasts_of_addresses = Budgets(BROADCASTS_OF_ADDRESS * rate, 2 * BROADCASTS_OF_ADDRESS * rate)
         self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)

@@ -26,6 +26,7 @@ from pytest_django import DjangoDbBlocker
 from realtime.access import password_attempts
 from realtime.boards.models import Board, Entry
 from realtime.databases.registry import database
+from realtime.delivery import audience, broadcasts
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
 from realtime.log_filters import FewOfAKind, FirstOfASeries
@@ -219,6 +220,18 @@ def live(log) -> Iterator[Callable[..., Feed]]:
     for name in names:
         registry.remove(name)
     capture.install()
+
+
+@pytest.fixture
+def sociable(monkeypatch) -> type[Feed]:
+    """The feed of entries, whose viewers are counted quickly and named, and may broadcast."""
+    feed = type(registry["entries"])
+    monkeypatch.setattr(feed, "presence", "names")
+    monkeypatch.setattr(feed, "can_broadcast", lambda self, user, key: True, raising=False)
+    monkeypatch.setattr(audience, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(broadcasts, "QUESTION_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(broadcasts, "QUESTION_LOOKS", 1000)
+    return feed
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ EXPORTS = {
     "realtime.backends": ["PasswordAttemptsBackend"],
     "realtime.middleware": ["LiveBlocksMiddleware", "PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
+    "realtime.presence": ["names", "viewers"],
     "realtime.schedule": ["every"],
     "realtime.testing": [
         "LiveClient",

@@ -24,7 +24,7 @@ LAYERS = [
     ],
     ["realtime.service", "realtime.checks"],
     ["realtime.delivery"],
-    ["realtime.publishing", "realtime.access", "realtime.notices"],
+    ["realtime.publishing", "realtime.access", "realtime.notices", "realtime.presence"],
     [f"realtime.{name}" for name in ("feeds", "changes", "rows", "models", "servers", "actions", "schedule")],
     [f"realtime.{name}" for name in ("databases", "engine", "runtime", "conf", "log_filters", "client")],
 ]

@@ -5,6 +5,7 @@ note only for a bounded time: without one the topic is read again after each cha
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -16,6 +17,7 @@ from django.db import DatabaseError, InterfaceError
 
 from ..engine.messages import Content
 from ..publishing import commit_watch, interest
+from ..publishing.interest import Viewers
 from ..runtime.threads import DatabaseThreads
 
 logger = logging.getLogger("realtime.hub")
@@ -24,6 +26,8 @@ WAIT_SECONDS = 0.25
 """How long a subscription waits for its note: a database that is locked for long does not delay it further."""
 RENEW_SECONDS = 10.0
 """How often the notes are renewed; those of dropped topics are deleted then."""
+END_SECONDS = 1.0
+"""How long a process that stops tries to delete its notes, which expire otherwise."""
 
 
 class _Note(NamedTuple):
@@ -31,6 +35,7 @@ class _Note(NamedTuple):
 
     viewers: int
     format: Content | None
+    names: tuple[str, ...] = ()
 
 
 class HeldTopics:
@@ -63,13 +68,19 @@ class HeldTopics:
         await asyncio.wait([self._next], timeout=WAIT_SECONDS)
 
     async def renew(
-        self, held: Mapping[str, int], formats: Mapping[str, Content | None] | None = None
+        self,
+        held: Mapping[str, int],
+        formats: Mapping[str, Content | None] | None = None,
+        counted: Mapping[str, Viewers] | None = None,
     ) -> None:
         """Store the topics that the process holds now, with their numbers of viewers, and that it still runs.
 
-        ``formats`` has the format of topics that are held in one only.
+        ``formats`` has the format of topics that are held in one only, ``counted`` what ``count`` was given last.
         """
         notes = {topic: _Note(viewers, (formats or {}).get(topic)) for topic, viewers in held.items()}
+        for topic, (viewers, names) in (counted or {}).items():
+            if topic in notes:
+                notes[topic] = notes[topic]._replace(viewers=viewers, names=names)
         async with self._writing:
             dropped = self._noted.keys() - held.keys() - self._waiting.keys()
             for topic in dropped:  # first: from now on a subscription stores its note again
@@ -82,16 +93,44 @@ class HeldTopics:
             if missing and not self._has_failed:  # the database had lost the notes
                 await self._store(missing, ())
 
+    async def count(self, counted: Mapping[str, Viewers]) -> None:
+        """Store the viewers of topics that are noted with others."""
+        async with self._writing:
+            changed = {
+                topic: note._replace(viewers=viewers, names=names)
+                for topic, (viewers, names) in counted.items()
+                if (note := self._noted.get(topic)) is not None
+                and (note.viewers, note.names) != (viewers, names)
+            }
+            if changed:
+                await self._store(changed, ())
+
+    async def viewers(self, topics: Collection[str]) -> dict[str, Viewers]:
+        """Return the viewers of topics in all processes.
+
+        Raises: what the database raises.
+        """
+        return await self.threads.run(interest.viewers, topics)
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        number, self._number = self._number, None
+        if number is not None:
+            with contextlib.suppress(TimeoutError, DatabaseError, InterfaceError):
+                async with asyncio.timeout(END_SECONDS):
+                    await self.threads.run(interest.end, number)
         await asyncio.to_thread(self.threads.close)
 
     async def _note_waiting(self) -> None:
         async with self._writing:
             self._next = None
             waiting, self._waiting = self._waiting, {}
-            await self._store({topic: _Note(0, format) for topic, format in waiting.items()}, ())
+            notes = {
+                topic: self._noted.get(topic, _Note(0, None))._replace(format=format)
+                for topic, format in waiting.items()
+            }
+            await self._store(notes, ())
 
     async def _store(self, notes: Mapping[str, _Note], dropped: Collection[str]) -> None:
         try:
@@ -116,8 +155,9 @@ class HeldTopics:
         commit_watch.ignore_this_thread()
         viewers = {topic: note.viewers for topic, note in notes.items()}
         formats = {topic: note.format for topic, note in notes.items()}
-        if self._number is not None and interest.note(self._number, viewers, dropped, formats):
+        names = {topic: note.names for topic, note in notes.items() if note.names}
+        if self._number is not None and interest.note(self._number, viewers, dropped, formats, names):
             return True
         self._number = interest.begin(self.process)
-        interest.note(self._number, viewers, (), formats)
+        interest.note(self._number, viewers, (), formats, names)
         return False

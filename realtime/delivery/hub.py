@@ -14,22 +14,25 @@ from itertools import islice
 from typing import Any
 
 from channels.layers import BaseChannelLayer
+from msgspec import MsgspecError
 
 from ..access import revocation
 from ..conf import get_conf
 from ..engine.errors import Unreadable
-from ..engine.messages import Format, Notice
+from ..engine.messages import Format, Notice, Presence
 from ..engine.position import Position
 from ..engine.topic import Topic
 from ..feeds import registry
 from ..models import LogEntry
 from ..publishing import log
-from ..publishing.layer import EVERYONE_GROUP, MESSAGE_TYPE, from_message
+from ..publishing.layer import BROADCAST_TYPE, EVERYONE_GROUP, MESSAGE_TYPE, from_message
 from ..publishing.log import EVERYONE
 from ..publishing.positions import probe
 from ..publishing.table_watch import TableWatch
 from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, OpenFile
+from .audience import Audience
+from .broadcasts import Broadcasts
 from .catch_up import CatchUp
 from .held_topics import RENEW_SECONDS, HeldTopics
 from .layer_channel import LayerChannel
@@ -72,6 +75,9 @@ class Hub:
         """``follow_seconds``: the time between two reads of the log's tail. ``held_topics`` notes what is in memory."""
         self._channel = LayerChannel(layer)
         self._held_topics = held_topics
+        self._audience: Audience | None = None
+        if held_topics is not None:
+            self._audience = Audience(lambda: list(self._shared.values()), held_topics, readers)
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self.rights = Rights(readers)
         self._epoch = ""
@@ -87,6 +93,7 @@ class Hub:
         self._table_watch, self._table_watch_due = TableWatch(), 0.0
         self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
+        self.broadcasts = Broadcasts(self._shared, self._channel)
         self._limits = TopicLimits()
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]
         self._beat = 0
@@ -104,6 +111,7 @@ class Hub:
             ("floor", self._follow),
             ("groups", self._keep_groups),
             *([("interest", self._renew_interest)] if self._held_topics is not None else []),
+            *([("audience", self._audience.look)] if self._audience is not None else []),
             ("heartbeat", self._pulse),
             ("scrubber", Scrubber(self._shared.values, self._log_reached).scrub_next),
         ):
@@ -114,6 +122,7 @@ class Hub:
         tasks = [*self._tasks, *self._refreshes]
         for task in tasks:
             task.cancel()
+        self.broadcasts.stop()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
         with contextlib.suppress(TimeoutError):
@@ -220,6 +229,8 @@ class Hub:
         if subscriber not in shared.subscribers:
             shared.subscribers.add(subscriber)
             self._limits.begin(name, subscriber.address)
+        if self._audience is not None:
+            self._audience.greet(shared, subscriber)
         shared.idle_since = None
         shared.ask_for(format)
         try:
@@ -262,9 +273,15 @@ class Hub:
         shared = self._shared.get(name)
         if shared is not None and subscriber in shared.subscribers:
             shared.subscribers.remove(subscriber)
+            if self._audience is not None:
+                self._audience.forget(name, subscriber)
             self._limits.end(name, subscriber.address, is_last=not shared.subscribers)
             if not shared.subscribers:
                 shared.idle_since = time.monotonic()
+
+    def presence(self, topic: str) -> Presence | None:
+        """Return what the subscribers of a topic were told last about each other; None if they are told nothing."""
+        return None if self._audience is None else self._audience.told(topic)
 
     async def has_reached(self, offset: int) -> bool:
         """Return whether the database has reached an offset; False for one that a restore has undone."""
@@ -285,6 +302,14 @@ class Hub:
         # Other programs may write to the layer: messages of other types are ignored.
         if message is not None and message.get("type") == MESSAGE_TYPE:
             self._handle(message)
+        elif message is not None and message.get("type") == BROADCAST_TYPE:
+            self._handle_broadcast(message)
+
+    def _handle_broadcast(self, message: dict[str, Any]) -> None:
+        try:
+            self.broadcasts.receive(message)
+        except (KeyError, TypeError, ValueError, OverflowError, MsgspecError) as error:
+            layer_logger.warning("broadcast not understood and dropped: %r", error)
 
     def _handle(self, message: dict[str, Any]) -> None:
         try:
@@ -437,6 +462,7 @@ class Hub:
         await self._held_topics.renew(
             {name: len(shared.subscribers) for name, shared in self._shared.items()},
             {name: shared.format for name, shared in self._shared.items()},
+            {} if self._audience is None else self._audience.counted,
         )
         await asyncio.sleep(RENEW_SECONDS)
 

@@ -86,6 +86,17 @@ class LayerChannel:
     def _lasts(self) -> float:
         return min(REJOIN_SECONDS, getattr(self._layer, "group_expiry", math.inf) / 2)
 
+    async def send(self, group: str, message: dict[str, Any]) -> None:
+        """Send a message that may be lost to a group; for ``RETRY_SECONDS`` after a failure none is."""
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._layer.group_send(group, message)
+        except Exception as error:
+            self._note_failure()
+            logger.error("not sent: %s: %s; a broadcast to %s is lost", type(error).__name__, error, group)
+
     async def rejoin(self, groups: Iterable[str]) -> None:
         """Join those groups again that were not within ``REJOIN_SECONDS``, or since a failure."""
         now = time.monotonic()

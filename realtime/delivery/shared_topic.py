@@ -181,6 +181,13 @@ class SharedTopic:
         return self.idle_since is not None and now - self.idle_since > seconds and not is_busy
 
     @property
+    def is_in_question(self) -> bool:
+        """Whether rights to the topic may have changed since its subscribers were asked."""
+        may_have = self.is_stale or self.is_refreshing
+        has_tables = self.feed not in registry or bool(registry[self.feed].rights_tables)
+        return not self._confirmed.covers(self.rights_since) or (may_have and has_tables)
+
+    @property
     def can_be_scrubbed(self) -> bool:
         """Whether the topic is at rest: loaded, followed, readable, and without news that waits."""
         is_busy = self.is_stale or self.is_refreshing or self.is_reading or self.is_scrubbing

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..access.visitors import Visitor
 from ..engine.codes import Code
-from ..engine.messages import ServerMessage
+from ..engine.messages import Ephemeral, ServerMessage
 from ..engine.session import Ending
 from ..runtime.client_log import SERVER_FAILED
 
@@ -37,6 +37,10 @@ class Subscriber(Protocol):
 
     def post(self, message: ServerMessage) -> None:
         """Send a message."""
+
+    def offer(self, message: Ephemeral) -> bool:
+        """Send a message that may be lost; return False if it is, because the client is slow or not subscribed yet."""
+        ...
 
     def pulse(self) -> None:
         """Send a heartbeat."""

@@ -202,7 +202,22 @@ class Ack(_Message):
     received: int
 
 
-ClientMessage = Subscribe | Unsubscribe | Call | Ping | Ack
+class Broadcast(_Message):
+    """A message to the other subscribers of a topic, in both directions: ``payload`` is any value, ``data`` is binary.
+
+    The server sets ``sender``, which identifies a connection while it lasts, and ``name``, that of its user if the
+    feed gives names.
+    """
+
+    topic: str
+    event: str
+    payload: Raw | UnsetType = UNSET
+    data: bytes | UnsetType = UNSET
+    sender: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+
+
+ClientMessage = Subscribe | Unsubscribe | Call | Ping | Ack | Broadcast
 
 # ---------------------------------------------------------------- server to client
 
@@ -265,6 +280,14 @@ class Notice(_Message):
     topic: str | UnsetType = UNSET
 
 
+class Presence(_Message):
+    """How many connections follow a topic, this one included, and the names of those that have one."""
+
+    topic: str
+    viewers: int
+    names: Sequence[str] | UnsetType = UNSET
+
+
 class Error(_Message):
     code: int
     message: str
@@ -277,7 +300,9 @@ class Bye(_Message):
     retry_after_seconds: float | UnsetType = UNSET
 
 
-ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Error | Bye
+Ephemeral = Presence | Broadcast
+"""Messages about a topic that are no part of its rows, and not kept for those that miss them."""
+ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Presence | Broadcast | Error | Bye
 
 MAX_DEPTH = 32
 """How deep lists and objects may be nested in the arguments of a call."""
@@ -292,6 +317,10 @@ T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
 _client_decoder: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
 _binary_client_decoder: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
+_value_decoders: dict[Encoding, msgspec.json.Decoder[Any] | msgspec.msgpack.Decoder[Any]] = {
+    "json": msgspec.json.Decoder(),
+    "msgpack": msgspec.msgpack.Decoder(),
+}
 _arguments_decoders: dict[Encoding, msgspec.json.Decoder[Any] | msgspec.msgpack.Decoder[Any]] = {
     "json": msgspec.json.Decoder(dict[str, Any]),
     "msgpack": msgspec.msgpack.Decoder(dict[str, Any]),
@@ -302,6 +331,8 @@ _changes_decoder = msgspec.json.Decoder(list[Change])
 
 def encode(message: ServerMessage | ClientMessage, encoding: Encoding = "json") -> Encoded:
     """Return a message as it is sent: text for JSON, bytes for MessagePack."""
+    if encoding == "msgpack" and isinstance(message, Broadcast) and message.data is not UNSET:
+        return msgspec.msgpack.encode(message)  # JSON has no bytes
     encoded = _encoder.encode(message)
     return encoded.decode() if encoding == "json" else as_msgpack(encoded)
 
@@ -369,7 +400,19 @@ def decode_arguments(arguments: Raw | UnsetType, encoding: Encoding) -> dict[str
     return found
 
 
-def decoded(decode: Callable[[Any], T], encoded: Encoded) -> T:
+def decode_payload(payload: Raw | UnsetType, encoding: Encoding) -> Raw:
+    """Return the payload of a broadcast as JSON; null if there is none.
+
+    Raises: BadMessage, if it is nested too deeply, has too many values, or one that JSON does not have.
+    """
+    if isinstance(payload, UnsetType):
+        return Raw(b"null")
+    value = decoded(_value_decoders[encoding].decode, bytes(payload))
+    _check_arguments({"payload": value})
+    return Raw(decoded(encode_value, value))
+
+
+def decoded(decode: Callable[[Any], T], encoded: Any) -> T:
     """Return what a client sent, by a method of msgspec's.
 
     Raises: BadMessage, for whatever is wrong with it.
@@ -377,7 +420,8 @@ def decoded(decode: Callable[[Any], T], encoded: Encoded) -> T:
     try:
         return decode(encoded)
     # A lone surrogate cannot be encoded (UnicodeError); a thousand brackets exhaust the stack.
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    # MessagePack has values and keys that JSON does not (TypeError).
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError) as error:
         raise BadMessage(str(error)) from error
 
 

@@ -18,12 +18,14 @@ from .codes import Code
 from .cohort import Cohort, Sent, Write
 from .cursor import Cursor
 from .errors import BadMessage, RealtimeError
-from .messages import ClientMessage, Encoded, Encoding, Format, ServerMessage, WireFormat
+from .messages import ClientMessage, Encoded, Encoding, Ephemeral, Format, ServerMessage, WireFormat
 from .position import Position
 from .topic import Topic
 
 BURST_SECONDS = 10
 """A client may send at once what its rate allows in this time."""
+MAX_OFFERED = 16
+"""How many messages may wait when an ephemeral one is appended; more of these are dropped."""
 TOO_MUCH_RETRY_SECONDS = 10.0
 """When a client that exceeded its rate may reconnect."""
 
@@ -282,6 +284,17 @@ class Session:
             self.end(Ending(Code.TOO_SLOW, f"{self._limits.max_outgoing} messages were waiting to be read"))
             return
         self._outgoing.append(messages.encode(message, self.encoding))
+
+    def offer(self, message: Ephemeral) -> bool:
+        """Append an ephemeral message of a topic that is followed; return False if it is dropped.
+
+        It is where the client is slow: such a message must neither end a connection nor fill the memory.
+        """
+        has_room = len(self._outgoing) < MAX_OFFERED and self.ending is None
+        if message.topic not in self._subscriptions or not has_room:
+            return False
+        self.post(message)
+        return True
 
     def beat(self, behind_seconds: float = 0.0) -> None:
         """Check every topic once more, then send a heartbeat with the positions reached."""

@@ -8,8 +8,11 @@ its note. If no process renews its notes (they are of an older release, or none 
 """
 
 import secrets
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
@@ -25,6 +28,15 @@ FORGET_SECONDS = 600.0
 MAX_NUMBER = 2**53
 AT_ONCE = 500
 """How many topics one statement names: databases limit the parameters of a statement."""
+MAX_NAMES = 100
+"""How many of the viewers of a topic are named at most; the others are only counted."""
+
+
+class Viewers(NamedTuple):
+    """How many connections follow a topic, and the names of those that have one, in order."""
+
+    number: int = 0
+    names: tuple[str, ...] = ()
 
 
 def begin(process: str) -> int:
@@ -48,11 +60,12 @@ def note(
     held: Mapping[str, int],
     dropped: Collection[str] = (),
     formats: Mapping[str, Content | None] | None = None,
+    names: Mapping[str, Collection[str]] | None = None,
 ) -> bool:
     """Note topics that a process holds, each with its number of viewers, and delete the notes of those it has dropped.
 
-    ``formats`` has the format of topics that are held in one only. Renews all notes of the process. Returns whether it
-    is known; if not, its notes are gone, and none was stored.
+    ``formats`` has the format of topics that are held in one only, ``names`` those of viewers. Renews all notes of the
+    process. Returns whether it is known; if not, its notes are gone, and none was stored.
     """
     with engine_transaction():
         if not Process.objects.filter(pk=number).update(seen_at=SecondsNow()):
@@ -67,12 +80,13 @@ def note(
                         topic=topic,
                         viewers=viewers,
                         format=(formats or {}).get(topic) or "",
+                        names=_encoded((names or {}).get(topic, ())),
                     )
                     for topic, viewers in part
                 ],
                 update_conflicts=True,
                 unique_fields=["topic", "process"],
-                update_fields=["viewers", "format"],
+                update_fields=["viewers", "format", "names"],
             )
         return True
 
@@ -97,6 +111,41 @@ def followed(topics: Collection[str]) -> dict[str, Content | None]:
             if topic is not None:
                 found[topic] = (format or None) if found.get(topic, format) == format else None
     return found
+
+
+def viewers(topics: Collection[str]) -> dict[str, Viewers]:
+    """Return for each topic its viewers in all processes whose notes are valid.
+
+    As of the last ten seconds; of a topic whose feed has ``presence``, as of the last one.
+    """
+    here = database()
+    numbers: dict[str, int] = defaultdict(int)
+    names: dict[str, set[str]] = defaultdict(set)
+    for some in _in_parts(topics):
+        for topic, number, encoded in here.fetch(
+            "SELECT topic, viewers, names FROM realtime_interest JOIN realtime_process "
+            f"ON process_id = realtime_process.id WHERE seen_at > {here.NOW} - %s AND viewers > 0 "
+            f"AND topic IN ({', '.join(['%s'] * len(some))})",
+            [VALID_SECONDS, *some],
+        ):
+            numbers[topic] += number
+            names[topic].update(_decoded(encoded))
+    return {topic: Viewers(numbers[topic], tuple(sorted(names[topic])[:MAX_NAMES])) for topic in topics}
+
+
+def end(number: int) -> None:
+    """Delete the notes of a process that stops: its viewers follow elsewhere now."""
+    with engine_transaction():
+        Interest.objects.filter(process=number).delete()
+        Process.objects.filter(pk=number).delete()
+
+
+def _encoded(names: Collection[str]) -> str:
+    return msgspec.json.encode(list(names)).decode() if names else ""
+
+
+def _decoded(names: str) -> list[str]:
+    return msgspec.json.decode(names, type=list[str]) if names else []
 
 
 def _in_parts(items: Collection[Item]) -> Iterator[list[Item]]:

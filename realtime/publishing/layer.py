@@ -1,4 +1,4 @@
-"""Messages on the channel layer: one per log entry, strings and integers only.
+"""Messages on the channel layer: one per log entry, and broadcasts of clients; strings and integers only.
 
 The layer makes delivery fast; only the log makes it complete. After a message that is lost, late, repeated or
 malformed, hubs read the log. Likewise after one that no process of this deployment has sent: each has a seal, made with
@@ -23,6 +23,7 @@ from .log import EVERYONE
 logger = logging.getLogger("realtime.service")
 
 MESSAGE_TYPE = "realtime.entry"
+BROADCAST_TYPE = "realtime.broadcast"
 MAX_PAYLOAD_CHARACTERS = 256 * 1024
 EVERYONE_GROUP = "realtime.everyone"
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,70}")
@@ -72,6 +73,16 @@ def sealed(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, "seal": _seal(message, settings.SECRET_KEY)}
 
 
+def check_seal(message: dict[str, Any]) -> None:
+    """Raises: KeyError, TypeError, ValueError or OverflowError, for a message that no process here has sealed."""
+    unsealed = {name: value for name, value in message.items() if name != "seal"}
+    if not any(
+        constant_time_compare(message["seal"], _seal(unsealed, secret))
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ):
+        raise ValueError("it is not from a process with this SECRET_KEY")
+
+
 def _seal(message: dict[str, Any], secret: str | bytes) -> str:
     values = msgspec.msgpack.encode(sorted(message.items()))
     return hashlib.blake2b(values, key=_key(secret), digest_size=16).hexdigest()
@@ -87,12 +98,7 @@ def from_message(message: dict[str, Any]) -> tuple[str, LogEntry]:
 
     Raises: KeyError, TypeError, ValueError or OverflowError, for a message that it did not make.
     """
-    unsealed = {name: value for name, value in message.items() if name != "seal"}
-    if not any(
-        constant_time_compare(message["seal"], _seal(unsealed, secret))
-        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    ):
-        raise ValueError("it is not from a process with this SECRET_KEY")
+    check_seal(message)
     position, begins, after = (int(message[name]) for name in ("position", "begins", "after"))
     kind, payload = LogEntry.Kind(message["kind"]), str(message["payload"])
     entry = LogEntry(

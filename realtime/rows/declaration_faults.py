@@ -40,6 +40,12 @@ def check_values(name: str, limit: int | None, min_interval: float, refresh_seco
     _check_seconds(name, "refresh_seconds", refresh_seconds, MAX_REFRESH_SECONDS)
 
 
+def check_presence(name: str, presence: str | None) -> None:
+    """Raises: ImproperlyConfigured, for a value that cannot be used."""
+    if presence not in (None, "count", "names"):
+        raise ImproperlyConfigured(f'feed {name!r}: presence {presence!r}: use "count", "names" or None')
+
+
 def check_retention(name: str, seconds: float | None, entries: int | None) -> None:
     """Raises: ImproperlyConfigured, for a number that cannot be used."""
     _check_seconds(name, "retention_seconds", seconds, MAX_RETENTION_SECONDS)

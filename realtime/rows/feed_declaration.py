@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models
@@ -13,6 +13,7 @@ from . import queries
 from .declaration_faults import (
     Fault,
     check_columns,
+    check_presence,
     check_retention,
     check_values,
     faults,
@@ -46,6 +47,7 @@ class FeedDeclaration(FeedTables):
     template_name: str | None
     language: str | None
     time_zone: str | None
+    presence: Literal["count", "names"] | None
 
     def __init__(self, model: type[models.Model]) -> None:
         """Raises: ImproperlyConfigured, for a name or a number that cannot be used; for the rest see ``faults``."""
@@ -71,6 +73,7 @@ class FeedDeclaration(FeedTables):
         except FieldDoesNotExist as error:
             raise ImproperlyConfigured(f"feed {self.name!r}: {error}") from error
         check_values(self.name, self.limit, self.min_interval, self.refresh_seconds)
+        check_presence(self.name, self.presence)
         check_retention(self.name, self.retention_seconds, self.retention_entries)
         check_columns(self.name, primary_key(model), self._topic_column)
 

@@ -71,10 +71,15 @@ def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
 
     Raises: whatever the feed raises.
     """
-    answer = feed.can_subscribe(user, key)
-    if isawaitable(answer):
-        answer = async_to_sync(_wait_for)(answer)
-    return bool(answer)
+    return bool(result_of(feed.can_subscribe(user, key)))
+
+
+def result_of(answer: T | Awaitable[T]) -> T:
+    """Return what a method of a feed answers, also if it is an async function.
+
+    Raises: whatever the feed raises.
+    """
+    return async_to_sync(_wait_for)(answer) if isawaitable(answer) else answer
 
 
 async def _wait_for(answer: Awaitable[T]) -> T:
@@ -86,9 +91,7 @@ def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
 
     Raises: BadAnswer, if that is not some of the keys; whatever the feed raises.
     """
-    answer = feed.visible_topics(user, keys)
-    if isawaitable(answer):
-        answer = async_to_sync(_wait_for)(answer)
+    answer = result_of(feed.visible_topics(user, keys))
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
         raise BadAnswer(feed.name, answer)
     found = list(answer)

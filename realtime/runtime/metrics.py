@@ -105,6 +105,12 @@ scrub_differences = Counter(
     ["feed"],
     registry=_counted,
 )
+broadcasts = Counter(
+    "realtime_broadcasts",
+    "Broadcasts of clients, by what became of them in this process: delivered, or dropped.",
+    ["outcome"],
+    registry=_counted,
+)
 refusals = Counter(
     "realtime_refusals",
     "Messages, requests and handshakes that were refused, by code.",

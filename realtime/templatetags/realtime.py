@@ -16,6 +16,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from .. import presence
 from ..delivery.first_paint import first_paints
 from ..delivery.rights_check import may_read
 from ..engine.errors import FeedOff
@@ -162,6 +163,37 @@ def live_rows(context: template.Context, name: str, key: object = None) -> SafeS
 
 _IN_SCRIPT = {ord(character): f"\\u{ord(character):04X}" for character in "<>&"}
 """As Django's ``json_script``: nothing in a row ends the script."""
+
+
+@register.simple_tag(takes_context=True)
+def live_viewers(
+    context: template.Context, name: str, key: object = None, show: str = "number", **attributes: Any
+) -> SafeString:
+    """Render how many follow a topic whose feed has ``presence``, in an element that keeps it current.
+
+    ``{% live_viewers "products" category.pk %}``; ``show="names"`` renders their names, separated by commas. Other
+    arguments are attributes of the element.
+
+    Raises: PermissionDenied, if the page's user may not read the topic. ImproperlyConfigured, if its feed has no such
+            presence. UnknownTopic.
+    """
+    _check_feed("live_viewers", name)
+    if show not in ("number", "names"):
+        raise TemplateSyntaxError(f'{{% live_viewers %}} got show="{show}": use "number" or "names"')
+    if name in registry.refused or registry[name].error is not None:
+        return _fault(str(FeedOff(name)))
+    if registry[name].presence not in (("names",) if show == "names" else ("count", "names")):
+        raise ImproperlyConfigured(
+            f'{{% live_viewers {name!r} %}}: write presence = "{"names" if show == "names" else "count"}" in '
+            f"{type(registry[name]).__name__}"
+        )
+    feed, key = registry.find(registry[name].topic(key))
+    topic = feed.topic(key)
+    if not may_read(feed, _user(context), key):
+        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
+    shown = ", ".join(presence.names(topic)) if show == "names" else str(presence.viewers(topic))
+    ours = {"topic": topic, "show": None if show == "number" else show}
+    return _element("live-viewers", ours, "", attributes, format_html("{}", shown))
 
 
 @register.filter

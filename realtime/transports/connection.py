@@ -17,7 +17,17 @@ from ..conf import Conf, get_conf
 from ..engine import messages
 from ..engine.codes import Code
 from ..engine.errors import BadMessage, Forbidden, RealtimeError, Unreadable
-from ..engine.messages import Ack, Call, Encoded, Encoding, Ping, ServerMessage, Subscribe
+from ..engine.messages import (
+    Ack,
+    Broadcast,
+    Call,
+    Encoded,
+    Encoding,
+    Ephemeral,
+    Ping,
+    ServerMessage,
+    Subscribe,
+)
 from ..engine.position import Position
 from ..engine.session import Ending, Limits, Session
 from ..engine.topic import Topic
@@ -28,6 +38,7 @@ from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.cpu_time import measured
 from ..servers.frames import Writer
 from ..service import Service, draining, refused
+from .broadcasts import NotSent, Sender
 from .calls import answer
 from .outbound import Outbound
 
@@ -38,7 +49,7 @@ class Connection:
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_opened_at", "_outbound", "_place", "_service", "address", "log", "session", "visitor",
+        "_asked", "_opened_at", "_outbound", "_place", "_sender", "_service", "address", "log", "session", "visitor",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +77,7 @@ class Connection:
         self._service, self._place = service, place
         self._asked: set[str] = set()  # topics that are being read for a subscribe
         self._opened_at = time.monotonic()
+        self._sender: Sender | None = None  # from its first broadcast on
 
     def open(self, ending: Ending | None = None) -> None:
         """Send the welcome and what the hub has from now on; or, with an ending, only that and close."""
@@ -128,11 +140,34 @@ class Connection:
                 self.session.post(
                     await answer(self._service, self.visitor, self.address, message, encoding, self.log)
                 )
+            case Broadcast():
+                await self._broadcast(message)
             case Ping():
                 self.log.debug("message ping")
                 self.session.beat(self._service.hub.behind_seconds)
             case Ack(received=received):
                 self.session.acknowledge(received)
+
+    async def _broadcast(self, message: Broadcast) -> None:
+        """Send a message to the other subscribers of a topic, or an error without a topic: the rows are not refused."""
+        self._sender = self._sender or Sender()
+        try:
+            if message.topic not in self.session.topics:
+                raise NotSent(Code.FORBIDDEN, f"this connection does not follow {message.topic[:100]!r}")
+            prepared = await self._sender.prepared(
+                self._service, self.visitor, self.address, message, self.session.encoding
+            )
+            if message.topic in self.session.topics:  # the right was not revoked meanwhile
+                self._service.hub.broadcasts.send(prepared, self)
+        except BadMessage:
+            raise
+        except RealtimeError as error:
+            self.log.info("message broadcast %r refused: %s", message.topic[:200], error)
+            metrics.refusals.labels(int(error.code)).inc()
+            self.session.refuse(error)
+        except Exception as error:
+            self.log.failure("broadcast", error)
+            self.session.post(messages.Error(code=Code.INTERNAL, message=SERVER_FAILED))
 
     async def subscribe(self, message: Subscribe) -> messages.Error | None:
         """Follow a topic; if it is refused, return the error that the client is sent."""
@@ -204,6 +239,11 @@ class Connection:
     def post(self, message: ServerMessage) -> None:
         self.session.post(message)
         self._outbound.push()
+
+    def offer(self, message: Ephemeral) -> bool:
+        is_taken = self.session.offer(message)
+        self._outbound.push()
+        return is_taken
 
     def pulse(self) -> None:
         self.session.pulse(self._service.hub.behind_seconds)

@@ -1,17 +1,19 @@
 """Polling, ``GET /realtime/topics/<topic>/?since=…``: for networks in which no connection can stay open."""
 
 import asyncio
-import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from ..access.handshake import Handshake
 from ..access.limits import Place
 from ..access.visitors import Visitor
 from ..engine.codes import Code
 from ..engine.errors import Forbidden, Unreadable
-from ..engine.messages import Encoded, Error, ServerMessage, WireFormat, noticeable
+from ..engine.messages import Broadcast, Encoded, Ephemeral, Error, ServerMessage, WireFormat, noticeable
 from ..engine.position import Position
 from ..engine.session import Ending
 from ..engine.topic import Topic
@@ -26,6 +28,12 @@ PIECE_CHARACTERS = 16 * 1024
 """How many characters of a message are encoded at once: slow clients then keep no encoded copy of all of it."""
 
 
+MAX_BROADCASTS = 16
+"""How many broadcasts an answer may have; of more the last ones."""
+BROADCASTS_SECONDS = 1.0
+"""How long a request waits at least before it is answered because of a broadcast."""
+
+
 class _Poll:
     """One request as the hub's subscriber: it waits for the first change of its topic."""
 
@@ -36,12 +44,20 @@ class _Poll:
         self.topics = [topic]
         self.is_revoked = self.is_ended = False
         self.is_notified = asyncio.Event()
+        self.broadcasts: deque[Broadcast] = deque(maxlen=MAX_BROADCASTS)
 
     def notify(self, topic: str) -> None:
         self.is_notified.set()
 
     def post(self, message: ServerMessage) -> None:
         """Drop a notice: they are for open connections."""
+
+    def offer(self, message: Ephemeral) -> bool:
+        """Keep a broadcast for the answer, which has what the process knows of the viewers, too."""
+        if isinstance(message, Broadcast):
+            self.broadcasts.append(message)
+            self.is_notified.set()
+        return True
 
     def pulse(self) -> None:
         """Send no heartbeat: they are for open connections."""
@@ -109,16 +125,19 @@ async def _answer(
         if (
             known is not None
             and behind_seconds is None
+            and not subscriber.broadcasts
             and not topic.has_news(topic.cursor(known, query.wire_format))
         ):
             await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
         cursor = topic.cursor(since, query.wire_format)
         messages = topic.advance(cursor)
+        ephemeral = [*filter(None, [service.hub.presence(query.topic)]), *subscriber.broadcasts]
         answer = {
             "position": str(topic.position_of(cursor)),
             "digest": topic.digest_at(cursor),
             "behind_seconds": behind_seconds,
+            "ephemeral": ephemeral or None,
         }
         await _send(send, answer, messages)
     finally:
@@ -156,10 +175,13 @@ async def _wait(
     A notification alone is no reason to answer: reading a topic that this process did not hold notifies, too.
     """
     loop = asyncio.get_running_loop()
-    ends = loop.time() + query.seconds
+    begun = loop.time()
+    ends = begun + query.seconds
     while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
         subscriber.is_notified.clear()
         remaining = ends - loop.time()
+        if subscriber.broadcasts:  # a client asks again at once: not for each of many
+            remaining = min(remaining, begun + BROADCASTS_SECONDS - loop.time())
         if remaining <= 0 or topic.has_news(topic.cursor(position, query.wire_format)):
             return
         notified = asyncio.create_task(subscriber.is_notified.wait())
@@ -171,7 +193,7 @@ async def _send(send: Send, answer: Mapping[str, object], messages: Sequence[Enc
     """Answer with messages as they are encoded, after the other values; a long snapshot part by part."""
     headers = [*http.JSON_HEADERS, (b"etag", f'"{answer["position"]}"'.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    known = json.dumps({name: value for name, value in answer.items() if value is not None})
+    known = msgspec.json.encode({name: value for name, value in answer.items() if value is not None}).decode()
     text = f'{known[:-1]},"messages":['
     for message in messages:
         for start in range(0, len(message), PIECE_CHARACTERS):

@@ -46,6 +46,11 @@ class Follower:
         self.session.post(message)
         self.flush()
 
+    def offer(self, message: Any) -> bool:
+        is_taken = self.session.offer(message)
+        self.flush()
+        return is_taken
+
     def pulse(self) -> None:
         self.beats += 1
         self.session.pulse()

@@ -4,7 +4,7 @@
  */
 
 /** @import { Row } from "./protocol/messages.js" */
-/** @import { SubscribeOptions, Subscription } from "./realtime.js" */
+/** @import { PresenceHandlers, SubscribeOptions, Subscription } from "./realtime.js" */
 /** @import { CallOptions } from "./transports/calls.js" */
 
 import { watchHosts } from "./elements/hosts.js";
@@ -13,6 +13,7 @@ import { LiveBlock } from "./elements/live-block.js";
 import { LiveNotices } from "./elements/live-notices.js";
 import { LiveStatus } from "./elements/live-status.js";
 import { LiveTopic } from "./elements/live-topic.js";
+import { LiveViewers } from "./elements/live-viewers.js";
 import { PageFetches } from "./elements/page-fetches.js";
 import { reportSelects } from "./elements/placement.js";
 import { TopicHost } from "./elements/topic-host.js";
@@ -118,10 +119,11 @@ function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
   });
 
   claimPolicy();
-  LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
+  LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = LiveViewers.realtime = realtime;
   customElements.define("live-topic", LiveTopic);
   customElements.define("live-status", LiveStatus);
   customElements.define("live-notices", LiveNotices);
+  customElements.define("live-viewers", LiveViewers);
   Object.assign(window, { realtime });
   realtime.start();
   const fetches = new PageFetches({
@@ -173,6 +175,25 @@ export function subscribe(topic, options) {
  */
 export function call(action, args, options) {
   return connect().call(action, args, options);
+}
+
+/**
+ * Send a message to the other viewers of a topic; see `Realtime.broadcast`.
+ * @param {string} topic
+ * @param {string} event
+ * @param {unknown} [payload]
+ */
+export function broadcast(topic, event, payload) {
+  connect().broadcast(topic, event, payload);
+}
+
+/**
+ * Learn who follows a topic; see `Realtime.presence`.
+ * @param {string} topic
+ * @param {PresenceHandlers} [handlers]
+ */
+export function presence(topic, handlers) {
+  return connect().presence(topic, handlers);
 }
 
 export { CallError } from "./transports/calls.js";

@@ -4,15 +4,18 @@
 /** @import { Status } from "./status.js" */
 /** @import { Options } from "./topics/row-map.js" */
 /** @import { Follower, TopicState, TopicStatus } from "./topics/topic.js" */
+/** @import { Viewers } from "./topics/viewers.js" */
 /** @import { CallOptions } from "./transports/calls.js" */
 /** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 /** @import { Environment } from "./transports/transport.js" */
 
+import { isFinal } from "./protocol/codes.js";
 import { Reload } from "./reload.js";
 import { pageStatus } from "./status.js";
 import { runHandler } from "./topics/handlers.js";
 import { RowMap } from "./topics/row-map.js";
 import { Subscriptions } from "./topics/subscriptions.js";
+import { Broadcasts } from "./transports/broadcasts.js";
 import { Calls } from "./transports/calls.js";
 import { Connection } from "./transports/connection.js";
 
@@ -26,6 +29,8 @@ const LATE_MS = 5_000;
  *
  * @typedef {{state: TopicState | "unsubscribed", since: number | null, reason: string}} SubscriptionStatus
  * @typedef {Options & {onStatus?: (status: SubscriptionStatus) => void}} SubscribeOptions
+ * @typedef {{onSync?: (viewers: Viewers) => void, onJoin?: (name: string) => void,
+ *   onLeave?: (name: string) => void}} PresenceHandlers
  * @typedef {object} Subscription
  * @property {string} topic
  * @property {string | null} position - of the rows
@@ -46,6 +51,7 @@ const LATE_MS = 5_000;
 export class Realtime {
   #env;
   #calls;
+  #broadcasts;
   #connection;
   #subscriptions;
   #reload;
@@ -71,6 +77,7 @@ export class Realtime {
       subscriptions: () => this.#subscriptions.list(),
     });
     this.#calls = new Calls(env, (message) => this.#connection.send(message));
+    this.#broadcasts = new Broadcasts(env, (message) => this.#connection.send(message));
     this.#subscriptions = new Subscriptions(env, {
       send: (message) => this.#connection.send(message),
       onChange: () => this.#update(),
@@ -119,6 +126,53 @@ export class Realtime {
    */
   call(action, args = {}, options = {}) {
     return this.#calls.make(action, args, options);
+  }
+
+  /**
+   * Send a message to the other viewers of a topic that this page follows, if its feed allows that. It may be lost, and is
+   * while there is no WebSocket; of those with one name that follow within 100 ms the last one is sent.
+   * @param {string} topic
+   * @param {string} event - its name, for receivers
+   * @param {unknown} [payload] - what JSON has, or an ArrayBuffer or a view of one
+   * @throws {RangeError} if it is too long for the server
+   */
+  broadcast(topic, event, payload = null) {
+    this.#broadcasts.send(topic, event, payload);
+  }
+
+  /**
+   * Learn who follows a topic, if its feed has `presence`: `onSync` after each change, `onJoin` and `onLeave` for each name.
+   * @param {string} topic
+   * @param {PresenceHandlers} handlers
+   * @returns {{topic: string, viewers: number | null, names: string[], unsubscribe: () => void}} viewers: null before
+   *   the server has said it
+   */
+  presence(topic, { onSync, onJoin, onLeave } = {}) {
+    /** @type {Viewers | null} */
+    let known = null;
+    const { unsubscribe } = this.subscribe(topic, {
+      format: "signal",
+      position: null,
+      onError: ({ code }) => {
+        if (isFinal(code)) known = null;
+      },
+      onPresence: (viewers) => {
+        known = viewers;
+        for (const name of viewers.joined) runHandler(() => onJoin?.(name));
+        for (const name of viewers.left) runHandler(() => onLeave?.(name));
+        runHandler(() => onSync?.(viewers));
+      },
+    });
+    return {
+      topic,
+      unsubscribe,
+      get viewers() {
+        return known?.viewers ?? null;
+      },
+      get names() {
+        return known?.names ?? [];
+      },
+    };
   }
 
   /**
@@ -201,9 +255,11 @@ export class Realtime {
     if (message.type === "welcome") {
       this.#subscriptions.connected();
       this.#calls.connected(message);
+      this.#broadcasts.connected(message);
     } else if (message.type === "reply") {
       this.#calls.reply(message);
     } else {
+      if (message.type === "error" && message.topic === undefined) console.warn(`realtime: ${message.message}`);
       this.#receiveForTopics(message);
     }
     this.#notify("message", message);

@@ -20,16 +20,20 @@
  * @typedef {{code?: number | null, message: string, fields?: Record<string, string[]>}} Refusal
  * @typedef {{type: "reply", id: number, ok?: unknown, error?: Refusal}} Reply
  * @typedef {{type: "notice", text: string, topic?: string}} Notice
+ * @typedef {{type: "presence", topic: string, viewers: number, names?: string[]}} Presence
+ * @typedef {{type: "broadcast", topic: string, event: string, payload?: unknown, data?: string, sender?: string,
+ *   name?: string}} Broadcast - data is base64; sender and name are set by the server
  * @typedef {{type: "error", code: number, message: string, topic?: string}} ErrorMessage
  * @typedef {{type: "bye", code: number, reason: string, retry_after_seconds?: number}} Bye
- * @typedef {Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | ErrorMessage | Bye} ServerMessage
+ * @typedef {Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Presence | Broadcast | ErrorMessage |
+ *   Bye} ServerMessage
  *
  * @typedef {{type: "subscribe", topic: string, format: Format, position?: string}} Subscribe
  * @typedef {{type: "unsubscribe", topic: string}} Unsubscribe
  * @typedef {{type: "call", id: number, action: string, args: object}} Call
  * @typedef {{type: "ping"}} Ping
  * @typedef {{type: "ack", received: number}} Ack
- * @typedef {Subscribe | Unsubscribe | Call | Ping | Ack} ClientMessage
+ * @typedef {Subscribe | Unsubscribe | Call | Ping | Ack | Broadcast} ClientMessage
  */
 
 export {};

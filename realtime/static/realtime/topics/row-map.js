@@ -1,6 +1,8 @@
 /** The rows of one topic as a Map, for scripts: what `realtime.subscribe` keeps. */
 
 /** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot } from "../protocol/messages.js" */
+/** @import { Received } from "./topic.js" */
+/** @import { Viewers } from "./viewers.js" */
 
 import { isFinal } from "../protocol/codes.js";
 import { combine } from "../protocol/digest.js";
@@ -23,6 +25,8 @@ const LAST = "\uffff";
  * @property {(changes: Change[], message: Changes) => void} [onChanges]
  * @property {(message: ErrorMessage) => void} [onError]
  * @property {() => void} [onCorrected]
+ * @property {(viewers: Viewers) => void} [onPresence] - of a feed with `presence`
+ * @property {(message: Received) => void} [onBroadcast]
  *
  * @typedef {Handlers & {format?: Format, position?: string | null, rows?: Row[]}} Options - rows: all of them, as of
  *   `position`
@@ -139,6 +143,16 @@ export class RowMap {
 
   onCorrected() {
     this.#handlers.onCorrected?.();
+  }
+
+  /** @param {Viewers} viewers */
+  onPresence(viewers) {
+    this.#handlers.onPresence?.(viewers);
+  }
+
+  /** @param {Received} message */
+  onBroadcast(message) {
+    this.#handlers.onBroadcast?.(message);
   }
 
   /** Call the handlers for what is different. @param {Map<string, Row>} before @param {Map<string, Row>} after */

@@ -50,6 +50,11 @@ export class Subscriptions {
     const topic = this.#topics.get(name) ?? new Topic(name, this.#times, addedAt);
     this.#topics.set(name, topic);
     if (topic.add(follower)) this.#subscribe(topic);
+    // Later, when the caller has what `subscribe` returns.
+    queueMicrotask(() => {
+      const { viewers, followers } = topic;
+      if (viewers && followers.has(follower)) follower.onPresence?.({ ...viewers, joined: viewers.names, left: [] });
+    });
     this.#notify([topic]);
   }
 
@@ -143,6 +148,8 @@ export class Subscriptions {
     if (!topic) return;
     if (message.type === "snapshot") this.#after(topic, topic.snapshot(message));
     if (message.type === "changes") this.#after(topic, topic.changes(message));
+    if (message.type === "presence") topic.presence(message);
+    if (message.type === "broadcast") topic.broadcast(message);
     if (message.type === "error") this.#after(topic, topic.error(message));
     this.#notify([topic]);
   }

@@ -3,12 +3,16 @@
  * The server keeps one subscription per topic and connection, so followers share it; each has its own position.
  */
 
-/** @import { Change, Changes, ErrorMessage, Format, Row, Snapshot, Subscribe } from "../protocol/messages.js" */
+/** @import { Broadcast, Change, Changes, Presence, ErrorMessage, Format, Row, Snapshot, Subscribe } from "../protocol/messages.js" */
+
+/** @import { Viewers } from "./viewers.js" */
 
 import { BAD_MESSAGE, isFinal } from "../protocol/codes.js";
 import { combined, contentsOf } from "../protocol/formats.js";
 import { commonPosition, isBehind, parse, verdict } from "../protocol/position.js";
+import { payloadOf } from "../transports/broadcasts.js";
 import { runHandler } from "./handlers.js";
+import { viewersAfter } from "./viewers.js";
 
 // A snapshot is requested at most this often because rows are wrong; less often each time that it did not help.
 const PAUSE_MS = 10_000;
@@ -28,8 +32,13 @@ const MAX_PAUSE_MS = 300_000;
  * @property {(message: Changes) => void} onChanges
  * @property {(message: ErrorMessage) => void} [onError] - with a final code the rows must not be shown any longer
  * @property {() => void} [onCorrected] - the snapshot just applied has corrected rows that were wrong
+ * @property {(viewers: Viewers) => void} [onPresence]
+ * @property {(message: Received) => void} [onBroadcast]
  * @property {(state: FollowerState) => void} [onState]
  * @property {FollowerState} [state] - the last one passed to `onState`
+ *
+ * @typedef {{topic: string, event: string, payload: unknown, sender: string, name: string}} Received - a broadcast; sender
+ *   identifies the connection that sent it, name is that of its user, empty if it has none
  *
  * @typedef {object} Circumstances - of the page, for the states of its topics
  * @property {boolean} isConnected
@@ -53,6 +62,8 @@ export class Topic {
   reason = "";
   /** When the rows were last known to be current. @type {number | null} */
   currentAt = null;
+  /** Who follows the topic, as the server has said last. @type {Viewers | null} */
+  viewers = null;
   #times;
   #addedAt;
   #isAnswered = false;
@@ -213,9 +224,26 @@ export class Topic {
     return false;
   }
 
+  /** @param {Presence} message */
+  presence(message) {
+    const viewers = viewersAfter(this.viewers, message);
+    if (!viewers) return;
+    this.viewers = viewers;
+    for (const follower of [...this.followers]) runHandler(() => follower.onPresence?.(viewers));
+  }
+
+  /** @param {Broadcast} message */
+  broadcast(message) {
+    const { topic, event, sender = "", name = "" } = message;
+    for (const follower of [...this.followers]) {
+      runHandler(() => follower.onBroadcast?.({ topic, event, payload: payloadOf(message), sender, name }));
+    }
+  }
+
   /** @param {ErrorMessage} message @returns {boolean} whether to subscribe again */
   error(message) {
     this.isRefused = isFinal(message.code);
+    if (this.isRefused) this.viewers = null;
     this.reason = message.message;
     this.#isAnswered = this.#isAsking = false;
     this.#mayRetry = message.code !== BAD_MESSAGE;

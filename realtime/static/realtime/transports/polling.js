@@ -15,8 +15,8 @@ const HEARTBEAT_SECONDS = 30;
 /**
  * @typedef {{asked: string, isRefused: boolean, leave: AbortController}} Poll - `asked`: the subscription it serves now,
  *   as JSON; `leave` ends it
- * @typedef {{position: string, messages: ServerMessage[], digest?: number, behind_seconds?: number, errors?: undefined}
- *   } Reading
+ * @typedef {{position: string, messages: ServerMessage[], ephemeral?: ServerMessage[], digest?: number,
+ *   behind_seconds?: number, errors?: undefined}} Reading
  * @typedef {Reading | {errors: ErrorMessage[]}} Answer
  */
 
@@ -53,6 +53,7 @@ export class Polling extends Transport {
 
   /** @override @param {ClientMessage} message */
   transmit(message) {
+    if (message.type === "broadcast") return false;
     if (message.type === "call") postCall(this.#env, message, (reply) => this.receive(reply));
     else if (message.type === "ping") this.#restart();
     else if (message.type === "subscribe" || message.type === "unsubscribe") this.#subscriptionChanged(message.topic);
@@ -127,7 +128,7 @@ export class Polling extends Transport {
       /** @type {Changes} */
       const nothing = { type: "changes", topic, after: offset, position: answer.position, changes: [] };
       const messages = answer.messages.length > 0 || !isFirst ? answer.messages : [nothing];
-      for (const message of messages) this.receive(message);
+      for (const message of [...messages, ...(answer.ephemeral ?? [])]) this.receive(message);
       this.#beat();
       [current, isFirst] = [answer.position, false];
       if (!this.#mayWait && answer.messages.length === 0) await this.#pause(poll.leave.signal);

@@ -35,6 +35,7 @@ export class EventStream extends Transport {
 
   /** @override @param {ClientMessage} message */
   transmit(message) {
+    if (message.type === "broadcast") return false;
     if (message.type === "call") postCall(this.#env, message, (reply) => this.receive(reply));
     // On `welcome` the page subscribes to all its topics: the stream was opened with these.
     else if (message.type !== "ack" && !this.#isGreeting) this.#openSoon();

@@ -1,0 +1,199 @@
+"""The audience: how many connections follow each topic in all processes, and who, where its feed has ``presence``.
+
+Each process notes its own viewers in the database (``held_topics.py``) and reads those of all, for all its topics at
+once, about once a second. So a topic costs two short queries and one message to each viewer in that time, however many
+join and leave, and a process that dies is no longer counted when its notes expire.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from django.db import DatabaseError, InterfaceError
+from msgspec import UNSET
+
+from ..access.visitors import Visitor, load_users
+from ..databases.base import is_storable
+from ..engine.messages import Presence
+from ..feeds import registry
+from ..publishing.interest import MAX_NAMES, Viewers
+from ..runtime.failures import ESCAPING
+from ..runtime.threads import DatabaseThreads
+from .held_topics import HeldTopics
+from .shared_topic import FAN_OUT_AT_ONCE, SharedTopic
+from .subscriber import Subscriber, for_each
+
+logger = logging.getLogger("realtime.hub")
+
+LOOK_SECONDS = 1.0
+"""How often viewers are counted; a viewer has left when two counts in a row miss it, so that a page may reload."""
+MAX_SHARE = 0.05
+"""Which share of the time counting may take; with many topics it is done less often."""
+MESSAGES_PER_SECOND = 1000
+"""How many messages a topic may cost a process; with more viewers they are told less often."""
+NAME_SECONDS = 10.0
+"""How long a name is valid: users sign out, and change it."""
+MAX_NAME_CHARACTERS = 80
+
+Named = tuple[str, Visitor]
+"""A feed, and a visitor to be named by it."""
+
+
+NOBODY = Viewers()
+
+
+@dataclass(slots=True)
+class _Audience:
+    """That of one topic."""
+
+    visitors: set[Visitor] = field(default_factory=set)  # of the last count
+    number: int = 0  # by the last count
+    named: list[Visitor] = field(default_factory=list)  # those that are named, the longest present first
+    here: Viewers = NOBODY  # in this process
+    told: Viewers | None = None  # what its subscribers were told
+    tell_at: float = 0.0  # when all of them may be told again
+    untold: set[Subscriber] = field(default_factory=set)  # those that were not told since they subscribed
+
+
+class Audience:
+    """Counts for one hub."""
+
+    def __init__(
+        self,
+        shared: Callable[[], Iterable[SharedTopic]],
+        held_topics: HeldTopics,
+        readers: DatabaseThreads,
+    ) -> None:
+        """``shared`` returns the topics of the hub."""
+        self._shared, self._held_topics, self._reader_threads = shared, held_topics, readers
+        self._topics: dict[str, _Audience] = {}
+        self._names: dict[Named, tuple[str, float]] = {}  # with the time when it was read
+
+    @property
+    def counted(self) -> dict[str, Viewers]:
+        """The viewers in this process, of topics whose feeds have ``presence``."""
+        return {name: audience.here for name, audience in self._topics.items()}
+
+    def told(self, topic: str) -> Presence | None:
+        """Return what the subscribers of a topic were told last; None if they are told nothing."""
+        audience = self._topics.get(topic)
+        return None if audience is None or audience.told is None else _message(topic, audience.told)
+
+    def greet(self, shared: SharedTopic, subscriber: Subscriber) -> None:
+        """Tell a new subscriber with the next count."""
+        if _presence(shared) is not None:
+            self._topics.setdefault(shared.name, _Audience()).untold.add(subscriber)
+
+    def forget(self, topic: str, subscriber: Subscriber) -> None:
+        if topic in self._topics:
+            self._topics[topic].untold.discard(subscriber)
+
+    async def look(self) -> None:
+        """Wait for the next count, note it, and tell what has changed in any process."""
+        begun = time.monotonic()
+        await self._look()
+        took = time.monotonic() - begun
+        await asyncio.sleep(max(LOOK_SECONDS, took / MAX_SHARE))
+
+    async def _look(self) -> None:
+        shared = {each.name: each for each in self._shared() if _presence(each) is not None}
+        for name in self._topics.keys() - shared.keys():
+            del self._topics[name]
+        followed = {name for name, each in shared.items() if each.subscribers}
+        if not followed and not self._topics:
+            return
+        for name in followed | self._topics.keys():
+            self._count(self._topics.setdefault(name, _Audience()), shared[name])
+        await self._name({name: shared[name] for name in self._topics})
+        try:
+            await self._held_topics.count(self.counted)
+            viewers = await self._held_topics.viewers(followed)
+        except (DatabaseError, InterfaceError) as error:
+            logger.debug("viewers are not counted: %r", error)
+            return
+        for name, found in viewers.items():
+            if name in self._topics:
+                await self._tell(self._topics[name], shared[name], found)
+
+    def _count(self, audience: _Audience, shared: SharedTopic) -> None:
+        """Count the viewers in this process: those of now, and those who were there the last time."""
+        visitors = {subscriber.visitor for subscriber in shared.subscribers}
+        number = len(shared.subscribers)
+        present = visitors | audience.visitors
+        kept = [visitor for visitor in audience.named if visitor in present]
+        more = present.difference(kept) if _presence(shared) == "names" else ()
+        audience.named = [*kept, *islice(more, MAX_NAMES - len(kept))]
+        audience.here = Viewers(max(number, audience.number))
+        audience.visitors, audience.number = visitors, number
+
+    async def _name(self, shared: Mapping[str, SharedTopic]) -> None:
+        """Name those who are to be named; what is not known is read, for all topics together."""
+        wanted = {
+            (each.feed, visitor) for name, each in shared.items() for visitor in self._topics[name].named
+        }
+        now = time.monotonic()
+        self._names = {key: known for key, known in self._names.items() if key in wanted}
+        old = {key for key in wanted if key not in self._names or now - self._names[key][1] > NAME_SECONDS}
+        if old:
+            try:
+                found = await self._reader_threads.run(names_of, old)
+            except (DatabaseError, InterfaceError) as error:
+                logger.debug("viewers are not named: %r", error)
+                found = {}
+            self._names |= {key: (found.get(key, ""), now) for key in old}
+        for name, each in shared.items():
+            if name not in self._topics:  # dropped meanwhile
+                continue
+            audience = self._topics[name]
+            names = {self._names.get((each.feed, visitor), ("", 0))[0] for visitor in audience.named}
+            audience.here = audience.here._replace(names=tuple(sorted(names - {""})))
+
+    async def _tell(self, audience: _Audience, shared: SharedTopic, viewers: Viewers) -> None:
+        now = time.monotonic()
+        # What this process has counted is no less than what it has noted of itself.
+        viewers = viewers._replace(number=max(viewers.number, audience.here.number))
+        if viewers != audience.told and now >= audience.tell_at:
+            audience.told = viewers
+            audience.tell_at = now + len(shared.subscribers) / MESSAGES_PER_SECOND
+            audience.untold = set(shared.subscribers)
+        if audience.untold and audience.told is not None:
+            message = _message(shared.name, audience.told)
+
+            def tell(subscriber: Subscriber) -> None:
+                if subscriber.offer(message):
+                    audience.untold.discard(subscriber)
+
+            waiting = iter(list(audience.untold))
+            while some := list(islice(waiting, FAN_OUT_AT_ONCE)):
+                for_each(some, tell)
+                await asyncio.sleep(0)
+
+
+def names_of(wanted: Collection[Named]) -> dict[Named, str]:
+    """Return the names that feeds give to visitors, empty for those that have none. In a database thread."""
+    users = load_users({visitor for _, visitor in wanted})
+    return {(feed, visitor): name_of(feed, users[visitor]) for feed, visitor in wanted}
+
+
+def name_of(feed: str, user: object) -> str:
+    """Return the name of a user in a feed; empty if it has none, or names cannot be like that."""
+    try:
+        name = registry[feed].viewer_name(user)
+    except DatabaseError:
+        raise
+    except (Exception, *ESCAPING):
+        logger.exception("viewer_name of feed %s failed; the user has no name meanwhile", feed)
+        return ""
+    return name[:MAX_NAME_CHARACTERS] if isinstance(name, str) and is_storable(name) else ""
+
+
+def _presence(shared: SharedTopic) -> str | None:
+    return registry[shared.feed].presence if shared.feed in registry else None
+
+
+def _message(topic: str, viewers: Viewers) -> Presence:
+    has_names = registry[topic.partition(".")[0]].presence == "names"
+    return Presence(topic, viewers.number, viewers.names if has_names else UNSET)

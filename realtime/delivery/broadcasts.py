@@ -1,0 +1,152 @@
+"""Broadcasts: short messages of clients to the other subscribers of a topic, in all processes; never stored.
+
+They are no part of what is promised: whatever is late, too much, or in question is dropped. Which clients may send one
+is asked here, how many is counted in ``transports/broadcasts.py``.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Hashable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..access.visitors import Visitor, load_user
+from ..engine.bucket import Bucket
+from ..engine.messages import Broadcast, decode_server, encode
+from ..feeds import Feed, registry
+from ..publishing.layer import BROADCAST_TYPE, check_seal, sealed
+from ..rows.visibility import result_of
+from ..runtime import metrics
+from .audience import name_of
+from .layer_channel import LayerChannel
+from .shared_topic import FAN_OUT_AT_ONCE, SharedTopic
+from .subscriber import Subscriber, for_each
+
+DELIVERIES_PER_SECOND = 4000.0
+"""How many messages to subscribers the broadcasts of all topics may cost a process, twice as many after a pause."""
+MAX_SENDING = 100
+"""How many broadcasts may wait for the channel layer, and in all; further ones are not sent on, or dropped."""
+QUESTION_SECONDS, QUESTION_LOOKS = 1.0, 20
+"""How long a broadcast waits until rights to its topic are known, and how often it is looked meanwhile."""
+
+
+class Permit(NamedTuple):
+    """Whether a visitor may broadcast to a topic; ``user`` is the primary key of its user, None if not signed in."""
+
+    is_given: bool
+    user: Hashable = None
+    name: str = ""
+
+
+def may_be_given(topic: str) -> bool:
+    """Return whether the feed of a topic lets any user broadcast.
+
+    Raises: UnknownTopic.
+    """
+    return type(registry.find(topic)[0]).can_broadcast is not Feed.can_broadcast
+
+
+def permit(visitor: Visitor, topic: str) -> Permit:
+    """Return whether a visitor may broadcast to a topic that it follows. In a database thread.
+
+    Raises: UnknownTopic; what the feed or the database raises.
+    """
+    feed, key = registry.find(topic)
+    user = load_user(visitor)
+    if not result_of(feed.can_broadcast(user, key)):
+        return Permit(False, user.pk)
+    return Permit(True, user.pk, name_of(feed.name, user) if feed.presence == "names" else "")
+
+
+class Broadcasts:
+    """Those of one hub."""
+
+    def __init__(self, topics: Mapping[str, SharedTopic], channel: LayerChannel) -> None:
+        """``topics`` are those that the hub holds."""
+        self._topics, self._channel = topics, channel
+        self._process = secrets.token_hex(8)
+        self._deliveries = Bucket(DELIVERIES_PER_SECOND, 2 * DELIVERIES_PER_SECOND)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending = 0
+
+    def send(self, message: Broadcast, sender: Subscriber) -> None:
+        """Send a message to all subscribers of its topic except the sender."""
+        shared = self._topics.get(message.topic)
+        if shared is None:
+            return
+        self._deliver(shared, message, sender)
+        if self._sending < MAX_SENDING:
+            self._begin(self._pass_on(shared.group, message))
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """Deliver what another process sends.
+
+        Raises: KeyError, TypeError, ValueError, OverflowError or MsgspecError, for one that ``send`` has not made.
+        """
+        check_seal(message)
+        found = decode_server(message["message"])
+        if not isinstance(found, Broadcast):
+            raise TypeError("it has no broadcast")
+        shared = self._topics.get(found.topic)
+        if shared is not None and message["process"] != self._process:
+            self._deliver(shared, found)
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _pass_on(self, group: str, message: Broadcast) -> None:
+        self._sending += 1
+        text = encode(message)
+        try:
+            await self._channel.send(
+                group, sealed({"type": BROADCAST_TYPE, "process": self._process, "message": text})
+            )
+        finally:
+            self._sending -= 1
+
+    async def _deliver_later(
+        self, shared: SharedTopic, message: Broadcast, sender: Subscriber | None
+    ) -> None:
+        """Deliver when the rights of the subscribers are known again; not if that takes long."""
+        for _ in range(QUESTION_LOOKS):
+            await asyncio.sleep(QUESTION_SECONDS / QUESTION_LOOKS)
+            if not shared.is_in_question:
+                break
+        self._deliver(shared, message, sender, is_last=True)
+
+    def _deliver(
+        self,
+        shared: SharedTopic,
+        message: Broadcast,
+        sender: Subscriber | None = None,
+        *,
+        is_last: bool = False,
+    ) -> None:
+        """Deliver now, or a little later where rights are in question and this is not the ``is_last`` attempt."""
+        now = time.monotonic()
+        if shared.is_in_question and not is_last and len(self._tasks) < MAX_SENDING:
+            self._begin(self._deliver_later(shared, message, sender))
+            return
+        if shared.is_in_question or not self._deliveries.take(1, now):
+            metrics.broadcasts.labels("dropped").inc()
+            return
+        metrics.broadcasts.labels("delivered").inc()
+        receivers = [subscriber for subscriber in shared.subscribers if subscriber is not sender]
+        self._deliveries.spend(len(receivers), now)
+        if len(receivers) <= FAN_OUT_AT_ONCE:
+            for_each(receivers, lambda subscriber: subscriber.offer(message))
+        else:
+            self._begin(self._deliver_in_steps(receivers, message))
+
+    async def _deliver_in_steps(self, receivers: list[Subscriber], message: Broadcast) -> None:
+        waiting = iter(receivers)
+        while some := list(islice(waiting, FAN_OUT_AT_ONCE)):
+            for_each(some, lambda subscriber: subscriber.offer(message))
+            await asyncio.sleep(0)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work, name="realtime-broadcast")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

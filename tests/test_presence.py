@@ -1,0 +1,52 @@
+"""What views ask: how many follow a topic, and who."""
+
+import pytest
+
+from realtime import presence
+from realtime.engine.errors import UnknownTopic
+from realtime.models import Process, SecondsNow
+from realtime.publishing import interest
+
+
+@pytest.fixture
+def noted(log, quay):
+    """Two processes with viewers of a topic."""
+    for name, viewers, names in [("one", 2, ["grace", "ada"]), ("other", 3, ["ada", "<b>"])]:
+        interest.note(
+            interest.begin(name), {f"entries.{quay.pk}": viewers}, names={f"entries.{quay.pk}": names}
+        )
+    return f"entries.{quay.pk}"
+
+
+def test_viewers_of_all_processes(sociable, noted):
+    """Names once and in order."""
+    assert presence.viewers(noted) == 5
+    assert presence.names(noted) == ["<b>", "ada", "grace"]
+
+
+def test_a_topic_that_nobody_follows_has_none(sociable, quay):
+    """Zero is an answer, too."""
+    assert (presence.viewers("boards"), presence.names(f"entries.{quay.pk}")) == (0, [])
+
+
+def test_names_are_given_only_by_a_feed_that_names(sociable, monkeypatch, noted):
+    """Also if an older form of it did, and its notes are still there."""
+    monkeypatch.setattr(sociable, "presence", "count")
+
+    assert (presence.viewers(noted), presence.names(noted)) == (5, [])
+
+
+def test_processes_that_died_have_no_viewers(sociable, noted):
+    """Their notes are no longer valid."""
+    Process.objects.filter(name="one").update(seen_at=SecondsNow() - interest.VALID_SECONDS - 1)
+
+    assert (presence.viewers(noted), presence.names(noted)) == (3, ["<b>", "ada"])
+
+
+@pytest.mark.parametrize("topic", ["unknown", "entries", "entries.x", "entries.07", ""])
+def test_a_topic_that_there_is_not(log, topic):
+    """A typing error in a view is an error."""
+    with pytest.raises(UnknownTopic):
+        presence.viewers(topic)
+    with pytest.raises(UnknownTopic):
+        presence.names(topic)
