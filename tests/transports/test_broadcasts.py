@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from realtime.delivery import broadcasts
-from realtime.engine.messages import Broadcast
+from realtime.engine.messages import Broadcast, Presence
 from realtime.engine.position import Position
 from realtime.publishing.layer import BROADCAST_TYPE, group, sealed
 from realtime.service import get_service
@@ -26,6 +26,7 @@ def pair(sociable, connect, topic):
         for peer in peers:
             await peer.open()
             await peer.follow(topic)
+        await until(lambda: not get_service().hub._shared[topic].is_in_question)
         return peers
 
     return make
@@ -392,7 +393,6 @@ async def test_a_layer_that_hangs_delays_no_message_of_the_client(pair, topic, m
     async def hang(*args):
         await asyncio.Event().wait()
 
-    await until(lambda: not get_service().hub._shared[topic].is_in_question)
     monkeypatch.setattr(layer, "group_send", hang)
     monkeypatch.setattr(broadcasts, "MAX_SENDING", 2)
     for number in range(5):
@@ -427,7 +427,9 @@ async def test_streams_and_polls_receive_broadcasts_and_viewers(pair, applicatio
         application, f"/realtime/topics/{topic}/", [("since", position), ("wait", "25")], headers=headers
     )
     answer = asyncio.create_task(poll.fetch())
-    await until(lambda: len(get_service().hub._shared[topic].subscribers) == 4)
+    hub = get_service().hub
+    await until(lambda: len(hub._shared[topic].subscribers) == 4)
+    await until(lambda: (hub.presence(topic) or Presence("", 0)).viewers >= 3)
 
     await sender.send("broadcast", topic=topic, event="typing", payload={"a": 1})
     while '"event":"typing"' not in (await stream.chunk())[0]:
