@@ -5,14 +5,13 @@
     python -m tests.benchmarks --part all --resume                # goes on where a run has ended
     python -m tests.benchmarks --scenario fan-out --scale 0.1     # a tenth of the load
 
-A scenario that fails is reported, and the next one begins. Results are written to ``var/bench`` after each scenario;
+A scenario that fails is reported, and the next one begins. After each its results are written to ``var/bench.json``;
 ``python -m tests.benchmarks.report`` writes them into the documents. Servers and load run in processes of their own, on
 loopback only, and are bounded in number and time.
 """
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 from . import results
 from .bench import Bench
 from .load import allow_many_files
-from .outcome import Figures, Outcome, table
+from .outcome import Outcome, table
 from .parts import PARTS, SCENARIOS, Scenario
 
 SCENARIO_SECONDS = 420
@@ -58,13 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--resume", action="store_true", help="leave out what this commit has measured without an error"
     )
-    parser.add_argument("--results", type=Path, default=results.FOLDER, help="folder for the JSON files")
-    parser.add_argument("--json", help="also write the figures of this run to this file")
+    parser.add_argument("--results", type=Path, default=results.FILE, help="JSON file for the results")
     options = parser.parse_args(arguments)
 
     parts = list(PARTS) if "all" in options.part else options.part
-    chosen = [(part, name) for part in parts for name in PARTS[part]]
-    chosen += [(SCENARIOS[name][0], name) for name in options.scenario]
+    chosen = [name for part in parts for name in PARTS[part]] + options.scenario
     if not chosen:
         for part, scenarios in PARTS.items():
             say(f"{part:<18} {', '.join(scenarios)}")
@@ -73,14 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     allow_many_files()
     about = results.surroundings(options.scale)
     say(", ".join(f"{name} {value}" for name, value in about.pop("machine").items()))
-    tables: dict[str, list[Figures]] = {}
     failed: list[str] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
         bench = Bench(Path(folder), options.scale, say=say)
         try:
-            for place, (part, name) in enumerate(chosen, 1):
-                known = results.read(part, options.results).get(name)
+            for place, name in enumerate(chosen, 1):
+                known = results.read(options.results).get(name)
                 if (
                     options.resume
                     and known
@@ -96,16 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 around = results.surroundings(options.scale)
                 start = time.monotonic()
                 out = run(bench, name, scenario)
-                for title, rows in out.tables.items():
-                    tables.setdefault(title, []).extend(rows)
+                for rows in out.tables.values():
                     say(f"\n{table(rows)}\n")
                 result = {"about": around, "seconds": round(time.monotonic() - start), **out.as_json()}
-                results.write(part, name, result, options.results)
+                results.write(name, result, options.results)
                 failed += out.errors
         finally:
             bench.close()
-    if options.json:
-        Path(options.json).write_text(json.dumps({"machine": results.machine(), "results": tables}, indent=1))
     say(f"{time.monotonic() - began:.0f} s" + "".join(f"\nFAILED {error}" for error in failed))
     return 1 if failed else 0
 

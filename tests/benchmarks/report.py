@@ -14,20 +14,20 @@ from tests.support.servers import ROOT
 
 from . import results, scaling
 from .outcome import Budget, Curve, Figures, number, table
-from .parts import PARTS
+from .parts import SCENARIOS
 from .picture import draw
 
 DOCUMENTS = ("performance.md", "scaling.md")
 MARKER = re.compile(r"<!-- bench ([\w-]+) -->")
 
 
-def measured(folder: Path = results.FOLDER) -> dict[str, dict[str, Any]]:
+def measured(file: Path = results.FILE) -> dict[str, dict[str, Any]]:
     """Return the results of all scenarios by name; those of which nothing was measured are left out."""
+    found = results.read(file)
     return {
-        name: result
-        for part in PARTS
-        for name, result in results.read(part, folder).items()
-        if name in PARTS[part] and (result["tables"] or result["budgets"] or result["curves"])
+        name: found[name]
+        for name in SCENARIOS
+        if name in found and any(found[name][kind] for kind in ("tables", "budgets", "curves"))
     }
 
 
@@ -113,10 +113,10 @@ def _way(ways: list[dict[str, Any]]) -> str:
     )
 
 
-def main(folder: Path = results.FOLDER, docs: Path = ROOT / "docs") -> int:
-    found = measured(folder)
+def main(file: Path = results.FILE, docs: Path = ROOT / "docs") -> int:
+    found = measured(file)
     if not found:
-        print(f"nothing was measured yet in {folder}; run make bench PART=…")
+        print(f"nothing was measured yet in {file}; run make bench PART=…")
         return 1
     texts = blocks(found)
     for name in DOCUMENTS:

@@ -1,4 +1,4 @@
-"""The results of runs: one JSON file for each part in ``var/bench``, written after each scenario."""
+"""The results of runs: the JSON file ``var/bench.json``, written after each scenario, has the latest of each."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import psutil
 
 from tests.support.servers import ROOT
 
-FOLDER = Path(os.environ.get("VAR_DIR") or ROOT / "var") / "bench"
+FILE = Path(os.environ.get("VAR_DIR") or ROOT / "var") / "bench.json"
 PACKAGES = ("django", "channels", "daphne", "uvicorn", "django-eventstream")
 
 
@@ -32,20 +32,18 @@ def commit() -> str:
     return done.stdout.strip()
 
 
-def read(part: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """Return what has been measured of a part: its scenarios by name; empty if nothing was."""
-    file = folder / f"{part}.json"
+def read(file: Path = FILE) -> dict[str, Any]:
+    """Return the results of scenarios by name; empty if there is no file yet."""
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return found
 
 
-def write(part: str, scenario: str, result: dict[str, Any], folder: Path = FOLDER) -> None:
-    """Put the result of a scenario into the file of its part; the others in it stay."""
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = read(part, folder) | {scenario: result}
-    partial = folder / f"{part}.json.new"
-    partial.write_text(json.dumps(whole, indent=1))
-    partial.replace(folder / f"{part}.json")
+def write(scenario: str, result: dict[str, Any], file: Path = FILE) -> None:
+    """Put the result of a scenario into the file; the others in it stay."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.new")
+    partial.write_text(json.dumps(read(file) | {scenario: result}, indent=1))
+    partial.replace(file)
 
 
 def surroundings(scale: float) -> dict[str, Any]:

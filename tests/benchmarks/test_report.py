@@ -123,11 +123,12 @@ def test_the_documents_have_a_place_for_each_table_and_curve_of_the_benchmark():
 
 def test_a_run_s_results_are_kept_by_scenario(tmp_path: Path):
     """A part may be measured in several runs; a repeated scenario replaces itself alone."""
-    results.write("delivery", "fan-out", found([{"": "a"}]), tmp_path)
-    results.write("delivery", "fan-out-wide", found([{"": "b"}]), tmp_path)
-    results.write("delivery", "fan-out", found([{"": "c"}]), tmp_path)
+    file = tmp_path / "bench.json"
+    results.write("fan-out", found([{"": "a"}]), file)
+    results.write("fan-out-wide", found([{"": "b"}]), file)
+    results.write("fan-out", found([{"": "c"}]), file)
 
-    measured = report.measured(tmp_path)
+    measured = report.measured(file)
 
     assert measured["fan-out"]["tables"]["fan-out"] == [{"": "c"}]
     assert measured["fan-out-wide"]["tables"]["fan-out"] == [{"": "b"}]
@@ -135,7 +136,7 @@ def test_a_run_s_results_are_kept_by_scenario(tmp_path: Path):
 
 
 def test_the_report_needs_results(tmp_path: Path, capsys):
-    assert report.main(tmp_path, tmp_path) == 1
+    assert report.main(tmp_path / "bench.json", tmp_path) == 1
     assert "make bench PART=" in capsys.readouterr().out
 
 
@@ -164,11 +165,11 @@ def scenarios(monkeypatch):
 
 
 def test_a_scenario_that_fails_is_reported_and_the_next_one_runs(tmp_path: Path, scenarios, capsys):
-    status = __main__.main(["--part", "all", "--results", str(tmp_path)])
+    status = __main__.main(["--part", "all", "--results", str(tmp_path / "bench.json")])
 
     assert status == 1
     assert scenarios == ["fails", "works"]
-    written = json.loads((tmp_path / "p.json").read_text())
+    written = json.loads((tmp_path / "bench.json").read_text())
     assert written["fails"]["errors"] == ["fails: RuntimeError: it is broken"]
     assert written["fails"]["tables"] == {"t": [{"": "first"}]}
     assert written["works"]["errors"] == []
@@ -178,8 +179,10 @@ def test_a_scenario_that_fails_is_reported_and_the_next_one_runs(tmp_path: Path,
 def test_a_run_is_resumed_where_it_ended(tmp_path: Path, scenarios):
     """What failed, or was measured with another load, is measured again."""
     for _ in range(2):
-        __main__.main(["--part", "p", "--resume", "--results", str(tmp_path)])
-    __main__.main(["--scenario", "works", "--scale", "0.5", "--resume", "--results", str(tmp_path)])
+        __main__.main(["--part", "p", "--resume", "--results", str(tmp_path / "bench.json")])
+    __main__.main(
+        ["--scenario", "works", "--scale", "0.5", "--resume", "--results", str(tmp_path / "bench.json")]
+    )
 
     assert scenarios == ["fails", "works", "fails", "works"]
 
