@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check lint lint-javascript bundle npm audit lock sbom versions browsers format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test check lint lint-javascript bundle npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -96,6 +96,12 @@ browsers: $(BIN)/.installed-browsers
 	@run=$$(command -v xvfb-run > /dev/null && echo "xvfb-run --auto-servernum"); \
 	  BROWSERS=1 $$run $(BIN)/python -m pytest tests/browser/engines
 
+# The documents as a site, in var/docs; each link inside of it is checked. LINKS=1 asks the addresses elsewhere, too.
+docs: $(BIN)/.installed-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . var/docs
+	$(if $(LINKS),$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck -c docs . var/docs-links)
+	@echo "var/docs/docs/index.html"
+
 format: $(BIN)/.installed-tests
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -145,6 +151,10 @@ $(BIN)/.installed-tests: tests/requirements.txt requirements-uvicorn.txt require
 
 $(BIN)/.installed-mutants: tests/requirements-mutants.txt $(BIN)/.installed-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-mutants.txt
+	@touch $@
+
+$(BIN)/.installed-docs: docs/requirements.txt $(BIN)/.installed-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
 	@touch $@
 
 $(BIN)/.installed-browsers: tests/requirements-browsers.txt $(BIN)/.installed-tests

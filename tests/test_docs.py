@@ -94,6 +94,31 @@ def test_each_of_the_traps_is_made_by_tests_of_the_named_files():
             assert re.search(rf"^(?:async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
 
 
+def test_each_claim_of_the_comparison_is_held_by_a_test():
+    """Of every project that it names, Tidemark's row is the one that can be checked here."""
+    text = (ROOT / "docs" / "comparison.md").read_text()
+    table = text[text.index("## What is claimed") : text.index("## What Tidemark does not do")]
+    claims = re.findall(r"^\| ([^|]+) \|(.*)\|$", table, re.MULTILINE)[1:]
+
+    assert len(claims) > 5
+    for claim, held_by in claims:
+        tests = re.findall(r"`(tests/[\w/]+/test_\w+\.py)`|`(tests/test_\w+\.py)`", held_by)
+        assert tests, claim
+        assert all((ROOT / (path or flat)).exists() for path, flat in tests), claim
+
+
+def test_every_document_is_a_page_of_the_site():
+    """The table of contents of `make docs` leads to each of them."""
+    listed = set()
+    for index in ("index.md", "howto/index.md"):
+        page = ROOT / "docs" / index
+        for entries in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+            names = [line for line in entries.splitlines() if line and not line.startswith(":")]
+            listed |= {(page.parent / f"{name}.md").resolve() for name in names}
+
+    assert set(DOCUMENTS) - listed == {ROOT / "README.md", ROOT / "docs" / "index.md"}
+
+
 @for_each_document
 def test_modules_and_what_is_in_them_exist(document):
     """Names that begin with no module of the project are loggers, checks or scripts' names."""

@@ -52,14 +52,15 @@ class Reader:
         self._log: Path | None = None
         self._programs = folder / ".programs"
         self._programs.mkdir()
-        self._program("python", PYTHON)
-        self._program("pip", PIP)
-        self._program("django-admin", PROGRAM, module="django")
-        self._program("daphne", PROGRAM, module="daphne")
+        self.program("python", PYTHON)
+        self.program("pip", PIP)
+        self.program("django-admin", PROGRAM, module="django")
+        self.program("daphne", PROGRAM, module="daphne")
 
-    def _program(self, name: str, text: str, module: str = "") -> None:
+    def program(self, name: str, text: str, **names: object) -> None:
+        """Put a program on the path, before the system's own."""
         path = self._programs / name
-        path.write_text(text.format(python=sys.executable, module=module))
+        path.write_text(text.format(python=sys.executable, **names))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     @property
@@ -137,7 +138,7 @@ class Reader:
     def _write(self, text: str) -> None:
         """Write the file that the first line names; add to it where that says so."""
         first, rest = text.split("\n", 1)
-        named = re.search(r"[\w./]+\.(?:py|html)", first)
+        named = re.search(r"[\w./-]+\.(?:py|html|jsx?)", first)
         assert named is not None, first
         path = self.folder / named[0]
         path.parent.mkdir(parents=True, exist_ok=True)
