@@ -42,7 +42,7 @@ class Conf:
     tickets_for_passwords: bool = False
     """Whether a ticket is issued for a name and a password; off where signing in requires more."""
     max_passwords: int = 20
-    """Maximum number of passwords that one process checks or keeps waiting at once."""
+    """Maximum number of passwords that one process checks or keeps waiting at once, half of them from one address."""
     max_connections: int = 10_000
     """Maximum number of connections of one process, streams and waiting polls included."""
     max_connections_per_address: int = 200

@@ -16,15 +16,16 @@ RETRY_SECONDS = 30.0
 """A refused client is asked to try again after a random delay between half of this and all of it."""
 
 _LIMITS = {
-    "server": ("max_connections", "connections of this server"),
-    "address": ("max_connections_per_address", "connections of one address"),
-    "session": ("max_connections_per_session", "connections of one session"),
-    "user": ("max_connections_per_user", "connections of one user"),
-    "calls": ("max_calls", "calls at once at this server"),
-    "caller": ("max_calls_per_caller", "calls at once of one client"),
-    "passwords": ("max_passwords", "passwords checked at once by this server"),
+    "server": ("max_connections", 1, "connections of this server"),
+    "address": ("max_connections_per_address", 1, "connections of one address"),
+    "session": ("max_connections_per_session", 1, "connections of one session"),
+    "user": ("max_connections_per_user", 1, "connections of one user"),
+    "calls": ("max_calls", 1, "calls at once at this server"),
+    "caller": ("max_calls_per_caller", 1, "calls at once of one client"),
+    "passwords": ("max_passwords", 1, "passwords checked at once by this server"),
+    "guesser": ("max_passwords", 2, "passwords checked at once for one address"),
 }
-"""What is counted: the setting that limits it, and its name in the error."""
+"""What is counted: the setting that limits it, by what that is divided, and its name in the error."""
 
 
 class TooMuch(RealtimeError):
@@ -93,8 +94,8 @@ class Place:
         key = (kind, owner)
         if owner is None or key in self._counted:
             return
-        setting, what = _LIMITS[kind]
-        limit = max_places() if kind == "server" else getattr(get_conf(), setting)
+        setting, parts, what = _LIMITS[kind]
+        limit = max_places() if kind == "server" else -(-getattr(get_conf(), setting) // parts)
         if self._in_use[key] >= limit:
             raise TooMuch(limit, what)
         self._in_use[key] += 1

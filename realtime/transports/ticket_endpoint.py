@@ -64,7 +64,8 @@ async def _issued(handshake: Handshake) -> str:
         )
     name, password = credentials
     password_attempts.attempts.check(name, address)
-    with service.places.one("passwords"):
+    with service.places.one("passwords") as place:
+        place.count_for("guesser", address)
         return await service.run_for(
             address,
             service.password_threads,

@@ -15,6 +15,7 @@ from realtime.access.budgets import Budgets
 from realtime.access.password_attempts import PasswordAttempts
 from realtime.access.visitors import Visitor, load_user
 from realtime.models import Ticket
+from realtime.service import get_service
 from realtime.transports import ticket_endpoint
 from tests.conftest import until
 from tests.support.transports import Request
@@ -165,6 +166,31 @@ async def test_requests_for_tickets_of_one_address_leave_the_threads_to_others(
     assert status == 429
     assert (await first)[0] == 401
     assert service.places._in_use == {}
+
+
+async def test_one_address_leaves_half_of_the_passwords_to_others(ticket_for, staff, settings, monkeypatch):
+    """Right ones too, of which any number may be sent: they wait for one thread, which takes half a second for each."""
+    settings.REALTIME |= {"MAX_PASSWORDS": 4}
+    may_end = threading.Event()
+    monkeypatch.setattr(ticket_endpoint, "authenticate", lambda *args, **named: may_end.wait(60) and None)
+    service = get_service()
+
+    def ask(address: str) -> asyncio.Task:
+        return asyncio.create_task(ticket_for(password("staff", "words"), address))
+
+    waiting = [ask("10.0.0.1"), ask("10.0.0.1")]
+    await until(lambda: service.places._in_use[("passwords", "all")] == 2)
+    too_many = await ticket_for(password("staff", "words"), "10.0.0.1")
+    waiting += [ask("10.0.0.2"), ask("10.0.0.3")]
+    await until(lambda: service.places._in_use[("passwords", "all")] == 4)
+    full = await ticket_for(password("staff", "words"), "10.0.0.4")
+    may_end.set()
+
+    assert too_many[0] == full[0] == 429
+    assert "no more than 2 passwords checked at once for one address" in too_many[1]["errors"][0]["message"]
+    assert "no more than 4 passwords checked at once by this server" in full[1]["errors"][0]["message"]
+    assert [status for status, _ in await asyncio.gather(*waiting)] == [401] * 4
+    assert not service.places._in_use
 
 
 async def test_right_passwords_are_as_many_as_wanted(ticket_for, staff, stopped_clock):
