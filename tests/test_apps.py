@@ -10,6 +10,7 @@ from realtime.apps import _install_capture, _remove_capture
 from realtime.feeds import registry
 from realtime.publishing import capture
 from realtime.schedule import jobs
+from tests.support.contents import DEMO_TABLES
 
 
 def test_live_and_jobs_modules_are_imported():
@@ -41,8 +42,8 @@ def before_migration(app_label: str, using: str = "default") -> None:
 @pytest.mark.parametrize(
     "app_label, missing",
     [
-        ("boards", {"boards_board", "boards_entry"}),
-        ("realtime", {"boards_board", "boards_entry"}),
+        ("boards", DEMO_TABLES),
+        ("realtime", DEMO_TABLES),
         ("auth", set()),
     ],
 )
@@ -66,4 +67,4 @@ def test_a_migration_of_another_database_installs_nothing(uninstalled):
     """The engine's database is migrated by a command of its own."""
     _install_capture("another")
 
-    assert {found.table for found in capture.missing()} == {"boards_board", "boards_entry"}
+    assert {found.table for found in capture.missing()} == DEMO_TABLES

@@ -15,6 +15,7 @@ from realtime.databases.registry import database as engine_database
 from realtime.models import OutboxRow, TriggerClaim
 from realtime.publishing import capture, housekeeping, positions
 from realtime.publishing.housekeeping import Housekeeping
+from tests.support.contents import DEMO_TABLES
 
 
 def noted() -> list[tuple[str, Any]]:
@@ -79,7 +80,7 @@ def test_triggers_of_tables_that_are_no_longer_live_are_dropped(database):
 
     capture.install()
 
-    assert {trigger.table for trigger in triggers.installed()} == {"boards_entry", "boards_board"}
+    assert {trigger.table for trigger in triggers.installed()} == DEMO_TABLES
 
 
 def test_a_disabled_trigger_is_missing(on_postgresql):
@@ -226,10 +227,7 @@ def test_a_former_table_whose_triggers_cannot_be_dropped_disturbs_nothing(on_pos
         assert capture.missing() == []
         other.execute("ROLLBACK")
     capture.install()
-    assert {trigger.place for trigger in engine_database().triggers.installed()} == {
-        "boards_entry",
-        "boards_board",
-    }
+    assert {trigger.place for trigger in engine_database().triggers.installed()} == DEMO_TABLES
 
 
 # ---------------------------------------------------------------- what cannot be captured
@@ -269,7 +267,9 @@ def test_a_table_that_cannot_be_captured_is_named_and_the_others_are_captured(
 
     assert list(capture.uncaptured()) == ["boards_entry"]
     assert capture.uncaptured()["boards_entry"].startswith(reason)
-    assert {trigger.table for trigger in engine_database().triggers.installed()} == {"boards_board"}
+    assert {trigger.table for trigger in engine_database().triggers.installed()} == DEMO_TABLES - {
+        "boards_entry"
+    }
     assert len([line for line in caplog.messages if reason in line]) == 1
 
 
@@ -293,7 +293,9 @@ def test_a_table_whose_owner_refuses_triggers_is_left_out(on_postgresql, monkeyp
         "boards_entry": "the role clerk may not create triggers on it: run `manage.py migrate` as the owner of the "
         'table, or GRANT TRIGGER ON "boards_entry" TO "clerk"'
     }
-    assert {trigger.table for trigger in engine_database().triggers.installed()} == {"boards_board"}
+    assert {trigger.table for trigger in engine_database().triggers.installed()} == DEMO_TABLES - {
+        "boards_entry"
+    }
     connections["default"].close()
     on_postgresql.sql("DROP OWNED BY clerk CASCADE", "DROP ROLE clerk")
 

@@ -289,7 +289,7 @@ def test_an_entry_that_cannot_be_stored_is_a_reset_of_its_topic(database, monkey
 
     assert told == {
         "entries.1": "rights", "entries.2": "reset", "boards": "changes",
-        "board.1": "rights", "staffboards": "changes",
+        "board.1": "rights", "notices.1": "rights", "staffboards": "changes",
     }  # fmt: skip
     for follower in (good, bad):
         follower.follow()

@@ -24,3 +24,7 @@ def html_of(row: Row | Change) -> str:
     """Return the HTML of a row that has been rendered."""
     assert isinstance(row.html, str)
     return row.html
+
+
+DEMO_TABLES = {"boards_board", "boards_entry", "boards_notice", "boards_notice_boards"}
+"""The tables of the demo: its feeds read all of them, and no other app of the tests' settings has a feed."""
