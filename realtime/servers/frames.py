@@ -24,7 +24,7 @@ _TEXT, _BINARY = 0x81, 0x82
 # What is used of a transport. One that lacks a part, as with TLS, gets every message the usual way. Protocols are not
 # used: each call touches few objects, as with thousands of sockets none of them is in a cache.
 _ASYNCIO = ("write", "is_closing", "get_write_buffer_size")
-_TWISTED = ("write", "writeSomeData", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
+_TWISTED = ("write", "socket", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
 
 
 @lru_cache(maxsize=4)  # the messages being sent to all just now; a frame may be 256 KiB
@@ -66,6 +66,8 @@ def _to_asyncio(transport: Any) -> Writer:
 
 
 def _to_twisted(transport: Any) -> Writer:
+    send = transport.socket.send
+
     def write(message: Encoded) -> bool:
         if (
             transport.dataBuffer
@@ -75,8 +77,11 @@ def _to_twisted(transport: Any) -> Writer:
         ):
             return False
         framed = frame(message)
-        written = transport.writeSomeData(framed)
-        if not isinstance(written, int):  # an error, which Twisted's next write returns too
+        try:
+            written = send(framed)
+        except BlockingIOError:
+            written = 0
+        except OSError:  # which Twisted's next write meets too, and handles
             return False
         if written < len(framed):
             transport.write(framed[written:])

@@ -194,7 +194,8 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
         *_DAPHNES_SEND,
         *_exists("twisted", *(f"{_TCP}.{name}" for name in ("dataBuffer", "connected", "disconnecting"))),
         _uses("twisted", "twisted.internet.abstract:FileDescriptor.__init__", "_tempDataBuffer"),
-        _called("twisted", f"{_TCP}.writeSomeData", "self", "data"),
+        _uses("twisted", "twisted.internet.tcp:Connection.__init__", "socket"),
+        _uses("twisted", f"{_TCP}.writeSomeData", "socket", "send"),
     ),
     Feature.DAPHNE_STALLED: (
         *_exists("twisted", f"{_TCP}.dataBuffer", f"{_TCP}.offset"),
