@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.apps.registry import Apps
@@ -188,6 +189,25 @@ def test_the_doctor_names_feeds_that_are_slow(published, quay, monkeypatch):
     _, words = doctor()
 
     assert "BAD  feed entries: slow" in words
+
+
+@pytest.mark.parametrize("seconds, is_named", [([4.0], False), ([4.0, 3.0], True)], ids=["once", "again"])
+def test_the_doctor_names_no_feed_for_a_busy_moment(log, live, monkeypatch, seconds, is_named):
+    """On a loaded machine, or for the first query of a connection, it reported a fault of the feed."""
+    feed = live(Entry, name="busy", fields=["label"])
+    clock, left = [0.0], list(seconds)
+
+    def topics_of(feed_read):
+        if feed_read is feed and left:
+            clock[0] += left.pop(0)
+        return ["busy"] if feed_read is feed else []
+
+    monkeypatch.setattr(doctor_module, "topics_of", topics_of)
+    monkeypatch.setattr(doctor_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    findings = [finding.words for finding in doctor_module.rows()]
+
+    assert findings == (["feed busy: slow, 3.0 s for a topic"] if is_named else [])
 
 
 def test_the_doctor_names_changes_that_wait(published, quay):

@@ -18,7 +18,7 @@ from realtime.conf import get_conf
 from realtime.databases.registry import database
 from realtime.databases.remedies import remedy
 from realtime.delivery.topic_reads import SLOW_SECONDS
-from realtime.feeds import registry
+from realtime.feeds import Feed, registry
 from realtime.log_filters import printable
 from realtime.management import diagnostics
 from realtime.management.diagnostics import Finding
@@ -26,6 +26,7 @@ from realtime.management.wiring import WIRING
 from realtime.models import HandlerCursor
 from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic
+from realtime.runtime import cpu_time
 from realtime.runtime.left_out import left_out, reason_of
 from realtime.servers import private_objects
 from realtime.views import topics_of
@@ -162,21 +163,16 @@ def the_log() -> Iterator[Finding]:
 def rows() -> Iterator[Finding]:
     """Read topics of each feed, as servers do, and report what is left out, fails, or takes long."""
     for feed in registry:
-        begun = time.monotonic()
-        read = 0
         try:
-            for topic in topics_of(feed)[:MAX_TOPICS]:
-                read_topic(topic)
-                read += 1
-                if time.monotonic() - begun > MAX_SECONDS:
-                    break
+            seconds = _seconds_for_a_topic(feed)
+            if seconds > SLOW_SECONDS:  # a busy machine, or the first query of a connection: is it so again?
+                seconds = min(seconds, _seconds_for_a_topic(feed))
         except Exception as error:
             if isinstance(error, DatabaseError) and database().connection.connection is None:
                 raise  # the database cannot be reached, for whatever feed
             cure = remedy(error) or "see the feed's queryset"
             yield Finding(f"feed {feed.name}: cannot be read: {reason_of(error)}", cure)
             continue
-        seconds = (time.monotonic() - begun) / max(read, 1)
         if seconds > SLOW_SECONDS:
             yield Finding(
                 f"feed {feed.name}: slow, {seconds:.1f} s for a topic", "see its query and template"
@@ -185,6 +181,18 @@ def rows() -> Iterator[Finding]:
             yield Finding(
                 f"feed {feed.name}: row {key!r} is left out: {reason}", "repair the row, or the template"
             )
+
+
+def _seconds_for_a_topic(feed: Feed) -> float:
+    """Return how long reading a topic of a feed takes, without the time in which this thread had no core."""
+    begun, waited = time.monotonic(), cpu_time.waited()
+    read = 0
+    for topic in topics_of(feed)[:MAX_TOPICS]:
+        read_topic(topic)
+        read += 1
+        if time.monotonic() - begun > MAX_SECONDS:
+            break
+    return (time.monotonic() - begun - (cpu_time.waited() - waited)) / max(read, 1)
 
 
 def functions() -> Iterator[Finding]:
