@@ -115,5 +115,5 @@ def test_the_package_can_be_packed_installed_and_imported_with_its_types(tmp_pat
         "es2020,dom",
     ]
 
-    assert exports == "CallError,call,connect,subscribe true\n"
+    assert exports == "CallError,broadcast,call,connect,presence,subscribe true\n"
     subprocess.run([TSC, *options, "use.ts"], cwd=project, check=True)

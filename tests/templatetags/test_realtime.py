@@ -17,6 +17,7 @@ from django.urls import get_script_prefix, set_script_prefix
 from realtime.boards.models import Board, Entry
 from realtime.engine.errors import UnknownTopic
 from realtime.feeds import Feed, register, registry
+from realtime.publishing import interest
 from realtime.publishing.positions import read_topic
 from tests.support.contents import html_of
 from tests.support.positions import position_now
@@ -378,3 +379,48 @@ def test_rows_for_scripts_are_for_those_who_may_read_them(render, quay):
         render("{% live_rows 'entries' board.pk %}", board=quay)
     with pytest.raises(ImproperlyConfigured, match="no such feed"):
         render("{% live_rows 'nonsense' %}")
+
+
+# ---------------------------------------------------------------- viewers
+
+
+def test_the_number_of_viewers_is_in_the_first_paint(sociable, render, quay):
+    """Of all processes, in an element that keeps it current."""
+    topic = f"entries.{quay.pk}"
+    interest.note(interest.begin("one"), {topic: 3}, names={topic: ["<b>", "ada"]})
+
+    number = render("{% live_viewers 'entries' board.pk %}", board=quay)
+    names = render("{% live_viewers 'entries' board.pk show='names' class='who' %}", board=quay)
+
+    assert number == f'<live-viewers topic="{topic}">3</live-viewers>'
+    assert names == f'<live-viewers topic="{topic}" show="names" class="who">&lt;b&gt;, ada</live-viewers>'
+
+
+def test_who_may_not_read_a_topic_learns_nothing_of_its_viewers(sociable, render, safe):
+    """The view has to check that, as for rows."""
+    with pytest.raises(PermissionDenied):
+        render("{% live_viewers 'entries' board.pk %}", board=safe)
+
+
+@pytest.mark.parametrize(
+    "presence, source, error",
+    [
+        (None, "{% live_viewers 'entries' 1 %}", 'write presence = "count"'),
+        ("count", "{% live_viewers 'entries' 1 show='names' %}", 'write presence = "names"'),
+        ("names", "{% live_viewers 'unknown' %}", "no such feed"),
+    ],
+)
+def test_a_feed_that_does_not_tell_it_is_an_error_that_says_what_to_write(
+    sociable, monkeypatch, render, quay, presence, source, error
+):
+    """It is one of the page's developer."""
+    monkeypatch.setattr(sociable, "presence", presence)
+
+    with pytest.raises(ImproperlyConfigured, match=error):
+        render(source)
+
+
+def test_an_unknown_way_to_show_viewers_is_an_error(sociable, render, quay):
+    """Otherwise a typing error would show a number."""
+    with pytest.raises(TemplateSyntaxError, match="show"):
+        render("{% live_viewers 'entries' 1 show='name' %}")

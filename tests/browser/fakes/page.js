@@ -9,6 +9,7 @@ import { LiveBlock } from "/static/realtime/elements/live-block.js";
 import { LiveNotices } from "/static/realtime/elements/live-notices.js";
 import { LiveStatus } from "/static/realtime/elements/live-status.js";
 import { LiveTopic } from "/static/realtime/elements/live-topic.js";
+import { LiveViewers } from "/static/realtime/elements/live-viewers.js";
 import { PageFetches } from "/static/realtime/elements/page-fetches.js";
 import { reportSelects } from "/static/realtime/elements/placement.js";
 import { TopicHost } from "/static/realtime/elements/topic-host.js";
@@ -46,10 +47,11 @@ const realtime = new Realtime({
   },
 });
 
-LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = realtime;
+LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = LiveViewers.realtime = realtime;
 customElements.define("live-topic", LiveTopic);
 customElements.define("live-status", LiveStatus);
 customElements.define("live-notices", LiveNotices);
+customElements.define("live-viewers", LiveViewers);
 
 const fetches = new PageFetches({
   fetchPage: async (names) => {

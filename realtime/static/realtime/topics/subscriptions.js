@@ -4,6 +4,7 @@
 /** @import { Timers } from "./retries.js" */
 /** @import { Follower, TopicState, TopicStatus } from "./topic.js" */
 
+import { runHandler } from "./handlers.js";
 import { Retries } from "./retries.js";
 import { Topic } from "./topic.js";
 
@@ -50,12 +51,14 @@ export class Subscriptions {
     const topic = this.#topics.get(name) ?? new Topic(name, this.#times, addedAt);
     this.#topics.set(name, topic);
     if (topic.add(follower)) this.#subscribe(topic);
+    this.#notify([topic]);
+    const { viewers } = topic;
+    if (!viewers) return;
     // Later, when the caller has what `subscribe` returns.
     queueMicrotask(() => {
-      const { viewers, followers } = topic;
-      if (viewers && followers.has(follower)) follower.onPresence?.({ ...viewers, joined: viewers.names, left: [] });
+      if (!topic.followers.has(follower)) return;
+      runHandler(() => follower.onPresence?.({ ...viewers, joined: viewers.names, left: [] }));
     });
-    this.#notify([topic]);
   }
 
   /** @param {string} name @param {Follower} follower */

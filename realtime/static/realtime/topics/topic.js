@@ -9,8 +9,8 @@
 
 import { BAD_MESSAGE, isFinal } from "../protocol/codes.js";
 import { combined, contentsOf } from "../protocol/formats.js";
+import { payloadOf } from "../protocol/payload.js";
 import { commonPosition, isBehind, parse, verdict } from "../protocol/position.js";
-import { payloadOf } from "../transports/broadcasts.js";
 import { runHandler } from "./handlers.js";
 import { viewersAfter } from "./viewers.js";
 

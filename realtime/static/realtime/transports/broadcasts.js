@@ -5,6 +5,8 @@
 
 /** @import { Broadcast, Welcome } from "../protocol/messages.js" */
 
+import { contentsOf } from "../protocol/payload.js";
+
 const PAUSE_MS = 100;
 
 export class Broadcasts {
@@ -36,7 +38,7 @@ export class Broadcasts {
    */
   send(topic, event, payload) {
     /** @type {Broadcast} */
-    const message = { type: "broadcast", topic, event, ...contents(payload) };
+    const message = { type: "broadcast", topic, event, ...contentsOf(payload) };
     const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
     // The server closes a connection for a longer message.
     if (bytes > this.#maxBytes) {
@@ -59,18 +61,4 @@ export class Broadcasts {
       if (pause.next) this.#begin(key, pause.next);
     }, PAUSE_MS);
   }
-}
-
-/** @param {unknown} payload @returns {{data: string} | {payload: unknown}} */
-function contents(payload) {
-  const bytes = payload instanceof ArrayBuffer ? new Uint8Array(payload) : null;
-  const view = ArrayBuffer.isView(payload)
-    ? new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength)
-    : bytes;
-  return view ? { data: btoa(Array.from(view, (byte) => String.fromCharCode(byte)).join("")) } : { payload };
-}
-
-/** What a received broadcast carries: its payload, or its binary data. @param {Broadcast} message @returns {unknown} */
-export function payloadOf({ payload, data }) {
-  return data === undefined ? payload : Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }

@@ -1,0 +1,1 @@
+"""A project whose boards name their viewers, who may broadcast."""
