@@ -297,6 +297,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
+BOARDS_HISTORY_DAYS = given("BOARDS_HISTORY_DAYS", int) if os.environ.get("BOARDS_HISTORY_DAYS") else 30
+"""For how long the boards keep who has changed what; 0 for no history."""
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True

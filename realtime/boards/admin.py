@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
+from .history import record, states
 from .models import Board, Entry, Notice, Status
 from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of
 
@@ -109,6 +110,15 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **kwargs | {"form": SharedForm})
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        if formset.model is not Entry:
+            super().save_formset(request, form, formset, change)
+            return
+        keys = [each.instance.pk for each in formset.initial_forms if each.instance.pk and each.has_changed()]
+        before = states(keys)
+        super().save_formset(request, form, formset, change)
+        record(request.user, before | dict.fromkeys(entry.pk for entry in formset.new_objects))
+
     def response_change(self, request: HttpRequest, obj: Board) -> HttpResponse:
         """After "Save and continue editing", stay on the page of the entries."""
         response = super().response_change(request, obj)
@@ -179,6 +189,23 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **kwargs | {"form": EntryForm})
 
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        before = states([obj.pk]) if change else {}
+        super().save_model(request, obj, form, change)
+        record(request.user, before or {obj.pk: None})
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Entry) -> None:
+        before = states([obj.pk])
+        super().delete_model(request, obj)
+        record(request.user, before)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
+        before = states(queryset.order_by().values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
+        record(request.user, before)
+
     @admin.action(permissions=["change"], description="Show on the page")
     def show(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
         self.update(request, entries, "shown", is_visible=True)
@@ -203,8 +230,10 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
         with transaction.atomic():
             # By key: afterwards the filters of the list may no longer find them.
             found = entries.order_by("pk").select_for_update(of=["self"])
-            written = Entry.objects.filter(pk__in=[entry.pk for entry in found])
+            before = states([entry.pk for entry in found])
+            written = Entry.objects.filter(pk__in=before)
             count = written.update(**changes, updated=Now())
+            record(request.user, before)
             editor: Any = request.user.pk
             LogEntry.objects.log_actions(editor, written, CHANGE, fields_of([*changes]))
         self.message_user(

@@ -9,4 +9,7 @@ class BoardsConfig(AppConfig):
     verbose_name = "Boards"
 
     def ready(self) -> None:
-        from . import editing  # noqa: F401  # declares its actions
+        from . import editing, history  # noqa: F401  # the first declares its actions
+
+        if history.kept_days():
+            from . import all_entries  # noqa: F401  # a feed, and the function that is called for its changes

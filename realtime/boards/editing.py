@@ -17,6 +17,7 @@ from django.db import transaction
 from realtime.actions import ActionRefused, action
 from realtime.engine.codes import Code
 
+from .history import record, states
 from .models import Board, Entry, Status
 from .places import NoSuchPlace, Places, lock_board, make_room
 from .undo import Step, revert, sign, signed, values_of
@@ -94,9 +95,10 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         changes = {name: text for name, text in changes.items() if getattr(entry, name) != text}
         if not changes:
             return {"undo": None}
-        before = values_of(entry, changes)
+        was, before = states([entry.pk]), values_of(entry, changes)
         validate(entry, changes)
         entry.save(update_fields=[*changes, "updated"])
+        record(user, was)
         remember(user, [entry], CHANGE, [{"changed": {"fields": [*changes]}}])
     return {"undo": sign([Step(entry.pk, before, values_of(entry, changes))])}
 
@@ -110,11 +112,13 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         entry = board and board.entries.select_for_update().filter(pk=data["entry"]).first()
         if not board or not entry:
             return {"gone": True}
+        was = states([entry.pk])
         places = room(board, data, moved=entry.pk)
         before = values_of(entry, ["position"])
         entry.position = places.positions[0]
         # Not the time of the change: it is of the content.
         entry.save(update_fields=["position"])
+        record(user, was)
         remember(user, [entry], CHANGE, [{"changed": {"fields": ["position"]}}])
     return {"undo": sign([*renumbering(places), Step(entry.pk, before, values_of(entry, ["position"]))])}
 
@@ -135,6 +139,7 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
             validate(entry, texts, f"Row {number}: " if len(rows) > 1 else "")
             entry.save(force_insert=True)
             entries.append(entry)
+        record(user, dict.fromkeys(entry.pk for entry in entries))
         remember(user, entries, ADDITION, [{"added": {}}])
     steps = [*renumbering(places), *(Step(entry.pk, None, values_of(entry)) for entry in entries)]
     return {"undo": sign(steps), "keys": [str(entry.pk) for entry in entries]}
@@ -150,9 +155,10 @@ def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         conflict = differing(entry, data["seen"], data["seen"])
         if conflict:
             return {"conflict": conflict}
-        step = Step(entry.pk, values_of(entry), None)
+        was, step = states([entry.pk]), Step(entry.pk, values_of(entry), None)
         remember(user, [entry], DELETION, "")
         entry.delete()
+        record(user, was)
     return {"undo": sign([step])}
 
 
@@ -173,7 +179,9 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
             Code.FORBIDDEN, f"undoing this needs the right to {' and '.join(sorted(needed))} entries"
         )
     with transaction.atomic():
+        was = states({step.key for step in steps})
         reverted = revert(steps)
+        record(user, was)
         written = Entry.objects.filter(pk__in=[step.key for step in reverted.done])
         remember(user, list(written), CHANGE, "Undone on the board.")
     return {"undo": sign(reverted.done) if reverted.done else None, "left": reverted.left}

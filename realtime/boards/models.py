@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -109,6 +110,23 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class Revision(models.Model):
+    """What an entry was after a change, without foreign keys to it: it outlives the entry. See ``history.py``."""
+
+    entry = models.BigIntegerField()
+    board = models.BigIntegerField(db_index=True)
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    values = models.JSONField(null=True)
+    is_baseline = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["entry", "id"], name="boards_revision_entry")]
+
+    def __str__(self) -> str:
+        return f"{self.entry} at {self.at}"
 
 
 class Level(models.TextChoices):

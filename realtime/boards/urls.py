@@ -5,7 +5,7 @@ from django.urls import path
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
-from . import notices, views, wall
+from . import history, notices, views, wall
 
 app_name = "boards"
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     # every page that lists boards.
     path("boards/<path:slug>/notices/", notices.announce, name="announce"),
     path("boards/<path:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
+    path("boards/<path:slug>/history/", history.history, name="history"),
+    path("boards/<path:slug>/history/<int:key>/undo/", history.undo, name="undo"),
     path("boards/<path:slug>/wall/", wall.wall, name="wall"),
     path("boards/<path:slug>/", views.board, name="board"),
     # Browsers request this address for pages that name no icon, such as the admin's.
