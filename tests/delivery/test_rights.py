@@ -242,9 +242,10 @@ async def test_a_connection_that_fails_to_lose_a_right_is_closed_and_the_others_
 
 
 async def test_an_answer_that_cannot_be_used_ends_the_subscriptions_it_was_for(
-    service, live, quay, safe, in_database, lines
+    service, live, quay, safe, in_database, lines, monkeypatch
 ):
     """And no others; the log names the feed once, and what to return."""
+    monkeypatch.setattr(rights, "SLICE_SECONDS", 60.0)  # a second slice has a line of its own
     await in_database(
         live, Entry, name="asked", topic_field="board_id", visible_topics=lambda self, user, keys: {1: True}
     )
