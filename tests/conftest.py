@@ -223,8 +223,7 @@ def live(log) -> Iterator[Callable[..., Feed]]:
 
     yield register
     for name in names:
-        registry.remove(name)
-    capture.install()
+        registry.remove(name)  # its triggers end with the database
 
 
 @pytest.fixture
@@ -240,9 +239,8 @@ def sociable(monkeypatch) -> type[Feed]:
 
 
 @pytest.fixture
-def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
+def make_model(log) -> Callable[..., type[models.Model]]:
     """A function that creates a model and its table for one test: ``make_model("Thing", name=CharField(…))``."""
-    made: list[type[models.Model]] = []
 
     def make(name: str, meta: dict[str, Any] | None = None, /, **columns: Any) -> type[models.Model]:
         options = {"app_label": "throwaway", "apps": Apps(), **(meta or {})}
@@ -253,13 +251,9 @@ def make_model(log) -> Iterator[Callable[..., type[models.Model]]]:
         )
         with connection.schema_editor() as editor:
             editor.create_model(model)
-        made.append(model)
         return model
 
-    yield make
-    for model in made:
-        with connection.schema_editor() as editor:
-            editor.delete_model(model)
+    return make  # the tables end with the database
 
 
 @pytest.fixture

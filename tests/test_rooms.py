@@ -3,8 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -30,10 +28,10 @@ def expected_file(module: Path) -> Path:
     return Path("tests") / package / f"test_{module.name}.py"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_each_module_has_a_test_of_its_name(module):
+def test_each_module_has_a_test_of_its_name():
     """``realtime/delivery/hub.py`` is tested by ``tests/delivery/test_hub.py``."""
-    assert (ROOT / expected_file(module)).is_file(), f"write {expected_file(module)}"
+    assert len(MODULES) > 100
+    assert [expected_file(module) for module in MODULES if not (ROOT / expected_file(module)).is_file()] == []
 
 
 def test_few_files_stand_outside_of_packages():
