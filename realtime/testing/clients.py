@@ -15,6 +15,7 @@ import msgspec
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import load_backend
+from msgspec import UNSET
 
 from .. import notices
 from ..access.visitors import ANONYMOUS, Login, Visitor
@@ -22,9 +23,11 @@ from ..client.errors import Refused
 from ..client.replica import Change, Format, Replica
 from ..conf import get_conf
 from ..databases.registry import database
+from ..delivery.broadcasts import permit
 from ..delivery.rights_check import judge
+from ..engine.codes import Code
 from ..engine.errors import Forbidden, RealtimeError
-from ..engine.messages import Error, Heartbeat, Notice, Row, decode_server
+from ..engine.messages import Broadcast, Error, Heartbeat, Notice, Row, decode_server, encode
 from ..engine.position import Position
 from ..engine.session import Limits, Session
 from ..engine.topic import Topic
@@ -186,6 +189,19 @@ class LiveClient:
             if database().connection.in_atomic_block or time.monotonic() > ends:
                 raise AssertionError(f"{words} in topic {self.topic}; its rows are {dict(self.rows)!r}")
             time.sleep(LOOK_SECONDS)
+
+    def broadcast(self, event: str, payload: Any = None) -> dict[str, Any]:
+        """Return the message that the other subscribers of the topic would receive; nothing is sent.
+
+        Raises: Refused, if the feed does not let this client's user broadcast.
+        """
+        given = permit(self._visitor, self.topic)
+        if not given.is_given:
+            raise Refused(Code.FORBIDDEN, f"you may not broadcast to {self.topic!r}", self.topic)
+        contents = msgspec.Raw(msgspec.json.encode(payload))
+        encoded = encode(Broadcast(self.topic, event, contents, name=given.name or UNSET))
+        message: dict[str, Any] = msgspec.json.decode(encoded)
+        return message
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the topic and its connection: what ``min_interval`` holds back is sent, ``refresh_seconds``

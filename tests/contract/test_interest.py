@@ -192,3 +192,22 @@ def test_a_page_from_before_changes_that_nobody_followed_gets_a_snapshot(databas
 
     assert fresh.topic.position.offset > painted.topic.position.offset
     assert fresh.topic._changed_at > painted.topic.position.offset
+
+
+def test_viewers_are_those_of_all_processes_that_live(database):
+    """Names once and in order; a process that ended or expired has none, and a topic of thousands is one answer."""
+    one, other, dead, ended = (interest.begin(name) for name in ("one", "other", "dead", "ended"))
+    for number, viewers, names in (
+        (one, 2, ["grace", "ada"]),
+        (other, 3, ["ada", "é\u2028<"]),
+        (dead, 5, ["x"]),
+        (ended, 7, ["y"]),
+    ):
+        interest.note(number, {TOPIC: viewers, "t": 0}, names={TOPIC: names})
+    Process.objects.filter(pk=dead).update(seen_at=SecondsNow() - interest.VALID_SECONDS - 1)
+    interest.end(ended)
+
+    found = interest.viewers([TOPIC, "t", *(f"none{number}" for number in range(1000))])
+
+    assert (found.pop(TOPIC), found.pop("t")) == ((5, ("ada", "grace", "é\u2028<")), (0, ()))
+    assert set(found.values()) == {interest.Viewers()}

@@ -202,6 +202,20 @@ def test_notices_arrive(board, client):
     ]
 
 
+def test_a_broadcast_is_what_others_would_receive(board, sociable, monkeypatch):
+    """With the name that the feed gives; or it is refused, as the feed says."""
+    user = get_user_model().objects.create_user("ada")
+    with LiveClient(f"entries.{board.pk}", user=user) as client:
+        message = client.broadcast("typing", {"row": "1"})
+        monkeypatch.setattr(sociable, "can_broadcast", lambda self, user, key: user.is_staff)
+        with pytest.raises(Refused, match="may not broadcast"):
+            client.broadcast("typing")
+
+    assert message == {
+        "type": "broadcast", "topic": f"entries.{board.pk}", "event": "typing", "payload": {"row": "1"}, "name": "ada",
+    }  # fmt: skip
+
+
 def test_time_passes_when_it_is_told_to(board, client):
     """A heartbeat is due, and vouches for the rows; nothing waits for a clock."""
     client.advance(14)
