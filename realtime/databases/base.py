@@ -74,6 +74,8 @@ class Database(ABC):
     """The time so many seconds ago, a parameter, by the database's clock, as columns of times have it."""
     MEMBER: ClassVar[str]
     """Likewise the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
+    SEVERAL_FORMS: ClassVar[frozenset[str]]
+    """Kinds of fields of which a column may hold a value in several forms: Django reads each, and looks for one."""
 
     def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
         self.connection = connection

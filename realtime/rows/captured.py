@@ -43,6 +43,7 @@ class CapturedColumn:
         for convert in self._converters:
             value = convert(value, self._expression, self._database.connection)
         self._column.to_python(value)  # its result may be spelled in another way than the instance's value
+        self._column.get_db_prep_value(value, self._database.connection, prepared=True)
         if isinstance(value, str):
             value.encode()
         if isinstance(value, int) and not -(2**63) <= value < 2**63:

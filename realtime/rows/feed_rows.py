@@ -1,8 +1,9 @@
 """The rows of a feed: read and rendered as its subscribers receive them, each for itself."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -10,15 +11,19 @@ from django.template.loader import get_template
 from msgspec import UNSET
 
 from ..conf import get_conf
-from ..engine.errors import FeedOff
+from ..engine.errors import FeedOff, UnknownTopic
 from ..engine.messages import Content, Row
 from ..runtime.failures import ESCAPING, as_exception
 from ..runtime.left_out import left_out
-from . import reading
+from . import reading, stored_forms
 from .declaration_faults import fault_of_queryset
 from .feed_declaration import FeedDeclaration
-from .rendering import render_row, with_place
+from .feed_topics import primary_key
+from .rendering import BadRow, render_row, with_place
 from .surroundings import surroundings
+
+_Placed: TypeAlias = tuple[Any, str, Row]
+"""Primary key, topic and row of an instance."""
 
 
 class FeedRows(FeedDeclaration):
@@ -51,7 +56,14 @@ class FeedRows(FeedDeclaration):
         if self._topic_column is not None and topic != self.name:
             rows = self._in_topic(rows, self.parse_topic(topic))
         after = rows if key is None else rows.filter(pk__gt=key)
-        return list(after.values_list("pk", flat=True)[:at_most])
+        keys = list(after.values_list("pk", flat=True)[:at_most])
+        if not stored_forms.has_several(primary_key(self.model)):
+            return keys
+        # No key follows on one by which its row is not found.
+        found = stored_forms.found(self._everywhere(), keys)
+        if keys and not found and len(keys) == at_most:
+            return self.keys_after(key, 2 * at_most, topic)
+        return [key for key in keys if key in found]
 
     def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
         return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
@@ -80,6 +92,9 @@ class FeedRows(FeedDeclaration):
                 by_place=self.is_read_whole,
                 candidates=lambda: self._in_topic(self._everywhere(), key),
             )
+        if stored_forms.has_several(primary_key(self.model)):
+            keys = [placed[0] for placed in found.rows if placed]
+            found = _without_others(found, stored_forms.found(self._everywhere(), keys), "key")
         left_out.read(self.name, topic, self._leave_out(found, topic, format), format)
         for failed in found.left_out:
             note_left_out(failed)
@@ -110,11 +125,24 @@ class FeedRows(FeedDeclaration):
         placed = self._placed_after(before_each, format)
         with self._surroundings():
             found = reading.read(self.live_rows().order_by(), placed, by_place=False, candidates=keys)
+        if self._topic_column is not None and stored_forms.has_several(self._topic_column):
+            found = _without_others(found, self._found_by_topic(found), "topic field")
         failed = self._leave_out(found, None, format)
         left_out.shown(self.name, {str(key) for key in keys} - failed, format)
         for key in found.left_out:
             note_left_out(key)
         return {placed[0]: placed[1:] for placed in found.rows if placed}
+
+    def _found_by_topic(self, found: reading.Found[_Placed | None]) -> set[Any]:
+        """Return the keys of those rows that a reading of their topic finds, too."""
+        assert self._topic_column is not None
+        keys = [placed[0] for placed in found.rows if placed]
+        topics = []
+        for topic in {placed[1] for placed in found.rows if placed}:
+            with suppress(UnknownTopic):  # the value is spelled in another way than in its topic's name
+                topics.append(self.parse_topic(topic))
+        in_topics = self._everywhere().filter(**{f"{self._topic_column.attname}__in": topics})
+        return stored_forms.found(in_topics, keys)
 
     def row(self, instance: models.Model) -> Row:
         """Return one instance as subscribers receive it.
@@ -132,7 +160,7 @@ class FeedRows(FeedDeclaration):
             return render_row(instance, UNSET, self.ordering, self.template_name)
         return render_row(instance, self.serialize(instance), self.ordering, None)
 
-    def _placed(self, instance: models.Model, format: Content | None) -> tuple[Any, str, Row] | None:
+    def _placed(self, instance: models.Model, format: Content | None) -> _Placed | None:
         """Return key, topic and row of an instance; None without a topic: there is nothing to render."""
         topic = self.topic_of(instance)
         if topic is None:
@@ -141,8 +169,8 @@ class FeedRows(FeedDeclaration):
 
     def _placed_after(
         self, before_each: Callable[[], None], format: Content | None
-    ) -> Callable[[models.Model], tuple[Any, str, Row] | None]:
-        def placed(instance: models.Model) -> tuple[Any, str, Row] | None:
+    ) -> Callable[[models.Model], _Placed | None]:
+        def placed(instance: models.Model) -> _Placed | None:
             before_each()
             try:
                 return self._placed(instance, format)
@@ -172,3 +200,21 @@ class FeedRows(FeedDeclaration):
                 yield
             except ESCAPING as error:
                 raise as_exception(error) from error
+
+
+def _without_others(
+    found: reading.Found[_Placed | None], keys: set[Any], column: str
+) -> reading.Found[_Placed | None]:
+    """Return a reading without the rows that Django does not find by what it has read of a column."""
+    others = {placed[0]: placed for placed in found.rows if placed and placed[0] not in keys}
+    if not others:
+        return found
+    error = BadRow(
+        f"its {column} is stored in another form than Django writes, so that Django does not find the row by it; "
+        "store the value again through Django, or as Django writes it: a UUID, for example, without dashes on SQLite"
+    )
+    return replace(
+        found,
+        rows=[placed for placed in found.rows if not placed or placed[0] not in others],
+        left_out={**found.left_out, **dict.fromkeys(others, error)},
+    )

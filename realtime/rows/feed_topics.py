@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 
 from ..databases.base import is_storable
+from ..databases.registry import database
 from ..engine.errors import UnknownTopic
 from . import reading
 from .captured import CapturedColumn, Image
@@ -52,6 +53,8 @@ class FeedTopics:
         key = getattr(instance, self._topic_column.attname)
         if key is None:
             return None
+        if isinstance(key, bytes):
+            raise BadRow(f"it is in no topic: its {self._topic_column.name} holds bytes; store a text")
         topic = self.topic(key)
         if not is_legal(topic):
             raise BadRow(
@@ -63,10 +66,13 @@ class FeedTopics:
     def parse_key(self, text: str) -> Any:
         """Return the key in the second part of a topic's name.
 
-        Raises: ValidationError, if it is not a value of the topic field.
+        Raises: ValidationError and what fields raise, if it is not a value of the topic field.
         """
         assert self._topic_column is not None
         key = self._topic_column.to_python(text)
+        self._topic_column.get_db_prep_value(
+            key, database().connection, prepared=True
+        )  # not every field has checked it
         if isinstance(key, int) and not -(2**63) <= key < 2**63:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
         return key
@@ -79,7 +85,7 @@ class FeedTopics:
         _, _, text = topic.partition(".")
         try:
             key = self.parse_key(text) if self._topic_column is not None else None
-        except (ValidationError, ValueError, OverflowError) as error:
+        except (ValidationError, ValueError, ArithmeticError, TypeError, AttributeError) as error:
             raise UnknownTopic(topic) from error
         if self.topic(key) != topic:
             raise UnknownTopic(topic)
@@ -101,7 +107,7 @@ class FeedTopics:
 
     def _legal_topic(self, key: Any) -> str | None:
         """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
-        if key is None:
+        if key is None or isinstance(key, bytes):
             return None
         topic = self.topic(key)
         return topic if is_legal(topic) else None

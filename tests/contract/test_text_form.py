@@ -22,9 +22,10 @@ from django.db import connection, models
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
 from django.db.models.functions import Lower
 
+from realtime.engine.errors import UnknownTopic
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry, OutboxRow
-from realtime.publishing import capture
+from realtime.publishing import capture, positions
 from tests.contract.conftest import Database, Follower, log_changes
 from tests.support.contents import json_of
 
@@ -586,3 +587,111 @@ def test_a_key_that_is_none_is_left_out_by_every_reader(database, number):
         database.sequence()
         follower.follow()
         assert follower.topic.rows == []
+
+
+UUID_10 = "00000000-0000-0000-0000-00000000000a"
+OTHER_FORMS: dict[str, dict[str, tuple[Any, str]]] = {
+    "sqlite": {
+        "uuid with dashes": (models.UUIDField, f"'{UUID_10}'"),
+        "uuid in capitals": (models.UUIDField, f"'{uuid.UUID(UUID_10).hex.upper()}'"),
+        "uuid in braces": (models.UUIDField, f"'{{{UUID_10}}}'"),
+        "decimal with more places": (decimal(10, 2), "1.105"),
+        "datetime with a T": (models.DateTimeField, "'2026-03-04T05:06:07'"),
+        "datetime with milliseconds": (models.DateTimeField, "'2026-03-04 05:06:07.000'"),
+        "datetime with a zone": (models.DateTimeField, "'2026-03-04 05:06:07+00:00'"),
+        "date of one digit": (models.DateField, "'2026-3-4'"),
+        "date with a time": (models.DateField, "'2026-03-04 00:00:00'"),
+        "time without seconds": (models.TimeField, "'05:06'"),
+        "address in capitals": (models.GenericIPAddressField, "'2001:DB8:0::1'"),
+        "bytes": (models.TextField, "x'616263'"),
+    },
+    "postgresql": {
+        "address of a network": (models.GenericIPAddressField, "'10.0.0.1/24'"),
+        "long address of a network": (models.GenericIPAddressField, "'2001:db8::1/64'"),
+    },
+}  # fmt: skip
+"""Values in SQL that Django reads, and does not find by what it has read."""
+
+
+def other_forms(database: Database, name: str) -> tuple[Any, str]:
+    if name not in OTHER_FORMS[database.vendor]:
+        pytest.skip(f"not on {database.vendor}")
+    return OTHER_FORMS[database.vendor][name]
+
+
+EVERY_OTHER_FORM = pytest.mark.parametrize("name", [name for forms in OTHER_FORMS.values() for name in forms])
+
+
+@EVERY_OTHER_FORM
+def test_a_key_that_django_does_not_find_is_left_out_by_every_reader(database, name):
+    """No reader has a row of which no change could be found; its neighbour is live."""
+    make, form = other_forms(database, name)
+    (model,) = make_models(Odd={"key": make(primary_key=True, editable=False), "label": chars()()})
+    good = {models.TextField: "good", models.GenericIPAddressField: "10.0.0.2"}
+    values = [kind.values[1] for kind in KINDS.values() if kind.make is make]
+    model.objects.create(key=good.get(make, values[0] if values else 1), label="good")
+
+    with live(database, model, fields=["label"]) as feed:
+        follower = Follower("texts")
+        for statement in (
+            f"INSERT INTO texts_odd (key, label) VALUES ({form}, 'odd')",
+            "UPDATE texts_odd SET label = label || '!'",
+            "DELETE FROM texts_odd WHERE label = 'odd!'",
+        ):
+            database.sql(statement)
+            keys = [str(key) for key in feed.keys_after(None, 1, "texts")]
+            database.sequence()
+            follower.follow()
+            follower.assert_equals_source()
+            assert [row.key for row in follower.topic.rows] == keys
+            assert len(keys) == follower.reads == 1
+
+
+def test_the_log_names_a_row_that_django_does_not_find_by_its_key(on_sqlite, caplog):
+    """Django's admin does not open it either."""
+    (model,) = make_models(Odd={"key": models.UUIDField(primary_key=True)})
+    on_sqlite.sql(f"INSERT INTO texts_odd (key) VALUES ('{uuid.UUID(int=99)}')")
+
+    with live(on_sqlite, model):
+        assert positions.read_topic("texts").rows == []
+
+    assert f"leaves out row '{uuid.UUID(int=99)}': its key is stored in another form" in caplog.text
+
+
+@EVERY_OTHER_FORM
+def test_a_topic_that_django_does_not_find_is_in_no_topic(database, name):
+    """A reading of the topic would not find the row, so that no change brings it either."""
+    make, form = other_forms(database, name)
+    (model,) = make_models(Odd={"topic": make(null=True), "label": chars()()})
+    database.sql(f"INSERT INTO texts_odd (topic, label) VALUES ({form}, 'odd')")
+
+    with live(database, model, topic_field="topic", fields=["label"]):
+        for statement in (
+            "UPDATE texts_odd SET label = label || '!'",
+            "UPDATE texts_odd SET id = id + 1",
+            "DELETE FROM texts_odd",
+        ):
+            database.sql(statement)
+            batch = database.sequence()
+            assert batch is not None
+            assert {entry.topic for entry in batch.entries} != {"texts"}, "the feed must not be read again"
+            assert {one.op for entry in batch.entries for one in log_changes(entry)} <= {"delete"}
+
+
+GARBAGE = [
+    "", "x", "\u0660", "None", "NaN", "Infinity", "1E400", "-1", "1_000", "9" * 40, "10.0.0.1/24", "1.2.3", "::1%eth0",
+    "0001-01-01", "9999-12-31 23:59:59.999999+00:00", "24:00:00", "P9999999999D", "null", "[]", "{}", "[1]", "(1,2)",
+    '["99999999999999999999"]', '{"lower": "9999999999999999999", "upper": null, "bounds": "[)"}', "1" * 190,
+]  # fmt: skip
+"""What a client may ask for."""
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "legacy"])
+def test_a_name_of_no_topic_is_refused_or_has_no_rows(database, name):
+    """It is no reason to report in the log that a topic cannot be read."""
+    (model,) = make_models(Placed={"topic": needed(name, database).make(null=True)})
+
+    with live(database, model, topic_field="topic"):
+        for text in GARBAGE:
+            with contextlib.suppress(UnknownTopic):
+                assert positions.read_topic(f"texts.{text}").rows == []

@@ -88,6 +88,7 @@ class PostgreSQL(Database):
     NOW = "extract(epoch FROM statement_timestamp())::double precision"
     AGO = "statement_timestamp() - make_interval(secs => %s)"
     MEMBER = "image -> %s::text"
+    SEVERAL_FORMS = frozenset({"GenericIPAddressField", "IPAddressField"})  # with the length of a network
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, PostgreSQLTriggers(connection))

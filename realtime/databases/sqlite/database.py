@@ -32,6 +32,11 @@ _PROBE = (
 )
 _SCHEMA = "(SELECT schema_version FROM pragma_schema_version)"
 _NOW = f"SELECT {_NEXT}, coalesce((SELECT epoch FROM realtime_sequencer WHERE id = 1), '')"
+# Values that are stored as texts, or rounded when they are read.
+_SEVERAL_FORMS = frozenset({
+    "BooleanField", "DateField", "DateTimeField", "DecimalField", "DurationField", "GenericIPAddressField",
+    "IPAddressField", "TimeField", "UUIDField",
+})  # fmt: skip
 
 
 class SQLite(Database):
@@ -41,6 +46,7 @@ class SQLite(Database):
     NOW = "((julianday('now') - 2440587.5) * 86400.0)"
     AGO = "strftime('%Y-%m-%d %H:%M:%f', 'now', (0 - %s) || ' seconds')"
     MEMBER = """CASE WHEN json_valid(image) THEN CAST(image -> ('$."' || %s || '"') AS BLOB) END"""
+    SEVERAL_FORMS = _SEVERAL_FORMS
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, SQLiteTriggers(connection))
