@@ -455,7 +455,12 @@ def test_only_triggers_of_the_engine_are_listed(log):
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER realtime_of_the_project")
 
-    assert {trigger.table for trigger in installed} == {"boards_entry", "boards_board"}
+    assert {trigger.table for trigger in installed} == {
+        "boards_entry",
+        "boards_board",
+        "boards_notice",
+        "boards_notice_boards",
+    }
     assert "realtime_of_the_project" not in {trigger.name for trigger in installed}
 
 
