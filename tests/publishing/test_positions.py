@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from realtime.boards.models import Board, Entry
 from realtime.databases.registry import database
 from realtime.engine.errors import UnknownTopic
+from realtime.engine.position import Position
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import positions
@@ -212,3 +213,19 @@ def test_reading_a_topic_costs_a_fixed_number_of_queries(log, quay, django_asser
 
     with django_assert_max_num_queries(6):
         assert len(read_topic(f"entries.{quay.pk}").rows) == 52
+
+
+@pytest.mark.parametrize(
+    ("read_in", "left_out", "format", "is_usable"),
+    [
+        ("rows", 0, "rows", True), ("rows", 1, "rows", True), ("rows", 0, "html", False), ("rows", 0, None, False),
+        (None, 0, "rows", True), (None, 1, "rows", False), (None, 1, None, True),
+    ],
+)  # fmt: skip
+def test_a_reading_is_used_in_a_format_in_which_it_would_have_had_the_same_rows(
+    read_in, left_out, format, is_usable
+):
+    """A row that fails in one format is missing from a reading in all formats, and not from one in the other."""
+    reading = positions.Reading(Position("e", 1), [], 1, 1, read_in, left_out)
+
+    assert reading.is_usable_in(format) is is_usable
