@@ -8,6 +8,7 @@ from tests.support.bundle import BOARDS, CLIENT
 
 BADGE = (CLIENT / "live.css").read_text()
 BOARD = (BOARDS / "boards.css").read_text()
+SENSES = (BOARDS / "senses.css").read_text()
 SCHEMES = pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 COLOUR = r"(?:light-dark\(\s*(#\w+)\s*,\s*(#\w+)\s*\)|(#\w{6})|var\((--[\w-]+)\))"
 DARK = re.compile(r"@media \(prefers-color-scheme: dark\) \{.*?\n\}", re.DOTALL)
@@ -70,3 +71,15 @@ def test_text_can_be_read(ink, scheme):
     for name in behind:
         found = contrast(parts(colours(BOARD, ink, scheme)), parts(colours(BOARD, name, scheme)))
         assert found >= 4.5, name
+
+
+@pytest.mark.parametrize("medium", ["print", "(forced-colors: active)", "(prefers-reduced-motion: reduce)"])
+def test_what_colours_and_motion_say_is_said_without_them(medium):
+    """On paper and in forced colours a status has a frame; without animations a change has a steady mark."""
+    (block,) = re.findall(rf"@media {re.escape(medium)} \{{(.*?)\n\}}", SENSES, re.DOTALL)
+
+    if "motion" in medium:
+        assert "opacity: 1" in block
+    else:
+        assert re.findall(r"\.status-(warning|critical),", block) == ["warning", "critical"]
+        assert block.count("border-style") == 2

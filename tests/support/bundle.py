@@ -81,7 +81,7 @@ CLIENT_BUNDLE = Bundle(CLIENT / "live.min.js", 'export {{ default }} from "{}";'
 STYLE_BUNDLE = Bundle(
     BOARDS / "boards.min.css",
     '@import "{}";',
-    (CLIENT / "live.css", BOARDS / "boards.css", BOARDS / "wall.css"),
+    (CLIENT / "live.css", BOARDS / "boards.css", BOARDS / "wall.css", BOARDS / "senses.css"),
 )
 WALL_BUNDLE = Bundle(BOARDS / "wall.min.js", 'import "{}";', (BOARDS / "wall" / "wall.js",))
 BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, WALL_BUNDLE)
