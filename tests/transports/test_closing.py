@@ -420,5 +420,5 @@ def test_changes_travel_with_their_question(log, quay, safe):
     batch = log.sequence()
 
     assert batch is not None
-    assert in_question(batch.entries) == {f"entries.{quay.pk}", f"board.{quay.pk}"}
+    assert in_question(batch.entries) == {f"{feed}.{quay.pk}" for feed in ("entries", "board", "notices")}
     assert summary(batch.entries)[f"entries.{quay.pk}"] == [("upsert", str(created.pk))]
