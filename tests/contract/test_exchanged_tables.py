@@ -3,10 +3,13 @@
 import contextlib
 
 import pytest
+from django.db import connection
 
+from realtime.databases.registry import database as engine_database
 from realtime.models import OutboxRow
 from realtime.publishing import capture, housekeeping
 from realtime.publishing.housekeeping import Housekeeping
+from realtime.publishing.positions import read_snapshot
 from realtime.publishing.table_watch import TableWatch
 from tests.conftest import until
 from tests.contract.conftest import Database, Follower
@@ -324,3 +327,36 @@ async def test_rows_of_a_table_that_was_another_one_for_a_moment_do_not_stay(
     await until(lambda: "99" not in follower.replica.rows)
     await in_database(process.turn)
     assert await in_database(resets) == []
+
+
+SHAPES = {
+    "plain": [],
+    **{f"with partitions, one {kind}": [*PARTITIONED, *of_kind] for kind, of_kind in PARTITIONS.items()},
+} | {
+    "with an heir": ON_POSTGRESQL["with an heir"],
+    "rewritten": ON_POSTGRESQL["rewritten"],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_reading_and_a_look_agree_on_what_a_table_is_read_from(on_postgresql, shape):
+    """Otherwise its topics would be read again at every look."""
+    on_postgresql.sql(*SHAPES[shape])
+
+    with read_snapshot() as moment:
+        of_reading = moment.files(["boards_entry"])
+
+    assert of_reading == {
+        "boards_entry": engine_database().table_states(["boards_entry"])["boards_entry"].files
+    }
+
+
+def test_a_look_waits_for_no_lock_of_a_table_or_partition(on_postgresql):
+    """A TRUNCATE that is not committed, for example, must not keep other feeds from the log."""
+    on_postgresql.sql(*PARTITIONED)
+    with contextlib.closing(on_postgresql.connect()) as other, connection.cursor() as cursor:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE part_1, boards_entry IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SET lock_timeout = '100ms'")
+
+        assert engine_database().table_states(["boards_entry"])

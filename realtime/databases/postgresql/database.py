@@ -47,28 +47,37 @@ _NOW = (
     "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
     f"coalesce(epoch, '') FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}"
 )
-# What a table named ``root`` is read from now, whatever the snapshot: the table and its partitions, each with its file.
-_PARTS = """(
-  SELECT part.oid, coalesce(pg_relation_filenode(part.oid), 0) AS file
-  FROM (SELECT root::oid AS oid UNION SELECT relid::oid FROM pg_partition_tree(root)) AS part
-)"""
+# What a table is read from: itself and its partitions, each with its file.
 _DIGEST = "md5(string_agg(concat_ws('.', part.oid, file), ' ' ORDER BY part.oid))"
+# As of now, whatever the snapshot. pg_partition_tree() locks the partitions, as reading the table has done already.
 _FILES = f"""
 SELECT name, {_DIGEST}, bool_or(pg_class.oid IS NULL OR file <> relfilenode)
 FROM unnest(%s::text[]) AS name, to_regclass(quote_ident(name)) AS root,
-  LATERAL {_PARTS} AS part LEFT JOIN pg_class ON pg_class.oid = part.oid
+  LATERAL (
+    SELECT part.oid, coalesce(pg_relation_filenode(part.oid), 0) AS file
+    FROM (SELECT root::oid AS oid UNION SELECT relid::oid FROM pg_partition_tree(root)) AS part
+  ) AS part
+  LEFT JOIN pg_class ON pg_class.oid = part.oid
 GROUP BY name
 """
 # A file is another one after TRUNCATE and after a rewrite. The xmin of a catalog's row differs after each change of
-# it: a partition that is being detached concurrently, a trigger that was disabled for a moment.
+# it: a partition that is being detached concurrently, a trigger that was disabled for a moment. Without a lock on any
+# table, which its writers may hold for long.
 _STATES = f"""
 WITH RECURSIVE live AS (
   SELECT name, to_regclass(quote_ident(name)) AS root FROM unnest(%s::text[]) AS name
 ), part AS (
-  SELECT root, root::oid AS id, '' AS link FROM live WHERE root IS NOT NULL
-  UNION SELECT root, inhrelid, pg_inherits.xmin::text FROM part JOIN pg_inherits ON inhparent = id
+  SELECT root, root::oid AS id, '' AS link, FALSE AS is_left FROM live WHERE root IS NOT NULL
+  UNION SELECT root, inhrelid, pg_inherits.xmin::text, is_left OR inhdetachpending
+  FROM part JOIN pg_inherits ON inhparent = id
 )
-SELECT name, (SELECT {_DIGEST} FROM {_PARTS} AS part),
+SELECT name, (
+    SELECT {_DIGEST}
+    FROM (
+      SELECT id AS oid, coalesce(pg_relation_filenode(id), 0) AS file FROM part
+      WHERE part.root = live.root AND (id = live.root OR relkind = 'p' AND NOT is_left)
+    ) AS part
+  ),
   md5(concat_ws(' ', root, relkind, relispartition, (
     SELECT string_agg(concat_ws('.', id, relfilenode, link), ' ' ORDER BY id, link)
     FROM part JOIN pg_class ON oid = id WHERE part.root = live.root
