@@ -17,7 +17,7 @@ from django.db import transaction
 from realtime.actions import ActionRefused, action
 from realtime.engine.codes import Code
 
-from .history import record, states
+from .history import States, record, states
 from .models import Board, Entry, Status
 from .places import NoSuchPlace, Places, lock_board, make_room
 from .undo import Step, revert, sign, signed, values_of
@@ -112,13 +112,13 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         entry = board and board.entries.select_for_update().filter(pk=data["entry"]).first()
         if not board or not entry:
             return {"gone": True}
-        was = states([entry.pk])
         places = room(board, data, moved=entry.pk)
+        was = states([entry.pk]) | states_before(places)
         before = values_of(entry, ["position"])
         entry.position = places.positions[0]
         # Not the time of the change: it is of the content.
         entry.save(update_fields=["position"])
-        record(user, was)
+        record(user, was, made_room=places.renumbered)
         remember(user, [entry], CHANGE, [{"changed": {"fields": ["position"]}}])
     return {"undo": sign([*renumbering(places), Step(entry.pk, before, values_of(entry, ["position"]))])}
 
@@ -139,7 +139,8 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
             validate(entry, texts, f"Row {number}: " if len(rows) > 1 else "")
             entry.save(force_insert=True)
             entries.append(entry)
-        record(user, dict.fromkeys(entry.pk for entry in entries))
+        was = dict.fromkeys((entry.pk for entry in entries), None) | states_before(places)
+        record(user, was, made_room=places.renumbered)
         remember(user, entries, ADDITION, [{"added": {}}])
     steps = [*renumbering(places), *(Step(entry.pk, None, values_of(entry)) for entry in entries)]
     return {"undo": sign(steps), "keys": [str(entry.pk) for entry in entries]}
@@ -181,10 +182,11 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     with transaction.atomic():
         was = states({step.key for step in steps})
         reverted = revert(steps)
-        record(user, was)
+        record(user, was, made_room=[step.key for step in steps[:-1] if step.before and step.after])
         written = Entry.objects.filter(pk__in=[step.key for step in reverted.done])
         remember(user, list(written), CHANGE, "Undone on the board.")
-    return {"undo": sign(reverted.done) if reverted.done else None, "left": reverted.left}
+    # In the order of the steps, where what made room comes before the move.
+    return {"undo": sign(reverted.done[::-1]) if reverted.done else None, "left": reverted.left}
 
 
 def differing(entry: Entry, seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -259,6 +261,14 @@ def renumbering(places: Places) -> list[Step]:
         Step(key, {"position": str(old)}, {"position": str(new)})
         for key, (old, new) in places.renumbered.items()
     ]
+
+
+def states_before(places: Places) -> States:
+    """Return the values that the entries which made room had before that."""
+    return {
+        key: values and values | {"position": str(places.renumbered[key][0])}
+        for key, values in states(places.renumbered).items()
+    }
 
 
 def remember(user: Any, entries: Sequence[Entry], flag: int, message: Any) -> None:

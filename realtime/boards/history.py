@@ -2,19 +2,20 @@
 
 Editors' changes are recorded in the transaction that makes them, with their user. A function of ``on_change`` records
 all others a moment later: what it finds changed and not recorded was written by a program. Several changes of an entry
-within that moment are one revision.
+within that moment are one revision. Each revision has the values before it, so that it can
+be undone when older ones were removed.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
-from django.db.models import F, Window
-from django.db.models.functions import Lag
+from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -43,17 +44,30 @@ def states(keys: Iterable[int]) -> States:
     return dict.fromkeys(wanted) | {entry.pk: values_of(entry) for entry in found}
 
 
-def record(actor: Any, before: States) -> None:
-    """Record what the transaction has made of entries since ``states`` returned ``before``."""
+def record(actor: Any, before: States, made_room: Collection[int] = ()) -> None:
+    """Record what the transaction has made of entries since ``states`` returned ``before``.
+
+    Entries of ``made_room`` were renumbered for the others: they are undone with the first of these.
+    """
     if not kept_days():
         return
-    after = states(before)
+    after, newest = states(before), newest_of(before)
+    found: list[Revision] = []
+    renumbered: list[Revision] = []
     for key, was in before.items():
-        last = Revision.objects.filter(entry=key).order_by("-pk").first()
-        if was is not None and (last is None or last.values != was):
-            add(key, was, None, is_baseline=last is None)
+        last = newest.get(key)
+        if last is None and was is not None:
+            found.append(Revision(entry=key, board=board_of(was) or 0, values=was, is_baseline=True))
+        elif last is not None and last.values != was:
+            found.append(revised(key, last.values, was))
         if after[key] != was:
-            add(key, after[key], actor, board=was and was["board_id"])
+            (renumbered if key in made_room else found).append(revised(key, was, after[key], actor))
+    Revision.objects.bulk_create(found)
+    first = next((each.pk for each in found if each.actor is not None), None)
+    for each in renumbered:
+        each.follows = first
+    Revision.objects.bulk_create(renumbered)
+    remove_surplus(before)
 
 
 def note(change: Change) -> None:
@@ -62,40 +76,89 @@ def note(change: Change) -> None:
         return
     with transaction.atomic():
         key = int(change.key)
-        now = states([key])[key]
-        last = Revision.objects.filter(entry=key).order_by("-pk").first()
-        if (last.values if last else None) != now:
-            board = last and last.values and last.values["board_id"]
-            add(key, now, None, board=board or None, is_baseline=last is None and change.is_initial)
+        now, last = states([key])[key], newest_of([key]).get(key)
+        was = last.values if last else None
+        if was != now:
+            revision = revised(key, was, now)
+            revision.is_baseline = last is None and change.is_initial
+            revision.save()
+            remove_surplus([key])
 
 
-def add(key: int, values: Values | None, actor: Any, board: Any = None, is_baseline: bool = False) -> None:
-    """Add a revision, and remove those of the entry that are too many or too old; the newest stays."""
-    place = values["board_id"] if values else board
-    Revision.objects.create(
-        entry=key, board=int(place or 0), actor=actor, values=values, is_baseline=is_baseline
+def newest_of(keys: Iterable[int]) -> dict[int, Revision]:
+    """Return the newest revisions of entries, by their keys."""
+    by_entry = Revision.objects.filter(entry__in=list(keys)).values("entry")
+    newest = by_entry.annotate(newest=Max("pk")).values("newest")
+    return {revision.entry: revision for revision in Revision.objects.filter(pk__in=newest)}
+
+
+def board_of(values: Values | None) -> int | None:
+    """Return the key of the board of an entry with these values."""
+    return int(values["board_id"] or 0) if values else None
+
+
+def revised(key: int, was: Values | None, values: Values | None, actor: Any = None) -> Revision:
+    """Return an unsaved revision of an entry."""
+    old, new = board_of(was), board_of(values)
+    left_board = old if old != new and new is not None else None
+    return Revision(
+        entry=key, board=new or old or 0, left_board=left_board, actor=actor, was=was, values=values
     )
-    of_entry = Revision.objects.filter(entry=key).order_by("-pk")
-    newest = list(of_entry.values_list("pk", flat=True)[:KEPT])
-    of_entry.filter(pk__lt=newest[-1]).delete()
-    of_entry.filter(at__lt=timezone.now() - timedelta(days=kept_days())).exclude(pk=newest[0]).delete()
+
+
+def remove_surplus(keys: Iterable[int]) -> None:
+    """Remove the oldest revisions of entries that have too many."""
+    rank = Window(RowNumber(), partition_by=F("entry"), order_by=F("pk").desc())
+    ranked = Revision.objects.filter(entry__in=list(keys)).annotate(rank=rank)
+    surplus = list(ranked.filter(rank__gt=KEPT).values_list("pk", flat=True))
+    if surplus:
+        Revision.objects.filter(pk__in=surplus).delete()
+
+
+def remove_old() -> None:
+    """Remove revisions that are too old; of an entry that exists the newest stays, as its baseline."""
+    newer = Exists(Revision.objects.filter(entry=OuterRef("entry"), pk__gt=OuterRef("pk")))
+    old = Revision.objects.filter(at__lt=kept_since())
+    outdated = old.filter(newer | Q(values__isnull=True))
+    newest = old.filter(~newer, values__isnull=False, is_baseline=False)
+    # Read first: on SQLite a statement that writes nothing would make other writers wait, too.
+    if outdated.exists():
+        outdated.delete()
+    if newest.exists():
+        newest.update(actor=None, was=None, is_baseline=True, follows=None)
+
+
+def kept_since() -> datetime:
+    """Return the time before which changes are no longer shown, nor kept."""
+    return timezone.now() - timedelta(days=kept_days())
 
 
 def revisions(board: Board) -> Any:
-    """Return the revisions of a board's entries, newest first, each with the values before it as ``was``."""
-    was = Window(Lag("values"), partition_by=F("entry"), order_by=F("pk").asc())
-    return Revision.objects.filter(board=board.pk).select_related("actor").annotate(was=was).order_by("-pk")
+    """Return the changes of a board's entries, newest first, those that came to it or left it included."""
+    title = Board.objects.filter(pk=OuterRef("board")).values("title")
+    left_title = Board.objects.filter(pk=OuterRef("left_board")).values("title")
+    return (
+        Revision.objects.filter(Q(board=board.pk) | Q(left_board=board.pk))
+        .filter(at__gte=kept_since(), is_baseline=False)
+        .select_related("actor")
+        .annotate(title=Subquery(title), left_title=Subquery(left_title))
+        .order_by("-pk")
+    )
 
 
 def step_of(revision: Any) -> Step | None:
-    """Return what a revision did; None for one that begins the history of an entry that was there before."""
-    was, now = revision.was, revision.values
-    if revision.is_baseline or was == now:
-        return None
+    """Return what a revision did; None if it only shows an entry as it was."""
+    return None if revision.is_baseline else step_between(revision.entry, revision.was, revision.values)
+
+
+def step_between(key: int, was: Values | None, now: Values | None) -> Step | None:
+    """Return the step between two states; a field that one of them lacks, as after a migration, has not changed."""
     if was is None or now is None:
-        return Step(revision.entry, was, now)
-    names = [name for name in now if name in was and was[name] != now[name]]
-    return Step(revision.entry, {name: was[name] for name in names}, {name: now[name] for name in names})
+        return None if was is now else Step(key, was, now)
+    names = [field.attname for field in columns()]
+    names = [name for name in names if name in was and name in now and was[name] != now[name]]
+    before, after = ({name: values[name] for name in names} for values in (was, now))
+    return Step(key, before, after) if names else None
 
 
 def in_words(revision: Any) -> dict[str, Any] | None:
@@ -103,21 +166,63 @@ def in_words(revision: Any) -> dict[str, Any] | None:
     step = step_of(revision)
     if step is None:
         return None
-    titles = {field.attname: str(field.verbose_name) for field in columns()}
     before, after = step.before, step.after
-    changes = (
-        [(titles.get(name, name), before[name], after[name]) for name in after] if before and after else []
-    )
-    named = revision.values or revision.was or {}
-    kind = "changed" if changes else "added" if before is None else "deleted"
+    titles = {field.attname: str(field.verbose_name) for field in columns()}
+    if before is None or after is None:
+        kind, changes = "added" if before is None else "deleted", []
+    else:
+        is_moved = "board_id" in after
+        if is_moved:
+            before = before | {"board_id": revision.left_title or "a deleted board"}
+            after = after | {"board_id": revision.title or "a deleted board"}
+        kind = "moved" if is_moved else "changed"
+        changes = [(titles[name], before[name], after[name]) for name in after]
+    named = revision.values or revision.was
     return {"revision": revision, "label": named.get("label"), "kind": kind, "changes": changes}
+
+
+def steps_of(board: Board, key: int) -> list[Step]:
+    """Return what a revision of a board did, with the renumbering that made room for a move.
+
+    An added entry leaves the others their numbers: they are in order without it, too.
+    """
+    chosen = revisions(board).filter(pk=key).first()
+    if chosen is None:
+        return []
+    followers = Revision.objects.filter(follows=key).order_by("pk") if chosen.was is not None else []
+    return [step for step in map(step_of, [chosen, *followers]) if step]
+
+
+def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
+    """Return what became of a board's entries after a revision, and, in words, those of which that is unknown."""
+    if not Revision.objects.filter(pk__lte=key, at__gte=kept_since()).exists():
+        return [], ["That time is too long ago: load the page again."]
+    # What made room for a move is recorded after it, and is part of it.
+    later = Revision.objects.filter(pk__gt=key, is_baseline=False).exclude(follows=key)
+    touched = later.filter(Q(board=board.pk) | Q(left_board=board.pk)).values("entry")
+    by_entry: dict[int, list[Revision]] = {}
+    for revision in later.filter(entry__in=touched).order_by("pk"):
+        by_entry.setdefault(revision.entry, []).append(revision)
+    steps: list[Step] = []
+    unknown: list[str] = []
+    for entry, found in by_entry.items():
+        was, now = found[0].was, found[-1].values
+        step = step_between(entry, was, now)
+        if step is None or board.pk not in (board_of(was), board_of(now)):
+            continue
+        if len(found) < KEPT:
+            steps.append(step)
+        else:
+            label = (now or was or {}).get("label")
+            unknown.append(f"“{label}” has changed {KEPT} times or more since, and stays")
+    return steps, unknown
 
 
 @permission_required("boards.change_entry")
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who has changed what of a board's entries."""
     board = visible_board(request, slug)
-    items = [item for item in map(in_words, revisions(board)[:SHOWN]) if item]
+    items = [item for item in map(in_words, revisions(board).filter(follows=None)[:SHOWN]) if item]
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 
 
@@ -126,16 +231,20 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     """Undo one revision, or with ``later`` all after it; values that were changed since stay, and are named."""
     board = visible_board(request, slug)
-    wanted = revisions(board).order_by("pk")
-    chosen = [each for each in wanted if (each.pk > key if "later" in request.POST else each.pk == key)]
-    steps = [step for step in map(step_of, chosen) if step]
+    made_room: list[int] = []
+    if "later" in request.POST:
+        steps, unknown = steps_since(board, key)
+    else:
+        steps, unknown = steps_of(board, key), []
+        made_room = [step.key for step in steps[1:]]
     with transaction.atomic():
-        before = states({step.key for step in steps})
+        before = states(step.key for step in steps)
         reverted = revert(steps)
-        record(request.user, before)
+        record(request.user, before, made_room)
     if reverted.done:
         messages.success(request, "Undone.")
-    for words in reverted.left or ([] if reverted.done else ["There was nothing to undo."]):
+    left = unknown + reverted.left
+    for words in left or ([] if reverted.done else ["There was nothing to undo."]):
         messages.warning(request, words)
     return redirect("boards:history", slug=slug)
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from realtime.schedule import every
 from realtime.service import connections_open
 
-from . import notices
+from . import history, notices
 from .models import Board, Entry, Status
 
 BOARD_SLUG = "server"
@@ -40,6 +40,12 @@ def server_figures() -> None:
 def due_notices() -> None:
     """Show and hide notices by their times."""
     notices.write_due()
+
+
+@every(seconds=3600)
+def old_revisions() -> None:
+    """Remove what the history keeps no longer."""
+    history.remove_old()
 
 
 def write(board: Board, measured: list[Measurement]) -> int:

@@ -113,14 +113,22 @@ class Entry(models.Model):
 
 
 class Revision(models.Model):
-    """What an entry was after a change, without foreign keys to it: it outlives the entry. See ``history.py``."""
+    """What an entry was before and after a change, without foreign keys to it: it outlives the entry.
+
+    ``left_board`` is the board from which the entry has moved. A baseline is what an entry was when its history began.
+    ``follows`` is the revision of the entry that was moved or added, if this one was renumbered to make room for it.
+    See ``history.py``.
+    """
 
     entry = models.BigIntegerField()
     board = models.BigIntegerField(db_index=True)
-    at = models.DateTimeField(auto_now_add=True)
+    left_board = models.BigIntegerField(null=True, db_index=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    was = models.JSONField(null=True)
     values = models.JSONField(null=True)
     is_baseline = models.BooleanField(default=False)
+    follows = models.BigIntegerField(null=True, db_index=True)
 
     class Meta:
         indexes = [models.Index(fields=["entry", "id"], name="boards_revision_entry")]

@@ -129,6 +129,8 @@ def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
     kept = {name for name in step.before if now.get(name) not in (step.after.get(name), step.before[name])}
     words = [f"“{entry}”: {name} is “{now.get(name)}” since, and stays" for name in sorted(kept)]
     back = {name: value for name, value in step.before.items() if name not in kept and now.get(name) != value}
+    if "board_id" in back and not Board.objects.filter(pk=int(back["board_id"] or 0)).exists():
+        return None, [*words, f"“{entry}” cannot go back to its board, which was deleted"]
     if not back:
         return None, words
     was = values_of(entry, back)

@@ -5,7 +5,7 @@ import pytest
 from realtime import schedule
 from realtime.boards import jobs
 from realtime.boards.jobs import Measurement
-from realtime.boards.models import Board, Entry
+from realtime.boards.models import Board, Entry, Revision
 
 LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
 MEASURED = [Measurement("Load", "0.40", "", "ok", "low"), Measurement("Uptime", "3 d 4 h")]
@@ -23,6 +23,19 @@ def shown(board):
 def test_the_job_is_scheduled():
     """It runs every five seconds, under its own name."""
     assert schedule.jobs["realtime.boards.jobs.server_figures"].seconds == 5
+
+
+def test_old_revisions_are_removed_each_hour(board, settings):
+    """A deleted entry's, which nothing else would remove."""
+    settings.BOARDS_HISTORY_DAYS = 30
+    Revision.objects.create(entry=1, board=board.pk)
+    Revision.objects.update(at=LONG_AGO)
+
+    job = schedule.jobs["realtime.boards.jobs.old_revisions"]
+    job.function()
+
+    assert job.seconds == 3600
+    assert not Revision.objects.exists()
 
 
 def test_missing_entries_are_created_in_order(server):
