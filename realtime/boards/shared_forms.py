@@ -221,6 +221,15 @@ def plain(value: Any) -> Any:
     return value.pk if isinstance(value, Model) else value
 
 
+def is_key(model: type[Model], text: str) -> bool:
+    """Return whether a row of the model may have this key: a number as its column stores it."""
+    try:
+        model._meta.pk.clean(text, None)
+    except ValidationError:
+        return False
+    return True
+
+
 def attribute(instance: Model, name: str) -> str:
     """Return the attribute that has a field's value in the database: of a foreign key, the key."""
     return str(getattr(instance._meta.get_field(name), "attname", name))
@@ -261,6 +270,11 @@ class SharedRows(AnyFormSet):
     def of(cls, request: HttpRequest) -> type["SharedRows"]:
         """Return a subclass for one request: the admin makes tables of a class."""
         return type(cls.__name__, (cls,), {"request": request})
+
+    def initial_form_count(self) -> int:
+        """Return how many forms are of rows; of a form that was sent, no more than it has, whatever it states."""
+        count = super().initial_form_count()
+        return max(0, min(count, self.total_form_count())) if self.is_bound else count
 
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
         form: Any = super()._construct_form(i, **kwargs)  # type: ignore[misc]
@@ -303,7 +317,8 @@ class SharedInlineRows(SharedRows, AnyInlineFormSet):
                     for i in range(self.initial_form_count())
                 ]
                 found = {
-                    str(row.pk): row for row in rows.filter(pk__in=[key for key in keys if key.isdecimal()])
+                    str(row.pk): row
+                    for row in rows.filter(pk__in=[key for key in keys if is_key(self.model, key)])
                 }
                 self._rows = [
                     found.get(key) or self.model(**{self.name_field: "Deleted meanwhile"}) for key in keys

@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -13,6 +14,7 @@ from realtime.boards import shared_forms
 from realtime.boards.models import Board, Entry
 
 ENTRIES = reverse("admin:boards_entry_changelist")
+clean = shared_forms.SharedRows.full_clean
 
 
 class Form(HTMLParser):
@@ -251,6 +253,43 @@ def test_a_form_that_names_other_values_than_were_shown_writes_nothing(token, ed
     assert response.status_code == 200
     assert "cannot be verified" in response.content.decode()
     assert Entry.objects.get(pk=first.pk).value == "1"
+
+
+@TABLES
+@pytest.mark.parametrize("field", ["TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS", "MAX_NUM_FORMS"])
+@pytest.mark.parametrize("stated", ["100000", "9" * 30, "-1", "x", "\0", None], ids=ascii)
+def test_the_stated_numbers_of_rows_do_not_decide_how_many_are_made(
+    place, field, stated, editor_client, entries
+):
+    """They are part of what is sent. Django itself limits the number of all forms."""
+    if field == "TOTAL_FORMS" and stated and stated.isdecimal():
+        stated = "200"
+    at = place(editor_client, entries[0])
+    form = Form(editor_client.get(at.address))
+    (name,) = [name for name in form.sent if name.endswith(field)]
+    sent = {each: value for each, value in form.sent.items() if each != name}
+    made = []
+
+    with patch.object(shared_forms.SharedRows, "full_clean", lambda self: made.append(self) or clean(self)):
+        response = editor_client.post(at.address, sent if stated is None else sent | {name: stated})
+
+    assert response.status_code in (200, 302, 400)
+    for formset in made:
+        assert 0 <= formset.initial_form_count() <= max(0, formset.total_form_count()) <= 2000
+        assert len(formset.get_queryset()) <= 2000
+    assert {entry.pk for entry in entries} <= {*Entry.objects.values_list("pk", flat=True)}
+
+
+@pytest.mark.parametrize("key", ["9" * 30, "9" * 5000, "-1", "٣", "²", "x", "", "\0"], ids=ascii)
+def test_a_row_is_found_by_no_key_that_cannot_be_one(key, editor_client, entries):
+    """The form is shown again."""
+    at = form_of_board(editor_client, entries[0])
+    form = Form(editor_client.get(at.address))
+
+    response = sent(editor_client, at, form, **{f"{at.prefix(form)}id": key})
+
+    assert response.status_code in (200, 302)
+    assert [entry.label for entry in Entry.objects.all()] == [*"abc"]
 
 
 def test_a_board_of_a_thousand_entries_is_edited(editor_client, board):
