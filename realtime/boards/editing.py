@@ -5,7 +5,9 @@ now, so that the editor can choose. Each answer has what undoes it, signed.
 """
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -15,6 +17,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from realtime.actions import ActionRefused, action
+from realtime.conf import get_conf
+from realtime.databases.base import is_storable
 from realtime.engine.codes import Code
 
 from .history import States, record, states
@@ -25,6 +29,8 @@ from .undo import Step, revert, sign, signed, values_of
 FIELDS = ["label", "value", "unit", "status", "note"]
 """What an editor writes on the board, in the order of its columns."""
 MAX_ROWS = 500
+CALL_BYTES = 512
+"""What a call of ``entries.undo`` has beside its token, at most."""
 
 
 def may(*verbs: str) -> Callable[[Any], bool]:
@@ -46,7 +52,7 @@ class ValuesField(forms.Field):
     def to_python(self, value: Any) -> Any:
         given = {} if value is None else value
         if not isinstance(given, dict) or not all(
-            name in FIELDS and isinstance(text, str) and "\0" not in text for name, text in given.items()
+            name in FIELDS and isinstance(text, str) and is_storable(text) for name, text in given.items()
         ):
             raise ValidationError(f"Send an object of texts, by {', '.join(FIELDS)}.")
         return given
@@ -100,7 +106,7 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         entry.save(update_fields=[*changes, "updated"])
         record(user, was)
         remember(user, [entry], CHANGE, [{"changed": {"fields": [*changes]}}])
-    return {"undo": sign([Step(entry.pk, before, values_of(entry, changes))])}
+    return undoable([Step(entry.pk, before, values_of(entry, changes))])
 
 
 @action("entries.move", form=MoveForm, permission=may("change"))
@@ -120,7 +126,7 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         entry.save(update_fields=["position"])
         record(user, was, made_room=places.renumbered)
         remember(user, [entry], CHANGE, [{"changed": {"fields": ["position"]}}])
-    return {"undo": sign([*renumbering(places), Step(entry.pk, before, values_of(entry, ["position"]))])}
+    return undoable([*renumbering(places), Step(entry.pk, before, values_of(entry, ["position"]))])
 
 
 @action("entries.add", form=AddForm, permission=may("add"))
@@ -143,7 +149,7 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         record(user, was, made_room=places.renumbered)
         remember(user, entries, ADDITION, [{"added": {}}])
     steps = [*renumbering(places), *(Step(entry.pk, None, values_of(entry)) for entry in entries)]
-    return {"undo": sign(steps), "keys": [str(entry.pk) for entry in entries]}
+    return undoable(steps) | {"keys": [str(entry.pk) for entry in entries]}
 
 
 @action("entries.delete", form=DeleteForm, permission=may("delete"))
@@ -160,7 +166,7 @@ def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         remember(user, [entry], DELETION, "")
         entry.delete()
         record(user, was)
-    return {"undo": sign([step])}
+    return undoable([step])
 
 
 @action("entries.undo", form=UndoForm, permission=may("change"))
@@ -186,7 +192,15 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         written = Entry.objects.filter(pk__in=[step.key for step in reverted.done])
         remember(user, list(written), CHANGE, "Undone on the board.")
     # In the order of the steps, where what made room comes before the move.
-    return {"undo": sign(reverted.done[::-1]) if reverted.done else None, "left": reverted.left}
+    return (undoable(reverted.done[::-1]) if reverted.done else {"undo": None}) | {"left": reverted.left}
+
+
+def undoable(steps: Sequence[Step]) -> dict[str, Any]:
+    """Return what undoes the steps; if a call with that would be too long for the server, that it is too large."""
+    token = sign(steps)
+    if len(token) + CALL_BYTES > get_conf().max_message_bytes:
+        return {"undo": None, "is_too_large": True}
+    return {"undo": token}
 
 
 def differing(entry: Entry, seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -219,11 +233,25 @@ def parsed(table: str) -> list[dict[str, str]]:
 
     Columns are label, value, status and note, as the board shows them; of five the third is the unit. A status is
     recognised by its word or its name; another text there is kept, in front of the note.
-    Raises: ActionRefused, if there are too many rows.
+    Raises: ActionRefused, if it has no row or too many, or cannot be read as a table.
     """
-    rows = [
-        row for row in csv.reader(table.splitlines(keepends=True), "excel-tab") if any(map(str.strip, row))
-    ]
+    try:
+        # A last row that is known: a quote without an end would make it part of a cell.
+        *read, last = csv.reader(chain(io.StringIO(table, newline=""), ["\t"]), "excel-tab")
+    except csv.Error as error:
+        raise ActionRefused(
+            Code.BAD_MESSAGE, f"this cannot be read as a table ({error}); copy the cells again"
+        ) from error
+    if last != ["", ""]:
+        words = " ".join(last[0].split())[:40]
+        raise ActionRefused(
+            Code.BAD_MESSAGE, f"a quote has no end, in the row that begins “{words}”; close or remove it"
+        )
+    if not is_storable(table):
+        raise ActionRefused(Code.BAD_MESSAGE, "the table has characters that cannot be stored; remove them")
+    rows = [row for row in read if any(map(str.strip, row))]
+    if not rows:
+        raise ActionRefused(Code.BAD_MESSAGE, "there is no row with text; copy the cells again")
     if len(rows) > MAX_ROWS:
         raise ActionRefused(
             Code.BAD_MESSAGE, f"{len(rows)} rows are too many; paste at most {MAX_ROWS} at a time"

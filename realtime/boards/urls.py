@@ -1,23 +1,41 @@
 """Addresses of the demo's pages."""
 
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import PathConverter
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
+from realtime.databases.base import is_storable
+
 from . import history, notices, views, wall
+
+
+class SlugConverter(PathConverter):
+    """The slug of a board. Not of letters and digits alone: SQL can write any text into a slug, and reversing a
+    pattern that rejects it would fail on every page that lists boards."""
+
+    def to_python(self, value: str) -> str:
+        """Return the slug.
+
+        Raises: ValueError, which Django answers with 404, if no database can store it: PostgreSQL rejects the query.
+        """
+        if not is_storable(value):
+            raise ValueError(value)
+        return value
+
+
+register_converter(SlugConverter, "board")
 
 app_name = "boards"
 urlpatterns = [
     path("", views.index, name="index"),
-    # path, not slug: SQL can write any text into a slug, and reversing a pattern that rejects it would fail on
-    # every page that lists boards.
-    path("boards/<path:slug>/notices/", notices.announce, name="announce"),
-    path("boards/<path:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
-    path("boards/<path:slug>/history/", history.history, name="history"),
-    path("boards/<path:slug>/history/<int:key>/undo/", history.undo, name="undo"),
-    path("boards/<path:slug>/wall/", wall.wall, name="wall"),
-    path("boards/<path:slug>/", views.board, name="board"),
+    path("boards/<board:slug>/notices/", notices.announce, name="announce"),
+    path("boards/<board:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
+    path("boards/<board:slug>/history/", history.history, name="history"),
+    path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
+    path("boards/<board:slug>/wall/", wall.wall, name="wall"),
+    path("boards/<board:slug>/", views.board, name="board"),
     # Browsers request this address for pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("boards/favicon.svg"))),
 ]

@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
+from realtime.databases.base import is_storable
+
 from .models import Board
 
 MAX_BOARDS = 12
@@ -51,12 +53,15 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
     Raises: Http404, if the user may not see the first board; the others are left out.
     """
     first = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    choices = WallForm(first, request.user, request.GET).choices
     # Not by the form: it would refuse all of them for one that has been deleted.
-    then = request.GET.getlist("then")[:MAX_BOARDS]
+    query = request.GET.copy()
+    then = [slug for slug in query.pop("then", [])[:MAX_BOARDS] if is_storable(slug)]
+    choices = WallForm(first, request.user, query).choices
     others = Board.objects.visible_to(request.user).filter(slug__in=then).exclude(pk=first.pk)
     boards = [first, *sorted(others, key=lambda board: then.index(board.slug))][:MAX_BOARDS]
     now = timezone.now()
-    return render(
-        request, "boards/wall.html", {"boards": boards, "choices": choices, "now": now, "first": first}
-    )
+    context = {"boards": boards, "choices": choices, "now": now, "first": first}
+    response = render(request, "boards/wall.html", context)
+    # A header of our own: daphne sends no Date, and beside ours uvicorn would send a second one.
+    response["Server-Time"] = f"{now.timestamp():.3f}"
+    return response

@@ -4,9 +4,11 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
+from django.db import connection
 
 from realtime.boards import demo
 from realtime.boards.models import Board
+from realtime.databases.base import is_storable
 
 
 @pytest.fixture
@@ -45,6 +47,19 @@ def editor(db):
 def editor_client(client, editor):
     client.force_login(editor)
     return client
+
+
+@pytest.fixture
+def storable_queries():
+    """A context in which a query is rejected as PostgreSQL would, if a text in it cannot be stored."""
+
+    def execute(execute, sql, params, many, context):
+        for value in params or ():
+            if isinstance(value, str) and not is_storable(value):
+                raise ValueError(f"A string literal cannot contain {value!r}.")
+        return execute(sql, params, many, context)
+
+    return lambda: connection.execute_wrapper(execute)
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
 """The actions of a board's page: nothing is overwritten unseen, everything can be undone."""
 
+import hashlib
+import json
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 
 from realtime.actions import ActionRefused, perform
 from realtime.boards.models import Entry
+from realtime.conf import get_conf
 from realtime.engine.codes import Code
 
 
@@ -181,6 +185,103 @@ def test_an_added_entry_that_was_changed_since_is_not_removed_by_an_undo(call, b
 
     assert undo(call, answer) == {"undo": None, "left": ["“new” was changed since, and stays"]}
     assert board.entries.count() == 1
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\n", "\t\t\n \t\n", "\r\n\r\n", "\u2003\t\x0b"])
+def test_a_table_without_text_changes_nothing(blank, call, board, entries):
+    """Not even where there is no room: entries are renumbered for rows that are added."""
+    board.entries.update(position=5)
+
+    with pytest.raises(ActionRefused, match="no row with text") as refused:
+        call("add", board=board.pk, after=entries[0].pk, table=blank)
+
+    assert refused.value.code is Code.BAD_MESSAGE
+    assert {entry.position for entry in board.entries.all()} == {5}
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x0b", "\x0c", "\x85", "\x1c", "\x1d", "\x1e"])
+def test_only_line_ends_separate_the_rows_of_a_table(separator, call, board):
+    """Texts of other programs have characters that Python counts as line ends."""
+    answer = call("add", board=board.pk, table=f"Oslo{separator}North\t1\rRome\t2\r\nBonn\t3\n")
+
+    assert [entry.value for entry in board.entries.all()] == ["1", "2", "3"]
+    assert len(answer["keys"]) == 3
+
+
+@pytest.mark.parametrize(
+    "table", ['Oslo\t"Gate 1\nRome\t2\n', '"', '"Oslo\t1', 'Oslo\t1\n"\n', 'Oslo\t"a ""b""\n', 'Rome\t"']
+)
+def test_a_quote_without_an_end_swallows_no_rows(table, call, board):
+    """The table is refused as a whole, with the row."""
+    with pytest.raises(ActionRefused, match="a quote has no end, in the row that begins") as refused:
+        call("add", board=board.pk, table=table)
+
+    assert refused.value.code is Code.BAD_MESSAGE
+    assert not board.entries.exists()
+
+
+@pytest.mark.parametrize("label", ['5" pipe', 'a "b" c', '"a" b', '"a ""b"""', '""'])
+def test_other_quotes_are_part_of_a_text(label, call, board):
+    """As spreadsheets copy them."""
+    call("add", board=board.pk, table=f"Oslo {label}\tvalue\n{label}x\tvalue\n")
+
+    assert [entry.value for entry in board.entries.all()] == ["value", "value"]
+
+
+def test_a_table_with_a_cell_that_is_too_long_is_refused(call, board):
+    """Python's reader of tables has a limit of its own."""
+    with pytest.raises(ActionRefused) as refused:
+        call("add", board=board.pk, table=f"Oslo\t{'x' * 200_000}\n")
+
+    assert refused.value.code is Code.BAD_MESSAGE
+    assert not board.entries.exists()
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "a\udfff"])
+@pytest.mark.parametrize("arguments", [{"values": {"label": "{}"}}, {"table": "Oslo\t{}\n"}])
+def test_texts_that_no_database_can_store_are_refused(text, arguments, call, board):
+    ((name, value),) = arguments.items()
+    given = {"label": text} if name == "values" else value.format(text)
+
+    with pytest.raises(ActionRefused) as refused:
+        call("add", board=board.pk, **{name: given})
+
+    assert refused.value.code is Code.BAD_MESSAGE
+
+
+def table_of(rows, seed="a"):
+    """Return a table whose texts have no pattern that would make a token short."""
+    digests = [hashlib.sha256(f"{seed}{row}".encode()).hexdigest() for row in range(rows)]
+    return "".join(f"{digest}\t{digest[::-1]}\n" for digest in digests)
+
+
+@pytest.mark.parametrize("rows", [1, 20, 60, 120, 400])
+def test_what_is_offered_as_undo_is_no_longer_than_a_message(rows, call, board):
+    """Where it would be, the answer says so, for changes and for the undo of changes."""
+    answer = call("add", board=board.pk, table=table_of(rows))
+
+    assert len(answer["keys"]) == rows
+    if answer["undo"] is None:
+        assert answer["is_too_large"]
+        assert rows > 20
+        return
+    assert rows < 400
+    undoing = {"type": "call", "id": 10**9, "action": "entries.undo", "args": {"token": answer["undo"]}}
+    assert len(json.dumps(undoing)) <= get_conf().max_message_bytes
+    back = undo(call, answer)
+    assert back["undo"] is None or len(back["undo"]) < get_conf().max_message_bytes
+    assert not board.entries.exists()
+
+
+def test_a_move_that_renumbers_a_large_board_is_made_without_undo(call, board):
+    """Its answer is that of a move."""
+    Entry.objects.bulk_create(Entry(board=board, label=f"n{n}", position=5) for n in range(2500))
+    first, second, *_, last = board.entries.all()
+
+    answer = call("move", entry=last.pk, after=first.pk, before=second.pk)
+
+    assert answer == {"undo": None, "is_too_large": True}
+    assert [*board.entries.all()[:3]] == [first, last, second]
 
 
 @pytest.mark.parametrize("arguments", [

@@ -74,6 +74,22 @@ def test_an_editor_ends_a_notice(editor_client, board):
     assert "Pier 2 is closed" not in page(editor_client, board)
 
 
+@pytest.mark.parametrize("rights", [["add_notice"], ["add_notice", "view_notice", "delete_notice"]])
+def test_ending_a_notice_is_offered_to_users_with_the_right_only(
+    client, board, visitor, editor_client, rights
+):
+    """A user who may only make notices gets no button that the server would refuse."""
+    notice(board)
+    assert "End it" in page(editor_client, board)
+    visitor.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client.force_login(visitor)
+
+    html = page(client, board)
+
+    assert "Announce" in html
+    assert "End it" not in html
+
+
 @pytest.mark.parametrize("may", [[], ["view_notice"]])
 def test_only_who_may_edit_notices_can_make_or_end_them(client, board, visitor, may):
     visitor.user_permissions.set(Permission.objects.filter(codename__in=may))

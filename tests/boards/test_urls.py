@@ -1,7 +1,7 @@
 """The addresses of the demo's pages."""
 
 import pytest
-from django.urls import resolve, reverse
+from django.urls import Resolver404, resolve, reverse
 
 
 @pytest.mark.parametrize("slug", ["quay", "a board", "à/b", "50%", "?x#y"])
@@ -12,6 +12,25 @@ def test_every_slug_has_an_address(slug):
     assert address.startswith("/boards/")
     assert "?" not in address
     assert "#" not in address
+
+
+@pytest.mark.parametrize("slug", ["%00", "a%00", "%00/b", "%ED%A0%80"])
+@pytest.mark.parametrize("page", ["", "wall/", "history/", "notices/", "notices/1/end/", "history/1/undo/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_slug_that_no_database_can_store_is_not_found(
+    slug, page, method, editor_client, board, storable_queries
+):
+    """PostgreSQL rejects a query with a null character."""
+    with storable_queries():
+        response = getattr(editor_client, method)(f"/boards/{slug}/{page}")
+
+    assert response.status_code in (404, 405)
+
+
+@pytest.mark.parametrize("slug", ["a\0b", "\ud800"])
+def test_an_address_has_no_slug_that_no_database_can_store(slug):
+    with pytest.raises(Resolver404):
+        resolve(f"/boards/{slug}/")
 
 
 def test_the_index_is_the_front_page():

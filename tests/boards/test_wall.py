@@ -1,10 +1,13 @@
 """The page of a wall as the server renders it; tests/browser/test_wall.py has what a screen makes of it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from realtime.boards import wall as wall_module
 from realtime.boards.models import Board
 from realtime.boards.wall import MAX_BOARDS, WallForm
 
@@ -70,6 +73,28 @@ def test_a_wall_ignores_what_is_not_valid(client, board, query):
     html = wall(client, board, query)
 
     assert 'data-seconds="12" data-dim-from="" data-dim-until=""' in html
+
+
+@pytest.mark.parametrize("query", ["?then=%00", "?then=a%00b&then=more", "?seconds=%00&dim_from=%00"])
+def test_a_wall_asks_the_database_for_no_text_that_it_cannot_store(client, board, query, storable_queries):
+    """PostgreSQL rejects a query with a null character. The other boards of the address are shown."""
+    Board.objects.create(slug="more", title="More")
+
+    with storable_queries():
+        assert titles(wall(client, board, query + "&then=more")) == ["The quay", "More"]
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_a_wall_states_the_time_of_the_server(client, board, method):
+    """In a header of its own, which the script asks for: not every server sends Date."""
+    before = timezone.now().timestamp()
+
+    response = getattr(client, method)(reverse("boards:wall", args=[board.slug]))
+
+    assert before - 0.001 <= float(response["Server-Time"]) <= timezone.now().timestamp()
+    assert "Date" not in response, "uvicorn adds one: scripts would read both, as one text"
+    script = Path(wall_module.__file__).parent / "static" / "boards" / "wall" / "server-clock.js"
+    assert 'headers.get("Server-Time")' in script.read_text()
 
 
 def test_the_form_of_a_board_leads_to_its_wall(client, board):

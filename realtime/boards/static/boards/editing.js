@@ -36,7 +36,8 @@ export class Editing {
   #status = make("output", { className: "edit-status-line" });
   #undo = button("Undo", () => this.undo(), { title: "Ctrl+Z" });
   #bar;
-  #stop = new AbortController();
+  /** What removes the listeners. @type {(() => void)[]} */
+  #listeners = [];
 
   /**
    * @param {any} realtime
@@ -62,7 +63,6 @@ export class Editing {
   }
 
   start() {
-    const { signal } = this.#stop;
     const topic = this.#element.getAttribute("topic");
     this.#subscription = this.#realtime.subscribe(topic, {
       onUpdate: (/** @type {any} */ { key, row }) => {
@@ -73,20 +73,26 @@ export class Editing {
     this.#element.before(this.#bar);
     this.#table.classList.add("is-edited");
     this.#table.setAttribute("role", "grid");
-    this.#element.addEventListener("realtime:applied", () => this.#changed(), { signal });
-    this.#table.addEventListener("click", (event) => this.#click(event), { signal });
-    this.#table.addEventListener("keydown", (event) => this.#press(event), { signal });
-    this.#table.addEventListener("focusin", (event) => this.#rove(event.target), { signal });
-    document.addEventListener("paste", (event) => this.#paste(event), { signal });
-    document.addEventListener("keydown", (event) => this.#pressAnywhere(event), { signal });
+    this.#listen(this.#element, "realtime:applied", () => this.#changed());
+    this.#listen(this.#table, "click", (event) => this.#click(/** @type {MouseEvent} */ (event)));
+    this.#listen(this.#table, "keydown", (event) => this.#press(/** @type {KeyboardEvent} */ (event)));
+    this.#listen(this.#table, "focusin", (event) => this.#rove(event.target));
+    this.#listen(document, "paste", (event) => this.#paste(/** @type {ClipboardEvent} */ (event)));
+    this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
     this.#changed();
     this.say("Choose a cell to edit it. Drag ⠿, or press Alt and an arrow key, to move a row.");
     this.#stops()[0]?.focus();
   }
 
+  /** Listen until the end: Chromium 87 has no `signal` of listeners. @param {EventTarget} target @param {string} type @param {(event: Event) => void} listener */
+  #listen(target, type, listener) {
+    target.addEventListener(type, listener);
+    this.#listeners.push(() => target.removeEventListener(type, listener));
+  }
+
   end() {
     for (const editor of this.#editors) editor.save();
-    this.#stop.abort();
+    for (const remove of this.#listeners) remove();
     this.#subscription.unsubscribe();
     this.#bar.remove();
     this.#table.classList.remove("is-edited");
@@ -111,16 +117,18 @@ export class Editing {
   /**
    * @param {string} action
    * @param {object} args
-   * @param {string} done - what is said when it has succeeded
+   * @param {string | ((answer: any) => string)} done - what is said when it has succeeded
    * @returns {Promise<any>}
    */
   async call(action, args, done) {
     const answer = await this.#realtime.call(`entries.${action}`, args);
+    const words = typeof done === "string" ? done : done(answer);
+    if (answer.is_too_large) this.say(`${words}. This is too large to be undone here.`);
     if (answer.undo) {
       this.#undone.push(answer.undo);
       this.#showUndo();
       this.say(
-        `${done}. `,
+        `${words}. `,
         button("Undo", () => this.undo(answer.undo)),
       );
     }
@@ -278,7 +286,8 @@ export class Editing {
 
   /** @param {string} key */
   async #setStatus(key) {
-    const select = /** @type {HTMLSelectElement} */ (this.#row(key)?.querySelector(".edit-status"));
+    const select = /** @type {HTMLSelectElement | null} */ (this.#row(key)?.querySelector(".edit-status") ?? null);
+    if (!select || !this.entry(key)) return;
     const { status, label } = this.entry(key);
     const wanted = select.value;
     const seen = { status };
@@ -306,33 +315,39 @@ export class Editing {
 
   /** Move a row by places. Moves follow one another, each from where the last one has put the row. @param {string} key @param {number} by */
   move(key, by) {
-    this.#moves = this.#moves.then(() => {
+    this.#afterOthers(async () => {
       const place = this.#rows().findIndex((row) => row.dataset.key === key);
-      return place < 0 ? undefined : this.#moveNow(key, place + by);
+      if (place >= 0) await this.#moveNow(key, place + by);
     });
+  }
+
+  /** Move after the moves that are under way. One that fails does not end those after it. @param {() => Promise<void>} move */
+  #afterOthers(move) {
+    this.#moves = this.#moves.then(move).catch((error) => this.say(`Not moved: ${error.message}`));
   }
 
   /** @param {string} key @param {number} place - among the others */
   #moveTo(key, place) {
-    this.#moves = this.#moves.then(() => this.#moveNow(key, place));
+    this.#afterOthers(() => this.#moveNow(key, place));
   }
 
   /** @param {string} key @param {number} place */
   async #moveNow(key, place) {
     const others = this.#rows().filter((row) => row.dataset.key !== key);
-    if (place < 0 || place > others.length) return;
+    if (place < 0 || place > others.length || !this.entry(key)) return;
     const number = (/** @type {HTMLElement | undefined} */ row) => (row ? Number(row.dataset.key) : null);
     const [after, before] = [number(others[place - 1]), number(others[place])];
     const { label } = this.entry(key);
     const args = { entry: Number(key), after, before };
-    const { undo } = await this.#try("move", args, `“${label}” moved to place ${place + 1} of ${others.length + 1}`);
-    if (!undo) return;
+    const answer = await this.#try("move", args, `“${label}” moved to place ${place + 1} of ${others.length + 1}`);
+    if (!answer.undo && !answer.is_too_large) return;
     await this.until(() => this.#rows()[place]?.dataset.key === key, MOVED_MS);
     this.#row(key)?.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {string} key */
   async remove(key, entry = this.entry(key)) {
+    if (!entry) return;
     const seen = Object.fromEntries(FIELDS.map((name) => [name, entry[name]]));
     const { conflict } = await this.#try("delete", { entry: Number(key), seen }, `“${entry.label}” deleted`);
     if (!conflict) return;
@@ -489,12 +504,13 @@ export class Editing {
     const words = make("p", { className: "edit-error", role: "alert" });
     const add = button(`Add ${lines.length} rows ${where}`, async () => {
       try {
-        await this.call(
+        const answer = await this.call(
           "add",
           { board: this.#board, table, after: key === null ? null : Number(key) },
-          `${lines.length} rows added`,
+          (answer) => `${answer.keys?.length} rows added`,
         );
-        dialog.close();
+        if (answer.gone) words.textContent = "Nothing was added: the board was deleted meanwhile.";
+        else dialog.close();
       } catch (error) {
         words.textContent = `Nothing was added. ${/** @type {Error} */ (error).message}`;
       }

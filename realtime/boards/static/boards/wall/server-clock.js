@@ -25,9 +25,9 @@ export function followServerClock() {
 async function ask() {
   try {
     const response = await fetch(location.href, { method: "HEAD", cache: "no-store" });
-    const date = Date.parse(response.headers.get("Date") ?? "");
-    // The header has whole seconds: what is less than two away is as good as it.
-    if (Number.isFinite(date) && Math.abs(date - serverNow()) > 2000) aheadMs = date - Date.now();
+    const timeMs = Number(response.headers.get("Server-Time")) * 1000;
+    // The answer takes some time: what is less than two seconds away is as good as it.
+    if (timeMs && Math.abs(timeMs - serverNow()) > 2000) aheadMs = timeMs - Date.now();
   } catch {
     // Without a network the clock goes on as it is.
   }
