@@ -243,9 +243,9 @@ def parsed(table: str) -> list[dict[str, str]]:
             Code.BAD_MESSAGE, f"this cannot be read as a table ({error}); copy the cells again"
         ) from error
     if last != ["", ""]:
-        words = " ".join(last[0].split())[:40]
+        start = " ".join(last[0].split())[:40]
         raise ActionRefused(
-            Code.BAD_MESSAGE, f"a quote has no end, in the row that begins “{words}”; close or remove it"
+            Code.BAD_MESSAGE, f"a quote has no end, in the row that begins “{start}”; close or remove it"
         )
     if not is_storable(table):
         raise ActionRefused(Code.BAD_MESSAGE, "the table has characters that cannot be stored; remove them")
@@ -256,7 +256,7 @@ def parsed(table: str) -> list[dict[str, str]]:
         raise ActionRefused(
             Code.BAD_MESSAGE, f"{len(rows)} rows are too many; paste at most {MAX_ROWS} at a time"
         )
-    has_unit = max(map(len, rows), default=0) >= len(FIELDS)
+    has_unit = max(map(len, rows)) >= len(FIELDS)
     names = FIELDS if has_unit else [name for name in FIELDS if name != "unit"]
     words = {str(label).casefold(): value for value, label in Status.choices} | {
         value.casefold(): value for value in Status.values
