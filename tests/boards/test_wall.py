@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -97,11 +98,16 @@ def test_a_wall_states_the_time_of_the_server(client, board, method):
     assert 'headers.get("Server-Time")' in script.read_text()
 
 
-def test_the_form_of_a_board_leads_to_its_wall(client, board):
-    html = client.get(board.get_absolute_url()).content.decode()
+def test_a_board_leads_to_its_wall(editor_client, board):
+    """Users by a form, and visitors, whose page is to be small, by a link."""
+    address = reverse("boards:wall", args=["quay"])
+    of_visitor, of_user = (
+        each.get(board.get_absolute_url()).content.decode() for each in (Client(), editor_client)
+    )
 
-    assert f'action="{reverse("boards:wall", args=["quay"])}"' in html
-    assert all(f'name="{name}"' in html for name in ["seconds", "dim_from", "dim_until"])
+    assert f'href="{address}"' in of_visitor
+    assert f'action="{address}"' in of_user
+    assert all(f'name="{name}"' in of_user for name in ["seconds", "dim_from", "dim_until"])
 
 
 def test_choices_are_the_valid_values_and_defaults(board, anonymous):

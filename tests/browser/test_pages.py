@@ -161,7 +161,7 @@ def test_scripts_can_use_the_connection(windows):
             realtime.on("heartbeat", message => resolve(Object.keys(message.positions)));
         })"""
     )
-    assert sorted(topics) == ["board.1", "entries.1"]
+    assert sorted(topics) == ["board.1", "entries.1", "notices.1"]
 
 
 def test_a_notice_shows_on_every_open_page(windows, server):

@@ -1,4 +1,4 @@
-"""What a page loads in one request: the page client, the script of walls, and the style, each minified into one file.
+"""What a page loads in one request: the page client, the style, and those of walls, each minified into one file.
 
 ``python -m tests.support.bundle`` writes all (``make bundle``). The first line of each has a digest of all that it is
 made of, so that a bundle older than its sources is noticed where esbuild is not installed too.
@@ -81,10 +81,11 @@ CLIENT_BUNDLE = Bundle(CLIENT / "live.min.js", 'export {{ default }} from "{}";'
 STYLE_BUNDLE = Bundle(
     BOARDS / "boards.min.css",
     '@import "{}";',
-    (CLIENT / "live.css", BOARDS / "boards.css", BOARDS / "wall.css", BOARDS / "senses.css"),
+    (CLIENT / "live.css", BOARDS / "boards.css", BOARDS / "senses.css"),
 )
+WALL_STYLE_BUNDLE = Bundle(BOARDS / "wall.min.css", '@import "{}";', (BOARDS / "wall.css",))
 WALL_BUNDLE = Bundle(BOARDS / "wall.min.js", 'import "{}";', (BOARDS / "wall" / "wall.js",))
-BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, WALL_BUNDLE)
+BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, WALL_BUNDLE, WALL_STYLE_BUNDLE)
 
 
 def imports(source: Path) -> Iterator[Path]:
