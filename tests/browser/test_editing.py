@@ -14,6 +14,19 @@ PASTE = """table => {
 }"""
 
 
+# Presses a key in a row that is shown, and of which the board has no entry any more.
+MOVE_GONE = """async key => {
+    const row = document.querySelector(`[data-key="${key}"]`);
+    const gone = row.cloneNode(true);
+    gone.dataset.key = "0";
+    row.parentElement.append(gone);
+    const press = new KeyboardEvent("keydown", {key: "ArrowUp", altKey: true, bubbles: true});
+    gone.querySelector("[data-cell]").dispatchEvent(press);
+    await new Promise(resolve => setTimeout(resolve));
+    gone.remove();
+}"""
+
+
 @pytest.fixture
 def edit(windows) -> Callable[..., Window]:
     """Opens a window in which a signed-in editor edits the departures."""
@@ -90,6 +103,8 @@ def test_two_editors_edit_one_board(edit, windows, server):
     after = database.execute("SELECT id, position FROM boards_entry ORDER BY id").fetchall()
     assert [new[0] for old, new in zip(before, after, strict=True) if old != new] == [int(fourth)]
 
+    # A move that is not possible ends none of those after it.
+    one.page.evaluate(MOVE_GONE, fourth)
     tool(one, fourth, "Drag").drag_to(one.entry(third), target_position={"x": 40, "y": 40})
     for window in (one, viewer):
         keys_are(window, [first, second, third, fourth, *moved[4:]])
@@ -100,10 +115,12 @@ def test_two_editors_edit_one_board(edit, windows, server):
     expect(viewer.page.locator("[data-rows] > [data-key]").nth(1)).to_contain_text("Ness <i>Point</i>")
 
     cell(one, first, "label").focus()
-    one.page.evaluate(PASTE, "Oslo\t12:30\tAlert\tGate 1\nRome\t12:45\t\t\n")
+    one.page.evaluate(PASTE, 'Oslo\t12:30\tAlert\tGate 1\nRome\t12:45\t\t"by ""bus""\nor train"\n')
     one.page.get_by_role("dialog").get_by_role("button", name="Add 2 rows below").click()
     expect(viewer.page.locator("[data-rows] > [data-key]").nth(1)).to_contain_text("Oslo")
     expect(viewer.page.locator("[data-rows] > [data-key]").nth(2)).to_contain_text("12:45")
+    expect(viewer.page.locator("[data-rows] > [data-key]").nth(2)).to_contain_text('by "bus" or train')
+    said(one, "2 rows added")
 
     # What is typed into an entry that another deletes is not lost.
     type_into(one, third, "note", "typed into what is deleted")

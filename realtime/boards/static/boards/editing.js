@@ -8,6 +8,7 @@
 
 import { CellEditor } from "./cell-editor.js";
 import { button, make } from "./elements.js";
+import { rowsOf } from "./pasted.js";
 import { makeDraggable } from "./row-drag.js";
 
 const MOVED_MS = 3_000;
@@ -495,14 +496,14 @@ export class Editing {
 
   /** Show what would be added, before it is. @param {string} table @param {string | null} key - of the entry above */
   #preview(table, key) {
-    const lines = table.split("\n").filter((line) => line.trim());
-    const rows = lines
+    const pasted = rowsOf(table);
+    const rows = pasted
       .slice(0, PREVIEW_ROWS)
-      .map((line) => make("tr", {}, ...line.split("\t").map((cell) => make("td", {}, cell))));
-    const more = lines.length > PREVIEW_ROWS ? `and ${lines.length - PREVIEW_ROWS} more` : "";
+      .map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
+    const more = pasted.length > PREVIEW_ROWS ? `and ${pasted.length - PREVIEW_ROWS} more` : "";
     const where = key === null ? "at the end" : `below “${this.entry(key)?.label}”`;
     const words = make("p", { className: "edit-error", role: "alert" });
-    const add = button(`Add ${lines.length} rows ${where}`, async () => {
+    const add = button(`Add ${pasted.length} rows ${where}`, async () => {
       try {
         const answer = await this.call(
           "add",
