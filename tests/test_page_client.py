@@ -23,7 +23,7 @@ STYLES = sorted(
 TOO_NEW = re.compile(
     r"""\.(?:at|toSorted|toReversed|toSpliced|with|findLast|findLastIndex|isWellFormed|union|intersection|difference
         |groupBy|fromAsync|moveBefore|setHTML|setHTMLUnsafe|checkVisibility|getHTML|requestSubmit|showPopover
-        |showPicker|throwIfAborted)\(
+        |showPicker|showModal|throwIfAborted)\(
     |\bObject\.(?:hasOwn|groupBy)\b|\bMap\.groupBy\b|\bPromise\.(?:any|withResolvers|try)\b
     |\bAbortSignal\.(?:timeout|any|abort)\b|\bstructuredClone\b|\bWeakRef\b|\brandomUUID\b|\bscheduler\b
     |\bnavigation\.|\bcause:|\bCSSStyleSheet\(|\bCompressionStream\b|\bsupportedValuesOf\b|\breportError\b|\bstatic\s*\{|\bawait\s+using\b|\(\?<[=!]""",
@@ -88,6 +88,7 @@ def test_no_style_uses_what_the_oldest_supported_browsers_lack(path: Path) -> No
         "structuredClone(rows)",
         "crypto.randomUUID()",
         "select.showPicker()",
+        "dialog.showModal()",
         'throw new Error("no", { cause: error })',
     ],
 )

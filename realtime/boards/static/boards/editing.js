@@ -511,7 +511,7 @@ export class Editing {
           (answer) => `${answer.keys?.length} rows added`,
         );
         if (answer.gone) words.textContent = "Nothing was added: the board was deleted meanwhile.";
-        else dialog.close();
+        else close();
       } catch (error) {
         words.textContent = `Nothing was added. ${/** @type {Error} */ (error).message}`;
       }
@@ -526,12 +526,19 @@ export class Editing {
         make("p", {}, more),
         words,
         add,
-        button("Cancel", () => dialog.close()),
+        button("Cancel", () => close()),
       )
     );
+    const close = () => {
+      dialog.close?.();
+      dialog.remove();
+    };
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);
-    dialog.showModal();
+    // Firefox 90 and Safari 15 have no dialogs: there it is a part of the page.
+    dialog.showModal?.();
+    dialog.scrollIntoView({ block: "nearest" });
+    add.focus();
   }
 }
 
