@@ -32,6 +32,8 @@ LOOK_SECONDS = 1.0
 """How often viewers are counted; a viewer has left when two counts in a row miss it, so that a page may reload."""
 MAX_SHARE = 0.05
 """Which share of the time counting may take; with many topics it is done less often."""
+MAX_PAUSE_SECONDS = 10.0
+"""The longest pause between two counts: a database that was away once does not stop the counts for minutes."""
 MESSAGES_PER_SECOND = 1000
 """How many messages a topic may cost a process; with more viewers they are told less often."""
 NAME_SECONDS = 10.0
@@ -96,7 +98,7 @@ class Audience:
         begun = time.monotonic()
         await self._look()
         took = time.monotonic() - begun
-        await asyncio.sleep(max(LOOK_SECONDS, took / MAX_SHARE))
+        await asyncio.sleep(min(max(LOOK_SECONDS, took / MAX_SHARE), MAX_PAUSE_SECONDS))
 
     async def _look(self) -> None:
         shared = {each.name: each for each in self._shared() if _presence(each) is not None}

@@ -1,6 +1,8 @@
 """The audience: viewers of a topic in all processes, told about once a second, however many come and go."""
 
 import asyncio
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -149,6 +151,21 @@ async def test_many_that_join_cost_one_message(sociable, make_hub, quay, topic, 
     told = [message for message in watching.received if isinstance(message, Presence)]
     assert len(told) <= 3
     assert viewers(latest) == viewers(watching)
+
+
+@pytest.mark.parametrize("seconds", [30, 3600, 1e6])
+async def test_a_count_that_took_long_does_not_stop_the_next_ones(
+    sociable, make_hub, monkeypatch, quay, topic, seconds
+):
+    """A database that was locked, or a process that was suspended, costs one pause of a bounded length."""
+    clock = count(0.0, seconds)  # a count takes this long, and more
+    monkeypatch.setattr(audience, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(audience, "MAX_PAUSE_SECONDS", 0.05, raising=False)
+    hub = await make_hub()
+
+    follower = await Follower(topic).follow(hub)
+
+    await until(lambda: viewers(follower) == 1)
 
 
 # ---------------------------------------------------------------- names
