@@ -10,6 +10,7 @@ import time
 from collections.abc import Hashable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ..access.visitors import Visitor, load_user
 from ..engine.bucket import Bucket
@@ -23,10 +24,15 @@ from .layer_channel import LayerChannel
 from .shared_topic import FAN_OUT_AT_ONCE, SharedTopic
 from .subscriber import Subscriber, for_each
 
-DELIVERIES_PER_SECOND = 4000.0
-"""How many messages to subscribers the broadcasts of all topics may cost a process, twice as many after a pause."""
-MAX_SENDING = 100
-"""How many broadcasts may wait for the channel layer, and in all; further ones are not sent on, or dropped."""
+DELIVERIES_PER_SECOND, MAX_DELIVERIES = 4000.0, 8000.0
+"""How many messages to subscribers the broadcasts of all topics may cost a process: a second, and after a pause."""
+TOPIC_SHARE = 100.0
+"""How many of them a second are each topic's own, twice as many after a pause."""
+RESERVED = 4000.0
+"""What a topic that has used its share must leave to the others: a flood in one topic does not silence them."""
+MAX_SENDING, MAX_SENDING_OF_TOPIC = 100, 25
+"""How many broadcasts, in all and of one topic, may wait for the channel layer or until rights are known; further ones
+are not sent on, or dropped."""
 QUESTION_SECONDS, QUESTION_LOOKS = 1.0, 20
 """How long a broadcast waits until rights to its topic are known, and how often it is looked meanwhile."""
 
@@ -66,9 +72,9 @@ class Broadcasts:
         """``topics`` are those that the hub holds."""
         self._topics, self._channel = topics, channel
         self._process = secrets.token_hex(8)
-        self._deliveries = Bucket(DELIVERIES_PER_SECOND, 2 * DELIVERIES_PER_SECOND)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sending = 0
+        self._deliveries = Bucket(DELIVERIES_PER_SECOND, MAX_DELIVERIES)
+        self._shares: WeakKeyDictionary[SharedTopic, Bucket] = WeakKeyDictionary()
+        self._tasks: dict[asyncio.Task[None], str] = {}  # with their topics
 
     def send(self, message: Broadcast, sender: Subscriber) -> None:
         """Send a message to all subscribers of its topic except the sender."""
@@ -76,8 +82,8 @@ class Broadcasts:
         if shared is None:
             return
         self._deliver(shared, message, sender)
-        if self._sending < MAX_SENDING:
-            self._begin(self._pass_on(shared.group, message))
+        if self._has_room(message.topic):
+            self._begin(message.topic, self._pass_on(shared.group, message))
 
     def receive(self, message: dict[str, Any]) -> None:
         """Deliver what another process sends.
@@ -97,14 +103,10 @@ class Broadcasts:
             task.cancel()
 
     async def _pass_on(self, group: str, message: Broadcast) -> None:
-        self._sending += 1
         text = encode(message)
-        try:
-            await self._channel.send(
-                group, sealed({"type": BROADCAST_TYPE, "process": self._process, "message": text})
-            )
-        finally:
-            self._sending -= 1
+        await self._channel.send(
+            group, sealed({"type": BROADCAST_TYPE, "process": self._process, "message": text})
+        )
 
     async def _deliver_later(
         self, shared: SharedTopic, message: Broadcast, sender: Subscriber | None
@@ -125,20 +127,29 @@ class Broadcasts:
         is_last: bool = False,
     ) -> None:
         """Deliver now, or a little later where rights are in question and this is not the ``is_last`` attempt."""
-        now = time.monotonic()
-        if shared.is_in_question and not is_last and len(self._tasks) < MAX_SENDING:
-            self._begin(self._deliver_later(shared, message, sender))
+        if shared.is_in_question and not is_last and self._has_room(shared.name):
+            self._begin(shared.name, self._deliver_later(shared, message, sender))
             return
-        if shared.is_in_question or not self._deliveries.take(1, now):
+        receivers = [subscriber for subscriber in shared.subscribers if subscriber is not sender]
+        if shared.is_in_question or not self._take(shared, 1 + len(receivers)):
             metrics.broadcasts.labels("dropped").inc()
             return
         metrics.broadcasts.labels("delivered").inc()
-        receivers = [subscriber for subscriber in shared.subscribers if subscriber is not sender]
-        self._deliveries.spend(len(receivers), now)
         if len(receivers) <= FAN_OUT_AT_ONCE:
             for_each(receivers, lambda subscriber: subscriber.offer(message))
         else:
-            self._begin(self._deliver_in_steps(receivers, message))
+            self._begin(shared.name, self._deliver_in_steps(receivers, message))
+
+    def _take(self, shared: SharedTopic, cost: int) -> bool:
+        """Return whether a topic may cost the process some more deliveries, and count them if it may."""
+        now = time.monotonic()
+        share = self._shares.setdefault(shared, Bucket(TOPIC_SHARE, 2 * TOPIC_SHARE))
+        needed = 1 if share.seconds_until(1, now) == 0 else min(RESERVED + cost, MAX_DELIVERIES)
+        if self._deliveries.seconds_until(needed, now) > 0:
+            return False
+        for bucket in (share, self._deliveries):
+            bucket.spend(cost, now)
+        return True
 
     async def _deliver_in_steps(self, receivers: list[Subscriber], message: Broadcast) -> None:
         waiting = iter(receivers)
@@ -146,7 +157,11 @@ class Broadcasts:
             for_each(some, lambda subscriber: subscriber.offer(message))
             await asyncio.sleep(0)
 
-    def _begin(self, work: Any) -> None:
+    def _has_room(self, topic: str) -> bool:
+        topics = list(self._tasks.values())
+        return len(topics) < MAX_SENDING and topics.count(topic) < MAX_SENDING_OF_TOPIC
+
+    def _begin(self, topic: str, work: Any) -> None:
         task = asyncio.create_task(work, name="realtime-broadcast")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = topic
+        task.add_done_callback(self._tasks.pop)
