@@ -27,6 +27,7 @@ from .delivery.hub import Hub
 from .delivery.rights import recheck
 from .delivery.subscriber import for_each
 from .delivery.topic_reads import TopicReads
+from .engine.bucket import burst_of
 from .engine.codes import Code
 from .engine.messages import Error
 from .engine.session import Ending
@@ -60,6 +61,8 @@ TICKETS_PER_SECOND, TICKETS_AT_ONCE = 1.0, 50
 """How many tickets a user may request: each writes a row, and other writers wait for that."""
 BROADCASTS_OF_USER, BROADCASTS_OF_ADDRESS = 3, 10
 """How many times ``BROADCASTS_PER_SECOND`` the connections of a user, and of an address, may send together."""
+BROADCAST_BURST_SECONDS = 2
+"""What these rates, and that of a connection, allow in this time may be sent at once."""
 MOVES_PER_SECOND = 200
 """How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
 STEP_SECONDS = 0.05
@@ -86,9 +89,8 @@ class Service:
         burst = SECONDS_PER_CONNECTION * conf.max_connections_per_address
         self.processing = Budgets(conf.processing_share, burst)
         self.tickets = Budgets(TICKETS_PER_SECOND, TICKETS_AT_ONCE)
-        rate = conf.broadcasts_per_second
-        self.broadcasts_of_users = Budgets(BROADCASTS_OF_USER * rate, 2 * BROADCASTS_OF_USER * rate)
-        self.broadcasts_of_addresses = Budgets(BROADCASTS_OF_ADDRESS * rate, 2 * BROADCASTS_OF_ADDRESS * rate)
+        self.broadcasts_of_users = _broadcasts(BROADCASTS_OF_USER)
+        self.broadcasts_of_addresses = _broadcasts(BROADCASTS_OF_ADDRESS)
         self.request_bodies = RequestBodies()
         self.stalled_clients = StalledClients()
         is_local = isinstance(layer, InMemoryChannelLayer)
@@ -293,6 +295,12 @@ class Unanswered:
         self._seconds = seconds
         for limit in self._limits:
             limit.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+def _broadcasts(connections: int) -> Budgets:
+    """Return budgets of owners that may send as many broadcasts as some connections."""
+    rate = connections * get_conf().broadcasts_per_second
+    return Budgets(rate, burst_of(rate, BROADCAST_BURST_SECONDS))
 
 
 def moved() -> Ending:

@@ -1,6 +1,11 @@
 """A token bucket: limits a rate, and allows a burst after a pause."""
 
 
+def burst_of(rate: float, seconds: float) -> float:
+    """Return how many units a rate allows at once: those of some seconds, but at least one unless the rate is 0."""
+    return max(1.0, rate * seconds) if rate else 0.0
+
+
 class Bucket:
     """Full at first. Pure: ``now`` is any clock's seconds and must not decrease."""
 

@@ -10,14 +10,12 @@ from ..access.budgets import Budgets
 from ..access.visitors import Visitor
 from ..conf import get_conf
 from ..delivery.broadcasts import Permit, may_be_given, permit
-from ..engine.bucket import Bucket
+from ..engine.bucket import Bucket, burst_of
 from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 from ..engine.messages import Broadcast, Encoding, decode_payload
-from ..service import Service
+from ..service import BROADCAST_BURST_SECONDS, Service
 
-BURST_SECONDS = 2
-"""A connection may broadcast at once what its rate allows in this time."""
 PERMIT_SECONDS = 3.0
 """How long an answer of ``can_broadcast`` is valid."""
 MAX_EVENT_CHARACTERS = 64
@@ -48,7 +46,7 @@ class Sender:
         rate = get_conf().broadcasts_per_second
         self.id = secrets.token_hex(6)
         """By which receivers tell this connection from others."""
-        self._bucket = Bucket(rate, rate * BURST_SECONDS)
+        self._bucket = Bucket(rate, burst_of(rate, BROADCAST_BURST_SECONDS))
         self._known: dict[str, _Known] = {}
 
     async def prepared(

@@ -1,9 +1,10 @@
 """The token bucket: a burst after a pause, and a rate in the long run."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.engine.bucket import Bucket
+from realtime.engine.bucket import Bucket, burst_of
 
 
 def test_a_full_bucket_gives_its_burst_and_then_its_rate():
@@ -48,3 +49,9 @@ def test_what_is_spent_afterwards_is_paid_by_waiting():
     bucket.spend(1000, 1)
     assert bucket.seconds_until(0, 1) == 2.5
     assert bucket.seconds_until(0, 1000) == 0
+
+
+@pytest.mark.parametrize("rate, burst", [(10, 20), (0.5, 1), (0.49, 1), (1e-9, 1), (0, 0)])
+def test_a_low_rate_allows_one_unit_after_a_pause_and_no_rate_none(rate, burst):
+    """A bucket that holds less than a unit would never give one."""
+    assert burst_of(rate, seconds=2) == burst
