@@ -62,7 +62,7 @@ class Conf:
     """Maximum length of a broadcast's payload, as JSON or binary."""
     broadcasts_per_second: float = 10.0
     """Sustained rate of broadcasts of one connection; those of one user may send three times as many together, those of
-    one address ten times as many. Twice as many at once after a pause; 0 for none."""
+    one address ten times as many. Twice as many at once after a pause, but at least one; 0 for none."""
     max_bytes_per_second: float = 16 * 1024.0
     """Sustained rate of bytes that one connection may send; ten times as many at once after a pause."""
     processing_share: float = 0.25

@@ -30,6 +30,7 @@ async def test_a_subprotocol_is_chosen_from_those_offered(connect, offered, chos
         "heartbeat_seconds": 15.0,
         "max_message_bytes": 16384,
         "acknowledge_bytes": 65536,
+        "max_broadcast_bytes": 4096,
     }
 
 

@@ -227,6 +227,7 @@ class Welcome(_Message):
     heartbeat_seconds: float
     max_message_bytes: int
     acknowledge_bytes: int
+    max_broadcast_bytes: int
 
 
 class Snapshot(_Message, omit_defaults=False):

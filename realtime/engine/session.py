@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 
 from . import messages
-from .bucket import Bucket
+from .bucket import Bucket, burst_of
 from .codes import Code
 from .cohort import Cohort, Sent, Write
 from .cursor import Cursor
@@ -41,6 +41,7 @@ class Limits:
 
     heartbeat_seconds: float
     max_message_bytes: int
+    max_broadcast_bytes: int
     max_bad_messages: int
     max_subscriptions: int
     max_unacknowledged_bytes: int
@@ -132,9 +133,8 @@ class Session:
         self._is_beat_due = False
         self._behind_seconds = 0.0  # as of the last beat
         self._bad_messages = 0
-        self._messages = Bucket(
-            limits.max_messages_per_second, limits.max_messages_per_second * BURST_SECONDS
-        )
+        rate = limits.max_messages_per_second
+        self._messages = Bucket(rate, burst_of(rate, BURST_SECONDS))
         self._bytes = Bucket(limits.max_bytes_per_second, limits.max_bytes_per_second * BURST_SECONDS)
         self._has_acknowledged = False
         self._unacknowledged = _Unacknowledged()
@@ -147,6 +147,7 @@ class Session:
                 protocol=messages.PROTOCOL,
                 heartbeat_seconds=limits.heartbeat_seconds,
                 max_message_bytes=limits.max_message_bytes,
+                max_broadcast_bytes=limits.max_broadcast_bytes,
                 acknowledge_bytes=limits.acknowledge_bytes,
             )
         )

@@ -270,6 +270,7 @@ def _limits(conf: Conf, server_waits: bool) -> Limits:
     return Limits(
         heartbeat_seconds=conf.heartbeat_seconds,
         max_message_bytes=conf.max_message_bytes,
+        max_broadcast_bytes=conf.max_broadcast_bytes,
         max_bad_messages=conf.max_bad_messages,
         max_subscriptions=conf.max_subscriptions,
         max_unacknowledged_bytes=conf.max_unacknowledged_bytes,

@@ -20,7 +20,7 @@ from tests.conftest import PATIENCE_SECONDS
 Script = Callable[[ServerConnection], Awaitable[None]]
 
 JSON = [Subprotocol("realtime.v1.json")]
-HELLO = Welcome("realtime.v1", 15.0, 16384, 400)
+HELLO = Welcome("realtime.v1", 15.0, 16384, 400, 4096)
 
 
 def row(key: str, name: str = "") -> Row:
@@ -263,7 +263,7 @@ async def test_messages_are_acknowledged(following):
 
 async def test_a_silent_server_is_left(following, monkeypatch):
     """No message for two heartbeats: the connection may be half open."""
-    monkeypatch.setattr(f"{__name__}.HELLO", Welcome("realtime.v1", 0.05, 16384, 400))
+    monkeypatch.setattr(f"{__name__}.HELLO", Welcome("realtime.v1", 0.05, 16384, 400, 4096))
 
     async def silent(socket: ServerConnection) -> None:
         await send(socket, Snapshot("t", "e.1", [row("a")], False))

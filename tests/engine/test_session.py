@@ -52,7 +52,7 @@ def test_the_first_message_is_a_welcome():
     """It names the protocol, the time between heartbeats, and the limits."""
     (welcome,) = taken(Session(default_limits()))
 
-    assert welcome == Welcome("realtime.v1", 15, 16384, 65536)
+    assert welcome == Welcome("realtime.v1", 15, 16384, 65536, 4096)
 
 
 def test_every_subscribe_is_answered(session, topic):
@@ -428,3 +428,13 @@ def test_a_subscribe_to_a_topic_that_cannot_be_read_is_answered_later(session, t
     session.notify("numbers")
 
     assert [type(message) for message in taken(session)] == [Snapshot]
+
+
+@pytest.mark.parametrize("rate", [0.09, 0.001, 1e-9])
+def test_a_rate_of_less_than_a_message_in_ten_seconds_allows_one(rate):
+    """After that the session ends, as with any rate."""
+    session = Session(default_limits(max_messages_per_second=rate))
+
+    assert isinstance(session.receive('{"type":"ping"}', 0.0), messages.Ping)
+    with pytest.raises(BadMessage):
+        session.receive('{"type":"ping"}', 0.0)

@@ -229,13 +229,52 @@ async def test_a_flood_of_one_connection_is_cut_and_its_rows_stay(pair, settings
     settings.REALTIME = {**settings.REALTIME, "BROADCASTS_PER_SECOND": 0.001, "FEED_SECONDS": 20.0}
     sender, _ = await pair()
 
-    for number in range(20):
+    for number in range(21):  # the first one is allowed
         await sender.send("broadcast", topic=topic, event=f"{number}")
     refusals = {await refusal(sender) for _ in range(20)}
     await in_database(quay.entries.create, label="after the flood")
 
     assert refusals == {(4529, False)}
     assert (await sender.receive_next("changes"))["changes"][0]["row"]["label"] == "after the flood"
+
+
+@pytest.mark.parametrize("rate", [0.4, 0.09, 1e-6])
+async def test_a_low_rate_still_allows_a_broadcast(pair, settings, staff, sign_in, in_database, topic, rate):
+    """For a connection, its user and its address."""
+    settings.REALTIME = {**settings.REALTIME, "BROADCASTS_PER_SECOND": rate}
+    sender, receiver = await pair(session=await in_database(sign_in, staff))
+
+    await sender.send("broadcast", topic=topic, event="typing")
+
+    assert (await receiver.receive_next("broadcast"))["event"] == "typing"
+
+
+async def test_a_rate_of_zero_allows_none(pair, settings, staff, sign_in, in_database, topic):
+    """It is how a project turns broadcasts off."""
+    settings.REALTIME = {**settings.REALTIME, "BROADCASTS_PER_SECOND": 0}
+    sender, _ = await pair(session=await in_database(sign_in, staff))
+
+    await sender.send("broadcast", topic=topic, event="typing")
+
+    assert await refusal(sender) == (4529, False)
+
+
+@pytest.mark.parametrize("limit", [10, 4096, 10_000])
+async def test_the_limit_of_the_welcome_is_the_one_that_counts(sociable, settings, connect, topic, limit):
+    """A page that keeps to it is never refused; one byte more is."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_BROADCAST_BYTES": limit}
+    sender, receiver = connect(), connect()
+    welcome = await sender.open()
+    await receiver.open()
+    for peer in (sender, receiver):
+        await peer.follow(topic)
+
+    await sender.send("broadcast", topic=topic, event="fits", payload="x" * (limit - 2))
+    received = await receiver.receive_next("broadcast")
+    await sender.send("broadcast", topic=topic, event="does not", payload="x" * (limit - 1))
+
+    assert (welcome["max_broadcast_bytes"], received["event"]) == (limit, "fits")
+    assert await refusal(sender) == (4400, False)
 
 
 @pytest.mark.parametrize("shared", ["address", "user"])

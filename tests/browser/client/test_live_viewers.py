@@ -158,6 +158,42 @@ def test_a_broadcast_that_would_close_the_connection_is_not_sent(page: Page) -> 
     assert got == ["RangeError", []]
 
 
+PAYLOADS = {
+    "text": "(bytes) => 'x'.repeat(bytes - 2)",
+    "two bytes a character": "(bytes) => 'é'.repeat(bytes / 2 - 1)",
+    "an object": "(bytes) => ({ a: 'x'.repeat(bytes - 8) })",
+    "escapes": "(bytes) => '\\n'.repeat(bytes / 2 - 1)",
+    "half a surrogate": "(bytes) => '\\ud800' + 'x'.repeat(bytes - 8)",
+    "a buffer": "(bytes) => new ArrayBuffer(bytes)",
+    "a view": "(bytes) => new Uint16Array(bytes / 2)",
+}
+
+
+@pytest.mark.parametrize("limit", [4096, 100, 20_000])
+@pytest.mark.parametrize("make", PAYLOADS.values(), ids=PAYLOADS)
+def test_a_payload_that_the_server_would_refuse_is_not_sent(page: Page, make: str, limit: int) -> None:
+    """The welcome says how long it may be; as long as that it is sent."""
+    got = page.evaluate(
+        """([make, limit]) => {
+        connect();
+        const welcome = { type: "welcome", heartbeat_seconds: 15, max_message_bytes: 100_000 };
+        server().sends({ ...welcome, max_broadcast_bytes: limit }).takeSent();
+        const attempt = (bytes, event) => {
+            try {
+                realtime.broadcast("a.1", event, eval(make)(bytes));
+            } catch (error) {
+                return [error.name, error.message.includes(`${limit}`)];
+            }
+        };
+        const got = [attempt(limit, "fits"), attempt(limit + 2, "does not")];
+        return [got, server().takeSent().map(({ event }) => event)];
+    }""",
+        [make, limit],
+    )
+
+    assert got == [[None, ["RangeError", True]], ["fits"]]
+
+
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_nothing_is_kept_for_a_later_connection(page: Page, is_connected: bool) -> None:
     """What somebody typed a minute ago is of no use."""

@@ -38,6 +38,7 @@ export class FakeSocket {
       protocol: "realtime.v1",
       heartbeat_seconds: heartbeatSeconds,
       max_message_bytes: 16384,
+      max_broadcast_bytes: 4096,
     });
   }
 

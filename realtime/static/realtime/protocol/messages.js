@@ -10,7 +10,7 @@
  * @typedef {Delete | Upsert} Change
  *
  * @typedef {{type: "welcome", heartbeat_seconds: number, max_message_bytes?: number,
- *   acknowledge_bytes?: number}} Welcome
+ *   acknowledge_bytes?: number, max_broadcast_bytes?: number}} Welcome
  * @typedef {{type: "snapshot", topic: string, position: string, rows: Row[], more: boolean,
  *   signal?: number, spread_seconds?: number}} Snapshot
  * @typedef {{type: "changes", topic: string, after: number, position: string, changes: Change[],

@@ -11,6 +11,11 @@ export function contentsOf(payload) {
   return view ? { data: btoa(Array.from(view, (byte) => String.fromCharCode(byte)).join("")) } : { payload };
 }
 
+/** The length that the server limits: of the payload as JSON, or of the binary data. @param {Broadcast} message */
+export function bytesOf({ payload, data }) {
+  return data === undefined ? new TextEncoder().encode(JSON.stringify(payload)).length : atob(data).length;
+}
+
 /** What a received broadcast carries: its payload, or its binary data. @param {Broadcast} message @returns {unknown} */
 export function payloadOf({ payload, data }) {
   return data === undefined ? payload : Uint8Array.from(atob(data), (character) => character.charCodeAt(0));

@@ -5,13 +5,14 @@
 
 /** @import { Broadcast, Welcome } from "../protocol/messages.js" */
 
-import { contentsOf } from "../protocol/payload.js";
+import { bytesOf, contentsOf } from "../protocol/payload.js";
 
 const PAUSE_MS = 100;
 
 export class Broadcasts {
   #env;
   #send;
+  #maxPayloadBytes = Infinity;
   #maxBytes = Infinity;
   /** By topic and event: what is to be sent after the pause. @type {Map<string, {next: Broadcast | null}>} */
   #pauses = new Map();
@@ -26,7 +27,8 @@ export class Broadcasts {
   }
 
   /** @param {Welcome} welcome */
-  connected({ max_message_bytes: maxBytes }) {
+  connected({ max_broadcast_bytes: maxPayloadBytes, max_message_bytes: maxBytes }) {
+    this.#maxPayloadBytes = maxPayloadBytes ?? Infinity;
     this.#maxBytes = maxBytes ?? Infinity;
   }
 
@@ -39,11 +41,9 @@ export class Broadcasts {
   send(topic, event, payload) {
     /** @type {Broadcast} */
     const message = { type: "broadcast", topic, event, ...contentsOf(payload) };
-    const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
+    check(`The payload of the broadcast "${event}"`, bytesOf(message), this.#maxPayloadBytes);
     // The server closes a connection for a longer message.
-    if (bytes > this.#maxBytes) {
-      throw new RangeError(`The broadcast "${event}" has ${bytes} bytes; the server accepts ${this.#maxBytes}.`);
-    }
+    check(`The broadcast "${event}"`, new TextEncoder().encode(JSON.stringify(message)).length, this.#maxBytes);
     const key = JSON.stringify([topic, event]);
     const pause = this.#pauses.get(key);
     if (pause) pause.next = message;
@@ -61,4 +61,9 @@ export class Broadcasts {
       if (pause.next) this.#begin(key, pause.next);
     }, PAUSE_MS);
   }
+}
+
+/** @param {string} what @param {number} bytes @param {number} limit @throws {RangeError} if there are more */
+function check(what, bytes, limit) {
+  if (bytes > limit) throw new RangeError(`${what} has ${bytes} bytes; the server accepts ${limit}. Send less in one.`);
 }
