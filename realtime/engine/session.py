@@ -424,7 +424,7 @@ class Session:
             position=str(position),
             changes=[],
             digest=UNSET if digest is None else digest,
-            signal=subscription.topic.signal_of(subscription.cursor.wire_format),
+            signal=subscription.topic.signal_of(subscription.cursor),
             spread_seconds=subscription.topic.spread_of(subscription.cursor.wire_format),
         )
         return [messages.encode(answer, self.encoding)]

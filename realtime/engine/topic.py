@@ -282,9 +282,14 @@ class Topic:
         except Unrecoverable:
             return True
 
-    def signal_of(self, wire_format: WireFormat) -> int | UnsetType:
-        """Return the offset since which nothing of the topic may have changed, if messages in this format have it."""
-        return self._touched_at if wire_format.has_signals else UNSET
+    def signal_of(self, cursor: Cursor) -> int | UnsetType:
+        """Return the offset since which nothing of the topic may have changed, if messages to a cursor have it.
+
+        A page that is ahead may have other parts that are not, and gets no signal for what is up to its own position.
+        """
+        if not cursor.wire_format.has_signals:
+            return UNSET
+        return max(self._touched_at, cursor.offset or 0) if cursor.is_ahead else self._touched_at
 
     def spread_of(self, wire_format: WireFormat) -> float | UnsetType:
         """Return over how many seconds those that receive signals should spread their requests; unset below 0.1."""
@@ -398,7 +403,7 @@ class Topic:
                 self._max_part_bytes,
                 self._encodings,
                 self._token,
-                self.signal_of(wire_format),
+                self._touched_at if wire_format.has_signals else UNSET,
                 self.spread_of(wire_format),
             )
         # Not this position: the topic may have advanced to it since, without a visible change.

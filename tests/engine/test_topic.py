@@ -746,6 +746,17 @@ def test_every_entry_of_the_log_is_a_signal(topic: Topic, format: Format) -> Non
 
 
 @pytest.mark.parametrize("format", SIGNALS)
+def test_a_page_that_is_ahead_gets_the_signal_of_its_own_position(topic: Topic, format: Format) -> None:
+    """Other parts of it may be older than its rows, and nothing up to there is told to it later."""
+    topic.hides_rows = False
+    cursor = topic.cursor(Position("e", 22), WireFormat(format))
+
+    assert topic.signal_of(cursor) == 22
+    assert topic.apply(19, 20, 22, [upsert("d")])
+    assert signalled(topic, cursor) == []
+
+
+@pytest.mark.parametrize("format", SIGNALS)
 def test_what_is_written_to_rows_that_subscribers_may_not_see_is_no_signal(
     topic: Topic, format: Format
 ) -> None:
