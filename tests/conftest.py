@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,10 @@ PATIENCE_SECONDS = 45.0
 # No property test fails because the machine was slow.
 hypothesis_settings.register_profile("untimed", deadline=None)
 hypothesis_settings.load_profile("untimed")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and the programs that they start would, too.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The history of the boards has a feed of its own, and tests count the log's entries.
 registry.remove("allentries")
