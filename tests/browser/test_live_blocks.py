@@ -97,6 +97,8 @@ def test_a_view_that_fails_leaves_the_old_block_marked(
 ) -> None:
     viewer = windows().open("/blocks/")
     block, badge = viewer.page.locator("[data-realtime-block=list]"), viewer.page.locator("live-status")
+    expect(badge).to_have_attribute("data-state", "live")
+    viewer.page.wait_for_load_state("networkidle")  # a request under way would have the rows and no failure
     fails = server.project.folder / "fails"
     fails.touch()
 
