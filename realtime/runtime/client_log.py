@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 
+from .threads import Stopping
+
 logger = logging.getLogger("realtime.connection")
 
 SERVER_FAILED = "the server could not do this now; try again"
@@ -29,8 +31,8 @@ class ClientLog(logging.LoggerAdapter[logging.Logger]):
             self.logger.log(level, f"%s {msg}", *map(one_line, (name, *args)), **kwargs)
 
     def failure(self, what: str, error: Exception) -> None:
-        """Log that the server could not do something; with a traceback, unless the database was unavailable."""
-        trace = None if isinstance(error, DatabaseError) else error
+        """Log that the server could not do something; with a traceback, unless the database or the process was away."""
+        trace = None if isinstance(error, DatabaseError | Stopping) else error
         self.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
 

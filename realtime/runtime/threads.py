@@ -33,6 +33,10 @@ GRACE_SECONDS = 0.5
 _Call = tuple["Future[Any]", Callable[..., Any], tuple[object, ...]]
 
 
+class Stopping(RuntimeError):
+    """Database threads were asked for something while the process stops."""
+
+
 class DatabaseThreads:
     """Threads, each with database connections of its own that stay open between calls.
 
@@ -58,12 +62,12 @@ class DatabaseThreads:
     def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
         """Return the future result of a function that may use the database.
 
-        Raises: RuntimeError, after ``close``.
+        Raises: Stopping, after ``close``.
         """
         future: Future[T] = Future()
         with self._lock:
             if self._is_closed:
-                raise RuntimeError(f"{self._name}: the process stops")
+                raise Stopping(f"{self._name}: the process stops")
             self._calls.put((future, function, args))
             if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
                 name = f"{self._name}_{len(self._threads)}"

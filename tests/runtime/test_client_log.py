@@ -6,6 +6,7 @@ import pytest
 from django.db import OperationalError
 
 from realtime.runtime.client_log import ClientLog, client_name, one_line
+from realtime.runtime.threads import Stopping
 
 
 def test_a_line_begins_with_the_connection_or_the_client(lines):
@@ -49,9 +50,11 @@ def test_no_value_breaks_or_forges_a_line(lines, value, logged):
     assert lines() == [f"{logged} message {logged}"]
 
 
-@pytest.mark.parametrize("error, has_traceback", [(ValueError("x"), True), (OperationalError("x"), False)])
-def test_a_failure_has_a_traceback_unless_the_database_is_away(lines, error, has_traceback):
-    """An unavailable database is no fault of the code, and fails for every client."""
+@pytest.mark.parametrize(
+    "error, has_traceback", [(ValueError("x"), True), (OperationalError("x"), False), (Stopping("x"), False)]
+)
+def test_a_failure_has_a_traceback_unless_the_database_or_the_process_is_away(lines, error, has_traceback):
+    """Neither is a fault of the code, and both fail for every client."""
     ClientLog("?", "c1").failure("subscribe", error)
 
     (line,) = lines(logging.ERROR)
