@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
+from .screens.models import Screen as Screen
 from .zones import validate_time_zone, zone_named
 
 

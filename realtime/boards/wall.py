@@ -10,11 +10,10 @@ from django.utils import timezone
 from realtime.databases.base import is_storable
 
 from .models import Board
+from .screens.models import HOURS, SECONDS
 
 MAX_BOARDS = 12
 """How many boards one screen shows in turn: it follows all of them."""
-
-HOURS = [("", "never"), *((str(hour), f"{hour:02}:00") for hour in range(24))]
 
 
 class WallForm(forms.Form):
@@ -28,7 +27,7 @@ class WallForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     seconds = forms.IntegerField(
-        min_value=3, max_value=3600, initial=12, required=False, label="Seconds for each page"
+        min_value=SECONDS[0], max_value=SECONDS[1], initial=12, required=False, label="Seconds for each page"
     )
     dim_from = forms.ChoiceField(choices=HOURS, required=False, label="Dim from")
     dim_until = forms.ChoiceField(choices=HOURS, required=False, label="until")

@@ -1,0 +1,67 @@
+"""Screens: displays on a wall that a desk runs. What a screen shows is a row, which its page follows."""
+
+import secrets
+from datetime import datetime
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+HOURS = [("", "never"), *((str(hour), f"{hour:02}:00") for hour in range(24))]
+SECONDS = (3, 3600)
+"""The shortest and the longest time for which a page of rows is shown."""
+
+
+def random_topic() -> str:
+    """Return a key that cannot be guessed: whoever has it may follow what the screen is to show."""
+    return secrets.token_hex(16)
+
+
+class Screen(models.Model):
+    """A browser that has opened /screen/. It waits until an editor types its code, and has no name until then.
+
+    The browser keeps a token, of which only a digest is stored. ``pairing.py`` has codes and tokens, ``watch.py``
+    writes whether a screen is online.
+    """
+
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    topic = models.CharField(max_length=32, unique=True, default=random_topic, editable=False)
+    code = models.CharField(max_length=6, null=True, unique=True, editable=False)
+    code_until = models.DateTimeField(null=True, editable=False)
+    address = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
+
+    name = models.CharField(max_length=100, blank=True, default="", db_default="")
+    board = models.ForeignKey("boards.Board", models.SET_NULL, null=True, blank=True, related_name="+")
+    then = models.ManyToManyField("boards.Board", blank=True, related_name="+", verbose_name="in turn with")
+    seconds = models.PositiveSmallIntegerField(
+        "seconds for each page",
+        default=12,
+        db_default=12,
+        validators=[MinValueValidator(SECONDS[0]), MaxValueValidator(SECONDS[1])],
+    )
+    dim_from = models.CharField(max_length=2, choices=HOURS, blank=True, default="", db_default="")
+    dim_until = models.CharField(max_length=2, choices=HOURS, blank=True, default="", db_default="")
+
+    reload_asked = models.DateTimeField(null=True, editable=False)
+    identify_until = models.DateTimeField(null=True, editable=False)
+
+    is_online = models.BooleanField("online", default=False, db_default=False, editable=False)
+    last_heard = models.DateTimeField(null=True, editable=False)
+    absent_since = models.DateTimeField(null=True, editable=False)
+    is_reported = models.BooleanField(default=False, db_default=False, editable=False)
+    size = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
+    version = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
+
+    class Meta:
+        ordering = ["name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name or "A screen that waits for its code"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no editor has typed its code yet."""
+        return not self.name
+
+    def has_code(self, now: datetime) -> bool:
+        """Return whether its code can be typed."""
+        return self.code is not None and self.code_until is not None and now < self.code_until
