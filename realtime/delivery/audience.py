@@ -22,8 +22,9 @@ from ..feeds import registry
 from ..publishing.interest import MAX_NAMES, Viewers
 from ..runtime.failures import ESCAPING
 from ..runtime.threads import DatabaseThreads
+from .fan_out import FAN_OUT_AT_ONCE
 from .held_topics import HeldTopics
-from .shared_topic import FAN_OUT_AT_ONCE, SharedTopic
+from .shared_topic import SharedTopic
 from .subscriber import Subscriber, for_each
 
 logger = logging.getLogger("realtime.hub")

@@ -20,8 +20,9 @@ from ..publishing.layer import BROADCAST_TYPE, check_seal, sealed
 from ..rows.visibility import result_of
 from ..runtime import metrics
 from .audience import name_of
+from .fan_out import FAN_OUT_AT_ONCE
 from .layer_channel import LayerChannel
-from .shared_topic import FAN_OUT_AT_ONCE, SharedTopic
+from .shared_topic import SharedTopic
 from .subscriber import Subscriber, for_each
 
 DELIVERIES_PER_SECOND, MAX_DELIVERIES = 4000.0, 8000.0

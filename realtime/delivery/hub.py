@@ -181,7 +181,7 @@ class Hub:
     def behind_seconds_of(self, topic: str) -> float:
         """How old the oldest change may be that the rows of a topic lack."""
         shared = self._shared.get(topic)
-        return max(self.behind_seconds, shared.behind_seconds if shared is not None else 0.0)
+        return max(self.behind_seconds, shared.freshness.behind_seconds if shared is not None else 0.0)
 
     def vouched(self, name: str) -> Topic | None:
         """Return a topic if this process holds it and knows of no change that it lacks; for any thread."""
@@ -225,7 +225,7 @@ class Hub:
             shared = self._shared[name] = SharedTopic(
                 name, self._reader_threads, self._reads, self.rights, self.look_soon
             )
-            shared.set_captured(not self._uncaptured & _tables(shared))
+            shared.freshness.set_captured(not self._uncaptured & _tables(shared))
         if subscriber not in shared.subscribers:
             shared.subscribers.add(subscriber)
             self._limits.begin(name, subscriber.address)
@@ -397,7 +397,7 @@ class Hub:
         if uncaptured != self._uncaptured:
             self._uncaptured = uncaptured
             for shared in self._shared.values():
-                shared.set_captured(not uncaptured & _tables(shared))
+                shared.freshness.set_captured(not uncaptured & _tables(shared))
         due: list[SharedTopic] = []
         # Those too that were requested meanwhile: their rows may have been read before the tail was.
         waiting = iter(list(self._shared.items()))

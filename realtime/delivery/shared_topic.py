@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import MsgspecError
 
@@ -22,6 +21,9 @@ from ..publishing.layer import group
 from ..publishing.positions import Reading
 from ..runtime import metrics
 from ..runtime.threads import DatabaseThreads
+from .fan_out import FanOut
+from .freshness import Freshness
+from .read_pauses import ReadPauses
 from .rights import Rights
 from .subscriber import Subscriber, for_each
 from .topic_reads import TopicReads
@@ -30,14 +32,6 @@ logger = logging.getLogger("realtime.hub")
 
 LATE_SECONDS = 3.0
 """After this time a topic that is being brought up counts as unreadable: heartbeats no longer name it."""
-DOUBT_SECONDS = 1.0
-"""After this time a topic that is known to lack something is not vouched for, although it can be read."""
-MAX_PAUSE_SECONDS = 10.0
-"""The longest pause between two attempts to bring up a topic that fails; the first ones are shorter."""
-REST_SECONDS, MAX_REST_SECONDS = 0.05, 0.5
-"""How long a topic that was read again rests before the next time, if that follows soon: at least, and at most."""
-SOON_SECONDS = 2.0
-"""Within which time after a read another one is repeated reading; it makes the rests longer."""
 UNSEQUENCED_SECONDS = 1.0
 """How long a new subscriber waits for changes that were committed before its check; then the rows are read instead."""
 REACH_SECONDS, MAX_REACH_SECONDS = 0.01, 0.2
@@ -46,10 +40,6 @@ NOTICE_ATTEMPTS = 7
 """How often rights are asked for a notice, within 16 seconds, before it is given up."""
 COMPARED_AT_ONCE = 500
 """How many rows, the present and the new ones together, are compared on the event loop (1 ms); more in a thread."""
-FAN_OUT_AT_ONCE = 50
-"""How many connections are notified before the event loop may do other work (2 ms at 45 µs each on daphne)."""
-IN_STEP_AT_ONCE = 200
-"""To how many members of a cohort a message is written before that (2 ms at 10 µs each)."""
 
 _encodings = Encodings()
 """Those of all topics of this process."""
@@ -78,17 +68,15 @@ class SharedTopic:
         self.idle_since: float | None = None
         self.is_loaded = False
         self._is_stale = False
-        self._behind_since: float | None = None  # by the loop's clock
-        self._doubt: asyncio.TimerHandle | None = None
-        self._is_late = False
-        self._uncaptured_since: float | None = None
+        self._fan_out = FanOut(self.topic, self.subscribers)
+        self.freshness = Freshness(self.topic, self._fan_out.notify)
+        self._pauses = ReadPauses()
         self.is_refreshing = self.is_scrubbing = False
         self.rights_since = Position("", 0)
         """From where on, as far as is known here, what rights to the topic depend on has not changed."""
         self._confirmed = Position("", 0)  # the subscribers' rights were asked there or later
-        self._reached = Position(
-            "", 0
-        )  # the rows are those of there or later, although their own position is lower
+        # The rows are those of there or later, although their own position is lower.
+        self._reached = Position("", 0)
         self._reaching = asyncio.Lock()
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
@@ -97,18 +85,7 @@ class SharedTopic:
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
         self._rights = rights
-        self._round: Iterator[None] | None = None  # the one in progress
-        self._must_notify_again = False
-        self._notified_at = -math.inf
-        self._written_at = self._round_written_at = (
-            0.0  # of the news that no round has, and that this round has
-        )
-        self._next_round: asyncio.TimerHandle | None = None
-        self._repeated = 0  # how often it was read again, soon after the time before
-        self._rests_until = -math.inf
         self._reading = asyncio.Lock()
-        self._failures = 0
-        self._try_at = -math.inf
 
     @property
     def name(self) -> str:
@@ -138,38 +115,8 @@ class SharedTopic:
     @is_stale.setter
     def is_stale(self, is_stale: bool) -> None:
         self._is_stale = is_stale
-        if is_stale and self._behind_since is None:
-            loop = asyncio.get_running_loop()
-            self._behind_since = loop.time()
-            self._doubt = loop.call_later(DOUBT_SECONDS, self._become_late)
-
-    @property
-    def behind_seconds(self) -> float:
-        """How old the oldest change may be that this topic lacks; 0 if nothing is known to be missing."""
-        since = min(filter(None, (self._behind_since, self._uncaptured_since)), default=None)
-        return 0.0 if since is None else asyncio.get_running_loop().time() - since
-
-    def set_captured(self, is_captured: bool) -> None:
-        """Note whether every change of the topic's tables is noted; otherwise its rows are not vouched for."""
-        if is_captured != (self._uncaptured_since is None):
-            self._uncaptured_since = None if is_captured else asyncio.get_running_loop().time()
-            self._judge()
-
-    def _become_late(self) -> None:
-        self._is_late = True
-        self._judge()
-
-    def _become_current(self) -> None:
-        """Note that the topic has all that was known to be missing."""
-        if self._doubt is not None:
-            self._doubt.cancel()
-        self._behind_since = self._doubt = None
-        self._is_late = False
-        self._judge()
-
-    def _judge(self) -> None:
-        if self.topic.set_current(self._uncaptured_since is None and not self._is_late):
-            self._notify()
+        if is_stale:
+            self.freshness.fall_behind()
 
     @property
     def is_reading(self) -> bool:
@@ -197,7 +144,7 @@ class SharedTopic:
     def is_due(self) -> bool:
         """Whether it is time to bring the topic to the log's end."""
         is_behind = self.is_stale and self.is_loaded and not self.is_refreshing
-        return is_behind and asyncio.get_running_loop().time() >= self._try_at
+        return is_behind and self._pauses.are_over
 
     # ------------------------------------------------------------ news
 
@@ -250,54 +197,8 @@ class SharedTopic:
         except (Gap, MsgspecError, UnicodeError):
             return False
         if is_visible:
-            self._notify(entry.written_at)
+            self._fan_out.notify(entry.written_at)
         return True
-
-    def _notify(self, written_at: float = 0.0) -> None:
-        """Notify the subscribers of news, at most once per the feed's ``min_interval``.
-
-        A later notification covers more: a subscriber's cursor shows what it has not seen.
-        """
-        self._written_at = min(filter(None, (self._written_at, written_at)), default=0.0)
-        if self._round is not None:
-            self._must_notify_again = True
-            return
-        if self._next_round is not None:
-            return
-        # Not at once: entries that are applied in the same turn of the loop are one notification.
-        loop = asyncio.get_running_loop()
-        wait = self._notified_at + self._min_interval - loop.time()
-        self._next_round = loop.call_later(max(0.0, wait), self._begin_round)
-
-    def _begin_round(self) -> None:
-        self._next_round = None
-        self._notified_at = asyncio.get_running_loop().time()
-        self._round_written_at, self._written_at = self._written_at, 0.0
-        self._round = self._notify_in_steps()
-        self._notify_some()
-
-    def _notify_some(self) -> None:
-        assert self._round is not None
-        for _ in self._round:
-            asyncio.get_running_loop().call_soon(self._notify_some)
-            return
-        self._round = None
-        metrics.observe_since(metrics.delivered, self._round_written_at)
-        if self._must_notify_again:
-            self._must_notify_again = False
-            self._notify()
-
-    def _notify_in_steps(self) -> Iterator[None]:
-        """Send the news to all subscribers: first to those in step, then to the others. Each step is short."""
-        yield from self.topic.deliver(IN_STEP_AT_ONCE)
-        others = iter(self.subscribers.difference(self.topic.members))
-        while some := list(islice(others, FAN_OUT_AT_ONCE)):
-            for_each(some, lambda subscriber: subscriber.notify(self.name))
-            yield
-
-    @property
-    def _min_interval(self) -> float:
-        return registry[self.feed].min_interval if self.feed in registry else 0.0
 
     # ------------------------------------------------------------ the log, the rows
 
@@ -328,7 +229,8 @@ class SharedTopic:
             self._note_failure(error)
         else:
             if rest:
-                self.is_stale, self._try_at = True, loop.time() + rest
+                self.is_stale = True
+                self._pauses.wait(rest)
                 return rest
             metrics.caught_up.inc()
             self._note_success()
@@ -340,24 +242,22 @@ class SharedTopic:
         return 0.0
 
     def _note_success(self) -> None:
-        self._failures, self._try_at = 0, -math.inf
+        self._pauses.succeed()
         if self.topic.set_readable(True):
             logger.info("topic %s can be read again", self.name)
-            self._notify()
+            self._fan_out.notify()
         if not self.is_stale:
-            self._become_current()
+            self.freshness.become_current()
 
     def _note_failure(self, error: Exception) -> None:
         metrics.feed_errors.labels(self.feed).inc()
-        pause = min(MAX_PAUSE_SECONDS, 0.25 * 2**self._failures) if self._failures else 0.0
-        self._failures = min(self._failures + 1, 10)
-        self._try_at = asyncio.get_running_loop().time() + pause
+        self._pauses.fail()
         self.topic.set_readable(False)
-        if self._failures == 1:
+        if self._pauses.failures == 1:
             # A time limit has been exceeded anywhere: its message says what to do, and a traceback no more.
             trace = None if isinstance(error, TimeoutError) else error
             logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=trace)
-        elif self._failures == 2:
+        elif self._pauses.failures == 2:
             self._report_failure()
 
     async def _catch_up(self, epoch: str) -> float:
@@ -382,10 +282,10 @@ class SharedTopic:
         if not self.subscribers:
             self.is_loaded = False
             return 0.0
-        rest = self._rests_until - asyncio.get_running_loop().time()
-        if rest > 0:
+        if rest := self._pauses.rest_seconds:
             return rest
-        await self._read_again()
+        with self._pauses.repeated_read():
+            await self._read(self._unread_since)
         return 0.0
 
     async def _apply_all(self, entries: Iterable[LogEntry]) -> bool:
@@ -395,16 +295,6 @@ class SharedTopic:
                 return False
             await asyncio.sleep(0)
         return True
-
-    async def _read_again(self) -> None:
-        """Read all rows; the more often this is repeated, and the longer it takes, the longer the topic rests then."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        self._repeated = self._repeated + 1 if begun < self._rests_until + SOON_SECONDS else 0
-        await self._read(self._unread_since)
-        took = loop.time() - begun
-        rest = max(REST_SECONDS * 2**self._repeated, took) if self._repeated else 0.0
-        self._rests_until = loop.time() + min(rest, MAX_REST_SECONDS)
 
     async def _confirm_rights(self, since: Position) -> None:
         """Return when all subscribers have been checked as of ``since`` or later, and those without the right are gone.
@@ -499,7 +389,7 @@ class SharedTopic:
         self._files = reading.files
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
-            self._notify(written_at)
+            self._fan_out.notify(written_at)
 
     async def scrub(self, reached: Position, *, is_expected: bool) -> None:
         """Read all rows again, and send what differs though nothing has been sequenced.

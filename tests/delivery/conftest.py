@@ -1,6 +1,7 @@
 """Followers without sockets, and a hub that a test feeds by hand."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
@@ -10,8 +11,9 @@ from realtime.access.visitors import ANONYMOUS
 from realtime.delivery import topic_reads
 from realtime.delivery.hub import Hub
 from realtime.delivery.topic_reads import TopicReads
-from realtime.engine.messages import Format, decode_server
+from realtime.engine.messages import Format, Heartbeat, decode_server
 from realtime.engine.session import Ending, Session
+from realtime.models import OutboxRow
 from realtime.publishing.layer import group, sealed, to_message
 from realtime.publishing.positions import read_topic
 from realtime.publishing.sequencer import Batch
@@ -185,6 +187,28 @@ def topic(quay) -> str:
     return f"entries.{quay.pk}"
 
 
+class PausedRead:
+    """Reads a topic and then waits in its thread until the test lets it continue."""
+
+    def __init__(self) -> None:
+        self.has_read, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, topic: str, limit: float):
+        reading = read_topic(topic)
+        self.has_read.set()
+        assert self.go_on.wait(20)
+        return reading
+
+
+@pytest.fixture
+def paused_read(monkeypatch):
+    """Replace the reading of topics by one that the test releases."""
+    paused = PausedRead()
+    monkeypatch.setattr(topic_reads, "read_topic", paused)
+    yield paused
+    paused.go_on.set()
+
+
 @pytest.fixture
 def readings(monkeypatch) -> list[str]:
     """The topics that were read, in order."""
@@ -196,6 +220,19 @@ def readings(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(topic_reads, "read_topic", counted)
     return read
+
+
+def reset() -> OutboxRow:
+    """Write what has a whole feed read again."""
+    return OutboxRow.objects.create(source="boards_entry", image=None)
+
+
+def last_heartbeat(follower: Follower) -> Heartbeat:
+    """Return what a heartbeat says now."""
+    follower.pulse()
+    heartbeat = follower.received[-1]
+    assert isinstance(heartbeat, Heartbeat)
+    return heartbeat
 
 
 def has_row(follower: Follower, label: str) -> Callable[[], bool]:

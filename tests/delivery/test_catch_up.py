@@ -10,11 +10,11 @@ import pytest
 
 from realtime.boards.models import Board, Entry
 from realtime.delivery import catch_up, hub, shared_topic, topic_reads
-from realtime.models import LogEntry, OutboxRow
+from realtime.models import LogEntry
 from realtime.publishing import log as log_module
 from realtime.publishing.positions import read_topic
 from tests.conftest import until
-from tests.delivery.conftest import Follower, Wire, has_row
+from tests.delivery.conftest import Follower, Wire, has_row, reset
 
 BOARDS = 60
 
@@ -63,11 +63,6 @@ def queries(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(log_module, "missed_of", counted)
     return asked
-
-
-def reset() -> OutboxRow:
-    """Write what has a whole feed read again."""
-    return OutboxRow.objects.create(source="boards_entry", image=None)
 
 
 async def follow(wire: Wire, boards: list[Board], followers: Callable[[int], int] = lambda number: 1):
@@ -222,58 +217,6 @@ async def test_of_a_reset_and_changes_each_topic_gets_what_it_needs(slow, boards
     assert readings.count(foreign) == 1
     assert not {follower.replica.topic for follower in new[4:]} & set(readings)
     assert all([await slow.is_current(follower) for follower in (*old, *new)])
-
-
-async def test_a_topic_that_is_read_again_and_again_rests_longer_each_time(
-    slow, quay, topic, readings, monkeypatch
-):
-    """It stays in doubt meanwhile, and ends with what is in the database."""
-    follower = await Follower(topic).follow(slow.hub)
-    await slow.settle()
-    monkeypatch.setattr(shared_topic, "SOON_SECONDS", 1000.0)
-    shared = slow.hub._shared[topic]
-    rests: list[float] = []
-
-    for number in range(6):
-        await slow.write(lambda number=number: (quay.entries.update(label=str(number)), reset()))
-        await slow.settle()
-        rests.append(shared._rests_until - shared.read_at)
-        assert has_row(follower, str(number))()
-
-    # At least, because a read that takes long is followed by a longer rest, up to the longest.
-    longer = [shared_topic.REST_SECONDS * 2**number for number in range(1, 6)]
-    assert all(
-        rest >= min(least, shared_topic.MAX_REST_SECONDS)
-        for rest, least in zip(rests[1:], longer, strict=True)
-    )
-    assert not shared.is_stale
-
-
-async def test_a_topic_that_rests_is_not_vouched_for_and_applies_no_later_entry(
-    slow, quay, topic, readings, monkeypatch
-):
-    """What it lacks comes with the next read."""
-    monkeypatch.setattr(shared_topic, "DOUBT_SECONDS", 0.0)
-    follower = await Follower(topic).follow(slow.hub)
-    await slow.settle()
-    shared = slow.hub._shared[topic]
-    shared._rests_until = asyncio.get_running_loop().time() + 1000
-    readings.clear()
-
-    await slow.write(lambda: (quay.entries.update(label="lacking"), reset()))
-    slow.hub.look_soon()
-    await until(lambda: shared._must_read and not shared.is_refreshing)
-    await slow.send(await slow.write(quay.entries.create, label="later"))
-    await until(lambda: not shared.topic.is_current)
-    assert shared.is_stale
-    assert readings == []
-    assert not has_row(follower, "later")()
-
-    shared._rests_until = shared._try_at = 0.0
-    slow.hub.look_soon()
-    await until(has_row(follower, "later"))
-    assert await slow.is_current(follower)
-    assert readings == [topic]
 
 
 @pytest.mark.parametrize(

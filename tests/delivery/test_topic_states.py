@@ -174,19 +174,6 @@ async def test_a_topic_is_idle_when_the_time_is_over(alone):
     assert not alone.is_idle_for(10.0, now=111.0)
 
 
-async def test_the_pauses_after_failures_grow_up_to_a_limit(alone, monkeypatch):
-    """The second attempt follows at once: the first failure may have been of a connection."""
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 100.0)
-    pauses = []
-    for _ in range(9):
-        alone._note_failure(ValueError("broken"))
-        pauses.append(alone._try_at - 100.0)
-    monkeypatch.undo()
-
-    assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
-    assert not alone.topic.is_readable
-
-
 async def test_a_failure_is_logged_once_and_then_told_to_subscribers(alone, caplog):
     """So is its end; the log has the traceback of the first."""
     caplog.set_level(logging.INFO)

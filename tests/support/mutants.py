@@ -39,6 +39,9 @@ FILES = {
     "realtime/publishing/log.py": ["tests/publishing"],
     "realtime/delivery/hub.py": ["tests/delivery"],
     "realtime/delivery/shared_topic.py": ["tests/delivery"],
+    "realtime/delivery/fan_out.py": ["tests/delivery"],
+    "realtime/delivery/freshness.py": ["tests/delivery"],
+    "realtime/delivery/read_pauses.py": ["tests/delivery"],
     "realtime/delivery/rights.py": ["tests/delivery"],
 }
 """What is mutated, and the tests that have to notice."""

@@ -115,7 +115,7 @@ async def test_a_poll_waits_on_although_a_subscriber_was_notified_in_vain(applic
     await until(lambda: service.hub.connections)
 
     for _ in range(3):
-        service.hub._shared[topic]._notify()
+        service.hub._shared[topic]._fan_out.notify()
         await asyncio.sleep(0)
 
     _, _, answer = await waiting
