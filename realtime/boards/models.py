@@ -13,7 +13,12 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 
+from .exchange.models import Batch as Batch
+from .exchange.models import RowToken as RowToken
 from .screens.models import Screen as Screen
+from .sharing.models import BoardLink as BoardLink
+from .sharing.models import Guest as Guest
+from .sharing.origins import validate_origins
 from .zones import validate_time_zone, zone_named
 
 
@@ -49,6 +54,15 @@ class Board(models.Model):
         db_default="",
         validators=[validate_time_zone],
         help_text="The zone of the clock on a wall screen, such as Europe/Oslo; blank means the server's.",
+    )
+    embed_origins = models.TextField(
+        "sites that may embed it",
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_origins],
+        help_text="One a line, such as https://example.com: their pages may show the board in a frame, and if it is "
+        "public, read its rows.",
     )
 
     objects = BoardQuerySet.as_manager()
@@ -130,6 +144,7 @@ class Revision(models.Model):
     values = models.JSONField(null=True)
     is_baseline = models.BooleanField(default=False)
     follows = models.BigIntegerField(null=True, db_index=True)
+    batch = models.ForeignKey("boards.Batch", models.CASCADE, null=True, related_name="revisions")
 
     class Meta:
         indexes = [models.Index(fields=["entry", "id"], name="boards_revision_entry")]

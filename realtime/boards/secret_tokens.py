@@ -1,0 +1,45 @@
+"""Tokens: long random texts that give a right to a program or a viewer. Only their digests are stored."""
+
+import hashlib
+import secrets
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+
+BYTES = 32
+
+
+class SecretToken(models.Model):
+    """A right concerning one board. Whoever has the text has the right; it ends when the row is deleted."""
+
+    board = models.ForeignKey("boards.Board", models.CASCADE, related_name="%(class)ss")
+    name = models.CharField(max_length=100, help_text="What it is for, or who has it.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["made_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def make(cls, board: Any, name: str, user: Any) -> tuple[Self, str]:
+        """Store a new token; return it with its text, which cannot be read again."""
+        text = secrets.token_urlsafe(BYTES)
+        return cls._default_manager.create(board=board, name=name, made_by=user, digest=digest_of(text)), text
+
+    @classmethod
+    def found(cls, text: str) -> Self | None:
+        """Return the token with this text, None if there is none or if it was revoked."""
+        return cls._default_manager.select_related("board").filter(digest=digest_of(text)).first()
+
+
+def digest_of(text: str) -> str:
+    """Return what is stored of a text. It has 256 random bits, so a quick digest cannot be reversed by guessing."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,47 @@
+"""Tokens that give a right: shown once, stored as a digest."""
+
+import pytest
+
+from realtime.boards.exchange.models import RowToken
+from realtime.boards.secret_tokens import digest_of
+from realtime.boards.sharing.models import BoardLink
+
+KINDS = pytest.mark.parametrize("kind", [RowToken, BoardLink])
+
+
+@KINDS
+def test_a_token_is_found_by_its_text_until_it_is_revoked(kind, board, editor):
+    """The text that was returned once, and no other."""
+    token, text = kind.make(board, "Timetable", editor)
+
+    assert kind.found(text) == token
+    assert kind.found(text[:-1]) is None
+    assert kind.found(text + "x") is None
+    token.delete()
+    assert kind.found(text) is None
+
+
+@KINDS
+def test_no_column_has_the_text(kind, board, editor):
+    """Somebody who reads a backup of the database cannot use what it has."""
+    token, text = kind.make(board, "Timetable", editor)
+
+    stored = str(kind.objects.filter(pk=token.pk).values().get())
+
+    assert text not in stored
+    assert digest_of(text) in stored
+    assert kind.found(token.digest) is None
+
+
+@pytest.mark.parametrize("text", ["", "\0", "\ud800", "é", "a" * 100_000])
+def test_any_text_may_be_asked_for(text, db):
+    """A client may send whatever it wants."""
+    assert RowToken.found(text) is None
+
+
+def test_texts_are_long_and_random(board, editor):
+    """256 bits: guessing them is hopeless, so the digest needs no salt and the check no delay."""
+    texts = {BoardLink.make(board, "screen", editor)[1] for _ in range(20)}
+
+    assert len(texts) == 20
+    assert min(map(len, texts)) >= 43
