@@ -22,15 +22,15 @@ class RealtimeConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         from .access import password_attempts, revocation
-        from .checks import ALWAYS, FOR_DEPLOYMENTS, check_capture
+        from .checks.registry import ALWAYS, FOR_DEPLOYMENTS, WITH_DATABASE
         from .conf import forget
-        from .management.wiring import WIRING
         from .publishing import commit_watch
         from .runtime.threads import close_former_connections
 
         autodiscover_modules("live", "jobs")
-        checks.register(check_capture, checks.Tags.database)
-        for check in [*ALWAYS, *WIRING]:
+        for check in WITH_DATABASE:
+            checks.register(check, checks.Tags.database)
+        for check in ALWAYS:
             checks.register(check, self.name)
         for check in FOR_DEPLOYMENTS:
             checks.register(check, self.name, deploy=True)

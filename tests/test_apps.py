@@ -5,8 +5,9 @@ from django.core.checks.registry import registry as check_registry
 from django.db.migrations import Migration
 from django.test.signals import setting_changed
 
-from realtime import checks, conf
+from realtime import conf
 from realtime.apps import _install_capture, _remove_capture
+from realtime.checks import registry as registry_of_checks
 from realtime.feeds import registry
 from realtime.publishing import capture
 from realtime.schedule import jobs
@@ -21,8 +22,8 @@ def test_live_and_jobs_modules_are_imported():
 
 def test_every_check_is_registered():
     """Those for deployments run only with ``check --deploy``."""
-    assert {*checks.ALWAYS, checks.check_capture} <= check_registry.registered_checks
-    assert set(checks.FOR_DEPLOYMENTS) <= check_registry.deployment_checks
+    assert {*registry_of_checks.ALWAYS, *registry_of_checks.WITH_DATABASE} <= check_registry.registered_checks
+    assert set(registry_of_checks.FOR_DEPLOYMENTS) <= check_registry.deployment_checks
 
 
 def test_changed_settings_are_noticed(settings):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from realtime import checks
 from realtime.boards.models import Entry
 from realtime.changes import Change, handlers, is_handled, on_change
+from realtime.checks.feeds import check_handlers
 from realtime.feeds import Feed, registry
 
 
@@ -46,7 +46,7 @@ def test_a_function_is_declared_for_a_feed_or_its_name(feed):
     }
     assert is_handled("probe")
     assert not is_handled("entries")
-    assert checks.check_handlers() == []
+    assert check_handlers() == []
 
 
 def test_the_module_of_a_function_may_be_imported_twice(feed):
@@ -69,7 +69,7 @@ def test_a_function_that_is_never_called_is_reported(feed):
     registry.add(limited(Entry))
     try:
         on_change(limited, name="d")(apply)
-        found = checks.check_handlers()
+        found = check_handlers()
     finally:
         registry.remove("limited")
 

@@ -14,7 +14,8 @@ from django.core.mail import send_mail
 from django.db import models
 from django.db.models import Count, Exists, F, OuterRef, Q
 
-from realtime import actions, changes, checks, feeds, schedule
+from realtime import actions, changes, feeds, schedule
+from realtime.checks import feeds as checks
 from realtime.rows.registry import Registry
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "feeds.md"

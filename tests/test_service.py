@@ -11,12 +11,12 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 
-from realtime import checks
 from realtime import service as service_module
 from realtime.access.handshake import Handshake
 from realtime.access.limits import TooMuch
 from realtime.access.tickets import BadTicket, issue
 from realtime.access.visitors import Visitor
+from realtime.checks import database as database_checks
 from realtime.engine.session import Ending
 from realtime.routing import websocket_urlpatterns
 from realtime.runtime.threads import DatabaseThreads
@@ -243,6 +243,6 @@ async def test_a_pool_of_the_size_that_the_check_asks_for_has_a_connection_for_e
     settings.REALTIME = {"READER_THREADS": 5, "TOPIC_THREADS": 3, "ACTION_THREADS": 1, "PAGE_THREADS": 9}
     Service()
 
-    (error,) = checks._of_pool({"max_size": sum(sizes) - 1})
+    (error,) = database_checks._of_pool({"max_size": sum(sizes) - 1})
     assert f"at least {sum(sizes)}" in error.msg
-    assert list(checks._of_pool({"max_size": sum(sizes)})) == []
+    assert list(database_checks._of_pool({"max_size": sum(sizes)})) == []

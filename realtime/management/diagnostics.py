@@ -25,7 +25,9 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
 
-from ..checks import COLLECT, WIRE, check_layer, client_files, missing_static_file, signs_of_processes
+from ..checks.layer import check_layer, signs_of_processes
+from ..checks.static_files import COLLECT, client_files, missing_static_file
+from ..checks.wiring import WIRE
 from ..conf import get_conf
 from ..databases.base import Database
 from ..databases.captures import Capture

@@ -6,8 +6,7 @@ They find their place by Python's own parser, and leave a file alone that is not
 import ast
 import re
 
-from ..checks import WIRE
-from .wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
+from ..checks.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS, WIRE
 
 HEAD = "{% load realtime %}{% realtime_head %}"
 IMMEDIATE = "{'transaction_mode': 'IMMEDIATE'}"

@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy
 
 from realtime.boards.models import Board, Entry
-from realtime.checks import check_feeds
+from realtime.checks.feeds import check_feeds
 from realtime.feeds import Feed, computed, registry
 from realtime.rows.rendering import BadRow, render_row
 from tests.apps.library.models import Author, Book, Country, Cover

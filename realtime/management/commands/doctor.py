@@ -13,7 +13,8 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from realtime.changes import handlers
-from realtime.checks import check_feeds
+from realtime.checks.feeds import check_feeds
+from realtime.checks.wiring import WIRING
 from realtime.conf import get_conf
 from realtime.databases.registry import database
 from realtime.databases.remedies import remedy
@@ -22,7 +23,6 @@ from realtime.feeds import Feed, registry
 from realtime.log_filters import printable
 from realtime.management import diagnostics
 from realtime.management.diagnostics import Finding
-from realtime.management.wiring import WIRING
 from realtime.models import HandlerCursor
 from realtime.publishing import capture, log, progress
 from realtime.publishing.positions import read_topic

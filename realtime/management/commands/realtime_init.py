@@ -16,10 +16,10 @@ from django.db import connections
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 
+from realtime.checks.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
 from realtime.conf import get_conf
 from realtime.management import edits
 from realtime.management.edits import Unrecognised
-from realtime.management.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
 
 PACKAGES = {"site-packages", "dist-packages"}
 """Folders of packages that are installed."""

@@ -16,7 +16,6 @@ from django.core.management import get_commands
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from ..checks import WIRE
 from ..conf import get_conf
 from ..runtime.left_out import reason_of
 from ..transports.application import RealtimeApplication
@@ -25,6 +24,7 @@ LIVE_BLOCKS = "realtime.middleware.LiveBlocksMiddleware"
 PRIVATE_PAGES = "realtime.middleware.PrivatePagesMiddleware"
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 SCRIPT = "realtime/live.min.js"
+WIRE = "write `application = realtime.asgi.application(get_asgi_application())`"
 WSGI_COMMANDS = {"django.core", "django.contrib.staticfiles"}
 """Apps whose ``runserver`` serves by WSGI."""
 

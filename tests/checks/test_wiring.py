@@ -10,8 +10,8 @@ from django.core.asgi import get_asgi_application
 from django.core.checks import CheckMessage
 from django.db import connections
 
-from realtime.management import wiring
-from realtime.management.wiring import PRIVATE_PAGES, SESSIONS
+from realtime.checks import wiring
+from realtime.checks.wiring import PRIVATE_PAGES, SESSIONS
 from realtime.transports.application import RealtimeApplication
 
 application = get_asgi_application()  # Django's alone

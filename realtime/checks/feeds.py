@@ -1,0 +1,122 @@
+"""Checks of what apps declare: feeds, their order, and functions of ``on_change``. They query no database."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Info, Warning
+from django.db import models
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template.loader import get_template
+
+from ..changes import handlers
+from ..feeds import Feed, registry
+from ..rows import queries, relations
+from ..rows.declaration_faults import fault_of_queryset
+from .conf import check_conf
+
+
+def check_feeds(**kwargs: Any) -> list[CheckMessage]:
+    """Report declarations that cannot work, and those whose rows would show late what has changed."""
+    found: list[CheckMessage] = []
+    if check_conf():
+        return found  # it names the database that the feeds are checked for
+    faults = [
+        (name, error, "docs/feeds.md lists what a feed may declare.")
+        for name, error in registry.refused.items()
+    ]
+    faults += [(feed.name, fault.words, fault.hint) for feed in registry.off for fault in feed.faults]
+    for feed in registry:
+        if feed.template_name:
+            try:
+                get_template(feed.template_name)
+            except (TemplateDoesNotExist, TemplateSyntaxError) as error:
+                faults.append(
+                    (
+                        feed.name,
+                        f"its template {feed.template_name} cannot be loaded: {error}",
+                        "Correct template_name.",
+                    )
+                )
+        try:
+            rows = feed.get_queryset()
+            if fault := fault_of_queryset(rows):
+                faults.append((feed.name, fault.words, fault.hint))
+            found += _of_queryset(feed, rows)
+        except Exception as error:
+            faults.append((feed.name, f"its queryset raises {error!r}", "Correct filter or get_queryset."))
+    return [
+        *(
+            Error(f"The feed {name!r} is not live: {words}.", hint=hint, id="realtime.E003")
+            for name, words, hint in faults
+        ),
+        *found,
+    ]
+
+
+def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMessage]:
+    asks_the_time = queries.reads_the_time(rows) or queries.calls_a_clock(type(feed).get_queryset)
+    if asks_the_time and feed.refresh_seconds is None:
+        yield Warning(
+            f"The time decides which rows the feed {feed.name!r} has, and nothing is written when it passes: rows "
+            "appear and disappear late.",
+            hint="Set refresh_seconds, or let a job write a column.",
+            id="realtime.W011",
+        )
+    undeclared: dict[str, set[str]] = {}
+    functions: list[Any] = [value.made_by for value in feed.values if inspect.isfunction(value.made_by)]
+    if type(feed).serialize is not Feed.serialize:
+        functions.append(type(feed).serialize)
+    for table, where in relations.read_tables(rows, feed.ordering, feed.template_name, functions):
+        if table not in feed.tables:
+            undeclared.setdefault(table, set()).add(where)
+    for table, places in undeclared.items():
+        yield Warning(
+            f"Rows of the feed {feed.name!r} are read from {table}, by {' and '.join(sorted(places))}, but changes "
+            "in that table do not refresh them.",
+            hint="Name the relation in depends_on.",
+            id="realtime.W012",
+        )
+    for value in feed.values:
+        if getattr(getattr(value.field, "storage", None), "querystring_auth", False):
+            yield Warning(
+                f"The feed {feed.name!r} sends the address of {value.name}, which its storage signs anew each time: "
+                "pages never have what the server has.",
+                hint="Send its name, by a @computed method, and let a view sign it; or turn querystring_auth off.",
+                id="realtime.W025",
+            )
+    if queries.reads_other_rows(rows):
+        yield Info(
+            f"Rows of the feed {feed.name!r} depend on each other (a window, or a subquery of the same table): each "
+            "change causes its topic to be read as a whole.",
+            hint="Keep the topics small, or add limit; silence this check if that is intended.",
+            id="realtime.I001",
+        )
+
+
+def check_order_keys(**kwargs: Any) -> list[CheckMessage]:
+    """Report feeds whose order keys show values that their rows do not."""
+    return [
+        Warning(
+            f"The feed {feed.name!r} is ordered by {name!r}, which neither its fields nor its template show, but the "
+            "order key of each row contains its value, and every subscriber receives it.",
+            hint="If the value is no secret, add it to fields; if it is one, set opaque_order = True.",
+            id="realtime.W015",
+        )
+        for feed in ([] if check_conf() else registry)
+        if not feed.opaque_order
+        for name in relations.withheld(
+            feed.model, [value.name for value in feed.values], feed.ordering, feed.template_name
+        )
+    ]
+
+
+def check_handlers(**kwargs: Any) -> list[CheckMessage]:
+    """Report functions of ``on_change`` that are never called."""
+    return [
+        Warning(
+            f"The function {handler.name} of on_change is not called: {words}.", hint=hint, id="realtime.W024"
+        )
+        for handler in ([] if check_conf() else handlers.values())
+        for words, hint in handler.faults
+    ]
