@@ -64,10 +64,14 @@ def missing() -> list[Capture]:
     included: a trigger that names a missing column would make every write fail.
     """
     here = database()
+    return _missing(here, possible(here))
+
+
+def _missing(here: Database, needed: Iterable[Capture]) -> list[Capture]:
     present = {(trigger.name, trigger.table) for trigger in here.triggers.installed()}
     return [
         capture
-        for capture in possible(here)
+        for capture in needed
         if any((name, capture.table) not in present for name in here.triggers.statements(capture))
     ]
 
@@ -91,12 +95,19 @@ def possible(here: Database) -> list[Capture]:
 def uncaptured() -> dict[str, str]:
     """Return the live tables whose changes are not recorded, with the reason of each: their feeds are not live."""
     here = database()
-    absent = {capture.table for capture in missing()}
+    return _uncaptured(here, possible(here))
+
+
+def _uncaptured(here: Database, needed: Collection[Capture]) -> dict[str, str]:
+    absent = {capture.table for capture in _missing(here, needed)}
+    installed = {(capture.table, capture.columns) for capture in needed if capture.table not in absent}
     found = {}
     with here.connection.cursor() as cursor:
         tables = {info.name for info in here.connection.introspection.get_table_list(cursor)}
         for capture in captures(registry):
             table = capture.table
+            if (table, capture.columns) in installed:
+                continue
             if table not in tables:
                 reason = (
                     "the database has no such table: run `manage.py migrate`, or see where routers send it"
@@ -129,14 +140,14 @@ def install(
     ``tables`` are those to install triggers on, all of them by default; ``is_patient``: see ``drop_obsolete``.
     """
     here = database()
-    installed = [
-        capture
-        for capture in missing()
-        if (tables is None or capture.table in tables) and _try(here, capture, wait_seconds)
-    ]
-    _log_uncaptured()  # first: the role may have no right to what follows
-    claim(here)
-    drop_obsolete(here, wait_seconds, is_patient=is_patient)
+    needed = possible(here)
+    lacking = [capture for capture in _missing(here, needed) if tables is None or capture.table in tables]
+    installed = [capture for capture in lacking if _try(here, capture, wait_seconds)]
+    if lacking:
+        needed = possible(here)  # while a table was waited for, another may have been altered
+    _log_uncaptured(_uncaptured(here, needed))  # first: the role may have no right to what follows
+    _store_claims(here, needed)
+    _drop_obsolete(here, needed, wait_seconds, is_patient)
     return installed
 
 
@@ -173,9 +184,8 @@ def _recover(here: Database) -> None:
         here.connection.close_if_unusable_or_obsolete()
 
 
-def _log_uncaptured() -> None:
+def _log_uncaptured(reasons: Mapping[str, str]) -> None:
     """Log each table that cannot be captured, again only for another reason."""
-    reasons = uncaptured()
     live = {table for feed in registry for table in feed.tables}
     for table, reason in reasons.items():
         if _logged.get(table) != reason:
@@ -220,7 +230,11 @@ def drop_obsolete(here: Database, wait_seconds: float, *, is_patient: bool = Fal
     ``is_patient``: a trigger that was never claimed is dropped only after the time of a claim; a release that
     is older than claims may need it.
     """
-    wanted = {name for capture in possible(here) for name in here.triggers.statements(capture)}
+    _drop_obsolete(here, possible(here), wait_seconds, is_patient)
+
+
+def _drop_obsolete(here: Database, needed: Iterable[Capture], wait_seconds: float, is_patient: bool) -> None:
+    wanted = {name for capture in needed for name in here.triggers.statements(capture)}
     tables = {capture.table for capture in captures(registry)}
     TriggerClaim.objects.filter(claimed_at__lt=Now() - CLAIM_TIME).delete()
     claimed = set(TriggerClaim.objects.values_list("name", flat=True))
