@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test check unit-tests lint lint-javascript bundle npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test matrix check unit-tests lint lint-javascript bundle npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -27,19 +27,26 @@ cluster: $(BIN)/.installed-tests
 	@exec $(BIN)/python -m tests.support.cluster $(HOST) $(PORT)
 
 # Where Python keeps no compiled files, each process of a test run would compile all tests and modules again.
-test check: export PYTHONDONTWRITEBYTECODE :=
+test check matrix: export PYTHONDONTWRITEBYTECODE :=
 
-# The whole suite, or all tests of one folder or file: make test T=tests/delivery
 # The tests of real servers and pages mostly wait: four at once keep two cores busy. Files run in the order of
 # tests/support/shares.py; the default order starts files with few tests last, and those take longest.
+BY_FILE := -n 4 --dist loadfile --no-loadscope-reorder
+
+# The suite without its matrix, or all tests of one folder or file: make test T=tests/delivery
 ifdef T
 test: $(BIN)/.installed-tests
 	$(BIN)/python -m pytest $(T)
 else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "server or browser" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "(server or browser) and not matrix" $(BY_FILE)
 endif
+
+# What `make test` leaves out: scenarios on further combinations of their parameters, or for longer.
+matrix: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -m matrix $(BY_FILE)
 
 # What needs no server and no browser: format, lint, types, migrations, unit tests.
 # Both at once: the tests leave a fifth of two cores idle, and most of the lint is one thread.
@@ -47,7 +54,7 @@ check: $(BIN)/.installed-tests
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
 unit-tests: $(BIN)/.installed-tests
-	$(BIN)/python -m pytest -m "not server and not browser" -n 4
+	$(BIN)/python -m pytest -m "not server and not browser and not matrix" -n 4
 
 lint: $(BIN)/.installed-tests lint-javascript
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -41,6 +42,7 @@ from realtime.publishing.table_watch import TableWatch
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
 from realtime.service import Service, get_service
 from realtime.transports.application import RealtimeApplication
+from tests.support.matrix import mark_repetitions
 from tests.support.shares import Shares, longest_first
 
 Summary = dict[str, list[tuple[str, str]] | str]
@@ -65,12 +67,14 @@ ALL_OF_SERVERS = [Path(__file__).parent / name for name in ("browser", "contract
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Read no test of a server where none is to run: it takes seconds of each worker."""
-    is_quick = config.option.markexpr == "not server and not browser"
+    is_quick = config.option.markexpr == "not server and not browser and not matrix"
     return (is_quick and collection_path in ALL_OF_SERVERS) or None
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    mark_repetitions(items)  # before pytest selects tests by their marks
+    yield
     items[:] = longest_first(items)
 
 
@@ -79,10 +83,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares | Non
     return Shares(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def pytest_collection_finish() -> None:
+    """Take the tests and all modules out of garbage collections, each of which would take longer than many tests."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> None:
     """Hash passwords quickly: the default takes half a second for each sign-in, to slow down guessing."""
     django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_static_files() -> None:
+    """Let no client's handler look for the static files: it takes longer than the requests of most tests."""
+    django_settings.SERVESTATIC_USE_FINDERS = django_settings.SERVESTATIC_USE_STATIC_ROOT = False
+
+
+@pytest.fixture
+def static_files(settings) -> None:
+    """Serve the static files, as the project does."""
+    settings.SERVESTATIC_USE_FINDERS = True
 
 
 @pytest.fixture(scope="session")

@@ -192,6 +192,7 @@ def with_servestatic(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("install", "sign"), [(with_toolbar, "djDebug"), (with_whitenoise, ""), (with_servestatic, "")]
 )
+@pytest.mark.usefixtures("static_files")
 # WhiteNoise opens files as an answer of the old kind, which Django warns of under ASGI.
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 async def test_other_packages_of_many_projects_work_beside_the_engine(ready, quay, settings, install, sign):

@@ -255,6 +255,7 @@ def test_a_form_that_names_other_values_than_were_shown_writes_nothing(token, ed
     assert Entry.objects.get(pk=first.pk).value == "1"
 
 
+@pytest.mark.combinations("place", "stated")
 @TABLES
 @pytest.mark.parametrize("field", ["TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS", "MAX_NUM_FORMS"])
 @pytest.mark.parametrize("stated", ["100000", "9" * 30, "-1", "x", "\0", None], ids=ascii)

@@ -164,6 +164,7 @@ def assert_is_guarded(response, policy=OURS):
     assert response["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
+@pytest.mark.usefixtures("static_files")
 @pytest.mark.parametrize(
     "path, status, policy",
     [

@@ -10,9 +10,16 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from realtime.engine import cohort as cohort_module
 from realtime.engine.codes import Code
@@ -382,6 +389,12 @@ def test_cohorts_of_two_topics_together_send_no_more_than_may_be_unacknowledged(
 
 
 TestTwins = Twins.TestCase
-TestTwins.settings = settings(max_examples=150, stateful_step_count=50)
+TestTwins.settings = settings(max_examples=50, stateful_step_count=50)
 TestInterrupted = Interrupted.TestCase
-TestInterrupted.settings = settings(max_examples=75, stateful_step_count=50)
+TestInterrupted.settings = settings(max_examples=25, stateful_step_count=50)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("machine", "examples"), [(Twins, 150), (Interrupted, 75)])
+def test_cohorts_for_longer(machine: type[RuleBasedStateMachine], examples: int):
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=50))

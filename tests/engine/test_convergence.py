@@ -8,9 +8,16 @@ After every message a client's rows must be the source exactly as of its positio
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from realtime.engine import messages
 from realtime.engine.errors import Gap
@@ -285,4 +292,9 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(max_examples=200, stateful_step_count=50)
+TestConvergence.settings = settings(max_examples=60, stateful_step_count=50)
+
+
+@pytest.mark.matrix
+def test_convergence_for_longer():
+    run_state_machine_as_test(Convergence, settings=settings(max_examples=200, stateful_step_count=50))

@@ -110,6 +110,7 @@ CLOSINGS: list[Callable[[Board], None]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.combinations("client", "close")
 @pytest.mark.parametrize("close", CLOSINGS, ids=lambda close: close.__name__)
 async def test_what_closes_a_board_is_not_sent_to_those_whom_it_shuts_out(
     client, service, staff, sign_in, quay, in_database, settings, close

@@ -108,6 +108,7 @@ OPENINGS: list[Callable[[Board], None]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.combinations("client", "open")
 @pytest.mark.parametrize("open", OPENINGS, ids=lambda open: open.__name__)
 async def test_what_was_removed_before_a_board_was_opened_is_not_sent(
     client, followed, safe, in_database, open

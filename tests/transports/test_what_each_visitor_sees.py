@@ -163,6 +163,7 @@ def cookie(session: str | None) -> dict[str, str]:
     return {"cookie": f"{django_settings.SESSION_COOKIE_NAME}={session}", "sec-fetch-site": "same-origin"}
 
 
+@pytest.mark.combinations("way", "name")
 @pytest.mark.parametrize("way", ["json", "msgpack", "stream", "polls"])
 @pytest.mark.parametrize("name, may_see", VISITORS.items(), ids=VISITORS.keys())
 async def test_each_visitor_is_sent_what_it_may_see_and_nothing_else(
