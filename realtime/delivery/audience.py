@@ -1,4 +1,5 @@
-"""The audience: how many connections follow each topic in all processes, and who, where its feed has ``presence``.
+"""The audience: how many connections follow each topic in all processes, and their names, where its feed has
+``presence``.
 
 Each process notes its own viewers in the database (``held_topics.py``) and reads those of all, for all its topics at
 once, about once a second. So a topic costs two short queries and one message to each viewer in that time, however many
@@ -32,11 +33,11 @@ logger = logging.getLogger("realtime.hub")
 LOOK_SECONDS = 1.0
 """How often viewers are counted; a viewer has left when two counts in a row miss it, so that a page may reload."""
 MAX_SHARE = 0.05
-"""Which share of the time counting may take; with many topics it is done less often."""
+"""The share of the time that counting may take; with many topics the viewers are counted less often."""
 MAX_PAUSE_SECONDS = 10.0
 """The longest pause between two counts: a database that was away once does not stop the counts for minutes."""
 MESSAGES_PER_SECOND = 1000
-"""How many messages a topic may cost a process; with more viewers they are told less often."""
+"""How many messages a second the counts of a topic may cost a process; more viewers are sent them less often."""
 NAME_SECONDS = 10.0
 """How long a name is valid: users sign out, and change it."""
 MAX_NAME_CHARACTERS = 80
@@ -50,7 +51,7 @@ NOBODY = Viewers()
 
 @dataclass(slots=True)
 class _Audience:
-    """That of one topic."""
+    """The viewers of one topic, and what its subscribers were told of them."""
 
     visitors: set[Visitor] = field(default_factory=set)  # of the last count
     number: int = 0  # by the last count
@@ -62,7 +63,7 @@ class _Audience:
 
 
 class Audience:
-    """Counts for one hub."""
+    """The viewers of the topics of one hub."""
 
     def __init__(
         self,
@@ -81,12 +82,12 @@ class Audience:
         return {name: audience.here for name, audience in self._topics.items()}
 
     def told(self, topic: str) -> Presence | None:
-        """Return what the subscribers of a topic were told last; None if they are told nothing."""
+        """Return the last presence message of a topic; None if its subscribers receive none."""
         audience = self._topics.get(topic)
         return None if audience is None or audience.told is None else _message(topic, audience.told)
 
     def greet(self, shared: SharedTopic, subscriber: Subscriber) -> None:
-        """Tell a new subscriber with the next count."""
+        """Have a new subscriber sent the next count."""
         if _presence(shared) is not None:
             self._topics.setdefault(shared.name, _Audience()).untold.add(subscriber)
 
@@ -95,7 +96,7 @@ class Audience:
             self._topics[topic].untold.discard(subscriber)
 
     async def look(self) -> None:
-        """Wait for the next count, note it, and tell what has changed in any process."""
+        """Wait for the next count, store it, and send subscribers what has changed in any process."""
         begun = time.monotonic()
         await self._look()
         took = time.monotonic() - begun
@@ -122,7 +123,7 @@ class Audience:
                 await self._tell(self._topics[name], shared[name], found)
 
     def _count(self, audience: _Audience, shared: SharedTopic) -> None:
-        """Count the viewers in this process: those of now, and those who were there the last time."""
+        """Count the viewers in this process: the present ones, and those of the previous count."""
         visitors = {subscriber.visitor for subscriber in shared.subscribers}
         number = len(shared.subscribers)
         present = visitors | audience.visitors
@@ -133,7 +134,7 @@ class Audience:
         audience.visitors, audience.number = visitors, number
 
     async def _name(self, shared: Mapping[str, SharedTopic]) -> None:
-        """Name those who are to be named; what is not known is read, for all topics together."""
+        """Set the names of the viewers; names that are not known are read, those of all topics in one call."""
         wanted = {
             (each.feed, visitor) for name, each in shared.items() for visitor in self._topics[name].named
         }
@@ -182,7 +183,7 @@ def names_of(wanted: Collection[Named]) -> dict[Named, str]:
 
 
 def name_of(feed: str, user: object) -> str:
-    """Return the name of a user in a feed; empty if it has none, or names cannot be like that."""
+    """Return the name of a user in a feed; empty if it has none, or if the name cannot be used."""
     try:
         name = registry[feed].viewer_name(user)
     except DatabaseError:

@@ -1,7 +1,7 @@
 """Broadcasts: short messages of clients to the other subscribers of a topic, in all processes; never stored.
 
-They are no part of what is promised: whatever is late, too much, or in question is dropped. Which clients may send one
-is asked here, how many is counted in ``transports/broadcasts.py``.
+Their delivery is not promised: a broadcast that is late, over a limit, or sent while rights are in question is dropped.
+This module asks which clients may send one; ``transports/broadcasts.py`` counts how many they send.
 """
 
 import asyncio
@@ -26,16 +26,17 @@ from .shared_topic import SharedTopic
 from .subscriber import Subscriber, for_each
 
 DELIVERIES_PER_SECOND, MAX_DELIVERIES = 4000.0, 8000.0
-"""How many messages to subscribers the broadcasts of all topics may cost a process: a second, and after a pause."""
+"""How many messages to subscribers the broadcasts of all topics may cost a process: per second, and at once."""
 TOPIC_SHARE = 100.0
-"""How many of them a second are each topic's own, twice as many after a pause."""
+"""How many of these messages per second each topic may cost whatever other topics do; twice as many after a pause."""
 RESERVED = 4000.0
-"""What a topic that has used its share must leave to the others: a flood in one topic does not silence them."""
+"""How many messages a topic that has used its share must leave to other topics, so that a flood in one stops no
+other."""
 MAX_SENDING, MAX_SENDING_OF_TOPIC = 100, 25
 """How many broadcasts, in all and of one topic, may wait for the channel layer or until rights are known; further ones
 are not sent on, or dropped."""
 QUESTION_SECONDS, QUESTION_LOOKS = 1.0, 20
-"""How long a broadcast waits until rights to its topic are known, and how often it is looked meanwhile."""
+"""How long a broadcast waits until rights to its topic are known, and how often the rights are looked at meanwhile."""
 
 
 class Permit(NamedTuple):
@@ -67,7 +68,7 @@ def permit(visitor: Visitor, topic: str) -> Permit:
 
 
 class Broadcasts:
-    """Those of one hub."""
+    """The broadcasts that one hub sends and delivers."""
 
     def __init__(self, topics: Mapping[str, SharedTopic], channel: LayerChannel) -> None:
         """``topics`` are those that the hub holds."""
@@ -112,7 +113,7 @@ class Broadcasts:
     async def _deliver_later(
         self, shared: SharedTopic, message: Broadcast, sender: Subscriber | None
     ) -> None:
-        """Deliver when the rights of the subscribers are known again; not if that takes long."""
+        """Deliver when the rights of the subscribers are known again; drop the broadcast if that takes long."""
         for _ in range(QUESTION_LOOKS):
             await asyncio.sleep(QUESTION_SECONDS / QUESTION_LOOKS)
             if not shared.is_in_question:

@@ -1,7 +1,7 @@
-"""Catching up: topics that lack something are brought to the log's end, a few of each feed at a time.
+"""Catching up: topics that lack changes are brought to the log's end, a few of each feed at a time.
 
-Those with the most subscribers come first. So a reset of thousands of topics delays neither the look at the log's tail
-nor other feeds, and a topic that changes again while it waits is read once.
+The topics with the most subscribers are first. A reset of thousands of topics therefore delays neither the reading of
+the log's tail nor other feeds, and a topic that changes again while it waits is read once.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from .shared_topic import SharedTopic
 logger = logging.getLogger("realtime.hub")
 
 AT_ONCE = 20
-"""How many topics of a feed are brought up at once; they ask the log together, and wait for the threads that read."""
+"""How many topics of a feed catch up at once; one query of the log answers them together."""
 
 
 class CatchUp:
-    """The topics of one process that wait for their turn, or have it."""
+    """The topics of one process that wait to catch up, or are catching up."""
 
     def __init__(self, begin: Callable[[Coroutine[Any, Any, None]], None]) -> None:
         """``begin`` runs a coroutine as a task that ends with the hub."""
@@ -41,7 +41,7 @@ class CatchUp:
             self._fill(feed)
 
     def _fill(self, feed: str) -> None:
-        """Give topics of a feed their turn; several together, so that they ask the log together."""
+        """Begin with further topics of a feed; with several at once, so that one query of the log answers them."""
         waiting = self._waiting[feed]
         if self._under_way[feed] > AT_ONCE // 2:
             return

@@ -17,7 +17,7 @@ IN_STEP_AT_ONCE = 200
 
 
 class FanOut:
-    """The rounds in which the subscribers of one topic are notified, at most one per ``min_interval`` of its feed."""
+    """Notifies the subscribers of one topic in rounds, at most one per ``min_interval`` of its feed."""
 
     def __init__(self, topic: Topic, subscribers: set[Subscriber]) -> None:
         """``subscribers`` is read at each round: the caller adds and removes."""

@@ -1,9 +1,9 @@
 """First paints: the rows of topics as a page first shows them, rendered once per process and not once for each page.
 
-They are taken from the topics that the process holds for its subscribers, or from what an earlier page has read. They
-are exact by the rule of positions: as the page's own connection sees the database, nothing waits to be sequenced for
-the feed, and the log has nothing newer for the topic. Otherwise the rows are read and rendered for this page. Used by
-the threads of Django's requests, which do not wait for the event loop here, nor does it wait for them.
+The rows are those of a topic that the process holds for its subscribers, or those that an earlier page has read. They
+are exact by the rule of positions: in the snapshot of the page's own connection, no outbox row of the feed waits to be
+sequenced, and the log has no newer entry of the topic. Otherwise the rows are read and rendered for this page. The
+threads of Django's requests call this module; they do not wait for the event loop, and it does not wait for them.
 """
 
 import threading
@@ -25,8 +25,8 @@ from ..publishing.positions import Reading, read_snapshot, read_topic, unsequenc
 from ..rows.rendering import with_digest
 
 KEPT_SECONDS = 10.0
-"""How long rows that a page has read are used for others while the process does not hold the topic: scrubbing then
-does not correct what no trigger notes, such as a change of a relation that ``depends_on`` does not name."""
+"""How long rows that a page has read are used for other pages while the process does not hold the topic. In that time
+no scrubbing corrects what triggers do not record, such as a change of a relation that ``depends_on`` does not name."""
 MAX_SIZE = 32 * 1024 * 1024
 """How many characters of HTML a process keeps in first paints."""
 
@@ -54,7 +54,7 @@ class FirstPaint:
 
 
 class Holder(Protocol):
-    """What is asked of the process's hub."""
+    """What first paints need of the process's hub."""
 
     def vouched(self, name: str) -> Topic | None: ...
 
@@ -87,7 +87,7 @@ class FirstPaints:
         if first_paint is not None and position is not None:
             first_paint = replace(first_paint, position=position)
         else:
-            is_private = is_in_transaction()  # it may have written what is never committed
+            is_private = is_in_transaction()  # its writes may never be committed
             first_paint = self._read(topic, feed, state)
             if is_private or not first_paint.position.epoch:
                 return first_paint
@@ -121,7 +121,7 @@ class FirstPaints:
         state = None if held is None else held.state
         if kept is not None and state is not None and kept.state is state:
             return kept, state
-        # Its contents first: rows of a later state have those, too.
+        # The contents are read first: a later state has these contents, too.
         frozen = held.frozen() if held is not None and "html" in held.contents else None
         if frozen is not None:
             state, rows = frozen
@@ -173,14 +173,14 @@ def is_in_transaction() -> bool:
 def unchanged_at(topic: str, since: Position, tables: Collection[str]) -> Position | None:
     """Return the position of the database now, if a topic has the same rows there as at ``since``; None if not known.
 
-    Asked in the caller's own connection, so that the answer includes what it has written: the outbox holds nothing of
-    these tables that is not sequenced, and the log nothing of the topic after ``since``.
+    The caller's own connection is asked, so that its own writes count. The rows are the same if the outbox has no
+    unsequenced row of these tables, and the log has no entry of the topic after ``since``.
     """
     with read_snapshot() as moment:
         sequenced = progress.read()
         if sequenced is None or not moment.epoch == sequenced.epoch == since.epoch:
             return None
-        # What was pruned, or undone by a restore, says nothing.
+        # Nothing is known where the log was pruned, or the database was restored to an earlier state.
         if not sequenced.edge <= since.offset <= moment.cursor.offset:
             return None
         waiting = unsequenced(sequenced.cursor, moment.cursor).filter(source__in=tables)

@@ -10,7 +10,7 @@ DOUBT_SECONDS = 1.0
 
 
 class Freshness:
-    """What is known of a topic's age, from when on it lacks changes, and from when on changes may go unnoticed."""
+    """Since when a topic has lacked known changes, and since when changes of its tables may not be captured."""
 
     def __init__(self, topic: Topic, notify: Callable[[], None]) -> None:
         """``notify`` tells subscribers that the topic is vouched for again, or no longer."""

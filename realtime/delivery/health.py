@@ -1,7 +1,7 @@
 """Health: whether this process can serve, with the reasons if it cannot.
 
-Asked by load balancers, process managers and Prometheus, also while the database hangs: questions are put in a
-thread of their own and given up after ``ANSWER_SECONDS``.
+Load balancers, process managers and Prometheus request it, also while the database hangs: the database is queried in a
+thread of its own, and a query is given up after ``ANSWER_SECONDS``.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from .hub import Hub
 T = TypeVar("T")
 
 ANSWER_SECONDS = 2.0
-"""How long a question waits for the database."""
+"""How long a request waits for the database."""
 
 
 class Health:
-    """The state of one process. Simultaneous questions of one kind share an answer."""
+    """The health of one process. Simultaneous requests of one kind share an answer."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -86,7 +86,8 @@ def page_problems() -> list[str]:
 
 def publishing_problems() -> list[str]:
     """Return what keeps changes from being captured and sequenced."""
-    refused = capture.uncaptured()  # those feeds are off, on every process; the others are served
+    # The feeds of these tables are off in every process; the others are served.
+    refused = capture.uncaptured()
     missing = {found.table for found in capture.missing()} - refused.keys()
     problems = [f"triggers: those on {table} are missing" for table in sorted(missing)]
     limit = get_conf().max_lag_seconds

@@ -1,7 +1,8 @@
 """Held topics: notes for the sequencer which topics this process holds, in which formats (``publishing/interest.py``).
 
-A note is a write: those of simultaneous subscriptions are one, in a thread of their own. A subscription waits for its
-note only for a bounded time: without one the topic is read again after each change, which is slower, and right.
+Notes are written to the database in a thread of their own, those of simultaneous subscriptions by one write. A
+subscription waits for its note for a bounded time: without a note the topic is read again after each change, which is
+slower but correct.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ END_SECONDS = 1.0
 
 
 class _Note(NamedTuple):
-    """What is stored of a topic; ``format`` None means all formats."""
+    """What is stored for a topic; ``format`` None means all formats."""
 
     viewers: int
     format: Content | None
@@ -55,7 +56,7 @@ class HeldTopics:
     async def note(self, topic: str, format: Content | None = None) -> None:
         """Note that the process holds a topic, in one format or in all.
 
-        Returns when that is stored, at the latest after ``WAIT_SECONDS``.
+        Return when the note is stored, at the latest after ``WAIT_SECONDS``.
         """
         noted = self._noted.get(topic)
         if noted is not None and noted.format == format:
@@ -73,7 +74,7 @@ class HeldTopics:
         formats: Mapping[str, Content | None] | None = None,
         counted: Mapping[str, Viewers] | None = None,
     ) -> None:
-        """Store the topics that the process holds now, with their numbers of viewers, and that it still runs.
+        """Store the topics that the process holds now, with their numbers of viewers; this also keeps its notes valid.
 
         ``formats`` has the format of topics that are held in one only, ``counted`` what ``count`` was given last.
         """
@@ -141,7 +142,7 @@ class HeldTopics:
                     "the topics of this process cannot be noted, their rows are read instead: %r", error
                 )
             self._has_failed = True
-            self._number = None  # what is stored is not known: all notes begin anew
+            self._number = None  # it is not known what is stored: all notes are written again
             return
         if self._has_failed:
             logger.info("the topics of this process are noted again")

@@ -52,7 +52,7 @@ STOP_SECONDS = 3.0
 LEAVE_SECONDS = 1.0
 """How long a stopping hub leaves groups; the memberships that are left expire."""
 TABLE_WATCH_SECONDS = 1.0
-"""How often a process looks, at most, whether every change of the live tables is noted."""
+"""How often a process checks, at most, whether every change of the live tables is captured."""
 CONFIRM_ATTEMPTS = 5
 """How often the right of a new subscriber is checked again because rights have changed meanwhile."""
 COMPARED_AT_ONCE = 500
@@ -62,7 +62,7 @@ BEATS = 15
 
 
 class Hub:
-    """One per process and event loop."""
+    """The hub of one process and event loop."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Hub:
         follow_seconds: float,
         held_topics: HeldTopics | None = None,
     ) -> None:
-        """``follow_seconds``: the time between two reads of the log's tail. ``held_topics`` notes what is in memory."""
+        """``follow_seconds``: the pause between two reads of the log's tail. ``held_topics`` stores what is held."""
         self._channel = LayerChannel(layer)
         self._held_topics = held_topics
         self._audience: Audience | None = None
@@ -260,8 +260,9 @@ class Hub:
         await shared.reach(verdict.heads)
         if verdict.as_of.covers(shared.rights_since):
             return
-        # Not for the rows of each new check: where rights change every second, that would never end. The right held as
-        # of the first one, so the subscriber is from there on like those whom the topic asks with each such change.
+        # The rows may be newer than the first check: repeating the check for each newer state would never end where
+        # rights change every second. The right held as of the first check; from then on the topic confirms the
+        # subscriber's right with each such change, as it does for all others.
         for _ in range(CONFIRM_ATTEMPTS):
             since = shared.rights_since
             await self.rights.check(subscriber.visitor, name)
@@ -280,7 +281,7 @@ class Hub:
                 shared.idle_since = time.monotonic()
 
     def presence(self, topic: str) -> Presence | None:
-        """Return what the subscribers of a topic were told last about each other; None if they are told nothing."""
+        """Return the last presence message of a topic; None if its subscribers receive none."""
         return None if self._audience is None else self._audience.told(topic)
 
     async def has_reached(self, offset: int) -> bool:
@@ -327,9 +328,10 @@ class Hub:
             self.look_soon()
 
     def _receive_announcement(self, epoch: str, entry: LogEntry) -> None:
-        """Act on an announcement of the layer at once, if the log is known not to have been read up to it.
+        """Act at once on an announcement from the layer, if it is certainly newer than what was read of the log.
 
-        Any other may have been recorded and sent again. If it is new, the log has it for the next look.
+        Another announcement may be an old message that was recorded and sent again. If it is new, the next look finds
+        it in the log.
         """
         if self._cursor < 0 or epoch != self._epoch:
             self.look_soon()
@@ -358,7 +360,7 @@ class Hub:
         self._must_look.set()
 
     def _begin_to_follow(self) -> None:
-        """Read the log's tail now; how long it was not read says nothing, because nothing needed it."""
+        """Read the log's tail now; that it was not read before does not count as delay, because nothing needed it."""
         self._looked_at, self._waiting_seconds = time.monotonic(), 0.0
         self.look_soon()
 
@@ -378,7 +380,7 @@ class Hub:
         tail, uncaptured, looked_at, files = await self._reader_threads.run(self._tail, known, since)
         unread = 0  # up to where the log may have had entries that are not in the tail
         if not tail.continues(known):
-            unread = tail.end if known.offset > 0 else 0  # that place says nothing of this log
+            unread = tail.end if known.offset > 0 else 0  # a position from before is not one of this log
             self._epoch, self._compared = tail.epoch, 0
             self._announced.clear()
         if self._looked_at == since:
@@ -386,7 +388,7 @@ class Hub:
             for announcement in tail.announcements:
                 self._announce(tail.epoch, announcement)
             self._announced = {one for one in self._announced if one[0] > self._cursor}
-        else:  # the first connection came meanwhile: which announcements are not older the next look finds out
+        else:  # the first connection was registered meanwhile: the next look finds which announcements are not older
             self._cursor = -1
             self.look_soon()
         # A process that was suspended for long may find that entries were pruned which it has not read.
@@ -399,7 +401,7 @@ class Hub:
             for shared in self._shared.values():
                 shared.freshness.set_captured(not uncaptured & _tables(shared))
         due: list[SharedTopic] = []
-        # Those too that were requested meanwhile: their rows may have been read before the tail was.
+        # Including topics that were requested meanwhile: their rows may have been read before the tail was.
         waiting = iter(list(self._shared.items()))
         while some := list(islice(waiting, COMPARED_AT_ONCE)):
             for name, shared in some:
@@ -412,17 +414,17 @@ class Hub:
         self._catch_up.add([shared for shared in due if shared.is_due], tail.epoch)
 
     def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
-        """Return the log's tail, the tables of which a change may not be noted, when, and what each table is read from.
+        """Return the log's tail, the tables that may not be captured, the time, and what each table is read from.
 
-        In a reader thread. All are of the file that has the database's name now; the last is empty between two looks at
-        the tables. Where the log does not continue from ``known``, only the announcements since a moment are in the
-        tail: older ones were for other connections.
+        Called in a reader thread. All four are of the file that has the database's name now; the fourth is empty
+        between two looks at the tables. Where the log does not continue from ``known``, the tail has only the
+        announcements after ``since``: older ones were for other connections.
         """
         if self._file.reopen_if_replaced():  # housekeeping runs only where changes are published
             logger.warning("the database's file was replaced; every connection is opened again")
         looked_at = time.monotonic()  # before, as the loop may receive the tail much later
         files: dict[str, str] = {}
-        # The tables first: a reset that has settled one is then in the log, or waits to be sequenced.
+        # The tables are looked at first: a reset that was written for one is then in the log, or waits to be sequenced.
         if looked_at >= self._table_watch_due:
             self._table_watch.look()
             files = self._table_watch.files

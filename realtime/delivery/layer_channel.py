@@ -19,11 +19,11 @@ hub_logger = logging.getLogger("realtime.hub")
 CALL_SECONDS = 1.0
 """Time limit of one call of the layer: the first subscriber of a topic waits until its group is joined."""
 CALLS_AT_ONCE = 20
-"""How many calls join groups at once: of a thousand, most would wait in the layer for longer than their time limit."""
+"""How many calls join groups at once: most of a thousand calls would wait in the layer beyond their time limit."""
 PACE_SECONDS = 0.005
-"""How long the next call waits after one of them: a layer reads the answers to thousands of calls in one piece."""
+"""The pause after each of these calls: a layer reads the answers to thousands of calls at once, and blocks the loop."""
 RENEWALS_AT_ONCE = 10
-"""How many of them join groups again; a group that a subscriber waits for is soon reached."""
+"""How many of these calls join groups again; few, so that a group for which a subscriber waits is joined soon."""
 REJOIN_SECONDS = 60.0
 """How often each group is joined again: a layer may lose a membership silently (a restart, an expiry)."""
 RETRY_SECONDS = 3.0
@@ -76,9 +76,7 @@ class LayerChannel:
 
     def _note_failure(self) -> None:
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        if (
-            not self._is_doubted
-        ):  # not again before all are renewed: of thousands of calls one may always fail
+        if not self._is_doubted:  # only once until all are renewed: one of thousands of calls may always fail
             self._is_doubted = True
             self._renew_at.clear()
 
@@ -87,7 +85,7 @@ class LayerChannel:
         return min(REJOIN_SECONDS, getattr(self._layer, "group_expiry", math.inf) / 2)
 
     async def send(self, group: str, message: dict[str, Any]) -> None:
-        """Send a message that may be lost to a group; for ``RETRY_SECONDS`` after a failure none is."""
+        """Send a group a message that may be lost; send nothing for ``RETRY_SECONDS`` after a failure."""
         if time.monotonic() < self._retry_at:
             return
         try:
@@ -98,7 +96,7 @@ class LayerChannel:
             logger.error("not sent: %s: %s; a broadcast to %s is lost", type(error).__name__, error, group)
 
     async def rejoin(self, groups: Iterable[str]) -> None:
-        """Join those groups again that were not within ``REJOIN_SECONDS``, or since a failure."""
+        """Join each group again that was not joined within ``REJOIN_SECONDS``, or since a failure."""
         now = time.monotonic()
         if not self._name or now < self._retry_at:
             return

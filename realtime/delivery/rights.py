@@ -1,7 +1,7 @@
 """Rights: whether a visitor may follow a topic.
 
-Checked in batches: when topics are requested, before something is sent that may have closed a topic
-(``shared_topic.py``), and again every few seconds for all subscriptions.
+Rights are checked in batches: when topics are requested, before a change is sent that may have ended a right
+(``shared_topic.py``), and every few seconds for all subscriptions.
 """
 
 import asyncio
@@ -30,9 +30,11 @@ REST_SECONDS = 1.0
 """Minimum time between two checks of all subscriptions, however often rights change."""
 
 SLICE_SECONDS = 0.05
-"""How long a check of all subscriptions holds a reader thread at a time, about: an answer of a feed may take longer."""
+"""About how long a check of all subscriptions keeps a reader thread at a time; a single answer of a feed may exceed
+it."""
 MAX_CHECK_SECONDS = 2.0
-"""How long such a check may take as a whole: a lost right ends within five seconds, three of them without a check."""
+"""How long such a check may take as a whole: a lost right ends within five seconds, and the check may begin after
+three."""
 
 
 class Rights:
@@ -59,9 +61,9 @@ class Rights:
         return verdict
 
     async def lost(self, topic: str, visitors: Collection[Visitor]) -> set[Visitor]:
-        """Return those of a topic's visitors that may not follow it, also because the feed fails to tell.
+        """Return the visitors of a topic that may not follow it, including those for whom the feed fails to answer.
 
-        Raises: what the database raises; then nothing is known.
+        Raises: what the database raises; then no right is known.
         """
         answers = {visitor: self._ask(visitor, topic) for visitor in visitors}
         if answers:
@@ -104,7 +106,7 @@ class Rights:
 
 
 class RightsChanged(asyncio.Event):
-    """Set when rights may have changed since they were checked: of all, or of the users of ``set_for`` alone."""
+    """Set when rights may have changed since they were checked: those of all users, or of some (``set_for``)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +118,7 @@ class RightsChanged(asyncio.Event):
         self.set_for(None)
 
     def set_for(self, users: Collection[str] | None) -> None:
-        """Have the rights of the users with these primary keys checked, None for all."""
+        """Have the rights of the users with these primary keys checked; None means all users."""
         if self._users is not None:
             self._users = None if users is None else self._users.union(users)
         super().set()
@@ -140,9 +142,9 @@ class Followed(Protocol):
 async def recheck(hub: Followed, readers: DatabaseThreads) -> None:
     """Wait for the next check, then end the subscriptions whose rights were lost.
 
-    A check of all is due at a fixed interval, and when the log announces that rights may have changed; where it names
-    users, these are checked, and all visitors that are not signed in now: that is how the session of one ends. A check
-    gives the reader thread back after each ``SLICE_SECONDS``.
+    All rights are checked at a fixed interval, and when the log announces that rights may have changed. Where the
+    announcement names users, only these are checked, and all visitors without a user: a session that has ended has
+    none. A check gives the reader thread back after each ``SLICE_SECONDS``.
     """
     loop, changed = asyncio.get_running_loop(), hub.rights_changed
     if changed.all_due is None:

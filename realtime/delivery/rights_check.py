@@ -1,7 +1,7 @@
-"""Check rights: what the feeds answer when they are asked whether visitors may follow topics.
+"""Checks of rights: feeds are asked whether visitors may follow topics.
 
-Rights are judged in the reader threads, many at once: the sessions of many visitors are one query, their users another
-one, and a feed is asked once for what it can answer together.
+The reader threads judge many rights at once: one query reads the sessions of many visitors, another one their users,
+and a feed is called once for all rights that it can answer together.
 """
 
 import math
@@ -36,8 +36,8 @@ Right = tuple[Visitor, str]
 class Verdict(NamedTuple):
     """Whether a right holds, in every snapshot from ``as_of`` up to the check.
 
-    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in. ``heads`` are those of after
-           the check, the topic's among them; None for a check of all subscriptions.
+    Shape: ``user`` is the primary key of the visitor's user, None if it is not signed in. ``heads`` are the heads after
+    the check, including the topic's; None for a check of all subscriptions.
     """
 
     holds: bool
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 class RightsToCheck:
     """Rights that wait to be judged, by visitor; the users of ``at_once`` visitors are loaded together.
 
-    ``users``: those of other signed-in users than of these, given by primary key, are not judged; None judges all.
+    ``users``: primary keys; the rights of other signed-in users are not judged. None judges all.
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class RightsToCheck:
 
 
 def judge(rights: Collection[Right]) -> dict[Right, Verdict | Exception]:
-    """Return for each right whether it holds, or the error that prevented an answer.
+    """Return for each right True, False, or the error that prevented an answer.
 
-    One query for all sessions and one for all users; then each feed is asked once for each user, or once for each user
-    and topic; at last the log, for the topics' heads.
+    One query reads all sessions and one all users; then each feed is called once for each user, or once for each user
+    and topic; finally the log is asked for the topics' heads.
     """
     waiting = RightsToCheck(at_once=len(rights))
     for visitor, topic in rights:
@@ -104,7 +104,7 @@ def judge(rights: Collection[Right]) -> dict[Right, Verdict | Exception]:
 def judge_some(rights: RightsToCheck, seconds: float) -> dict[Right, Verdict | Exception]:
     """Judge rights, remove them and return the verdicts.
 
-    Shape: those of one visitor at least; no more once the time is over, which an answer of a feed may exceed.
+    Shape: at least the rights of one visitor; no further visitor's once the time is over, which one answer may exceed.
     """
     ends = time.monotonic() + seconds
     moment = probe()  # first: each query below sees this snapshot or a later one
@@ -141,7 +141,7 @@ Answers = dict[str, bool | Exception]
 
 
 class _Answers:
-    """What feeds have answered in one batch; users with the same rights share the answers, and all without one."""
+    """What feeds have answered in one batch. Users with the same rights share answers, as all anonymous visitors do."""
 
     def __init__(self) -> None:
         self._topics: dict[str, tuple[Feed, Any] | Exception] = {}

@@ -1,7 +1,7 @@
 """The scrubber: reads held topics again, in rotation, although nothing is known to have changed.
 
-What triggers cannot see (a condition on the time, a relation that ``depends_on`` does not name, a trigger that was
-disabled) is corrected this way, and is the only thing that differs: news is left to the log.
+This corrects what triggers cannot record: a condition on the time, a relation that ``depends_on`` does not name, a
+trigger that was disabled. Changes that the log has are left to the log.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ REST_SECONDS = 1.0
 class Scrubber:
     """Scrubs the topics of one process.
 
-    A topic whose feed has ``refresh_seconds`` is read at that interval: that is a promise. The others are read every
-    ``scrub_seconds``, less often where this would take more than ``scrub_share`` of a core.
+    A topic whose feed has ``refresh_seconds`` is read at that interval, which is promised. Other topics are read every
+    ``scrub_seconds``, or less often where that would take more than ``scrub_share`` of a core.
     """
 
     def __init__(self, topics: Callable[[], Iterable[SharedTopic]], reached: Callable[[], Position]) -> None:

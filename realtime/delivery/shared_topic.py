@@ -35,14 +35,14 @@ LATE_SECONDS = 3.0
 UNSEQUENCED_SECONDS = 1.0
 """How long a new subscriber waits for changes that were committed before its check; then the rows are read instead."""
 REACH_SECONDS, MAX_REACH_SECONDS = 0.01, 0.2
-"""How long it waits between two looks: at first, and at most."""
+"""The pause between two looks at the log meanwhile: at first, and at most."""
 NOTICE_ATTEMPTS = 7
 """How often rights are asked for a notice, within 16 seconds, before it is given up."""
 COMPARED_AT_ONCE = 500
 """How many rows, the present and the new ones together, are compared on the event loop (1 ms); more in a thread."""
 
 _encodings = Encodings()
-"""Those of all topics of this process."""
+"""The encoded messages of all topics of this process."""
 
 
 class SharedTopic:
@@ -63,7 +63,7 @@ class SharedTopic:
         self.topic.hides_rows = self.feed not in registry or registry[self.feed].hides_rows
         self.group = group(name)
         self.contents: set[Content] = set()
-        """Those that have been asked for."""
+        """The contents that subscribers have asked for."""
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False
@@ -73,15 +73,19 @@ class SharedTopic:
         self._pauses = ReadPauses()
         self.is_refreshing = self.is_scrubbing = False
         self.rights_since = Position("", 0)
-        """From where on, as far as is known here, what rights to the topic depend on has not changed."""
-        self._confirmed = Position("", 0)  # the subscribers' rights were asked there or later
-        # The rows are those of there or later, although their own position is lower.
+        """The position since which, as far as this process knows, nothing that rights to the topic depend on has
+        changed."""
+        # The rights of the subscribers were checked as of this position or a later one.
+        self._confirmed = Position("", 0)
+        # The rows are those of this position or a later one, although their own position is lower.
         self._reached = Position("", 0)
         self._reaching = asyncio.Lock()
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
         self._files: Mapping[str, str] = {}  # what each table was read from
-        self._unread_since = 0.0  # when the oldest change was written that a read is to bring; 0 if not known
+        self._unread_since = (
+            0.0  # when the oldest change was written that the next read includes; 0 if not known
+        )
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
         self._rights = rights
@@ -93,11 +97,11 @@ class SharedTopic:
 
     @property
     def format(self) -> Content | None:
-        """The only contents that the rows are held with; None for all that their feed has."""
+        """The contents with which the rows are held if these are the only ones; None for all contents of the feed."""
         return registry[self.feed].held_in(self.contents) if self.feed in registry else None
 
     def ask_for(self, format: Format | None) -> None:
-        """Have the contents of a format, or all: at the latest after the next ``load``."""
+        """Hold the contents of a format too, None for all contents: at the latest after the next ``load``."""
         self.contents |= set(CONTENTS if format is None else contents_of(format))
         if not self.contents:  # for signals; rows need no template
             self.contents.add("rows")
@@ -109,7 +113,7 @@ class SharedTopic:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the log has more than the topic, and nothing brings it up yet."""
+        """Whether the log has more than the topic, and the topic is not catching up yet."""
         return self._is_stale
 
     @is_stale.setter
@@ -136,7 +140,7 @@ class SharedTopic:
 
     @property
     def can_be_scrubbed(self) -> bool:
-        """Whether the topic is at rest: loaded, followed, readable, and without news that waits."""
+        """Whether the topic is at rest: loaded, followed, readable, and without changes that wait to be applied."""
         is_busy = self.is_stale or self.is_refreshing or self.is_reading or self.is_scrubbing
         return self.is_loaded and bool(self.subscribers) and self.topic.is_readable and not is_busy
 
@@ -151,7 +155,7 @@ class SharedTopic:
     def receive(self, epoch: str, entry: LogEntry) -> None:
         """Apply an entry from the channel layer; if it does not follow exactly, have the log read."""
         if not self.is_loaded and not self.is_reading:
-            return  # the next subscriber has the rows read
+            return  # the rows are read for the next subscriber
         is_ready = self.is_loaded and not self.is_reading and epoch == self.topic.position.epoch
         has_rows = entry.kind == LogEntry.Kind.CHANGES and self._is_usable(entry)
         if not (is_ready and has_rows and self._apply(entry)):
@@ -175,7 +179,7 @@ class SharedTopic:
     def compare_files(self, files: Mapping[str, str], as_of: float) -> None:
         """Have the rows read again if a table was read from other files than it has at a later time.
 
-        So they are right too after a table was another one for a moment in which only this topic was read.
+        This corrects a topic that was read in a moment in which its table was exchanged.
         """
         if not self.is_loaded or self.read_at >= as_of:
             return
@@ -254,7 +258,7 @@ class SharedTopic:
         self._pauses.fail()
         self.topic.set_readable(False)
         if self._pauses.failures == 1:
-            # A time limit has been exceeded anywhere: its message says what to do, and a traceback no more.
+            # An exceeded time limit: its message says what to do, and a traceback would add nothing.
             trace = None if isinstance(error, TimeoutError) else error
             logger.error("topic %s cannot be read, tries again: %s", self.name, error, exc_info=trace)
         elif self._pauses.failures == 2:
@@ -263,7 +267,8 @@ class SharedTopic:
     async def _catch_up(self, epoch: str) -> float:
         """Apply the missed entries, or read all rows where entries are missing or have none.
 
-        Without subscribers nothing is read until the next one subscribes. Returns how long the topic must rest before.
+        Without subscribers nothing is read until the next one subscribes. Return how long the topic must rest first, 0
+        if it has caught up.
         """
         position = self.topic.position
         if position.epoch == epoch and not self._was_restored and not self._must_read:
@@ -297,9 +302,9 @@ class SharedTopic:
         return True
 
     async def _confirm_rights(self, since: Position) -> None:
-        """Return when all subscribers have been checked as of ``since`` or later, and those without the right are gone.
+        """Return when all subscribers' rights were checked as of ``since`` or later, and lost ones have been ended.
 
-        Apply nothing to the topic before: a change that ends a right must not be sent to those who lose it.
+        Call this before anything is applied: a change that ends a right must not be sent to subscribers that lose it.
         Raises: what prevents an answer; the topic then stays as it is.
         """
         if self._confirmed.covers(since):
@@ -320,7 +325,7 @@ class SharedTopic:
             return
         loop = asyncio.get_running_loop()
         ends, pause = loop.time() + UNSEQUENCED_SECONDS, REACH_SECONDS
-        async with self._reaching:  # callers that wait for the same heads look once
+        async with self._reaching:  # callers that wait for the same heads share one look
             while self.topic.is_readable and not self._is_at(heads):
                 if loop.time() >= ends:
                     await self._read_at_once()
@@ -377,7 +382,7 @@ class SharedTopic:
         self._load(reading, await self._compared(reading), written_at)
 
     async def _compared(self, reading: Reading) -> Replacement:
-        """Return what is to replace the topic's rows. Many are compared in a thread; ``_reading`` is held meanwhile."""
+        """Return what replaces the topic's rows. Many rows are compared in a thread, with ``_reading`` locked."""
         contents = CONTENTS if reading.format is None else (reading.format,)
         if len(reading.rows) + self.topic.size <= COMPARED_AT_ONCE:
             return self.topic.compared(reading.rows, contents)
@@ -392,10 +397,11 @@ class SharedTopic:
             self._fan_out.notify(written_at)
 
     async def scrub(self, reached: Position, *, is_expected: bool) -> None:
-        """Read all rows again, and send what differs though nothing has been sequenced.
+        """Read all rows again, and send the rows that differ although nothing has been sequenced.
 
-        ``reached``: up to where the log was read when the topic was at rest. If something was added to the log or
-        the outbox since, the reading is dropped: the log brings it. ``is_expected``: differences are no fault.
+        ``reached``: up to where the log was read when the topic was at rest. If something was added to the log or the
+        outbox since, the reading is dropped: the topic catches up from the log. ``is_expected``: differences are
+        neither counted nor logged.
         """
         self.is_scrubbing = True
         self.read_at = asyncio.get_running_loop().time()

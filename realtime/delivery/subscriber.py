@@ -53,7 +53,7 @@ class Subscriber(Protocol):
 
 
 def for_each(subscribers: Iterable[Subscriber], act: Callable[[Subscriber], object]) -> None:
-    """Do something for each of some subscribers; one for which it fails is closed, and the others go on."""
+    """Call ``act`` for each subscriber; a connection for which it fails is closed, and the others continue."""
     for subscriber in list(subscribers):
         try:
             act(subscriber)

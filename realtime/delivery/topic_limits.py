@@ -1,4 +1,4 @@
-"""Limits of topics: how many a process keeps in memory, in total and for one address, and which make room."""
+"""Limits of topics: how many a process keeps in memory, in total and per address, and which are dropped for others."""
 
 from collections import Counter
 
@@ -43,7 +43,7 @@ class TopicLimits:
             self._followed.setdefault(address, Counter())[topic] += 1
 
     def end(self, topic: str, address: str | None, *, is_last: bool) -> None:
-        """Count a subscription no longer; ``is_last`` if the topic has no other."""
+        """End the count of a subscription; ``is_last`` if the topic has no other."""
         if address is not None:
             followed = self._followed[address]
             followed[topic] -= 1

@@ -1,8 +1,8 @@
-"""Topic reads: the rows of topics are read in threads of their own, of which each feed has its share.
+"""Topic reads: the rows of topics are read in threads of their own, and each feed has a share of these threads.
 
-So a feed whose queries or templates take seconds delays its own topics, and neither those of others nor what the reader
-threads do (``service.py``). All feeds that are known to be slow share one thread, and those of which nothing is known
-leave one to the quick ones. A feed that turns slow holds its share for ``FIRST_SECONDS``.
+A feed whose queries or templates take seconds therefore delays its own topics, but neither those of other feeds nor the
+work of the reader threads (``service.py``). All feeds that are known to be slow share one thread, and feeds whose speed
+is not known leave one thread to the quick ones. A feed that becomes slow keeps its share for ``FIRST_SECONDS``.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ from .first_paint import first_paints
 logger = logging.getLogger("realtime.hub")
 
 SLOW_SECONDS = 1.0
-"""A feed is slow from a read that took longer on, until one takes less; after another quick one it is quick."""
+"""A feed is slow once a read has taken longer, until a read takes less; after a second quick one it counts as quick."""
 FIRST_SECONDS = 2.0
 """A read that takes longer is ended, and begun again in the share of the slow feeds, with ``READ_SECONDS``."""
 CATCHING_UP = 2
-"""How many reader threads look at once for what topics have missed, each for another feed: after a reset thousands of
-topics have, and subscribers, rights and the look at the log's tail need the same threads."""
+"""How many reader threads read missed entries at once, each for another feed. After a reset thousands of topics have
+missed something, and subscribers, rights and the log's tail need the same threads."""
 
 _Asked: TypeAlias = dict[tuple[str, int], "asyncio.Future[log.Missed]"]
-"""The topics that ask what they have missed, each with its position."""
+"""The topics whose missed entries are wanted, each with its position."""
 
 
 class TopicReads:
-    """Reads of one process."""
+    """The reads of topics in one process."""
 
     def __init__(self, threads: DatabaseThreads, size: int) -> None:
         """``size`` is the number of the threads."""
@@ -60,7 +60,7 @@ class TopicReads:
 
         Raises: UnknownTopic, and whatever reading the rows raises.
         """
-        # A task of its own: the share is in use until the thread has finished, even if the subscriber is gone.
+        # A task of its own: the share is in use until the thread has finished, even if the subscriber has left.
         task = asyncio.create_task(self._read(topic, format), name=f"realtime-read-{topic}")
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -90,7 +90,7 @@ class TopicReads:
         return await asyncio.shield(self._asked[feed].setdefault((topic, after), loop.create_future()))
 
     async def _answer(self, readers: DatabaseThreads, feed: str) -> None:
-        """Answer the topics of a feed that ask what they have missed, until none is left."""
+        """Read the missed entries of the topics of a feed that want them, until none is left."""
         while asked := self._asked[feed]:
             async with self._catching_up:
                 self._asked[feed] = {}
@@ -125,7 +125,8 @@ class TopicReads:
                 try:
                     return await self._threads.run(_timed, topic, format, limit, took)
                 except (OperationalError, TimeoutError):
-                    # Nothing is left to try, or the cause is another: the server is away, for example.
+                    # A slower attempt would not help, or the cause is another one: the database's server is away, for
+                    # example.
                     if limit == whole or not took or took[0] < limit:
                         raise
                 finally:
@@ -163,7 +164,7 @@ def _missed(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, in
 def _timed(topic: str, format: Content | None, limit: float, took: list[float]) -> Reading:
     """Return the rows of a topic; add to ``took`` how long reading them took, or until it failed.
 
-    Time in which the thread waited for a core makes no feed slow, unless the reading failed: it may be endless.
+    Time in which the thread waited for a core does not count, unless the reading failed: it may never end.
     """
     begun, waited = time.monotonic(), cpu_time.waited()
     try:

@@ -6,7 +6,7 @@ from ..runtime import cpu_time
 
 
 class OutOfTime(BaseException):
-    """The time is over; not an Exception, which would be taken for a fault of the row."""
+    """The time is over. It is not an Exception, so that it is not mistaken for a fault of the row."""
 
 
 class Budget:
@@ -37,7 +37,7 @@ class Budget:
         return time.monotonic() >= self._begun + self.seconds
 
     def count_waiting(self) -> None:
-        """Give back the time for which the thread has waited for a core; ``left`` does so when the time is over."""
+        """Add the time in which the thread has waited for a core; ``left`` does so when the time is over."""
         waited = cpu_time.waited()
         self._ends = min(self._ends + waited - self._waited, self._latest)
         self._waited = waited

@@ -30,7 +30,7 @@ _logged: dict[str, str] = {}
 
 
 def captures(feeds: Iterable[Feed]) -> list[Capture]:
-    """Return what the feeds need captured, one capture per table."""
+    """Return what the feeds need to have captured, one capture per table."""
     recorded: dict[type[models.Model], dict[str, None]] = {}
     for feed in feeds:
         for model, fields in feed.captured.items():
@@ -47,7 +47,7 @@ def _columns(fields: Iterable["models.Field[Any, Any]"]) -> tuple[str, ...]:
 def _unique(model: type[models.Model]) -> tuple[tuple[str, ...], ...]:
     groups = [[field.name] for field in model._meta.local_fields if field.unique]
     groups += [list(names) for names in model._meta.unique_together]
-    # Without those that have a condition: the database knows it best.
+    # Without indexes that have a condition, which are read from the database.
     groups += [
         list(constraint.fields)
         for constraint in model._meta.constraints
@@ -133,9 +133,9 @@ def install(
 ) -> list[Capture]:
     """Make the triggers match the feeds; return the captures that did not.
 
-    For each of these a reset is written to the outbox: changes made while its triggers were missing are
-    found by reading the table again. Triggers that no running release needs are dropped. Each table has its
-    own transaction, so that no two tables are locked at once, and one that cannot be captured is left out.
+    For each of these a reset is written to the outbox: the table is read again, for changes that were made while its
+    triggers were missing. Triggers that no running release needs are dropped. Each table has its own transaction, so
+    that no two tables are locked at once; a table that cannot be captured is left out.
 
     ``tables`` are those to install triggers on, all of them by default; ``is_patient``: see ``drop_obsolete``.
     """
@@ -145,7 +145,7 @@ def install(
     installed = [capture for capture in lacking if _try(here, capture, wait_seconds)]
     if lacking:
         needed = possible(here)  # while a table was waited for, another may have been altered
-    _log_uncaptured(_uncaptured(here, needed))  # first: the role may have no right to what follows
+    _log_uncaptured(_uncaptured(here, needed))  # first: the role may lack rights for the rest
     _store_claims(here, needed)
     _drop_obsolete(here, needed, wait_seconds, is_patient)
     return installed
@@ -170,7 +170,7 @@ def _try(here: Database, capture: Capture, wait_seconds: float) -> bool:
 
 @contextmanager
 def _change(here: Database, wait_seconds: float) -> Iterator[None]:
-    """Run a block that changes triggers; it is no reason to read other tables again."""
+    """Run a block that changes triggers, without having other tables read again for it."""
     with engine_transaction():
         here.triggers.begin_change(wait_seconds)
         before = here.common_state()
@@ -204,7 +204,7 @@ def _store_claims(
     here: Database, needed: Iterable[Capture], states: Mapping[str, TableState] | None = None
 ) -> None:
     """Claim the triggers of captures; with ``states``, also store that the tables are read as they are now."""
-    # By name: two models may have the same table, and need the same triggers.
+    # By the triggers' names: two models may have the same table, and need the same triggers.
     claims = {
         name: TriggerClaim(
             name=name,
@@ -216,7 +216,7 @@ def _store_claims(
         for name in here.triggers.statements(capture)
     }
     TriggerClaim.objects.bulk_create(
-        # In one order, so that no two processes wait for each other.
+        # Always in the same order, so that no two processes wait for each other.
         [claims[name] for name in sorted(claims)],
         update_conflicts=True,
         unique_fields=["name"],

@@ -1,7 +1,7 @@
 """Changes of one feed: which of its topics a round's outbox rows touch, and what changed in each.
 
-Whatever is wrong with a row, its image or the time that it takes stays with its feed, mostly with its topic: such a
-topic is in the result without changes, and hubs read it again.
+A faulty row, a faulty image or a slow rendering affects only its feed, and mostly only its topic: such a topic is in
+the result without changes, and hubs read it again.
 """
 
 import logging
@@ -29,7 +29,7 @@ EVERY_HOLDER: Final[frozenset[Content | None]] = frozenset({"rows", "html", None
 
 
 class RowChanges(list[Change]):
-    """The changes of the rows of a topic, and which processes can use them.
+    """The changes of a topic's rows, and which processes can use them.
 
     Shape: ``holders`` has the formats that a process may hold the topic in, None for all formats. A row that cannot be
            rendered in one format is missing where that format is held, alone or with others, and nowhere else.
@@ -53,15 +53,15 @@ class RowChanges(list[Change]):
 
 Unfollowed = Literal["unfollowed"]
 TopicChanges = dict[str, RowChanges | Unfollowed | None]
-"""By topic; None where the topic must be read again, "unfollowed" where no process needs the changes. A feed's name
-stands for all of its topics."""
+"""The changes by topic; None where the topic must be read again, "unfollowed" where no process needs the changes. A
+feed's name stands for all of its topics."""
 
 Followed = Callable[[set[str]], Mapping[str, Content | None]]
 
 MAX_TOPIC_BYTES = 1024 * 1024
-"""Changes of a topic that are larger than this are no message to its subscribers, who get a snapshot."""
+"""Changes of a topic that are larger are not sent as changes: its subscribers are sent a snapshot."""
 MAX_FEED_BYTES = 8 * 1024 * 1024
-"""How much of one feed a round keeps in memory, about."""
+"""About how many bytes of one feed's rows a round keeps in memory."""
 UNFOLLOWED: Final = "unfollowed"
 
 MAX_FLOOD_TOPICS = 1000
@@ -69,15 +69,15 @@ MAX_FLOOD_TOPICS = 1000
 MAX_TOPICS_IN_QUESTION = 1000
 """For how many topics of a feed rights are asked one by one; beyond that they are asked for all of the feed."""
 MAX_READ_BYTES = 4 * 1024 * 1024
-"""How much is read at once, about: as many rows as have that much if they are as large as those before."""
+"""About how many bytes are read at once, estimated from the size of the rows before."""
 FIRST_ROWS = 50
-"""How many rows are read before anything is known of their size."""
+"""How many rows are read first, while their size is not known."""
 ROWS_AT_ONCE = 250
 """How many rows are read at once, at most."""
 BUSY_FACTOR = 4
-"""How many times its share of a round a feed may last by the clock, while its thread waits for a core."""
+"""By what factor a feed may exceed its share of a round by the clock while its thread waits for a core."""
 SLOW_ROWS = 50
-"""A feed that renders fewer rows within its time is slow; of a quicker one there were many rows."""
+"""A feed that renders fewer rows within its time counts as slow; with more, the time was used up by their number."""
 
 
 def of_rows(
@@ -85,8 +85,7 @@ def of_rows(
 ) -> TopicChanges:
     """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read.
 
-    ``followed`` returns those of some topics that any process needs the changes of, each with its format, None for all
-    formats.
+    ``followed`` returns which of some topics any process needs, each with its format, None for all formats.
     """
     if any(row.image is None for of_table in rows.values() for row in of_table):
         return {feed.name: None}
@@ -115,9 +114,9 @@ def of_rows(
 
 
 def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> TopicChanges:
-    """Return the topics of a feed that outbox rows between two cursors touch, too many to look at each of them.
+    """Return the topics of a feed that the outbox rows between two cursors touch; there are too many to read each row.
 
-    Their images name the topics of the feed's own table; what depends on a row of another table only the rows say.
+    The images of the feed's own table name the topics; the images of other tables do not.
     """
     if sources & feed.tables != {_own_table(feed)} or feed.topic_field is None or feed in slow_feeds:
         return {feed.name: None}
@@ -171,8 +170,8 @@ def _complete(
 ) -> tuple[dict[str, list[Image]], list[OutboxRecord]]:
     """Return the images that have all columns the feed needs, and the outbox rows with too few columns.
 
-    Such rows cannot be used: triggers of another release note other columns. Where this release's triggers noted the
-    same change, the others' image is ignored.
+    Outbox rows with too few columns were written by triggers of another release and cannot be used. Where this
+    release's triggers recorded the same change, the incomplete image is ignored.
     """
     images: dict[str, list[Image]] = {}
     unknown: list[OutboxRecord] = []
@@ -203,12 +202,12 @@ def _uncovered(partial: Sequence[OutboxRecord], complete: Sequence[Image]) -> It
 
 
 def _values(image: Image, columns: frozenset[str]) -> str:
-    # Older releases note as a number what this one notes as text.
+    # Older releases record as a number what this one records as text.
     return repr([None if (value := image.get(column)) is None else str(value) for column in sorted(columns)])
 
 
 def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> TopicChanges:
-    """Return the topics that images name, without asking the database."""
+    """Return the topics that images name, without a query."""
     own_table = _own_table(feed)
     if images.keys() - {own_table}:
         return {feed.name: None}
@@ -220,7 +219,7 @@ def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> TopicCha
 
 
 def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[str] | None:
-    """Return the topics that the images of the feed's own table name; None if that is not all, or too many."""
+    """Return the topics that images of the feed's own table name; None if these are not all, or too many."""
     here = database()
     column = str(feed.model._meta.get_field(str(feed.topic_field)).column)  # type: ignore[union-attr]
     missing, parameters = since.missing(until, here.STAMP)
@@ -255,7 +254,7 @@ def _changes(
         return {feed.name: None}
     named = {topic for topics in touched.values() for topic in topics}
     if feed.is_read_whole:
-        # Only reading the topic shows which other rows change with this one; hubs send the difference.
+        # Other rows change with this one, and only reading the topic shows which; hubs send the difference.
         return dict.fromkeys(named)
     formats = followed(named)
     rows = _TouchedRows(feed, touched, formats, named - formats.keys())
@@ -271,7 +270,7 @@ def _changes(
 
 
 class _TouchedRows:
-    """The rows of a feed that a round has touched, by topic: those that are live are upserts, all others deletes."""
+    """The rows of a feed that a round has touched, by topic: a live row is an upsert, any other a delete."""
 
     def __init__(
         self,
@@ -355,6 +354,6 @@ class _TouchedRows:
             del self._changes[topic], self._sizes[topic]
 
     def _leave_out(self, topics: set[str]) -> None:
-        """Do not read the rows that were only in these topics."""
+        """Do not read rows that were only in these topics."""
         if topics:
             self._unread = {key: its for key, its in self._unread.items() if not its or its - topics}

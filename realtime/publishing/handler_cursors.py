@@ -8,12 +8,12 @@ from django.db.models import F
 from ..models import HandlerCursor, SecondsNow
 
 WHOLE = 2**63 - 1
-"""In place of an entry's id: all entries at the position are handled."""
+"""Used as an entry's id: all entries at the position are handled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the log, and in the rows that are handled before it goes on there.
+    """A place in the log, and in the rows that are handled before the log is read on from there.
 
     Units: ``position`` and ``read_at`` are offsets, ``entry`` is the id of a log entry, ``done`` counts changes of the
            entry after it. ``reading`` is a topic, or a feed's name for all of its topics, or empty.

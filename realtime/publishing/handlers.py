@@ -1,8 +1,8 @@
 """Handlers: calls the functions of ``on_change`` for what the log has, each at its own place and pace.
 
-Each has a thread and a stored cursor. The process that holds the lease calls it; where two processes believe that they
-do, only one of them moves the cursor. Rows that the log does not have (for a new function, after a reset, if the log
-was pruned too early) are read page by page. While entries may be older than what was read, their rows are read anew, so
+Each function has a thread and a stored cursor. The process that holds the lease calls it; if two processes believe that
+they hold it, only one of them moves the cursor. Rows that the log does not have (for a new function, after a reset,
+after early pruning) are read page by page. While entries may be older than these rows, their rows are read again, so
 that a function never gets older values after newer ones.
 """
 
@@ -47,12 +47,12 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 """The pause after a failure; it doubles with each further one for the same change."""
 MOVE_SECONDS = 10.0
-"""How often a cursor moves for which the log has nothing."""
+"""How often a cursor moves if the log has no entries for it."""
 ENTRIES_AT_ONCE = 100
 ROWS_AT_ONCE = 100
 WITH_VALUES = ("", "rows")
-"""The formats of entries that have the values of all rows that can be read. Others have none, or lack rows of which the
-template fails."""
+"""The formats of entries that have the values of all readable rows. Entries of other formats have no values, or lack
+the rows whose template fails."""
 SPOILED = (
     "its transaction was rolled back, because it has caught an error of the database inside it; write what may fail in "
     "`with transaction.atomic():` of its own and catch the error around that, or use get_or_create"
@@ -87,9 +87,9 @@ class Runner:
         self._awake.set()
 
     def turn(self) -> None:
-        """Handle what there is, then wait.
+        """Handle the changes that there are, then wait.
 
-        Raises: what the database raises. What the function raises is noted, and followed by a pause.
+        Raises: what the database raises. An error of the function is stored, and followed by a pause.
         """
         if self._leads():
             self._awake.clear()
@@ -103,7 +103,7 @@ class Runner:
             self._awake.clear()
 
     def handle_some(self) -> float:
-        """Call the function for the next changes; return how many seconds to wait then, 0 if there may be more."""
+        """Call the function for the next changes; return for how many seconds to wait then, 0 if there may be more."""
         name = self.handler.feed_name
         if name is None or list(self.handler.faults):
             return IDLE_SECONDS
@@ -120,7 +120,7 @@ class Runner:
             except _Failed as failed:
                 return self._note(failed, stored.failures)
             if moved is None:
-                return IDLE_SECONDS  # another process handles the function's changes
+                return IDLE_SECONDS  # another process calls the function
             stored = moved
         return IDLE_SECONDS if is_end else 0
 
@@ -202,7 +202,7 @@ class Runner:
     # ------------------------------------------------------------ what comes next
 
     def _next_steps(self, feed: Feed, cursor: Cursor) -> tuple[Iterator[_Step], bool]:
-        """Return the next changes, and whether there are no others at present."""
+        """Return the next changes, and whether these are all at present."""
         with read_snapshot():
             sequenced = progress.read()
             if sequenced is None:
@@ -259,7 +259,7 @@ def _entries(feed: Feed, cursor: Cursor) -> list[LogEntry]:
 
 
 def _changes(feed: Feed, cursor: Cursor, entries: list[LogEntry]) -> Iterator[_Step]:
-    """Yield the changes of some entries, up to the first of which all rows have to be read."""
+    """Yield the changes of some entries, up to the first entry for which all rows have to be read."""
     for entry in entries:
         past = cursor.past(entry.position, entry.pk)
         if entry.kind not in log.WITH_ROWS:
@@ -303,7 +303,7 @@ def _as_of_now(feed: Feed, topic: str, changes: list[messages.Change]) -> tuple[
 def _read(feed: Feed, keys: list[Any]) -> tuple[dict[str, tuple[str, messages.Row]], int]:
     """Return those of some rows that are live, each with its topic, by key, and the position of the reading.
 
-    In the format of the values: a row of which only the template fails is there.
+    The rows are read in the format of the values, so a row whose template fails is included.
     """
     while True:
         with read_snapshot() as moment:

@@ -1,4 +1,5 @@
-"""Heads: the newest entries of topics. Each is one step in an index, however many entries the topic and the log have.
+"""Heads: the newest entries of topics. Each is found by one step in an index, however many entries the topic and the
+log have.
 
 The conditions have no parameters: databases use a partial index only for a query that names its condition.
 """
@@ -9,21 +10,21 @@ from ..databases.registry import database
 from ..feeds import registry
 
 _ASKING = "kind IN ('reset', 'rights', 'unfollowed')"
-"""The entries after which rights are asked again. Of a topic that is read again no more is known."""
+"""The entries after which rights are checked again. They include resets, which do not say what has changed."""
 _UNKNOWN = "-"
-"""In place of the fingerprint of a feed that this release does not have."""
+"""Used as the fingerprint of a feed that this release does not have."""
 AT_ONCE = 1000
 """How many topics one statement names: databases limit the parameters of a statement."""
 
 
 def newest(topics: Collection[str]) -> dict[str, int]:
     """Return the position of each topic's newest entry for this release, for topics that have one."""
-    # Notices are not of the topic's rows; some resets are for other releases alone.
+    # Notices do not concern the topic's rows; some resets are for other releases only.
     return _positions(topics, "kind <> 'notice' AND NOT (kind = 'reset' AND fingerprint = asked.column2)")
 
 
 def newest_asking(topics: Collection[str]) -> dict[str, int]:
-    """Return likewise the position of the newest entry after which rights are asked again."""
+    """Return the position of each topic's newest entry after which rights are checked again, where there is one."""
     return _positions(topics, _ASKING)
 
 

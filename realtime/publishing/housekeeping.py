@@ -1,6 +1,6 @@
 """Housekeeping: the lease, pruning, and whether triggers, tables and the database's file are what they were.
 
-It has a thread and a connection of its own, so that none of it stands between a commit and its publication.
+It has a thread and a connection of its own, so that it never delays the publication of a commit.
 """
 
 import logging
@@ -19,9 +19,9 @@ from .table_watch import TableWatch
 logger = logging.getLogger("realtime.housekeeping")
 
 LOOK_SECONDS = 1.0
-"""How often a process looks whether tables, triggers and the file are what they were."""
+"""How often a process checks whether tables, triggers and the file are what they were."""
 VERIFY_SECONDS = 10.0
-"""How often all is examined anew, whatever the looks find."""
+"""How often all tables are examined completely, whatever the quick checks find."""
 CLAIM_SECONDS = releases.RENEW_SECONDS
 """How often a process stores that it needs its triggers and uses the fingerprints of its feeds."""
 PRUNE_SECONDS = 10.0
@@ -76,7 +76,7 @@ class Housekeeping:
         try:
             self._do_what_is_due()
         except Exception:
-            self._verify_due = self._look_due = 0.0  # the database may be another one when it is back
+            self._verify_due = self._look_due = 0.0  # when the database is back, it may be another one
             raise
         due = [self._look_due, self._lease_due, self._claim_due]
         due += [self._prune_due] if self.is_leader else []
@@ -113,7 +113,7 @@ class Housekeeping:
         commit_watch.ignore_this_thread()
         self._file.reopen_if_replaced()
         positions.ensure_epoch()
-        # Not at once: the publisher finds by the last use of a feed's fingerprint whether another one has replaced it.
+        # Not at once: the last use of a feed's fingerprint shows the publisher whether another one has replaced it.
         self._claim_due = time.monotonic() + CLAIM_SECONDS
         self._is_prepared = True
 
@@ -164,7 +164,7 @@ class Housekeeping:
             self._repair(now)
 
     def _reopen_if_replaced(self) -> None:
-        """Begin anew if another file has the name of the database's; this process has the former one open."""
+        """Open the database again, and begin a new log, if its file was replaced: the former file is still open."""
         if not self._file.reopen_if_replaced():
             return
         logger.warning(
@@ -175,7 +175,7 @@ class Housekeeping:
         self._install(time.monotonic())
 
     def _repair(self, now: float) -> None:
-        """Install triggers that stay missing; a migration under way installs those itself that it has dropped."""
+        """Install triggers that stay missing, except those that a running migration has dropped: it installs them."""
         missing = {found.table for found in capture.missing()}
         if missing and progress.is_capture_paused():
             self._table_watch.forget()

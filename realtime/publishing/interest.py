@@ -1,10 +1,10 @@
-"""Interest: the topics that the hubs of all processes hold, and in which formats. A change of another topic has an
-entry without rows, one of a topic that all hold in the same format has rows in that format alone.
+"""Interest: the topics that the hubs of all processes hold, and in which formats. The entry of a topic that no process
+holds has no rows; that of a topic that all hold in the same format has rows in this format only.
 
 A hub notes a topic, and only then reads its rows. The sequencer reads the notes in the snapshot of the changes: if the
-note is not in it, the hub's reading is a later snapshot, which has the changes. Nothing else depends on notes: a hub
-that receives an entry without the rows that it needs for a topic that it holds reads the topic, whatever became of
-its note. If no process renews its notes (they are of an older release, or none runs), rows are read for all topics.
+note is not in it, the hub's reading is a later snapshot, which has the changes. Correctness does not depend on notes: a
+hub that holds a topic and receives an entry without the rows that it needs reads the topic, whether or not its note was
+stored. If no process renews its notes (they are of an older release, or none runs), rows are read for all topics.
 """
 
 import secrets
@@ -51,7 +51,7 @@ def begin(process: str) -> int:
         for number in list(ended.values_list("pk", flat=True)):
             Interest.objects.filter(process=number).delete()
             Process.objects.filter(pk=number).delete()
-        # By chance: a number from before a restore must be that of no other process.
+        # At random: after a restore the number must not be that of another process.
         return Process.objects.create(pk=1 + secrets.randbelow(MAX_NUMBER), name=process).pk
 
 
@@ -92,9 +92,9 @@ def note(
 
 
 def followed(topics: Collection[str]) -> dict[str, Content | None]:
-    """Return those of the topics that a process holds, as of the snapshot that is read; all if that is unknown.
+    """Return which of the topics any process holds, as of the snapshot that is read; all of them if that is unknown.
 
-    Each with the format in which all processes hold it; None for all formats.
+    Each topic has the format in which all its holders hold it; None for all formats.
     """
     here = database()
     found: dict[str, Content | None] = {}

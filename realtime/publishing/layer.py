@@ -1,8 +1,8 @@
 """Messages on the channel layer: one per log entry, and broadcasts of clients; strings and integers only.
 
 The layer makes delivery fast; only the log makes it complete. After a message that is lost, late, repeated or
-malformed, hubs read the log. Likewise after one that no process of this deployment has sent: each has a seal, made with
-``SECRET_KEY``, so a program that may publish there cannot change what pages show.
+malformed, hubs read the log. Each message has a seal, made with ``SECRET_KEY``; one without a valid seal is handled as
+a malformed one. So a program that may publish on the layer cannot change what pages show.
 """
 
 import hashlib

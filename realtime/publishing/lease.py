@@ -12,7 +12,7 @@ from ..conf import get_conf
 from ..models import Sequencer
 
 LONGEST_SECONDS = 3600
-"""A lease that lasts longer than this, and than twice the own, is free: the clock has been set back since."""
+"""A lease that lasts longer than this, and than twice this process's own, is free: the clock was set back since."""
 
 
 def acquire(holder: str) -> bool:

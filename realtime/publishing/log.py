@@ -34,7 +34,7 @@ WITH_ROWS = (LogEntry.Kind.CHANGES, LogEntry.Kind.RIGHTS)
 """Kinds of entries whose payload is the changes of a topic."""
 _ANNOUNCEMENTS = Q(kind=LogEntry.Kind.NOTICE) | Q(kind=LogEntry.Kind.RIGHTS, topic=EVERYONE)
 EDGE_ROWS = 5_000
-"""Among how many of the oldest entries those are looked for that are too old."""
+"""How many of the oldest entries are searched for those that are too old."""
 APPEND_ROWS = 500
 """How many entries one statement adds at most: databases limit the parameters of a statement."""
 APPEND_CHARACTERS = 4 * 1024 * 1024
@@ -64,7 +64,7 @@ class Tail:
     sequenced: int = 0
 
     def continues(self, known: Position) -> bool:
-        """Return whether it is of the same log as a position that was read before; a negative offset is none."""
+        """Return whether this is the log of a position that was read before; a negative offset means no position."""
         return self.epoch == known.epoch and 0 <= known.offset <= self.offset
 
 
@@ -104,7 +104,7 @@ def of_this_release() -> QuerySet[LogEntry]:
 
 
 def is_announcement(entry: LogEntry) -> bool:
-    """Return whether an entry is no change of a topic: it is delivered once, to the connections of that time."""
+    """Return whether an entry is an announcement: no change of a topic, but delivered once to open connections."""
     return entry.kind == LogEntry.Kind.NOTICE or (
         entry.kind == LogEntry.Kind.RIGHTS and entry.topic == EVERYONE
     )
@@ -151,7 +151,7 @@ def tail(after: int) -> Tail:
     found: dict[str, int] = {}
     announcements: list[LogEntry] = []
     if seen.log_end > after:
-        # Not beyond the end just probed: entries added between the queries are left to the next call, all of them.
+        # Not beyond the end just probed: all entries added between the queries are left to the next call.
         beyond = LogEntry.objects.filter(position__gt=after, position__lte=seen.log_end)
         changed = of_this_release().filter(position__gt=after, position__lte=seen.log_end)
         changed = changed.exclude(_ANNOUNCEMENTS).order_by()
@@ -178,7 +178,7 @@ def announced_since(moment: float, end: int) -> list[LogEntry]:
 
 
 def heads(topics: Collection[str], at: Position | None = None) -> Heads:
-    """Return the heads of topics at a position that the database has reached, by default at that of now."""
+    """Return the heads of topics at a position that the database has reached, by default at the current one."""
     seen = probe()
     position = at or Position(seen.epoch, seen.offset)
     if seen.is_waiting and seen.sequenced < position.offset:
@@ -195,7 +195,7 @@ def waiting_seconds() -> float:
         sequenced = progress.read()
         everything = OutboxRow.objects.all()
         waiting = unsequenced(sequenced.cursor, moment.cursor) if sequenced is not None else everything
-        # By the stamp, which is indexed, not by the time: there may be many rows, and the oldest are neighbours.
+        # Ordered by the stamp, which is indexed, not by the time: there may be many rows.
         oldest = waiting.order_by(moment.database.STAMP)
         return outbox_records.seconds(oldest.values_list(SecondsNow() - F("written_at"), flat=True).first())
 
@@ -206,7 +206,7 @@ def missed(topic: str, feed: str, after: int) -> Missed:
 
 
 def missed_of(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], Missed]:
-    """Return what each of some topics of a feed, given with its position, has missed; by one query."""
+    """Return what topics of a feed, each given with its position, have missed; by one query."""
     oldest = min(after for _, after in asked)
     conditions = [Q(topic=topic, position__gt=after) for topic, after in asked]
     with read_snapshot():
@@ -246,8 +246,8 @@ def prune_step() -> bool:
 def _prune_some() -> tuple[int, bool]:
     """Delete up to ``PRUNE_ROWS`` of either table; return how many, and whether there may be more.
 
-    Entries up to the log's edge are deleted. It moves first, so that no reader resumes from a deleted place, and
-    only when none is left before it: finding the next one takes longer than a step.
+    Entries up to the log's edge are deleted. The edge moves before entries are deleted, so that no reader resumes from
+    a deleted position, and only when none is left before it: finding the next edge takes longer than a step.
     """
     outbox, entries = _prune_outbox(), _prune_log()
     of_feeds = 0 if PRUNE_ROWS in (outbox, entries) else retention.prune_feeds()

@@ -1,4 +1,4 @@
-"""Outbox records: what the triggers noted, each row parsed alone, so that a malformed one affects no other."""
+"""Outbox records: what the triggers recorded. Each row is parsed alone, so that a malformed one affects no other."""
 
 import json
 import logging
@@ -18,11 +18,11 @@ logger = logging.getLogger("realtime.sequencer")
 Image = dict[str, Any]
 
 MAX_CHARACTERS = 64 * 1024
-"""Longer images are read one by one, and longer values in them are cut: no row has such a key and no topic the name."""
+"""Longer images are read one by one, and longer values in them are cut: no key and no topic's name is as long."""
 MAX_LONG_CHARACTERS = 16 * 1024 * 1024
 """Still longer images are not read."""
 _CUT = "\udc80"
-"""What ends a value that is cut: half of a surrogate pair, so that it is equal to no value."""
+"""Appended to a value that is cut: half of a surrogate pair, so that the result is equal to no stored value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class OutboxRecord:
 def read(
     since: OutboxCursor, until: OutboxCursor, at_most: int, sources: Sequence[str] = ()
 ) -> list[OutboxRecord]:
-    """Return the outbox rows visible at ``until`` and not at ``since``, oldest first, at most so many.
+    """Return at most ``limit`` outbox rows visible at ``until`` and not at ``since``, oldest first.
 
     Read them in the snapshot ``until``. ``sources``: only the rows of these.
     """
@@ -92,7 +92,7 @@ def skip(why: str, rows: Iterable[OutboxRecord]) -> None:
 
 
 def seconds(age: float | None) -> float:
-    """Return an age that a database has returned; 0 for one of no time, and of a time later than now."""
+    """Return an age as seconds; 0 where the database has returned none, or a negative one."""
     return max(0.0, age) if age is not None and math.isfinite(age) else 0.0
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 BUSY_SECONDS = 1.0
-"""For this time after a batch another one is likely."""
+"""In this time after a batch another one is likely."""
 PROBES_PER_TICK = 4
 COMMIT_SECONDS = 0.002
 """Usual time from the first byte of a commit in the database's file to its end."""
@@ -13,7 +13,7 @@ TICKS_PER_QUIET_PROBE = 4
 
 @dataclass(slots=True)
 class Pace:
-    """When batches were sequenced and writes noticed, and what follows for the next probe.
+    """When batches were sequenced and writes were noticed, and when to probe next because of that.
 
     Units: moments as of time.monotonic.
     """
@@ -47,7 +47,7 @@ class Pace:
 
 
 def pause(tick_seconds: float, since_sequenced: float) -> float:
-    """Return the pause where nothing notices writes.
+    """Return the pause where no file watch notices writes.
 
     A whole tick right after a batch, so that writes in a row are sequenced together. Then, for a second, part of a
     tick: more writes are likely, and a probe that finds nothing is cheap.
@@ -60,7 +60,7 @@ def pause_when_watched(tick_seconds: float, since_written: float, since_sequence
     """Return the pause where the database's file is watched.
 
     A write that was noticed and not found yet is being committed: probe again and again, at first very soon.
-    Otherwise a probe is only a precaution.
+    Otherwise the watch reports writes, and a probe is only a precaution.
     """
     if since_written < tick_seconds:
         return max(since_written, COMMIT_SECONDS)

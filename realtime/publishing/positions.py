@@ -25,7 +25,7 @@ from . import heads, outbox_records, progress
 from .budget import Budget, OutOfTime
 
 MAX_WAITING_ROWS = 10_000
-"""Among how many outbox rows a reading looks for those of its feed; if more wait, its topic counts as changed."""
+"""How many outbox rows a reading searches for those of its feed; if more wait, its topic counts as changed."""
 BEGIN_SECONDS = 120.0
 """How long beginning an epoch may take: it deletes outbox and log, however large they are."""
 
@@ -50,7 +50,7 @@ class Reading:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def is_usable_in(self, format: Content | None) -> bool:
-        """Return whether reading in another format would have had the same rows: one may fail in a single format."""
+        """Return whether reading in another format would have had the same rows: a row may fail in a single format."""
         return format == self.format or (self.format is None and not self.left_out)
 
 
@@ -67,11 +67,11 @@ class Moment:
         return Position(self.epoch, self.cursor.offset)
 
     def is_kept(self, tables: Iterable[str]) -> bool:
-        """Return whether the tables, which must have been read before, were as of this snapshot."""
+        """Return whether the tables were as of this snapshot. Call it after they have been read."""
         return self.files(tables) is not None
 
     def files(self, tables: Iterable[str]) -> dict[str, str] | None:
-        """Return what the tables are read from, as ``is_kept``; None if one was not as of this snapshot."""
+        """Return what the tables are read from, None if one was not as of this snapshot. Call it after reading them."""
         return self.database.files_of_snapshot(tables)
 
 
@@ -121,7 +121,7 @@ def read_topic(topic: str, seconds: float | None = None, format: Content | None 
                     "rendered; make its template and properties quicker, split the feed by a topic_field, or "
                     "raise READ_SECONDS"
                 ) from error
-            # Without an epoch the position is worthless anyway, and a caller's snapshot may last: do not retry.
+            # Without an epoch the position is of no use, and the caller's transaction keeps its snapshot: do not retry.
             files = moment.files(feed.tables) if moment.epoch else {}
             if files is not None:
                 since = _unchanged_since(topic, moment)
@@ -129,7 +129,7 @@ def read_topic(topic: str, seconds: float | None = None, format: Content | None 
 
 
 def _unchanged_since(topic: str, moment: Moment) -> tuple[int, int]:
-    """Return the offsets from which on the topic has had its present rows, and the rights to it their grounds."""
+    """Return the offsets since which the topic has had its present rows, and the tables behind its rights theirs."""
     feed, _ = registry.find(topic)
     sequenced, here = progress.read(), moment.cursor.offset
     if sequenced is None:

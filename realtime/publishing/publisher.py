@@ -1,7 +1,7 @@
 """The publisher: the periodic task that sequences the outbox and sends the entries to the layer's groups.
 
-One runs in each server process, or alone as ``manage.py publish``. The process that holds the lease sequences
-at every tick and runs the jobs; the others probe rarely.
+Each server process runs a publisher, as does ``manage.py publish``. The process that holds the lease sequences at every
+tick and runs the jobs; the others probe rarely.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ STOP_SECONDS = 3.0
 
 
 class Publisher:
-    """Works until it is stopped; an error is logged and followed by a pause, never the end."""
+    """Sequences until it is stopped; an error is logged and followed by a pause, and never ends it."""
 
     def __init__(
         self, layer: BaseChannelLayer, standby_seconds: float, log_moved: Callable[[], None] = lambda: None
@@ -116,7 +116,7 @@ class Publisher:
 
     @property
     def leads(self) -> bool:
-        """Whether the lease is known to run: a process that cannot write to the database cannot renew it."""
+        """Whether the lease has certainly not expired: a process that cannot write to the database cannot renew it."""
         return self.is_leader and time.monotonic() < self._housekeeping.leads_until
 
     async def _keep_house(self) -> None:
@@ -132,7 +132,8 @@ class Publisher:
     def _work(self) -> None:
         """Sequence what is committed, until a job is due, or for a second.
 
-        It waits here, in the thread: an idle tick is one probe and does not wake the loop, a batch wakes it once.
+        The thread itself waits between two ticks: an idle tick is one probe and does not wake the loop, a batch wakes
+        it once.
         """
         self._prepare()
         was_leader = self.is_leader
@@ -196,7 +197,7 @@ class Publisher:
     # ------------------------------------------------------------ on the loop
 
     def _sequenced(self, batch: Batch) -> None:
-        """Called when a batch is in the log: its entries are sent, and its writes to the file are no news."""
+        """Called when a batch is in the log: its entries are sent, and the file watch need not report its writes."""
         if self._file is not None:
             self._file.skip()
         metrics.resets.inc(sum(entry.kind == LogEntry.Kind.RESET for entry in batch.entries))

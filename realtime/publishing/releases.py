@@ -30,11 +30,11 @@ FORGET = timedelta(days=90)
 def announce() -> list[str]:
     """Note the releases of all feeds as used; return the names of the feeds whose topics will be read again.
 
-    These are the feeds with a release that has not run before, or that another one has replaced since. Of two
-    releases side by side each is announced once.
+    These are the feeds with a release that has not run before, or that another one has replaced since. If two releases
+    run side by side, each is announced once.
     """
     with engine_transaction():
-        progress.read(lock=True)  # of two starting processes the second finds what the first has noted
+        progress.read(lock=True)  # if two processes start at once, the second finds what the first has stored
         is_first_of_all = not FeedRelease.objects.exists()
         renewed = [feed.name for feed in registry if _is_new(feed)]
         # The log of a database without releases has just begun, so that every page gets a snapshot anyway.
@@ -68,7 +68,7 @@ def renew() -> None:
 
 
 def with_other_topics() -> set[str]:
-    """Return the names of the feeds of which another release is in use that a change touches in other topics.
+    """Return the names of the feeds whose other releases in use may have other topics for the same change.
 
     These are also the feeds that only another release has.
     """

@@ -1,7 +1,7 @@
 """Retention: how long the log keeps the entries of each feed.
 
-Entries up to the log's edge are deleted for all feeds. A feed that is to keep fewer leaves a mark in the place of the
-newest one that it no longer keeps: a reset. A reader with an older position finds it, and reads its topic.
+Entries up to the log's edge are deleted for all feeds. Of a feed that keeps fewer entries, the newest one that is no
+longer kept is replaced by a reset. A reader with an older position finds this reset, and reads its topic again.
 """
 
 from datetime import timedelta
@@ -17,7 +17,7 @@ from ..models import LogEntry
 from . import handler_cursors, progress
 
 ENTRIES_LOOKED_AT = 5_000
-"""Among how many of a feed's oldest entries those are looked for that are too old."""
+"""How many of a feed's oldest entries are searched for those that are too old."""
 PRUNE_ROWS = 250
 """How many entries one transaction deletes at most: on SQLite the publisher waits for it."""
 
@@ -48,10 +48,10 @@ def _prune(feed: Feed) -> int:
             return 0
         before = _of(feed).filter(position__lte=last).order_by("-position", "-id")
         found = list(before.values_list("pk", flat=True)[: PRUNE_ROWS + 1])
-        if len(found) < 2:  # nothing but the mark, or one entry that may as well stay
+        if len(found) < 2:  # only the reset itself, or a single entry, which may stay
             return 0
         mark, *former = found
-        # None are left if a new log has begun meanwhile: then its positions are others, and there must be no mark.
+        # No entry is left if a new log has begun meanwhile: it has other positions, and must not get this reset.
         reset = {"topic": feed.name, "kind": LogEntry.Kind.RESET, "payload": "", "fingerprint": ""}
         if not LogEntry.objects.filter(pk=mark).update(**reset):
             return 0

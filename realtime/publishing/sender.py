@@ -59,6 +59,6 @@ class Sender:
 
 
 def _group(entry: LogEntry) -> str:
-    """Return the entry's group; an entry that concerns all topics of a feed is sent to everyone."""
+    """Return the entry's group; an entry that concerns all topics of a feed is sent to the group of all hubs."""
     concerns_feed = entry.topic in registry and registry[entry.topic].topic_field is not None
     return group(EVERYONE if concerns_feed else entry.topic)

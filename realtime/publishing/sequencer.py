@@ -4,11 +4,11 @@ Operations are derived here, not in triggers. A touched row that is in its feed'
 upsert in its topic; in every other topic that one of its images names it is a delete. That one rule covers
 insert, update, delete, move, key change, filter transition and change of a related row.
 
-Where the rows that rights to a topic depend on have changed, its entry says so (kind ``rights``), with whatever else of
-the same transaction changed in it, so that hubs ask for these rights before they send any of it.
+Where rows have changed that rights to a topic depend on, the topic's entry has the kind ``rights``. It also has all
+other changes of the same transaction in the topic, so that hubs check the rights before they send any of them.
 
-A fault stops only what it is in: a row, a topic, a feed. Work that fails beyond that is split until the faulty part is
-alone.
+A fault affects only the row, topic or feed that it is in. A round that fails as a whole is split until the faulty part
+is alone.
 """
 
 import logging
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 OWN_SOURCES = (notices.SOURCE, revocation.SOURCE, releases.SOURCE)
 MAX_OWN_ROWS = 10_000
-"""How many rows of its own sources a round sequences beside a flood: notices for example."""
+"""How many rows of the engine's own, such as notices, a round sequences beside a flood."""
 MAX_ATTEMPTS = 200
 """How many parts of a round that failed as a whole are tried."""
 _OF_DATA = (DataError, IntegrityError, ValueError, OverflowError)
@@ -59,7 +59,7 @@ class Batch:
 
 @dataclass(slots=True)
 class _Round:
-    """What the outbox rows of a round amount to."""
+    """What the outbox rows of a round lead to: entries, resets and changes by topic."""
 
     changes: TopicChanges = field(default_factory=dict)
     announcements: list[tuple[str, str, str]] = field(default_factory=list)
@@ -67,7 +67,7 @@ class _Round:
     in_question: set[str] = field(default_factory=set)
     """Topics to which rights may have changed; a feed's name stands for all of its topics."""
     others: set[str] = field(default_factory=set)
-    """Feeds of which other releases must read their topics again: those that are touched in them are not known."""
+    """Feeds whose topics other releases must read again: which topics are touched in these releases is not known."""
 
     def add(self, more: TopicChanges) -> None:
         for topic, changed in more.items():
@@ -100,7 +100,7 @@ def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
     try:
         return _sequence(seen, quiet, _entries)
     except (OperationalError, InterfaceError):
-        raise  # the database is away: the next round may succeed as it is
+        raise  # the database is away: the same round may succeed next time
     except Exception:
         # A server that ended the transaction, because it lasted too long, reports an InternalError; Django opens
         # another connection then.
@@ -153,8 +153,8 @@ def _append(entries: list[LogEntry]) -> list[LogEntry]:
 def _append_apart(entries: list[LogEntry]) -> list[LogEntry]:
     """Add the entries that can be stored, and return them.
 
-    Of one that cannot, the topic is reset, so that hubs read it; if its name cannot be stored either, no page
-    can follow it.
+    The topic of an entry that cannot be stored is reset, so that hubs read it. If its name cannot be stored either, no
+    page can follow that topic.
     """
     here = database()
 
@@ -196,7 +196,7 @@ def _apart(
     replace: Callable[[Sequence[Item]], T],
     errors: type[Exception] | tuple[type[Exception], ...],
 ) -> Iterable[T]:
-    """Yield what ``work`` returns for parts of the items; for an item that it fails for, what ``replace`` does.
+    """Yield what ``work`` returns for parts of the items, and what ``replace`` returns for items for which it fails.
 
     After ``MAX_ATTEMPTS`` failures all of a failing part are replaced together.
     """
@@ -258,7 +258,7 @@ def _entries(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntr
 
 
 def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[LogEntry] | None:
-    """Return the same for a round that failed as a whole: rows that fail even alone reset their feeds."""
+    """Return the entries of a round that failed as a whole: outbox rows that fail even alone reset their feeds."""
     here = database()
     limit = get_conf().max_batch_rows
     rows = outbox_records.read(before.cursor, until, limit + 1)
@@ -295,7 +295,7 @@ def _dated(entries: list[LogEntry], oldest: OutboxRecord) -> list[LogEntry]:
 
 
 def _amount(rows: Sequence[OutboxRecord]) -> _Round:
-    """Return what outbox rows amount to."""
+    """Return what some outbox rows lead to."""
     by_source: dict[str, list[OutboxRecord]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row)
@@ -314,13 +314,13 @@ def _amount(rows: Sequence[OutboxRecord]) -> _Round:
             amount.in_question |= feed_changes.in_question(feed, decisive)
         unused -= concerned.keys() | decisive.keys()
     amount.others = _others(touched, unused)
-    # Of a table that is not live any more, or only in another release.
+    # A row of a table that is no longer live, or that is live only in another release.
     outbox_records.skip("no feed needs", [row for source in unused for row in by_source[source]])
     return amount
 
 
 def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
-    """Return what more rows amount to than are looked at one by one: their topics are read again."""
+    """Return what a flood leads to: the topics of more rows than are read one by one are read again."""
     logger.info("more than %d changes at once; their topics are read again", get_conf().max_batch_rows)
     own: dict[str, list[OutboxRecord]] = defaultdict(list)
     sources = _sources(since, until)
@@ -341,9 +341,10 @@ def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
 
 
 def _others(touched: set[str], unused: set[str]) -> set[str]:
-    """Return the feeds of other releases that a change touches in topics which this release does not know.
+    """Return the feeds of other releases in which a change may touch topics that this release does not know.
 
-    ``touched`` are feeds of this release, ``unused`` tables that none of them needs; one of another may.
+    ``touched`` are feeds of this release; ``unused`` are tables that none of its feeds needs, but another release's
+    may.
     """
     if not touched and not unused:
         return set()
@@ -367,7 +368,7 @@ def _resets(sources: set[str]) -> TopicChanges:
 
 
 def _own(rows: dict[str, list[OutboxRecord]]) -> _Round:
-    """Return what the engine's own outbox rows amount to: notices, changed rights, new releases."""
+    """Return what the engine's own outbox rows lead to: notices, changed rights, new releases."""
     amount = _Round()
     for topic, text in _parsed(rows.get(notices.SOURCE, []), notices.parse):
         amount.announcements.append((LogEntry.Kind.NOTICE.value, topic, text))
@@ -392,7 +393,7 @@ def _parsed(rows: Iterable[OutboxRecord], parse: Callable[[dict[str, Any] | None
 
 
 def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[LogEntry]:
-    """Return the entries, those of a topic after its previous one."""
+    """Return the entries, each linked to the previous one of its topic."""
     drafts = [
         LogEntry(position=end, topic=topic, kind=kind, after=end, begins=end, payload=payload, fingerprint="")
         for kind, topic, payload in amount.announcements
@@ -430,7 +431,7 @@ def _chained(amount: _Round, before: Progress, end: int, begins: int) -> list[Lo
                 fingerprint=fingerprint, format=format,
             )
         )  # fmt: skip
-    # After the entries of topics: the one of a feed adds nothing to a topic that has one of its own.
+    # After the entries of topics: a feed's entry adds nothing to a topic that has an entry of its own.
     for topic in in_question - amount.changes.keys():
         drafts.append(
             LogEntry(

@@ -1,4 +1,4 @@
-"""Slow feeds: those that the sequencer does not ask for rows for a while, because others would wait for them."""
+"""Slow feeds: feeds whose rows the sequencer does not read for a while, because other feeds would wait for them."""
 
 import logging
 import time

@@ -1,7 +1,8 @@
 """The table watch: whether the tables of the feeds are what they were when the feeds were last told to read them.
 
-Triggers note changes of rows, not of tables. What a table and each of its triggers were is stored with the trigger's
-claim, so a change is found by whichever process looks next, also after all of them were away, and is read again once.
+Triggers record changes of rows, not of tables. The state of a table and of each of its triggers is stored with the
+trigger's claim. So the next process that looks finds a change, also after all processes were down, and the table is
+read again once.
 """
 
 from collections import defaultdict
@@ -15,13 +16,13 @@ from . import capture
 
 
 class TableWatch:
-    """The tables as one observer has last seen them; a look is one query while nothing has changed."""
+    """The states of the tables at the last look; a look is one query while nothing has changed."""
 
     def __init__(self) -> None:
         self.has_changed = False
-        """Whether the last look found something else than the one before, or was the first one."""
+        """Whether the last look found a change, or was the first one."""
         self.without_triggers: set[str] = set()
-        """The live tables that lack a trigger: their changes are not noted."""
+        """The live tables that lack a trigger: their changes are not captured."""
         self.exchanged: set[str] = set()
         """The live tables that are not what they were when their feeds were last told to read them."""
         self._states: dict[str, TableState] | None = None
@@ -39,7 +40,7 @@ class TableWatch:
         self._states = None
 
     def look(self) -> None:
-        """Find what has become of the live tables."""
+        """Compare the live tables with what they were."""
         here = database()
         states = here.table_states(capture.tables())
         self.has_changed = states != self._states
@@ -76,7 +77,7 @@ class TableWatch:
         return dict(TriggerClaim.objects.filter(name__in=names).values_list("name", "seen"))
 
     def _unseen(self, table: str, seen: dict[str, str]) -> dict[str, str]:
-        """Return what the triggers of a table are that were something else, by name."""
+        """Return the present state of each trigger of a table that has changed, by name."""
         present = self._states[table].triggers if self._states else {}
         return {
             name: state
