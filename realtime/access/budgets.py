@@ -11,7 +11,7 @@ from ..engine.codes import Code
 from ..engine.errors import RealtimeError
 
 MAX_REMEMBERED = 100_000
-"""Owners whose use is remembered; beyond that the least recently seen are forgotten."""
+"""How many owners are remembered; beyond that the least recently seen are forgotten."""
 
 
 class Overdrawn(RealtimeError):
@@ -33,8 +33,8 @@ class Overdrawn(RealtimeError):
 class Budgets:
     """The budgets of one kind in one process, one for each owner; callable from any thread.
 
-    Something is used first and counted afterwards, when its cost is known. So a budget may be overdrawn, and its owner
-    waits until the debt is gone.
+    The cost of something is counted after it was used, when it is known. So a budget may be overdrawn, and its owner
+    waits until the budget is positive again.
     """
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = monotonic) -> None:
@@ -44,7 +44,7 @@ class Budgets:
         self._lock = threading.Lock()
 
     def spend(self, owner: Hashable, amount: float) -> None:
-        """Count what an owner has used. None, for an unknown owner, has no limit."""
+        """Count what an owner has used. None stands for an unknown owner and has no limit."""
         if owner is None:
             return
         with self._lock:

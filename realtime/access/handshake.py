@@ -1,4 +1,4 @@
-"""The handshake: what one request or WebSocket arrived with, read once from its ASGI scope.
+"""The handshake: the headers, addresses and query of one request or WebSocket, read once from its ASGI scope.
 
 Each transport makes one at its entry, and all later code reads it by name. ``RealtimeApplication`` makes another only
 for a body, an answer that waits for its client, or a refusal. Costs no database query.
@@ -26,9 +26,9 @@ OWN_SITES = ("same-origin", "none")
 """Values of ``Sec-Fetch-Site`` for requests by our own pages; "none": typed into the address bar."""
 
 MAX_HEADERS = 100
-"""How many headers a request may have: no browser or proxy sends half as many, and some servers let thousands pass."""
+"""How many headers a request may have: no browser or proxy sends half as many, and some servers accept thousands."""
 MAX_PARAMETERS = 500
-"""How many parameters of a query string are parsed, and with ``MAX_COOKIES`` how many cookies: each takes time."""
+"""How many parameters of a query string are parsed, and how many cookies (``MAX_COOKIES``): parsing each takes time."""
 MAX_COOKIES = 300
 
 Headers = Mapping[str, Sequence[str]]
@@ -99,7 +99,7 @@ class Handshake:
 
     @property
     def origin(self) -> str | None:
-        """The origin of the page that asks; None if ``has_origin`` is false, or if several are named."""
+        """The origin of the page that made the request; None if ``has_origin`` is false, or if several are named."""
         return self.header("origin")
 
     @property
@@ -108,20 +108,20 @@ class Handshake:
 
     @property
     def site(self) -> str | None:
-        """How the page that asks relates to us, as the browser reports it (``Sec-Fetch-Site``)."""
+        """How the site of the requesting page relates to ours, as the browser reports it (``Sec-Fetch-Site``)."""
         return self.header("sec-fetch-site")
 
     @property
     def may_be_of_own_proxy(self) -> bool:
-        """Whether the address that limits count may be that of a proxy which the settings do not name."""
+        """Whether the address that the limits use may be that of a proxy of ours that the settings do not name."""
         return not get_conf().proxies and bool(self.header("x-forwarded-for"))
 
     @property
     def session_key(self) -> str | None:
         """The key in the session cookie, whether or not such a session exists.
 
-        None if it is unprintable: some databases refuse such a text, and one query reads the sessions of many visitors.
-        None also if there are more cookies than any browser sends.
+        None if the key has unprintable characters: some databases refuse such a text, which would fail a query for the
+        sessions of many visitors. None also if there are more cookies than any browser sends.
         """
         values = self.headers.get("cookie", ())
         if sum(value.count(";") + 1 for value in values) > MAX_COOKIES:
@@ -181,7 +181,7 @@ def _single(headers: Headers, name: str) -> str | None:
 def _scheme(headers: Headers, own: str) -> Literal["http", "https"] | None:
     """Return the scheme that a trusted proxy's header reports, otherwise ``own``, the server's.
 
-    The header has priority, as in Django: some servers set their own scheme by it, and some do not.
+    The header has priority, as in Django: only some servers take their own scheme from it.
     """
     if settings.SECURE_PROXY_SSL_HEADER:
         name, secure = settings.SECURE_PROXY_SSL_HEADER

@@ -25,7 +25,7 @@ _LIMITS = {
     "passwords": ("max_passwords", 1, "passwords checked at once by this server"),
     "guesser": ("max_passwords", 2, "passwords checked at once for one address"),
 }
-"""What is counted: the setting that limits it, by what that is divided, and its name in the error."""
+"""A kind of thing that is counted: the setting that limits it, the divisor of that setting, and its name in errors."""
 
 
 class TooMuch(RealtimeError):
@@ -51,7 +51,7 @@ def retry_after_seconds() -> float:
 
 
 class Places:
-    """The places in use in one process and event loop, counted by kind and owner."""
+    """The places in use in one process and event loop, counted by kind and owner. A place is one unit of a limit."""
 
     def __init__(self) -> None:
         self._in_use: Counter[tuple[str, Hashable]] = Counter()
@@ -64,7 +64,7 @@ class Places:
         return Place(self._in_use, server="all", address=address, session=visitor.session)
 
     def one(self, kind: str) -> "Place":
-        """Return a place among all of a kind, for instance "calls"; its owner is counted when known.
+        """Return a place of a kind, for instance "calls"; ``Place.count_for`` counts its owner when that is known.
 
         Raises: TooMuch.
         """
@@ -87,7 +87,7 @@ class Place:
             raise
 
     def count_for(self, kind: str, owner: Hashable) -> None:
-        """Count the place among those of an owner too, once. None, for an unknown owner, has no limit.
+        """Count the place for an owner too, once. None stands for an unknown owner and has no limit.
 
         Raises: TooMuch.
         """
@@ -107,7 +107,7 @@ class Place:
             key = self._counted.pop()
             self._in_use[key] -= 1
             if not self._in_use[key]:
-                del self._in_use[key]  # otherwise an entry for each address ever seen would stay
+                del self._in_use[key]  # otherwise an entry would stay for each address ever seen
 
     def __enter__(self) -> Self:
         return self

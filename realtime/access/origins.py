@@ -33,16 +33,17 @@ def refusal(handshake: Handshake) -> str:
 
 
 def is_host_allowed(handshake: Handshake) -> bool:
-    """Whether the Host header names us; ASGI servers do not check it, and Django does only for HTTP."""
+    """Whether ``ALLOWED_HOSTS`` has the Host header; ASGI servers do not check it, and Django does only for HTTP."""
     domain, _ = split_domain_port(handshake.host or "")
     allowed = settings.ALLOWED_HOSTS or ([".localhost", "127.0.0.1", "[::1]"] if settings.DEBUG else [])
     return bool(domain) and validate_host(domain, allowed)
 
 
 def is_origin_allowed(handshake: Handshake) -> bool:
-    """Whether the origin of the page that asks is the request's own or a trusted one.
+    """Whether the origin of the page that made the request is the request's own or a trusted one.
 
-    A client that names no origin is not a browser: the settings decide, and its cookies do not count.
+    A client that names no origin is not a browser: the settings decide whether it is accepted, and its cookies are
+    ignored.
     """
     if not handshake.has_origin:
         return get_conf().allow_without_origin or handshake.site in OWN_SITES
@@ -71,5 +72,5 @@ def _own_origins(handshake: Handshake) -> set[str]:
 
 
 def is_scheme_allowed(handshake: Handshake) -> bool:
-    """Whether http is acceptable or not used: where Django redirects pages to https, we serve nothing over http."""
+    """Whether the scheme is https, or http is allowed: where Django redirects to https, nothing is served over http."""
     return not settings.SECURE_SSL_REDIRECT or handshake.scheme != "http"

@@ -1,7 +1,7 @@
 """Password attempts: how often a wrong password may be tried for one name from one address, and from one address.
 
-Counted wherever Django's ``authenticate`` runs: the sign-in page, the admin, tickets, a project's own basic
-authentication. ``realtime/backends.py`` refuses what is too much.
+They are counted wherever Django's ``authenticate`` runs: the sign-in page, the admin, tickets, a project's own basic
+authentication. ``realtime/backends.py`` refuses further attempts.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from ..runtime.addresses import client_address
 from .budgets import Budgets
 
 PER_SECOND, AT_ONCE = 0.2, 10
-"""Wrong passwords for one name from one address, and for all names from one address."""
+"""How many wrong passwords may be tried for one name from one address, and for all names from one address."""
 NAME_PER_SECOND, NAME_AT_ONCE = 0.1, 100
-"""Wrong passwords for one name from all addresses: beyond that each counts for five."""
+"""How many wrong passwords may be tried for one name from all addresses before each counts for five."""
 COST_UNDER_ATTACK = 5
 
 
@@ -40,9 +40,9 @@ class TooManyPasswords(RealtimeError):
 
 
 class PasswordAttempts:
-    """The recent wrong passwords in one process. Right ones do not count; callable from any thread.
+    """The recent wrong passwords in one process. Correct ones are not counted. Callable from any thread.
 
-    A name is never locked: what others try from other addresses does not keep its owner out.
+    A name is never locked: attempts from other addresses do not prevent its owner from signing in.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -59,7 +59,7 @@ class PasswordAttempts:
             raise TooManyPasswords(seconds)
 
     def failed(self, name: str, address: str | None) -> None:
-        """Count a wrong password. While many guess a name, each address has two of them instead of ten."""
+        """Count a wrong password. While a name is guessed from many addresses, each may try two instead of ten."""
         is_attacked = self._names.seconds_until(name, 1) > 0
         self._pairs.spend((name, address), COST_UNDER_ATTACK if is_attacked else 1)
         self._addresses.spend(address, 1)
@@ -67,10 +67,10 @@ class PasswordAttempts:
 
 
 attempts = PasswordAttempts()
-"""Those of this process: sign-ins are checked in the threads of pages, and belong to no event loop."""
+"""The attempts in this process: sign-ins are checked in the threads of pages, which belong to no event loop."""
 
 was_refused: ContextVar[bool] = ContextVar("was_refused", default=False)
-"""Whether the ``authenticate`` under way was refused before a password was checked: that is no wrong password."""
+"""Whether the current ``authenticate`` was refused before a password was checked: this counts as no wrong password."""
 
 
 def address_of(request: HttpRequest | None) -> str | None:
@@ -88,7 +88,7 @@ def name_in(credentials: dict[str, Any]) -> str | None:
 
 
 def connect() -> None:
-    """Count the wrong passwords that Django reports, of whatever page or program."""
+    """Count the wrong passwords that Django reports, whichever page or program sent them."""
     user_login_failed.connect(_count, dispatch_uid="realtime.password_attempts")
 
 

@@ -1,8 +1,8 @@
 """Revocation: notifies all processes at once that the rights of a user may have changed.
 
-For speed, not for safety: rights are checked again at a fixed interval in any case (``delivery/rights.py``), which also
-finds changes made in SQL. An entry in the log makes the usual changes, by Django, effective sooner. It names the users
-where they are known, so that the rights of all others need not be checked.
+It makes lost rights end sooner and is not needed for safety: rights are checked again at a fixed interval in any case
+(``delivery/rights.py``), which also finds changes made in SQL. The entry in the log names the users where they are
+known, so that the rights of other users need not be checked.
 """
 
 import json
@@ -22,11 +22,11 @@ from .visitors import login_of
 
 SOURCE = "realtime.rights"
 MAX_USERS = 100
-"""How many users an announcement names at most; of more, the rights of all are checked."""
+"""How many users an announcement names at most; if there are more, the rights of all users are checked."""
 
 
 def connect() -> None:
-    """Connect the signals of what changes rights: users, their groups and permissions, their sessions."""
+    """Connect the signals of models that decide on rights: users, their groups and permissions, their sessions."""
     user = get_user_model()
     post_save.connect(_user_saved, sender=user)
     post_delete.connect(_user_changed, sender=user)
@@ -44,7 +44,7 @@ def connect() -> None:
 
 
 def announce(users: Collection[str] | None = None) -> None:
-    """Make every process check rights again, now: those of all, or of the users with these primary keys."""
+    """Make every process check rights again now: those of all users, or of the users with these primary keys."""
     OutboxRow.objects.create(source=SOURCE, image=None if users is None else {"users": sorted(users)})
 
 
@@ -68,7 +68,7 @@ def users_of(payload: str) -> set[str] | None:
 
 
 class _Announcement:
-    """What is announced when a transaction commits."""
+    """The announcement that is written when a transaction commits."""
 
     def __init__(self) -> None:
         self._users: set[str] | None = set()
@@ -95,7 +95,7 @@ def _user_changed(instance: Any, **kwargs: Any) -> None:
 
 
 def _links_changed(instance: Any, reverse: bool, pk_set: set[Any] | None, **kwargs: Any) -> None:
-    """Note that users have other groups or permissions; ``reverse`` where a group's or permission's users were set."""
+    """Announce changed groups or permissions of users; ``reverse``: the users of a group or permission were set."""
     keys = pk_set if reverse else {instance.pk}
     _changed(users=None if keys is None else set(map(str, keys)), **kwargs)
 
@@ -108,7 +108,7 @@ def _session_deleted(instance: Any, **kwargs: Any) -> None:
 
 
 def _changed(using: str, users: Collection[str] | None = None, **kwargs: Any) -> None:
-    """Announce that the rights of these users have changed, by default of all."""
+    """Announce that the rights of these users have changed, by default those of all users."""
     pending = connections[using].run_on_commit
     latest = getattr(pending[-1][1], "__self__", None) if pending else None
     if isinstance(latest, _Announcement):  # one for each transaction is enough
@@ -116,5 +116,5 @@ def _changed(using: str, users: Collection[str] | None = None, **kwargs: Any) ->
         return
     announcement = _Announcement()
     announcement.add(users)
-    # After the writer's transaction, and robust: a failure here must not make the write fail.
+    # After the writer's transaction, and robust: a failure of the announcement must not make the write fail.
     transaction.on_commit(announcement.make, using=using, robust=True)

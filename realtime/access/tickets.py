@@ -1,8 +1,8 @@
 """Tickets: how clients without cookies identify their user. Each opens one connection, within seconds.
 
-``POST /realtime/ticket/`` answers with one for a password, or for the session of a page that passes it on
-(``transports/ticket_endpoint.py``); a project with tokens of its own makes them by ``issue``. ``?ticket=…`` uses a
-ticket, so an address that a log contains cannot be used again.
+``POST /realtime/ticket/`` returns one for a password, or for the session of a page that hands it to another program
+(``transports/ticket_endpoint.py``); a project with tokens of its own calls ``issue``. A client sends ``?ticket=…``;
+each ticket is valid once, so an address in a log cannot be used again.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class BadTicket(RealtimeError):
 
 
 def issue(visitor: Visitor) -> str:
-    """Return a ticket for a visitor; ``Visitor(login=login_for(user))`` for the user that a token of yours names."""
+    """Return a ticket for a visitor: ``Visitor(login=login_for(user))`` for a user whom your own token identifies."""
     now = timezone.now()
     with engine_transaction():
         Ticket.objects.filter(expires_at__lt=now).delete()
@@ -62,5 +62,5 @@ def redeem(ticket: str) -> Visitor:
 
 
 def _digest(ticket: str) -> str:
-    """Return what the database keeps of a ticket, which cannot be used as one."""
+    """Return the digest of a ticket, which the database stores and which cannot be used as a ticket."""
     return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Turns: which requests run now and which wait, so that one address cannot use the turns of the others."""
+"""Turns: which requests run now and which wait, so that one address cannot use up the turns of other addresses."""
 
 import asyncio
 import contextlib
@@ -27,10 +27,10 @@ class NoTurn(RealtimeError):
 
 
 class Seat(Protocol):
-    """What a request occupies during its turn, for instance a thread."""
+    """The resource that a request occupies during its turn, for instance a thread."""
 
     def when_idle(self, call: Callable[[], None]) -> None:
-        """Call a function, from any thread, as soon as nothing of the request runs here any more."""
+        """Call a function, from any thread, as soon as the request no longer runs on this seat."""
 
 
 S = TypeVar("S", bound=Seat)
@@ -45,15 +45,15 @@ class _Request(Generic[S]):
 
     @property
     def owners(self) -> list[Hashable]:
-        """Those in whose shares it counts; none if the address is unknown."""
+        """The owners whose shares it counts in; none if the address is unknown."""
         return [] if self.address is None else [self.address, (self.address, self.page)]
 
 
 class Turns(Generic[S]):
     """The turns of one kind in one process and event loop, as many at once as there are seats.
 
-    One address has at most half of them at once, and for one page half of that: its other pages do not wait for a slow
-    one. Of the requests that may have a turn the next is one of the address with the fewest, and of these the oldest.
+    One address has at most half of them at once, and for one page half of that, so that its other pages do not wait for
+    a slow one. The next turn is given to the address that has the fewest, and to its oldest request.
     """
 
     def __init__(self, seats: Sequence[S]) -> None:
@@ -88,7 +88,9 @@ class Turns(Generic[S]):
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await request.is_granted
-        except BaseException as error:  # cancelled too: the turn may have been granted meanwhile
+        except (
+            BaseException
+        ) as error:  # also if this task was cancelled: the turn may have been granted meanwhile
             if request.seat is None:
                 self._waiting.remove(request)
             else:
@@ -125,7 +127,7 @@ class Turns(Generic[S]):
             request.is_granted.set_result(None)
 
     def _leave(self, request: _Request[S], seat: S, loop: asyncio.AbstractEventLoop) -> None:
-        """Give a seat to the next request when nothing of this one runs there any more."""
+        """Give the seat to the next request when this one no longer runs on it."""
 
         def free() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -135,7 +137,7 @@ class Turns(Generic[S]):
 
     def _free_seat(self, request: _Request[S], seat: S) -> None:
         self._running.subtract(request.owners)
-        self._running += Counter()  # drop the zeros: otherwise an entry for each address ever seen would stay
+        self._running += Counter()  # drop zeros: otherwise an entry would stay for each address ever seen
         self._free.append(seat)
         if len(self._free) == self._size:
             self._all_left.set()

@@ -1,7 +1,7 @@
-"""Visitors: the users at the other end of connections, read without changing anything.
+"""Visitors: the users behind connections, read without changing their sessions.
 
 Channels' own middleware ends a session whose hash it cannot verify, and ignores ``SECRET_KEY_FALLBACKS``: opening a
-page would sign users out. Here sessions are only read, and those of many visitors in one query.
+page would sign users out. This module only reads sessions, those of many visitors in one query.
 """
 
 import logging
@@ -119,7 +119,7 @@ def _users_of(backend: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _each(keys: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
-    """Return what ``read`` returns for each key; a key for which it fails is left out, the others are read.
+    """Return what ``read`` returns for each key; a key for which it fails is left out.
 
     Raises: DatabaseError, which concerns all keys.
     """

@@ -99,9 +99,8 @@ class Hub:
         self._beat = 0
         self._must_look = asyncio.Event()  # the log may have more than the topics
         self.rights_changed = RightsChanged()
-        self._announced: set[tuple[int, str, str, str]] = (
-            set()
-        )  # what the layer has brought from beyond the cursor
+        # What the layer has brought from beyond the cursor.
+        self._announced: set[tuple[int, str, str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

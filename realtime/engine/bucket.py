@@ -2,7 +2,7 @@
 
 
 def burst_of(rate: float, seconds: float) -> float:
-    """Return how many units a rate allows at once: those of some seconds, but at least one unless the rate is 0."""
+    """Return how many units a rate allows at once: the units of some seconds, but at least one unless the rate is 0."""
     return max(1.0, rate * seconds) if rate else 0.0
 
 
@@ -26,7 +26,7 @@ class Bucket:
         return True
 
     def spend(self, amount: float, now: float) -> None:
-        """Remove ``amount``, which is known only now: the level may become negative, by as much as a burst."""
+        """Remove an ``amount`` that was used already: the level may become negative, down to minus ``burst``."""
         self._refill(now)
         self._level = max(self._level - amount, -self._burst)
 

@@ -1,6 +1,6 @@
 """The codes of refused messages and closed connections: one table with meaning and advice.
 
-The range is the rule: after 4400-4499 a client must not just retry, after any other code it reconnects.
+The range decides: after a code of 4400 to 4499 a client must not simply retry, after any other code it reconnects.
 docs/protocol.md prints the table; static/realtime/protocol/codes.js is its counterpart in the browser.
 """
 

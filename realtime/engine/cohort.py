@@ -1,8 +1,9 @@
 """A cohort: subscribers of a topic that have received the same messages and wait for its next change only.
 
-They share one cursor: a change is looked up once, and a member costs one write. What a client receives is defined by
-its session; a cohort only saves the work of asking each session. Before anything else happens to a session, it leaves
-its cohorts with a copy of the cursor and the sizes of what it was sent. When it has sent everything, it joins again.
+They share one cursor: a change is looked up once, and each member costs one write. A client receives exactly what its
+session alone would send; a cohort only avoids calling each session. Before a session does anything else, it leaves its
+cohorts, with a copy of the cursor and the sizes of the messages that it was sent. When it has sent everything, it joins
+again.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ MAX_MESSAGES = 1000
 """How many messages a cohort sends before its members leave it, so that its list of their sizes is bounded."""
 
 Write = Callable[[Encoded], bool]
-"""Writes a message if it can go out at once; returns False if not."""
+"""Writes a message if the socket accepts it at once; returns False otherwise."""
 
-_numbers = (
-    itertools.count()
-)  # of all messages of cohorts: the order in which a session in several was sent them
+# Numbers the messages of all cohorts: a session may be in several, and its messages must have an order.
+_numbers = itertools.count()
 
 
 class Sent(NamedTuple):
@@ -42,12 +42,13 @@ class Cohort:
         """``recoveries`` are the topic's when its members were last answered."""
         self.cursor, self.recoveries = cursor, recoveries
         self.members: dict[Hashable, Write] = {}
-        """Those that have been sent everything up to the cursor."""
-        self._behind: dict[Hashable, Write] = {}  # those that the newest message has not reached: they are at
+        """The members that have been sent everything up to the cursor."""
+        # The members that have not been sent the newest message, and their cursor.
+        self._behind: dict[Hashable, Write] = {}
         self._before = cursor
         self._sent: list[Sent] = []
         self._bytes = 0
-        self._max_bytes = math.inf  # up to here no member has to acknowledge anything
+        self._max_bytes = math.inf  # up to this number of bytes no member has to acknowledge anything
 
     def __len__(self) -> int:
         return len(self.members) + len(self._behind)
@@ -84,7 +85,7 @@ class Cohort:
             for member, write in itertools.islice(waiting, at_once):
                 try:
                     is_written = member in behind and write(message)
-                except Exception:  # the failure is this member's, and its own when it is notified
+                except Exception:  # of this member only: it fails again, and is closed, when it is notified
                     is_written = False
                 if is_written:
                     del behind[member]

@@ -1,6 +1,6 @@
 """Encoded messages that are kept because further subscribers may be sent them.
 
-Which ones are asked for is the choice of clients, who name positions and wire formats: so they are bounded in bytes.
+Clients choose positions and wire formats, and so which messages are needed: their size in bytes is limited.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_TOPIC_BYTES = 16 * 1024 * 1024
 class Encodings:
     """The encoded messages of all topics of a process; ``bytes`` is their size in memory.
 
-    Those that have not been asked for longest make room: in a topic for others of it, in the process with their topic.
+    The least recently used are dropped: in a topic single messages, in the process all messages of a topic.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_topic_bytes: int = MAX_TOPIC_BYTES) -> None:
@@ -27,7 +27,7 @@ class Encodings:
         self._topics: OrderedDict[object, _OfTopic] = OrderedDict()
 
     def get(self, topic: object, key: Hashable) -> Encoded | None:
-        """Return a message of a topic; None if it is not kept. ``topic`` stands for one: any object of its own."""
+        """Return a message of a topic; None if it is not kept. ``topic`` is any object that identifies the topic."""
         kept = self._topics.get(topic)
         if kept is None or key not in kept.messages:
             return None
@@ -36,7 +36,7 @@ class Encodings:
         return kept.messages[key]
 
     def keep(self, topic: object, key: Hashable, message: Encoded) -> None:
-        """Keep a message that ``get`` did not return; it stays until the next one, however long it is."""
+        """Keep a message that ``get`` did not return; however long it is, it stays at least until the next one."""
         kept = self._topics.setdefault(topic, _OfTopic())
         self._topics.move_to_end(topic)
         kept.messages[key] = message

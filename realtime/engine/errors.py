@@ -44,7 +44,7 @@ class UnknownTopic(RealtimeError):
 
 
 class FeedOff(RealtimeError):
-    """A feed is not live: it is declared wrongly, or its table cannot be captured. All other feeds are."""
+    """A feed is not live: it is declared wrongly, or its table cannot be captured. Other feeds are not affected."""
 
     def __init__(self, feed: str) -> None:
         super().__init__(feed)

@@ -1,4 +1,4 @@
-"""Kept changes: the newest changes of a topic, by which most cursors are brought to its position."""
+"""Kept changes: the newest changes of a topic. Most cursors reach its position by these, without a snapshot."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,8 @@ from .position import Position
 class ChangeSet:
     """Changes that lead from any position in [after, position) to ``position``.
 
-    ``is_explained``: whether the log has them; otherwise a reader found them, and no position says who has seen them.
+    ``is_explained``: whether the log has these changes; otherwise a reading of the rows found them, and a position does
+    not say whether a client has seen them.
     Units: ``size`` is that of the contents in bytes.
     """
 
@@ -75,13 +76,13 @@ class KeptChanges:
         return self._sets[-1]
 
     def begin_at(self, offset: int) -> None:
-        """Keep nothing of what was kept: the next change follows on this offset."""
+        """Drop all kept changes: the next change follows on this offset."""
         self._sets.clear()
         self._changes = self._bytes = 0
         self.reach = offset
 
     def keep(self, change_set: ChangeSet) -> None:
-        """Keep one more, and drop the oldest ones beyond the limits."""
+        """Keep one more change set, and drop the oldest ones beyond the limits."""
         if self._sets:
             self.newest.forget_encodings()  # from now on it is sent merged with later ones
         self._sets.append(change_set)
@@ -95,7 +96,7 @@ class KeptChanges:
             self.reach = oldest.position
 
     def since(self, offset: int) -> list[ChangeSet]:
-        """Return the sets that a cursor at an offset has not seen, oldest first; it is not below ``reach``."""
+        """Return the sets that a cursor has not seen, oldest first. Its offset must not be below ``reach``."""
         if self._sets and self.newest.after <= offset < self.newest.position:
             return [self.newest]  # without looking at the others
         return [each for each in self._sets if each.position > offset]

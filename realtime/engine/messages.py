@@ -22,7 +22,7 @@ PROTOCOL = "realtime.v1"
 Format = Literal["rows", "html", "signal", "rows+html", "rows+signal", "html+signal", "rows+html+signal"]
 """What a subscriber receives: rows as objects, rows as HTML, and signals, which say that something may have changed."""
 Content = Literal["rows", "html"]
-"""What a row may have."""
+"""The contents that a row may have."""
 Encoding = Literal["json", "msgpack"]
 Encoded = str | bytes
 """A message on the wire: JSON is sent as text, MessagePack as bytes."""
@@ -145,7 +145,7 @@ def delete(key: str) -> Change:
 def digest(key: str, order: str, contents: bytes) -> int:
     """Return 32 bits that identify a row as a subscriber shows it; those of a topic are the xor of its rows'.
 
-    No checksum such as CRC: those are linear, so the errors of two rows whose contents were exchanged cancel out.
+    It is no checksum such as CRC: these are linear, so the errors of two rows with exchanged contents would cancel out.
     Shape: ``contents`` is the row as JSON, or its HTML in UTF-8.
     """
     return int.from_bytes(blake2s(b"\0".join((key.encode(), order.encode(), contents))).digest()[:4])
@@ -185,7 +185,7 @@ class Unsubscribe(_Message):
 
 
 class Call(_Message):
-    """``args``: an object as it was sent; ``decode_arguments`` decodes it, which takes too long for an event loop."""
+    """``args``: a JSON object; ``decode_arguments`` decodes it in a thread, because that may take long."""
 
     id: int
     action: str
@@ -257,7 +257,7 @@ class Changes(_Message):
 
 
 class Heartbeat(_Message):
-    """``behind_seconds``: by how much what is sent may be older than the database; None below one second."""
+    """``behind_seconds``: by how much the sent rows may be older than the database; None below one second."""
 
     positions: dict[str, str]
     digests: dict[str, int] = {}
@@ -302,7 +302,7 @@ class Bye(_Message):
 
 
 Ephemeral = Presence | Broadcast
-"""Messages about a topic that are no part of its rows, and not kept for those that miss them."""
+"""Messages about a topic that are not part of its rows, and are not kept for clients that miss them."""
 ServerMessage = Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Presence | Broadcast | Error | Bye
 
 MAX_DEPTH = 32
@@ -355,7 +355,7 @@ def _finite(value: Any) -> Any:
         return [_finite(item) for item in value]
     if isinstance(value, Decimal):
         return value if value.is_finite() else None
-    if isinstance(value, int):  # JavaScript reads larger ones as infinity
+    if isinstance(value, int):  # JavaScript reads larger numbers as infinity
         return value if abs(value) <= sys.float_info.max else None
     return value
 
@@ -427,7 +427,7 @@ def decoded(decode: Callable[[Any], T], encoded: Any) -> T:
 
 
 def _check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse values that no form expects and that later code may not handle. Looks at ``MAX_ELEMENTS`` at most.
+    """Refuse values that no form expects and that later code may not handle; look at ``MAX_ELEMENTS`` values at most.
 
     Raises: BadMessage.
     """

@@ -1,7 +1,7 @@
 """Sort keys that compare the same in Python and JavaScript.
 
-Databases sort text by collations that a browser does not have. So the order of a row is computed once,
-here, as an ASCII string; comparing two of them code unit by code unit gives the order of their rows.
+Databases sort text by collations that a browser does not have. So this module computes an ASCII string for each row;
+comparing two of these strings code unit by code unit gives the order of their rows.
 """
 
 import datetime

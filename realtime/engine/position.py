@@ -37,7 +37,7 @@ class Position:
         return cls(epoch, offset)
 
     def covers(self, other: Position) -> bool:
-        """Return whether the snapshot of this position sees what that of another one does."""
+        """Return whether the snapshot of this position includes everything that the snapshot of another one does."""
         return self.epoch == other.epoch and self.offset >= other.offset
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Replacements: all rows of a topic read again, and what differs from those that it has. Compared in any thread."""
+"""Replacements: all rows of a topic that were read again, and how they differ from its present rows. For any thread."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from . import messages
 from .messages import Change, Content, Format, Row
 
 MANY_ROWS = 2000
-"""From here on digests are computed when rows are compared, not when they are first asked for."""
+"""With this many rows or more, digests are computed when rows are compared, not when they are first needed."""
 
 
 @dataclass(frozen=True, slots=True)

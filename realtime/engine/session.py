@@ -32,9 +32,9 @@ TOO_MUCH_RETRY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may send, how often it gets a heartbeat, and how much it may leave unread.
+    """Limits of one connection: what it may send, how often it gets a heartbeat, and how much it may leave unread.
 
-    Made from ``Conf``, which has the defaults; only fields that are not settings have their value here.
+    They are made from ``Conf``, which has the defaults; only limits that are not settings have their values here.
     Units: bytes are characters where messages are text. ``max_silent_bytes`` limits what is sent to a client
            that never acknowledges; None where the server itself waits for slow clients.
     """
@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a session is over; with ``retry_after_seconds`` None the client's own backoff decides."""
+    """The reason why a session ends; ``retry_after_seconds`` None leaves the time of reconnecting to the client."""
 
     code: Code
     reason: str
@@ -68,15 +68,15 @@ class _Subscription:
     answered: int = -1
     """The topic's ``recoveries`` when the subscriber was last answered."""
     is_vouched_for: bool = True
-    """Whether the client takes the rows for current."""
+    """Whether the client shows the rows as current."""
     cohort: Cohort | None = None
-    """Sends the news while the session is in step with others; ``cursor`` then stands where it joined."""
+    """The cohort that sends the changes while the session is in it; ``cursor`` is then the one with which it joined."""
     joined: int = 0
-    """What ``leave`` of the cohort requires."""
+    """The argument for ``leave`` of the cohort."""
 
 
 class _Unacknowledged:
-    """What was sent and is not yet acknowledged, as a few marks whatever its amount."""
+    """The messages that were sent and are not yet acknowledged, as a bounded number of marks."""
 
     __slots__ = ("_marks", "_next_mark", "acknowledged", "bytes", "messages", "unacknowledged_beats")
 
@@ -111,9 +111,9 @@ class _Unacknowledged:
 class Session:
     """One connection: subscriptions with their cursors, and a bounded number of messages to be sent.
 
-    Changes are not queued here: a topic with news is only marked, and ``next`` asks it for what this
-    connection's cursor has not seen. So a slow connection needs as much memory as a fast one. A client that
-    acknowledges what it receives is sent no more ahead of its acknowledgements than the limits allow.
+    Changes are not queued here: a topic with news is only marked, and ``next`` asks it for what this connection's
+    cursor has not seen. So a slow connection needs as much memory as a fast one. The limits bound how much is sent to a
+    client beyond what it has acknowledged.
     """
 
     __slots__ = (
@@ -138,7 +138,7 @@ class Session:
         self._bytes = Bucket(limits.max_bytes_per_second, limits.max_bytes_per_second * BURST_SECONDS)
         self._has_acknowledged = False
         self._unacknowledged = _Unacknowledged()
-        self._member: Hashable | None = None  # what stands for it in cohorts
+        self._member: Hashable | None = None  # represents this session in cohorts
         self.ending: Ending | None = None
         self.is_beating = False
         """Whether the message that ``next`` returned last is a heartbeat."""
@@ -233,15 +233,17 @@ class Session:
     # ------------------------------------------------------------ in step with others
 
     def join(self, member: Hashable, write: Write) -> None:
-        """Let cohorts send the news of the topics from now on, where others have been sent the same.
+        """Let cohorts send the changes of topics from now on, where other sessions have been sent the same messages.
 
-        ``member`` stands for this session there; ``write`` writes to its client. Does nothing while something is
-        to be sent, or soon must be acknowledged.
+        ``member`` represents this session there; ``write`` writes to its client. Do nothing while something is to be
+        sent, or must be acknowledged soon.
         """
         if self.is_waiting or self.ending is not None or self._member is not None:
             return
         room = self._room()
-        if room < self._limits.max_unacknowledged_bytes / 2:  # a cohort disbands when a member has none left
+        if (
+            room < self._limits.max_unacknowledged_bytes / 2
+        ):  # a cohort dissolves when a member has no room left
             return
         for subscription in self._subscriptions.values():
             topic = subscription.topic
@@ -252,7 +254,7 @@ class Session:
                 self._member = member
 
     def leave(self) -> None:
-        """Go on alone: with cursors of its own, and with what cohorts have sent counted."""
+        """Leave all cohorts: with cursors of its own, and with the messages counted that the cohorts have sent."""
         if self._member is None:
             return
         sent: list[Sent] = []
@@ -289,7 +291,7 @@ class Session:
     def offer(self, message: Ephemeral) -> bool:
         """Append an ephemeral message of a topic that is followed; return False if it is dropped.
 
-        It is where the client is slow: such a message must neither end a connection nor fill the memory.
+        It is dropped if the client is slow: such a message must neither end a connection nor fill the memory.
         """
         has_room = len(self._outgoing) < MAX_OFFERED and self.ending is None
         if message.topic not in self._subscriptions or not has_room:
@@ -298,13 +300,13 @@ class Session:
         return True
 
     def beat(self, behind_seconds: float = 0.0) -> None:
-        """Check every topic once more, then send a heartbeat with the positions reached."""
+        """Check every topic once more, then send a heartbeat with the positions of all topics."""
         self._behind_seconds = behind_seconds
         self._news.update(dict.fromkeys(self._subscriptions))
         self._is_beat_due = True
 
     def pulse(self, behind_seconds: float = 0.0) -> None:
-        """Beat; called every ``heartbeat_seconds``. End the session if two beats were not acknowledged."""
+        """Send a heartbeat, every ``heartbeat_seconds``. End the session if two heartbeats were not acknowledged."""
         if self._has_acknowledged and self._unacknowledged.unacknowledged_beats >= 2:
             self.end(Ending(Code.TOO_SLOW, "two heartbeats were not acknowledged"))
         self._unacknowledged.unacknowledged_beats += 1
@@ -332,7 +334,7 @@ class Session:
         return message
 
     def _must_wait(self) -> bool:
-        """Return whether an acknowledgement is needed first; never for the last messages of a session."""
+        """Return whether an acknowledgement is needed before the next message; never for a session's last messages."""
         limits, unacknowledged = self._limits, self._unacknowledged
         waiting = unacknowledged.bytes - unacknowledged.acknowledged
         if waiting <= limits.max_unacknowledged_bytes or self.ending is not None:
@@ -362,7 +364,7 @@ class Session:
             if not news and subscription.answered != subscription.topic.recoveries:
                 news = self._nothing_new(subscription)
             is_current = subscription.topic.is_current
-            # What a client is sent, it takes for current: the heartbeat that follows says otherwise.
+            # The client shows rows that it was sent as current: a heartbeat must follow that leaves this topic out.
             if is_current != subscription.is_vouched_for or (news and not is_current):
                 subscription.is_vouched_for = is_current
                 self._is_beat_due = True
@@ -385,7 +387,7 @@ class Session:
 
     @property
     def is_whole(self) -> bool:
-        """Whether ``positions`` covers everything that was sent: no snapshot has been sent only in part."""
+        """Whether ``positions`` covers everything that was sent: False while a snapshot has been sent only in part."""
         return self._part >= len(self._parts)
 
     def positions(self, topics: Sequence[str]) -> list[Position | None]:
@@ -396,7 +398,7 @@ class Session:
         ]
 
     def _heartbeat(self) -> messages.Heartbeat:
-        """Return where this connection is: all news and all parts of snapshots have been sent before.
+        """Return a heartbeat with the topics' positions; all changes and parts of snapshots have been sent before.
 
         Topics that cannot be read, or lack something, are left out: the client shows them as not current.
         """
@@ -413,7 +415,7 @@ class Session:
         return messages.Heartbeat(positions, digests, UNSET if behind_seconds is None else behind_seconds)
 
     def _nothing_new(self, subscription: _Subscription) -> Sequence[Encoded]:
-        """Return the answer to a subscribe that has missed nothing: an empty change set."""
+        """Return the answer to a subscribe from the current position: an empty change set."""
         position = subscription.topic.position_of(subscription.cursor)
         if position is None:
             return []

@@ -16,8 +16,8 @@ from .position import Position
 class SnapshotParts(Sequence[Encoded]):
     """A topic's rows at a position as messages below a size limit, unless a single row exceeds it.
 
-    Encodings are shared while the snapshot is the topic's newest. Later a client that reads slowly keeps only its rows
-    in memory, most of which are those of newer snapshots too.
+    Encodings are shared while the snapshot is the topic's newest. Later a client that reads slowly keeps only the rows
+    in memory, most of which newer snapshots share.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class SnapshotParts(Sequence[Encoded]):
         self._first: tuple[list[Row], bool] | None = self._divide(0)  # until it is encoded
 
     def __len__(self) -> int:
-        """Return the number of known parts: until all are known, one more than were returned; it is 1 for a single one.
+        """Return the number of known parts: until all are known, one more than were returned; 1 for a single part.
 
-        To divide 50,000 rows takes long, so it is done as they are sent.
+        Dividing 50,000 rows takes long, so it is done while they are sent.
         """
         return len(self._starts)
 
@@ -68,7 +68,7 @@ class SnapshotParts(Sequence[Encoded]):
         return encoded
 
     def _divide(self, number: int) -> tuple[list[Row], bool]:
-        """Return the rows of a known part as they are sent, and whether it is the last; the next one is known then."""
+        """Return the rows of a known part as they are sent, and whether it is the last; if not, the next is known."""
         rows: list[Row] = []
         size = 0
         for index in range(self._starts[number], len(self._rows)):

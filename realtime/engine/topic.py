@@ -28,7 +28,7 @@ CONTENTS: tuple[Content, ...] = ("rows", "html")
 
 
 class Topic:
-    """The rows of one topic at ``position``, with enough recent changes to bring most cursors there."""
+    """The rows of one topic at ``position``, with enough recent changes for most cursors to reach it."""
 
     def __init__(
         self,
@@ -42,37 +42,37 @@ class Topic:
         self.name = name
         self.position = Position("", 0)
         self.contents: Sequence[Content] = CONTENTS
-        """Those that the rows have."""
+        """The contents that the rows have."""
         self._settled: Position | None = (
             None  # the position while rows and position belong together; None meanwhile
         )
         self.is_readable = True
-        """Whether this is known to be the newest state; otherwise nothing is sent of it."""
+        """Whether the topic can be read; otherwise none of its rows are sent."""
         self.is_current = True
-        """Whether nothing is known to be missing; otherwise heartbeats do not vouch for the rows."""
+        """Whether no change is known to be missing; otherwise heartbeats leave the topic out."""
         self.recoveries = 0
-        """How often it became readable again: subscribers are then answered once more."""
+        """How often the topic became readable again: subscribers then get another answer."""
         self._life = 0
         self._changed_at = 0  # offset of the last change that is visible to subscribers
-        self._touched_at = 0  # from this offset on nothing is a signal; never below the one above
+        self._touched_at = 0  # no entry from this offset on is a signal; never below ``_changed_at``
         self.hides_rows = True
-        """Whether the topic's table has rows that subscribers may not see: what is written to them is no signal."""
+        """Whether the table has rows that subscribers may not see: writes to these rows send no signal."""
         self._has_signals = False  # whether a subscriber has received signals
         self.signalled = 0
         """How many subscriptions receive signals."""
         self.fetches_per_second = 50.0
-        """How many of them may follow a signal by a request in a second."""
+        """How many of these subscriptions may request their page again in a second because of a signal."""
         self._content_reach: dict[Content, int] = {}  # the offset below which cursors lack each
         self._rows: dict[str, Row] = {}
         self._kept = KeptChanges(max_kept_changes, max_kept_bytes)
         self._max_part_bytes = max_part_bytes
-        # Between these offsets the topic may have passed through states that the log does not show.
+        # Between these offsets the topic may have had states that the log does not show.
         self._blind: deque[tuple[int, int]] = deque(maxlen=MAX_KEPT_CHANGES)
         self._blind_reach = 0  # below this offset such intervals are no longer known
         self._furthest = 0  # the highest offset that a client named
         self._snapshots: dict[WireFormat, SnapshotParts] = {}  # the newest
         self._encodings = encodings or Encodings()
-        self._token = object()  # stands for this topic there
+        self._token = object()  # represents this topic in ``_encodings``
         self._digests: dict[Format, int] = {}  # of the formats that subscribers use
         self._cohorts: dict[WireFormat, Cohort] = {}
 
@@ -92,10 +92,10 @@ class Topic:
         return self._settled
 
     def frozen(self) -> tuple[Position, list[Row]] | None:
-        """Return the state with all its rows, in order; None while a change is applied. For any thread.
+        """Return the state with all its rows, in order; None while a change is applied. Callable from any thread.
 
-        Without a lock, which the thread of the topic would wait for: the rows are copied by one step of the
-        interpreter, and belong to the state if it is the same before and after.
+        It takes no lock, because the event loop would wait for it: the interpreter copies the rows in one step, and
+        they belong to the state if that is the same before and after.
         """
         state = self._settled
         rows = list(self._rows.values())
@@ -104,7 +104,7 @@ class Topic:
         return state, sorted(rows, key=lambda row: (row.order, row.key))
 
     def set_readable(self, is_readable: bool) -> bool:
-        """Note whether the topic can be brought to the newest state; return whether that is different now."""
+        """Set whether the topic can be read; return whether that has changed."""
         if is_readable == self.is_readable:
             return False
         self.is_readable = is_readable
@@ -112,7 +112,7 @@ class Topic:
         return True
 
     def set_current(self, is_current: bool) -> bool:
-        """Note whether nothing is known to be missing; return whether that is different now."""
+        """Set whether no change is known to be missing; return whether that has changed."""
         is_different, self.is_current = is_current != self.is_current, is_current
         return is_different
 
@@ -125,8 +125,8 @@ class Topic:
     def compared(self, rows: Iterable[Row], contents: Sequence[Content] = CONTENTS) -> Replacement:
         """Return what ``load`` needs to replace all rows; in any thread, while nothing else is applied or loaded.
 
-        ``contents`` are those that the rows have. Those that the topic has not had so far change no row: nobody
-        follows them there.
+        ``contents`` are the contents of the rows. Contents that the topic did not have before count as no change of a
+        row: they have no subscribers.
         """
         fresh = {row.key: row for row in rows}
         is_narrower = set(contents) <= set(self.contents)
@@ -147,7 +147,7 @@ class Topic:
         here = self.position
         is_later = position.epoch == here.epoch and position.offset > here.offset
         self._rows, self._digests, self.contents = new.rows, new.digests, new.contents
-        if added:  # the kept changes lack them
+        if added:  # the kept changes lack these contents
             reach = max(self._changed_at, min(unchanged_since, position.offset))
             self._content_reach |= dict.fromkeys(added, reach)
         if position == here and not new.changes:
@@ -167,9 +167,7 @@ class Topic:
         self._changed_at = self._touched_at = min(unchanged_since, position.offset)
         self._kept.begin_at(self._changed_at)
         self._forget_encodings()
-        self._settled = Position(
-            position.epoch, position.offset
-        )  # the caller's object may have been one before
+        self._settled = Position(position.epoch, position.offset)  # the caller's object may be a former state
         return True
 
     def apply(self, after: int, begins: int, position: int, changes: Iterable[Change]) -> bool:
@@ -209,7 +207,7 @@ class Topic:
                 ChangeSet(self._changed_at, position, visible, size, is_explained=until == position)
             )
             self._changed_at = position
-        # Of a row that came and went between two looks at the database the log shows no change, and pages may show it.
+        # The log has no change of a row that was created and deleted between two rounds, but a page may show it.
         is_signal = self._has_signals and not self.hides_rows
         self._touched_at = max(self._touched_at, self._changed_at, 0 if self.hides_rows else until)
         if visible or is_signal:
@@ -285,7 +283,7 @@ class Topic:
     def signal_of(self, cursor: Cursor) -> int | UnsetType:
         """Return the offset since which nothing of the topic may have changed, if messages to a cursor have it.
 
-        A page that is ahead may have other parts that are not, and gets no signal for what is up to its own position.
+        A page may be ahead of this process; it gets no signal for entries up to its own position.
         """
         if not cursor.wire_format.has_signals:
             return UNSET
@@ -297,7 +295,7 @@ class Topic:
         return seconds if wire_format.has_signals and seconds else UNSET
 
     def _has_signal(self, cursor: Cursor) -> bool:
-        """Whether the log has an entry after the cursor, whatever it changes."""
+        """Whether the log has an entry after the cursor, even one without a visible change."""
         return (
             cursor.wire_format.has_signals and (cursor.offset or 0) < self._touched_at and not cursor.is_ahead
         )
@@ -320,7 +318,7 @@ class Topic:
         return news
 
     def _signal(self, cursor: Cursor) -> Encoded:
-        """Return changes without a visible one: they only say that the log has an entry."""
+        """Return a ``changes`` message without changes: it says only that the log has an entry."""
         after, wire_format = cursor.offset or 0, cursor.wire_format
         encoded = self._encodings.get(self._token, (after, wire_format, "signal"))
         if encoded is None:
@@ -413,7 +411,7 @@ class Topic:
     # ------------------------------------------------------------ cohorts
 
     def cohort_at(self, cursor: Cursor, answered: int) -> Cohort | None:
-        """Return the cohort for a cursor; None if it is not at the newest state, or the others are elsewhere.
+        """Return the cohort for a cursor; None if the cursor, or the cohort, is not at the newest state.
 
         ``answered``: the topic's ``recoveries`` when the subscriber was last answered.
         """
@@ -436,17 +434,16 @@ class Topic:
     def deliver(self, at_once: int) -> Iterator[None]:
         """Send the news to the cohorts, to ``at_once`` members before each yield.
 
-        Subscribers that are not among ``members`` afterwards must be notified, and so leave their cohort if they are in
-        one: they cannot be written to at once, or the news is more than a single message.
+        Subscribers that are not among ``members`` afterwards must be notified, and leave their cohort then: their
+        sockets do not accept a write at once, or the changes are more than one message.
         """
         for wire_format, cohort in list(self._cohorts.items()):
             cursor = cohort.cursor.copy()
             is_vouched_for = self.is_readable and self.is_current and cohort.recoveries == self.recoveries
             try:
                 news = self.advance(cursor) if is_vouched_for else ()
-            except (
-                Exception
-            ):  # of this wire format: each member meets it when it is notified, and the other cohorts do not
+            except Exception:
+                # It concerns this wire format: its members get it when they are notified, other cohorts do not.
                 del self._cohorts[wire_format]
                 continue
             if len(news) == 1 and cohort.has_room_for(news[0]):

@@ -136,9 +136,8 @@ def _long(id: int) -> Any:
 
 def _cut(value: Any) -> Any:
     """Return a value, or its beginning if it is long, as lists and objects may be."""
-    inner = (
-        value[0] if isinstance(value, list) and len(value) == 1 else value
-    )  # the form of bytes, for example
+    # The form of bytes, for example.
+    inner = value[0] if isinstance(value, list) and len(value) == 1 else value
     if isinstance(inner, str):
         return value if len(inner) <= MAX_CHARACTERS else inner[:100] + _CUT
     return value if inner is None or isinstance(inner, int) else _CUT

@@ -1,4 +1,4 @@
-"""Addresses: whose share of a limit a request counts in."""
+"""Addresses: the client address by which limits count a request."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from ..conf import get_conf
 
 
 def client_address(forwarded: Iterable[str], peer_address: str) -> str | None:
-    """Return the address that the outermost of our proxies saw, as an IPv4 address or an IPv6 network (/64).
+    """Return the address that connected to the outermost of our proxies: an IPv4 address or an IPv6 network (/64).
 
     ``forwarded`` are the values of the request's ``X-Forwarded-For``: the client may have forged all but those that
     our proxies added. None if no address is known, as behind a Unix socket.
@@ -26,7 +26,7 @@ def connecting_address(peer_address: str) -> str | None:
 
 
 def _network(address: str) -> str | None:
-    """Return an IPv4 address, or the /64 network of an IPv6 address, since one client has all of it; otherwise None."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address, which one client has; otherwise None."""
     try:
         parsed = ipaddress.ip_address(_without_port(address))
     except ValueError:
@@ -39,7 +39,7 @@ def _network(address: str) -> str | None:
 def _without_port(address: str) -> str:
     """Return an address without the port that some proxies add: ``192.0.2.1:50123``, ``[2001:db8::1]:50123``.
 
-    Otherwise all clients behind such a proxy would share one address, and have none behind a Unix socket.
+    Otherwise all clients behind such a proxy would count as one address, or as none behind a Unix socket.
     """
     if address.startswith("["):
         return address[1:].partition("]")[0]

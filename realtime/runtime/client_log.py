@@ -1,4 +1,4 @@
-"""Log lines about one client: one line each, whatever the client sends."""
+"""Log lines about one client: each record is one line, whatever the client sends."""
 
 import logging
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from .threads import Stopping
 logger = logging.getLogger("realtime.connection")
 
 SERVER_FAILED = "the server could not do this now; try again"
-"""The client's message about a failure of the server."""
+"""The message that a client is sent if the server has failed."""
 
 
 class ClientLog(logging.LoggerAdapter[logging.Logger]):
@@ -31,7 +31,7 @@ class ClientLog(logging.LoggerAdapter[logging.Logger]):
             self.logger.log(level, f"%s {msg}", *map(one_line, (name, *args)), **kwargs)
 
     def failure(self, what: str, error: Exception) -> None:
-        """Log that the server could not do something; with a traceback, unless the database or the process was away."""
+        """Log a failure of the server; with a traceback, unless the database is unreachable or the process stops."""
         trace = None if isinstance(error, DatabaseError | Stopping) else error
         self.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=trace)
 

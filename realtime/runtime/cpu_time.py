@@ -1,4 +1,4 @@
-"""CPU time: how long a thread or a coroutine keeps a core busy; and how long a thread waits for one."""
+"""CPU time: how long a thread or a coroutine uses a core, and how long a thread waits for one."""
 
 import os
 import types
@@ -27,7 +27,7 @@ def waited() -> float:
 
 
 def measured_call(note: Callable[[float], None], function: Callable[..., T], *args: object) -> T:
-    """Return a function's result; call ``note`` with the seconds of CPU time that this thread has taken for it."""
+    """Return a function's result; call ``note`` with the seconds of CPU time that this thread has used for it."""
     began = thread_time()
     try:
         return function(*args)
@@ -37,7 +37,7 @@ def measured_call(note: Callable[[float], None], function: Callable[..., T], *ar
 
 @types.coroutine
 def measured(coroutine: Coroutine[Any, Any, T], note: Callable[[float], None]) -> Generator[Any, Any, T]:
-    """Run a coroutine; call ``note`` with the seconds of CPU time that each of its steps has taken."""
+    """Run a coroutine; call ``note`` with the seconds of CPU time that each of its steps has used."""
     step: Callable[[Any], Any] = coroutine.send
     value: Any = None
     while True:

@@ -1,10 +1,10 @@
-"""Errors of an app's code that would end more than the call that raised them."""
+"""Errors of an app's code that would stop more than the call that raised them."""
 
 from asyncio import CancelledError
 
 ESCAPING = (StopIteration, SystemExit, CancelledError)
-"""Errors that event loops handle as their own: the first hangs the future that it is set on, the second ends the
-process, the third ends the task that waits."""
+"""Errors that event loops treat specially: the first blocks the future that it is set on, the second ends the process,
+the third cancels the task that waits."""
 
 
 def as_exception(error: BaseException) -> Exception:

@@ -31,8 +31,8 @@ class LeftOut:
 class LeftOutRows:
     """The rows that are left out now, at most ``MAX_KEPT``; the one instance is ``left_out``.
 
-    By feed, key and the format in which the row was read, None for all formats: a row that fails in one of them is
-    not back because another one shows it.
+    The key is feed, primary key and the format in which the row was read, None for all formats: a row that fails in one
+    format stays left out although another format shows it.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class LeftOutRows:
             self._forget(feed, format, lambda key, row: key in gone)
 
     def _forget(self, feed: str, format: str | None, is_over: Callable[[str, LeftOut], bool]) -> None:
-        """Remove rows that a reading has found: one in all formats speaks for each of them."""
+        """Remove rows that a reading has found; a reading in all formats counts for each format."""
         with self._lock:
             for (its_feed, key, its_format), row in list(self._rows.items()):
                 if its_feed == feed and format in (None, its_format) and is_over(key, row):
@@ -97,7 +97,7 @@ class LeftOutRows:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the text of an error, without what differs each time that it occurs."""
+    """Return the text of an error, without parts that differ between occurrences, such as addresses of objects."""
     words = _ADDRESS.sub("", str(error))[:MAX_REASON_CHARACTERS]
     is_ours = type(error).__module__.startswith("realtime.rows.")
     return words if is_ours else f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -1,6 +1,6 @@
 """Metrics of this process and of the log, in Prometheus' text format.
 
-Counters are incremented where things happen; figures are looked up when the metrics are read.
+Counters are incremented where events happen; other figures are looked up when the metrics are read.
 """
 
 import time
@@ -146,7 +146,7 @@ class _LookedUp:
 
 
 def registry(look_up: Callable[[], list[Figure]]) -> CollectorRegistry:
-    """Return the counters of this process, and figures that are looked up each time, for a server of the library's."""
+    """Return a registry for the library's server: counters of this process, and figures looked up each time."""
     both = CollectorRegistry()
     both.register(_counted)
     both.register(_LookedUp(look_up))

@@ -13,8 +13,8 @@ MAX_BACKOFF_SECONDS = 1.0
 async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger: logging.Logger) -> None:
     """Run rounds until cancelled. A failed round is logged and followed by a pause, which doubles up to a second.
 
-    Repeated failures with the same text are logged once, with the traceback of the first, or with what to do about it
-    where that is known. Each is counted.
+    Repeated failures with the same text are logged once, with the first traceback, or with a remedy where one is known.
+    Every failure is counted.
     """
     pause, logged = 0.0, ""
     while True:
@@ -26,7 +26,7 @@ async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger:
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                raise  # this task is being stopped; otherwise the cancellation of another one has leaked
+                raise  # this task is being stopped; otherwise the cancellation was that of another task
             pause = min(MAX_BACKOFF_SECONDS, pause * 2 or 0.1)
             metrics.failed_rounds.labels(name).inc()
             text = f"{type(error).__name__}: {error}".strip()

@@ -55,12 +55,12 @@ class DatabaseThreads:
     async def run(self, function: Callable[..., T], *args: object) -> T:
         """Return the result of a function that may use the database.
 
-        Raises: what the function raises; RuntimeError in the place of what event loops take for their own.
+        Raises: what the function raises; a RuntimeError in place of errors that event loops treat specially.
         """
         return await asyncio.wrap_future(self.submit(_contained, function, *args))
 
     def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
-        """Return the future result of a function that may use the database.
+        """Return a future with the result of a function that may use the database.
 
         Raises: Stopping, after ``close``.
         """
@@ -127,7 +127,7 @@ class DatabaseThreads:
 
 
 class RequestThread(Executor):
-    """A thread in which one request after the other runs, as asgiref's context for thread-sensitive code wants it."""
+    """A thread in which requests run one after the other, with the interface of asgiref's thread-sensitive context."""
 
     def __init__(self, name: str) -> None:
         self.threads = DatabaseThreads(name, 1)
@@ -145,7 +145,7 @@ class RequestThread(Executor):
         return self._latest is None or self._latest.done()
 
     def when_idle(self, call: Callable[[], None]) -> None:
-        """Call a function when the call under way has ended; a view goes on after its request was cancelled."""
+        """Call a function when the current call has ended: a view continues after its request was cancelled."""
         if self._latest is None:
             call()
         else:
@@ -180,7 +180,7 @@ def close_former_connections(**kwargs: object) -> None:
 
 
 class OpenFile:
-    """The file that has the database's name, as its observer last saw it; "" for a database without a file."""
+    """The file that had the database's name at the last check; "" for a database without a file."""
 
     def __init__(self) -> None:
         self._identity: str | None = None
