@@ -11,7 +11,7 @@ from django.db.migrations import Migration
 from django.db.models.signals import post_migrate, pre_migrate
 
 MIGRATION_TIME = timedelta(minutes=10)
-"""How long servers leave triggers alone that a migration has dropped, at most."""
+"""The longest time for which servers do not install triggers again that a migration has dropped."""
 
 
 class RealtimeConfig(AppConfig):
@@ -53,7 +53,7 @@ def _remove_capture(plan: list[tuple[Migration, bool]], using: str, **kwargs: An
     if using != get_conf().database or not touched:
         return
     if RealtimeConfig.name in touched:
-        capture.uninstall()  # servers cannot repair it: no triggers are possible without the engine's tables
+        capture.uninstall()  # servers do not install them meanwhile: triggers need the engine's tables
         return
     progress.pause_capture(MIGRATION_TIME)
     sources = {model for feed in registry for model in feed.captured}

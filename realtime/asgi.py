@@ -12,10 +12,10 @@ def application(
 ) -> Application:
     """Return what a server runs: the engine's sockets, streams and polls, and Django's application for all else.
 
-    ``application = realtime.asgi.application(get_asgi_application())``. ``websocket`` gets the sockets at other
-    addresses: a router of Channels with consumers of your own, inside of its ``AllowedHostsOriginValidator``: their
-    ``Origin`` is not checked otherwise. ``protocols`` get scopes of other types, such as
-    ``channel``. With ``DEBUG`` static files are served as ``runserver`` serves them.
+    ``application = realtime.asgi.application(get_asgi_application())``. ``websocket`` is called for WebSockets at other
+    addresses: a Channels router with consumers of your own, inside its ``AllowedHostsOriginValidator``, because their
+    ``Origin`` is not checked otherwise. ``protocols`` are called for scopes of other types, such as ``channel``. With
+    ``DEBUG`` static files are served as ``runserver`` serves them.
     """
     # Projects import this module before Django is set up; calling get_asgi_application sets it up.
     from channels.routing import ProtocolTypeRouter, URLRouter
@@ -44,7 +44,8 @@ def application(
 def _fix_relative_urls() -> None:
     """Read a relative ``STATIC_URL`` and ``MEDIA_URL`` under the deployment's script prefix.
 
-    Django prepends the prefix of the moment to them and keeps the result; later that could be the prefix of a request.
+    Django prepends the prefix that is set when they are first read, and keeps the result; that could be a request's
+    prefix.
     """
     from django.conf import settings
     from django.urls import set_script_prefix

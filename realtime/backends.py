@@ -1,4 +1,4 @@
-"""An authentication backend that authenticates no user; it refuses a sign-in after too many wrong passwords."""
+"""An authentication backend that only refuses: it ends a sign-in after too many wrong passwords."""
 
 from typing import Any
 

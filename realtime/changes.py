@@ -1,7 +1,7 @@
 """Changes of rows in Python: functions that are called for each change of a feed's rows, by any writer.
 
-For search indexes, mails, webhooks. The publisher's process calls them, each in a thread of its own, one change after
-the other: ``realtime/publishing/handlers.py``.
+They serve search indexes, mails, webhooks. The publisher's process calls each function in a thread of its own, for one
+change after the other: ``realtime/publishing/handlers.py``.
 """
 
 import inspect
@@ -18,11 +18,11 @@ MAX_NAME_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a function of ``on_change`` is called with: one committed change of one row of a topic."""
+    """The argument of a function of ``on_change``: one committed change of one row of a topic."""
 
     op: Literal["upsert", "delete", "reset"]
-    """``upsert``: the row is in the topic, new or changed. ``delete``: it is no longer. ``reset``: what has changed in
-    the topic is not known, and all of its rows follow as upserts; what is not among them is gone."""
+    """``upsert``: the row is in the topic, new or changed. ``delete``: it no longer is. ``reset``: it is not known what
+    has changed in the topic, and all of its rows follow as upserts; rows that do not follow are no longer in it."""
     topic: str
     """The topic; in a ``reset`` the feed's name may stand for all of its topics."""
     key: str
@@ -32,11 +32,12 @@ class Change:
     position: str
     """The position of the change in the log, ``<epoch>.<offset>``."""
     is_initial: bool = False
-    """Whether the row was read with all others, at the start or after a ``reset``, and not because it has changed."""
+    """Whether the row was read together with all others, at the start or after a ``reset``, rather than because it
+    changed."""
 
     @property
     def id(self) -> str:
-        """The same text each time that the function is called for this change: a key for idempotent receivers."""
+        """A text that is the same each time the function is called for this change: a key for idempotent receivers."""
         return f"{self.position}:{self.topic}:{self.op}:{self.key}"
 
 
@@ -59,7 +60,7 @@ class Handler:
 
     @property
     def faults(self) -> Iterator[tuple[str, str]]:
-        """What keeps the function from being called, each with what to do."""
+        """The reasons why the function is not called, each with a remedy."""
         given = repr(self.feed) if isinstance(self.feed, str) else self.feed.__name__
         name = self.feed_name
         if name is None:
@@ -94,11 +95,11 @@ def on_change(
     default it is ``<module>.<function>``, so give one before you rename the function.
 
     A new function begins with the next change; with ``from_start`` all rows come first, as upserts. Its place moves
-    when it has returned, so that after a crash it may be called again for the same change. With ``atomic`` (not for
-    async functions) it is called in the transaction that moves its place: what it writes to the live database is
-    written exactly once.
+    after it has returned, so after a crash it may be called again for the same change. With ``atomic`` (not for async
+    functions) it is called in the transaction that moves its place, so that its writes to the live database take effect
+    exactly once.
 
-    One that raises is called again for the same change, after a pause that grows up to five minutes.
+    A function that raises is called again for the same change, after a pause that grows up to five minutes.
     """
 
     def decorate(function: Function) -> Function:

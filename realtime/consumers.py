@@ -1,7 +1,7 @@
 """The consumer: moves messages between a WebSocket and its connection.
 
-It decides nothing itself. Changes do not reach it through Channels' dispatch: the hub notifies the connection, which
-sends what its cursors have not seen.
+The connection makes all decisions. Changes do not arrive through Channels' dispatch: the hub notifies the connection,
+which sends what its cursors have not seen.
 """
 
 from channels.exceptions import StopConsumer
@@ -30,8 +30,9 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one event after the other.
 
-        There is no layer channel for each socket, as the hub has one for the process. So there is one source of events,
-        which needs no task for each connection and each message, as Channels has for several sources.
+        A socket has no channel of its own on the layer: the hub has one for the process. With the socket as the only
+        source of events, no further task is needed for each connection and message, as Channels needs for several
+        sources.
         """
         self.scope, self.base_send = scope, send
         self._connection: Connection | None = None
@@ -42,7 +43,7 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
         except StopConsumer:
             pass
         finally:
-            # However it ended: a close, an error, a cancelled task.
+            # After every kind of end: a close, an error, a cancelled task.
             if self._connection is not None:
                 connection, self._connection = self._connection, None  # it refers to this object
                 await connection.close(self._close_code, is_cut_off=self._close_code == "lost")

@@ -39,29 +39,30 @@ class Feed(FeedRows):
     annotations: Mapping[str, Any] = {}
     """Expressions by name, as in ``annotate``, for ``fields``, ``filter``, ``ordering``, the template and methods."""
     filter: models.Q | None = None
-    """Which rows are live; by default all of them."""
+    """The condition that live rows meet; by default all rows are live."""
     depends_on: Sequence[str] = ()
-    """Relations, as in ``prefetch_related``, whose rows a row is computed from: ``["author", "tags__group"]``."""
+    """Relations, named as in ``prefetch_related``, whose rows contribute to a row: ``["author", "tags__group"]``."""
     rights_depend_on: Sequence[type[models.Model]] | None = None
-    """The models whose rows ``can_subscribe`` reads, users and groups aside: after a change of one, nothing is sent
-    before the subscribers' rights were asked again. By default the model that ``topic_field`` refers to, or the
+    """The models, except users and groups, whose rows ``can_subscribe`` reads: after a change of such a row, nothing is
+    sent before the subscribers' rights were checked again. By default the model that ``topic_field`` refers to, or the
     feed's own where ``topic_field`` is its primary key."""
     ordering: Sequence[str] = ()
     """Field names as in ``order_by``, "-" for descending; the primary key breaks ties."""
     opaque_order: bool = False
-    """Whether the order keys that subscribers receive say only which row comes first, and nothing of the values that
+    """Whether the order keys that subscribers receive show only the order of the rows, and not the values that
     ``ordering`` names. Each change then reads the touched topics as a whole, and sends each row whose place changes."""
     limit: int | None = None
     """Maximum number of rows of a topic: its first ones in the database's ordering."""
     min_interval: float = 0.0
     """Minimum number of seconds between two messages of a topic; changes in between are sent together."""
     refresh_seconds: float | None = None
-    """How often topics are read again, where the time or something else that no table holds decides on their rows."""
+    """How often topics are read again; for feeds whose rows depend on the time or on something else that is in no
+    table."""
     retention_seconds: float | None = None
     """How long the log keeps changes, for pages that return; by default ``LOG_RETENTION_SECONDS``. Pages that have been
     away for longer get a snapshot."""
     retention_entries: int | None = None
-    """How many entries the log keeps at most, of all topics together."""
+    """How many entries of the feed the log keeps at most, for all topics together."""
     template_name: str | None = None
     """The template of one row, one root element; the row is in its context under the model's name."""
     language: str | None = None
@@ -69,8 +70,8 @@ class Feed(FeedRows):
     time_zone: str | None = None
     """The time zone that rows are rendered in, for all subscribers; by default ``TIME_ZONE``."""
     presence: Literal["count", "names"] | None = None
-    """What the subscribers of a topic are told about each other: how many there are, or also their ``viewer_name``; by
-    default nothing."""
+    """What the subscribers of a topic learn about each other: "count" for their number, "names" for their
+    ``viewer_name`` too; by default nothing."""
 
     def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]:
         """Return whether a user may read a topic; ``key`` is the topic field's value, None without a topic field.
@@ -80,23 +81,23 @@ class Feed(FeedRows):
         return bool(user.is_active and getattr(user, "is_staff", False))
 
     def visible_topics(self, user: Any, keys: Collection[Any]) -> Iterable[Any] | Awaitable[Iterable[Any]]:
-        """Return those of the keys whose topics a user may read; the place to answer for all of them by one query.
+        """Return the keys whose topics a user may read. Override it to answer for all keys by one query.
 
-        It decides in place of ``can_subscribe``, unless a subclass declares only that. A subclass may declare it as an
-        async function.
+        It is used instead of ``can_subscribe``, unless a subclass declares only ``can_subscribe``. A subclass may
+        declare it as an async function.
         """
         return [key for key in keys if may_subscribe(self, user, key)]
 
     def same_rights(self, user: Any) -> Hashable:
-        """Return what of a user its rights depend on; of users with equal values the feed is asked about one only.
+        """Return the value of a user on which its rights depend: users with equal values have the same rights.
 
-        It is ignored where a subclass overrides ``can_subscribe`` or ``visible_topics`` without it.
+        It is ignored where a subclass overrides ``can_subscribe`` or ``visible_topics`` but not this method.
         """
         own: Hashable = user.pk
         return own
 
     def viewer_name(self, user: Any) -> str:
-        """Return the name by which the other subscribers of a topic know a user, empty for none: it is only counted.
+        """Return a user's name for the other subscribers of a topic; empty if the user is only to be counted.
 
         Used where ``presence`` is "names", and for what the user broadcasts there. Names have up to 80 characters.
         """
@@ -115,7 +116,7 @@ class Feed(FeedRows):
         if self.filter is None:
             return rows
         if self.depends_on:
-            # A join would return a row once per related row that matches.
+            # A join would return a row once for each related row that matches.
             return rows.filter(models.Exists(rows.filter(self.filter, pk=models.OuterRef("pk"))))
         return rows.filter(self.filter)
 
@@ -127,7 +128,7 @@ class Feed(FeedRows):
         return {value.name: value.read(instance) for value in self.values}
 
     def _read_for_rights(self) -> Sequence[type[models.Model]] | None:
-        # Whether a user may read a feed with the default ``can_subscribe`` depends on the user alone.
+        # With the default ``can_subscribe`` a right depends on the user alone.
         is_default = type(self).can_subscribe is Feed.can_subscribe and not answers_together(self, Feed)
         return [] if is_default and self.rights_depend_on is None else self.rights_depend_on
 
@@ -138,8 +139,8 @@ registry: Registry[Feed] = Registry()
 def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
     """Register the decorated feed for a model.
 
-    A declaration that cannot be used does not keep the project from starting: the feed is off, which the
-    system checks report, and all others are live.
+    A declaration that cannot be used does not prevent the project from starting: the feed is off, the system checks
+    report it, and all other feeds are live.
     """
 
     def decorate(feed_class: type[Feed]) -> type[Feed]:

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 1000
 
 
 class Lines(logging.Formatter):
-    """Only a record begins at the margin, so that text sent by a client cannot forge one.
+    """Formats records so that only the first line of each begins at the margin: no client's text can forge one.
 
     Unprintable characters of a message are escaped, long messages are cut, lines of tracebacks are indented.
     """
@@ -55,7 +55,7 @@ class ClientsFaults(logging.Filter):
 
 
 class DatabaseFaults(logging.Filter):
-    """Turns the traceback of an error for which the database is to blame, and not the code, into what to do about it.
+    """Replaces the traceback of an error that the database causes, and not the code, by a remedy.
 
     A database that is away fails every page: each would be a traceback of a hundred lines. Stands after ``FewOfAKind``,
     which counts records by their message.
@@ -64,7 +64,7 @@ class DatabaseFaults(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         cure = remedy(error) if isinstance(error, DatabaseError) else ""
-        if cure and cure != MIGRATE:  # a column that is not there may be a mistake in a query
+        if cure and cure != MIGRATE:  # a missing column may be a mistake in a query
             message = record.getMessage()
             words = "" if str(error) in message else f"{type(error).__name__}: {error}"
             record.msg, record.args = "; ".join(filter(None, (message, words, cure))), ()
@@ -73,7 +73,7 @@ class DatabaseFaults(logging.Filter):
 
 
 class FewOfAKind(logging.Filter):
-    """Passes a hundred records of one kind, then five a second; the next that passes has the number of the others.
+    """Passes a hundred records of one kind, then five a second; the next one that passes states how many were dropped.
 
     A kind is a level and a message without its arguments, so clients cannot create kinds. The text of a message
     without arguments may contain values; its kind is the line of code that logs it.
@@ -97,7 +97,7 @@ class FewOfAKind(logging.Filter):
             return False
         self._kinds[kind] = left - 1, now, 0
         if missed:
-            record.msg = f"(… {missed} more like this) {record.msg}"  # in front, because long lines are cut
+            record.msg = f"(… {missed} more like this) {record.msg}"  # first, because long lines are cut
         return True
 
 

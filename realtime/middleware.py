@@ -1,4 +1,4 @@
-"""Middleware: for pages that depend on their visitor, sign-ins that were refused, and pages with live blocks."""
+"""Middleware: for pages that depend on their visitor, for refused sign-ins, and for pages with live blocks."""
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import DatabaseError
@@ -15,7 +15,7 @@ __all__ = ["LiveBlocksMiddleware", "PasswordAttemptsMiddleware", "PrivatePagesMi
 
 
 class LiveBlocksMiddleware(MiddlewareMixin):
-    """Notes the position of the database before anything is read for a page: ``{% live_block %}`` names it.
+    """Notes the position of the database before anything is read for a page; ``{% live_block %}`` renders it.
 
     List it before all middleware that reads the database. It costs each page one query, once a block has been rendered
     in the process. Without it each page with a block is fetched a second time when it is live.
@@ -48,7 +48,7 @@ class PrivatePagesMiddleware(MiddlewareMixin):
 
 
 class PasswordAttemptsMiddleware(MiddlewareMixin):
-    """Answers a sign-in that ``PasswordAttemptsBackend`` has refused: 429, and on its page how long to wait."""
+    """Answers a sign-in that ``PasswordAttemptsBackend`` has refused with 429; its page says how long to wait."""
 
     def process_template_response(
         self, request: HttpRequest, response: SimpleTemplateResponse

@@ -21,13 +21,13 @@ class EngineManager(models.Manager[Model]):
 
 
 class EngineTable(models.Model):
-    """A table whose rows are valid in their own database only: in another one their positions would lose changes."""
+    """A table whose rows are valid only in their own database: in another one, their positions would lose changes."""
 
     class Meta:
         abstract = True
 
     def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:
-        """Save, but skip what a fixture has: its loader sets ``raw``, and calls no method that is public."""
+        """Save, except rows of a fixture: its loader sets ``raw``, and calls no public method."""
         return not raw and super()._save_table(raw, *args, **kwargs)  # type: ignore[misc]
 
 
@@ -57,7 +57,7 @@ class SecondsNow(models.Func):
 
 
 class TrustedJSONField(models.JSONField):
-    """JSON that its reader checks: SQLite's own check of each row takes a tenth of what a trigger does."""
+    """JSON that its reader checks, not the database: SQLite's check of a row takes a tenth of a trigger's time."""
 
     def db_check(self, connection: Any) -> None:
         return None
@@ -86,7 +86,7 @@ class OutboxRow(EngineTable):
 
     class Meta:
         indexes = [
-            # Empty on SQLite, so it costs nothing there.
+            # No row has an xid on SQLite, so the index is empty there.
             models.Index(fields=["xid"], condition=models.Q(xid__isnull=False), name="realtime_outbox_xid"),
         ]
 
@@ -135,7 +135,7 @@ class LogEntry(EngineTable):
         indexes = [
             models.Index(fields=["position", "topic"], name="realtime_log_position"),
             models.Index(fields=["topic", "position"], name="realtime_log_topic"),
-            # Queries name this condition as it is here (``heads.py``).
+            # Queries repeat this condition literally (``heads.py``).
             models.Index(
                 fields=["topic", "position"],
                 condition=models.Q(kind__in=["reset", "rights", "unfollowed"]),

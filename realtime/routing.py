@@ -1,4 +1,4 @@
-"""Addresses that are served beside Django; ``realtime.asgi.application`` routes them."""
+"""The addresses that the engine serves itself, without Django; ``realtime.asgi.application`` routes them."""
 
 import logging
 from typing import Any
@@ -46,7 +46,7 @@ async def close_unknown(scope: Scope, receive: Receive, send: Send) -> None:
 
 @endpoint("GET")
 async def expect_upgrade(handshake: Handshake, receive: Receive, send: Send) -> None:
-    """Refuse a request for the socket's address: its client, or a proxy, did not ask for a WebSocket.
+    """Refuse a plain request at the address of the WebSocket: the client, or a proxy, has sent no ``Upgrade``.
 
     Source: RFC 9110, section 15.5.22.
     """
@@ -61,7 +61,7 @@ unknown_websocket = re_path("", close_unknown)
 
 
 def other_websockets(application: Any) -> Any:
-    """Return the last route for sockets, to an application of the project; an address that it has not is refused.
+    """Return the last route for sockets, to an application of the project; an address that it does not have is refused.
 
     Their ``Origin`` is not checked here: a project may allow others, by a validator of Channels around its router.
     """
@@ -69,7 +69,7 @@ def other_websockets(application: Any) -> Any:
 
 
 def django_pages(application: Any) -> Any:
-    """Return the last route for requests, after those of the engine: Django's application, with few at once."""
+    """Return the last route for requests, after the engine's: Django's application, which serves a few at once."""
     return re_path("", Pages(application))
 
 

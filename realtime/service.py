@@ -52,19 +52,19 @@ LAST_SECONDS = 2.0
 """How long a process that stops waits for clients to read what they are being sent."""
 
 SWITCH_SECONDS = 0.0005
-"""How long a thread that computes keeps the event loop waiting, each time that it wakes up; by default it is 5 ms."""
+"""How long a computing thread delays the event loop each time the loop wakes up; Python's default is 5 ms."""
 ASSET_THREADS = 4
 """Threads for the requests that must not wait for pages: static files and metrics."""
 SECONDS_PER_CONNECTION = 0.01
-"""CPU time that an address may use at once, for each connection that it may have: all may come back together."""
+"""CPU time that an address may use at once, for each connection that it may have: all may reconnect together."""
 TICKETS_PER_SECOND, TICKETS_AT_ONCE = 1.0, 50
-"""How many tickets a user may request: each writes a row, and other writers wait for that."""
+"""How many tickets a user may request: each one writes a row, and other writers wait for the write."""
 BROADCASTS_OF_USER, BROADCASTS_OF_ADDRESS = 3, 10
 """How many times ``BROADCASTS_PER_SECOND`` the connections of a user, and of an address, may send together."""
 BROADCAST_BURST_SECONDS = 2
-"""What these rates, and that of a connection, allow in this time may be sent at once."""
+"""The time whose broadcasts may be sent at once, at these rates and at that of a connection."""
 MOVES_PER_SECOND = 200
-"""How many connections a stopping server moves in a second, at least: what other servers can take on unnoticed."""
+"""How many connections a stopping server moves in a second, at least: as many as other servers accept without delay."""
 STEP_SECONDS = 0.05
 
 
@@ -104,9 +104,9 @@ class Service:
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
         self.is_stopping = False
         self.is_closing = False
-        """Whether clients that connect now are sent elsewhere."""
+        """Whether new clients are sent to other servers."""
         self.is_trial = False
-        """Whether ``manage.py doctor`` tries the application: then the engine is not started."""
+        """Whether ``manage.py doctor`` only tries the application, so that the engine must not start."""
         self._started: asyncio.Task[None] | None = None
         self._supervised: list[asyncio.Task[None]] = []
 
@@ -122,7 +122,7 @@ class Service:
         return self._started is not None
 
     async def _start(self) -> None:
-        """Start what connections need first, then what watches them; stop with the server from then on."""
+        """Start what connections need, then what watches them; from then on the service stops when the server does."""
         if self.is_trial:
             return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
@@ -151,7 +151,7 @@ class Service:
         self.unanswered.end(0)
         for task in self._supervised:
             task.cancel()
-        # Together: each is bounded, and a server that is stopped is killed if it takes long.
+        # At the same time: each is bounded, and a process manager kills a server that takes long to stop.
         pools = self.reader_threads, self.topic_threads, self.action_threads, self.password_threads
         requests = [thread.threads for thread in [*self.page_threads, *self.asset_threads]]
         ending = [self.hub.stop(), close_all(*pools, *requests, self.health.threads)]
@@ -164,9 +164,9 @@ class Service:
         """Move the connections to other servers, one after the other.
 
         First ``/realtime/ready/`` answers 503 for ``UNREADY_SECONDS``, so that a balancer sends new clients elsewhere.
-        Then ``stop_listening`` closes the port: a connection that is moved does not return to this process. How long
-        moving takes depends on how many connections there are, up to ``DRAIN_SECONDS``: each of the others serves
-        them all, and a page that waits for its turn is live meanwhile.
+        Then ``stop_listening`` closes the port: a connection that is moved does not return to this process. Moving
+        takes longer the more connections there are, up to ``DRAIN_SECONDS``. A page is live until its connection is
+        moved.
         """
         conf = get_conf()
         self.health.is_draining = True
@@ -184,7 +184,7 @@ class Service:
         self.unanswered.end(LAST_SECONDS)
 
     def dismiss(self) -> None:
-        """Ask every connection that is left to reconnect elsewhere, each after a delay of its own."""
+        """Ask all connections that are left to reconnect elsewhere, each after a random delay."""
         self.health.is_draining = self.is_closing = True
         waiting_answers.hasten(LAST_SECONDS)
         for_each(self.hub.connections, lambda connection: connection.end(draining()))
@@ -204,7 +204,7 @@ class Service:
                 await self.asset_turns.all_left()
 
     async def admit(self, handshake: Handshake) -> tuple[Visitor, Place]:
-        """Return the visitor that a ticket or the cookies identify, and the place it has now.
+        """Return the visitor that a ticket or the cookies identify, and its place.
 
         Raises: TooMuch and Overdrawn before anything is read, BadTicket, and what reading a ticket raises.
         """
@@ -230,11 +230,11 @@ class Service:
     async def run_for(
         self, address: str | None, threads: DatabaseThreads, function: Callable[..., T], *args: object
     ) -> T:
-        """Return a function's result from one of the threads; its CPU time is paid by an address."""
+        """Run a function in one of the threads and return its result; its CPU time counts for an address."""
         return await threads.run(measured_call, partial(self.processing.spend, address), function, *args)
 
     def figures(self) -> list[Figure]:
-        """Return what this process serves now."""
+        """Return figures of what this process serves now."""
         return [
             Figure("connections", "Open connections of this process.", self.hub.size),
             Figure("topics", "Topics that this process holds.", self.hub.topics),
@@ -255,7 +255,7 @@ class Service:
 
 
 class Unanswered:
-    """The requests whose answers have not begun: a stopping process ends what they wait for, before its server does.
+    """The requests whose answers have not begun: a stopping process ends them before its server would.
 
     uvicorn cancels them in the end, and logs a traceback for each.
     """
@@ -291,30 +291,30 @@ class Unanswered:
             limit.reschedule(None)
 
     def end(self, seconds: float) -> None:
-        """End these requests after this time, and those that begin later in as much of it."""
+        """End these requests after some seconds, and requests that begin later after as many."""
         self._seconds = seconds
         for limit in self._limits:
             limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def _broadcasts(connections: int) -> Budgets:
-    """Return budgets of owners that may send as many broadcasts as some connections."""
+    """Return budgets for owners that may send as many broadcasts as a number of connections."""
     rate = connections * get_conf().broadcasts_per_second
     return Budgets(rate, burst_of(rate, BROADCAST_BURST_SECONDS))
 
 
 def moved() -> Ending:
-    """Return the ending for a connection whose turn it is: its client reconnects at once."""
+    """Return the ending for a connection that is moved now: its client reconnects at once."""
     return Ending(Code.DRAINING, _STOPS, 0.0)
 
 
 def refused() -> Ending:
-    """Return the ending for a client that has reached a stopping server; with its next attempt it reaches another."""
+    """Return the ending for a client that connects to a stopping server: its next attempt reaches another server."""
     return Ending(Code.DRAINING, _STOPS, round(random.uniform(0, 0.5), 2))
 
 
 def draining() -> Ending:
-    """Return the ending for a connection that ends together with all others; each has a delay of its own."""
+    """Return the ending for a connection that ends together with all others; each has a random delay."""
     delay = round(random.uniform(0, get_conf().drain_seconds), 1)
     return Ending(Code.DRAINING, _STOPS, delay)
 
@@ -324,7 +324,7 @@ _STOPS = "this server stops; reconnect to another one"
 
 @cache
 def _freeze_what_stays() -> None:
-    """Take code and settings, once, out of garbage collections, which would stop the loop for 50 ms each."""
+    """Exclude code and settings from garbage collection, once: each collection would stop the loop for 50 ms."""
     gc.freeze()
 
 

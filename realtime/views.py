@@ -47,7 +47,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         figures += await (sync_to_async(log.sizes)() if service is None else service.health.ask(log.sizes))
         is_up = True
     except (DatabaseError, TimeoutError):
-        is_up = False  # what the process knows is needed most now
+        is_up = False  # the figures of the process are needed most at this moment
     figures.append(Figure("database_up", "1 if the database answers.", int(is_up)))
     return HttpResponse(text(figures), content_type=CONTENT_TYPE_LATEST)
 

@@ -23,7 +23,7 @@ class Triggers(ABC):
         self.connection = connection
 
     def completed(self, capture: Capture) -> Capture:
-        """Return a capture with what only the database knows of its table and triggers need."""
+        """Return a capture, completed by what triggers need and only the database knows of its table."""
         return capture
 
     @abstractmethod
@@ -36,17 +36,17 @@ class Triggers(ABC):
 
     @abstractmethod
     def unfit(self, table: str) -> str:
-        """Return why what has this name cannot be captured, a view for example; "" if nothing is known."""
+        """Return why the relation of this name cannot be captured, a view for example; "" if no reason is known."""
 
     @abstractmethod
     def refusal(self, table: str) -> str:
-        """Return why this role may not create triggers on the table, "" if nothing is known."""
+        """Return why this role may not create triggers on the table; "" if no reason is known."""
 
     @abstractmethod
     def begin_change(self, wait_seconds: float) -> None:
         """Wait until no other process changes triggers; call it first in the transaction that changes them.
 
-        Units: how long this and each lock of a table is waited for, where the database can limit that.
+        Units: the time limit for this wait and for each lock of a table, where the database has one.
         """
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Triggers(ABC):
 
     @abstractmethod
     def drop(self, trigger: InstalledTrigger) -> None:
-        """Drop a trigger if it exists, with what only it used."""
+        """Drop a trigger if it exists, with everything that only this trigger used."""
 
     def quote(self, name: str) -> str:
         return self.connection.ops.quote_name(name)
@@ -67,15 +67,15 @@ class Database(ABC):
     STAMP: ClassVar[str]
     """Column of the outbox that orders its rows as snapshots see them."""
     TEXT: ClassVar[str]
-    """A column of the outbox, which takes the place of {}, as its text; as bytes, where that need not be UTF-8."""
+    """SQL for the text of an outbox column, which replaces {}; as bytes where the text may not be UTF-8."""
     NOW: ClassVar[str]
     """The time of the statement, in seconds since 1970, by the database's clock."""
     AGO: ClassVar[str]
-    """The time so many seconds ago, a parameter, by the database's clock, as columns of times have it."""
+    """SQL for the time a number of seconds ago, its parameter, by the database's clock, as time columns have it."""
     MEMBER: ClassVar[str]
-    """Likewise the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
+    """SQL for the JSON of one member of an image, whose name is the parameter; NULL if there is none."""
     SEVERAL_FORMS: ClassVar[frozenset[str]]
-    """Kinds of fields of which a column may hold a value in several forms: Django reads each, and looks for one."""
+    """Kinds of fields whose columns may hold a value in several forms: Django reads each form, and searches for one."""
 
     def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
         self.connection = connection
@@ -105,7 +105,7 @@ class Database(ABC):
 
     @abstractmethod
     def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str] | None:
-        """Return what each table is read from, None if one was not as of the snapshot; they must have been read before.
+        """Return what each table is read from, None if one was not as of the snapshot. Call it after reading them.
 
         Shape: a text for each table, such as of its partitions and their files; no tables where a change of one cannot
                be undone unnoticed.
@@ -121,7 +121,7 @@ class Database(ABC):
     ) -> AbstractContextManager[None]:
         """Return a block, inside a transaction, in which a statement that takes longer fails (OperationalError).
 
-        ``is_over`` decides instead of the clock where statements run in this thread, not in a server.
+        Where statements run in this thread and not in a server, ``is_over`` decides instead of the clock.
         The failure aborts the transaction where the database does that; ``failing_alone`` around it prevents that.
         """
 
@@ -131,7 +131,7 @@ class Database(ABC):
 
     @abstractmethod
     def value(self, field: "Field[Any, Any]", noted: Any) -> Any:
-        """Return what the driver returns for a value of a field's column that a trigger has noted.
+        """Return what the driver returns for a value of a field's column that a trigger has recorded.
 
         Shape:  ``noted`` is given as an image has it.
 
@@ -161,23 +161,23 @@ class Database(ABC):
 
     @abstractmethod
     def column_names(self, table: str) -> set[str]:
-        """Return the names of a table's columns, of one too that this role may not read; empty if there is none."""
+        """Return the names of a table's columns, even if this role may not read it; empty if there is no such table."""
 
     @abstractmethod
     def table_states(self, tables: Iterable[str]) -> dict[str, TableState]:
-        """Return what the database has behind each name, in one cheap query; names of no table are left out.
+        """Return the state of each table, in one cheap query; names without a table are left out.
 
-        A state differs from an earlier one if rows may have become others without a trigger noting it: another
-        table has the name, it has other partitions, columns or files, or a trigger was absent in between.
+        A state differs from an earlier one if rows may have changed without a trigger recording it: another table has
+        the name, it has other partitions, columns or files, or a trigger was absent in between.
         """
 
     @abstractmethod
     def common_state(self) -> str:
-        """Return the part that is in the states of all tables and triggers; "" where each has only its own."""
+        """Return the part that the states of all tables and triggers share; "" where they share none."""
 
     @abstractmethod
     def file_identity(self) -> str:
-        """Return what identifies the database's file now, "" where it is no single file."""
+        """Return what identifies the database's file now; "" where it is not a single file."""
 
     @abstractmethod
     def prepare_tables(self) -> None:

@@ -20,9 +20,9 @@ class Capture:
     columns: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...]
     conflicts: tuple[str, ...] = ()
-    """SQL conditions on which a row can be replaced besides; only the database knows them."""
+    """Further SQL conditions on which a row can be replaced, which only the database knows."""
     is_computed: bool = False
-    """Whether the database computes one of the columns from others, which updates set instead."""
+    """Whether the database computes one of the columns from others, so that updates set those others."""
 
     @property
     def named_columns(self) -> set[str]:
@@ -48,7 +48,7 @@ class InstalledTrigger(NamedTuple):
 
 
 class TableState(NamedTuple):
-    """What a table and its triggers are, as texts that are compared with earlier ones.
+    """The state of a table and its triggers, as texts that are compared with earlier ones.
 
     Shape: ``triggers`` has what each trigger of the engine is together with the table, by its name; ``files`` is what
            the table is read from, as in ``files_of_snapshot``, None where a snapshot is enough to know.

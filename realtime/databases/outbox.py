@@ -1,4 +1,4 @@
-"""How far the outbox has been read, in values that are the same for every database."""
+"""How far the outbox has been read, in values that every database has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

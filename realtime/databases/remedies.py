@@ -38,12 +38,12 @@ _BY_WORDS = {
 
 
 def remedy(error: BaseException) -> str:
-    """Return what to do about an error of the database; "" for an error of another kind."""
+    """Return what to do about an error of the database; "" if no remedy is known."""
     cause = error.__cause__ if error.__cause__ is not None else error
     package = type(cause).__module__.partition(".")[0]
     if package == "sqlite3":
         return next((words for part, words in _BY_WORDS.items() if part in str(cause)), "")
-    if package == "psycopg_pool":  # it waited for a connection that could not be opened
+    if package == "psycopg_pool":  # the pool waited for a connection that could not be opened
         return _AWAY
     if package != "psycopg":
         return ""
@@ -58,7 +58,7 @@ def remedy(error: BaseException) -> str:
 
 
 def _of_connection(words: str) -> str:
-    """A refusal before the connection is open has words of the server, and no SQLSTATE."""
+    """Return the remedy for a refused connection: its error has a text of the server, and no SQLSTATE."""
     if "authentication failed" in words or "no password supplied" in words:
         return _BY_STATE["28P01"]
     if "does not exist" in words:

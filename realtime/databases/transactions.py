@@ -1,4 +1,4 @@
-"""Transactions in which the engine locks something: each is bounded, whatever becomes of its process.
+"""Transactions in which the engine takes locks: each is bounded in time, even if its process freezes.
 
 A process that is frozen, or whose network is cut, inside a transaction keeps its locks until the server ends the
 transaction. Such a transaction must not use ``executemany``: psycopg sends it as a pipeline, in which the server

@@ -1,4 +1,4 @@
-"""Captured values: what triggers have noted of one column, as Django returns it when it reads the row."""
+"""Captured values: values of a column as triggers record them, and as Django returns them when it reads the row."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -9,7 +9,7 @@ from ..databases.registry import database
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Image: TypeAlias = dict[str, Any]
-"""What a trigger has captured of a row: values by column."""
+"""An image of a row, as a trigger has recorded it: values by column."""
 
 
 class CapturedColumn:
@@ -42,7 +42,7 @@ class CapturedColumn:
         value = self._database.value(self._column, noted)
         for convert in self._converters:
             value = convert(value, self._expression, self._database.connection)
-        self._column.to_python(value)  # its result may be spelled in another way than the instance's value
+        self._column.to_python(value)  # its result may be written in another way than the instance's value
         self._column.get_db_prep_value(value, self._database.connection, prepared=True)
         if isinstance(value, str):
             value.encode()

@@ -1,4 +1,4 @@
-"""Faults of a feed's declaration: values that cannot be used, and what makes every read fail or captures no change."""
+"""Faults of a feed's declaration: values that cannot be used, that make every read fail, or that prevent capture."""
 
 import inspect
 import re
@@ -22,7 +22,7 @@ _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Fault(NamedTuple):
-    """What is wrong, and what to write instead."""
+    """A fault of a declaration, and what to write instead."""
 
     words: str
     hint: str
@@ -85,7 +85,7 @@ def faults(
 
 
 def faults_of_databases(model: type[models.Model], others: Iterable[type[models.Model]]) -> Iterator[Fault]:
-    """Yield what a feed would be told of in another database than that of the log.
+    """Yield the faults of a feed that reads models of another database than that of the log.
 
     ``others`` are the further models that rows and rights depend on.
     """
@@ -104,7 +104,7 @@ def faults_of_databases(model: type[models.Model], others: Iterable[type[models.
 def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
     """Return what is wrong if a feed's queryset, or its manager, names another database than that of the log.
 
-    No part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may ask the database.
+    It is not part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may query the database.
     """
     alias = get_conf().database
     chosen: str | None = cast(Any, rows)._db  # ``db`` asks the project's routers, which may name a replica
@@ -117,7 +117,7 @@ def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
 
 
 def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
-    """Yield what is wrong with ``fields`` as a list, and with the methods of a feed's class that compute values."""
+    """Yield the faults of ``fields`` as a whole, and of the methods of a feed's class that compute values."""
     if isinstance(fields, str):
         yield Fault("fields is a text", f'Write a list: ["{fields}"].')
     methods = {name: found.method for name, found in computed_methods(feed).items()}

@@ -1,14 +1,13 @@
 """Dependencies: the related tables that rows of a feed are computed from, and how to find these rows.
 
-Each step along a relation joins two tables by one column of each. The triggers of the farther table record
-its column; the touched rows are found by the nearer one.
+Each step along a relation joins two tables by one column of each. The triggers of the related table record its column;
+the touched rows are found by the column of the feed's side.
 
-Why it is enough to follow the paths as they are now: compare the related rows of one row step by step, as
-they were when last sequenced and as they are now. Up to the first step at which they differ the rows are the
-same, so they still join by the same values. The difference at that step is a row that was inserted, updated
-or deleted, and its old or its new image has one of these values. Rows beyond a deleted link need not be
-found: the old image of the link finds the row. The same is true of any two moments between which the outbox
-is complete.
+It is enough to follow the paths as they are now. To see this, compare the related rows of one row step by step, as they
+were when last sequenced and as they are now. Up to the first step at which they differ the rows are the same, so they
+still join by the same values. The difference at that step is a row that was inserted, updated or deleted, and its old
+or its new image has one of these values. Rows beyond a deleted link need not be found: the old image of the link finds
+the row. The same is true of any two moments between which the outbox is complete.
 """
 
 from collections.abc import Iterable, Iterator
@@ -96,7 +95,7 @@ def _steps(relation: Any, prefix: str) -> Iterator[Dependency]:
     """Yield the tables that a relation joins: one, or a link table and the one behind it."""
     for step in relation.path_infos:
         ((near, far),) = step.join_field.get_joining_fields()
-        # Django does not join the farther table for a lookup of the column that a foreign key refers to,
+        # Django does not join the related table for a lookup of the column that a foreign key refers to,
         # so that a deleted row is found by the rows that still refer to it.
         lookup = f"{relation.name}__{far.name}" if step.direct else near.name
         yield Dependency(step.to_opts.concrete_model, far, prefix + lookup)

@@ -30,7 +30,7 @@ from .values import NoSuchValue, values
 
 
 class FeedDeclaration(FeedTables):
-    """The part of a feed that is made of its declaration."""
+    """The part of a feed that follows from its declaration alone."""
 
     fields: Sequence[str]
     filter: models.Q | None
@@ -64,7 +64,7 @@ class FeedDeclaration(FeedTables):
             self.values = list(
                 values(self, [] if isinstance(self.fields, str) else self.fields, self._annotations)
             )
-            """What ``serialize`` returns by default, one by one."""
+            """The single values of which ``serialize`` returns a dictionary by default."""
             self.relations = sorted({value.relations for value in self.values} - {""})
             """The paths of relations that ``fields`` follows; the feed depends on their tables."""
             paths = *dependencies(model, self.depends_on), *dependencies(model, self.relations)
@@ -121,12 +121,12 @@ class FeedDeclaration(FeedTables):
         return ("rows", "html") if self.template_name else ("rows",)
 
     def held_in(self, contents: Collection[Content]) -> Content | None:
-        """Return the only one of some contents, if the feed has others too; None for all contents of the feed."""
+        """Return the only one of some contents, or None for several, and for the only contents that the feed has."""
         return next(iter(contents)) if len(contents) == 1 < len(self.formats) else None
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits: rows made by a feed of this name with another fingerprint may differ."""
+        """16 hexadecimal digits. A feed of this name with another fingerprint may make other rows."""
         paths = [*self.depends_on, *self.relations]
         topics = self.model._meta.label, self.topic_field, paths, sorted(self.rights_tables)
         order = list(self.ordering), self.opaque_order, self.limit
@@ -144,10 +144,10 @@ class FeedDeclaration(FeedTables):
         """Whether the table may have rows that no topic shows: subscribers must not notice writes to them."""
         try:
             return self.limit is not None or bool(self.get_queryset().query.where)
-        except Exception:  # it fails where it is read, too
+        except Exception:  # reading the rows reports the same error
             return True
 
     @cached_property
     def is_read_whole(self) -> bool:
-        """Whether one row cannot be read alone: its place, or its contents, depend on other rows of the table."""
+        """Whether rows cannot be read one by one, because their place or contents depend on other rows of the table."""
         return self.limit is not None or self.opaque_order or queries.reads_other_rows(self.get_queryset())

@@ -1,4 +1,4 @@
-"""The rows of a feed: read and rendered as its subscribers receive them, each for itself."""
+"""The rows of a feed, read and rendered as its subscribers receive them; a row that fails does not affect others."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +27,7 @@ _Placed: TypeAlias = tuple[Any, str, Row]
 
 
 class FeedRows(FeedDeclaration):
-    """The part of a feed that reads."""
+    """The part of a feed that reads and renders rows."""
 
     def live_rows(self) -> "models.QuerySet[Any]":
         """Return the rows of all topics, from the database of the log, with the related rows that ``fields`` reads.
@@ -38,7 +38,7 @@ class FeedRows(FeedDeclaration):
         if fault := fault_of_queryset(rows):
             raise ImproperlyConfigured(f"feed {self.name!r}: {fault.words}. {fault.hint}")
         rows = rows.using(get_conf().database)
-        # Of rows with deferred columns, and of a union, Django selects none.
+        # Django selects no related rows of a union, or with deferred columns.
         is_plain = not rows.query.combinator and not rows.query.deferred_loading[0]
         return rows.select_related(*self.relations) if self.relations and is_plain else rows
 
@@ -48,7 +48,7 @@ class FeedRows(FeedDeclaration):
         return rows.order_by(*self.ordering, "pk")[: self.limit]
 
     def keys_after(self, key: Any, at_most: int, topic: str) -> list[Any]:
-        """Return the next primary keys after one, None for the first ones, of a topic's rows or, by its name, of all.
+        """Return the next primary keys after one of a topic's rows, None for the first; of all rows by the feed's name.
 
         Raises: UnknownTopic.
         """
@@ -59,7 +59,7 @@ class FeedRows(FeedDeclaration):
         keys = list(after.values_list("pk", flat=True)[:at_most])
         if not stored_forms.has_several(primary_key(self.model)):
             return keys
-        # No key follows on one by which its row is not found.
+        # A key by which Django does not find its row cannot be continued from.
         found = stored_forms.found(self._everywhere(), keys)
         if keys and not found and len(keys) == at_most:
             return self.keys_after(key, 2 * at_most, topic)
@@ -100,7 +100,7 @@ class FeedRows(FeedDeclaration):
             note_left_out(failed)
         # Where the database ignores case, it returns rows of topics whose names differ in case.
         rows = (placed[2] for placed in found.rows if placed and placed[1] == topic)
-        # By the order keys, not the database's collation: rows stay where the first paint put them.
+        # Ordered by the order keys, not by the database's collation, as in the first paint.
         in_order = sorted(rows, key=lambda row: row.order)
         return (
             [with_place(row, place) for place, row in enumerate(in_order)] if self.opaque_order else in_order
@@ -113,7 +113,7 @@ class FeedRows(FeedDeclaration):
         format: Content | None = None,
         note_left_out: Callable[[Any], None] = lambda key: None,
     ) -> dict[Any, tuple[str, Row]]:
-        """Return those of the rows with these primary keys that are live, each with its topic, by key.
+        """Return the live rows among those with these primary keys, each with its topic, by key.
 
         ``before_each`` is called before a row is rendered; what it raises ends the reading unless it is an Exception.
 
@@ -134,12 +134,12 @@ class FeedRows(FeedDeclaration):
         return {placed[0]: placed[1:] for placed in found.rows if placed}
 
     def _found_by_topic(self, found: reading.Found[_Placed | None]) -> set[Any]:
-        """Return the keys of those rows that a reading of their topic finds, too."""
+        """Return the keys of the rows that a reading of their topic also finds."""
         assert self._topic_column is not None
         keys = [placed[0] for placed in found.rows if placed]
         topics = []
         for topic in {placed[1] for placed in found.rows if placed}:
-            with suppress(UnknownTopic):  # the value is spelled in another way than in its topic's name
+            with suppress(UnknownTopic):  # the value is written in another way than in its topic's name
                 topics.append(self.parse_topic(topic))
         in_topics = self._everywhere().filter(**{f"{self._topic_column.attname}__in": topics})
         return stored_forms.found(in_topics, keys)
@@ -195,7 +195,7 @@ class FeedRows(FeedDeclaration):
             raise FeedOff(self.name)
         with surroundings(self.language, self.time_zone):
             if self.template_name:
-                get_template(self.template_name)  # a missing or wrong template is no fault of a row
+                get_template(self.template_name)  # a missing or wrong template is not the fault of a row
             try:
                 yield
             except ESCAPING as error:
@@ -205,7 +205,7 @@ class FeedRows(FeedDeclaration):
 def _without_others(
     found: reading.Found[_Placed | None], keys: set[Any], column: str
 ) -> reading.Found[_Placed | None]:
-    """Return a reading without the rows that Django does not find by what it has read of a column."""
+    """Return a reading without the rows that Django does not find by the value that it has read of a column."""
     others = {placed[0]: placed for placed in found.rows if placed and placed[0] not in keys}
     if not others:
         return found

@@ -15,7 +15,7 @@ from .feed_topics import FeedTopics, Field, concrete, primary_key
 
 
 class FeedTables(FeedTopics):
-    """The part of a feed that is asked by triggers and the sequencer."""
+    """The part of a feed that triggers and the sequencer use."""
 
     _dependencies: list[Dependency]
     _rights_sources: "dict[type[models.Model], Field | None]"
@@ -68,10 +68,9 @@ class FeedTables(FeedTopics):
     ) -> dict[Any, set[str]] | None:
         """Return the rows that changes touch: for each primary key the topics that the row was in.
 
-        ``images`` are the captured ones by table. None if more than ``at_most`` rows are touched.
-        Images that lack a column are those of another release's triggers, which stand beside this one's.
-        ``note_unusable`` is called with each image that has a value which no row of a topic has: such a key names no
-        row, and such a topic none.
+        ``images`` are the captured ones by table. None if more than ``at_most`` rows are touched. Images that lack a
+        column are from another release's triggers, which exist beside this release's. ``note_unusable`` is called with
+        each image that has an impossible value: a key that no row can have, or that no topic can have.
         """
 
         def noted(column: CapturedColumn, image: Image) -> Any:
@@ -103,7 +102,7 @@ class FeedTables(FeedTopics):
             } - {None}
             if not values:
                 continue
-            # Including rows that the filter excludes: they may have left it by this change.
+            # Including rows that the filter excludes: this change may have excluded them.
             rows = self._everywhere().filter(**{f"{dependency.lookup}__in": values}).distinct()
             for key, topic in self._with_topics(rows, at_most + 1):
                 touched[key].update([] if topic is None else [topic])
@@ -128,11 +127,11 @@ class FeedTables(FeedTopics):
             return [(key, self._legal_topic(topic_key)) for key, topic_key in some]
 
         placed, errors = reading.isolate(of_some, len(keys))
-        # Those whose topic cannot be read are in none; they are reported when they are read as rows.
+        # Rows whose topic cannot be read are in no topic; they are reported when they are read as rows.
         return [*placed, *((keys[number], None) for number in errors)]
 
     def _everywhere(self) -> "models.QuerySet[Any]":
-        """Return all rows of the table, whether live or not, in no order: no manager hides one."""
+        """Return all rows of the table, live or not, without an order; no manager excludes any."""
         return models.QuerySet(self.model, using=get_conf().database).order_by()
 
 

@@ -106,7 +106,7 @@ class FeedTopics:
         return topics - {None}
 
     def _legal_topic(self, key: Any) -> str | None:
-        """Return the name of the topic with that key; None if it is null, or no topic can have that name."""
+        """Return the name of the topic with that key; None for a null key, or if no topic can have that name."""
         if key is None or isinstance(key, bytes):
             return None
         topic = self.topic(key)

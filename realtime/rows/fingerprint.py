@@ -1,4 +1,4 @@
-"""Fingerprints: whether two processes make the same rows of a feed, even if they run different releases.
+"""Fingerprints: whether two processes make the same rows for a feed, even if they run different releases.
 
 A fingerprint changes with the declaration, the source of the templates and of the feed's queryset, and with
 the settings that rows are rendered by. It is the same in every process of a release.
@@ -20,7 +20,7 @@ from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
 
 RENDERING_VERSION = 3
-"""Increased when this package renders the same row differently, or in other formats than releases before."""
+"""Increase it when this package renders a row differently, or in other formats, than earlier releases."""
 MAX_TEMPLATES = 100
 _SETTINGS = (
     "LANGUAGE_CODE", "TIME_ZONE", "USE_TZ", "USE_I18N", "USE_THOUSAND_SEPARATOR", "FORCE_SCRIPT_NAME",

@@ -1,4 +1,4 @@
-"""What a queryset reads besides the columns of its own rows: other rows of the table, other tables, the time."""
+"""What a queryset depends on besides the columns of its own rows: other rows of the table, other tables, the time."""
 
 import re
 from collections.abc import Callable, Iterator

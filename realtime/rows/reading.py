@@ -1,4 +1,4 @@
-"""Reading rows so that one that cannot be read or rendered is left out alone.
+"""Reading rows so that only the rows that cannot be read or rendered are left out.
 
 A query or a rendering that fails is repeated for each half of its rows, until the faulty row is alone.
 """
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 MAX_FAILURES = 1000
 """How many queries of one reading may fail before it fails as a whole."""
 MAX_KEYS = 100_000
-"""Up to how many rows are searched for one that fails; among more, the reading fails as a whole."""
+"""The largest number of rows that are searched for a failing one; with more rows the reading fails as a whole."""
 ROWS_AT_ONCE = 500
 """How many rows are read at once after reading all of them has failed."""
 _SQLITE_ERROR = (
@@ -28,7 +28,7 @@ _SQLITE_ERROR = (
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Item]):
-    """What a reading has found: the rendered rows, and the error of each row that is left out, by its key."""
+    """The result of a reading: the rendered rows, and the error of each row that is left out, by its key."""
 
     rows: list[Item]
     left_out: dict[Any, Exception]
@@ -46,7 +46,7 @@ def read(
     ``by_place``: its rows depend on each other, so that it may be divided by place only, not by key.
     ``candidates``: the primary keys of those of its rows that are asked for; or a function that returns rows among
     which its rows are, for when its own condition fails for one of them.
-    Raises: what no row is to blame for, such as a lost connection, a time-out or a wrong query.
+    Raises: errors that no row causes, such as a lost connection, a time-out or a wrong query.
     """
     instances, unread = _fetch(rows, by_place, candidates)
     unrendered: dict[int, Exception] = {}
@@ -95,7 +95,7 @@ def isolate(
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]
         else:
-            found += some  # now that the block has ended well, too
+            found += some  # only now, after the block has ended without an error
     return found, errors
 
 
@@ -153,7 +153,7 @@ def failing_alone() -> Iterator[None]:
 
 
 def is_of_a_row(error: Exception) -> bool:
-    """Return whether a row's data may be the cause of an error, rather than the connection, time or the query."""
+    """Return whether a row's data may have caused an error, rather than the connection, a time limit or the query."""
     if isinstance(error, DataError):
         return True
     if isinstance(error, InternalError):
@@ -161,6 +161,8 @@ def is_of_a_row(error: Exception) -> bool:
     if isinstance(error, OperationalError):
         cause = error.__cause__
         is_sqlite = type(cause).__module__ == "sqlite3"
-        code = getattr(cause, "sqlite_errorcode", _SQLITE_ERROR)  # text that is no UTF-8 has none
+        code = getattr(
+            cause, "sqlite_errorcode", _SQLITE_ERROR
+        )  # an error about text that is not UTF-8 has no code
         return is_sqlite and code & 0xFF == _SQLITE_ERROR and not str(error).startswith(("no such", "near "))
     return not isinstance(error, Error | FieldError | SynchronousOnlyOperation | MemoryError)

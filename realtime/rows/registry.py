@@ -19,7 +19,7 @@ class Registry(Generic[AnyFeed]):
     def __init__(self) -> None:
         self._feeds: dict[str, AnyFeed] = {}
         self.refused: dict[str, str] = {}
-        """Feeds that could not even be made, by name, with the error; they are off, too."""
+        """Feeds whose declaration raised an error, by name; they are off, too."""
 
     def add(self, feed: AnyFeed) -> None:
         present = self._feeds.get(feed.name)
@@ -74,5 +74,5 @@ class Registry(Generic[AnyFeed]):
 
 
 def _declaration(feed: FeedRows) -> tuple[str, str, str]:
-    """Return what is the same if the module of a feed is imported twice."""
+    """Return a value that is the same if the module of a feed is imported twice."""
     return type(feed).__module__, type(feed).__qualname__, feed.model._meta.label

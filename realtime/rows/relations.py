@@ -1,4 +1,4 @@
-"""What a feed's ordering and template name of a row: related tables that it reads, and columns that it shows."""
+"""What a feed's ordering, template and functions use of a row: related tables, and the columns that subscribers see."""
 
 import ast
 import inspect
@@ -71,7 +71,7 @@ def _column(model: type[models.Model], parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def _relations(model: type[models.Model], parts: Iterable[str]) -> list[str]:
-    """Return the leading parts of a path that are relations whose rows are read, not only referred to."""
+    """Return the leading parts of a path that are relations whose rows are read, not only their keys."""
     path: list[str] = []
     parts = list(parts)
     here: Any = model
@@ -89,7 +89,7 @@ def _relations(model: type[models.Model], parts: Iterable[str]) -> list[str]:
 
 
 def _attributes(function: Callable[..., Any]) -> Iterator[list[str]]:
-    """Yield what a function reads of its last argument, as far as its text shows: ``["author", "name"]``."""
+    """Yield the attributes of its last argument that the text of a function names: ``["author", "name"]``."""
     try:
         parsed = ast.parse(textwrap.dedent(source_of(function)))
     except SyntaxError:  # it is a part of an expression

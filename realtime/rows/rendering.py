@@ -16,7 +16,7 @@ from .markup import check_one_element, with_attributes, with_order
 
 MAX_ROW_BYTES = 256 * 1024
 MAX_DEPTH = 100
-"""How deep lists and objects of a field may be nested: far below what exhausts the stack of any reader."""
+"""How deep lists and objects of a field may be nested: far less than would exhaust the stack of any reader."""
 
 
 class BadRow(ValueError):
@@ -54,8 +54,8 @@ def render_row(
 def _key_of(instance: models.Model) -> str:
     """Return the primary key as subscribers receive it.
 
-    Raises: BadRow, for one by which no change of the row is found: NaN, which is not equal to itself, or what is not
-    a value of its field, as SQLite stores any value in any column.
+    Raises: BadRow, for a key by which changes of the row cannot be found: NaN, which is not equal to itself, or a value
+    that its field cannot have, since SQLite stores any value in any column.
     """
     column, key = instance._meta.pk, instance.pk
     assert column is not None
@@ -95,7 +95,7 @@ def _check_contents(contents: Mapping[str, Any]) -> None:
 
 
 def as_json(value: Any) -> Any:
-    """Return a value that JSON does not have in a form that it has; docs/feeds.md lists them.
+    """Return a form in JSON for a value that JSON does not have; docs/feeds.md lists them.
 
     Raises: BadRow, for a value without a form that is the same everywhere.
     """
@@ -120,7 +120,7 @@ def as_json(value: Any) -> Any:
 
 
 def with_place(row: Row, place: int) -> Row:
-    """Return a row with its place in the topic as its order key, which then says nothing else."""
+    """Return a row with its place in the topic as its order key, which then discloses nothing else."""
     order = f"{place:08x}"
     html = row.html if isinstance(row.html, UnsetType) else with_order(row.html, order)
     return Row(row.key, order, row.row, html)

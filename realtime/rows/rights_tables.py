@@ -1,7 +1,8 @@
-"""Rights tables: what ``can_subscribe`` of a feed reads, so that a change there causes rights to be asked again.
+"""Rights tables: the tables that ``can_subscribe`` of a feed reads, so that a change of one causes rights to be checked
+again.
 
-Which topics a changed row concerns is read from one of its columns: the one that has the topic's key. Without such a
-column it concerns all topics of the feed.
+One column of a changed row, the one with the topic's key, tells which topic the change concerns. Without such a column
+it concerns all topics of the feed.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _implied(model: Model, topic_column: Field | None) -> list[Model]:
     if topic_column.primary_key and topic_column.remote_field is None:
         return [model]
     related = _related(topic_column)
-    # What cannot be captured is not implied: its rights are asked again at the regular interval.
+    # A model that cannot be captured is not implied: its rights are checked at the regular interval only.
     is_captured = related is not None and written_to(related) in (None, get_conf().database)
     return [related] if related is not None and is_captured and related._meta.managed else []
 

@@ -1,7 +1,7 @@
-"""Stored forms: values that a column holds in another form than the one by which Django looks for them.
+"""Stored forms: values that a column holds in another form than the one that Django searches for.
 
-SQLite keeps a UUID with dashes, or a time with a "T", as a program has written it. Django reads both, but finds the row
-by neither: nothing could say whether such a row has changed.
+SQLite keeps a UUID with dashes, or a time with a "T", as a program has written it. Django reads both forms, but does
+not find the row by its value. Such a row could not be read again after a change.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def has_several(field: Field) -> bool:
 
 
 def found(rows: "models.QuerySet[Any]", keys: Sequence[Any]) -> set[Any]:
-    """Return those of some primary keys by which Django finds one of the rows."""
+    """Return the primary keys by which Django finds one of the rows."""
 
     def of_some(start: int, end: int) -> list[Any]:
         return list(rows.filter(pk__in=keys[start:end]).values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""The surroundings in which every row is read and rendered: the same in a request, a thread of the hub, a publisher.
+"""The surroundings in which every row is read and rendered, the same in a request, in the hub and in the publisher.
 
 Django keeps the language, time zone, script prefix and URLs of a request in global state, and routers may send reads
 of related rows to a replica. A row is sent to all subscribers, so it must not depend on any of these.
@@ -47,7 +47,7 @@ def pinned_database() -> Iterator[None]:
 
 @contextmanager
 def surroundings(language: str | None, time_zone: str | None) -> Iterator[None]:
-    """Return a context in which rows are read and rendered as everywhere else.
+    """Return a context in which rows are read and rendered as in every other process and thread.
 
     ``language`` and ``time_zone`` are those of a feed; None stands for those of the settings.
     """

@@ -1,4 +1,4 @@
-"""The text of a topic field's value in topic names: one for all equal values, wherever they are from."""
+"""The text of a topic field's value in topic names: the same for all equal values, wherever they come from."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _UNFIT_AS_KEY = {**_UNFIT, "ArrayField": "an array", "RangeField": "a range", "F
 
 
 def unfit(field: Field, *, is_key: bool) -> str:
-    """Return what a field is that cannot be the key of rows, or else of topics; "" if it can."""
+    """Return why a field cannot be the key of rows, or of topics; "" if it can."""
     # By name: the fields of django.contrib.postgres cannot be imported without its driver.
     names = {kind.__name__ for kind in type(field).__mro__}
     return next((word for name, word in (_UNFIT_AS_KEY if is_key else _UNFIT).items() if name in names), "")
@@ -65,7 +65,7 @@ def _rounded(value: Decimal, places: int | None) -> Decimal:
         return (
             _EXACT.normalize(value) if places is None else _EXACT.quantize(value, Decimal(1).scaleb(-places))
         )
-    except InvalidOperation:  # more digits than a column has
+    except InvalidOperation:  # it has more digits than any column
         return value
 
 

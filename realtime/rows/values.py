@@ -1,4 +1,4 @@
-"""The values of a row: what each name in a feed's ``fields`` reads from an instance, and the methods it computes by."""
+"""The values of a row: how each name in a feed's ``fields`` is read from an instance, and computed methods."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,7 +39,7 @@ class Value(NamedTuple):
     relations: str = ""
     """The path of relations that lead to it, as in ``select_related``; "" if it is read from the row itself."""
     made_by: Any = None
-    """The function that makes the value, or the choices it is one of: with another one it may differ."""
+    """The function that makes the value, or the choices of its field: if these change, the value may differ."""
 
 
 class NoSuchValue(FieldDoesNotExist):
@@ -61,7 +61,7 @@ def computed_methods(feed: type) -> dict[str, computed]:
 
 
 def values(feed: Any, names: Iterable[str], annotations: Callable[[], Mapping[str, Any]]) -> Iterator[Value]:
-    """Yield the values of a feed's rows: those that ``names`` names, and then those of its computed methods.
+    """Yield the values of a feed's rows: first those in ``names``, then those of its computed methods.
 
     ``annotations`` returns the expressions that the feed's queryset adds to rows, by name.
     Raises: NoSuchValue.
@@ -114,7 +114,7 @@ def _own(model: type[models.Model], name: str) -> Value:
     except FieldDoesNotExist:
         field = None
     if field is not None:
-        # Of a relation the key, not the related row. Others than columns are reported as faults.
+        # A relation gives the key, not the related row. Relations without a column are reported as faults.
         return Value(name, _attribute(getattr(field, "attname", None) or name), field)
     if isinstance(attribute, property):
         return Value(name, _attribute(name), type=_returned(attribute.fget), made_by=attribute.fget)
@@ -138,7 +138,7 @@ def _own(model: type[models.Model], name: str) -> Value:
 def _output_field(expression: Any) -> Any:
     try:
         return expression.output_field
-    except (AttributeError, FieldError):  # it has none, or several and no rule which
+    except (AttributeError, FieldError):  # it has no field, or several and no rule that chooses one
         return None
 
 
@@ -176,7 +176,7 @@ def _returned(function: Any) -> Any:
     try:
         found = inspect.signature(function, eval_str=True).return_annotation
     except (NameError, TypeError, ValueError):
-        return None  # of a name that is imported for type checkers alone, for example
+        return None  # a name that is imported only for type checkers, for example
     return None if found is inspect.Signature.empty else found
 
 
@@ -186,6 +186,6 @@ def is_called_with(function: Any, *arguments: Any) -> bool:
         inspect.signature(function).bind(*arguments)
     except TypeError:
         return False
-    except ValueError:  # of one that is not written in Python
+    except ValueError:  # it is not written in Python
         return True
     return True

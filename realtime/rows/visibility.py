@@ -1,4 +1,4 @@
-"""Visibility: which of several topics a user may read, as the feed's class answers it: together, or one by one."""
+"""Visibility: asks a feed's class which of several topics a user may read, together or one by one."""
 
 from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
 from inspect import isawaitable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Answering(Protocol):
-    """What is asked of a feed."""
+    """The methods by which a feed answers."""
 
     name: str
 
@@ -40,8 +40,8 @@ class BadAnswer(TypeError):
 def answers_together(feed: Answering, base: type) -> bool:
     """Return whether ``visible_topics`` decides, rather than ``can_subscribe`` for each topic.
 
-    Where a subclass declares only one of them, that one decides: it may be the stricter one. ``base`` is the class
-    with the defaults.
+    If a subclass declares only one of the two, that one decides, because it may be stricter. ``base`` is the class with
+    the defaults.
     """
     return _depth(feed, "visible_topics", base) <= min(
         _depth(feed, "can_subscribe", base), _depth(feed, "", base) - 1
@@ -51,7 +51,8 @@ def answers_together(feed: Answering, base: type) -> bool:
 def rights_key(feed: Answering, user: Any, base: type) -> Hashable:
     """Return a value that is equal for users with the same rights to a feed.
 
-    ``same_rights`` says so, but for the methods of its own class and those above: one of a subclass may depend on more.
+    ``same_rights`` returns it for the methods of its own class and its bases; a method of a subclass may depend on
+    more.
     """
     decisive = min(_depth(feed, "visible_topics", base), _depth(feed, "can_subscribe", base))
     if _depth(feed, "same_rights", base) <= min(decisive, _depth(feed, "", base) - 1):
@@ -61,7 +62,7 @@ def rights_key(feed: Answering, user: Any, base: type) -> Hashable:
 
 
 def _depth(feed: Answering, name: str, base: type) -> int:
-    """Return how far above a feed the nearest class is that declares a method; that of ``base`` if none below does."""
+    """Return the distance in the class hierarchy from a feed to the nearest class that declares a method."""
     classes = (feed, *type(feed).__mro__)
     return next(depth for depth, each in enumerate(classes) if each is base or name in vars(each))
 

@@ -1,4 +1,4 @@
-"""The outermost ASGI application: what has to hold on every server, before and after the project's application runs."""
+"""The outermost ASGI application: what must hold on every server, before and after the project's application runs."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ class RealtimeApplication:
     """Wraps the project's application: script prefix, start and stop of the service, no socket left open behind it."""
 
     is_made: ClassVar = False
-    """Whether this process has made one: then the project's application has the engine in it."""
+    """Whether this process has made an instance, so that the project's application includes the engine."""
 
     def __init__(self, application: Application) -> None:
         RealtimeApplication.is_made = True
@@ -149,7 +149,7 @@ def _has_too_many_headers(scope: Scope) -> bool:
 
 
 def _closing_at_the_end(send: Send) -> Send:
-    """Return a ``send`` by which a stopping process has the client, or its proxy, choose another connection next."""
+    """Return a ``send`` that makes a stopping process close the connection after the answer."""
 
     async def closing_send(event: Event) -> None:
         if event["type"] == "http.response.start" and get_service().health.is_draining:
@@ -160,13 +160,13 @@ def _closing_at_the_end(send: Send) -> Send:
 
 
 async def _start() -> None:
-    """Start the service with the process: standby, jobs and pruning wait for no request."""
+    """Start the service with the process: publishing, jobs and pruning must not wait for a request."""
     await get_service().ensure_started()
     _drain_on_sigterm()
 
 
 def _with_script_prefix(scope: Scope) -> Scope:
-    """Return the scope with the deployment's script prefix in its path, whether a proxy has removed it or not.
+    """Return the scope with the deployment's script prefix in its path, whether or not a proxy has removed it.
 
     The prefix is ``FORCE_SCRIPT_NAME``, or what the server was started with (``--root-path``); never a client's.
     """
@@ -181,7 +181,7 @@ def _with_script_prefix(scope: Scope) -> Scope:
 
 
 def _drain_on_sigterm() -> None:
-    """On SIGTERM move the connections to other servers, and only then let the server stop: it would cut them off.
+    """On SIGTERM move the connections to other servers before the server stops, which would abort them.
 
     A second SIGTERM stops the server at once.
     """

@@ -1,4 +1,4 @@
-"""Broadcasts of one connection: which are sent on, as whose, and how many."""
+"""Broadcasts of one connection: which are sent on, under which name, and how many."""
 
 import secrets
 import time
@@ -38,21 +38,21 @@ class _Known(NamedTuple):
 
 
 class Sender:
-    """What one connection may broadcast."""
+    """The broadcasts of one connection: its rate, its rights and its name."""
 
     __slots__ = ("_bucket", "_known", "id")
 
     def __init__(self) -> None:
         rate = get_conf().broadcasts_per_second
         self.id = secrets.token_hex(6)
-        """By which receivers tell this connection from others."""
+        """The text by which receivers distinguish this connection from others."""
         self._bucket = Bucket(rate, burst_of(rate, BROADCAST_BURST_SECONDS))
         self._known: dict[str, _Known] = {}
 
     async def prepared(
         self, service: Service, visitor: Visitor, address: str | None, message: Broadcast, encoding: Encoding
     ) -> Broadcast:
-        """Return a message of a client as its receivers get it. The limits come first, then the right.
+        """Return a message of a client as its receivers get it. Limits are checked before the right.
 
         Raises: NotSent; BadMessage, for a payload that cannot be read; UnknownTopic; what the feed or the
                 database raises.

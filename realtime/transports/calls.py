@@ -1,4 +1,4 @@
-"""Calls: a client of any transport asks for an action, and gets one reply."""
+"""Calls: a client of any transport calls an action, and gets one reply."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ async def answer(
 ) -> Reply:
     """Run the action as the visitor's user and return the reply, which is an error if the action fails.
 
-    The limits come first: looking at the arguments costs more than anything before it.
-    Raises: BadMessage, if the arguments are none.
+    Limits are checked first, because validating the arguments costs more than everything before it.
+    Raises: BadMessage, if the arguments cannot be used.
     """
     try:
         with service.places.one("calls") as place:
@@ -29,7 +29,7 @@ async def answer(
             if visitor != ANONYMOUS:
                 # Read again: the user may have signed out since the connection was opened.
                 user = await service.run_for(address, service.reader_threads, load_user, visitor)
-            # Not counted by session: an anonymous client could make up any number of them.
+            # Not counted by session: an anonymous client could invent any number of sessions.
             place.count_for("caller", user.pk or address)
             encoded = await service.run_for(address, service.action_threads, _perform, user, call, encoding)
     except (ActionRefused, TooMuch) as error:

@@ -67,7 +67,7 @@ class Connection:
     ) -> None:
         """Make a connection that sends nothing before ``open``.
 
-        ``place`` is left at the end; it is None for a connection that was refused one. ``send``, ``frame``, ``close``
+        ``place`` is given back at the end; None for a connection that was refused. ``send``, ``frame``, ``close``
         and ``write`` are those of ``Outbound``; ``waits`` is true if ``send`` waits while the client does not read.
         """
         self.log = ClientLog(handshake.client, f"c{next(_numbers)}")
@@ -80,7 +80,7 @@ class Connection:
         self._sender: Sender | None = None  # from its first broadcast on
 
     def open(self, ending: Ending | None = None) -> None:
-        """Send the welcome and what the hub has from now on; or, with an ending, only that and close."""
+        """Send the welcome, and the messages of the session from now on; with an ending, send only that and close."""
         if self._service.is_closing:
             ending = refused()
         if ending is not None:
@@ -90,7 +90,7 @@ class Connection:
         self._outbound.open()
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
-        """Leave the hub and the place, and stop sending; if ``is_cut_off`` by us, send a bye where that is possible."""
+        """Leave the hub, give back the place, and stop sending; if ``is_cut_off`` by us, send a bye where possible."""
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
@@ -114,7 +114,7 @@ class Connection:
             return
         try:
             message = self.session.receive(encoded, time.monotonic())
-            if not isinstance(message, Ack):  # without acknowledgements it would be sent nothing more
+            if not isinstance(message, Ack):  # without its acknowledgements nothing more would be sent to it
                 await self._until_affordable()
             await self._carry_out(message)
         except BadMessage as error:
@@ -124,7 +124,7 @@ class Connection:
         self._outbound.push()
 
     async def _until_affordable(self) -> None:
-        """Wait while the client's address has used more than its share, and so read nothing more from the client."""
+        """Wait while the client's address is over its share; nothing more is read from the client meanwhile."""
         while (seconds := self._service.processing.seconds_until(self.address, 0)) > 0:  # noqa: ASYNC110
             await asyncio.sleep(seconds)
 
@@ -149,7 +149,7 @@ class Connection:
                 self.session.acknowledge(received)
 
     async def _broadcast(self, message: Broadcast) -> None:
-        """Send a message to the other subscribers of a topic, or an error without a topic: the rows are not refused."""
+        """Send a message to the other subscribers of a topic; errors name no topic, as its rows are not refused."""
         self._sender = self._sender or Sender()
         try:
             if message.topic not in self.session.topics:
@@ -157,7 +157,7 @@ class Connection:
             prepared = await self._sender.prepared(
                 self._service, self.visitor, self.address, message, self.session.encoding
             )
-            if message.topic in self.session.topics:  # the right was not revoked meanwhile
+            if message.topic in self.session.topics:  # the subscription has not ended meanwhile
                 self._service.hub.broadcasts.send(prepared, self)
         except BadMessage:
             raise
@@ -197,7 +197,7 @@ class Connection:
         return None
 
     async def _find(self, message: Subscribe) -> tuple[Position | None, Topic]:
-        """Return the topic that a client asks for, and the position from which it can resume, None if it cannot.
+        """Return the topic that a client requests, and the position from which it can resume, None if it cannot.
 
         Raises: RealtimeError, and what reading rights and rows raises.
         """
@@ -216,7 +216,7 @@ class Connection:
         return position, topic
 
     def _drop(self, topic: str) -> None:
-        """End a subscription: a refused subscribe leaves none behind."""
+        """End a subscription after its subscribe was refused."""
         self._service.hub.unsubscribe(topic, self)
         self.session.unsubscribe(topic)
 
@@ -260,7 +260,7 @@ class Connection:
         self._outbound.push()
 
     def end(self, ending: Ending) -> None:
-        """Send why the connection ends, then close it."""
+        """Send the reason for the end of the connection, then close it."""
         self.session.end(ending)
         self._outbound.push()
 

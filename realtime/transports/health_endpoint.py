@@ -1,7 +1,7 @@
 """Health endpoints: ``GET /realtime/live/`` and ``GET /realtime/ready/``, for load balancers and process managers.
 
-Probes come by any host name and send no cookies, so nothing is checked before they are answered, and nothing is
-logged. The reasons are for staff and for clients with the token of the metrics: they name tables.
+Probes use any host name and send no cookies, so nothing is checked before they are answered, and nothing is logged.
+Only staff and clients with the token of the metrics see the reasons, which name tables.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ def _probe(
 
 @_probe
 async def live(handshake: Handshake, service: Service) -> tuple[int, dict[str, object]]:
-    """Answer 200: the event loop works. Whether the database does is no reason to restart a process."""
+    """Answer 200: the event loop works. The database is not asked: restarting a process would not repair it."""
     return 200, {"live": True}
 
 

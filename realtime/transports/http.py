@@ -28,9 +28,9 @@ from ..runtime.refusals import Refused
 from ..service import get_service
 
 SERVER_SECONDS = 0.0005
-"""CPU time that a request costs beside our own: a server reads, parses and writes it."""
+"""CPU time that a request costs besides our code's: the server reads, parses and writes it."""
 HOLD_SECONDS = 1.0
-"""How long a refusal is held back from an address that asks too much."""
+"""How long a refusal is delayed for an address over its share."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -39,7 +39,7 @@ SECURITY_HEADERS: Headers = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-"""For data that is never a page: it runs no script, is shown in no frame, and is loaded by no page of another site."""
+"""Headers for answers that are not pages: no script runs, no frame shows them, no page of another site loads them."""
 
 JSON_HEADERS: Headers = [
     (b"content-type", b"application/json"),
@@ -56,7 +56,7 @@ def endpoint(method: str) -> Callable[[Answering], Application]:
     """Make an ASGI application of a function that answers requests of one method.
 
     The function is called with the handshake of a request that ``origins`` accepts. If it raises Refused, which it may
-    do before it has begun to answer, the answer is an error.
+    do until it begins to answer, the answer is an error.
     """
 
     def decorate(answer: Answering) -> Application:
@@ -90,9 +90,9 @@ def _check(handshake: Handshake, method: str) -> None:
 
 
 async def _within_budget(address: str | None, answering: Coroutine[Any, Any, None]) -> None:
-    """Answer a request of an address at the expense of its share of processing time.
+    """Answer a request; its CPU time counts for the share of the client's address.
 
-    Raises: Refused, if that is used up, and what answering raises.
+    Raises: Refused, if the share is used up; what answering raises.
     """
     processing = get_service().processing
     seconds = processing.seconds_until(address, 0)
@@ -106,10 +106,10 @@ async def _within_budget(address: str | None, answering: Coroutine[Any, Any, Non
 
 
 async def hold_back(address: str | None) -> None:
-    """Wait before a refusal, while the address has places for that.
+    """Wait before a refusal, if the address has a place for the wait.
 
-    A server takes as long for a request that is refused as for one that is answered. So the connections of an address
-    that asks too much must not be free for the next request at once.
+    A refused request costs the server as much as an answered one. So the connections of an address over its share must
+    not be ready for the next request at once.
     """
     with suppress(TooMuch), get_service().places.enter(address, ANONYMOUS):
         await asyncio.sleep(HOLD_SECONDS)

@@ -29,8 +29,8 @@ class Outbound:
         member: Hashable | None = None,
     ) -> None:
         """``send`` is the server's, ``frame`` returns the event with a message for it, and ``close`` closes the
-        connection with an ending. ``write``, which some servers have, writes a message at once or returns False: then
-        it is sent. ``member`` stands for the session in cohorts.
+        connection with an ending. ``write``, which some servers have, writes a message at once or returns False; then
+        the message is sent by ``send``. ``member`` represents the session in cohorts.
         """
         self.writer: asyncio.Task[None] | None = None
         """The task that sends, while ``send`` waits."""
@@ -46,9 +46,9 @@ class Outbound:
         self.push()
 
     def push(self) -> None:
-        """Send what waits: ready frames at once, as long as the socket accepts them; a task sends the rest.
+        """Send the waiting messages: ready frames at once, as long as the socket accepts them; a task sends the rest.
 
-        The parts of a long snapshot too: each takes some time to encode.
+        The task also sends the parts of a long snapshot, each of which takes time to encode.
         """
         if self._is_writing or self._is_over:
             return
@@ -63,7 +63,7 @@ class Outbound:
         self.writer = eager.start(self._flush(message), f"realtime-writer-{self._log.connection}")
 
     def _is_written(self, message: Encoded) -> bool:
-        """Write a message at once; return False if it must be sent, which ends the connection where that fails too."""
+        """Write a message at once; return False if it must be sent by ``send``, whose failure ends the connection."""
         try:
             return self._write is not None and self._write(message)
         except Exception as error:
@@ -81,7 +81,7 @@ class Outbound:
         self._is_over, self._member = True, None  # which may refer to this object
 
     async def _flush(self, message: Encoded | None) -> None:
-        """Send a message and those that the session has after it; close the connection after an ending."""
+        """Send a message and the session's further ones; close the connection after an ending."""
         self._is_writing = True
         try:
             while message is not None:
@@ -89,7 +89,7 @@ class Outbound:
                 if not self._session.is_whole:
                     await asyncio.sleep(
                         0
-                    )  # a server that accepts all parts of a snapshot gives others no turn
+                    )  # a server may accept all parts of a snapshot without a turn of the loop for others
                 message = self._session.next()
             if self._session.ending is not None:
                 self._is_over = True

@@ -1,7 +1,7 @@
-"""Pages: Django's own requests, whose number at once is bounded, beside the engine.
+"""Pages: Django's own requests, a bounded number of which run at once, beside the engine.
 
-Each runs in one of a few threads, so a flood of requests takes neither the event loop's time nor the database's
-connections; those beyond that wait for their turn, or are answered by a page that tries again.
+Each runs in one of a few threads, so that a flood of requests uses up neither the event loop's time nor the database's
+connections. Further requests wait for a turn, or are answered by a page that tries again.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from . import http
 IDLE_SECONDS = 1.0
 """A request that has not used its thread for this time gives up its turn: its client reads slowly, or it only waits."""
 RETRY_SECONDS = (4, 9)
-"""When a refused client is asked to try again: at random, so that those of one moment do not come back together."""
+"""After how many seconds a refused client is asked to try again: random, so that clients do not return together."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -111,7 +111,7 @@ class _Request:
 
 
 async def _with_body(receive: Receive) -> Receive:
-    """Return a ``receive`` that begins with a request's whole body: a turn must not wait for a slow client."""
+    """Return a ``receive`` that returns a request's whole body at once: a turn must not wait for a slow client."""
     events = deque([await receive()])
     while events[-1]["type"] == "http.request" and events[-1].get("more_body", False):
         events.append(await receive())
@@ -141,7 +141,7 @@ def _metrics_path() -> str:
 
 
 async def _refuse(handshake: Handshake, send: Send, error: NoTurn) -> None:
-    """Answer 503 with a page that tries again by itself, or says when to."""
+    """Answer 503 with a page that tries again by itself, or says when to try again."""
     metrics.refusals.labels(int(error.code)).inc()
     why = f"{error}; {PROXY_HINT}" if handshake.may_be_of_own_proxy else str(error)
     ClientLog(handshake.client).warning("refused: %s %s: %s", handshake.method, handshake.path[:200], why)

@@ -1,4 +1,4 @@
-"""The parameters of requests for topics: what a client writes into the query string of a stream or poll."""
+"""The parameters of requests for topics: the parts of the query string of a stream or poll."""
 
 import math
 from collections.abc import Mapping, Sequence

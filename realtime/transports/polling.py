@@ -29,7 +29,7 @@ PIECE_CHARACTERS = 16 * 1024
 
 
 MAX_BROADCASTS = 16
-"""How many broadcasts an answer may have; of more the last ones."""
+"""How many broadcasts an answer has at most; if there are more, it has the last ones."""
 BROADCASTS_SECONDS = 1.0
 """How long a request waits at least before it is answered because of a broadcast."""
 
@@ -53,7 +53,7 @@ class _Poll:
         """Drop a notice: they are for open connections."""
 
     def offer(self, message: Ephemeral) -> bool:
-        """Keep a broadcast for the answer, which has what the process knows of the viewers, too."""
+        """Keep a broadcast for the answer, which also has the viewers that the process knows."""
         if isinstance(message, Broadcast):
             self.broadcasts.append(message)
             self.is_notified.set()
@@ -73,7 +73,7 @@ class _Poll:
 
 @http.endpoint("GET")
 async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
-    """Answer with what a topic has beyond a position; wait for it, if the client asks for that."""
+    """Answer with the changes of a topic after a position; wait for them if the client asks for that."""
     log = ClientLog(handshake.client)
     with http.refusing("poll", log):
         query = _Query.of(handshake)
@@ -172,7 +172,7 @@ async def _wait(
 ) -> None:
     """Wait until the topic has something beyond the position, the time is over, or the request ends.
 
-    A notification alone is no reason to answer: reading a topic that this process did not hold notifies, too.
+    A notification alone is no reason to answer: reading a topic that this process did not hold causes one, too.
     """
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -180,7 +180,7 @@ async def _wait(
     while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
         subscriber.is_notified.clear()
         remaining = ends - loop.time()
-        if subscriber.broadcasts:  # a client asks again at once: not for each of many
+        if subscriber.broadcasts:  # the client polls again at once; not for each of many broadcasts
             remaining = min(remaining, begun + BROADCASTS_SECONDS - loop.time())
         if remaining <= 0 or topic.has_news(topic.cursor(position, query.wire_format)):
             return
@@ -201,5 +201,5 @@ async def _send(send: Send, answer: Mapping[str, object], messages: Sequence[Enc
             await send({"type": "http.response.body", "body": f"{text}{piece}".encode(), "more_body": True})
             text = ""
         text = ","
-        await asyncio.sleep(0)  # a server that accepts all of them gives others no turn
+        await asyncio.sleep(0)  # a server may accept all of them without a turn of the loop for others
     await send({"type": "http.response.body", "body": f"{'' if messages else text}]}}".encode()})

@@ -20,14 +20,14 @@ _ALL = (*_MOMENTS, *_DIGITS, "intervalstyle = 'postgres'", "bytea_output = 'hex'
 _AS_IT_IS = frozenset({"int2", "int4", "int8", "uuid"})
 """Types of which equal values have one text."""
 _BY_CAST = frozenset({*_AS_IT_IS, "text", "varchar", "name", "numeric"})
-"""Types whose cast to text, which is the quickest form, is what the server sends."""
+"""Types whose cast to text, the quickest form, is the same as what the server sends."""
 _SETTINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys([*_BY_CAST, "bool", "bpchar", "inet", "cidr", "macaddr", "citext", "time"], ()),
     "date": _DATES, "timestamp": _DATES, "timestamptz": _MOMENTS, "float4": _DIGITS, "float8": _DIGITS,
     "interval": ("intervalstyle = 'postgres'",), "bytea": ("bytea_output = 'hex'",),
 }  # fmt: skip
 
-# The type behind a domain; only of one, the name is of no use for a domain of a domain.
+# The type behind a domain; the name is not used for a domain of a domain.
 _TYPES = """
 SELECT attname, base.oid, base.typname FROM pg_attribute
 JOIN pg_type AS own ON own.oid = atttypid
@@ -50,7 +50,7 @@ def types(connection: BaseDatabaseWrapper, table: str) -> Types:
 
 
 def settings(names: list[str]) -> list[str]:
-    """Return the settings under which values of these types have one text; each costs every writer some time."""
+    """Return the settings under which values of these types have one text; each one costs every writer some time."""
     needed = dict.fromkeys(setting for name in names for setting in _SETTINGS.get(name, _ALL))
     return list(needed)
 

@@ -15,7 +15,8 @@ from . import columns
 from .triggers import TRIGGER_PATTERN, PostgreSQLTriggers
 
 READ_IDLE_SECONDS = 60
-"""How long a transaction that only reads may be idle: its locks delay no writer, but migrations of what it read."""
+"""How long a transaction that only reads may be idle: its locks delay no writer, but do delay migrations of its
+tables."""
 
 _TRANSACTION_TIMEOUT_SINCE = 17_00_00
 _TABLES = (
@@ -152,7 +153,7 @@ class PostgreSQL(Database):
             cursor.execute("SAVEPOINT realtime")
             try:
                 yield
-                # Fails, too, if the block has caught an error of the database and gone on.
+                # This fails, too, if the block has caught an error of the database and continued.
                 cursor.execute("RELEASE SAVEPOINT realtime")
             except BaseException:
                 cursor.execute("ROLLBACK TO SAVEPOINT realtime")
@@ -167,7 +168,7 @@ class PostgreSQL(Database):
             try:
                 yield
             except DatabaseError:
-                raise  # the transaction accepts no statement; the end of it or of its savepoint restores the limit
+                raise  # the transaction accepts no statement; its end, or that of its savepoint, restores the limit
             except BaseException:
                 cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
                 raise
@@ -186,8 +187,8 @@ class PostgreSQL(Database):
     def limit_holding(self, idle_seconds: float, wait_seconds: float, seconds: float) -> None:
         """Bound the pauses of this transaction, its waiting for locks and, from PostgreSQL 17, all of it.
 
-        The limit on waiting keeps a process that froze while it waited from getting the lock for another five
-        seconds; with the limit on the whole, several that froze in a queue end at the same time.
+        With the limit on waiting, a process that froze while it waited does not get the lock for another five seconds;
+        with the limit on the whole, several processes that froze in a queue end at the same time.
         """
         limits = {"idle_in_transaction_session_timeout": idle_seconds, "lock_timeout": wait_seconds}
         if getattr(self.connection, "pg_version", 0) >= _TRANSACTION_TIMEOUT_SINCE:

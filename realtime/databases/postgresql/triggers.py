@@ -13,7 +13,7 @@ from . import columns
 _ADVISORY_LOCK = 0x7E41_71DE
 
 TRIGGER_PATTERN = f"^{TRIGGER_PREFIX}[0-9a-f]{{12}}_"
-"""Exactly the engine's names: a project's own function may begin with realtime_ too."""
+"""Matches exactly the engine's names: a project's own function may begin with realtime_ too."""
 
 _EVENTS = {
     "insert": ("INSERT", "REFERENCING NEW TABLE AS realtime_new", ("realtime_new",)),

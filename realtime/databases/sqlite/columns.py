@@ -1,7 +1,7 @@
 """Values of columns in the exact form that triggers record, and what the driver makes of it.
 
-Whole numbers and texts are exact in JSON, as SQLite writes it and Python reads it. Other numbers would lose
-digits, and bytes would make the write fail; these are the text in a list of one.
+Whole numbers and texts are exact in JSON, as SQLite writes it and Python reads it. Other numbers would lose digits, and
+bytes would make the write fail; these are recorded as a text in a list of one element.
 """
 
 import sqlite3

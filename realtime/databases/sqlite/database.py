@@ -71,7 +71,7 @@ class SQLite(Database):
         return OutboxCursor(number), epoch
 
     def snapshot_in_transaction(self) -> tuple[OutboxCursor, str]:
-        # One snapshot too: a transaction that has written keeps all others from writing.
+        # Also one snapshot: a transaction that has written prevents all others from writing.
         return self.snapshot()
 
     def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str]:
@@ -79,7 +79,7 @@ class SQLite(Database):
 
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
-        yield  # a failed statement leaves the transaction as it was
+        yield  # a failed statement does not affect the transaction
 
     @contextmanager
     def limit_query_time(self, seconds: float, is_over: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -153,6 +153,6 @@ class SQLite(Database):
         return f"{found.st_dev:x}.{found.st_ino:x}"
 
     def prepare_tables(self) -> None:
-        """Drop the index of transaction numbers, of which there are none: each write of a trigger would look at it."""
+        """Drop the index of transaction numbers, which SQLite does not have: it would cost each trigger time."""
         with self.connection.cursor() as cursor:
             cursor.execute("DROP INDEX IF EXISTS realtime_outbox_xid")

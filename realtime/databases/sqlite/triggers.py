@@ -8,7 +8,7 @@ from ..outbox import OUTBOX_TABLE
 from . import columns, unique_indexes
 
 TRIGGER_PATTERN = f"{TRIGGER_PREFIX}{'[0-9a-f]' * 12}_*"
-"""Exactly the engine's names: a project's own trigger may begin with realtime_ too."""
+"""Matches exactly the engine's names: a project's own trigger may begin with realtime_ too."""
 
 
 _NAMES_OF_KEYS = ("rowid", "_rowid_", "oid")
@@ -68,7 +68,7 @@ class SQLiteTriggers(Triggers):
         return ""
 
     def refusal(self, table: str) -> str:
-        return ""  # a file knows no roles
+        return ""  # an SQLite file has no roles
 
     def begin_change(self, wait_seconds: float) -> None:
         """Do nothing: the transaction has locked the whole file for writing already."""
@@ -94,7 +94,7 @@ class SQLiteTriggers(Triggers):
         return f" OF {', '.join([*map(self.quote, capture.columns), *_NAMES_OF_KEYS])}"
 
     def _record_replaced(self, capture: Capture) -> str:
-        """Return one statement for each way to be replaced: a query with OR would use no index with a condition."""
+        """Return one statement for each way to replace a row: for OR, SQLite would not use an index with a condition."""
         table = self.quote(capture.table)
         plain = [
             " AND ".join(f"{self.quote(column)} = NEW.{self.quote(column)}" for column in group)
@@ -115,7 +115,7 @@ class SQLiteTriggers(Triggers):
         return f"json_object({pairs})"
 
     def _differs(self, capture: Capture) -> str:
-        # By the bytes: for the column's own collation texts may be equal that differ in case.
+        # Compared by bytes: texts that differ in case may be equal in the column's own collation.
         old, new = (
             ", ".join(f"{image}.{self.quote(column)} COLLATE BINARY" for column in capture.columns)
             for image in ("OLD", "NEW")

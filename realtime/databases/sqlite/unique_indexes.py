@@ -1,4 +1,4 @@
-"""Which row an inserted one may replace: the unique indexes that a model's plain unique columns do not describe.
+"""Unique indexes by which an inserted row may replace another one, besides a model's plain unique columns.
 
 These are indexes with a condition, an expression or a collation, and indexes that were created without a model. They
 are read from the database, so that the condition is repeated exactly: SQLite uses an index with a condition only then.
