@@ -6,7 +6,7 @@ from django.http.response import HttpResponseBase
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """Adds the header, for the admin without Trusted Types: its jQuery makes elements of text in many places."""
+    """Adds the header; for the admin without Trusted Types, because its jQuery makes elements of text."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

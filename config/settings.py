@@ -304,7 +304,7 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 
-# Absolute: Django prefixes a relative one with the script name, which a client of daphne can set.
+# Absolute, because Django prefixes a relative one with the script name, which a client of daphne can set.
 STATIC_URL = f"{SCRIPT_NAME}/static/"
 # By default served from the apps, even if DEBUG is off: the first start needs no collectstatic.
 # A relative folder belongs to this release: an older one that still runs keeps its own.

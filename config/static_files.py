@@ -12,7 +12,7 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 from servestatic.utils import AsyncFile
 
 ATTEMPTS = 5
-"""How often a file is looked at that is replaced each time between two steps of one look."""
+"""How often the look at a file is repeated if the file is replaced during each look."""
 
 
 class HashedStaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
@@ -59,7 +59,7 @@ class CurrentFile(StaticFile):  # type: ignore[misc]  # it has no types
 
 
 class StaticFilesMiddleware(ServeStaticMiddleware):  # type: ignore[misc]
-    """ServeStatic, which by itself remembers at start how long each file is.
+    """ServeStatic, without its memory of the length of each file at start.
 
     A file that a new release replaced under a running server would then be cut off at the old length, or its response
     would never end.

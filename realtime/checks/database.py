@@ -11,7 +11,7 @@ from ..conf import Conf
 from ..service import ASSET_THREADS
 from .conf import conf_or_defaults
 
-POOL_SIZE = 4  # of psycopg_pool, if it is given none
+POOL_SIZE = 4  # the default of psycopg_pool
 # The publisher, its housekeeping, two jobs, health, the check of passwords, interest; files and metrics.
 ENGINE_CONNECTIONS = 7 + ASSET_THREADS
 

@@ -17,7 +17,7 @@ from .conf import check_conf
 
 
 def check_feeds(**kwargs: Any) -> list[CheckMessage]:
-    """Report declarations that cannot work, and those whose rows would show late what has changed."""
+    """Report declarations that cannot work, and those whose rows would show changes late."""
     found: list[CheckMessage] = []
     if check_conf():
         return found  # it names the database that the feeds are checked for
@@ -95,7 +95,7 @@ def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMess
 
 
 def check_order_keys(**kwargs: Any) -> list[CheckMessage]:
-    """Report feeds whose order keys show values that their rows do not."""
+    """Report feeds whose order keys disclose values that their rows do not show."""
     return [
         Warning(
             f"The feed {feed.name!r} is ordered by {name!r}, which neither its fields nor its template show, but the "

@@ -32,7 +32,7 @@ def check_layer(**kwargs: Any) -> list[CheckMessage]:
 
 
 def signs_of_processes() -> list[str]:
-    """Return what says that this process is not the only one that serves."""
+    """Return the signs that this process is not the only one that serves."""
     workers = os.environ.get("WEB_CONCURRENCY", "")
     signs = {
         "REALTIME['PUBLISHER'] is off": not conf_or_defaults().publisher,

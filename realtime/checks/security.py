@@ -50,7 +50,7 @@ def check_sessions(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_passwords(**kwargs: Any) -> list[CheckMessage]:
-    """For deployments: warn where passwords may be guessed: Django itself does not limit how often one is tried."""
+    """For deployments: warn if passwords can be guessed; Django itself does not limit how often one is tried."""
     backend, middleware = (
         "realtime.backends.PasswordAttemptsBackend",
         "realtime.middleware.PasswordAttemptsMiddleware",

@@ -29,7 +29,7 @@ def check_static_files(**kwargs: Any) -> list[CheckMessage]:
 
 
 def missing_static_file() -> str:
-    """Return what is wrong with a file of the page client where pages are sent to.
+    """Return what is wrong with the first missing or outdated file of the page client, at the address that pages use.
 
     Shape: empty if all are there, and those of this release.
     """
@@ -49,7 +49,8 @@ def missing_static_file() -> str:
 def _is_stale(name: str, stored: str) -> bool:
     """Return whether the file that was collected has another content than the one that would be collected now."""
     source = finders.find(name)
-    # A storage may keep nothing but files with a hash, in which the imports have hashes too: the bundle has none.
+    # A storage may keep only files with a hash in their names, whose imports have hashes too; the bundle has no
+    # imports.
     copy = name if staticfiles_storage.exists(name) else stored if name == SCRIPT else ""
     if not source or not copy:
         return False

@@ -17,7 +17,7 @@ from ..runtime.left_out import reason_of
 
 
 def check_capture(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report live tables without triggers, or without rows that can be read, by queries: for ``check --database``."""
+    """Report live tables without triggers, and tables that cannot be read, by queries: for ``check --database``."""
     try:
         using = get_conf().database
     except ImproperlyConfigured:
@@ -45,7 +45,7 @@ def _untriggered() -> list[CheckMessage]:
 
 
 def _unreadable() -> Iterator[CheckMessage]:
-    """Find live tables of which the role may read nothing."""
+    """Find live tables that the role may not read."""
     for found in capture.possible(database()):
         try:
             with engine_transaction() as here, here.connection.cursor() as cursor:
@@ -63,7 +63,7 @@ def _sentence(words: str) -> str:
 
 
 def _without_tables(using: str) -> list[CheckMessage]:
-    """Find live models over a view, or over a table that no migration will make."""
+    """Find live models over a view, or over a missing table that no migration creates."""
     connection = connections[using]
     with connection.cursor() as cursor:
         kinds = {table.name: table.type for table in connection.introspection.get_table_list(cursor)}

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Warning
 from django.utils.version import get_version_tuple
 
-# The oldest acceptable versions, and what is wrong with older ones.
+# The oldest acceptable versions, and the faults of older ones.
 LEAST_VERSIONS = {
     "daphne": ("4.2.3", "accepts messages of any size, and forged headers"),
     "autobahn": ("26.7.1", "decompresses a client's data without a limit"),

@@ -1,4 +1,4 @@
-"""Whether a project uses the app as it has to: system checks, each with the line to add.
+"""Wiring: whether a project uses the app as required. Each check has a hint with the line to add.
 
 None of them is an error: a project in which something is missing still migrates, and its pages still render.
 """
@@ -82,7 +82,7 @@ def check_middleware(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_static_files(**kwargs: Any) -> list[CheckMessage]:
-    """Warn if pages will not find their script."""
+    """Warn if pages would not find their script."""
     try:
         is_found = apps.is_installed("django.contrib.staticfiles") and finders.find(SCRIPT) is not None
     except ImproperlyConfigured:

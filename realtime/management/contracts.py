@@ -1,4 +1,4 @@
-"""Contracts: what clients may rely on, generated from the structs of the protocol and from the registered feeds."""
+"""Contracts: documents of the protocol for clients, generated from its structs and from the registered feeds."""
 
 import inspect
 import re
@@ -27,7 +27,7 @@ STRINGS: "dict[type[models.Field[Any, Any]], str]" = {
     models.BinaryField: "byte",
     models.FileField: "uri-reference",
 }
-"""Fields whose values are text of a certain form; of a subclass, the first one counts."""
+"""Fields whose values are text of a certain form; for a subclass of several the first one counts."""
 PLAIN: "dict[type[models.Field[Any, Any]], str]" = {
     models.BooleanField: "boolean",
     models.IntegerField: "integer",
@@ -97,7 +97,7 @@ def feeds() -> list[Feed]:
 
 
 def row_schema(feed: Feed) -> Schema:
-    """Return the schema of a feed's rows; of one that serializes them by its own method only that they are objects."""
+    """Return the schema of a feed's rows: any object, if the feed has a ``serialize`` of its own."""
     schema: Schema = {"title": f"A row of {feed.name}", "type": "object"}
     if feed.__doc__ and type(feed).__doc__ != Feed.__doc__:
         schema["description"] = " ".join(inspect.cleandoc(feed.__doc__).split())

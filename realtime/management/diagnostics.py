@@ -1,4 +1,5 @@
-"""What ``manage.py doctor`` tries, instead of reading settings: each function returns what it found.
+"""The diagnostics of ``manage.py doctor``: each function tries something, instead of reading settings, and returns
+findings.
 
 Nothing is left behind: rows are written in transactions that are rolled back, and no engine is started.
 """
@@ -43,7 +44,7 @@ from ..runtime.left_out import reason_of
 from ..service import get_service
 
 MAX_MIGRATIONS = 5
-"""How many migrations are named that are not applied."""
+"""How many of the migrations that are not applied are named."""
 LAYER_SECONDS = 5.0
 """How long a message may take round the channel layer."""
 WATCH_SECONDS = 5.0
@@ -56,7 +57,7 @@ PULSE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that works, or does not and what to do about it; ``cure`` is empty if it works."""
+    """One thing that works, or one that does not, with a remedy in ``cure``; ``cure`` is empty if it works."""
 
     words: str
     cure: str = ""
@@ -294,7 +295,7 @@ async def _notice() -> bool | None:
 
 
 def static_files() -> Iterator[Finding]:
-    """Look for each file of the page client where pages are sent to."""
+    """Look for each file of the page client at the address that pages use."""
     if fault := missing_static_file():
         yield Finding(f"static files: {fault}", COLLECT)
         return
@@ -401,7 +402,7 @@ def _host() -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says, without the lines in which a database shows the statement."""
+    """Return the first line of an error's text, without the lines in which a database shows the statement."""
     return str(error).strip().partition("\n")[0]
 
 

@@ -1,6 +1,7 @@
 """The edits by which a project uses the app: each returns a file's text with what is missing, unchanged if nothing is.
 
-They find their place by Python's own parser, and leave a file alone that is not written as ``startproject`` writes it.
+They find their place by Python's own parser, and do not change a file that is not written as ``startproject`` writes
+it.
 """
 
 import ast
@@ -123,7 +124,7 @@ def _parsed(source: str, by_hand: str) -> ast.Module:
 
 
 def _assigned(source: str, name: str) -> ast.expr | None:
-    """Return what a module assigns last to a name, None if it does not."""
+    """Return the value that a module assigns last to a name; None if it assigns none."""
     values = [
         node.value
         for node in _parsed(source, f"set {name}").body

@@ -16,7 +16,7 @@ WITH_VALUES = {"", "rows", "all"}
 
 
 class LoggedTopic:
-    """The rows of a topic; ``look`` brings them to the end of the log. ``replica`` has them as a client has."""
+    """The rows of a topic; ``look`` brings them to the end of the log. ``replica`` has them as a client has them."""
 
     def __init__(self, name: str) -> None:
         """Raises: UnknownTopic, FeedOff; what the database raises."""
@@ -44,7 +44,7 @@ class LoggedTopic:
         return list(self._received())
 
     def _apply(self, epoch: str) -> bool:
-        """Apply what the log has for the topic; return whether that is all that has changed."""
+        """Apply the log's entries for the topic; return whether they cover all changes."""
         here = self._topic.position
         if here.epoch != epoch:
             return False
@@ -60,7 +60,7 @@ class LoggedTopic:
             return False
         for entry in missed.entries:
             if entry.kind == LogEntry.Kind.RIGHTS and entry.topic != self._topic.name:
-                continue  # asks about all topics of the feed, and has no rows
+                continue  # this entry concerns rights to all topics of the feed, and has no rows
             self._topic.apply(entry.after, entry.begins, entry.position, decode_changes(entry.payload))
         return True
 

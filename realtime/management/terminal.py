@@ -1,4 +1,4 @@
-"""What all commands for people at a terminal have in common: how they end, and what they say about errors."""
+"""The common base of commands for people at a terminal: how they end, and how they report errors."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ class TerminalCommand(BaseCommand):
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
-            # What is left in the buffer must go somewhere, or Python reports the pipe once more at its end.
+            # The buffer must be written somewhere, or Python reports the closed pipe once more when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except DatabaseError as error:
@@ -39,7 +39,7 @@ class TerminalCommand(BaseCommand):
     def say(self, line: str) -> None:
         """Write a line now: a program that reads it through a pipe may wait for it.
 
-        What a terminal would obey is escaped: values and names of topics may come from a visitor.
+        Control characters are escaped: values and names of topics may come from a visitor.
         """
         self.stdout.write(printable(line))
         self.stdout.flush()

@@ -25,7 +25,7 @@ def declarations() -> str:
     topics, rows, used = [], [], set[str]()
     for feed in contracts.feeds():
         name = _pascal(feed.name)
-        while f"{name}Row" in used:  # of a feed whose name differs in a sign only
+        while f"{name}Row" in used:  # another feed's name may differ only in its punctuation
             name += "_"
         used.add(f"{name}Row")
         parts.append(_interface(f"{name}Row", contracts.row_schema(feed)))

@@ -37,7 +37,7 @@ PARENTS = {
     "option": ["select", "optgroup", "datalist"],
     "optgroup": ["select"],
 }
-"""Where a browser accepts an element that it accepts in few places."""
+"""The parents in which a browser accepts an element, for elements that it does not accept everywhere."""
 
 
 @register.simple_tag(takes_context=True)
@@ -79,7 +79,8 @@ def live(
     user = _user(context)
     is_allowed = may_read(feed, user, key)
     first_paint = first_paints.paint(topic, running_hub()) if is_allowed else None
-    # Again after the rows were read: what closes the topic may be committed together with what it hides.
+    # Checked again after the rows were read: the change that ends the right may be committed together with rows that it
+    # hides.
     if first_paint is None or (feed.rights_tables and not may_read(feed, user, key)):
         raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
     # Each row's template has escaped its values.
@@ -93,7 +94,7 @@ def live(
         assert context.template is not None  # Django sets it while a template renders
         with context.push(rows=rows, topic=topic):
             rows = context.template.engine.get_template(template).render(context)
-    # The page sees by the number whether the browser has moved rows out, as it does in a table.
+    # By this number the page finds whether the browser has moved rows out, as browsers do in a table.
     ours = {"topic": topic, "position": str(first_paint.position), "rows": len(first_paint.rows)}
     prefix = "data-realtime-" if tag else ""
     return _element(tag or "live-topic", ours, prefix, attributes, format_html("\n{}\n", rows))
@@ -123,7 +124,7 @@ def live_block(
         feed = topic.partition(".")[0]
         _check_feed("live_block", feed)
         if feed in registry.refused or registry[feed].error is not None:
-            continue  # its subscription is refused with words
+            continue  # its subscription is refused with an explanation
         found, key = registry.find(topic)
         if not may_read(found, _user(context), key):
             raise PermissionDenied(
@@ -169,7 +170,7 @@ _IN_SCRIPT = {ord(character): f"\\u{ord(character):04X}" for character in "<>&"}
 def live_viewers(
     context: template.Context, name: str, key: object = None, show: str = "number", **attributes: Any
 ) -> SafeString:
-    """Render how many follow a topic whose feed has ``presence``, in an element that keeps it current.
+    """Render the number of viewers of a topic whose feed has ``presence``, in an element that keeps it current.
 
     ``{% live_viewers "products" category.pk %}``; ``show="names"`` renders their names, separated by commas. Other
     arguments are attributes of the element.
@@ -237,7 +238,7 @@ def _element(
 
 
 def _fault(words: str) -> SafeString:
-    """Return what a page shows in place of rows that it cannot have; nothing without words."""
+    """Return the sentence that a page shows in place of rows that cannot be shown; "" without a text."""
     return format_html('<p class="realtime-fault" role="alert">{}</p>', words) if words else SafeString("")
 
 
@@ -276,7 +277,7 @@ def live_session(context: template.Context) -> str:
     session = getattr(context.get("request"), "session", None)
     key = getattr(session, "session_key", None)
     if session is not None:
-        session.accessed = True  # Django then sends "Vary: Cookie": the page is of this session only
+        session.accessed = True  # Django then sends "Vary: Cookie": the page is for this session only
     return salted_hmac("realtime.tabs", key).hexdigest()[:20] if key else ""
 
 

@@ -1,4 +1,4 @@
-"""What tests of a project use: clients of topics without a server, in the test's own database connection.
+"""For tests of a project: clients of topics without a server, in the test's own database connection.
 
 docs/testing.md has the recipes. The names are loaded when they are used: a plugin of pytest is imported before there
 are settings.

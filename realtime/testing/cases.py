@@ -14,10 +14,10 @@ else:
 
 
 class LiveTestMixin(_Base):
-    """Clients of topics for TestCase, TransactionTestCase and the classes that start a server: it comes first.
+    """Clients of topics for TestCase, TransactionTestCase and the classes that start a server; name it before them.
 
-    What they see is what the test's own connection sees: in a TestCase, also what is never committed. A server, and
-    whatever else has a connection of its own, sees nothing of a TestCase.
+    The clients see what the test's own connection sees: in a TestCase, that includes data that is never committed. A
+    server, or any other code with a connection of its own, sees nothing of a TestCase.
     """
 
     @classmethod

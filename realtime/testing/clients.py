@@ -1,4 +1,4 @@
-"""A client of one topic for tests: the feed, the triggers and the protocol are the real ones, the server is left out.
+"""A client of one topic for tests: the feed, the triggers and the protocol are the real ones, without a server.
 
 It reads in the test's own database connection and starts no thread, so it works inside a transaction, with SQLite in
 memory, in parallel tests, and leaves nothing open.
@@ -37,9 +37,9 @@ from ..publishing.positions import read_snapshot, read_topic
 from .sequencing import Looker
 
 EPOCH = secrets.token_hex(4)
-"""Of the positions in this process: those of servers have others."""
+"""The epoch of the positions in this process; servers have other epochs."""
 WAIT_SECONDS = 30.0
-"""How long to wait for what another thread or process writes."""
+"""How long to wait for writes of another thread or process."""
 LOOK_SECONDS = 0.02
 
 
@@ -55,7 +55,7 @@ class LiveClient:
         self.messages: list[dict[str, Any]] = []
         """All messages of the server, as they were sent, the oldest first."""
         self.error: Refused | None = None
-        """Why the right to the topic was taken away, if it was."""
+        """Why the right to the topic was lost; None while it holds."""
         self._visitor = _visitor_of(user)
         self._replica = Replica(topic, format)
         self._changes: deque[Change] = deque()
@@ -124,7 +124,7 @@ class LiveClient:
         self.close()
 
     def drop(self) -> None:
-        """Lose the connection, as a page does in a tunnel: what changes meanwhile is not received before ``resume``."""
+        """Lose the connection, as a page may: changes are not received until ``resume``."""
         self._session = None
 
     def resume(self) -> None:
@@ -158,14 +158,14 @@ class LiveClient:
     def until(self, condition: Callable[[Self], Any], seconds: float = WAIT_SECONDS) -> None:
         """Deliver what changes until a condition holds: ``client.until(lambda client: "7" in client.rows)``.
 
-        Inside a transaction it looks once: nothing else writes there.
+        Inside a transaction the condition is checked once: no other process can write there.
 
         Raises: AssertionError, if it does not hold in time.
         """
         self._wait(lambda: condition(self), seconds, "the condition does not hold")
 
     def next_change(self, seconds: float = WAIT_SECONDS) -> Change:
-        """Return the next change; the rows that there were at first are changes, too, unless ``skip`` was called.
+        """Return the next change; the first rows are changes, too, unless ``skip`` was called.
 
         Raises: AssertionError, if there is none in time.
         """
@@ -204,9 +204,7 @@ class LiveClient:
         return message
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for the topic and its connection: what ``min_interval`` holds back is sent, ``refresh_seconds``
-        is over, a heartbeat is due. The clock of Django and of the database are not touched.
-        """
+        """Let time pass for the topic and its connection, but not for the clocks of Django and of the database."""
         self._now += seconds
         self._look()
         refresh_seconds = registry.find(self.topic)[0].refresh_seconds
@@ -237,14 +235,14 @@ class LiveClient:
         return read_topic(self.topic).rows
 
     def _read(self) -> None:
-        """Read the rows anew; that is a later position."""
+        """Read the rows again, at a later position."""
         assert self._served is not None
         self._read_at = self._now
         offset = self._served.position.offset + 1
         self._has_news |= self._served.load(Position(EPOCH, offset), self._current(), offset)
 
     def _look(self) -> None:
-        """Bring the topic to what the test's connection sees."""
+        """Bring the topic up to date with what the test's connection sees."""
         new = self._looker.look()
         if self._served is None or not new:
             return
@@ -267,7 +265,7 @@ class LiveClient:
                     self._session.post(Notice(text) if topic == "*" else Notice(text, topic))
 
     def _deliver(self) -> None:
-        """Bring the topic up, and send its news unless the right to it is gone."""
+        """Apply the changes to the topic, and send them unless the right to it is lost."""
         self._look()
         if self._session is None:
             return
@@ -354,7 +352,7 @@ class _Topics(HTMLParser):
 
 
 def _visitor_of(user: Any) -> Visitor:
-    """Return the visitor that a session of the user would be; of None or an anonymous user, an anonymous one."""
+    """Return a visitor as if the user had a session; an anonymous one for None and for an anonymous user."""
     if user is None or not user.is_authenticated:
         return ANONYMOUS
     backend = next(
@@ -364,7 +362,7 @@ def _visitor_of(user: Any) -> Visitor:
 
 
 def _limits() -> Limits:
-    """Return the limits of a connection; none for what a client leaves unread: this one reads everything."""
+    """Return the limits of a connection, without those for unread messages: this client reads everything."""
     conf = get_conf()
     return Limits(
         heartbeat_seconds=conf.heartbeat_seconds,

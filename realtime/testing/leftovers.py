@@ -1,4 +1,4 @@
-"""What tests may leave open: the engine's threads, and the connection in which asynchronous code used the database."""
+"""What tests may leave open: the engine's threads, and the database connection of asynchronous code."""
 
 from asgiref.sync import SyncToAsync
 from django.db import connections
@@ -7,7 +7,7 @@ from ..runtime import threads
 
 
 def close_leftovers() -> None:
-    """Close them, so that PostgreSQL can drop the test database; at the end of a run, or of a class of tests.
+    """Close the engine's threads and their connections, so that PostgreSQL can drop the test database.
 
     An event loop that a test has ended stops neither the threads of an engine that ran in it nor their connections.
     """

@@ -1,6 +1,6 @@
 """Fixtures for pytest; the package installs them, and ``-p realtime.testing.plugin`` loads them without it.
 
-Imported before there are settings, so everything else is imported where it is used.
+pytest imports it before there are settings, so everything else is imported where it is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def sequence_now() -> Callable[[], None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """Before the test database is dropped, which is after the last test, close what tests have left open."""
+    """After the last test, before the test database is dropped, close what tests have left open."""
     from django.apps import apps
 
     if nextitem is None and apps.ready:

@@ -1,4 +1,4 @@
-"""What changed in the test's own view of the database, and its delivery to the clients that are open.
+"""Sequencing for tests: finds what changed in the test's own view of the database, and delivers it to the open clients.
 
 A server sequences what is committed, by the numbers of transactions. A test often runs in one transaction that is never
 committed, so here each outbox row that the test's connection sees is taken once, whatever transaction wrote it.
@@ -24,7 +24,7 @@ class Looker:
         self._seen: set[int] = set()
 
     def open(self) -> None:
-        """Take no notice of the rows that there are."""
+        """Ignore the outbox rows that exist already."""
         self._seen.update(_ids())
         _lookers.add(self)
 

@@ -94,7 +94,7 @@ class SQLiteTriggers(Triggers):
         return f" OF {', '.join([*map(self.quote, capture.columns), *_NAMES_OF_KEYS])}"
 
     def _record_replaced(self, capture: Capture) -> str:
-        """Return one statement for each way to replace a row: for OR, SQLite would not use an index with a condition."""
+        """Return one statement for each way to replace a row: with OR, SQLite uses no index that has a condition."""
         table = self.quote(capture.table)
         plain = [
             " AND ".join(f"{self.quote(column)} = NEW.{self.quote(column)}" for column in group)

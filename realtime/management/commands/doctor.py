@@ -36,7 +36,7 @@ MAX_TOPICS = 20
 MAX_SECONDS = 5.0
 """After this time no further topic of a feed is read."""
 MAX_ROWS = 10
-"""How many rows of a feed are named that are left out."""
+"""How many of the rows that a feed leaves out are named."""
 DIAGNOSTIC_SECONDS = 30.0
 """How long one diagnostic may take."""
 
@@ -53,9 +53,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="write what was found as JSON, for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logging.disable(logging.INFO)  # what is tried is no event of a server
+        logging.disable(logging.INFO)  # the log lines of what is tried are not those of a server
         try:
-            # Each once: a database that is away is found by every diagnostic that asks it.
+            # Each finding once: every diagnostic that queries an unreachable database reports it.
             found = list(
                 dict.fromkeys(finding for diagnostic in DIAGNOSTICS for finding in _bounded(diagnostic))
             )
@@ -75,7 +75,7 @@ class Command(BaseCommand):
 
 
 def _bounded(diagnostic: Diagnostic) -> list[Finding]:
-    """Return what a diagnostic finds, in a thread of its own: one that hangs is a finding, too."""
+    """Run a diagnostic in a thread of its own and return what it finds; that it hangs is a finding, too."""
     found: list[Finding] = []
     ended = threading.Event()
 
@@ -110,7 +110,7 @@ def _name(diagnostic: Diagnostic) -> str:
 
 
 def wiring() -> Iterator[Finding]:
-    """Whether the project uses the app as it has to."""
+    """Whether the project uses the app as the system checks require."""
     found = [message for check in WIRING for message in check()]
     for message in found:
         yield Finding(f"project: {message.msg.rstrip('.')}", str(message.hint).rstrip("."))
@@ -119,7 +119,7 @@ def wiring() -> Iterator[Finding]:
 
 
 def feeds() -> Iterator[Finding]:
-    """What system checks find, and whether the tables of each feed have their triggers."""
+    """The findings of the checks of feeds, and whether the tables of each feed have their triggers."""
     missing = {found.table for found in capture.missing()}
     refused = capture.uncaptured()
     capturable = {found.table for found in capture.possible(database())}
@@ -161,15 +161,15 @@ def the_log() -> Iterator[Finding]:
 
 
 def rows() -> Iterator[Finding]:
-    """Read topics of each feed, as servers do, and report what is left out, fails, or takes long."""
+    """Read topics of each feed, as servers do, and report rows that are left out, and topics that fail or take long."""
     for feed in registry:
         try:
             seconds = _seconds_for_a_topic(feed)
-            if seconds > SLOW_SECONDS:  # a busy machine, or the first query of a connection: is it so again?
+            if seconds > SLOW_SECONDS:  # a busy machine, or the first query of a connection: read it again
                 seconds = min(seconds, _seconds_for_a_topic(feed))
         except Exception as error:
             if isinstance(error, DatabaseError) and database().connection.connection is None:
-                raise  # the database cannot be reached, for whatever feed
+                raise  # the database cannot be reached; this concerns no feed in particular
             cure = remedy(error) or "see the feed's queryset"
             yield Finding(f"feed {feed.name}: cannot be read: {reason_of(error)}", cure)
             continue
@@ -212,7 +212,7 @@ def functions() -> Iterator[Finding]:
 
 
 def servers() -> Iterator[Finding]:
-    """What each installed server has to do without: its private objects do not fit."""
+    """The features that each installed server runs without, because its private objects do not fit."""
     for server in filter(private_objects.load, private_objects.SERVERS):
         features = [feature for feature in private_objects.Feature if feature.server == server]
         for feature in features:
@@ -230,4 +230,4 @@ DIAGNOSTICS: list[Diagnostic] = [
     diagnostics.published, rows, functions, diagnostics.watch, diagnostics.layer,
     diagnostics.static_files, diagnostics.application, servers,
 ]  # fmt: skip
-"""After what the project has to do, in the order of the path of a change."""
+"""First the wiring of the project, then in the order of the path of a change."""

@@ -63,12 +63,12 @@ def _serve_metrics(publisher: Publisher, address: str) -> str:
 
 
 def _figures(publisher: Publisher, thread: DatabaseThreads) -> list[Figure]:
-    """Return what the publisher does, and what the database says of outbox and log if it answers in time."""
+    """Return figures of the publisher, and of outbox and log if the database answers in time."""
     asked = thread.submit(log.sizes)
     try:
         sizes = asked.result(timeout=ANSWER_SECONDS)
     except (DatabaseError, NotInTime):
-        asked.cancel()  # unless it is under way: the next one waits behind it
+        asked.cancel()  # unless a query still runs: the next one waits behind it
         sizes = None
     up = Figure("database_up", "1 if the database answers.", int(sizes is not None))
     return [publisher_leads(publisher.leads), *(sizes or []), up]

@@ -30,17 +30,17 @@ PER_SOURCE_ADDRESS = 150
 CONNECTING_AT_ONCE = 50
 OPEN_SECONDS = 30.0
 WAIT_SECONDS = 10.0
-"""How long messages are waited for after the last one was caused."""
+"""How long the program waits for messages after it has caused the last one."""
 PROGRESS_SECONDS = 2.0
 BUSY = 0.8
-"""Share of a core from which on the figures may be those of this program."""
+"""If this program uses a larger share of a core, it may itself determine the figures."""
 WITHOUT_CLIENT = 'realtime_bench needs the package websockets: pip install "django-tidemark[client]"'
 MARK = re.compile(r"bench-\d+-")
 
 
 @dataclass
 class _Run:
-    """What is measured."""
+    """The measurements of one run."""
 
     sent_at: dict[str, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
@@ -236,7 +236,7 @@ class _Clients:
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Raises: CommandError, for options that do not fit together or go beyond the bounds."""
+    """Raises: CommandError, for options that contradict each other or exceed the bounds."""
     for name, most in (("followers", MAX_FOLLOWERS), ("rate", MAX_RATE), ("seconds", MAX_SECONDS)):
         if not 0 < options[name] <= most:
             raise CommandError(f"--{name} is {options[name]:g}; it must be above 0, and {most:g} at most")
@@ -251,7 +251,7 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _source_address(url: str, number: int) -> str | None:
-    """Return the address of loopback for a connection: each has only so many; None for another server."""
+    """Return the loopback address to connect from, since each has a limited number of ports; None for a remote server."""
     host = urlsplit(url).hostname or ""
     try:
         is_loopback = host == "localhost" or ipaddress.IPv4Address(host).is_loopback

@@ -28,7 +28,7 @@ ODD = "it is written in a way that this command does not understand: add what `m
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """One file of the project, as it is and as it should be; ``left`` says what has to be done by hand."""
+    """One file of the project, as it is and as it should be; ``left`` names the edits that are left to do by hand."""
 
     path: Path
     before: str
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         "Show the edits of settings, asgi.py, urls.py and base.html that the app needs, or write them; "
         "exit with 1 if something is left to do by hand."
     )
-    requires_system_checks = []  # what is missing is what this command adds
+    requires_system_checks = []  # this command adds what the checks would report
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--write", action="store_true", help="change the files")
@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
 
 def _files() -> Iterator[Edited]:
-    """Return the files of the project that the app needs edits of."""
+    """Return the files of the project that need edits for the app."""
     project = settings.ROOT_URLCONF.rpartition(".")[0]
     name = getattr(settings, "ASGI_APPLICATION", None) or f"{project}.asgi.application"
     yield _edited(_module(os.environ.get(ENVIRONMENT_VARIABLE, "")), *_of_settings(name))
@@ -85,7 +85,7 @@ def _files() -> Iterator[Edited]:
 
 
 def _of_settings(name: str) -> Iterator[Callable[[str], str]]:
-    """Yield the edits that the settings need; what they have by an import from elsewhere is there already."""
+    """Yield the edits that the settings need; settings that they import from another module count as present."""
     if "daphne" not in settings.INSTALLED_APPS and find_spec("daphne") is not None:
         yield partial(edits.with_app_first, app="daphne")
     if LIVE_BLOCKS not in settings.MIDDLEWARE:
@@ -100,7 +100,7 @@ def _of_settings(name: str) -> Iterator[Callable[[str], str]]:
 
 
 def _edited(path: Path, *wanted: Callable[[str], str]) -> Edited:
-    """Return a file with the edits that it needs; those that do not end as they should are left to do by hand."""
+    """Return a file with the edits that it needs; edits that fail are left to do by hand."""
     before = after = _read(path)
     if _is_installed(path):
         return Edited(

@@ -126,4 +126,4 @@ def _as_json(epoch: str, entry: LogEntry) -> str:
         found["text"] = entry.payload
     elif entry.payload and not log.is_announcement(entry):
         found["changes"] = json.loads(entry.payload)
-    return json.dumps(found)  # in ASCII: nothing that a terminal obeys
+    return json.dumps(found)  # in ASCII: without control characters of a terminal

@@ -24,11 +24,11 @@ DRAWN_PER_SECOND = 10
 WITHOUT_RICH = 'the table needs the package rich: pip install "django-tidemark[cli]", or use --json'
 WITHOUT_CLIENT = '--url needs the package websockets: pip install "django-tidemark[client]"'
 STATUS_SECONDS = 1.0
-"""How often the state of the connection is drawn although no row changes."""
+"""How often the state of the connection is drawn even if no row changes."""
 
 
 class Seen(NamedTuple):
-    """What a source has seen since the last time, and all rows; ``has_rows`` once it has read them."""
+    """What a source has received since the last call, and all rows; ``has_rows`` once it has read them."""
 
     changes: list[Change]
     rows: Mapping[str, Any]
@@ -104,7 +104,7 @@ class Command(TerminalCommand):
             next_change: asyncio.Task[Change] | None = None
 
             async def some() -> list[Change]:
-                """Return what has changed, nothing after a second; a handshake that takes longer goes on."""
+                """Return the changes, or none after a second; a handshake that takes longer continues."""
                 nonlocal next_change
                 next_change = next_change or asyncio.ensure_future(anext(follower))
                 await asyncio.wait({next_change}, timeout=STATUS_SECONDS)
@@ -134,7 +134,7 @@ class Command(TerminalCommand):
         for seen in source:
             for change in seen.changes:
                 line = {"op": change.op, "key": change.key, "row": change.row, "position": change.position}
-                self.say(json.dumps(line))  # in ASCII: nothing that a terminal obeys
+                self.say(json.dumps(line))  # in ASCII: without control characters of a terminal
             if is_once and seen.has_rows:
                 return
 
@@ -174,7 +174,7 @@ def _table(topic: str, rows: Mapping[str, Any], latest: set[str], state: str) ->
     for name in ["key", *names]:
         table.add_column(Text(printable(name)), no_wrap=True, overflow="ellipsis")
     for key, row in list(rows.items())[:room]:
-        # One line for each row, so that they have the room that was counted.
+        # One line for each row: the number of rows was computed for that.
         values = [key, *("" if row.get(name) is None else " ".join(str(row[name]).split()) for name in names)]
         table.add_row(*(Text(printable(value)) for value in values), style="bold" if key in latest else "")
     return Group(words, table)
