@@ -204,7 +204,10 @@ class LiveClient:
         return message
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for the topic and its connection, but not for the clocks of Django and of the database."""
+        """Let time pass for the topic and its connection, but not for the clocks of Django and of the database.
+
+        Changes that ``min_interval`` delays are sent, ``refresh_seconds`` ends, and a heartbeat is due.
+        """
         self._now += seconds
         self._look()
         refresh_seconds = registry.find(self.topic)[0].refresh_seconds

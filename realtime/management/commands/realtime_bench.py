@@ -251,7 +251,7 @@ def _check(options: dict[str, Any]) -> None:
 
 
 def _source_address(url: str, number: int) -> str | None:
-    """Return the loopback address to connect from, since each has a limited number of ports; None for a remote server."""
+    """Return the loopback address to connect from: each has a limited number of ports; None for a remote server."""
     host = urlsplit(url).hostname or ""
     try:
         is_loopback = host == "localhost" or ipaddress.IPv4Address(host).is_loopback
