@@ -43,9 +43,9 @@ class CapturedColumn:
         for convert in self._converters:
             value = convert(value, self._expression, self._database.connection)
         self._column.to_python(value)  # its result may be written in another way than the instance's value
-        self._column.get_db_prep_value(value, self._database.connection, prepared=True)
+        stored = self._column.get_db_prep_value(value, self._database.connection)
         if isinstance(value, str):
             value.encode()
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        if isinstance(stored, int) and not -(2**63) <= stored < 2**63:
             raise ValueError("no column holds the number")
         return self._convert(value)

@@ -1,12 +1,13 @@
 """The rows of a feed, read and rendered as its subscribers receive them; a row that fails does not affect others."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.db import DataError, models
 from django.template.loader import get_template
 from msgspec import UNSET
 
@@ -55,15 +56,17 @@ class FeedRows(FeedDeclaration):
         rows = self.live_rows().order_by("pk")
         if self._topic_column is not None and topic != self.name:
             rows = self._in_topic(rows, self.parse_topic(topic))
-        after = rows if key is None else rows.filter(pk__gt=key)
-        keys = list(after.values_list("pk", flat=True)[:at_most])
+        after = (rows if key is None else rows.filter(pk__gt=key)).values_list("pk", flat=True)
+        keys = list(after[:at_most])
         if not stored_forms.has_several(primary_key(self.model)):
             return keys
-        # A key by which Django does not find its row cannot be continued from.
-        found = stored_forms.found(self._everywhere(), keys)
+        # A key by which Django finds no row, or one further on, cannot be continued from.
+        found = list(after.filter(pk__in=stored_forms.found(after, keys)))
+        while found and len(after.filter(pk__lte=found[-1])[: len(keys) + 1]) > len(keys):
+            found.pop()
         if keys and not found and len(keys) == at_most:
             return self.keys_after(key, 2 * at_most, topic)
-        return [key for key in keys if key in found]
+        return found
 
     def _in_topic(self, rows: "models.QuerySet[Any]", key: Any) -> "models.QuerySet[Any]":
         return rows if self._topic_column is None else rows.filter(**{self._topic_column.attname: key})
@@ -82,19 +85,25 @@ class FeedRows(FeedDeclaration):
 
         A row that cannot be read or rendered is left out, with a line in the log; ``note_left_out`` is called with its
         key.
-        Raises: what concerns the feed as a whole, such as a lost connection, a wrong query, a missing template.
+        Raises: UnknownTopic, if the database refuses the key; what concerns the feed as a whole, such as a lost
+        connection, a wrong query, a missing template.
         """
         topic = self.topic(key)
-        with self._surroundings():
-            found = reading.read(
-                self.topic_rows(key),
-                self._placed_after(before_each, format),
-                by_place=self.is_read_whole,
-                candidates=lambda: self._in_topic(self._everywhere(), key),
-            )
+        in_topic = self._in_topic(self._everywhere(), key)
+        try:
+            with self._surroundings():
+                found = reading.read(
+                    self.topic_rows(key),
+                    self._placed_after(before_each, format),
+                    by_place=self.is_read_whole,
+                    candidates=lambda: in_topic,
+                )
+        except DataError as error:
+            if reading.is_possible(in_topic):
+                raise
+            raise UnknownTopic(topic) from error
         if stored_forms.has_several(primary_key(self.model)):
-            keys = [placed[0] for placed in found.rows if placed]
-            found = _without_others(found, stored_forms.found(self._everywhere(), keys), "key")
+            found = self._found_by_key(found, key, format)
         left_out.read(self.name, topic, self._leave_out(found, topic, format), format)
         for failed in found.left_out:
             note_left_out(failed)
@@ -132,6 +141,26 @@ class FeedRows(FeedDeclaration):
         for key in found.left_out:
             note_left_out(key)
         return {placed[0]: placed[1:] for placed in found.rows if placed}
+
+    def _found_by_key(
+        self, found: reading.Found[_Placed | None], key: Any, format: Content | None
+    ) -> reading.Found[_Placed | None]:
+        """Return a reading of a topic with those of its rows that ``read_rows`` returns for their keys."""
+        rows = self.live_rows()
+        # A union cannot be filtered; it is read whole.
+        rows = self._everywhere() if rows.query.combinator else self._in_topic(rows.order_by(), key)
+        times = Counter([*found.left_out, *(placed[0] for placed in found.rows if placed)])
+        found = _without_others(found, stored_forms.found(rows, list(times)), "key")
+        several = {key for key, number in times.items() if number > 1}
+        if not several:
+            return found
+        by_key = [(key, *row) for key, row in self.read_rows(several, format=format).items()]
+        others = [placed for placed in found.rows if placed and placed[0] not in several]
+        return replace(
+            found,
+            rows=[*others, *by_key],
+            left_out={**found.left_out, **dict.fromkeys(several, _in_another_form("key"))},
+        )
 
     def _found_by_topic(self, found: reading.Found[_Placed | None]) -> set[Any]:
         """Return the keys of the rows that a reading of their topic also finds."""
@@ -209,12 +238,15 @@ def _without_others(
     others = {placed[0]: placed for placed in found.rows if placed and placed[0] not in keys}
     if not others:
         return found
-    error = BadRow(
-        f"its {column} is stored in another form than Django writes, so that Django does not find the row by it; "
-        "store the value again through Django, or as Django writes it: a UUID, for example, without dashes on SQLite"
-    )
     return replace(
         found,
         rows=[placed for placed in found.rows if not placed or placed[0] not in others],
-        left_out={**found.left_out, **dict.fromkeys(others, error)},
+        left_out={**found.left_out, **dict.fromkeys(others, _in_another_form(column))},
+    )
+
+
+def _in_another_form(column: str) -> BadRow:
+    return BadRow(
+        f"its {column} is stored in another form than Django writes, so that Django does not find the row by it; "
+        "store the value again through Django, or as Django writes it: a UUID, for example, without dashes on SQLite"
     )

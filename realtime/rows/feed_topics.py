@@ -70,10 +70,9 @@ class FeedTopics:
         """
         assert self._topic_column is not None
         key = self._topic_column.to_python(text)
-        self._topic_column.get_db_prep_value(
-            key, database().connection, prepared=True
-        )  # not every field has checked it
-        if isinstance(key, int) and not -(2**63) <= key < 2**63:
+        # Not every field has checked it.
+        stored = self._topic_column.get_db_prep_value(key, database().connection)
+        if isinstance(stored, int) and not -(2**63) <= stored < 2**63:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
         return key
 
@@ -85,7 +84,9 @@ class FeedTopics:
         _, _, text = topic.partition(".")
         try:
             key = self.parse_key(text) if self._topic_column is not None else None
-        except (ValidationError, ValueError, ArithmeticError, TypeError, AttributeError) as error:
+        except Exception as error:
+            if not reading.is_of_a_row(error):
+                raise
             raise UnknownTopic(topic) from error
         if self.topic(key) != topic:
             raise UnknownTopic(topic)

@@ -118,7 +118,8 @@ def _fetch(
     else:
         keys = list(candidates)
     if keys is None or by_place:
-        size = rows.count() if keys is None else len(keys)
+        with failing_alone():
+            size = rows.count() if keys is None else len(keys)
         found, errors = isolate(lambda start, end: list(rows[start:end]), size, ROWS_AT_ONCE)
     else:
         known = keys
@@ -138,6 +139,17 @@ def _keys(rows: "models.QuerySet[Any]") -> list[Any] | None:
             raise
         return None
     return keys if len(keys) <= MAX_KEYS else None
+
+
+def is_possible(rows: "models.QuerySet[Any]") -> bool:
+    """Return whether the database accepts the values that a query compares with, whatever rows there are."""
+    sql, parameters = rows.query.get_compiler(rows.db).as_sql()
+    try:
+        with failing_alone():
+            database().fetch(f"{sql} LIMIT 0", parameters)
+    except DataError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

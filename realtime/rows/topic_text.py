@@ -31,12 +31,18 @@ def topic_text(field: Field, value: Any) -> str:
     while isinstance(field, models.ForeignKey):
         field = field.target_field
     value = _as_read(field, value)
+    if not type(field).value_to_string.__module__.startswith("django."):
+        return _own_text(field, value)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return json.dumps(value, default=str, ensure_ascii=False)
     if hasattr(value, "isempty"):
-        # The form that to_python accepts.
-        return field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
+        return _own_text(field, value)
     return str(value)
+
+
+def _own_text(field: Field, value: Any) -> str:
+    """Return the text that the field itself makes of a value, which its ``to_python`` accepts."""
+    return field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
 
 
 def _as_read(field: Field, value: Any) -> Any:
