@@ -8,13 +8,14 @@ be undone when older ones were removed.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Window
+from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Value, Window
 from django.db.models.functions import RowNumber
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -23,12 +24,13 @@ from django.views.decorators.http import require_POST
 
 from realtime.changes import Change
 
-from .models import Board, Entry, Revision
+from .models import Batch, Board, Entry, Revision
 from .undo import Step, Values, columns, revert, values_of
 
 KEPT = 50
 """Revisions of an entry that are kept at most."""
 SHOWN = 200
+SHOWN_OF_BATCH = 50
 States = dict[int, Values | None]
 
 
@@ -44,16 +46,21 @@ def states(keys: Iterable[int]) -> States:
     return dict.fromkeys(wanted) | {entry.pk: values_of(entry) for entry in found}
 
 
-def record(actor: Any, before: States, made_room: Collection[int] = ()) -> None:
+def record(
+    actor: Any, before: States, made_room: Collection[int] = (), batch: Batch | None = None
+) -> Batch | None:
     """Record what the transaction has made of entries since ``states`` returned ``before``.
 
-    Entries of ``made_room`` were renumbered for the others: they are undone with the first of these.
+    Entries of ``made_room`` were renumbered for the others: they are undone with the first of these. With a batch,
+    which is returned if anything has changed, all are shown and undone as one.
     """
     if not kept_days():
-        return
+        return None
     after, newest = states(before), newest_of(before)
     found: list[Revision] = []
     renumbered: list[Revision] = []
+    if batch and after != before:
+        batch.save()
     for key, was in before.items():
         last = newest.get(key)
         if last is None and was is not None:
@@ -61,13 +68,16 @@ def record(actor: Any, before: States, made_room: Collection[int] = ()) -> None:
         elif last is not None and last.values != was:
             found.append(revised(key, last.values, was))
         if after[key] != was:
-            (renumbered if key in made_room else found).append(revised(key, was, after[key], actor))
+            revision = revised(key, was, after[key], actor)
+            revision.batch = batch
+            (renumbered if key in made_room else found).append(revision)
     Revision.objects.bulk_create(found)
     first = next((each.pk for each in found if each.actor is not None), None)
     for each in renumbered:
         each.follows = first
     Revision.objects.bulk_create(renumbered)
     remove_surplus(before)
+    return batch if batch and batch.pk else None
 
 
 def note(change: Change) -> None:
@@ -125,7 +135,10 @@ def remove_old() -> None:
     if outdated.exists():
         outdated.delete()
     if newest.exists():
-        newest.update(actor=None, was=None, is_baseline=True, follows=None)
+        newest.update(actor=None, was=None, is_baseline=True, follows=None, batch=None)
+    emptied = Batch.objects.filter(at__lt=kept_since(), revisions=None)
+    if emptied.exists():
+        emptied.delete()
 
 
 def kept_since() -> datetime:
@@ -181,14 +194,34 @@ def in_words(revision: Any) -> dict[str, Any] | None:
     return {"revision": revision, "label": named.get("label"), "kind": kind, "changes": changes}
 
 
+def batches(board: Board) -> Any:
+    """Return the imports into a board, the newest first."""
+    found = Batch.objects.filter(board=board.pk, at__gte=kept_since()).select_related("actor")
+    return found.annotate(newest=Max("revisions")).filter(newest__isnull=False).order_by("-newest")
+
+
+def batch_in_words(batch: Any) -> dict[str, Any]:
+    """Return an import as the page shows it: its newest revision stands for it."""
+    shown = batch.revisions.annotate(title=Value(""), left_title=Value("")).order_by("pk")[:SHOWN_OF_BATCH]
+    parts = [part for part in map(in_words, shown) if part]
+    newest = {"pk": batch.newest, "at": batch.at, "actor": batch.actor}
+    return {"revision": SimpleNamespace(**newest), "label": "", "kind": batch.summary, "parts": parts}
+
+
 def steps_of(board: Board, key: int) -> list[Step]:
-    """Return what a revision of a board did, with the renumbering that made room for a move.
+    """Return what a revision of a board did, with the renumbering that made room for a move, and its whole batch.
 
     An added entry leaves the others their numbers: they are in order without it, too.
     """
     chosen = revisions(board).filter(pk=key).first()
     if chosen is None:
         return []
+    if chosen.batch_id:
+        return [
+            step
+            for step in map(step_of, Revision.objects.filter(batch=chosen.batch_id).order_by("pk"))
+            if step
+        ]
     followers = Revision.objects.filter(follows=key).order_by("pk") if chosen.was is not None else []
     return [step for step in map(step_of, [chosen, *followers]) if step]
 
@@ -222,7 +255,9 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show who has changed what of a board's entries."""
     board = visible_board(request, slug)
-    items = [item for item in map(in_words, revisions(board).filter(follows=None)[:SHOWN]) if item]
+    single = map(in_words, revisions(board).filter(follows=None, batch=None)[:SHOWN])
+    items = [*(item for item in single if item), *map(batch_in_words, batches(board)[:SHOWN])]
+    items = sorted(items, key=lambda item: -item["revision"].pk)[:SHOWN]
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 
 
@@ -231,16 +266,21 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     """Undo one revision, or with ``later`` all after it; values that were changed since stay, and are named."""
     board = visible_board(request, slug)
+    actor: Any = request.user
     made_room: list[int] = []
+    batch = None
     if "later" in request.POST:
         steps, unknown = steps_since(board, key)
     else:
         steps, unknown = steps_of(board, key), []
         made_room = [step.key for step in steps[1:]]
+        if undone := Batch.objects.filter(board=board.pk, revisions=key).first():
+            batch = Batch(board=board.pk, actor=actor, summary=f"Undone: {undone.summary}"[:300])
+            made_room = []
     with transaction.atomic():
         before = states(step.key for step in steps)
         reverted = revert(steps)
-        record(request.user, before, made_room)
+        record(actor, before, made_room, batch)
     if reverted.done:
         messages.success(request, "Undone.")
     left = unknown + reverted.left

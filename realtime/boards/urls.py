@@ -9,6 +9,8 @@ from django.views.generic import RedirectView
 from realtime.databases.base import is_storable
 
 from . import history, notices, views, wall
+from .exchange import exporting, importing, rows
+from .sharing import share
 
 
 class SlugConverter(PathConverter):
@@ -32,6 +34,12 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("boards/<board:slug>/notices/", notices.announce, name="announce"),
     path("boards/<board:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
+    path("boards/<board:slug>/export/<str:kind>/", exporting.export, name="export"),
+    path("boards/<board:slug>/import/", importing.import_rows, name="import"),
+    path("boards/<board:slug>/rows", rows.rows, name="rows"),
+    path("boards/<board:slug>/share/", share.share, name="share"),
+    path("boards/<board:slug>/share/tokens/", share.make_token, name="make_token"),
+    path("boards/<board:slug>/share/tokens/<int:key>/revoke/", share.revoke_token, name="revoke_token"),
     path("boards/<board:slug>/history/", history.history, name="history"),
     path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),

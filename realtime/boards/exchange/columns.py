@@ -1,0 +1,217 @@
+"""What the columns of a table mean: by their headings in several languages, or without headings by their order."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from realtime.databases.base import is_storable
+
+from ..models import Board, Entry, Status
+from .cells import plain, unmarked
+from .reading import MAX_ROWS, Line, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of an entry as a table has it: the heading that exports write, and those that imports know too."""
+
+    field: str
+    heading: str
+    words: tuple[str, ...]
+    is_switch: bool = False
+
+
+COLUMNS = [
+    Column("label", "Label", ("name", "title", "entry", "bezeichnung", "titel", "eintrag")),
+    Column("value", "Value", ("wert",)),
+    Column("unit", "Unit", ("einheit",)),
+    Column("status", "Status", ("state", "zustand")),
+    Column(
+        "note",
+        "Note",
+        ("notes", "remark", "remarks", "comment", "notiz", "bemerkung", "hinweis", "anmerkung"),
+    ),
+    Column("is_visible", "Visible", ("shown", "sichtbar", "is_visible"), is_switch=True),
+    Column("is_pinned", "Pinned", ("angeheftet", "fixiert", "is_pinned"), is_switch=True),
+]
+BY_FIELD = {column.field: column for column in COLUMNS}
+HEADINGS = {word: column.field for column in COLUMNS for word in (column.heading.casefold(), *column.words)}
+ORDERS = {
+    1: ["label"],
+    2: ["label", "value"],
+    3: ["label", "value", "status"],
+    4: ["label", "value", "status", "note"],
+    5: ["label", "value", "unit", "status", "note"],
+    6: [*BY_FIELD][:6],
+    7: [*BY_FIELD],
+}
+"""The columns of a table without headings, by their number: as a board shows them, and as exports write them."""
+YES = {"yes", "y", "true", "1", "on", "x", "ja", "j", "wahr"}
+NO = {"no", "n", "false", "0", "off", "nein", "falsch"}
+STATUS_WORDS = {
+    "jetzt": "info", "achtung": "warning", "warnung": "warning", "alarm": "critical",
+    "none": "", "no status": "", "kein status": "", "-": "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong in one row of a table, in words."""
+
+    line: int
+    column: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a table says of one entry: values by field. Fields that it does not mention are left alone."""
+
+    line: int
+    values: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        return str(self.values.get("label", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table, what is wrong with some, and what was left out."""
+
+    rows: list[Row]
+    faults: list[Fault]
+    notes: list[str]
+
+
+def table(lines: Sequence[Line], board: Board) -> Table:
+    """Return what lines say of a board's entries.
+
+    Raises: Unreadable, if no column has the names, or if there are too many rows.
+    """
+    fields = fields_of_headings(lines[0].cells, board)
+    notes = []
+    if fields:
+        body = lines[1:]
+        if unknown := left_out(lines[0].cells, fields, body):
+            notes.append(f"Left out, because no such column is known: {', '.join(unknown)}.")
+        if "label" not in fields:
+            raise Unreadable("No column is headed “Label” or “Name”. Head the column that has the names so.")
+        double = sorted({BY_FIELD[field].heading for field in fields if field and fields.count(field) > 1})
+        if double:
+            raise Unreadable(f"Two columns are headed “{'”, “'.join(double)}”. Remove or rename one of them.")
+    else:
+        body = [*lines]
+        width = max(
+            max((place for place, cell in enumerate(line.cells, 1) if plain(cell)), default=0)
+            for line in body
+        )
+        fields = ORDERS.get(width) or []
+        if not fields:
+            raise Unreadable(
+                f"The table has {width} columns, but no headings. Write a first row with headings such as "
+                f"{', '.join(column.heading for column in COLUMNS)}."
+            )
+    if not body:
+        raise Unreadable("There are headings, but no rows below them.")
+    if len(body) > MAX_ROWS:
+        raise Unreadable(f"{len(body)} rows are too many; a board takes {MAX_ROWS} at a time.")
+    given = [(line.number, cells_of(line, fields)) for line in body]
+    return Table(*read(given, known_statuses(board)), notes)
+
+
+def left_out(headings: Sequence[str], fields: Sequence[str], body: Sequence[Line]) -> list[str]:
+    """Return the names of the columns that are not known, those without heading if there is something in them."""
+    return [
+        f"“{plain(heading)}”" if plain(heading) else f"column {place + 1}"
+        for place, (heading, field) in enumerate(zip(headings, fields, strict=True))
+        if not field
+        and (plain(heading) or any(plain("".join(line.cells[place : place + 1])) for line in body))
+    ]
+
+
+def fields_of_headings(cells: Sequence[str], board: Board) -> list[str]:
+    """Return the field of each heading, "" for an unknown one; nothing if these are no headings."""
+    own = {
+        plain(getattr(board, f"{field}_heading")).casefold(): field
+        for field in ("label", "value", "status", "note")
+    }
+    known = HEADINGS | own
+    known.pop("", None)
+    found = [known.get(plain(unmarked(cell)).casefold(), "") for cell in cells]
+    count = sum(map(bool, found))
+    filled = sum(bool(plain(cell)) for cell in cells)
+    return found if count and 2 * count >= filled and ("label" in found or count > 1) else []
+
+
+def cells_of(line: Line, fields: Sequence[str]) -> dict[str, Any]:
+    """Return the cells of a line by field; those beyond the last column by the number of it."""
+    found: dict[str, Any] = {
+        field: unmarked(cell) for field, cell in zip(fields, line.cells, strict=False) if field
+    }
+    beyond = [cell for cell in map(plain, line.cells[len(fields) :]) if cell]
+    return found | ({"": beyond[0]} if beyond else {})
+
+
+def read(
+    given: Iterable[tuple[int, Mapping[str, Any]]], statuses: Mapping[str, str]
+) -> tuple[list[Row], list[Fault]]:
+    """Return rows of values by field, each with the number by which it is named, and what is wrong with some."""
+    rows, faults = [], []
+    for line, cells in given:
+        values: dict[str, Any] = {}
+        wrong = []
+        for field, text in cells.items():
+            try:
+                value = value_of(field, plain(text), statuses)
+            except ValidationError as error:
+                heading = BY_FIELD[field].heading if field in BY_FIELD else ""
+                wrong.append(Fault(line, heading, " ".join(error.messages)))
+            else:
+                if value is not None:
+                    values[field] = value
+        if not values.get("label") and not any(fault.column == "Label" for fault in wrong):
+            wrong.append(Fault(line, "Label", "The name is missing."))
+        rows.append(Row(line, values))
+        faults += wrong
+    return rows, faults
+
+
+def value_of(field: str, text: str, statuses: Mapping[str, str]) -> Any:
+    """Return the value of a cell; None if it says nothing of the field.
+
+    Raises: ValidationError, in an editor's words.
+    """
+    column = BY_FIELD.get(field)
+    if column is None:
+        raise ValidationError(f"There is a cell more than there are columns: “{text}”. Quote or remove it.")
+    if not is_storable(text):
+        raise ValidationError("It has characters that cannot be stored. Remove them.")
+    if column.is_switch:
+        if not text:
+            return None
+        if text.casefold() not in YES | NO:
+            raise ValidationError(f"“{text}” is neither yes nor no.")
+        return text.casefold() in YES
+    if field == "status":
+        if text.casefold() not in statuses:
+            known = ", ".join(str(label) for value, label in Status.choices if value)
+            raise ValidationError(f"“{text}” is no status. Write {known}, or leave it empty.")
+        return statuses[text.casefold()]
+    limit: int = getattr(Entry._meta.get_field(field), "max_length", 0)
+    if len(text) > limit:
+        raise ValidationError(f"It is {len(text)} characters long; {limit} are possible.")
+    return text
+
+
+def known_statuses(board: Board) -> dict[str, str]:
+    """Return the statuses by the words that mean them; also those that programs have written into the board."""
+    present = board.entries.order_by().values_list("status", flat=True).distinct()
+    return (
+        {plain(status).casefold(): status for status in present}
+        | STATUS_WORDS
+        | {str(label).casefold(): value for value, label in Status.choices}
+        | {value.casefold(): value for value in Status.values}
+    )

@@ -1,0 +1,215 @@
+"""What an import would do to a board, entry by entry: what the preview shows, and what is then done or refused."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from django.db import models
+from django.utils import timezone
+
+from .. import history
+from ..models import Board, Entry
+from ..undo import values_of
+from .cells import plain
+from .columns import BY_FIELD, Fault, Row
+from .models import Batch
+from .order import arranged, rising
+
+
+class Mode(models.TextChoices):
+    """What becomes of entries that the table does not have."""
+
+    UPDATE = "update", "Add and update"
+    REPLACE = "replace", "Replace the board"
+
+
+@dataclass(frozen=True)
+class Item:
+    """What happens to one entry: the values that it gets, and its position if that is another one."""
+
+    kind: Literal["new", "changed", "moved", "gone", "renumbered"]
+    entry: Entry | None
+    row: Row | None
+    values: Mapping[str, Any]
+    position: int | None = None
+
+    @property
+    def label(self) -> str:
+        return str(self.entry or (self.row and self.row.label) or "")
+
+    @property
+    def line(self) -> int | None:
+        return self.row.line if self.row else None
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """Heading, old and new value of each field that changes, in words; of a new entry those that it has."""
+        shown = [
+            (BY_FIELD[name].heading, in_words(getattr(self.entry, name, "")), in_words(value))
+            for name, value in self.values.items()
+            if self.entry is not None or name != "label"
+        ]
+        return [change for change in shown if change[1] != change[2]]
+
+    @cached_property
+    def mark(self) -> str:
+        """A short digest of what happens, and of the values before. A number of the order is no part of it."""
+        before = (
+            {name: getattr(self.entry, name) for name in BY_FIELD} if self.kind == "gone" else self.changes
+        )
+        told = [self.kind, self.entry and self.entry.pk, before, [*self.values.items()]]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an import does, in the order of the table, with the entries that go at the end."""
+
+    items: list[Item]
+    unchanged: int
+    faults: list[Fault]
+    renumbered: list[Item]
+
+    @property
+    def seen(self) -> str:
+        """What a preview showed, to compare with what an import would do later."""
+        return " ".join(sorted(item.mark for item in self.items))
+
+    def count(self, kind: str) -> int:
+        return sum(item.kind == kind for item in self.items)
+
+    @property
+    def summary(self) -> str:
+        """The numbers in words: ``3 new, 5 changed, 1 gone``."""
+        counts = [(self.count(kind), kind) for kind in ("new", "changed", "moved", "gone")]
+        return ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing to change"
+
+
+def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
+    """Return what makes the entries of a board what the rows say.
+
+    ``entries`` are all of the board, in its order. A row is an entry of the same name; of several with this name first
+    the one that is like the row, then the next.
+    """
+    found, faults = matched(entries, rows, mode)
+    if mode == Mode.REPLACE:
+        wanted: list[tuple[Entry | None, Row | None]] = [*zip(found, rows, strict=True)]
+    else:
+        row_of = {entry.pk: row for entry, row in zip(found, rows, strict=True) if entry}
+        wanted = [(entry, row_of.get(entry.pk)) for entry in entries]
+        wanted += [(None, row) for entry, row in zip(found, rows, strict=True) if not entry]
+    places = [(entry.position, entry.pk) if entry else None for entry, _ in wanted]
+    in_order = {*rising(places)}
+    items: list[Item] = []
+    renumbered: list[Item] = []
+    unchanged = 0
+    for number, ((entry, row), position) in enumerate(zip(wanted, arranged(places), strict=True)):
+        values = differing(entry, row) if row else {}
+        other = position if entry is None or entry.position != position else None
+        if entry is None:
+            items.append(Item("new", None, row, values, other))
+        elif values:
+            items.append(Item("changed", entry, row, values, other))
+        elif other is not None and number not in in_order:
+            items.append(Item("moved", entry, row, {}, other))
+        else:
+            unchanged += row is not None
+            if other is not None:
+                renumbered.append(Item("renumbered", entry, row, {}, other))
+    remaining = {entry.pk for entry, _ in wanted if entry}
+    items += [Item("gone", entry, None, {}) for entry in entries if entry.pk not in remaining]
+    return Plan(items, unchanged, faults, renumbered)
+
+
+def matched(
+    entries: Sequence[Entry], rows: Sequence[Row], mode: str
+) -> tuple[list[Entry | None], list[Fault]]:
+    """Return the entry of each row, None for a new one, and the rows of which it is unclear."""
+    entries_of: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        entries_of[plain(entry.label)].append(entry)
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        rows_of[row.label].append(number)
+    found: list[Entry | None] = [None] * len(rows)
+    faults = []
+    for label, numbers in rows_of.items():
+        candidates = entries_of.get(label, [])
+        if mode != Mode.REPLACE and candidates and len(candidates) != len(numbers):
+            faults += [
+                Fault(
+                    rows[number].line,
+                    BY_FIELD["label"].heading,
+                    f"“{label}” is {times(len(candidates))} on the board and {times(len(numbers))} in the table, so it "
+                    "is unclear which is meant. Make the names differ, or choose “Replace the board”.",
+                )
+                for number in numbers
+            ]
+            continue
+        free = [*candidates]
+        for number in numbers:
+            same = next((entry for entry in free if not differing(entry, rows[number])), None)
+            if same:
+                found[number] = same
+                free.remove(same)
+        waiting = [number for number in numbers if found[number] is None]
+        for number, entry in zip(waiting, free, strict=False):
+            found[number] = entry
+    return found, faults
+
+
+def times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def differing(entry: Entry | None, row: Row) -> dict[str, Any]:
+    """Return the values of a row that an entry does not have; a text that differs in blanks alone is the same."""
+    if entry is None:
+        return row.values
+    return {
+        name: value
+        for name, value in row.values.items()
+        if (plain(now) if isinstance(now := getattr(entry, name), str) else now) != value
+    }
+
+
+def in_words(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def locked_entries(board: Board) -> list[Entry]:
+    """Return all entries of a board, in its order, locked until the transaction ends."""
+    locked = board.entries.select_for_update().order_by("pk")
+    return sorted(locked, key=lambda entry: (entry.position, entry.pk))
+
+
+def carry_out(planned: Plan, board: Board, actor: Any, source: str) -> Batch | None:
+    """Write a plan that was made of ``locked_entries``, in the same transaction, and record it as one change.
+
+    Only what differs is written. Returns None if nothing was written, or if there is no history.
+    """
+    known = [item for item in planned.items if item.entry] + planned.renumbered
+    before: history.States = {item.entry.pk: values_of(item.entry) for item in known if item.entry}
+    Entry.objects.filter(
+        pk__in=[item.entry.pk for item in known if item.entry and item.kind == "gone"]
+    ).delete()
+    for item in known:
+        changes = dict(item.values)
+        # The time is that of the content, as for a move on the board.
+        changes |= {"updated": timezone.now()} if changes else {}
+        changes |= {"position": item.position} if item.position is not None else {}
+        if item.entry and changes:
+            Entry.objects.filter(pk=item.entry.pk).update(**changes)
+    new = [
+        Entry(board=board, position=item.position or 0, **item.values)
+        for item in planned.items
+        if item.kind == "new"
+    ]
+    Entry.objects.bulk_create(new)
+    before |= dict.fromkeys(entry.pk for entry in new)
+    summary = f"{source}: {planned.summary}"[:300]
+    return history.record(actor, before, batch=Batch(board=board.pk, actor=actor, summary=summary))
