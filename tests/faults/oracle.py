@@ -6,9 +6,11 @@ records which transactions each sequenced position sees. This is independent of 
 
 import json
 import sqlite3
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -18,6 +20,9 @@ from tests.processes.oracle import Oracle as Recorder
 
 State = dict[str, tuple[object, ...]]
 """The rows of a topic: the values of the compared columns by key."""
+
+Record = tuple[int, int, int | None, dict[str, Any] | None]
+"""A recorded change: its number, its transaction, the row's key, and the row's contents; see ``Replay``."""
 
 COLUMNS = {
     "entries": ("position", "label", "value", "unit", "status", "note"),
@@ -155,7 +160,11 @@ class Oracle:
         by_epoch: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
         for at in waiting:
             by_epoch[at[1]].append(at)
-        records = database.execute("SELECT xid, source, key, contents FROM audit ORDER BY id").fetchall()
+        records: dict[str, list[Record]] = defaultdict(list)
+        for number, xid, source, key, contents in database.execute(
+            "SELECT id, xid, source, key, contents FROM audit ORDER BY id"
+        ):
+            records[source].append((number, xid, key, contents))
         for epoch, states in by_epoch.items():
             snapshots = {
                 position: (end, frozenset(open_))
@@ -163,16 +172,20 @@ class Oracle:
                     "SELECT position, next, open FROM seen WHERE epoch = %s", [epoch]
                 )
             }
-            for at in states:
+            replays = {table: Replay(records[table]) for table in _TABLES.values()}
+            for at in sorted(states, key=itemgetter(2)):
                 topic, _, offset = at
                 if offset not in snapshots or self._is_blind(at):
                     continue
-                self._compared.add(at)
-                self.findings.checked += 1
-                expected = _rows(records, topic, *snapshots[offset])
-                if expected != self._states[at]:
-                    self._violate(f"rows at {at} are not the topic: {difference(expected, self._states[at])}")
+                replay = replays[_TABLES[topic.partition(".")[0]]]
+                self._check(at, shown(replay.advance(*snapshots[offset]), topic))
         self.findings.unknown = len(self._states) - len(self._compared)
+
+    def _check(self, at: tuple[str, str, int], expected: State) -> None:
+        self._compared.add(at)
+        self.findings.checked += 1
+        if expected != self._states[at]:
+            self._violate(f"rows at {at} are not the topic: {difference(expected, self._states[at])}")
 
     def _waiting(self) -> list[tuple[str, str, int]]:
         """Return the states that were not compared; viewers add others meanwhile, in another thread."""
@@ -205,39 +218,61 @@ class SQLiteOracle(Oracle):
         self._recorder.connect(database)
 
     def compare(self, database: Any) -> None:
-        for at in [at for at in self._waiting() if at[0] != "boards"]:
+        replay = Replay(self._recorder.records())
+        for at in sorted((at for at in self._waiting() if at[0] != "boards"), key=itemgetter(2)):
             topic, _, offset = at
-            if self._is_blind(at):
-                continue
-            self._compared.add(at)
-            self.findings.checked += 1
-            entries = self._recorder.rows(int(topic.partition(".")[2]), offset)
-            expected = {
-                key: tuple(entry[column] for column in COLUMNS["entries"]) for key, entry in entries.items()
-            }
-            if expected != self._states[at]:
-                self._violate(f"rows at {at} are not the topic: {difference(expected, self._states[at])}")
+            if not self._is_blind(at):
+                self._check(at, shown(replay.advance(offset), topic))
         self.findings.unknown = len(self._states) - len(self._compared)
 
 
-def _rows(records: list[tuple[Any, ...]], topic: str, end: int, open_: frozenset[int]) -> State:
-    """Return a topic as the snapshot sees it: the last record of each row that is visible to it."""
-    feed, _, board = topic.partition(".")
-    found: dict[int, dict[str, Any] | None] = {}
-    for xid, source, key, contents in records:
-        if source != _TABLES[feed] or xid >= end or xid in open_:
-            continue
+class Replay:
+    """The rows of a table as later and later snapshots see them, from the records of their changes.
+
+    A record is ``(number, xid, key, contents)``: of two records of a row the one with the higher number is the later
+    change, contents of ``None`` mean that the row was deleted, and a key of ``None`` that all rows were.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._coming = deque(sorted(records, key=itemgetter(1)))
+        self._held: list[Record] = []
+        self._rows: dict[object, dict[str, Any]] = {}
+        self._numbers: dict[object, int] = {}
+        self._emptied = -2
+
+    def advance(self, end: int, open_: frozenset[int] = frozenset()) -> dict[object, dict[str, Any]]:
+        """Return the rows by key in a snapshot that sees the transactions below ``end``, without the open ones.
+
+        It must see all that the snapshot before it has seen.
+        """
+        due = self._held
+        while self._coming and self._coming[0][1] < end:
+            due.append(self._coming.popleft())
+        self._held = [record for record in due if record[1] in open_]
+        for number, xid, key, contents in sorted(due, key=itemgetter(0)):
+            if xid not in open_:
+                self._apply(number, key, contents)
+        return self._rows
+
+    def _apply(self, number: int, key: object, contents: dict[str, Any] | None) -> None:
         if key is None:
-            found.clear()
-        else:
-            found[key] = contents
+            self._emptied = number
+            for earlier in [key for key in self._rows if self._numbers[key] < number]:
+                del self._rows[earlier]
+        elif number > max(self._emptied, self._numbers.get(key, -2)):
+            self._numbers[key] = number
+            self._rows.pop(key, None)
+            if contents:
+                self._rows[key] = contents
+
+
+def shown(rows: dict[object, dict[str, Any]], topic: str) -> State:
+    """Return the rows of a table that a topic shows."""
+    feed, _, board = topic.partition(".")
     return {
         str(key): tuple(contents[column] for column in COLUMNS[feed])
-        for key, contents in found.items()
-        if contents
-        and (
-            contents["board_id"] == int(board) and contents["is_visible"] if board else contents["is_public"]
-        )
+        for key, contents in rows.items()
+        if (contents["board_id"] == int(board) and contents["is_visible"] if board else contents["is_public"])
     }
 
 

@@ -47,6 +47,13 @@ class Oracle:
             key: entry for key, entry in entries.items() if entry["board_id"] == board and entry["is_visible"]
         }
 
+    def records(self) -> list[tuple[int, int, int, dict[str, Any] | None]]:
+        """Return ``(number, number, entry, contents)`` of each change; a position sees the numbers below it."""
+        rows = self._database.execute(
+            "SELECT -1, entry, contents FROM start UNION ALL SELECT id, entry, contents FROM audit"
+        )
+        return [(number, number, entry, json.loads(contents or "null")) for number, entry, contents in rows]
+
     def check(self, replica: Replica) -> None:
         """Assert that a replica's rows are its topic exactly as of its position."""
         assert replica.position is not None
