@@ -36,7 +36,7 @@ MAX_SEARCH_CHARACTERS = 200
 
 
 class Bounded(AnyModelAdmin):
-    """A list whose address, which its users may write themselves, cannot ask for a query without an end.
+    """A list whose address, which its users may write themselves, cannot cause a query that never ends.
 
     Django allows every lookup on a column of the model itself. SQLite's regular expressions are Python's: one that
     takes exponential time keeps all threads of the process from running, so that nothing is delivered meanwhile.

@@ -1,4 +1,4 @@
-"""Every change of every entry, the hidden ones included, for the history. Imported if there is one."""
+"""A feed of all entries, hidden ones too, for the history. It is imported only if there is a history."""
 
 from realtime.changes import on_change
 from realtime.feeds import Feed, register

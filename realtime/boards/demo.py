@@ -1,4 +1,4 @@
-"""The demo's boards, entries and editor. They are created once; later runs leave the editors' changes alone."""
+"""The demo's boards, entries and editor. They are created once; later runs do not touch the editors' changes."""
 
 import os
 import secrets

@@ -1,7 +1,7 @@
 """Editing on the board itself: the actions that its page calls, for users with the rights of the admin.
 
-Each call says what its editor has seen. Where that is no longer so, nothing is written and the answer has the value of
-now, so that the editor can choose. Each answer has what undoes it, signed.
+Each call contains the values that its editor has seen. Where they have changed since, nothing is written and the answer
+has the present value, so that the editor can choose. Each answer contains the steps that undo it, signed.
 """
 
 import csv
@@ -27,14 +27,14 @@ from .places import NoSuchPlace, Places, lock_board, make_room
 from .undo import Step, revert, sign, signed, values_of
 
 FIELDS = ["label", "value", "unit", "status", "note"]
-"""What an editor writes on the board, in the order of its columns."""
+"""The fields that an editor writes on the board, in the order of its columns."""
 MAX_ROWS = 500
 CALL_BYTES = 512
-"""What a call of ``entries.undo`` has beside its token, at most."""
+"""The largest number of bytes that a call of ``entries.undo`` has beside its token."""
 
 
 def may(*verbs: str) -> Callable[[Any], bool]:
-    """Return a permission: active staff who may do this with entries, as the admin asks."""
+    """Return a permission for active staff with one of Django's rights to entries, as in the admin."""
 
     def permission(user: Any) -> bool:
         return bool(
@@ -89,7 +89,7 @@ class UndoForm(forms.Form):
 
 @action("entries.set", form=SetForm, permission=may("change"))
 def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Write values of an entry; where one is no longer what the editor has seen, none, and return those of now."""
+    """Write values of an entry; if one is not what the editor has seen, write none and return the present ones."""
     changes = {name: text.strip() for name, text in data["changes"].items()}
     with transaction.atomic():
         entry = Entry.objects.select_for_update().filter(pk=data["entry"]).first()
@@ -122,7 +122,7 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         was = states([entry.pk]) | states_before(places)
         before = values_of(entry, ["position"])
         entry.position = places.positions[0]
-        # Not the time of the change: it is of the content.
+        # Without the time of the change, which is that of the content.
         entry.save(update_fields=["position"])
         record(user, was, made_room=places.renumbered)
         remember(user, [entry], CHANGE, [{"changed": {"fields": ["position"]}}])
@@ -171,7 +171,7 @@ def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 @action("entries.undo", form=UndoForm, permission=may("change"))
 def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Undo what an earlier answer has named, field by field; what was changed later stays, and is named."""
+    """Undo the steps of an earlier answer, field by field; values that were changed since stay, and are named."""
     try:
         steps = signed(data["token"])
     except signing.BadSignature as error:
@@ -191,12 +191,12 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         record(user, was, made_room=[step.key for step in steps[:-1] if step.before and step.after])
         written = Entry.objects.filter(pk__in=[step.key for step in reverted.done])
         remember(user, list(written), CHANGE, "Undone on the board.")
-    # In the order of the steps, where what made room comes before the move.
+    # In the order of the steps: the renumbering that made room comes before the move.
     return (undoable(reverted.done[::-1]) if reverted.done else {"undo": None}) | {"left": reverted.left}
 
 
 def undoable(steps: Sequence[Step]) -> dict[str, Any]:
-    """Return what undoes the steps; if a call with that would be too long for the server, that it is too large."""
+    """Return a token that undoes the steps, or that it is too large for a call."""
     token = sign(steps)
     if len(token) + CALL_BYTES > get_conf().max_message_bytes:
         return {"undo": None, "is_too_large": True}
@@ -204,7 +204,7 @@ def undoable(steps: Sequence[Step]) -> dict[str, Any]:
 
 
 def differing(entry: Entry, seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of now that are neither what the editor has seen nor what is to be written."""
+    """Return the present values that are neither the ones that the editor has seen nor the ones to be written."""
     return {
         name: getattr(entry, name)
         for name, text in seen.items()
@@ -236,7 +236,7 @@ def parsed(table: str) -> list[dict[str, str]]:
     Raises: ActionRefused, if it has no row or too many, or cannot be read as a table.
     """
     try:
-        # A last row that is known: a quote without an end would make it part of a cell.
+        # A known last row: a quote without an end would make it part of a cell.
         *read, last = csv.reader(chain(io.StringIO(table, newline=""), ["\t"]), "excel-tab")
     except csv.Error as error:
         raise ActionRefused(
@@ -273,7 +273,7 @@ def parsed(table: str) -> list[dict[str, str]]:
 
 
 def room(board: Board, data: Mapping[str, Any], count: int = 1, moved: int | None = None) -> Places:
-    """Return free positions where a call wants them.
+    """Return free positions at the place that a call names.
 
     Raises: ActionRefused, if there is no such place.
     """
@@ -284,7 +284,7 @@ def room(board: Board, data: Mapping[str, Any], count: int = 1, moved: int | Non
 
 
 def renumbering(places: Places) -> list[Step]:
-    """Return what made room, so that an undo takes it back too."""
+    """Return the renumbering that made room as steps, so that an undo reverts it too."""
     return [
         Step(key, {"position": str(old)}, {"position": str(new)})
         for key, (old, new) in places.renumbered.items()

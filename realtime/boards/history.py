@@ -1,9 +1,9 @@
-"""What entries were, and by whom they were changed: a revision for each state that differs from the one before.
+"""The history of entries: a revision for each state that differs from the one before, and who made the change.
 
 Editors' changes are recorded in the transaction that makes them, with their user. A function of ``on_change`` records
-all others a moment later: what it finds changed and not recorded was written by a program. Several changes of an entry
-within that moment are one revision. Each revision has the values before it, so that it can
-be undone when older ones were removed.
+all other changes a moment later: changes that it finds unrecorded were made by a program. Several changes of an entry
+within that moment are one revision. Each revision has the values before it, so that it can be undone when older ones
+were removed.
 """
 
 from collections.abc import Collection, Iterable
@@ -160,7 +160,7 @@ def revisions(board: Board) -> Any:
 
 
 def step_of(revision: Any) -> Step | None:
-    """Return what a revision did; None if it only shows an entry as it was."""
+    """Return the step of a revision; None if it only shows an entry as it was."""
     return None if revision.is_baseline else step_between(revision.entry, revision.was, revision.values)
 
 
@@ -211,7 +211,7 @@ def batch_in_words(batch: Any) -> dict[str, Any]:
 def steps_of(board: Board, key: int) -> list[Step]:
     """Return what a revision of a board did, with the renumbering that made room for a move, and its whole batch.
 
-    An added entry leaves the others their numbers: they are in order without it, too.
+    For an added entry the other entries keep their numbers: they are in order without it, too.
     """
     chosen = revisions(board).filter(pk=key).first()
     if chosen is None:
@@ -227,10 +227,10 @@ def steps_of(board: Board, key: int) -> list[Step]:
 
 
 def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
-    """Return what became of a board's entries after a revision, and, in words, those of which that is unknown."""
+    """Return the steps of a board's entries after a revision, and the texts for entries whose changes are not known."""
     if not Revision.objects.filter(pk__lte=key, at__gte=kept_since()).exists():
         return [], ["That time is too long ago: load the page again."]
-    # What made room for a move is recorded after it, and is part of it.
+    # The renumbering that made room for a move is recorded after it, and is part of it.
     later = Revision.objects.filter(pk__gt=key, is_baseline=False).exclude(follows=key)
     touched = later.filter(Q(board=board.pk) | Q(left_board=board.pk)).values("entry")
     by_entry: dict[int, list[Revision]] = {}
@@ -253,7 +253,7 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
 
 @permission_required("boards.change_entry")
 def history(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show who has changed what of a board's entries."""
+    """Show the changes of a board's entries, each with its user."""
     board = visible_board(request, slug)
     single = map(in_words, revisions(board).filter(follows=None, batch=None)[:SHOWN])
     items = [*(item for item in single if item), *map(batch_in_words, batches(board)[:SHOWN])]
@@ -264,7 +264,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @permission_required(["boards.add_entry", "boards.change_entry", "boards.delete_entry"])
 def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
-    """Undo one revision, or with ``later`` all after it; values that were changed since stay, and are named."""
+    """Undo one revision, or with ``later`` all after it; values that were changed since stay, and are reported."""
     board = visible_board(request, slug)
     actor: Any = request.user
     made_room: list[int] = []

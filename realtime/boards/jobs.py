@@ -1,4 +1,4 @@
-"""The periodic jobs: measurements of the machine on the board "This server", and what comes and goes by time."""
+"""The periodic jobs: measurements on the board "This server", notices that begin or end, and old revisions."""
 
 import datetime
 import time
@@ -44,7 +44,7 @@ def due_notices() -> None:
 
 @every(seconds=3600)
 def old_revisions() -> None:
-    """Remove what the history keeps no longer."""
+    """Remove revisions that the history no longer keeps."""
     history.remove_old()
 
 

@@ -11,7 +11,7 @@ from .models import Board, Entry, Notice
 
 
 class OfVisibleBoards(Feed):
-    """A feed with a topic for each board: a user may read those of the boards that the user may see."""
+    """A feed with a topic for each board: a user may read the topics of the boards that the user may see."""
 
     rights_depend_on = [Board]
 

@@ -128,7 +128,7 @@ class Entry(models.Model):
 
 
 class Revision(models.Model):
-    """What an entry was before and after a change, without foreign keys to it: it outlives the entry.
+    """The values of an entry before and after a change. It has no foreign key to the entry, which it outlives.
 
     ``left_board`` is the board from which the entry has moved. A baseline is what an entry was when its history began.
     ``follows`` is the revision of the entry that was moved or added, if this one was renumbered to make room for it.

@@ -1,4 +1,4 @@
-"""Places of entries on their board: positions between those of their neighbours, one write for one move."""
+"""Places of entries on their board: a position between those of the neighbours, so that a move is one write."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Places:
 
 
 class NoSuchPlace(LookupError):
-    """The entries beside which a place was asked for are no longer on the board."""
+    """The entries beside which a place was requested are no longer on the board."""
 
 
 def between(before: int | None, after: int | None, count: int) -> list[int] | None:
@@ -44,7 +44,7 @@ def make_room(
     """Return positions after the entry ``after``, or if it is gone before ``before``; without both, at the end.
 
     The entry ``moved`` is about to leave its place. Entries are renumbered only if there is no room. The caller holds
-    the board's lock (``lock_board``), so that two who move or add entries do it one after the other.
+    the board's lock (``lock_board``), so that moves and additions happen one after the other.
     Raises: NoSuchPlace, if both are gone.
     """
     rows = list(board.entries.exclude(pk=moved or 0).values_list("pk", "position"))

@@ -11,7 +11,7 @@ BYTES = 32
 
 
 class SecretToken(models.Model):
-    """A right concerning one board. Whoever has the text has the right; it ends when the row is deleted."""
+    """A right concerning one board. A client that has the text has the right, until the row is deleted."""
 
     board = models.ForeignKey("boards.Board", models.CASCADE, related_name="%(class)ss")
     name = models.CharField(max_length=100, help_text="What it is for, or who has it.")
@@ -41,5 +41,5 @@ class SecretToken(models.Model):
 
 
 def digest_of(text: str) -> str:
-    """Return what is stored of a text. It has 256 random bits, so a quick digest cannot be reversed by guessing."""
+    """Return the digest that is stored of a text. The text has 256 random bits, so a quick digest is enough."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

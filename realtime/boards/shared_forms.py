@@ -1,8 +1,8 @@
-"""Forms for rows that others change at the same time: they write only what their user has changed.
+"""Forms for rows that other users change at the same time: they write only the values that their user has changed.
 
-Each form carries, signed, the values that its user was shown. What another has changed meanwhile is left alone; where
-both have changed the same value, the form shows both and asks. A row that was deleted meanwhile does not keep the other
-rows of a table from being saved.
+Each form contains, signed, the values that its user was shown. Values that another user has changed meanwhile are not
+overwritten; if both have changed the same value, the form shows both and asks. If a row was deleted meanwhile, the
+other rows of a table are still saved.
 """
 
 import re
@@ -39,11 +39,11 @@ else:
 
 SALT = "realtime.boards.shown"
 ROWS_PER_PAGE = 50
-"""Of a table in a form. Django accepts a thousand fields in one request, and a row has eleven."""
+"""The number of rows of a table in a form. Django accepts a thousand fields in one request, and a row has eleven."""
 
 
 class ShownField(forms.CharField):
-    """What the form's user was shown, signed. It is never a change."""
+    """The values that the form's user was shown, signed. This field never counts as changed."""
 
     widget = forms.HiddenInput
 
@@ -52,7 +52,7 @@ class ShownField(forms.CharField):
 
 
 class SharedForm(AnyForm):
-    """A form that writes the values that its user has changed, and asks where another has changed the same ones."""
+    """A form that writes the values that its user has changed, and asks if another user has changed the same ones."""
 
     shown = ShownField(required=False)
 
@@ -71,7 +71,7 @@ class SharedForm(AnyForm):
                 self.shown_key, self.shown_name, shown = signing.loads(token, salt=self._salt)
             except signing.BadSignature:
                 shown = None
-            # Another row's values, too, are not what was shown of this one.
+            # The signed values of another row are not valid for this one.
             self.is_refused = shown is None or self.instance.pk not in (None, self.shown_key)
             if not self.is_refused:
                 self.initial |= shown
@@ -148,7 +148,7 @@ class SharedForm(AnyForm):
         super()._post_clean()  # type: ignore[misc]  # Django's hook for subclasses has no stub
 
     def _get_validation_exclusions(self) -> set[str]:
-        # What is not written need not be valid: SQL may have written it.
+        # Values that are not written need not be valid: SQL may have written them.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded | (set() if self.instance._state.adding else {*self.names} - {*self.changed_data})
 
@@ -177,7 +177,7 @@ class SharedForm(AnyForm):
             self._ask(conflicts)
 
     def _ask(self, conflicts: dict[str, Any]) -> None:
-        """Report values that another has changed too; sent again, the form has seen them."""
+        """Report values that another user has changed too; when the form is sent again, its user has seen them."""
         shown = {name: self.initial[name] for name in self.names} | conflicts
         mine = {name: in_words(self.fields[name], self[name].data) for name in conflicts}
         sent: Any = self.data
@@ -363,7 +363,7 @@ class SharedAdmin(AnyModelAdmin):
     ) -> HttpResponse:
         if request.method != "POST" or "_save" not in request.POST:
             return super().changelist_view(request, extra_context)
-        with transaction.atomic():  # from the look at the rows until they are written
+        with transaction.atomic():  # from reading the rows until they are written
             return super().changelist_view(request, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -15,7 +15,7 @@ Values = dict[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened to one entry: the values before and after, of the fields that changed.
+    """A change of one entry: the values of the changed fields before and after.
 
     ``before`` is None if the entry did not exist, ``after`` if it was deleted; the other one then has all fields.
     """
@@ -71,7 +71,7 @@ def signed(token: str) -> list[Step]:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """What an undo has done, and, in words, what it has left alone."""
+    """The result of an undo: the steps that were undone, and a text for each that was not."""
 
     done: list[Step]
     left: list[str]
@@ -104,7 +104,7 @@ def revert(steps: Iterable[Step]) -> Reverted:
 
 
 def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
-    """Undo one step; return what was done, if anything, and what was left alone."""
+    """Undo one step; return the steps that were taken, and texts for values that were not restored."""
     if step.after is None:
         assert step.before is not None
         name = step.before.get("label") or ""

@@ -17,7 +17,7 @@ MAX_BOARDS = 12
 
 
 class WallForm(forms.Form):
-    """The query of a wall's address. A wall ignores what is not valid in it, so that it always shows something."""
+    """The query of a wall's address. A wall ignores invalid values, so that it always shows something."""
 
     then = forms.ModelMultipleChoiceField(
         Board.objects.none(),
@@ -52,7 +52,7 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
     Raises: Http404, if the user may not see the first board; the others are left out.
     """
     first = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    # Not by the form: it would refuse all of them for one that has been deleted.
+    # Not validated by the form, which would refuse all of them if one has been deleted.
     query = request.GET.copy()
     then = [slug for slug in query.pop("then", [])[:MAX_BOARDS] if is_storable(slug)]
     choices = WallForm(first, request.user, query).choices

@@ -241,9 +241,8 @@ class Session:
         if self.is_waiting or self.ending is not None or self._member is not None:
             return
         room = self._room()
-        if (
-            room < self._limits.max_unacknowledged_bytes / 2
-        ):  # a cohort dissolves when a member has no room left
+        # A cohort dissolves when a member has no room left.
+        if room < self._limits.max_unacknowledged_bytes / 2:
             return
         for subscription in self._subscriptions.values():
             topic = subscription.topic

@@ -173,8 +173,7 @@ def is_of_a_row(error: Exception) -> bool:
     if isinstance(error, OperationalError):
         cause = error.__cause__
         is_sqlite = type(cause).__module__ == "sqlite3"
-        code = getattr(
-            cause, "sqlite_errorcode", _SQLITE_ERROR
-        )  # an error about text that is not UTF-8 has no code
+        # An error about text that is not UTF-8 has no code.
+        code = getattr(cause, "sqlite_errorcode", _SQLITE_ERROR)
         return is_sqlite and code & 0xFF == _SQLITE_ERROR and not str(error).startswith(("no such", "near "))
     return not isinstance(error, Error | FieldError | SynchronousOnlyOperation | MemoryError)

@@ -15,9 +15,8 @@ MAX_KEPT = 1000
 MAX_REASON_CHARACTERS = 300
 READ_IN = (None, "rows", "html")
 """In which formats rows are read: all at once, or one of them."""
-_ADDRESS = re.compile(
-    r" at 0x[0-9a-f]+"
-)  # differs between objects, so that equal reasons would seem to differ
+# Differs between objects, so that equal reasons would seem to differ.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Answers to HTTP requests: written no faster than their clients read, and ended when all of an answer has been read.
+"""Answers to HTTP requests: written no faster than their clients read. The last ``send`` returns when all has been
+read.
 
-Until then the application is waiting in its last ``send``, so what it holds meanwhile, such as a place among the
-connections of its address, is bounded with the answers.
+Until then the application waits in its last ``send``, so that everything it holds meanwhile, such as a place among the
+connections of its address, is bounded together with the answers.
 """
 
 import logging
@@ -19,16 +20,16 @@ from .transport import protocol_of, socket_of
 logger = logging.getLogger("realtime.answers")
 
 PIECE_BYTES = 64 * 1024
-"""No more of an answer is kept for its client than this; it has ``stall_seconds`` to read it."""
+"""How many bytes of an answer are kept for its client at most; the client has ``stall_seconds`` to read them."""
 MAX_WAITING = 1000
-"""So many answers may wait for their clients at once; a further one ends the one that has waited longest."""
+"""How many answers may wait for their clients at once; a further one aborts the one that has waited longest."""
 
 MAX_LONG_BYTES, MAX_LONG_BYTES_PER_ADDRESS = 256 * 2**20, 64 * 2**20
-"""Limits of the bytes of all answers that are longer than a piece and have waited for their clients: Django keeps all
-of an answer until its last piece is sent."""
+"""Limits for the bytes of all answers that are longer than a piece and have waited for their clients: Django keeps a
+whole answer in memory until its last piece is sent."""
 
 waiting = Deadlines(lambda: MAX_WAITING, "did not read their answer in time")
-"""Those of this process, by answer."""
+"""The answers that wait in this process."""
 
 
 class _Unread(Protocol):
@@ -45,13 +46,13 @@ class _Unread(Protocol):
 
 
 class LongAnswers:
-    """The answers longer than a piece that have waited for their clients; those that began to wait first make room."""
+    """The answers longer than a piece that have waited for their clients; the oldest are aborted for others."""
 
     def __init__(self) -> None:
         self._of: dict[str | None, dict[Answer, int]] = {}  # lengths by address, oldest first
 
     def add(self, answer: "Answer", length: int) -> None:
-        """Count an answer until ``discard``; while there are too many bytes, end an older one."""
+        """Count an answer until ``discard``; while there are too many bytes, abort older ones."""
         self._of.setdefault(answer.address, {})[answer] = length
         while (crowded := self._crowded(answer.address)) is not None:
             oldest = next(iter(crowded))
@@ -71,7 +72,7 @@ class LongAnswers:
             del self._of[answer.address]
 
     def _crowded(self, address: str | None) -> "dict[Answer, int] | None":
-        """Return the answers of which one has to be ended: of an address over its share, or of that with the most."""
+        """Return the answers one of which has to be aborted: those of an address over its share, or with the most."""
         bytes_of = {each: sum(lengths.values()) for each, lengths in self._of.items()}
         if address is not None and bytes_of[address] > MAX_LONG_BYTES_PER_ADDRESS:
             return self._of[address]
@@ -85,7 +86,7 @@ long_answers = LongAnswers()
 
 
 class Answer:
-    """The answer to one request; on an unknown server it is passed on as it is."""
+    """The answer to one request; on an unknown server it is passed on unchanged."""
 
     def __init__(self, method: str, send: Send, address: Callable[[], str | None] = lambda: None) -> None:
         """``address`` returns the client's address for limits; it is called if the answer waits for its client."""
@@ -97,7 +98,7 @@ class Answer:
         self._unread = _unread(send)
 
     async def send(self, event: Event) -> None:
-        """Send an event of the answer when what was sent before has been read; return from the last when all has."""
+        """Send an event when the client has read the earlier ones; return from the last one when it has read all."""
         self.is_started = True
         if self._unread is None:
             await self._send(event)
@@ -118,7 +119,7 @@ class Answer:
             await self._send({"type": "http.response.body", "body": b""})
 
     def close(self) -> None:
-        """Leave the connection to its next request. Safe to call twice."""
+        """End the answer; the connection is free for its next request. Safe to call twice."""
         long_answers.discard(self)
         if self._unread is not None:
             self._unread.close()
@@ -143,7 +144,7 @@ class Answer:
 
 
 def _unread(send: Send) -> _Unread | None:
-    """Return what a server's own ``send`` keeps; None if that cannot be known."""
+    """Return the unread bytes behind a server's own ``send``; None if they cannot be known."""
     protocol = protocol_of(send)
     if not reactor.is_running():
         is_uvicorns = hasattr(protocol, "flow") and fits(Feature.UVICORN_BACKPRESSURE)
@@ -154,7 +155,7 @@ def _unread(send: Send) -> _Unread | None:
 
 
 class _OfUvicorn:
-    """asyncio reports to uvicorn's flow control that a transport keeps something, and that it keeps nothing more."""
+    """Uses uvicorn's flow control, to which asyncio reports when a transport has unsent bytes, and when none."""
 
     def __init__(self, request: Any) -> None:
         self._flow, self._transport = request.flow, request.transport
@@ -175,7 +176,7 @@ class _OfUvicorn:
 
 
 class _OfDaphne:
-    """Twisted reports the same to a producer."""
+    """Uses a producer, to which Twisted reports the same."""
 
     def __init__(self, request: Any) -> None:
         self._request, self._socket = request, socket_of(request.transport)

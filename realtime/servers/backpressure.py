@@ -1,8 +1,8 @@
 """Backpressure for daphne in both directions; other servers have it by themselves.
 
-Out: daphne's ``send`` returns at once and keeps everything until the client reads it. Twisted notifies a registered
-producer when a transport's buffer is full and when it is empty again; daphne registers none, this module does. In:
-daphne queues messages without a bound; its guard has to know when the application has received one.
+Outbound: daphne's ``send`` returns at once and keeps everything until the client reads it. Twisted notifies a
+registered producer when a transport's buffer is full and when it is empty again; daphne registers none, so this module
+does. Inbound: daphne queues messages without a bound; its guard must learn when the application has received one.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Guards for daphne: bounds in time, bytes and frames for what a client sends, before it reaches our application.
 
-Each connection is wrapped as TLS wraps one (Twisted's ``ProtocolWrapper``); its requests and its WebSocket are
-subclasses of daphne's own. ``reactor.py`` probes those classes before it imports this module, and calls ``install``.
+Each connection is wrapped in the way that TLS wraps one (Twisted's ``ProtocolWrapper``); its requests and its WebSocket
+are subclasses of daphne's own. ``reactor.py`` probes those classes before it imports this module, and calls
+``install``.
 """
 
 import math
@@ -28,7 +29,7 @@ from .transport import bound_buffers, has_left
 
 
 def install(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
-    """Guard every connection to the ports on which daphne listens. Safe to call twice."""
+    """Guard all connections to the ports on which daphne listens. Safe to call twice."""
     for port in reactor.getReaders():
         factory = _daphnes_factory(port)
         if factory is None or isinstance(port.factory, Guards):
@@ -84,7 +85,7 @@ class Guard(ProtocolWrapper):
 
     @property
     def guard(self) -> Self:
-        """The guard; as ``inbound``, found as an attribute of the transport, even through TLS between."""
+        """The guard. Like ``inbound`` it is found as an attribute of the transport, even with TLS in between."""
         return self
 
     def client_of(self, request: Any) -> str | None:
@@ -102,7 +103,7 @@ class Guard(ProtocolWrapper):
             self.is_idle = False
             self.start_deadline(get_conf().handshake_seconds)
         if getattr(self.wrappedProtocol, "negotiatedProtocol", None) == b"h2":
-            deadlines.cancel(self)  # requests are frames there; Twisted's own limits hold
+            deadlines.cancel(self)  # HTTP/2: requests are frames, and Twisted's own limits hold
         self.inbound.receive(data)
 
     def _parse(self, data: bytes) -> None:
@@ -116,7 +117,7 @@ class Guard(ProtocolWrapper):
         deadlines.cancel(self)
         open_connections.discard(self)
         self.inbound.close()
-        self._outlet.stopProducing()  # the transport does not, once it has been told to close
+        self._outlet.stopProducing()  # the transport does not, once ``loseConnection`` was called
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------ as the transport of the wrapped protocol
@@ -154,7 +155,8 @@ class Guards(WrappingFactory):
         self.request_bodies, self._port = request_bodies, port
 
     def buildProtocol(self, addr: Any) -> Any:
-        # Twisted accepts 20 more at a time whenever so many have come. They are open files before any is dropped.
+        # Twisted increases the number by 20 whenever that many connect at once; all are open files before one is
+        # dropped.
         self._port.numberAccepts = MAX_ACCEPTS
         return super().buildProtocol(addr)
 
@@ -188,7 +190,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
     channel: Any
 
     def __init__(self, *args: Any) -> None:
-        # Nothing uses the form that Twisted would parse: eight megabytes of it took 2.7 seconds.
+        # The form that Twisted would parse is not used; parsing eight megabytes took 2.7 seconds.
         super().__init__(*args, parsePOSTFormSubmission=False)
         self._guard: Guard | None = getattr(self.transport, "guard", None)
         self._body: Body | None = None
@@ -226,7 +228,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
         served = super().process()
         if self._guard is not None and self.transport is None:  # the WebSocket's from now on
             self._guard.is_socket = True
-            self.channel = None  # as after a lost connection, which neither of the two notices now
+            self.channel = None  # as after a lost connection, of which neither of the two is notified here
             shares.charge(self._guard.client_of(self), self._guard.inbound)
             self._guard.inbound.release("answer")
         return served
@@ -263,12 +265,12 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
                 f"HTTP/1.1 {refused.status} {refused}\r\nConnection: close\r\n"
                 "Content-Length: 0\r\n\r\n".encode()
             )
-            # Not closed at once: the answer would be lost while the client is still sending.
+            # The connection stays open for now: closing it while the client is still sending would lose the answer.
             self._guard.start_deadline(get_conf().handshake_seconds)
         return not self._is_refused
 
     def _fault_of_upgrade(self) -> str:
-        """Return what would make daphne or autobahn fail in a handshake, empty if nothing would."""
+        """Return a fault of a handshake on which daphne or autobahn would fail; empty if there is none."""
         if self._body is not None and not self._body.is_empty:
             return "A handshake has no body"
         for value in self.requestHeaders.getRawHeaders(b"sec-websocket-protocol", []):
@@ -285,9 +287,9 @@ class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
 
     def onConnect(self, request: Any) -> Any:
         self._controls = Controls()
-        # Its result is this object itself, and would keep it until the garbage collector comes.
+        # Its result is this object itself: a cycle that would last until the garbage collector runs.
         self.is_closed.addCallback(lambda _: None)
-        # Until it is open autobahn would keep what it receives, and parse it as another handshake.
+        # Before the handshake is complete autobahn would keep these bytes, and parse them as another handshake.
         self.transport.inbound.hold("acceptance")
         return super().onConnect(request)
 
@@ -318,7 +320,7 @@ class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
                 self.transport.abortConnection()
         elif self._bytes > max_frame_bytes() or self._fragments > MAX_FRAGMENTS:
             self._log_refusal(f"message of {self._bytes} bytes in {self._fragments} frames")
-            self.failedByMe = True  # autobahn's own mark: it discards what follows
+            self.failedByMe = True  # autobahn's own mark: it discards further bytes
             self.sendClose(
                 int(Code.BAD_MESSAGE), f"a message may be {get_conf().max_message_bytes} bytes long"
             )

@@ -17,14 +17,15 @@ logger = logging.getLogger("realtime.handshakes")
 
 CHECK_SECONDS = 0.5
 PART_BYTES = 16 * 1024
-"""This much of a body has to arrive in each ``handshake_seconds``."""
+"""How many bytes of a body have to arrive in each ``handshake_seconds``."""
 GRACE_SECONDS = 1.0
-"""No connection is dropped to make room earlier: a server may accept thousands before it reads from the first one."""
+"""The time before a connection may be dropped for others: a server may accept thousands before it reads from the
+first."""
 
 
 @dataclass(slots=True)
 class _Deadline:
-    """When the wait began, and when it ends; ``drop`` ends the connection."""
+    """A deadline: when the wait began and when it ends; ``drop`` ends the connection."""
 
     since: float
     until: float
@@ -40,7 +41,7 @@ class Deadlines:
         limit: Callable[[], int] = lambda: get_conf().max_handshakes,
         fault: str = "sent no complete request in time",
     ) -> None:
-        """``limit`` returns how many there may be; ``fault`` is what the log says of connections that were dropped."""
+        """``limit`` returns how many there may be; ``fault`` is the reason in the log for dropped connections."""
         self._limit, self._fault = limit, fault
         self._deadlines: dict[Hashable, _Deadline] = {}  # by connection, oldest first
         self._of: dict[str | None, dict[Hashable, None]] = {}  # by address, oldest first
@@ -51,10 +52,10 @@ class Deadlines:
     def start(
         self, connection: Hashable, seconds: float, drop: Callable[[], None], address: str | None = None
     ) -> None:
-        """Drop a connection after some seconds, whatever it sends meanwhile; replaces its earlier deadline.
+        """Drop a connection after some seconds, whatever it sends meanwhile. The deadline replaces an earlier one.
 
-        If there are too many, in total or of one address, those that have waited longest make room: an honest client
-        is done in a moment. None as address: no limit of addresses concerns it.
+        If there are too many, in total or of one address, those that have waited longest are dropped: a well-behaved
+        client is done in a moment. None as address means that no limit per address applies.
         """
         loop = asyncio.get_running_loop()
         now, limit = loop.time(), self._limit()
@@ -86,7 +87,7 @@ class Deadlines:
         return True
 
     def hasten(self, seconds: float) -> None:
-        """Let no wait last longer than this from now on: the process stops."""
+        """Shorten all waits to this time from now on, because the process stops."""
         self._longest = seconds
         if self._deadlines:
             ends = asyncio.get_running_loop().time() + seconds
@@ -94,7 +95,7 @@ class Deadlines:
                 deadline.until = min(deadline.until, ends)
 
     def _bound(self, address: str | None, now: float) -> None:
-        """Drop the connections of an address that are too many."""
+        """Drop connections of an address that has too many."""
         limit = get_conf().max_connections_per_address
         while address is not None and len(of_address := self._of.get(address, {})) > limit:
             if not self._drop_if_old(next(iter(of_address)), now):
@@ -142,7 +143,7 @@ class BodyDeadline:
         self._restart(self._began)
 
     def count(self, size: int) -> None:
-        """Count received bytes; with each further part the client has time for another one."""
+        """Count received bytes; each further part gives the client time for the next one."""
         self._bytes += size
         if self._bytes >= PART_BYTES:
             self._bytes = 0
@@ -154,5 +155,5 @@ class BodyDeadline:
 
 
 deadlines = Deadlines()
-"""Those of this process. Not held by the service: uvicorn makes its protocol objects itself, with nothing of ours, and
-before the application is called for the first time."""
+"""The deadlines of this process. The service does not hold them: uvicorn makes its protocol objects itself, without a
+reference to the service, and before the application is called for the first time."""

@@ -1,8 +1,8 @@
 """WebSocket frames, built once for all connections and written past the server's own ``send``.
 
-A message to a thousand connections is the same bytes a thousand times. Servers build the frame anew for each, and
-daphne adds two calls of the selector and a turn of the loop. If nothing else is waiting to be written, a ready frame
-can go to the transport itself. It is not compressed, which every peer accepts.
+A message to a thousand connections consists of the same bytes a thousand times. Servers build the frame again for each,
+and daphne adds two calls of the selector and a turn of the loop. If nothing else is waiting to be written, a ready
+frame is written to the transport itself. It is not compressed, which every client accepts.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,18 @@ WRITER = "realtime.write"
 """Key in the scope that the consumer gets: a ``Writer``, or None if ready frames cannot be written on this server."""
 
 Writer = Callable[[Encoded], bool]
-"""Writes a message to an accepted socket if it can go out now; False: it has to be sent the usual way."""
+"""Writes a message to an accepted socket if the transport accepts it now; otherwise returns False, and ``send`` is
+used."""
 
 _TEXT, _BINARY = 0x81, 0x82
 
-# What is used of a transport. One that lacks a part, as with TLS, gets every message the usual way. Protocols are not
-# used: each call touches few objects, as with thousands of sockets none of them is in a cache.
+# The parts of a transport that are used. A transport that lacks one, as with TLS, gets every message by ``send``. These
+# are no Protocol classes: each call touches few objects, because with thousands of sockets none of them is in a cache.
 _ASYNCIO = ("write", "is_closing", "get_write_buffer_size")
 _TWISTED = ("write", "socket", "dataBuffer", "_tempDataBuffer", "connected", "disconnecting")
 
 
-@lru_cache(maxsize=4)  # the messages being sent to all just now; a frame may be 256 KiB
+@lru_cache(maxsize=4)  # for the messages that are being sent to all now; a frame may have 256 KiB
 def frame(message: Encoded) -> bytes:
     """Return a message as one unmasked frame of RFC 6455."""
     payload, kind = (message.encode(), _TEXT) if isinstance(message, str) else (message, _BINARY)
@@ -49,7 +50,7 @@ def writer(send: object) -> Writer | None:
         transport = transport.unguarded
     if all(hasattr(transport, name) for name in _ASYNCIO):
         return _to_asyncio(transport) if fits(Feature.UVICORN_FRAMES) else None
-    # TLS around a socket passes on any attribute, and would be written past.
+    # A wrapper for TLS delegates any attribute, so writing to the socket would bypass it.
     if hasattr(type(transport), "writeSomeData") and all(hasattr(transport, name) for name in _TWISTED):
         return _to_twisted(transport) if fits(Feature.DAPHNE_FRAMES) else None
     return None
@@ -81,7 +82,7 @@ def _to_twisted(transport: Any) -> Writer:
             written = send(framed)
         except BlockingIOError:
             written = 0
-        except OSError:  # which Twisted's next write meets too, and handles
+        except OSError:  # Twisted's next write gets the same error, and handles it
             return False
         if written < len(framed):
             transport.write(framed[written:])

@@ -14,9 +14,10 @@ MAX_FRAGMENTS = 64
 MAX_CONTROLS, CONTROL_SECONDS = 100, 10.0
 """Limit of pings and pongs that one connection may send in this time."""
 MAX_LATE = 256
-"""Limit of frames that may arrive after our close frame, being under way already; more, and the connection is cut."""
+"""Limit of frames that may arrive after our close frame, because they were sent before; with more the connection is
+aborted."""
 MAX_QUEUED = 16
-"""Messages that the application has not received yet; with more, nothing is read from their connection."""
+"""How many messages may wait for the application; with more, nothing is read from their connection."""
 
 
 def max_frame_bytes() -> int:
@@ -25,10 +26,10 @@ def max_frame_bytes() -> int:
 
 
 class Inbound:
-    """Passes bytes to a parser, one piece in each turn of the event loop, while nothing holds them back.
+    """Passes bytes to a parser, one piece in each turn of the event loop, unless they are held back.
 
-    So a flood of a thousand tiny messages in one packet costs other connections no more than a piece of it, and
-    unparsed bytes slow down the client that sent them: nothing more is read from it.
+    A thousand tiny messages in one packet thus delay other connections by one piece only, and unparsed bytes slow down
+    the client that sent them: nothing more is read from it.
     """
 
     PIECE_BYTES = 1024
@@ -40,7 +41,7 @@ class Inbound:
         resume: Callable[[], None],
         drop: Callable[[], None],
     ) -> None:
-        """``pause`` and ``resume`` the reading, may be called repeatedly; ``drop`` ends the connection."""
+        """``pause`` and ``resume`` control reading and may be called repeatedly; ``drop`` ends the connection."""
         self._parse, self._pause, self._resume, self._drop = parse, pause, resume, drop
         self._unparsed = bytearray()
         self._held_by: set[str] = set()
@@ -71,14 +72,14 @@ class Inbound:
         self._schedule()
 
     def hand_over(self) -> bytes:
-        """Return what is left for another parser, and close; reading goes on."""
+        """Close, and return the unparsed bytes for another parser; reading continues."""
         left = bytes(self._unparsed)
         self._resume()
         self.close()
         return left
 
     def close(self) -> None:
-        """Discard what is left and what may still be received: the connection is lost.
+        """Discard the unparsed bytes and all further ones: the connection is lost.
 
         The functions are dropped too. They refer to the connection, which refers to this object: such a cycle would
         wait for the garbage collector, which stops the loop.
@@ -106,7 +107,7 @@ class Inbound:
         began = time.thread_time()
         try:
             self._parse(piece)
-        except Exception as error:  # a fault of the parser's own, which leaves it unusable
+        except Exception as error:  # the parser has failed, and cannot be used any more
             logger.error("connection dropped: %s: %s", type(error).__name__, error)
             drop = self._drop
             self.close()
@@ -120,7 +121,7 @@ def _discard(data: bytes) -> None:
 
 
 def _do_nothing() -> None:
-    """Neither pause, resume nor drop a connection that is lost."""
+    """Used instead of pause, resume and drop when the connection is lost."""
 
 
 class Controls:

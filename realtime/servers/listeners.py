@@ -1,4 +1,4 @@
-"""How the server that runs in this process accepts connections: a few at a time, and at the end none."""
+"""Control over how the server of this process accepts connections: a few at a time, and none when it stops."""
 
 import asyncio
 from typing import Any
@@ -13,8 +13,8 @@ OPEN_CHECK_SECONDS = 0.05
 def accept_few(handler: object) -> None:
     """Let uvicorn, which has not opened its ports yet, accept no more than ``MAX_ACCEPTS`` in a turn of the event loop.
 
-    asyncio accepts as many as the backlog in one turn, and what is done for all of them delays everybody else by
-    seconds. ``handler`` is what the server does on SIGTERM: a method of the server.
+    asyncio accepts as many connections as the backlog holds in one turn, and the work for all of them delays other
+    clients by seconds. ``handler`` is the server's handler of SIGTERM: a method of the server.
     """
     server = getattr(handler, "__self__", None)
     config = getattr(server, "config", None)
@@ -24,7 +24,7 @@ def accept_few(handler: object) -> None:
 
 
 def _restore_backlog(server: Any, backlog: int) -> None:
-    """Let as many connections wait in the kernel as uvicorn was started for, as soon as its ports are open."""
+    """When uvicorn's ports are open, restore the backlog with which it was started."""
     if not server.started:
         if not server.should_exit:
             asyncio.get_running_loop().call_later(OPEN_CHECK_SECONDS, _restore_backlog, server, backlog)
@@ -37,8 +37,8 @@ def _restore_backlog(server: Any, backlog: int) -> None:
 def stop_listening(handler: object) -> None:
     """Close the server's ports, so that clients and proxies connect to another server.
 
-    ``handler`` is what the server does on SIGTERM: uvicorn's is a method of the server. A server of another
-    kind accepts connections until it stops.
+    ``handler`` is the server's handler of SIGTERM; uvicorn's is a method of the server. A server of another kind
+    accepts connections until it stops.
     """
     if reactor.is_running():
         from twisted.internet.interfaces import IListeningPort

@@ -1,4 +1,4 @@
-"""Open files: each connection is one, and so are the database's; their limit bounds how many clients there may be."""
+"""Open files: connections of clients and of the database are such, so their limit bounds the number of clients."""
 
 import logging
 import sys
@@ -11,7 +11,8 @@ logger = logging.getLogger("realtime.service")
 
 UNLIMITED = 2**31
 RESERVED = 256
-"""Files for all but connections: the database's (three for each of some thirty threads), layer, static files, log."""
+"""Files besides connections: those of the database (three for each of some thirty threads), layer, static files,
+log."""
 
 
 if sys.platform == "win32":
@@ -41,7 +42,7 @@ else:
 
 
 def raise_limit() -> None:
-    """Raise the limit of this process to what the system allows it; log if that is too little for the settings."""
+    """Raise the limit of this process as far as the system allows; log it if that is too little for the settings."""
     soft, hard = limits()
     if soft < hard:
         raise_to(hard)
@@ -65,7 +66,7 @@ def max_connections() -> int:
 
 
 def max_places() -> int:
-    """Return how many of them may be sockets, streams and polls: some are left for pages and handshakes."""
+    """Return how many of them may be WebSockets, streams and polls: the rest is for pages and handshakes."""
     return min(get_conf().max_connections, max_connections() * 7 // 8)
 
 
@@ -77,7 +78,7 @@ class OpenConnections:
         self._open: set[Hashable] = set()
 
     def add(self, connection: Hashable) -> bool:
-        """Count a connection; return whether there is room for it, made by dropping one that has sent no request."""
+        """Count a connection; return whether there is room for it, if need be after dropping one without a request."""
         self._open.add(connection)
         return len(self._open) <= max_connections() or self._waiting.make_room()
 
@@ -86,4 +87,4 @@ class OpenConnections:
 
 
 open_connections = OpenConnections(deadlines)
-"""Those of this process; not held by the service, for the reason that ``deadlines`` has."""
+"""The connections of this process; the service does not hold them, for the reason stated at ``deadlines``."""

@@ -1,4 +1,5 @@
-"""The contract for private objects: what ``realtime/servers`` uses of other packages beyond their public API.
+"""The contract for private objects: everything that ``realtime/servers`` uses of other packages beyond their public
+API.
 
 ``PARTS`` names every such object with its package and its use, by feature; ``VERSIONS`` names the versions known to
 fit. A feature is probed once, names and signatures, before its first use. If a part does not match, the server runs
@@ -31,7 +32,7 @@ SERVERS = {"daphne": "daphne.server", "uvicorn": "uvicorn"}
 
 
 class Feature(Enum):
-    """What a server does only if private objects fit: the server, and the words for the log."""
+    """A feature that depends on private objects: its server, and its description in the log."""
 
     DAPHNE_GUARDS = ("daphne", "guards against hostile clients")
     DAPHNE_BACKPRESSURE = ("daphne", "waiting for slow readers")
@@ -278,14 +279,14 @@ PARTS: dict[Feature, tuple[Part, ...]] = {
 def fits(feature: Feature) -> bool:
     """Return whether a feature can be had: its server is loaded in this process, and all its parts match.
 
-    Imports no server: where Twisted is not loaded, it stays so.
+    It imports no server, and so does not load Twisted.
     """
     return SERVERS[feature.server] in sys.modules and not faults(feature)
 
 
 @cache
 def faults(feature: Feature) -> tuple[str, ...]:
-    """Return what of a feature's parts does not match the installed packages; imports the server."""
+    """Return the faults of a feature's parts that do not match the installed packages; this imports the server."""
     found = []
     for part in PARTS[feature]:
         fault = part.fault()
@@ -305,7 +306,7 @@ def advice(server: str) -> str:
 
 @cache
 def report(server: str) -> None:
-    """Log each feature that a server, if it is loaded, runs without; once."""
+    """Log each feature that a loaded server runs without; once."""
     for feature in Feature:
         if feature.server == server and SERVERS[server] in sys.modules and faults(feature):
             logger.warning(

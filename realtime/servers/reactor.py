@@ -1,4 +1,4 @@
-"""Twisted's reactor, if daphne serves in this process: whether it runs, and what happens when it starts and stops.
+"""Twisted's reactor, if daphne serves in this process: whether it runs, and calls when it starts and stops.
 
 daphne sends no lifespan events. Nothing here imports Twisted where it is not loaded.
 """
@@ -45,7 +45,7 @@ def guard_daphne(request_bodies: Callable[[], RequestBodies]) -> None:
 def _guard(reactor: Any, request_bodies: Callable[[], RequestBodies]) -> None:
     private_objects.report("daphne")
     if private_objects.fits(Feature.DAPHNE_GUARDS):
-        # Not before: importing it needs the classes that have just been probed.
+        # Not earlier: importing it needs the classes that have just been probed.
         from .daphne import install
 
         install(reactor, request_bodies)
@@ -77,7 +77,7 @@ def _started(starting: "asyncio.Future[None]") -> None:
 
 
 def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what the reactor has left suspended, as ``asyncio.run`` does.
+    """Cancel the tasks that the reactor has left suspended, as ``asyncio.run`` does.
 
     Python 3.11 crashes where it destroys a coroutine that waits for an ``asyncio.Event`` after its modules. Under
     ``runserver`` the process ends while the reactor still runs, in another thread.

@@ -8,7 +8,7 @@ from ..engine.messages import Error
 from ..runtime.refusals import Refused
 
 AT_ONCE = 16
-"""This many bodies of the maximum length may be under way together."""
+"""How many bodies of the maximum length may arrive at the same time."""
 
 
 class RequestBodies:
@@ -29,8 +29,8 @@ class RequestBodies:
     def has_room(self, size: int, address: str | None) -> bool:
         """Return whether so many more bytes may be received from an address.
 
-        It may have half as much as all together leave free, so there is room for a further address however many use
-        their whole share.
+        An address may have half of what all bodies together leave free, so that there is room for a further address
+        even if many use their whole share.
         """
         free = AT_ONCE * get_conf().max_request_bytes - self.received_bytes - size
         return free >= 0 and (address is None or 2 * (self._of_address[address] + size) <= free)

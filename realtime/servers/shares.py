@@ -1,8 +1,9 @@
 """Shares: how much of this process the connections of one address may take before a request or message is known.
 
-A client may send a request and be gone before the answer, a thousand times a second: each would cost the server as much
-as an answered one, and no place would bound their number. Or it sends what is dear to parse: chunks of one byte, frames
-without a payload. What is parsed has a share of its own beside that of processing (``access/budgets.py``).
+A client may send a request and leave before the answer, a thousand times a second: each request would cost the server
+as much as an answered one, and no place would bound their number. Or it may send bytes that are expensive to parse:
+chunks of one byte, frames without a payload. Parsing has a share of its own beside that of processing
+(``access/budgets.py``).
 """
 
 import time
@@ -20,11 +21,12 @@ MAX_ACCEPTS = 10
 BURST, PER_SECOND = 10.0, 0.5
 """How many connections an address may open at once and in a second, for each that it may have open."""
 HELD_SECONDS = 1.5 * GRACE_SECONDS
-"""Longer than the grace of ``Deadlines``: of more than an address may have open, the oldest make room unparsed."""
+"""How long connections over the rate are held back. Longer than the grace of ``Deadlines``, so that of too many
+connections the oldest are dropped before they are parsed."""
 BURST_SECONDS = 0.002
 """How much CPU time parsing may take at once, for each connection that an address may have open."""
 MAX_PAUSE_SECONDS = 1.0
-"""How long nothing of a connection is parsed at most: shorter than the deadline of a request."""
+"""The longest pause in parsing one connection: shorter than the deadline of a request."""
 MAX_REMEMBERED = 100_000
 """Addresses that are counted; beyond that the least recently seen are forgotten."""
 
@@ -38,7 +40,7 @@ class Shares:
         self._parsing: _Buckets = _Buckets(_parsing)
 
     def admit(self, address: str | None, inbound: Inbound) -> None:
-        """Count a new connection; hold back what it sends if its address opens too many. None: it has no limit."""
+        """Count a new connection; hold back its bytes if its address opens too many. None as address means no limit."""
         if address is None:
             return
         self.charge(address, inbound)
@@ -46,7 +48,7 @@ class Shares:
             inbound.hold_for("arrival", HELD_SECONDS)
 
     def charge(self, address: str | None, inbound: Inbound) -> None:
-        """Have an address pay for what is parsed of a connection."""
+        """Count the CPU time of parsing a connection for its address."""
         if address is not None:
             inbound.pay = partial(self._pay, address)
 
@@ -82,4 +84,4 @@ def _parsing(conf: Conf) -> Bucket:
 
 
 shares = Shares()
-"""Those of this process; not held by the service, for the reason that ``deadlines`` has."""
+"""The shares of this process; the service does not hold them, for the reason stated at ``deadlines``."""

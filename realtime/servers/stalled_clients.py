@@ -1,7 +1,7 @@
 """Ends connections whose client reads nothing of what was sent to it.
 
-No server does so by itself while the client sends something now and then, or after the server has tried to close: the
-close waits for what is unsent.
+No server does so by itself while the client sends something now and then, or after the server has tried to close:
+closing waits for the unsent bytes.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ logger = logging.getLogger("realtime.stalls")
 
 
 class StalledClients:
-    """Aborts connections whose write buffer has not moved since the previous check."""
+    """Aborts connections whose write buffer has not shrunk since the previous check."""
 
     def __init__(self) -> None:
-        # asyncio's; the reactor lists Twisted's.
+        # asyncio's transports; the reactor lists Twisted's.
         self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._unsent: dict[Any, Any] = {}  # by transport, as of the previous check
 

@@ -5,14 +5,14 @@ import socket
 from typing import Any
 
 MAX_UNSENT_BYTES = 128 * 1024
-"""So much of what a client does not read may wait in the kernel, for each guarded connection; of itself 4 MiB."""
+"""How many unread bytes may wait in the kernel for the client of a guarded connection; the default is 4 MiB."""
 MAX_UNREAD_BYTES = 64 * 1024
-"""So much of what a client sends may wait in the kernel while nothing is read from it, or twice that; of itself 6 MiB
-and more, from each of hundreds of connections."""
+"""How many bytes of a client may wait in the kernel while nothing is read from it, or twice that; the default is 6 MiB
+and more, for each of hundreds of connections."""
 
 
 def bound_buffers(connection: Any) -> None:
-    """Bound what the kernel keeps for a client of a TCP socket: what waits to be sent, where it can, and to be read."""
+    """Bound the bytes that the kernel keeps for a TCP socket: those to be read, and where possible those to be sent."""
     if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_UNREAD_BYTES)
@@ -24,7 +24,7 @@ def bound_buffers(connection: Any) -> None:
 def has_left(connection: Any) -> bool:
     """Return whether a client has closed its side of a connection, as far as the system reports that.
 
-    Neither server answers such a client: both end the connection when they have read all that it has sent.
+    Neither server answers such a client: both close the connection when they have read all of its bytes.
     """
     closed = getattr(select, "POLLRDHUP", 0)
     if connection is None or not closed:
@@ -46,6 +46,6 @@ def transport_of(send: object) -> Any:
 
 
 def socket_of(transport: Any) -> Any:
-    """Return Twisted's transport of a socket beneath those that wrap it: our guard's, and that of TLS."""
+    """Return Twisted's transport of a socket, without the wrappers of our guard and of TLS."""
     guard = getattr(transport, "guard", None)
     return transport if guard is None else guard.unguarded

@@ -23,7 +23,7 @@ from .shares import shares
 from .transport import bound_buffers, has_left
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Limit of what a request may have beside its body: head, chunk extensions, trailers."""
+"""Limit of the bytes of a request besides its body: head, chunk extensions, trailers."""
 
 
 def guarded(protocol: Any) -> Any:
@@ -32,11 +32,11 @@ def guarded(protocol: Any) -> Any:
     class GuardedHttp(protocol):  # type: ignore[misc]
         """uvicorn's own HTTP protocol, by h11 or httptools, which parses one request after the other in small pieces.
 
-        Of itself h11 bounds what is not body, httptools bounds nothing.
+        By default h11 bounds everything but the body, and httptools bounds nothing.
         """
 
         def __init__(self, config: Any, *args: Any, **named: Any) -> None:
-            # Above our own limit, whose answer says why.
+            # Above our own limit, whose answer states the reason.
             config.h11_max_incomplete_event_size = MAX_HEAD_BYTES + Inbound.PIECE_BYTES
             super().__init__(config, *args, **named)
 
@@ -78,15 +78,17 @@ def guarded(protocol: Any) -> Any:
                 self._count(len(data), self._unread_body_bytes() - body_bytes)
 
         def _leave_to(self, socket: Any) -> None:
-            """Pass what is left to a WebSocket's protocol, and refer to the connection no more."""
+            """Pass the unparsed bytes to the protocol of a WebSocket, and drop all references to the connection."""
             deadlines.cancel(self)
-            self.parser = None  # as uvicorn does when a connection is lost: httptools' refers to this object
+            self.parser = (
+                None  # as uvicorn does when a connection is lost: httptools' parser refers to this object
+            )
             left = self._inbound.hand_over()
             if left:
                 socket.data_received(left)
 
         def _note_request(self) -> bool:
-            """Return whether the head of a further request is complete; parse no more while a request is answered."""
+            """Return whether the head of a further request is complete; stop parsing while a request is answered."""
             is_new = self.cycle is not self._known
             if is_new:
                 self._known = self.cycle
@@ -105,7 +107,7 @@ def guarded(protocol: Any) -> Any:
             return 0 if self._known is None else len(self._known.body)
 
         def _count(self, size: int, body_bytes: int) -> None:
-            """Count a body's bytes for its deadline, those of head, chunk extensions and trailers for their limit."""
+            """Count the bytes of a body for its deadline, and those of head, chunk extensions and trailers."""
             request = self._known
             if (
                 request is not None
@@ -218,8 +220,9 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         open_connections.discard(self.transport)
         self._inbound.close()
         super().connection_lost(exc)
-        with contextlib.suppress(AttributeError):  # another version of websockets leaves it to the collector
-            self.conn.parser.close()  # a generator, whose frame refers to what refers to it
+        # Other versions of websockets leave this to the garbage collector.
+        with contextlib.suppress(AttributeError):
+            self.conn.parser.close()  # a generator, whose frame is part of a reference cycle
 
     def send_receive_event_to_app(self) -> None:
         """Queue a message; unlike uvicorn's own method, hold reading, and log no traceback for invalid UTF-8."""

@@ -87,9 +87,8 @@ class Outbound:
             while message is not None:
                 await self._send(self._frame(self._session, message))
                 if not self._session.is_whole:
-                    await asyncio.sleep(
-                        0
-                    )  # a server may accept all parts of a snapshot without a turn of the loop for others
+                    # A server may accept all parts of a snapshot without a turn of the loop for others.
+                    await asyncio.sleep(0)
                 message = self._session.next()
             if self._session.ending is not None:
                 self._is_over = True

@@ -37,9 +37,8 @@ async def idle_then_one(bench: Bench, out: Outcome) -> None:
         with out.tolerating(name):
             topics = ["entries.1"] * count
             async with connected(bench, name, topics) as (running, load, process, memory):
-                await asyncio.sleep(
-                    bench.seconds(10)
-                )  # work left from the handshakes would count as idle CPU
+                # Work left from the handshakes would count as idle CPU.
+                await asyncio.sleep(bench.seconds(10))
                 figures = await deliver(bench, running, load, process, topics[:1], bench.count(3), 0.5)
                 out.add(
                     "idle-then-one",

@@ -78,9 +78,8 @@ def work(database: Database, function: Callable[[], object]) -> int:
             return 0
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                type(here()), "limit_query_time", lambda self, *arguments: nullcontext()
-            )  # uses the handler
+            # Uses the handler.
+            patch.setattr(type(here()), "limit_query_time", lambda self, *arguments: nullcontext())
             connection.connection.set_progress_handler(count, 10)
             function()
             connection.connection.set_progress_handler(None, 0)

@@ -148,9 +148,8 @@ def test_a_reload_of_the_server_leaves_no_traceback(own):
         deadline = time.monotonic() + PATIENCE_SECONDS
         while len(re.findall("^Starting ASGI", text := log.read_text(), re.MULTILINE)) < 2:
             assert time.monotonic() < deadline, text
-            os.utime(
-                own.folder / "mysite" / "urls.py"
-            )  # again: the first look of the reloader may come after it
+            # Again: the first look of the reloader may come after it.
+            os.utime(own.folder / "mysite" / "urls.py")
             time.sleep(0.5)
         wait_until_answering(f"http://127.0.0.1:{port}/", process)
     finally:

@@ -1,4 +1,4 @@
-"""What imports leave: the batches of changes that are undone at once, and the tokens of programs that write rows."""
+"""Batches of changes by imports, which are undone at once, and tokens of programs that write rows."""
 
 from django.conf import settings
 from django.db import models

@@ -12,7 +12,7 @@ SECONDS = (3, 3600)
 
 
 def random_topic() -> str:
-    """Return a key that cannot be guessed: whoever has it may follow what the screen is to show."""
+    """Return a key that cannot be guessed: a client that has it may follow what the screen is to show."""
     return secrets.token_hex(16)
 
 

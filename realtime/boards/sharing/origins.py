@@ -5,7 +5,7 @@ import re
 from django.core.exceptions import ValidationError
 
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?", re.ASCII)
-"""As browsers send it: in lower case, without a path. Nothing else may reach a header."""
+"""As browsers send it: in lower case, without a path. Only such texts may be written into a header."""
 MAX_ORIGINS = 20
 
 

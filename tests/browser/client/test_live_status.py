@@ -19,9 +19,8 @@ def test_the_badge_shows_the_state_of_the_connection(page: Page) -> None:
     page.evaluate("() => { clock.advance(1000); server().accepts(); }")
     page.evaluate("() => { target.navigator.onLine = false; fire('offline'); }")
     shows("offline", "offline as of 01:16")
-    page.evaluate(
-        "server().sends(heartbeat())"
-    )  # a server on the same machine answers although the browser is offline
+    # A server on the same machine answers although the browser is offline.
+    page.evaluate("server().sends(heartbeat())")
     shows("live", "live")
     page.evaluate("server().drops()")
     shows("offline", "offline as of 01:16")

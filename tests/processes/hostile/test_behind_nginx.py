@@ -70,9 +70,8 @@ def test_clients_that_do_not_go_on_keep_no_other_address_waiting(address: Addres
     """Their requests wait in nginx, or are refused by it; pages and calls are answered meanwhile."""
     with attacks.running(name, address, 1) as attack:
         pages, calls = set(), set()
-        others = itertools.cycle(
-            f"127.0.1.{number}" for number in range(1, 250)
-        )  # nginx bounds what one may ask
+        # Nginx bounds what one may ask.
+        others = itertools.cycle(f"127.0.1.{number}" for number in range(1, 250))
         while not attack.is_over:
             pages.add(status(address, PAGE, next(others)))
             calls.add(status(address, CALL, next(others)))
