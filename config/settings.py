@@ -300,6 +300,15 @@ LOGIN_URL = "admin:login"
 BOARDS_HISTORY_DAYS = given("BOARDS_HISTORY_DAYS", int) if os.environ.get("BOARDS_HISTORY_DAYS") else 30
 """For how long the boards keep who has changed what; 0 for no history."""
 
+BOARDS_WALL_COPIES = not os.environ.get("BOARDS_WALL_COPIES") or is_on("BOARDS_WALL_COPIES")
+"""Whether the browsers of walls keep a copy of public boards, for the time in which the network is away."""
+BOARDS_SILENT_MINUTES: Any = given("BOARDS_SILENT_MINUTES", int) if os.environ.get("BOARDS_SILENT_MINUTES") else 5
+"""After how long a screen that is away is reported."""
+BOARDS_ALERT_WEBHOOK = os.environ.get("BOARDS_ALERT_WEBHOOK", "")
+"""The address that is told of screens that fall silent and of those that return."""
+if BOARDS_ALERT_WEBHOOK and not re.match(r"https?://[^/\s]+", BOARDS_ALERT_WEBHOOK):
+    raise ImproperlyConfigured("BOARDS_ALERT_WEBHOOK is no address; write https://host/path")
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True

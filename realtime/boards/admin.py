@@ -13,8 +13,10 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
+from .bounded import Bounded
 from .history import record, states
 from .models import Board, Entry, Notice, Status
+from .screens import admin as screens  # noqa: F401  # registers its model
 from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
@@ -22,34 +24,12 @@ if TYPE_CHECKING:  # Django's own classes take no type argument when the program
     BoardModelAdmin: TypeAlias = admin.ModelAdmin[Board]
     NoticeModelAdmin: TypeAlias = admin.ModelAdmin[Notice]
     EntryModelAdmin: TypeAlias = admin.ModelAdmin[Entry]
-    AnyModelAdmin: TypeAlias = admin.ModelAdmin[Any]
 else:
     EntryTable = admin.TabularInline
     BoardModelAdmin = EntryModelAdmin = NoticeModelAdmin = admin.ModelAdmin
-    AnyModelAdmin = object
 
 admin.site.site_title = admin.site.site_header = "Tidemark"
 admin.site.index_title = "Edit here; every open page follows"
-
-
-MAX_SEARCH_CHARACTERS = 200
-
-
-class Bounded(AnyModelAdmin):
-    """A list whose address, which its users may write themselves, cannot cause a query that never ends.
-
-    Django allows every lookup on a column of the model itself. SQLite's regular expressions are Python's: one that
-    takes exponential time keeps all threads of the process from running, so that nothing is delivered meanwhile.
-    """
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return not lookup.endswith("regex") and super().lookup_allowed(lookup, value, request)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        # Each word is a condition, of which SQLite takes a thousand.
-        return super().get_search_results(request, queryset, search_term[:MAX_SEARCH_CHARACTERS])
 
 
 class EntryForm(SharedForm):

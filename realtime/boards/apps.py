@@ -10,6 +10,7 @@ class BoardsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import editing, history  # noqa: F401  # the first declares its actions
+        from .screens import reports  # noqa: F401  # declares an action
 
         if history.kept_days():
             from . import all_entries  # noqa: F401  # a feed, and the function that is called for its changes

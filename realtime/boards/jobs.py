@@ -13,6 +13,7 @@ from realtime.service import connections_open
 
 from . import history, notices
 from .models import Board, Entry, Status
+from .screens import pairing, watch
 
 BOARD_SLUG = "server"
 
@@ -46,6 +47,24 @@ def due_notices() -> None:
 def old_revisions() -> None:
     """Remove revisions that the history no longer keeps."""
     history.remove_old()
+
+
+@every(seconds=10)
+def screens_online() -> None:
+    """Note which screens are online."""
+    watch.look()
+
+
+@every(seconds=60)
+def silent_screens() -> None:
+    """Report screens that are silent, and those that are back."""
+    watch.reporter.report()
+
+
+@every(seconds=600)
+def forgotten_screens() -> None:
+    """Remove the screens whose codes nobody has typed."""
+    pairing.remove_forgotten()
 
 
 def write(board: Board, measured: list[Measurement]) -> int:

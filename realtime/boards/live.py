@@ -8,6 +8,7 @@ from django.db.models import Q
 from realtime.feeds import Feed, register
 
 from .models import Board, Entry, Notice
+from .screens import feeds as screens  # noqa: F401  # registers its feeds
 
 
 class OfVisibleBoards(Feed):

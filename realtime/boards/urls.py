@@ -8,8 +8,9 @@ from django.views.generic import RedirectView
 
 from realtime.databases.base import is_storable
 
-from . import history, notices, views, wall
+from . import builds, history, notices, views, wall, wall_worker
 from .exchange import exporting, importing, rows
+from .screens import pages as screens
 from .sharing import share
 
 
@@ -44,6 +45,10 @@ urlpatterns = [
     path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
+    path("screen/", screens.screen, name="screen"),
+    path("build/", builds.show, name="build"),
+    # At the root of the boards, so that a wall may register it for its own address.
+    path("wall-worker.js", wall_worker.script, name="wall_worker"),
     # Browsers request this address for pages that name no icon, such as the admin's.
     path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("boards/favicon.svg"))),
 ]

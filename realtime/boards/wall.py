@@ -2,18 +2,25 @@
 
 from typing import Any
 
+from csp.decorators import csp_update
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
 from realtime.databases.base import is_storable
 
+from .builds import build
 from .models import Board
-from .screens.models import HOURS, SECONDS
+from .screens.models import HOURS, SECONDS, Screen
 
 MAX_BOARDS = 12
 """How many boards one screen shows in turn: it follows all of them."""
+
+
+starts_worker = csp_update({"trusted-types": ["boards"]})
+"""For pages whose script starts the service worker (static/boards/wall/copies.js): the browser refuses it elsewhere."""
 
 
 class WallForm(forms.Form):
@@ -46,6 +53,7 @@ class WallForm(forms.Form):
         return {name: valid.get(name) or field.initial or "" for name, field in self.fields.items()}
 
 
+@starts_worker  # type: ignore[arg-type]  # its types know views without arguments
 def wall(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a board, or several in turn, on a screen without a keyboard.
 
@@ -58,9 +66,32 @@ def wall(request: HttpRequest, slug: str) -> HttpResponse:
     choices = WallForm(first, request.user, query).choices
     others = Board.objects.visible_to(request.user).filter(slug__in=then).exclude(pk=first.pk)
     boards = [first, *sorted(others, key=lambda board: then.index(board.slug))][:MAX_BOARDS]
-    now = timezone.now()
-    context = {"boards": boards, "choices": choices, "now": now, "first": first}
+    return show(request, boards, choices)
+
+
+def show(
+    request: HttpRequest, boards: list[Board], choices: dict[str, Any], screen: Screen | None = None
+) -> HttpResponse:
+    """Return the page of boards in turn; of a screen that is run from the desk, if one is given."""
+    is_kept = settings.BOARDS_WALL_COPIES and all(board.is_public for board in boards)
+    context = {
+        "boards": boards,
+        "choices": choices,
+        "now": timezone.now(),
+        "build": build(),
+        "worker": settings.BOARDS_WALL_COPIES,
+        "is_kept": is_kept,
+        "screen": screen,
+    }
     response = render(request, "boards/wall.html", context)
+    if is_kept:
+        # The worker stores no other page: what is not public must not outlast a sign-out.
+        response["Wall-Copy"] = "keep"
+    return stamped(response)
+
+
+def stamped(response: HttpResponse) -> HttpResponse:
+    """Return a response with the time of the server, which the clock of a wall follows."""
     # A header of our own: daphne sends no Date, and beside ours uvicorn would send a second one.
-    response["Server-Time"] = f"{now.timestamp():.3f}"
+    response["Server-Time"] = f"{timezone.now().timestamp():.3f}"
     return response

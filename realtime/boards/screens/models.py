@@ -65,3 +65,15 @@ class Screen(models.Model):
     def has_code(self, now: datetime) -> bool:
         """Return whether its code can be typed."""
         return self.code is not None and self.code_until is not None and now < self.code_until
+
+    @property
+    def shows(self) -> str:
+        """The boards and the way in which they are shown, as one text: a page that shows another one is outdated."""
+        then = " ".join(str(board.pk) for board in self.then.all())
+        return f"{self.board_id or ''} {then} {self.seconds} {self.dim_from}-{self.dim_until}"
+
+    @property
+    def orders(self) -> str:
+        """What its page compares with what it was loaded with: where they differ, it loads again."""
+        asked = self.reload_asked.timestamp() if self.reload_asked else ""
+        return f"{self.shows} {asked}" if self.name else ""

@@ -3,24 +3,31 @@
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
 import { WallBoard } from "./board.js";
-import { followServerClock, serverNow } from "./server-clock.js";
-import { clock, isBetween } from "./zones.js";
+import { followBuild } from "./build.js";
+import { keepCopy, startWorker } from "./copies.js";
+import { reloadWhenReachable } from "./reload.js";
+import { followDesk } from "./screen.js";
+import { followServerClock, serverAhead, serverNow } from "./server-clock.js";
+import { clock, isBetween, weekday } from "./zones.js";
 
 // A healthy server sends something at least every 15 seconds.
 const SILENCE_MS = 15_000;
 // No band for the moment in which a page reconnects after its server was restarted.
 const NOTICE_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 const root = document.documentElement;
 const boards = [...document.querySelectorAll(".wall-board")].map(
   (element) => new WallBoard(/** @type {HTMLElement} */ (element)),
 );
 const band = /** @type {HTMLElement} */ (document.querySelector(".wall-band"));
-const night = /** @type {HTMLElement} */ (document.querySelector(".wall-night"));
+const night = /** @type {HTMLElement | null} */ (document.querySelector(".wall-night"));
 const secondsPerPage = Number(root.dataset.seconds) || 12;
 
 let shown = 0;
 let turnedAt = performance.now();
+/** @type {Realtime | undefined} */
+let realtime;
 
 /** Show the next page of this board, or the first one of the next board that has rows. */
 function turn() {
@@ -34,33 +41,53 @@ function turn() {
   boards[shown].begin();
 }
 
-/** @param {Realtime} realtime */
+/** Say since when the rows are as they are, if that is long ago. @param {Realtime} realtime */
 function showBand(realtime) {
   const { state, since } = realtime.status;
-  const [now, zone] = [realtime.now, boards[shown].zone];
   root.dataset.state = state;
-  const isLong = state !== "live" && state !== "refused" && since !== null && now - since >= SILENCE_MS;
+  if (state === "live") delete root.dataset.kept;
+  const [now, keptAt] = [realtime.now, Number(root.dataset.kept)];
+  const isOld = state !== "live" && state !== "refused" && (keptAt || (since !== null && now - since >= SILENCE_MS));
   const isAway = !["behind", "stale", "misplaced"].includes(state);
   // The page's clock says how long ago, the server's what time that was.
-  const words = isLong
-    ? `${isAway ? "No connection" : "Not current"} since ${clock(zone, serverNow() - (now - since))}`
-    : "";
+  const at = keptAt ? keptAt + serverAhead() : serverNow() - (now - (since ?? now));
+  const words = isOld ? `${isAway ? "No connection" : "Not current"} since ${timeOf(at)}` : "";
   if (band.textContent !== words) band.textContent = words;
-  if (band.hidden === isLong) {
-    band.hidden = !isLong;
-    boards[shown].layOut();
+  if (band.hidden === (words !== "")) {
+    band.hidden = words === "";
+    boards[shown]?.layOut();
   }
 }
 
+/** "14:02", and the day if that is more than twelve hours ago. @param {number} at - the server's time */
+function timeOf(at) {
+  const zone = boards[shown]?.zone ?? { name: "UTC", offsetSeconds: 0 };
+  return serverNow() - at < DAY_MS / 2 ? clock(zone, at) : `${weekday(zone, at)} ${clock(zone, at)}`;
+}
+
 function tick() {
-  const realtime = /** @type {{realtime?: Realtime} | undefined} */ (
-    /** @type {unknown} */ (customElements.get("live-topic"))
-  )?.realtime;
-  if (realtime) showBand(realtime);
+  if (!realtime) begin();
+  if (realtime) {
+    showBand(realtime);
+    followDesk(realtime);
+    keepCopy(realtime.status.state, serverAhead());
+  }
+  if (boards.length > 0) showBoards();
+}
+
+/** When the page client has been loaded. */
+function begin() {
+  ({ realtime } = /** @type {{realtime?: Realtime}} */ (
+    /** @type {unknown} */ (customElements.get("live-topic") ?? {})
+  ));
+  if (realtime) followBuild(realtime);
+}
+
+function showBoards() {
   if (performance.now() - turnedAt >= secondsPerPage * 1000 || !boards[shown].hasRows) turn();
   for (const board of boards) board.showTime(serverNow());
   const { dimFrom = "", dimUntil = "" } = root.dataset;
-  night.hidden = !isBetween(boards[shown].zone, serverNow(), dimFrom, dimUntil);
+  if (night) night.hidden = !isBetween(boards[shown].zone, serverNow(), dimFrom, dimUntil);
 }
 
 /** Keep the screen on; the browser lets go of it whenever the page is hidden. */
@@ -87,13 +114,18 @@ if (notices) new MutationObserver(expireNotices).observe(notices, { childList: t
 boards.forEach((board, index) => {
   board.isShown = index === shown;
 });
-boards[shown].begin();
+boards[shown]?.begin();
 for (const type of ["applied", "corrected", "error"]) {
-  document.addEventListener(`realtime:${type}`, () => boards[shown].layOut());
+  document.addEventListener(`realtime:${type}`, () => {
+    boards[shown]?.layOut();
+    if (realtime) followDesk(realtime);
+  });
 }
-window.addEventListener("resize", () => boards[shown].layOut());
+window.addEventListener("resize", () => boards[shown]?.layOut());
 document.addEventListener("visibilitychange", keepScreenOn);
 document.addEventListener("click", () => root.requestFullscreen?.().catch(() => {}));
 keepScreenOn();
+startWorker();
+if (root.dataset.again) setTimeout(reloadWhenReachable, Number(root.dataset.again) * 1000);
 tick();
 setInterval(tick, 1000);

@@ -30,6 +30,11 @@ export function date(zone, at) {
   return format(zone, { weekday: "long", day: "numeric", month: "long" }, at).replace(",", "");
 }
 
+/** "Thursday" @param {Zone} zone @param {number} at */
+export function weekday(zone, at) {
+  return format(zone, { weekday: "long" }, at);
+}
+
 /**
  * Whether a time is in the hours from one to another, which may be past midnight.
  * @param {Zone} zone @param {number} at @param {string} from @param {string} until - hours, such as "22"; "" for none

@@ -1,0 +1,145 @@
+"""The desk: the list of screens in the admin, where they are paired, told what to show, reloaded and identified."""
+
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.timesince import timesince
+
+from ..bounded import Bounded
+from ..builds import build
+from ..shared_forms import fields_of
+from . import pairing
+from .models import Screen
+
+if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
+    ScreenModelAdmin: TypeAlias = admin.ModelAdmin[Screen]
+    ScreenModelForm: TypeAlias = forms.ModelForm[Screen]
+else:
+    ScreenModelAdmin, ScreenModelForm = admin.ModelAdmin, forms.ModelForm
+
+IDENTIFIED = timedelta(seconds=60)
+
+
+class ScreenForm(ScreenModelForm):
+    """What a screen shows, and how."""
+
+    class Meta:
+        model = Screen
+        fields = ["name", "board", "then", "seconds", "dim_from", "dim_until"]
+        widgets = {"then": forms.CheckboxSelectMultiple}
+        help_texts = {
+            "board": "A board that is not public is shown only if a member of staff has signed in on the screen.",
+            "then": "The screen shows each of them for its pages, then the next one.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "name" in self.fields:  # a form of the list has the board alone
+            self.fields["name"].required = True
+
+
+class PairForm(ScreenForm):
+    """The same for a screen that shows a code, which is typed here once."""
+
+    request: HttpRequest
+    screen_code = forms.CharField(
+        label="Code",
+        max_length=20,
+        help_text="The six characters that the screen shows at the address /screen/. They are valid for ten minutes.",
+        widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "characters", "size": 10}),
+    )
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "type[PairForm]":
+        """Return a subclass for one request: the admin makes forms of a class."""
+        return type(cls.__name__, (cls,), {"request": request, "__module__": cls.__module__})
+
+    def clean_screen_code(self) -> str:
+        """Let the form be of the screen that shows the code, which is typed with this."""
+        if seconds := pairing.wrong_codes.seconds_until_next(self.request):
+            raise forms.ValidationError(f"Too many wrong codes. Try again in {ceil(seconds)} s.")
+        typed: str = self.cleaned_data["screen_code"]
+        screen = pairing.waiting_for(typed)
+        if screen is None:
+            pairing.wrong_codes.count(self.request)
+            raise forms.ValidationError("No screen shows this code now. Type the one that it shows.")
+        self.instance = screen
+        screen.code = screen.code_until = None
+        return typed
+
+
+@admin.register(Screen)
+class ScreenAdmin(Bounded, ScreenModelAdmin):
+    form = ScreenForm
+    list_display = ["name", "state", "board", "heard", "size", "pages"]
+    list_editable = ["board"]
+    list_filter = ["is_online", "board"]
+    list_per_page = 50
+    search_fields = ["name"]
+    actions = ["ask_reload", "identify"]
+    shown = ("board", "then", "seconds", ("dim_from", "dim_until"))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Screen]:
+        return super().get_queryset(request).exclude(name="")
+
+    def get_form(
+        self, request: HttpRequest, obj: Screen | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = PairForm.of(request)
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Screen | None = None) -> Any:
+        first = ["screen_code", "name"] if obj is None else ["name"]
+        return [(None, {"fields": [*first, *self.shown]})]
+
+    def save_model(self, request: HttpRequest, obj: Screen, form: Any, change: bool) -> None:
+        """Write what the form has: the page of the screen and the job write other columns of the row meanwhile."""
+        columns = [name for name in form.cleaned_data if name in ScreenForm.Meta.fields and name != "then"]
+        if not change:
+            columns += ["code", "code_until"]
+        obj.save(update_fields=columns)
+
+    @admin.display(description="state", ordering="is_online", boolean=False)
+    def state(self, screen: Screen) -> str:
+        if screen.is_online:
+            return "online"
+        return f"silent for {timesince(screen.absent_since)}" if screen.absent_since else "not seen yet"
+
+    @admin.display(description="last heard", ordering="last_heard")
+    def heard(self, screen: Screen) -> Any:
+        return screen.last_heard
+
+    @admin.display(description="version", ordering="version")
+    def pages(self, screen: Screen) -> str:
+        if not screen.version:
+            return ""
+        return (
+            screen.version if screen.version == build() else f"{screen.version} (another than the server's)"
+        )
+
+    @admin.action(permissions=["change"], description="Reload")
+    def ask_reload(self, request: HttpRequest, screens: QuerySet[Screen]) -> None:
+        self._ask(request, screens, "asked to reload", reload_asked=timezone.now())
+
+    @admin.action(permissions=["change"], description="Identify: show the name on the screen for a minute")
+    def identify(self, request: HttpRequest, screens: QuerySet[Screen]) -> None:
+        self._ask(request, screens, "showing the name", identify_until=timezone.now() + IDENTIFIED)
+
+    def _ask(self, request: HttpRequest, screens: QuerySet[Screen], outcome: str, **columns: Any) -> None:
+        editor: Any = request.user.pk
+        with transaction.atomic():
+            asked = Screen.objects.filter(pk__in=[screen.pk for screen in screens])
+            count = asked.update(**columns)
+            LogEntry.objects.log_actions(editor, asked, CHANGE, fields_of([*columns]))
+        self.message_user(
+            request, f"{count} {'screen' if count == 1 else 'screens'}: {outcome}.", messages.SUCCESS
+        )

@@ -1,0 +1,134 @@
+"""Pairing: a screen shows a code, an editor types it once, and from then on the screen is run from the desk.
+
+A code is valid for ten minutes and for one screen. The screen's browser keeps a token in a cookie that no script can
+read; the database has its digest.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from realtime.access.budgets import Budgets
+from realtime.access.password_attempts import address_of
+from realtime.databases.base import is_storable
+
+from .models import Screen
+
+COOKIE = "screen"
+COOKIE_SECONDS = 400 * 24 * 3600
+"""As long as browsers allow; each view of a screen renews it."""
+CHARACTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+"""None that looks like another one from across a room."""
+LENGTH = 6
+VALID = timedelta(minutes=10)
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""After its code has expired, a screen that nobody has paired is deleted."""
+MAX_WAITING, MAX_WAITING_PER_ADDRESS = 1000, 50
+WRONG_PER_SECOND, WRONG_AT_ONCE = 1 / 30, 10
+"""Wrong codes of one editor, and from one address."""
+ATTEMPTS = 5
+
+
+class TooManyWaiting(Exception):
+    """So many screens wait for their code, of one address or of all, that no further one gets one."""
+
+
+def digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def screen_of(request: HttpRequest) -> Screen | None:
+    """Return the screen whose token the browser has."""
+    token = request.COOKIES.get(COOKIE, "")
+    return Screen.objects.filter(token_digest=digest(token)).first() if token.isascii() and token else None
+
+
+def new_screen(request: HttpRequest) -> tuple[Screen, str]:
+    """Return a new screen that waits for its code, and its token.
+
+    Raises: TooManyWaiting.
+    """
+    address = address_of(request) or ""
+    waiting = Screen.objects.filter(name="")
+    if waiting.count() >= MAX_WAITING or waiting.filter(address=address).count() >= MAX_WAITING_PER_ADDRESS:
+        raise TooManyWaiting
+    token = secrets.token_urlsafe(32)
+    screen = Screen(token_digest=digest(token), address=address)
+    renew_code(screen)
+    return screen, token
+
+
+def renew_code(screen: Screen) -> None:
+    """Give a screen that waits a new code, and save it."""
+    for attempt in range(ATTEMPTS):
+        screen.code = "".join(secrets.choice(CHARACTERS) for _ in range(LENGTH))
+        screen.code_until = timezone.now() + VALID
+        try:
+            with transaction.atomic():
+                screen.save()
+            return
+        except IntegrityError:  # another screen has this code
+            if attempt == ATTEMPTS - 1:
+                raise
+
+
+def keep_token(response: HttpResponse, request: HttpRequest, token: str) -> None:
+    """Let the browser keep the token, for the page of screens alone."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=COOKIE_SECONDS,
+        path=reverse("boards:screen"),
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def normalized(typed: str) -> str:
+    """Return a code as it is stored, however it was typed: ``abc-234`` is ``ABC234``."""
+    return "".join(character for character in typed.upper() if character.isalnum())
+
+
+class WrongCodes:
+    """The recent wrong codes in one process, by editor and by address. Right ones do not count."""
+
+    def __init__(self) -> None:
+        self._budgets = Budgets(WRONG_PER_SECOND, WRONG_AT_ONCE)
+
+    def seconds_until_next(self, request: HttpRequest) -> float:
+        """Return in how many seconds another code may be tried; 0 for now."""
+        return max(self._budgets.seconds_until(owner, 1) for owner in self._owners(request))
+
+    def count(self, request: HttpRequest) -> None:
+        for owner in self._owners(request):
+            self._budgets.spend(owner, 1)
+
+    def _owners(self, request: HttpRequest) -> list[tuple[str, object]]:
+        address = address_of(request)
+        return [("user", request.user.pk), *([("address", address)] if address else [])]
+
+
+wrong_codes = WrongCodes()
+
+
+def waiting_for(typed: str) -> Screen | None:
+    """Return the screen that shows this code, locked until the transaction ends."""
+    code = normalized(typed)
+    if len(code) != LENGTH or not is_storable(code):
+        return None
+    screen = Screen.objects.select_for_update().filter(code=code, name="").first()
+    return screen if screen is not None and screen.has_code(timezone.now()) else None
+
+
+def remove_forgotten() -> None:
+    """Delete the screens whose codes expired long ago."""
+    forgotten = Screen.objects.filter(name="", code_until__lt=timezone.now() - FORGOTTEN_AFTER)
+    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    if keys := [*forgotten.values_list("pk", flat=True)]:
+        Screen.objects.filter(pk__in=keys, name="").delete()
