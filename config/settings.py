@@ -302,7 +302,9 @@ BOARDS_HISTORY_DAYS = given("BOARDS_HISTORY_DAYS", int) if os.environ.get("BOARD
 
 BOARDS_WALL_COPIES = not os.environ.get("BOARDS_WALL_COPIES") or is_on("BOARDS_WALL_COPIES")
 """Whether the browsers of walls keep a copy of public boards, for the time in which the network is away."""
-BOARDS_SILENT_MINUTES: Any = given("BOARDS_SILENT_MINUTES", int) if os.environ.get("BOARDS_SILENT_MINUTES") else 5
+BOARDS_SILENT_MINUTES: Any = (
+    given("BOARDS_SILENT_MINUTES", int) if os.environ.get("BOARDS_SILENT_MINUTES") else 5
+)
 """After how long a screen that is away is reported."""
 BOARDS_ALERT_WEBHOOK = os.environ.get("BOARDS_ALERT_WEBHOOK", "")
 """The address that is told of screens that fall silent and of those that return."""

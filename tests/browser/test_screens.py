@@ -57,7 +57,7 @@ def act(desk: Page, name: str, action: str) -> None:
 
 
 def test_an_editor_runs_a_screen_from_the_desk(screen, desk, server):
-    """Its code is typed once; then it shows a board, its name, another board, and loads again, and nobody touches it."""
+    """Its code is typed once; then it shows a board, its name and another board, and loads again."""
     pair(desk, screen, "Pier 2", "Departures")
     expect(screen.locator("h1")).to_have_text("Departures")
     expect(screen.locator(LIVE)).to_have_count(1)
@@ -141,7 +141,9 @@ def test_a_wall_shows_the_last_rows_and_their_age_while_the_server_is_away(brows
         page.clock.install()
         page.reload()
         expect(page.locator(LIVE)).to_have_count(1)
-        database.execute("UPDATE boards_entry SET note = 'the last word' WHERE board_id = 1 AND position = 10")
+        database.execute(
+            "UPDATE boards_entry SET note = 'the last word' WHERE board_id = 1 AND position = 10"
+        )
         expect(page.locator(".entry").first).to_contain_text("the last word")
         page.clock.fast_forward(61_000)
         page.wait_for_function(
