@@ -53,7 +53,8 @@ def test_an_installation_is_followed_by_a_reset(uninstalled, quay, log, images):
     capture.install()
 
     assert images(Entry) == [None]
-    assert log.sequenced() == dict.fromkeys(("entries", "notices", "board", "boards", "staffboards"), "reset")
+    names = ("entries", "notices", "board", "boards", "staffboards", "screens", "screenlist")
+    assert log.sequenced() == dict.fromkeys(names, "reset")
 
 
 def test_one_missing_trigger_is_found(log):

@@ -26,5 +26,12 @@ def html_of(row: Row | Change) -> str:
     return row.html
 
 
-DEMO_TABLES = {"boards_board", "boards_entry", "boards_notice", "boards_notice_boards"}
+DEMO_TABLES = {
+    "boards_board",
+    "boards_entry",
+    "boards_notice",
+    "boards_notice_boards",
+    "boards_screen",
+    "boards_screen_then",
+}
 """The tables of the demo: its feeds read all of them, and no other app of the tests' settings has a feed."""
