@@ -65,6 +65,7 @@ lint: $(BIN)/.installed-tests lint-javascript
 # Format, lint and types of the page client; its tools need node.
 JAVASCRIPT := .venv/javascript
 ASYNCAPI := .venv/asyncapi
+TYPEDOC := .venv/typedoc
 lint-javascript:
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(JAVASCRIPT)/.installed $(ASYNCAPI)/.installed \
 	  && $(JAVASCRIPT)/node_modules/.bin/biome check . && $(JAVASCRIPT)/node_modules/.bin/tsc --project tests/javascript/jsconfig.json; \
@@ -80,7 +81,8 @@ npm: $(BIN)/python $(JAVASCRIPT)/.installed
 
 $(JAVASCRIPT)/.installed: tests/javascript/package.json
 $(ASYNCAPI)/.installed: tests/javascript/asyncapi/package.json
-$(JAVASCRIPT)/.installed $(ASYNCAPI)/.installed:
+$(TYPEDOC)/.installed: docs/javascript/package.json
+$(JAVASCRIPT)/.installed $(ASYNCAPI)/.installed $(TYPEDOC)/.installed:
 	@mkdir -p $(@D) && cp $< $(@D)
 	npm install --prefix $(@D) --silent --no-package-lock --no-audit --no-fund
 	@touch $@
@@ -109,6 +111,10 @@ browsers: $(BIN)/.installed-browsers
 
 # The documents as a site, in var/docs; each link inside of it is checked. LINKS=1 asks the addresses elsewhere, too.
 docs: $(BIN)/.installed-docs
+	@rm -rf var/javascript
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(TYPEDOC)/.installed \
+		&& $(TYPEDOC)/node_modules/.bin/typedoc --options docs/javascript/typedoc.json --logLevel Warn; \
+		else echo "npm is not installed: the reference has no pages from JavaScript"; fi
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . var/docs
 	$(if $(LINKS),$(BIN)/python -m sphinx -q -W --keep-going -b linkcheck -c docs . var/docs-links)
 	@echo "var/docs/docs/index.html"

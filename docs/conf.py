@@ -19,7 +19,9 @@ release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 root_doc = "docs/index"
-include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+include_patterns = ["docs/**", "var/javascript/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+exclude_patterns = ["var/javascript/README.md"]
+suppress_warnings = ["toc.empty_glob"]  # the pages from JavaScript are made where node is installed
 
 # Links to headings are those that GitHub makes, up to the fourth level.
 myst_heading_anchors = 4

@@ -10,7 +10,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 EXPORTS = {
     "realtime.actions": ["ActionRefused", "action", "everyone", "is_staff"],
-    "realtime.client": ["Change", "Follower", "Refused", "Replica", "follow", "tickets"],
+    "realtime.client": [
+        "Broadcast",
+        "Change",
+        "Follower",
+        "Listener",
+        "NotSent",
+        "Presence",
+        "Refused",
+        "Replica",
+        "follow",
+        "listen",
+        "tickets",
+    ],
     "realtime.changes": ["Change", "on_change"],
     "realtime.feeds": ["Feed", "computed", "register"],
     "realtime.log_filters": [

@@ -1,4 +1,4 @@
-"""What ends a follower: a refusal that trying again does not change."""
+"""What ends a subscription, a refusal that trying again does not change; and what prevents a broadcast."""
 
 from http import HTTPStatus
 
@@ -34,6 +34,33 @@ class Refused(RealtimeError):
         code = self.code + 4000 if self.code < 1000 else self.code
         advice = WITHOUT_ORIGIN if self.code == HTTPStatus.FORBIDDEN else ADVICE.get(code, ADVICE[4400])
         return f"{self.topic[:100]!r} is refused ({self.code}, {self.reason or 'no reason given'}); {advice}"
+
+
+NO_ANSWER = 1006
+"""The code of a broadcast that the server has not answered, of whatever cause; WebSockets that are lost have it."""
+BROADCAST_ADVICE: dict[int, str] = {
+    NO_ANSWER: "it may have been sent on or not; send it again if that does no harm",
+    Code.BAD_MESSAGE: "its event has 1 to 64 characters, its payload is what JSON has, or bytes",
+    Code.FORBIDDEN: "can_broadcast of the topic's feed decides: sign in as a user whom it allows that",
+    Code.TOO_MUCH: "wait before the next one, see BROADCASTS_PER_SECOND of the server's settings",
+}
+
+
+class NotSent(RealtimeError):
+    """A broadcast was not sent on; the subscription continues.
+
+    ``code`` is the protocol's, or 1006 if the server has not answered.
+    """
+
+    code: int  # type: ignore[assignment]  # also of a newer server
+
+    def __init__(self, event: str, topic: str, code: int, reason: str) -> None:
+        super().__init__(event, topic, code, reason)
+        self.event, self.topic, self.code, self.reason = event, topic, int(code), reason
+
+    def __str__(self) -> str:
+        advice = BROADCAST_ADVICE.get(self.code, "send it again later")
+        return f"{self.event[:100]!r} to {self.topic[:100]!r}: {self.reason} ({self.code}); {advice}"
 
 
 def is_final(code: int) -> bool:

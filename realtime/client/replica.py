@@ -18,7 +18,7 @@ from ..engine.messages import Heartbeat, ServerMessage, Snapshot, Subscribe
 from ..engine.position import Position
 
 Format = Literal["rows", "html"]
-"""What rows are: the feed's fields, or HTML. Pages have further formats."""
+"""What rows are: the feed's fields, or HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _Held:
 class Replica:
     """The rows of one topic as of ``position``."""
 
-    def __init__(self, topic: str, format: Format = "rows") -> None:
+    def __init__(self, topic: str, format: messages.Format = "rows") -> None:
         self.topic, self.format = topic, format
         self.position: Position | None = None
         self.must_subscribe = False

@@ -206,7 +206,7 @@ class Broadcast(_Message):
     """A message to the other subscribers of a topic, in both directions: ``payload`` is any value, ``data`` is binary.
 
     The server sets ``sender``, which identifies a connection while it lasts, and ``name``, that of its user if the
-    feed gives names.
+    feed gives names. A client's ``id`` requests a reply, which says whether the message is sent on.
     """
 
     topic: str
@@ -215,6 +215,7 @@ class Broadcast(_Message):
     data: bytes | UnsetType = UNSET
     sender: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
+    id: int | UnsetType = UNSET
 
 
 ClientMessage = Subscribe | Unsubscribe | Call | Ping | Ack | Broadcast

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 
+from msgspec import UnsetType
+
 from ..access.handshake import Handshake
 from ..access.limits import Place, TooMuch
 from ..access.visitors import Visitor
@@ -149,7 +151,11 @@ class Connection:
                 self.session.acknowledge(received)
 
     async def _broadcast(self, message: Broadcast) -> None:
-        """Send a message to the other subscribers of a topic; errors name no topic, as its rows are not refused."""
+        """Send a message to the other subscribers of a topic; post a reply, if the client requests one.
+
+        Otherwise a refusal is an error without a topic: the rows are not refused.
+        Raises: BadMessage, unless there is a reply.
+        """
         self._sender = self._sender or Sender()
         try:
             if message.topic not in self.session.topics:
@@ -159,15 +165,24 @@ class Connection:
             )
             if message.topic in self.session.topics:  # the subscription has not ended meanwhile
                 self._service.hub.broadcasts.send(prepared, self)
-        except BadMessage:
-            raise
         except RealtimeError as error:
+            if isinstance(error, BadMessage) and isinstance(message.id, UnsetType):
+                raise
             self.log.info("message broadcast %r refused: %s", message.topic[:200], error)
             metrics.refusals.labels(int(error.code)).inc()
-            self.session.refuse(error)
+            self._refuse_broadcast(message, error.code, str(error))
         except Exception as error:
             self.log.failure("broadcast", error)
-            self.session.post(messages.Error(code=Code.INTERNAL, message=SERVER_FAILED))
+            self._refuse_broadcast(message, Code.INTERNAL, SERVER_FAILED)
+        else:
+            if not isinstance(message.id, UnsetType):
+                self.session.post(messages.Reply(message.id, ok=None))
+
+    def _refuse_broadcast(self, message: Broadcast, code: Code, reason: str) -> None:
+        if isinstance(message.id, UnsetType):
+            self.session.post(messages.Error(code, reason))
+        else:
+            self.session.post(messages.Reply(message.id, error=messages.ReplyError(code, reason)))
 
     async def subscribe(self, message: Subscribe) -> messages.Error | None:
         """Follow a topic; if it is refused, return the error that the client is sent."""

@@ -6,12 +6,25 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from realtime.client import Change, Follower, Refused, follow, tickets
+from realtime.client import Change, Follower, NotSent, Presence, Refused, follow, listen, tickets
 from tests.processes.sockets import PATIENCE_SECONDS
-from tests.support.servers import PASSWORD, ROOT, Server
+from tests.support import servers
+from tests.support.servers import PASSWORD, ROOT, Project, Server
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def shared(
+    request: pytest.FixtureRequest, prepared: Project, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A running server, once of each kind, where those who follow entries see and may write to each other."""
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.apps.sociable.settings", "HEARTBEAT_SECONDS": "2"}
+    folder = tmp_path_factory.mktemp("sociable") / "project"
+    with servers.running(servers.copy(prepared, folder, **environment), request.param) as server:
+        yield server
 
 
 class Mirror:
@@ -90,19 +103,82 @@ async def test_a_slow_program_gets_everything_in_the_end(shared: Server) -> None
         assert set(mirror.rows.values()) == {"turn 199"}
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["async for", "for"])
-async def test_the_examples_of_the_guide_print_rows(shared: Server, number: int) -> None:
-    """docs/python.md, as it is printed, with this server's address."""
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL | re.MULTILINE
-    )
-    program = blocks[number].replace("http://127.0.0.1:8000/", shared.url)
+async def read_on(follower: Follower) -> None:
+    async for _ in follower:
+        pass
 
+
+async def test_users_see_each_other_and_send_as_who_they_are(shared: Server) -> None:
+    """The listener is a viewer, too; a topic of which the sender may not read is refused as by ``follow``."""
+    ticket = tickets(shared.url, "editor", PASSWORD)
+    async with (
+        asyncio.timeout(2 * PATIENCE_SECONDS),
+        listen(shared.url, "entries.1") as listener,
+        follow(shared.url, "entries.1", ticket=ticket) as follower,
+    ):
+        reading = asyncio.create_task(read_on(follower))
+        while listener.presence is None or "editor" not in listener.presence.names:
+            await anext(listener)
+        viewers = listener.presence.viewers
+        await follower.abroadcast("typing", {"row": "1"})
+        while isinstance(message := await anext(listener), Presence):
+            pass
+        reading.cancel()
+
+    assert viewers >= 2
+    assert (message.event, message.payload, message.name) == ("typing", {"row": "1"}, "editor")
+    async with asyncio.timeout(PATIENCE_SECONDS), listen(shared.url, "entries.3") as secret:
+        with pytest.raises((Refused, NotSent), match="4403"):
+            await secret.abroadcast("typing")
+
+
+async def test_a_feed_without_can_broadcast_refuses_with_words(shared: Server) -> None:
+    """The subscription is still good."""
+    async with asyncio.timeout(PATIENCE_SECONDS), follow(shared.url, "boards") as follower:
+        with pytest.raises(NotSent, match="can_broadcast"):
+            await follower.abroadcast("typing")
+
+        assert (await anext(follower)).op == "upsert"
+
+
+def examples(shared: Server) -> list[str]:
+    """Return the programs of docs/python.md, with this server's address."""
+    page = (ROOT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return [block.replace("http://127.0.0.1:8000/", shared.url) for block in blocks]
+
+
+@contextlib.asynccontextmanager
+async def running(program: str) -> AsyncIterator[asyncio.StreamReader]:
+    """Run a program, and give what it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-u", "-c", program, cwd=ROOT, stdout=subprocess.PIPE
     )
-    line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
-    process.kill()
-    await process.communicate()
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            yield process.stdout
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
 
-    assert line.startswith(b"upsert ")
+
+@pytest.mark.parametrize("number", [0, 1], ids=["async for", "for"])
+async def test_the_examples_of_the_guide_print_rows(shared: Server, number: int) -> None:
+    """docs/python.md, as it is printed."""
+    async with running(examples(shared)[number]) as output:
+        assert (await output.readline()).startswith(b"upsert ")
+
+
+async def test_the_examples_of_the_guide_send_and_receive(shared: Server) -> None:
+    """One program listens, the other one sends."""
+    _, _, listening, sending = examples(shared)
+    async with running(listening) as output:
+        assert b" viewers:" in await output.readline()
+        async with running(sending) as sent:
+            assert await sent.readline() == b"sent\n"
+        while b" viewers:" in (line := await output.readline()):
+            pass
+
+    assert line.endswith(b" typing {'row': '12'}\n")

@@ -221,6 +221,59 @@ async def test_messagepack_that_json_does_not_have(sociable, connect, topic, pay
     assert not any("Traceback" in line for line in lines())
 
 
+# ---------------------------------------------------------------- replies
+
+
+async def test_a_broadcast_with_an_id_has_a_reply(pair, topic):
+    """After it was sent on; its receivers get no id."""
+    sender, receiver = await pair()
+
+    await sender.send("broadcast", topic=topic, event="typing", payload=1, id=7)
+
+    assert await sender.receive_next("reply") == {"type": "reply", "id": 7, "ok": None}
+    assert "id" not in await receiver.receive_next("broadcast")
+
+
+ANSWERED = {
+    "a topic that it does not follow": (4403, '"topic":"boards","event":"x"'),
+    "no topic": (4403, '"topic":"","event":"x"'),
+    "a payload that is too deep": (4400, '"topic":"%s","event":"x","payload":' + "[" * 200 + "]" * 200),
+    "too many values": (4400, '"topic":"%s","event":"x","payload":[' + "1," * 1100 + "1]"),
+    **{name: (4400, f'"topic":"%s",{json.dumps(fields)[1:-1]}') for name, fields in REFUSED.items()},
+}
+
+
+@pytest.mark.parametrize("code, fields", ANSWERED.values(), ids=ANSWERED)
+async def test_the_reply_says_why_it_is_refused(pair, topic, code, fields):
+    """Instead of an error; however often, the connection continues."""
+    sender, _ = await pair()
+
+    for _ in range(12):
+        await sender.send_to(text_data='{"type":"broadcast","id":8,' + fields.replace("%s", topic) + "}")
+    replies = [await sender.receive_next("reply") for _ in range(12)]
+
+    assert {(reply["id"], reply["error"]["code"]) for reply in replies} == {(8, code)}
+
+
+@pytest.mark.parametrize("answer, code", [(False, 4403), (None, 4403), ("raise", 4500)])
+async def test_the_reply_has_the_answer_of_the_feed(monkeypatch, pair, sociable, topic, answer, code):
+    """Also where the feed fails; its error text is the server's own."""
+
+    def can_broadcast(self, user, key):
+        if answer == "raise":
+            raise ZeroDivisionError("secret")
+        return answer
+
+    monkeypatch.setattr(sociable, "can_broadcast", can_broadcast, raising=False)
+    sender, _ = await pair()
+
+    await sender.send("broadcast", topic=topic, event="typing", id=9)
+    reply = await sender.receive_next("reply")
+
+    assert (reply["id"], reply["error"]["code"]) == (9, code)
+    assert "secret" not in reply["error"]["message"]
+
+
 # ---------------------------------------------------------------- how many
 
 

@@ -3,9 +3,39 @@
  * first use connects. `live.js` and `live.min.js` connect when they are loaded.
  */
 
-/** @import { Row } from "./protocol/messages.js" */
-/** @import { PresenceHandlers, SubscribeOptions, Subscription } from "./realtime.js" */
-/** @import { CallOptions } from "./transports/calls.js" */
+/**
+ * The types of the public interface, which programs import from here.
+ *
+ * @typedef {import("./protocol/messages.js").Change} Change
+ * @typedef {import("./protocol/messages.js").Changes} Changes
+ * @typedef {import("./protocol/messages.js").ErrorMessage} ErrorMessage
+ * @typedef {import("./protocol/messages.js").Format} Format
+ * @typedef {import("./protocol/messages.js").Refusal} Refusal
+ * @typedef {import("./protocol/messages.js").Row} Row
+ * @typedef {import("./protocol/messages.js").ServerMessage} ServerMessage
+ * @typedef {import("./protocol/messages.js").Snapshot} Snapshot
+ * @typedef {import("./realtime.js").Events} Events
+ * @typedef {import("./realtime.js").Presence} Presence
+ * @typedef {import("./realtime.js").PresenceHandlers} PresenceHandlers
+ * @typedef {import("./realtime.js").Realtime} Realtime - what `connect` returns
+ * @typedef {import("./realtime.js").StatusHandler} StatusHandler
+ * @typedef {import("./realtime.js").SubscribeOptions} SubscribeOptions
+ * @typedef {import("./realtime.js").Subscription} Subscription
+ * @typedef {import("./realtime.js").SubscriptionStatus} SubscriptionStatus
+ * @typedef {import("./status.js").PageState} PageState
+ * @typedef {import("./status.js").Status} Status
+ * @typedef {import("./topics/row-map.js").Handlers} Handlers
+ * @typedef {import("./topics/row-map.js").Options} RowOptions
+ * @typedef {import("./topics/topic.js").FollowerState} FollowerState
+ * @typedef {import("./topics/topic.js").Received} Received
+ * @typedef {import("./topics/topic.js").TopicState} TopicState
+ * @typedef {import("./topics/topic.js").TopicStatus} TopicStatus
+ * @typedef {import("./topics/viewers.js").Viewers} Viewers
+ * @typedef {import("./transports/calls.js").CallOptions} CallOptions
+ * @typedef {import("./transports/connection.js").State} ConnectionState
+ * @typedef {import("./transports/connection.js").Status} ConnectionStatus
+ * @typedef {import("./transports/fallback.js").TransportName} TransportName
+ */
 
 import { watchHosts } from "./elements/hosts.js";
 import { claimPolicy, parsePage } from "./elements/html.js";
@@ -17,7 +47,7 @@ import { LiveViewers } from "./elements/live-viewers.js";
 import { PageFetches } from "./elements/page-fetches.js";
 import { reportSelects } from "./elements/placement.js";
 import { TopicHost } from "./elements/topic-host.js";
-import { Realtime } from "./realtime.js";
+import { Realtime as Connected } from "./realtime.js";
 
 const FETCH_MS = 30_000;
 
@@ -30,7 +60,10 @@ class FetchError extends Error {
   }
 }
 
-/** @typedef {{path?: string}} PageOptions - path: of the server's WebSocket, by default that of `<meta name="realtime-path">` */
+/**
+ * @typedef {object} PageOptions - of the page's connection
+ * @property {string} [path] - of the server's WebSocket, by default that of `<meta name="realtime-path">`
+ */
 
 /** @param {string} name */
 function metaContent(name) {
@@ -91,7 +124,7 @@ function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
     storage = undefined;
   }
 
-  const realtime = new Realtime({
+  const realtime = new Connected({
     url: url.href,
     paths: {
       stream: new URL("../sse/", base).href,
@@ -180,8 +213,9 @@ export function call(action, args, options) {
 /**
  * Send a message to the other viewers of a topic; see `Realtime.broadcast`.
  * @param {string} topic
- * @param {string} event
- * @param {unknown} [payload]
+ * @param {string} event - its name, for receivers
+ * @param {unknown} [payload] - what JSON has, or an ArrayBuffer or a view of one
+ * @returns {void}
  */
 export function broadcast(topic, event, payload) {
   connect().broadcast(topic, event, payload);
@@ -191,6 +225,7 @@ export function broadcast(topic, event, payload) {
  * Learn who follows a topic; see `Realtime.presence`.
  * @param {string} topic
  * @param {PresenceHandlers} [handlers]
+ * @returns {Presence}
  */
 export function presence(topic, handlers) {
   return connect().presence(topic, handlers);

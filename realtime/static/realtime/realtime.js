@@ -23,25 +23,40 @@ import { Connection } from "./transports/connection.js";
 const LATE_MS = 5_000;
 
 /**
- * What handlers receive, by the name passed to `on`.
  * @typedef {{[Type in ServerMessage["type"]]: Extract<ServerMessage, {type: Type}>} & {message: ServerMessage,
- *   status: Status}} Events
+ *   status: Status}} Events - what handlers receive, by the name passed to `on`
  *
- * @typedef {{state: TopicState | "unsubscribed", since: number | null, reason: string}} SubscriptionStatus
- * @typedef {Options & {onStatus?: (status: SubscriptionStatus) => void}} SubscribeOptions
- * @typedef {{onSync?: (viewers: Viewers) => void, onJoin?: (name: string) => void,
- *   onLeave?: (name: string) => void}} PresenceHandlers
- * @typedef {object} Subscription
+ * @typedef {{state: TopicState | "unsubscribed", since: number | null, reason: string}} SubscriptionStatus - whether the
+ *   rows are current; since: when they last were, in milliseconds, null while they are
+ *
+ * @typedef {object} StatusHandler - for a subscription
+ * @property {(status: SubscriptionStatus) => void} [onStatus] - called with each new status
+ *
+ * @typedef {Options & StatusHandler} SubscribeOptions - what to follow, from where on, and the functions to call
+ *
+ * @typedef {object} PresenceHandlers - functions that are called when viewers come and leave
+ * @property {(viewers: Viewers) => void} [onSync] - after each change
+ * @property {(name: string) => void} [onJoin] - for each name that is new
+ * @property {(name: string) => void} [onLeave] - for each name that is gone
+ *
+ * @typedef {object} Presence - the viewers of a topic
+ * @property {string} topic
+ * @property {number | null} viewers - how many connections follow it; null before the server has said it
+ * @property {string[]} names - of those that have one
+ * @property {() => void} unsubscribe - ends it
+ *
+ * @typedef {object} Subscription - the rows of a topic, kept current
  * @property {string} topic
  * @property {string | null} position - of the rows
  * @property {Map<string, Row>} rows - in the topic's order; another Map after each change
  * @property {SubscriptionStatus} status
  * @property {(key: string, fields: object | null) => () => void} assume - show fields of a row, or null for its removal,
  *   until the server changes it, for at most ten seconds; returns a function that takes it back
- * @property {() => void} unsubscribe
+ * @property {() => void} unsubscribe - ends it
  */
 
 /**
+ * The connection of a page: `window.realtime`, and what `connect` returns.
  * @example
  * realtime.on("message", console.log);
  * await realtime.call("echo", { text: "hi" });
@@ -66,7 +81,7 @@ export class Realtime {
   /** @type {Map<string, Set<(value: any) => void>>} */
   #handlers = new Map();
 
-  /** @param {Environment} env */
+  /** @internal @param {Environment} env */
   constructor(env) {
     this.#env = env;
     this.#loadedAt = env.loadedAt ?? env.now();
@@ -86,7 +101,7 @@ export class Realtime {
     this.#status = this.#computeStatus();
   }
 
-  /** Open the connection, and keep it open. */
+  /** Open the connection, and keep it open. @internal */
   start() {
     const { target } = this.#env;
     target.addEventListener("visibilitychange", () => {
@@ -144,8 +159,7 @@ export class Realtime {
    * Learn who follows a topic, if its feed has `presence`: `onSync` after each change, `onJoin` and `onLeave` for each name.
    * @param {string} topic
    * @param {PresenceHandlers} handlers
-   * @returns {{topic: string, viewers: number | null, names: string[], unsubscribe: () => void}} viewers: null before
-   *   the server has said it
+   * @returns {Presence}
    */
   presence(topic, { onSync, onJoin, onLeave } = {}) {
     /** @type {Viewers | null} */
@@ -187,6 +201,7 @@ export class Realtime {
   }
 
   /**
+   * Call a handler no longer.
    * @template {keyof Events} Type
    * @param {Type} type
    * @param {(value: Events[Type]) => void} handler
@@ -225,6 +240,7 @@ export class Realtime {
 
   /**
    * For elements: like `subscribe`, with a follower of their own (topic.js).
+   * @internal
    * @param {string} topic
    * @param {Follower} follower
    */
@@ -234,13 +250,14 @@ export class Realtime {
     this.#subscriptions.add(topic, follower, addedAt);
   }
 
-  /** @param {string} topic @param {Follower} follower */
+  /** @internal @param {string} topic @param {Follower} follower */
   unfollow(topic, follower) {
     this.#subscriptions.delete(topic, follower);
   }
 
   /**
    * For elements: report that the rows of one cannot be live, or no longer report it.
+   * @internal
    * @param {object} owner
    * @param {{topic: string, state: "misplaced" | "stale", reason: string} | null} fault
    */

@@ -4,9 +4,9 @@
 /** @import { Status as ConnectionStatus } from "./transports/connection.js" */
 
 /**
- * @typedef {ConnectionStatus["state"] | Exclude<TopicState, "loading">} PageState
+ * @typedef {ConnectionStatus["state"] | Exclude<TopicState, "loading">} PageState - the worst of the connection's and the topics'
  * @typedef {Omit<ConnectionStatus, "state"> & {state: PageState, since: number | null,
- *   topics: Record<string, TopicStatus>}} Status
+ *   topics: Record<string, TopicStatus>}} Status - since: when the page was last current, in milliseconds, null while it is
  */
 
 /** From best to worst. @type {TopicState[]} */

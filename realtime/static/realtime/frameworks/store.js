@@ -7,6 +7,13 @@ import { connect } from "../client.js";
 
 /** @typedef {{rows: Row[], status: SubscriptionStatus}} Rows - in the topic's order; a new object after each change */
 
+/**
+ * @typedef {object} Store - the rows of a topic as a value with listeners
+ * @property {() => Rows} get - returns the value
+ * @property {(listener: () => void) => () => void} subscribe - calls the listener after each change, until the function that
+ *   it returns is called
+ */
+
 /** @type {Rows} */
 const NOTHING = { rows: [], status: { state: "loading", since: null, reason: "" } };
 
@@ -14,6 +21,7 @@ const NOTHING = { rows: [], status: { state: "loading", since: null, reason: "" 
  * It follows the topic while somebody listens, and connects the page then.
  * @param {string} topic
  * @param {SubscribeOptions} [options] - rows and position: those that the server has rendered
+ * @returns {Store}
  */
 export function rowsStore(topic, options = {}) {
   /** @type {Rows} */
@@ -31,7 +39,6 @@ export function rowsStore(topic, options = {}) {
 
   return {
     get: () => value,
-    /** @param {() => void} listener @returns {() => void} stops */
     subscribe(listener) {
       listeners.add(listener);
       if (!subscription) {

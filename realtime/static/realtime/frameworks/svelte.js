@@ -3,12 +3,18 @@
 /** @import { SubscribeOptions } from "../realtime.js" */
 /** @import { Rows } from "./store.js" */
 
+/**
+ * @typedef {object} Readable - a store of Svelte's
+ * @property {(run: (value: Rows) => void) => () => void} subscribe - calls a function at once and after each change
+ */
+
 import { rowsStore } from "./store.js";
 
 /**
  * A readable store. While the server renders the component, it has the rows of its options.
  * @param {string} topic
  * @param {SubscribeOptions} [options]
+ * @returns {Readable}
  */
 export function rows(topic, options) {
   const store = rowsStore(topic, options);

@@ -14,19 +14,17 @@ const ASSUMED_MS = 10_000;
 const LAST = "\uffff";
 
 /**
- * `onInsert`, `onUpdate` and `onDelete` are called for each row, those of the first snapshot included; `onChange` once after
- * each message that has changed anything, with all rows.
- * @typedef {object} Handlers
- * @property {(row: Row) => void} [onInsert]
- * @property {(row: Row, old: Row) => void} [onUpdate]
- * @property {(old: Row) => void} [onDelete]
- * @property {(rows: Map<string, Row>) => void} [onChange]
- * @property {(rows: Row[], message: Snapshot) => void} [onSnapshot]
- * @property {(changes: Change[], message: Changes) => void} [onChanges]
- * @property {(message: ErrorMessage) => void} [onError]
- * @property {() => void} [onCorrected]
+ * @typedef {object} Handlers - functions that a subscription calls
+ * @property {(row: Row) => void} [onInsert] - for each new row, those of the first snapshot included
+ * @property {(row: Row, old: Row) => void} [onUpdate] - for each row that has changed
+ * @property {(old: Row) => void} [onDelete] - for each row that is gone
+ * @property {(rows: Map<string, Row>) => void} [onChange] - once after each message that has changed anything, with all rows
+ * @property {(rows: Row[], message: Snapshot) => void} [onSnapshot] - with all rows, when a snapshot has replaced them
+ * @property {(changes: Change[], message: Changes) => void} [onChanges] - with the changes of a message
+ * @property {(message: ErrorMessage) => void} [onError] - when the topic is refused or cannot be read
+ * @property {() => void} [onCorrected] - after a snapshot has corrected rows that were wrong
  * @property {(viewers: Viewers) => void} [onPresence] - of a feed with `presence`
- * @property {(message: Received) => void} [onBroadcast]
+ * @property {(message: Received) => void} [onBroadcast] - with a message of another subscriber
  *
  * @typedef {Handlers & {format?: Format, position?: string | null, rows?: Row[]}} Options - rows: all of them, as of
  *   `position`

@@ -19,8 +19,9 @@ const PAUSE_MS = 10_000;
 const MAX_PAUSE_MS = 300_000;
 
 /**
- * @typedef {"loading" | "live" | "behind" | "stale" | "refused"} FollowerState
- * @typedef {FollowerState | "misplaced"} TopicState
+ * @typedef {"loading" | "live" | "behind" | "stale" | "refused"} FollowerState - of the rows of
+ *   one follower
+ * @typedef {FollowerState | "misplaced"} TopicState - misplaced: where browsers allow no such element
  * @typedef {{state: TopicState, since: number | null, reason: string}} TopicStatus - since: when its rows were last known
  *   to be current, in milliseconds; null while it is live
  * @typedef {object} Follower

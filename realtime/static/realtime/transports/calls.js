@@ -21,7 +21,12 @@ export class CallError extends Error {
   }
 }
 
-/** @typedef {{timeout?: number, optimistic?: () => (() => void) | void}} CallOptions - timeout in milliseconds */
+/**
+ * @typedef {object} CallOptions - of one call
+ * @property {number} [timeout] - in milliseconds, ten seconds by default
+ * @property {() => (() => void) | void} [optimistic] - shows at once what the call will change; returns a function that
+ *   takes it back, which is called if the call fails
+ */
 
 /**
  * @typedef {{message: Call, isSent: boolean, timer: unknown, resolve: (ok: unknown) => void,

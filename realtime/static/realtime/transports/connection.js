@@ -14,7 +14,7 @@ import { Fallback } from "./fallback.js";
 const WAKE_MS = 300;
 
 /**
- * @typedef {"connecting" | "live" | "reconnecting" | "offline" | "stopped"} State
+ * @typedef {"connecting" | "live" | "reconnecting" | "offline" | "stopped"} State - of a connection
  * @typedef {{state: State, code: number | null, reason: string, willRetry: boolean, attempt: number,
  *   transport: TransportName | null}} Status - code null: no close code led here
  */

@@ -15,7 +15,7 @@ const MAX_TRIAL_MS = 600_000;
 const MAX_PROVEN_FAILURES = 6; // about fifteen seconds: servers restart
 const STORAGE_KEY = "realtime-transport";
 
-/** @typedef {"websocket" | "sse" | "poll"} TransportName */
+/** @typedef {"websocket" | "sse" | "poll"} TransportName - how the server is reached */
 
 export class Fallback {
   #env;
