@@ -123,7 +123,7 @@ def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
         assert " style=" not in html
 
 
-def test_the_default_address_of_an_icon_redirects(client):
+def test_the_default_address_of_an_icon_redirects(client, db):
     """Browsers request it for pages that name no icon; a 404 would fill the log."""
     assert client.get("/favicon.ico")["Location"] == "/static/boards/favicon.svg"
 
@@ -195,7 +195,7 @@ def test_the_sign_in_page_is_guarded(client, db):
     assert_is_guarded(client.get(reverse("admin:login")), ADMINS)
 
 
-def test_a_refusal_by_middleware_is_guarded(client):
+def test_a_refusal_by_middleware_is_guarded(client, db):
     """Django answers a bad Host before any view runs."""
     response = client.get(INDEX, headers={"host": "evil.example"})
 
@@ -203,7 +203,7 @@ def test_a_refusal_by_middleware_is_guarded(client):
     assert_is_guarded(response)
 
 
-def test_a_failure_is_guarded(client, monkeypatch):
+def test_a_failure_is_guarded(client, db, monkeypatch):
     """The page for an unhandled exception has the same headers."""
     monkeypatch.setattr("realtime.boards.views.render", None)
     client.raise_request_exception = False

@@ -180,7 +180,10 @@ async def test_behind_seconds_are_those_of_the_whole_log(connect, service, quay,
     await peer.follow(f"entries.{quay.pk}")
     await peer.send("ping")
 
-    assert (await peer.receive_next("heartbeat"))["behind_seconds"] == 7.0
+    # A heartbeat that was not asked for may come first, if the topic was behind for a moment.
+    while "behind_seconds" not in (heartbeat := await peer.receive_next("heartbeat")):
+        pass
+    assert heartbeat["behind_seconds"] == 7.0
 
 
 def test_a_key_that_counts_shows_what_was_created_in_between(log, quay, safe):
