@@ -82,7 +82,7 @@ function paintedRows(topic) {
 }
 
 /**
- * Fetch this page again, as it is now in the server's eyes.
+ * Fetch this page again, as the server renders it now.
  * @param {string[]} names - of the blocks that need it
  */
 async function fetchPage(names) {
@@ -222,7 +222,7 @@ export function broadcast(topic, event, payload) {
 }
 
 /**
- * Learn who follows a topic; see `Realtime.presence`.
+ * Get the viewers of a topic; see `Realtime.presence`.
  * @param {string} topic
  * @param {PresenceHandlers} [handlers]
  * @returns {Presence}

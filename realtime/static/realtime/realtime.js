@@ -1,4 +1,4 @@
-/** What scripts and elements of a page use: one connection with its topics, calls and messages. */
+/** The interface for scripts and elements of a page: one connection with its topics, calls and messages. */
 
 /** @import { Row, ServerMessage } from "./protocol/messages.js" */
 /** @import { Status } from "./status.js" */
@@ -156,7 +156,7 @@ export class Realtime {
   }
 
   /**
-   * Learn who follows a topic, if its feed has `presence`: `onSync` after each change, `onJoin` and `onLeave` for each name.
+   * Get the viewers of a topic, if its feed has `presence`: `onSync` after each change, `onJoin` and `onLeave` for each name.
    * @param {string} topic
    * @param {PresenceHandlers} handlers
    * @returns {Presence}

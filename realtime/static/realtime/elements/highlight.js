@@ -4,9 +4,9 @@ const CHANGED = "realtime-changed";
 // Longer than the animation in live.css: where it does not run, the class is removed all the same.
 const CHANGED_MS = 2000;
 // Each removal makes the browser lay out all rows of a table. So it is done with a later change, which does that anyway;
-// if there is none, after this time.
+// without a later change, after this time.
 const REMOVED_MS = 5000;
-// Of a flood only some are lit: each is a layer of the page for a second or two.
+// Of many changes only some are highlighted: each is a layer of the page for a second or two.
 const MOST_AT_ONCE = 10;
 
 /** When each element was lit. @type {Map<Element, number>} */
@@ -37,12 +37,12 @@ function putOut(element) {
 /** Let an element that has the class begin again. @param {Element} element */
 function restart(element) {
   element.classList.remove(CHANGED);
-  // Computes styles and lays nothing out: an animation begins where its style was away.
+  // This computes styles without a layout: an animation begins again where its style was absent.
   void getComputedStyle(element.firstElementChild ?? element, "::after").animationName;
 }
 
 /**
- * Light up the part of a row that holds each changed element: the cell in a table.
+ * Highlight the part of a row that holds each changed element: the cell in a table.
  * @param {Element} row
  * @param {Iterable<Element>} changed - the row, or elements inside
  */

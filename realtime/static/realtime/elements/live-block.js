@@ -60,14 +60,14 @@ export class LiveBlock {
     this.#cancel();
     this.#element.removeAttribute("aria-busy");
     this.#words?.remove();
-    // The host that the element gets if it comes back follows the topics anew: it has to fetch what this one has not.
+    // If the element returns to the page, it gets another host, which fetches what this one has not fetched.
     if (this.#isBehind) this.#element.removeAttribute(POSITION);
     this.#realtime.setFault(this, null);
     for (const [topic, { follower }] of this.#topics) this.#realtime.unfollow(topic, follower);
     this.#topics.clear();
   }
 
-  /** Whether the page that was fetched since `begin` has left this block behind. */
+  /** Whether the page that was fetched since `begin` lacks this block. */
   get needsAnother() {
     return this.#isAwaiting && this.#isBehind;
   }
@@ -119,7 +119,7 @@ export class LiveBlock {
     if (this.#isAwaiting) this.#fail(reason);
   }
 
-  /** Neither fetch the page for this block, nor show the page under way. */
+  /** Neither fetch the page for this block, nor show the page that is being fetched. */
   #cancel() {
     this.#fetches.forget(this);
     this.#isAwaiting = false;

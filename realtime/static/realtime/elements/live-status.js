@@ -37,7 +37,7 @@ export class LiveStatus extends PageElement {
     label.textContent = LABELS[status.state](status);
     /** @type {(string | Node)[]} */
     const parts = [label];
-    // Refused rows are not shown, so there is nothing that has an age.
+    // Refused rows are not shown, so there is no age to show.
     if (status.since !== null && status.state !== "refused")
       parts.push(" ", asOf(status.since, LiveStatus.realtime.now));
     const fresh = document.createElement("output");

@@ -1,6 +1,6 @@
 /**
  * Bring an element to what the server renders now, in place. What the server has not changed since it last rendered the
- * element is left as it is, whoever changed it: attributes, text and elements of scripts, open details, scroll positions.
+ * element is not touched: attributes, text and elements that scripts have set, open details, scroll positions.
  * For that each part is compared with what the server rendered before, not with what the page shows.
  */
 

@@ -77,7 +77,7 @@ export function checkPainted(element, container, expected) {
 }
 
 /**
- * Report rows in a select element: older browsers drop the <live-topic> around them, so that nothing is left to report it.
+ * Report rows in a select element: older browsers drop the <live-topic> around them, so it cannot report them itself.
  * @param {Realtime} realtime
  */
 export function reportSelects(realtime) {
@@ -94,7 +94,7 @@ export function reportSelects(realtime) {
 }
 
 /**
- * Tell readers of the page about an element: inside of it, or after what it is a part of where HTML allows no words.
+ * Show readers of the page a text about an element: inside it, or after its container where HTML allows no text in it.
  * @param {Element} element
  * @param {string} text
  */

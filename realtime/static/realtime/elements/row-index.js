@@ -63,7 +63,7 @@ export class RowIndex {
   }
 
   /**
-   * Note that what has happened to the document since the last `sync` is what the index was told.
+   * Note that all changes of the document since the last `sync` are in the index.
    * @param {Set<Node>} told - rows that were inserted, moved or removed
    */
   expect(told) {

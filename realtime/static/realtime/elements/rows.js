@@ -18,7 +18,7 @@ export class Rows {
   #index;
   #hasReportedRoots = false;
   /**
-   * What the server has rendered for an element of the page, with the digest; not there while it is unknown.
+   * The HTML that the server has rendered for an element of the page, with the digest; absent while it is unknown.
    * @type {WeakMap<Element, {html: string, digest: number | undefined}>}
    */
   #rendered = new WeakMap();

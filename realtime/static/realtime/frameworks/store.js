@@ -18,7 +18,7 @@ import { connect } from "../client.js";
 const NOTHING = { rows: [], status: { state: "loading", since: null, reason: "" } };
 
 /**
- * It follows the topic while somebody listens, and connects the page then.
+ * It follows the topic while it has listeners, and connects the page for the first one.
  * @param {string} topic
  * @param {SubscribeOptions} [options] - rows and position: those that the server has rendered
  * @returns {Store}

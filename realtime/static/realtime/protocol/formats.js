@@ -1,4 +1,4 @@
-/** What a subscription asks for: `rows`, `html` and `signal`, joined by "+" (docs/protocol.md). Pure. */
+/** The formats of a subscription: `rows`, `html` and `signal`, joined by "+" (docs/protocol.md). Pure. */
 
 /** @import { Format } from "./messages.js" */
 

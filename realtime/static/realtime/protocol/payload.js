@@ -1,4 +1,4 @@
-/** What a broadcast carries: a value that JSON has, or binary data, which is base64 on the wire. Pure. */
+/** The payload of a broadcast: a value that JSON has, or binary data, which is base64 on the wire. Pure. */
 
 /** @import { Broadcast } from "./messages.js" */
 

@@ -1,4 +1,4 @@
-/** When to ask again for topics that the server has refused or could not read. */
+/** When to subscribe again to topics that the server has refused or could not read. */
 
 /** @import { Topic } from "./topic.js" */
 

@@ -9,7 +9,7 @@ import { combine } from "../protocol/digest.js";
 import { compareRows } from "../protocol/order.js";
 import { runHandler } from "./handlers.js";
 
-// As long as a call may take: what the server has not confirmed then is not so.
+// As long as a call may take: a change that the server has not confirmed by then is undone.
 const ASSUMED_MS = 10_000;
 const LAST = "\uffff";
 

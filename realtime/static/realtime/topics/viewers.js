@@ -1,4 +1,4 @@
-/** Who follows a topic, as its subscribers are told, and what of that is new. Pure. */
+/** The viewers of a topic, as its presence messages have them, and how they differ from those before. Pure. */
 
 /** @import { Presence } from "../protocol/messages.js" */
 

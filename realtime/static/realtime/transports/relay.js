@@ -1,4 +1,4 @@
-/** What the tab that owns the shared connection keeps for all tabs: which tab follows a topic or made a call. Pure. */
+/** The state of the tab that owns the shared connection: which tab follows a topic or made a call. Pure. */
 
 /** @import { ClientMessage, Format, ServerMessage, Subscribe, Unsubscribe } from "../protocol/messages.js" */
 

@@ -15,7 +15,7 @@ const HELLO_MS = 1_500;
 const OWNER_GONE = "the tab that owned the connection was closed";
 
 /**
- * What tabs send each other. From the owner: `message`, to one tab or (null) to all; `ended`, its connection has ended;
+ * The messages between tabs. From the owner: `message`, to one tab or (null) to all; `ended`, its connection has ended;
  * `wait`, it is connecting; `none`, it cannot connect; `apart`, this tab needs a connection of its own. To the owner:
  * `hello`, asking for the connection; `send`; `left`, this tab uses it no longer.
  * @typedef {{kind: "message", tab: string | null, message: ServerMessage}

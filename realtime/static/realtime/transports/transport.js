@@ -1,5 +1,5 @@
 /**
- * What all transports have in common: the greeting, silence, and the end of a connection. The transports themselves are
+ * The common base of all transports: the greeting, silence, and the end of a connection. The transports themselves are
  * in `socket.js`, `sse.js` and `polling.js`. Whether and when to reconnect is decided in `connection.js`.
  */
 
