@@ -11,13 +11,16 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 
 from .bounded import Bounded
 from .history import record, states
 from .models import Board, Entry, Notice, Status
+from .planned import shown_in_words
 from .screens import admin as screens  # noqa: F401  # registers its model
-from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of
+from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of, is_key
+from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
@@ -32,21 +35,38 @@ admin.site.site_title = admin.site.site_header = "Tidemark"
 admin.site.index_title = "Edit here; every open page follows"
 
 
+TEXTS = ["label", "value", "unit", "status", "note"]
+TIMES = ["at", "shows_from", "shows_until"]
+
+
 class EntryForm(SharedForm):
     """The form of an entry, alone or in a table: each input is as wide as its usual content."""
 
     class Meta:
         widgets = {
-            name: forms.TextInput({"size": size})
-            for name, size in {"label": 20, "value": 9, "unit": 5, "note": 28}.items()
+            **{
+                name: forms.TextInput({"size": size})
+                for name, size in {"label": 20, "value": 9, "unit": 5, "note": 28}.items()
+            },
+            **dict.fromkeys(TIMES, ZonedTimeField.widget),
+            "weekdays": WeekdaysField.widget,
         }
+        field_classes = {**dict.fromkeys(TIMES, ZonedTimeField), "weekdays": WeekdaysField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        show_by_clock_of(self, self._board())
         if self.instance._state.adding and "position" in self.fields:
             position = self.fields["position"]
             self.initial["position"], position.required = None, False
             position.help_text = "Leave it empty to add the entry at the end."
+
+    def _board(self) -> Board | None:
+        """Return the board by whose clock the form shows times; of a new entry, the one that is chosen."""
+        if self.instance.board_id:
+            return Board.objects.filter(pk=self.instance.board_id).first()
+        chosen = self.data.get(self.add_prefix("board")) or str(self.initial.get("board") or "")
+        return Board.objects.filter(pk=chosen).first() if chosen and is_key(Board, chosen) else None
 
     def save(self, commit: bool = True) -> Any:
         if self.instance._state.adding and self.cleaned_data.get("position") is None:
@@ -54,15 +74,30 @@ class EntryForm(SharedForm):
         return super().save(commit)
 
 
+class EntryRows(SharedInlineRows):
+    """The entries in the form of their board."""
+
+    @cached_property
+    def shown_board(self) -> Board:
+        """The board as the form has shown it: another zone is not saved yet."""
+        return Board.objects.filter(pk=self.instance.pk).first() or self.instance
+
+    def _construct_form(self, i: int, **kwargs: Any) -> Any:
+        form = super()._construct_form(i, **kwargs)
+        show_by_clock_of(form, self.shown_board)
+        return form
+
+
 class EntryInline(EntryTable):
     model = Entry
     form = EntryForm
     template = "admin/boards/paged_rows.html"
-    fields = ["position", "label", "value", "unit", "status", "note", "is_visible", "is_pinned"]
+    fields = ["position", "label", "value", "unit", "at", "status", "note", "is_visible", "is_pinned"]
     extra = 1
+    show_change_link = True
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        return super().get_formset(request, obj, **kwargs | {"formset": SharedInlineRows.of(request)})
+        return super().get_formset(request, obj, **kwargs | {"formset": EntryRows.of(request)})
 
 
 @admin.register(Board)
@@ -76,7 +111,8 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
     prepopulated_fields = {"slug": ["title"]}
     inlines = [EntryInline]
     fieldsets = [
-        (None, {"fields": ["title", "slug", "description", ("position", "is_public", "time_zone")]}),
+        (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
+        ("Time and order", {"fields": [("time_zone", "sorting", "hides_after")]}),
         (
             "Headings of the columns",
             {
@@ -144,27 +180,23 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
     form = EntryForm
     list_display = ["label", "board", "position", "value", "unit", "status", "is_visible", "updated"]
     list_editable = ["position", "value", "status", "is_visible"]
-    list_filter = ["board", "status", "is_visible"]
+    list_filter = ["board", "status", "is_visible", "is_due"]
     list_select_related = ["board"]
     list_per_page = 50
     search_fields = ["label", "note"]
     ordering = ["board__position", "board", "position", "pk"]
-    fields = [
-        "board",
-        "position",
-        "label",
-        "value",
-        "unit",
-        "status",
-        "note",
-        "is_visible",
-        "is_pinned",
-        "updated",
+    fieldsets = [
+        (None, {"fields": ["board", "position", *TEXTS, "is_visible", "is_pinned"]}),
+        ("Time", {"fields": ["at", ("shows_from", "shows_until"), "weekdays", "shown_now", "updated"]}),
     ]
-    readonly_fields = ["updated"]
+    readonly_fields = ["shown_now", "updated"]
     save_on_top = True
     action_form = TargetBoardForm
     actions = [*map(set_status_to, Status), "show", "hide", "move"]
+
+    @admin.display(description="shown now")
+    def shown_now(self, entry: Entry) -> str:
+        return shown_in_words(entry)
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **kwargs | {"form": EntryForm})

@@ -1,8 +1,11 @@
-"""A feed of all entries, hidden ones too, for the history. It is imported only if there is a history."""
+"""A feed of all entries, hidden ones too, for the history and for when entries are shown. It is imported only if there
+is a history.
+"""
 
-from realtime.changes import on_change
+from realtime.changes import Change, on_change
 from realtime.feeds import Feed, register
 
+from .due import TIMES, renew_entry
 from .history import note
 from .models import Entry
 
@@ -13,7 +16,11 @@ class AllEntriesFeed(Feed):
 
     name = "allentries"
     topic_field = "board_id"
-    fields = ["label"]
+    fields = ["label", *TIMES]
 
 
-on_change(AllEntriesFeed, name="boards.history", from_start=True, atomic=True)(note)
+@on_change(AllEntriesFeed, name="boards.history", from_start=True, atomic=True)
+def follow(change: Change) -> None:
+    """Record a change in the history, and what follows from it for when its entry is shown."""
+    note(change)
+    renew_entry(change)

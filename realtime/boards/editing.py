@@ -6,7 +6,8 @@ has the present value, so that the editor can choose. Each answer contains the s
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -24,10 +25,18 @@ from realtime.engine.codes import Code
 from .history import States, record, states
 from .models import Board, Entry, Status
 from .places import NoSuchPlace, Places, lock_board, make_room
+from .time_fields import WeekdaysField, ZonedTimeField, as_shown
 from .undo import Step, revert, sign, signed, values_of
 
 FIELDS = ["label", "value", "unit", "status", "note"]
 """The fields that an editor writes on the board, in the order of its columns."""
+TIMES: dict[str, forms.Field] = {
+    "at": ZonedTimeField(required=False),
+    "shows_from": ZonedTimeField(required=False),
+    "shows_until": ZonedTimeField(required=False),
+    "weekdays": WeekdaysField(required=False),
+}
+"""What an editor also writes, as text: times by the clock of the board, days of the week by their numbers."""
 MAX_ROWS = 500
 CALL_BYTES = 512
 """The largest number of bytes that a call of ``entries.undo`` has beside its token."""
@@ -49,19 +58,27 @@ def may(*verbs: str) -> Callable[[Any], bool]:
 class ValuesField(forms.Field):
     """Texts by the fields of an entry."""
 
+    def __init__(self, names: Iterable[str] = FIELDS) -> None:
+        super().__init__(required=False)
+        self.names = [*names]
+
     def to_python(self, value: Any) -> Any:
         given = {} if value is None else value
         if not isinstance(given, dict) or not all(
-            name in FIELDS and isinstance(text, str) and is_storable(text) for name, text in given.items()
+            name in self.names and isinstance(text, str) and is_storable(text) for name, text in given.items()
         ):
-            raise ValidationError(f"Send an object of texts, by {', '.join(FIELDS)}.")
+            raise ValidationError(f"Send an object of texts, by {', '.join(self.names)}.")
         return given
 
 
 class SetForm(forms.Form):
     entry = forms.IntegerField()
-    changes = ValuesField(required=False)
-    seen = ValuesField(required=False)
+    changes = ValuesField([*FIELDS, *TIMES])
+    seen = ValuesField([*FIELDS, *TIMES])
+
+
+class EntryForm(forms.Form):
+    entry = forms.IntegerField()
 
 
 class MoveForm(forms.Form):
@@ -74,13 +91,13 @@ class AddForm(forms.Form):
     board = forms.IntegerField()
     after = forms.IntegerField(required=False)
     before = forms.IntegerField(required=False)
-    values = ValuesField(required=False)
+    values = ValuesField()
     table = forms.CharField(required=False, strip=False)
 
 
 class DeleteForm(forms.Form):
     entry = forms.IntegerField()
-    seen = ValuesField(required=False)
+    seen = ValuesField()
 
 
 class UndoForm(forms.Form):
@@ -98,7 +115,7 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         conflict = differing(entry, data["seen"], {**data["seen"], **changes})
         if conflict:
             return {"conflict": conflict}
-        changes = {name: text for name, text in changes.items() if getattr(entry, name) != text}
+        changes = {name: text for name, text in changes.items() if text_of(entry, name) != text}
         if not changes:
             return {"undo": None}
         was, before = states([entry.pk]), values_of(entry, changes)
@@ -107,6 +124,16 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         record(user, was)
         remember(user, [entry], CHANGE, [{"changed": {"fields": [*changes]}}])
     return undoable([Step(entry.pk, before, values_of(entry, changes))])
+
+
+@action("entries.times", form=EntryForm, permission=may("change"))
+def times(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the times of an entry as an editor enters them, and the zone whose clock they are of."""
+    entry = Entry.objects.select_related("board").filter(pk=data["entry"]).first()
+    if entry is None:
+        return {"gone": True}
+    values = {name: text_of(entry, name) for name in TIMES}
+    return {"label": entry.label, "zone": entry.board.zone.key, "values": values}
 
 
 @action("entries.move", form=MoveForm, permission=may("change"))
@@ -206,10 +233,30 @@ def undoable(steps: Sequence[Step]) -> dict[str, Any]:
 def differing(entry: Entry, seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
     """Return the present values that are neither the ones that the editor has seen nor the ones to be written."""
     return {
-        name: getattr(entry, name)
+        name: text_of(entry, name)
         for name, text in seen.items()
-        if getattr(entry, name) not in (text, wanted.get(name))
+        if text_of(entry, name) not in (text, wanted.get(name))
     }
+
+
+def text_of(entry: Entry, name: str) -> str:
+    """Return a value of an entry as an editor sees and enters it."""
+    value = getattr(entry, name)
+    return as_shown(value, entry.board.zone) if isinstance(TIMES.get(name), ZonedTimeField) else str(value)
+
+
+def value_of(entry: Entry, name: str, text: str) -> Any:
+    """Return what an editor has entered as the model has it.
+
+    Raises: ValidationError.
+    """
+    field = copy(TIMES.get(name))
+    if isinstance(field, WeekdaysField):
+        return field.clean([*text])
+    if isinstance(field, ZonedTimeField):
+        field.zone = entry.board.zone
+        return field.clean(text)
+    return Entry._meta.get_field(name).clean(text, entry)  # type: ignore[union-attr]
 
 
 def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
@@ -220,7 +267,7 @@ def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
     faults: dict[str, list[str]] = {}
     for name, text in values.items():
         try:
-            setattr(entry, name, Entry._meta.get_field(name).clean(text, entry))  # type: ignore[union-attr]
+            setattr(entry, name, value_of(entry, name, text))
         except ValidationError as error:
             faults[name] = error.messages
     if faults:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from realtime.schedule import every
 from realtime.service import connections_open
 
-from . import history, notices
+from . import due, history, notices
 from .models import Board, Entry, Status
 from .screens import pairing, watch
 
@@ -41,6 +41,12 @@ def server_figures() -> None:
 def due_notices() -> None:
     """Show and hide notices by their times."""
     notices.write_due()
+
+
+@every(seconds=2)
+def due_entries() -> None:
+    """Show and hide entries by their times."""
+    due.write_due()
 
 
 @every(seconds=3600)

@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from realtime.feeds import Feed, register
 
+from .due import IS_SHOWN
 from .models import Board, Entry, Notice
 from .screens import feeds as screens  # noqa: F401  # registers its feeds
 
@@ -28,13 +29,13 @@ class OfVisibleBoards(Feed):
 
 @register(Entry)
 class EntryFeed(OfVisibleBoards):
-    """Topic entries.<board id>: the visible entries of one board."""
+    """Topic entries.<board id>: the entries of one board that are shown now, as its editor has them sorted."""
 
     name = "entries"
     topic_field = "board_id"
-    filter = Q(is_visible=True)
-    fields = ["label", "value", "unit", "status", "note", "position", "updated"]
-    ordering = ["position"]
+    filter = IS_SHOWN
+    fields = ["label", "value", "unit", "status", "note", "at", "rank", "position", "updated"]
+    ordering = ["rank", "position"]
     template_name = "boards/_entry.html"
 
 

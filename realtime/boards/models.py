@@ -3,7 +3,7 @@
 These models do not know that their rows are live; ``live.py`` declares it.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from .screens.models import Screen as Screen
 from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
 from .sharing.origins import validate_origins
+from .times import Times, moved
 from .zones import validate_time_zone, zone_named
 
 
@@ -26,6 +27,14 @@ class BoardQuerySet(models.QuerySet["Board"]):
     def visible_to(self, user: Any) -> "BoardQuerySet":
         """Return the boards that a user may see: all for active staff, the public ones for everyone else."""
         return self.all() if user.is_active and user.is_staff else self.filter(is_public=True)
+
+
+class Sorting(models.TextChoices):
+    """By what the entries of a board are sorted; those that are equal by their positions."""
+
+    HAND = "", "By hand"
+    TIME = "time", "By time, the next first"
+    STATUS = "status", "By status, the worst first"
 
 
 class Board(models.Model):
@@ -53,7 +62,16 @@ class Board(models.Model):
         default="",
         db_default="",
         validators=[validate_time_zone],
-        help_text="The zone of the clock on a wall screen, such as Europe/Oslo; blank means the server's.",
+        help_text="The zone of the clock and of all times on the board, such as Europe/Oslo; blank means the server's.",
+    )
+    sorting = models.CharField(
+        "order", max_length=10, choices=Sorting, blank=True, default=Sorting.HAND, db_default=Sorting.HAND
+    )
+    hides_after = models.PositiveSmallIntegerField(
+        "hide after minutes",
+        null=True,
+        blank=True,
+        help_text="An entry with a time disappears this many minutes after it; leave it empty to keep such entries.",
     )
     embed_origins = models.TextField(
         "sites that may embed it",
@@ -72,6 +90,14 @@ class Board(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def save(self, **options: Any) -> None:
+        super().save(**options)
+        # Its zone is that of its entries' times: the job looks at them, and what it writes shows them anew.
+        timed = self.entries.filter(is_due__isnull=False)
+        names = options.get("update_fields")
+        if (names is None or not {"time_zone", "hides_after"}.isdisjoint(names)) and timed.exists():
+            timed.update(next_change=timezone.now())
 
     def get_absolute_url(self) -> str:
         return reverse("boards:board", args=[self.slug])
@@ -99,7 +125,12 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
 
 class Entry(models.Model):
-    """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults."""
+    """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults.
+
+    ``is_due`` is whether its times say that it is shown now, None if it has none or if they were not looked at yet;
+    ``next_change`` is when that changes. ``rank`` is its place where the board is sorted by time or status, ``clock``
+    the zone of its board: a row of the feed is made of its own columns. Saving sets all four; see ``due.py``.
+    """
 
     board = models.ForeignKey(Board, models.CASCADE, related_name="entries")
     position = models.IntegerField(default=0, db_default=0, help_text="Entries are listed from low to high.")
@@ -115,6 +146,25 @@ class Entry(models.Model):
         db_default=False,
         help_text="A wall screen shows a pinned entry at the top of each of its pages.",
     )
+    at = models.DateTimeField(
+        "time", null=True, blank=True, help_text="When it happens; open pages also say in how many minutes."
+    )
+    shows_from = models.DateTimeField("from", null=True, blank=True, help_text="Until then no page shows it.")
+    shows_until = models.DateTimeField(
+        "until", null=True, blank=True, help_text="From then on no page shows it."
+    )
+    weekdays = models.CharField(
+        "days of the week",
+        max_length=7,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="On the other days no page shows it; none means every day.",
+    )
+    is_due = models.BooleanField("shown now", null=True, editable=False)
+    next_change = models.DateTimeField(null=True, editable=False)
+    rank = models.BigIntegerField(default=0, db_default=0, editable=False)
+    clock = models.CharField(max_length=60, default="", db_default="", editable=False)
     updated = models.DateTimeField(auto_now=True, db_default=Now())
 
     objects = EntryQuerySet.as_manager()
@@ -122,9 +172,69 @@ class Entry(models.Model):
     class Meta:
         ordering = ["position", "pk"]
         verbose_name_plural = "entries"
+        indexes = [
+            models.Index(
+                fields=["next_change"],
+                name="boards_entry_next_change",
+                condition=models.Q(next_change__isnull=False),
+            ),
+            models.Index(fields=["board"], name="boards_entry_ranked", condition=~models.Q(rank=0)),
+            models.Index(
+                fields=["id"],
+                name="boards_entry_unseen",
+                condition=models.Q(is_due=None)
+                & ~models.Q(at=None, shows_from=None, shows_until=None, weekdays=""),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.label
+
+    def save(self, **options: Any) -> None:
+        names = options.get("update_fields")
+        if names is None or not RANKED_BY.isdisjoint(names):
+            self.note_times(timezone.now())
+            if names is not None:
+                options["update_fields"] = [*names, *NOTED]
+        super().save(**options)
+
+    def note_times(self, now: datetime) -> bool:
+        """Set what follows from the times; return whether that is something else than before."""
+        before = [getattr(self, name) for name in NOTED]
+        self.is_due, self.next_change, self.clock = None, None, ""
+        if self.at or self.shows_from or self.shows_until or self.weekdays:
+            times = self.times
+            self.is_due, self.next_change = times.is_due(now), times.next_change(now)
+            self.clock = self.board.time_zone
+        self.rank = rank(self.board.sorting, self.at, self.status)
+        return [getattr(self, name) for name in NOTED] != before
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone by whose clock its time is shown."""
+        return zone_named(self.clock)
+
+    @property
+    def times(self) -> Times:
+        """When it is shown, besides what its editor has chosen by ``is_visible``."""
+        hides_after = self.board.hides_after
+        gone_at = (
+            None if self.at is None or hides_after is None else moved(self.at, timedelta(minutes=hides_after))
+        )
+        return Times.of(self.board.zone, self.shows_from, [self.shows_until, gone_at], self.weekdays)
+
+
+NOTED = ("is_due", "next_change", "rank", "clock")
+RANKED_BY = frozenset({"at", "shows_from", "shows_until", "weekdays", "status", "board", "board_id"})
+"""The fields of an entry on which those of ``NOTED`` depend."""
+TIMELESS = 2**40
+
+
+def rank(sorting: str, at: datetime | None, status: str) -> int:
+    """Return what an entry is sorted by before its position: the seconds of its time, or how bad its status is."""
+    if sorting == Sorting.TIME:
+        return int(at.timestamp()) if at else TIMELESS
+    return -Status.values.index(status) if sorting == Sorting.STATUS and status in Status.values else 0
 
 
 class Revision(models.Model):
@@ -175,6 +285,14 @@ class Notice(models.Model):
     shows_until = models.DateTimeField(
         "until", null=True, blank=True, help_text="Leave it empty to show the notice until you end it."
     )
+    weekdays = models.CharField(
+        "days of the week",
+        max_length=7,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="On the other days no page shows it; none means every day.",
+    )
     is_shown = models.BooleanField("shown now", default=False, db_default=False, editable=False)
 
     class Meta:
@@ -188,4 +306,10 @@ class Notice(models.Model):
         super().save(**options)
 
     def is_due(self, now: datetime) -> bool:
-        return self.shows_from <= now and (self.shows_until is None or now < self.shows_until)
+        return Times.of(self.zone, self.shows_from, [self.shows_until], self.weekdays).is_due(now)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of its boards, by which its days begin; the server's, if they have several or none."""
+        zones = {board.zone for board in self.boards.all()} if self.pk else set()
+        return zones.pop() if len(zones) == 1 else zone_named("")

@@ -75,11 +75,15 @@ def write_due() -> int:
     has_begun = Q(shows_from__lte=now)
     is_over = Q(shows_until__lte=now)
     late = {
-        True: Notice.objects.filter(has_begun & ~is_over, is_shown=False),
+        True: Notice.objects.filter(has_begun & ~is_over, is_shown=False, weekdays=""),
         False: Notice.objects.filter(~has_begun | is_over, is_shown=True),
     }
     # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
     keys = {is_shown: [*notices.values_list("pk", flat=True)] for is_shown, notices in late.items()}
+    for notice in Notice.objects.filter(has_begun & ~is_over).exclude(weekdays="").prefetch_related("boards"):
+        is_due = notice.is_due(now)
+        if is_due != notice.is_shown:
+            keys[is_due].append(notice.pk)
     return sum(
         Notice.objects.filter(pk__in=found).update(is_shown=is_shown)
         for is_shown, found in keys.items()

@@ -7,6 +7,7 @@ other rows of a table are still saved.
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from django import forms
@@ -15,7 +16,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import DateTimeField, Model
 from django.forms.models import model_to_dict
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse
@@ -74,7 +75,7 @@ class SharedForm(AnyForm):
             # The signed values of another row are not valid for this one.
             self.is_refused = shown is None or self.instance.pk not in (None, self.shown_key)
             if not self.is_refused:
-                self.initial |= shown
+                self.initial.update((name, self._restored(name, value)) for name, value in shown.items())
         else:
             self.is_refused = False
             if self.instance.pk is not None:
@@ -86,7 +87,12 @@ class SharedForm(AnyForm):
         return f"{SALT}.{self._meta.model._meta.label_lower}"
 
     def _signed(self, shown: dict[str, Any]) -> str:
-        return signing.dumps([self.instance.pk, str(self.instance), shown], salt=self._salt)
+        texts = {name: str(value) if isinstance(value, datetime) else value for name, value in shown.items()}
+        return signing.dumps([self.instance.pk, str(self.instance), texts], salt=self._salt)
+
+    def _restored(self, name: str, value: Any) -> Any:
+        field = self._meta.model._meta.get_field(name)
+        return field.to_python(value) if isinstance(field, DateTimeField) else value
 
     @property
     def names(self) -> list[str]:
@@ -239,6 +245,10 @@ def in_words(field: forms.Field, value: Any) -> str:
     """Return a value as its field shows it: a choice by its label, a switch as yes or no."""
     if isinstance(field, forms.BooleanField):
         return "yes" if field.to_python(value) else "no"
+    value = field.prepare_value(value)
+    if isinstance(field, forms.MultipleChoiceField):
+        labels: Any = dict(cast(Any, field.choices))
+        return ", ".join(str(labels.get(each, each)) for each in value or [])
     if isinstance(field, (forms.ChoiceField, forms.ModelChoiceField)):
         choices: Any = field.choices
         return next((str(label) for choice, label in choices if str(choice) == str(value)), str(value))

@@ -7,7 +7,7 @@ from typing import Any
 from django.core import signing
 from django.db import models, transaction
 
-from .models import Board, Entry
+from .models import NOTED, Board, Entry
 
 SALT = "realtime.boards.undo"
 Values = dict[str, str | None]
@@ -30,10 +30,8 @@ class Step:
 
 
 def columns() -> list["models.Field[Any, Any]"]:
-    """The fields of an entry that an undo restores: not the key, and not the time of the last change."""
-    return [
-        field for field in Entry._meta.concrete_fields if not field.primary_key and field.name != "updated"
-    ]
+    """The fields of an entry that an undo restores: not the key, nor what saving sets."""
+    return [field for field in Entry._meta.concrete_fields if field.name not in ("id", "updated", *NOTED)]
 
 
 def values_of(entry: Entry, names: Iterable[str] | None = None) -> Values:

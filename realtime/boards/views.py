@@ -1,13 +1,16 @@
-"""The two pages of the demo. They are complete without JavaScript; with it, ``{% live %}`` keeps them current."""
+"""The pages of the demo. They are complete without JavaScript; with it, ``{% live %}`` keeps them current."""
 
 import json
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 
-from .models import Board, Status
+from .models import Board, Sorting, Status
 from .notices import NoticeForm
-from .wall import WallForm
+from .planned import not_shown
+from .wall import WallForm, stamped
 
 
 def index(request: HttpRequest) -> HttpResponse:
@@ -17,8 +20,11 @@ def index(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    context = {
+    context: dict[str, Any] = {
         "board": shown,
+        "now": timezone.now(),
+        "has_times": bool(shown.sorting == Sorting.TIME or shown.hides_after is not None)
+        or shown.entries.filter(at__isnull=False).exists(),
         "statuses": json.dumps(Status.choices),
         "wall_form": WallForm(shown, request.user),
     }
@@ -27,4 +33,6 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
             "notice_form": NoticeForm(auto_id="notice_%s"),
             "running": shown.notices.filter(is_shown=True),
         }
-    return render(request, "boards/board.html", context)
+    if request.user.has_perm("boards.change_entry"):
+        context["planned"] = not_shown(shown)
+    return stamped(render(request, "boards/board.html", context))

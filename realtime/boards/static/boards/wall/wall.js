@@ -2,6 +2,7 @@
 
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
+import "../board-time.js";
 import { WallBoard } from "./board.js";
 import { followBuild } from "./build.js";
 import { keepCopy, startWorker } from "./copies.js";

@@ -1,0 +1,34 @@
+"""What becomes of an entry by time, in an editor's words."""
+
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from .due import HAS_TIMES
+from .models import Board, Entry
+from .time_fields import weekdays_in_words
+
+LISTED = 50
+
+
+def not_shown(board: Board) -> list[dict[str, Any]]:
+    """Return the entries of a board that are not shown now because of their times, the next to appear first."""
+    entries = board.entries.filter(HAS_TIMES, is_visible=True, is_due=False)
+    waiting = entries.filter(next_change__isnull=False).order_by("next_change")[:LISTED]
+    over = entries.filter(next_change=None).order_by("-pk")[:LISTED]
+    return [{"entry": entry, "words": shown_in_words(entry)} for entry in [*waiting, *over][:LISTED]]
+
+
+def shown_in_words(entry: Entry) -> str:
+    """Return whether an entry is shown now, and until or from when: ``not before 26 Nov 08:40 CET``."""
+    if not entry.is_visible:
+        return "no, it is hidden"
+    days = f", on {weekdays_in_words(entry.weekdays)} only" if entry.weekdays else ""
+    when = ""
+    if entry.next_change:
+        local = timezone.localtime(entry.next_change, entry.board.zone)
+        when = f"{date_format(local, 'j M Y H:i')} {local.tzname()}"
+    if entry.is_due is False:
+        return f"not before {when}{days}" if when else "no, its time is over"
+    return f"until {when}{days}" if when else f"yes{days}"

@@ -1,0 +1,88 @@
+"""Form fields of times, which editors enter and read by the clock of a board."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.dates import WEEKDAYS_ABBR
+
+from .times import WEEK, days_in_words, in_zone
+from .zones import zone_named
+
+FORMAT = "%Y-%m-%dT%H:%M"
+DAYS = [(day, WEEKDAYS_ABBR[int(day) - 1]) for day in WEEK]
+
+
+class ZonedTimeField(forms.DateTimeField):
+    """A time, entered as the clocks of a zone show it."""
+
+    widget = forms.DateTimeInput({"type": "datetime-local"}, FORMAT)
+    zone: ZoneInfo | None = None
+
+    def prepare_value(self, value: Any) -> Any:
+        return as_shown(value, self.zone) if isinstance(value, datetime) else value
+
+    def to_python(self, value: Any) -> datetime | None:
+        with timezone.override("UTC"):  # in which Django reads what names no zone
+            found = super().to_python(value)
+        if found is None or _names_a_zone(value):
+            return found
+        return in_zone(found.replace(tzinfo=None), self.zone or zone_named(""))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        # By what was shown, which has neither seconds nor which of two equal hours is meant.
+        return as_shown(initial, self.zone) != str(data or "")
+
+
+class WeekdaysField(forms.MultipleChoiceField):
+    """Days of the week, stored as their numbers: ``12345``."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, *, max_length: int | None = None, empty_value: str = "", **options: Any) -> None:
+        super().__init__(choices=DAYS, **options)
+
+    def clean(self, value: Any) -> Any:
+        return "".join(sorted(super().clean(value)))
+
+    def prepare_value(self, value: Any) -> Any:
+        return [*value] if isinstance(value, str) else value
+
+
+def show_by_clock_of(form: Any, board: Any) -> None:
+    """Let the times of a form be those of a board's clock; of no board, the server's. The form says so."""
+    zone = board.zone if board else zone_named("")
+    timed = [field for field in form.fields.values() if isinstance(field, ZonedTimeField)]
+    for field in timed:
+        field.zone = zone
+    if timed:
+        words = timed[-1].help_text.partition(" By the clock of ")[0]
+        timed[-1].help_text = f"{words} By the clock of {zone.key}."
+
+
+def _names_a_zone(value: Any) -> bool:
+    """Return whether a text has an offset, or a value is a time of a zone already."""
+    if isinstance(value, datetime):
+        return value.tzinfo is not None
+    try:
+        found = parse_datetime(str(value).strip())
+    except ValueError:
+        return False
+    return found is not None and found.tzinfo is not None
+
+
+def as_shown(value: datetime | None, zone: ZoneInfo | None) -> str:
+    """Return a time as a field shows it: ``2026-11-26T08:40``."""
+    if value is None:
+        return ""
+    try:
+        return value.astimezone(zone or zone_named("")).strftime(FORMAT)
+    except OverflowError:
+        return value.strftime(FORMAT)
+
+
+def weekdays_in_words(days: str) -> str:
+    return days_in_words(days, WEEKDAYS_ABBR)

@@ -1,0 +1,96 @@
+"""When something is shown: from, until, and on which days of the week, by the clock of its board.
+
+All times are compared in UTC: two of one zone compare as their clocks show them, which is wrong in the hour that comes
+twice when clocks are set back.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+
+WEEK = "1234567"
+"""The days of a week as the column ``weekdays`` has them, from Monday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The times of a row. It disappears at the first of its ``ends``; ``days`` without one of ``WEEK`` are all days."""
+
+    zone: ZoneInfo
+    begins: datetime | None = None
+    ends: tuple[datetime, ...] = ()
+    days: str = ""
+
+    @classmethod
+    def of(
+        cls, zone: ZoneInfo, begins: datetime | None, ends: Iterable[datetime | None], days: str
+    ) -> "Times":
+        """Return times, of which those that are None say nothing."""
+        return cls(
+            zone,
+            begins.astimezone(UTC) if begins else None,
+            tuple(each.astimezone(UTC) for each in ends if each),
+            "" if {*WEEK} <= {*days} else "".join(day for day in WEEK if day in days),
+        )
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether the row is shown at a time."""
+        return self._is_within(now) and (
+            not self.days or str(now.astimezone(self.zone).isoweekday()) in self.days
+        )
+
+    def _is_within(self, now: datetime) -> bool:
+        return (self.begins is None or self.begins <= now) and all(now < end for end in self.ends)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return the next time at which ``is_due`` has another result than now; None if there is none."""
+        is_due = self.is_due(now)
+        moments = sorted(moment for moment in self._moments(now) if moment > now)
+        return next((moment for moment in moments if self.is_due(moment) != is_due), None)
+
+    def _moments(self, now: datetime) -> Iterator[datetime]:
+        yield from self.ends
+        first = now
+        if self.begins:
+            yield self.begins
+            first = max(now, self.begins)
+        if self.days:
+            today = first.astimezone(self.zone).date()
+            for number in range(1, len(WEEK) + 2):
+                yield first_moment(today + timedelta(days=number), self.zone)
+
+
+def moved(at: datetime, by: timedelta) -> datetime:
+    """Return a time that is later by what a clock measures, whether clocks are set meanwhile or not."""
+    return at.astimezone(UTC) + by
+
+
+def first_moment(day: date, zone: ZoneInfo) -> datetime:
+    """Return when a day begins, in UTC: also where clocks are set forward at midnight, and it begins at one o'clock."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def in_zone(clock: datetime, zone: ZoneInfo) -> datetime:
+    """Return, in UTC, the time at which the clocks of a zone show this; the first of two when they are set back.
+
+    Raises: ValidationError, if they never do, because they are set forward over it.
+    """
+    try:
+        found = clock.replace(tzinfo=zone).astimezone(UTC)
+        shown = found.astimezone(zone).replace(tzinfo=None)
+    except OverflowError as error:
+        raise ValidationError("This time is too far away; enter one of these years.") from error
+    if shown != clock:
+        raise ValidationError(
+            f"There is no {clock:%H:%M} on {clock.day} {clock:%B %Y} in {zone.key}: "
+            f"clocks are set forward over it. Enter {shown:%H:%M}, or another time."
+        )
+    return found
+
+
+def days_in_words(days: str, names: Mapping[int, object]) -> str:
+    """Return days as they are listed: ``Mon, Tue, Sat``. ``names`` are by number, from 0 for Monday."""
+    return ", ".join(str(names[int(day) - 1]) for day in WEEK if day in days)

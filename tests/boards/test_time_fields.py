@@ -1,0 +1,131 @@
+"""Times as editors enter them: by the clock of a board, and only what was changed is written."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+
+from realtime.actions import ActionRefused, perform
+from realtime.boards.models import Entry
+from realtime.boards.time_fields import WeekdaysField, ZonedTimeField, weekdays_in_words
+
+from .test_shared_forms import Form
+
+SECOND = datetime(2026, 10, 25, 1, 30, 15, tzinfo=UTC)
+"""The second half past two in Oslo, on the day on which clocks are set back; and some seconds."""
+
+
+@pytest.fixture
+def oslo(board):
+    board.time_zone = "Europe/Oslo"
+    board.save()
+    return board
+
+
+def address(entry):
+    return reverse("admin:boards_entry_change", args=[entry.pk])
+
+
+def test_a_field_reads_and_shows_by_its_zone():
+    field = ZonedTimeField()
+    field.zone = ZoneInfo("Europe/Oslo")
+
+    assert field.clean("2026-11-26T08:40") == datetime(2026, 11, 26, 7, 40, tzinfo=UTC)
+    assert field.clean("2026-10-25T02:30+01:00") == SECOND.replace(second=0)
+    assert field.prepare_value(SECOND) == "2026-10-25T02:30"
+    assert not field.has_changed(SECOND, "2026-10-25T02:30")
+    assert field.has_changed(SECOND, "")
+    assert not field.has_changed(None, "")
+
+
+@pytest.mark.parametrize("text", ["2026-03-29T02:30", "2026-13-01T00:00", "tomorrow", "2026-11-26T25:00"])
+def test_a_time_that_is_none_is_refused(text):
+    field = ZonedTimeField()
+    field.zone = ZoneInfo("Europe/Oslo")
+
+    with pytest.raises(ValidationError):
+        field.clean(text)
+
+
+def test_days_are_stored_as_numbers():
+    field = WeekdaysField(required=False)
+
+    assert field.clean(["5", "1"]) == "15"
+    assert field.clean([]) == ""
+    assert weekdays_in_words("15") == "Mon, Fri"
+    with pytest.raises(ValidationError):
+        field.clean(["8"])
+
+
+def test_an_editor_sets_times_in_the_admin(editor_client, oslo, entry):
+    """By the clock of the board, which the form names."""
+    form = Form(editor_client.get(address(entry)))
+    times = {"at": "2026-07-01T08:40", "shows_from": "2026-07-01T06:00", "weekdays": ["1", "3"]}
+
+    response = editor_client.post(address(entry), form.sent | times)
+
+    assert response.status_code == 302, response.content.decode()
+    found = Entry.objects.get()
+    assert found.at == datetime(2026, 7, 1, 6, 40, tzinfo=UTC)
+    assert found.shows_from == datetime(2026, 7, 1, 4, 0, tzinfo=UTC)
+    assert (found.weekdays, found.shows_until) == ("13", None)
+    assert found.is_due is not None
+    assert "By the clock of Europe/Oslo." in editor_client.get(address(entry)).content.decode()
+
+
+@pytest.mark.parametrize("where", ["entry", "board"])
+def test_a_time_that_was_not_changed_is_not_written(editor_client, oslo, entry, where):
+    """Its seconds stay, and which of two equal hours it is; a board may get another zone in the same save."""
+    Entry.objects.update(at=SECOND, shows_from=SECOND, weekdays="7")
+    path = address(entry) if where == "entry" else reverse("admin:boards_board_change", args=[oslo.pk])
+    form = Form(editor_client.get(path))
+    changes = {"label": "Other"} if where == "entry" else {"time_zone": "Asia/Tokyo"}
+
+    response = editor_client.post(path, form.sent | changes)
+
+    assert response.status_code == 302, response.content.decode()
+    found = Entry.objects.get()
+    assert (found.at, found.shows_from, found.weekdays) == (SECOND, SECOND, "7")
+
+
+def test_a_time_that_two_have_changed_is_asked_about(editor_client, oslo, entry):
+    """Both values are shown, as an editor reads them."""
+    form = Form(editor_client.get(address(entry)))
+    Entry.objects.update(at=SECOND)
+
+    html = editor_client.post(address(entry), form.sent | {"at": "2026-11-26T08:40"}).content.decode()
+
+    assert "Changed meanwhile to “2026-10-25T02:30”; you entered “2026-11-26T08:40”" in html
+    assert Entry.objects.get().at == SECOND
+
+
+def test_an_absent_time_is_named_in_the_admin(editor_client, oslo, entry):
+    form = Form(editor_client.get(address(entry)))
+
+    html = editor_client.post(address(entry), form.sent | {"at": "2026-03-29T02:30"}).content.decode()
+
+    assert "There is no 02:30 on 29 March 2026 in Europe/Oslo" in html
+
+
+def test_an_editor_sets_times_on_the_board(editor, oslo, entry):
+    """Over what was seen; a conflict, a fault and an undo are as those of any value."""
+    seen = perform(editor, "entries.times", {"entry": entry.pk})
+    assert (seen["zone"], seen["label"]) == ("Europe/Oslo", "Saltmere")
+    changes = {"at": "2026-10-25T02:30", "weekdays": "31"}
+
+    done = perform(editor, "entries.set", {"entry": entry.pk, "changes": changes, "seen": seen["values"]})
+
+    found = Entry.objects.get()
+    assert (found.at, found.weekdays) == (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "13")
+    later = {"at": "2026-11-01T10:00"}
+    again = perform(editor, "entries.set", {"entry": entry.pk, "changes": later, "seen": {"at": ""}})
+    assert again == {"conflict": {"at": "2026-10-25T02:30"}}
+    absent = {"at": "2026-03-29T02:30"}
+    with pytest.raises(ActionRefused, match="at: There is no 02:30"):
+        perform(editor, "entries.set", {"entry": entry.pk, "changes": absent, "seen": {}})
+    perform(editor, "entries.undo", {"token": done["undo"]})
+    found = Entry.objects.get()
+    assert (found.at, found.weekdays, found.is_due) == (None, "", None)
+    assert perform(editor, "entries.times", {"entry": 0}) == {"gone": True}
