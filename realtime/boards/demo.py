@@ -5,8 +5,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from .models import Board, Entry
@@ -120,13 +123,17 @@ def create_editor(password_file: Path) -> str | None:
 
 
 def editors_group() -> Group:
-    """Return the group of editors, created if missing: it may do everything with boards and entries.
+    """Return the group of editors, created if missing, with all permissions for the models that the admin shows.
 
-    The inspector and the metrics need no permission: they are open to all staff.
+    Pages that write other models ask for these too. The inspector and the metrics are open to all staff.
     """
     group, is_new = Group.objects.get_or_create(name=GROUP)
     if is_new:
-        group.permissions.set(Permission.objects.filter(content_type__app_label="boards"))
+        shown = [
+            model for model in apps.get_app_config("boards").get_models() if admin.site.is_registered(model)
+        ]
+        types = ContentType.objects.get_for_models(*shown).values()
+        group.permissions.set(Permission.objects.filter(content_type__in=types))
     return group
 
 

@@ -36,7 +36,7 @@ from ..databases.registry import database
 from ..databases.remedies import remedy
 from ..databases.transactions import engine_transaction
 from ..feeds import registry
-from ..models import OutboxRow, Sequencer, Ticket
+from ..models import OutboxRow, Ticket
 from ..publishing import capture, file_watch, lease
 from ..publishing.layer import channel_layer
 from ..runtime.asgi_types import Application, Event, Scope
@@ -159,24 +159,17 @@ def published() -> Iterator[Finding]:
             cure = "start `manage.py publish`: servers do not publish, because PUBLISHER is off"
         yield Finding("publisher: none is running, changes wait", cure)
         return
-    before = _signs()
+    before = lease.signs_of_life()
     ends = time.monotonic() + get_conf().lease_seconds + PULSE_SECONDS
     while time.monotonic() < ends:
-        if (now := _signs()) != before and now[1]:
-            yield Finding(f"publisher: {now[1]} is at work")
+        if (now := lease.signs_of_life()) != before and now[0]:
+            yield Finding(f"publisher: {now[0]} is at work")
             return
         time.sleep(0.05)
     yield Finding(
-        f"publisher: {before[1]} has the lease and shows no sign of life",
+        f"publisher: {before[0]} has the lease and shows no sign of life",
         "see what its process logs, and restart it",
     )
-
-
-def _signs() -> tuple[Any, str]:
-    row = (
-        Sequencer.objects.filter(pk=Sequencer.ROW).values_list("sequenced_at", "expires_at", "holder").first()
-    )
-    return (None, "") if row is None else (row[:2], row[2])
 
 
 # ---------------------------------------------------------------- between processes

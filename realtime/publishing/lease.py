@@ -31,6 +31,13 @@ def release(holder: str) -> None:
     Sequencer.objects.filter(pk=Sequencer.ROW, holder=holder).update(holder="", expires_at=None)
 
 
+def signs_of_life() -> tuple[str, object]:
+    """Return the latest holder, "" for none, and a value that changes while it sequences and renews its lease."""
+    row = Sequencer.objects.filter(pk=Sequencer.ROW)
+    holder, *signs = row.values_list("holder", "sequenced_at", "expires_at").first() or ("", None, None)
+    return holder, signs
+
+
 def holder() -> str | None:
     """Return the process that has the lease, None when there is none."""
     row = Sequencer.objects.filter(pk=Sequencer.ROW, expires_at__gt=Now())

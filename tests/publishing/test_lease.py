@@ -53,3 +53,16 @@ def test_the_holder_is_named_while_its_lease_lasts(log, settings):
     settings.REALTIME = {"LEASE_SECONDS": -1}
     lease.acquire("one")
     assert lease.holder() is None
+
+
+def test_a_holder_that_works_shows_signs_of_life(log):
+    """By another renewal or another round of sequencing; without a holder there is no name."""
+    assert lease.signs_of_life()[0] == ""
+    lease.acquire("one")
+    name, signs = lease.signs_of_life()
+    assert name == "one"
+    assert lease.signs_of_life() == (name, signs)
+
+    Sequencer.objects.update(sequenced_at=Now() + timedelta(seconds=1))
+
+    assert lease.signs_of_life()[1] != signs
