@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -362,8 +363,11 @@ def test_static_files_that_were_not_collected_are_found(settings, tmp_path, stor
     assert found[1] == "run `manage.py collectstatic --no-input`"
 
 
-def test_the_application_of_this_project_is_well(log):
+def test_the_application_of_this_project_is_well(log, static_files, monkeypatch):
     """A WebSocket is accepted, health and the page client are served."""
+    monkeypatch.delitem(
+        sys.modules, "config.asgi", raising=False
+    )  # it may have been made without static files
     assert list(diagnostics.application()) == [
         Finding("WebSocket: accepted by config.asgi.application"),
         Finding("application: serves health"),
