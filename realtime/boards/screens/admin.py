@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -81,7 +82,7 @@ class ScreenAdmin(Bounded, ScreenModelAdmin):
     form = ScreenForm
     list_display = ["name", "state", "board", "heard", "size", "pages"]
     list_editable = ["board"]
-    list_filter = ["is_online", "board"]
+    list_filter = ["is_online"]
     list_per_page = 50
     search_fields = ["name"]
     actions = ["ask_reload", "identify"]
@@ -96,6 +97,13 @@ class ScreenAdmin(Bounded, ScreenModelAdmin):
         if obj is None:
             kwargs["form"] = PairForm.of(request)
         return super().get_form(request, obj, change, **kwargs)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field without the signs that lead to the editing of boards."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def get_fieldsets(self, request: HttpRequest, obj: Screen | None = None) -> Any:
         first = ["screen_code", "name"] if obj is None else ["name"]
@@ -120,11 +128,10 @@ class ScreenAdmin(Bounded, ScreenModelAdmin):
 
     @admin.display(description="version", ordering="version")
     def pages(self, screen: Screen) -> str:
+        """Return whether its pages are of the server's build."""
         if not screen.version:
             return ""
-        return (
-            screen.version if screen.version == build() else f"{screen.version} (another than the server's)"
-        )
+        return "current" if screen.version == build() else f"{screen.version[:7]} (not current)"
 
     @admin.action(permissions=["change"], description="Reload")
     def ask_reload(self, request: HttpRequest, screens: QuerySet[Screen]) -> None:
