@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from realtime.databases.base import is_storable
 
-from .builds import build
 from .models import Board
 from .screens.models import HOURS, SECONDS, Screen
 
@@ -78,7 +77,6 @@ def show(
         "boards": boards,
         "choices": choices,
         "now": timezone.now(),
-        "build": build(),
         "worker": settings.BOARDS_WALL_COPIES,
         "is_kept": is_kept,
         "screen": screen,

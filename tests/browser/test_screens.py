@@ -1,15 +1,19 @@
 """Screens that are run from a desk, and walls while the server is away, in Chromium."""
 
+import importlib.util
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.browser.windows import DEPARTURES, Window
+from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
 from tests.support import servers
 from tests.support.projects import prepared  # noqa: F401
-from tests.support.servers import Project, Server
+from tests.support.servers import ROOT, Project, Server
 
 SCREENS = "/admin/boards/screen/"
 WALL = f"{DEPARTURES}wall/"
@@ -124,6 +128,63 @@ def test_a_wall_of_another_build_loads_again_within_a_minute_and_once_an_hour(wa
     assert page.evaluate("window.isTheSamePage")
     page.clock.fast_forward(3_700_000)
     page.wait_for_function("() => window.isTheSamePage === undefined")
+
+
+def test_a_page_does_not_load_again_while_somebody_types(browser, server):
+    """Neither while a field has the focus nor while one holds what was not sent; afterwards it does."""
+    window = Window(browser, server, viewport=ViewportSize(width=1280, height=720)).sign_in()
+    page = window.page
+    page.clock.install()
+    page.goto(DEPARTURES)
+    live = page.locator("live-status[data-state='live']")
+    expect(live).to_have_count(1)
+    page.evaluate("window.isTheSamePage = true")
+    page.context.route(BUILD, lambda route: route.fulfill(body="another"))
+    page.locator("summary", has_text="Notices").click()
+    text = page.locator("#notice_text")
+    text.fill("Pier 2 is")
+    page.locator("h1").click()
+
+    page.context.set_offline(True)
+    page.clock.fast_forward(40_000)
+    expect(live).to_have_count(0)
+    page.context.set_offline(False)
+    page.clock.fast_forward(40_000)
+    expect(live).to_have_count(1)
+    with page.expect_request(BUILD):
+        page.clock.fast_forward(60_000)
+    page.clock.fast_forward(60_000)
+    assert page.evaluate("window.isTheSamePage")
+
+    text.fill("")
+    page.locator("h1").click()
+    page.clock.fast_forward(60_000)
+    page.wait_for_function("() => window.isTheSamePage === undefined")
+    window.context.close()
+
+
+CODE = """(() => {
+  const code = document.querySelector(".screen-code");
+  if (document.documentElement.dataset.state !== "live" || !code) return null;
+  const { bottom, right } = document.querySelector(".qr").getBoundingClientRect();
+  return { code: code.textContent.length, isWithin: bottom <= innerHeight && right <= innerWidth };
+})()"""
+
+
+def test_chromium_87_shows_a_screen(server):
+    """Its code and picture, live, with nothing in its console."""
+    if importlib.util.find_spec("PyQt5") is None:
+        pytest.skip("NOT TESTED IN CHROMIUM 87: no PyQtWebEngine for this machine")
+    command = [sys.executable, "-m", "tests.browser.webengine", f"{server.url}/screen/", "1920", "1080"]
+
+    process = subprocess.run(
+        command, cwd=ROOT, input=CODE, capture_output=True, text=True, timeout=PATIENCE_MS / 1000 + 60
+    )
+
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout)
+    assert found["console"] == []
+    assert found["value"] == {"code": 7, "isWithin": True}
 
 
 def test_a_wall_shows_the_last_rows_and_their_age_while_the_server_is_away(browser, prepared, tmp_path):  # noqa: F811

@@ -86,7 +86,8 @@ STYLE_BUNDLE = Bundle(
 WALL_STYLE_BUNDLE = Bundle(BOARDS / "wall.min.css", '@import "{}";', (BOARDS / "wall.css",))
 WALL_BUNDLE = Bundle(BOARDS / "wall.min.js", 'import "{}";', (BOARDS / "wall" / "wall.js",))
 TIMES_BUNDLE = Bundle(BOARDS / "times.min.js", 'import "{}";', (BOARDS / "times.js",))
-BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, TIMES_BUNDLE, WALL_BUNDLE, WALL_STYLE_BUNDLE)
+BUILD_BUNDLE = Bundle(BOARDS / "newer-build.min.js", 'import "{}";', (BOARDS / "newer-build.js",))
+BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, TIMES_BUNDLE, WALL_BUNDLE, WALL_STYLE_BUNDLE, BUILD_BUNDLE)
 
 
 def imports(source: Path) -> Iterator[Path]:

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from ..builds import build
 from ..models import Board
 from ..wall import MAX_BOARDS, show, stamped, starts_worker
 from . import pairing
@@ -63,7 +62,7 @@ def page_of(request: HttpRequest, screen: Screen) -> HttpResponse:
 
 def idle(request: HttpRequest, words: str, **context: Any) -> HttpResponse:
     """Return the page of a screen that shows no board."""
-    base = {"words": words, "build": build(), "worker": settings.BOARDS_WALL_COPIES, "again": AGAIN_SECONDS}
+    base = {"words": words, "worker": settings.BOARDS_WALL_COPIES, "again": AGAIN_SECONDS}
     return stamped(render(request, "boards/screen.html", base | context))
 
 
