@@ -115,7 +115,7 @@ def test_signing_out_redirects_to_the_boards(editor_client):
 
 def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
     """A strict content security policy forbids both."""
-    for path, modules in [(INDEX, 1), (board.get_absolute_url(), 2)]:
+    for path, modules in [(INDEX, 2), (board.get_absolute_url(), 3)]:
         html = page(editor_client, path)
 
         assert html.count("<script") == html.count('<script type="module" src=') == modules
