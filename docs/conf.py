@@ -21,6 +21,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 root_doc = "docs/index"
 include_patterns = ["docs/**", "var/javascript/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns = ["var/javascript/README.md"]
+linkcheck_ignore = [r"http://127\.0\.0\.1"]  # servers that the reader starts
 suppress_warnings = ["toc.empty_glob"]  # the pages from JavaScript are made where node is installed
 
 # Links to headings are those that GitHub makes, up to the fourth level.

@@ -109,10 +109,11 @@ def row_schema(feed: Feed) -> Schema:
 
 def value_schema(value: Value) -> Schema:
     """Return the schema of a value; ``{}``, which is any value, where its type is not known."""
-    field = value.field or (value.type if isinstance(value.type, models.Field) else None)
-    if field is not None:
-        schema = _field_schema(field)
+    if value.field is not None:
+        schema, field = _field_schema(value.field), value.field
         may_be_null = field.null or bool(value.relations) or isinstance(field, models.FileField)
+    elif isinstance(value.type, models.Field):  # of an expression
+        schema, may_be_null = _field_schema(value.type), value.may_be_null
     else:
         schema, may_be_null = _annotated_schema(value.type), bool(value.relations)
     if not schema or not may_be_null or "type" not in schema:

@@ -38,6 +38,8 @@ class Value(NamedTuple):
     """The annotation of a computed value, or the output field of an expression; None if it is not known."""
     relations: str = ""
     """The path of relations that lead to it, as in ``select_related``; "" if it is read from the row itself."""
+    may_be_null: bool = True
+    """Whether an expression may be null: unless Django knows its value for no rows."""
     made_by: Any = None
     """The function that makes the value, or the choices of its field: if these change, the value may differ."""
 
@@ -77,7 +79,9 @@ def values(feed: Any, names: Iterable[str], annotations: Callable[[], Mapping[st
         except NoSuchValue:
             if name not in annotations():
                 raise
-            yield Value(name, _attribute(name), type=_output_field(annotations()[name]))
+            expression = annotations()[name]
+            may_be_null = getattr(expression, "empty_result_set_value", None) in (None, NotImplemented)
+            yield Value(name, _attribute(name), type=_output_field(expression), may_be_null=may_be_null)
 
 
 def _of_path(model: type[models.Model], name: str) -> Value:

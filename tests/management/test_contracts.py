@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import models
+from django.db.models import Avg, Count, F, Max, Sum, Value
 from msgspec import Raw
 
 from realtime.engine import messages
@@ -112,6 +113,28 @@ def test_computed_values_have_the_type_that_their_method_returns(make_model, liv
     }
     assert properties["price"]["type"] == "string"
     assert properties["unknown"] == properties["odd"] == {}
+
+
+@pytest.mark.parametrize(
+    "expression, kind",
+    [
+        (Count("pk"), "integer"),
+        (Sum("size"), ["integer", "null"]),
+        (Max("size"), ["integer", "null"]),
+        (Sum("size", default=0), "integer"),
+        (F("size") + 1, ["integer", "null"]),
+        (Avg("size"), ["number", "null"]),
+        (Value(7), "integer"),
+        (Value("a"), "string"),
+    ],
+    ids=str,
+)
+def test_an_expression_may_be_null_unless_it_has_a_value_for_no_rows(make_model, live, expression, kind):
+    """A sum of no rows is null, their number is zero; so are the values that subscribers are sent."""
+    model = make_model("Thing", size=models.IntegerField(null=True))
+    feed = live(model, name="things", fields=["it"], annotations={"it": expression})
+
+    assert row_schema(feed)["properties"]["it"]["type"] == kind
 
 
 def test_of_rows_that_a_feed_serializes_itself_only_the_kind_is_known(make_model, live):

@@ -93,6 +93,17 @@ def test_a_project_without_a_template_for_all_pages_is_told_the_tags(project):
         init()
 
 
+@pytest.mark.parametrize("name", ["page.html", "shop/list.html", "layouts/main.html"])
+def test_a_template_of_any_name_may_have_the_tags(project, name):
+    """A project that has them in another template than base.html has nothing left to do."""
+    (project / "templates" / "base.html").unlink()
+    page = project / "templates" / name
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("<head>{% load realtime %}{% realtime_head %}</head>")
+
+    assert "base.html" not in init("--write")
+
+
 def test_it_refuses_where_there_is_no_project(project, settings):
     settings.ROOT_URLCONF = "nothing.urls"
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
-from django.template import TemplateDoesNotExist, TemplateSyntaxError
+from django.template import TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.loader import get_template
 
 from realtime.checks.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
@@ -79,7 +79,7 @@ def _files() -> Iterator[Edited]:
     base = _base_template()
     if base is not None:
         yield _edited(base, edits.with_head)
-    else:
+    elif not any("realtime_head" in path.read_text(errors="replace") for path in _templates()):
         words = f"the project has no such template: add {edits.HEAD} to the <head> of the pages"
         yield Edited(Path("base.html"), "", "", [words])
 
@@ -137,6 +137,14 @@ def _module(name: str) -> Path:
     return Path(found.origin)
 
 
+def _templates() -> Iterator[Path]:
+    """Yield the project's own templates of pages, those of its apps included."""
+    folders = [folder for engine in engines.all() for folder in engine.template_dirs]
+    for path in (path for folder in folders for path in Path(folder).rglob("*.html")):
+        if _is_own(path):
+            yield path
+
+
 def _base_template() -> Path | None:
     """Return the template of all pages; None if there is none, or it is another package's."""
     try:
@@ -144,7 +152,11 @@ def _base_template() -> Path | None:
     except (TemplateDoesNotExist, TemplateSyntaxError):
         return None
     path = Path(template.origin.name)
-    return path if path.is_relative_to(Path.cwd()) and not _is_installed(path) else None
+    return path if _is_own(path) else None
+
+
+def _is_own(path: Path) -> bool:
+    return path.is_relative_to(Path.cwd()) and not _is_installed(path)
 
 
 def _is_installed(path: Path) -> bool:
