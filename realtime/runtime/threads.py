@@ -81,8 +81,7 @@ class DatabaseThreads:
 
         Calls that were submitted before may end in this time; their queries are cancelled if they take long.
         """
-        with self._lock:
-            self._is_closed = True
+        self.refuse_calls()
         for _ in self._threads:
             self._calls.put(None)
         ends = time.monotonic() + CLOSE_SECONDS
@@ -99,6 +98,12 @@ class DatabaseThreads:
                 call = self._calls.get_nowait()
                 if call is not None:
                     call[0].cancel()
+
+    def refuse_calls(self) -> bool:
+        """Accept no further calls; return whether there are threads to end."""
+        with self._lock:
+            self._is_closed = True
+        return bool(self._threads)
 
     def _cancel_queries(self) -> None:
         """Cancel the queries under way; each in a thread, because the database's server may not answer."""
@@ -162,8 +167,8 @@ def close_open() -> None:
 
 
 async def close_all(*pools: DatabaseThreads) -> None:
-    """Close several pools at the same time."""
-    await asyncio.gather(*(asyncio.to_thread(pool.close) for pool in pools))
+    """Close several pools at the same time, each that has been used in a thread."""
+    await asyncio.gather(*[asyncio.to_thread(pool.close) for pool in pools if pool.refuse_calls()])
 
 
 def reopen_connections() -> None:

@@ -6,7 +6,7 @@ import threading
 import pytest
 from django.db import OperationalError, connection, connections
 
-from realtime.runtime.threads import DatabaseThreads
+from realtime.runtime.threads import DatabaseThreads, close_all
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -100,6 +100,18 @@ async def test_after_closing_nothing_is_accepted():
 
     with pytest.raises(RuntimeError, match="stops"):
         await threads.run(len, [])
+
+
+async def test_pools_without_a_thread_are_closed_without_one():
+    """A server has dozens of them, and a process that stops is in a hurry."""
+    pools, running = [DatabaseThreads(f"realtime-test-{n}", 2) for n in range(3)], {*threading.enumerate()}
+
+    await close_all(*pools)
+
+    assert {*threading.enumerate()} <= running
+    for pool in pools:
+        with pytest.raises(RuntimeError, match="stops"):
+            await pool.run(len, [])
 
 
 async def test_a_cancelled_call_that_has_not_begun_is_not_made(threads):
