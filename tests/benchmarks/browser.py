@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import statistics
 from collections.abc import AsyncIterator
-
-from playwright.async_api import Browser, async_playwright
+from typing import TYPE_CHECKING
 
 from tests.browser import chromium
 from tests.browser.visits import collected
@@ -14,6 +13,9 @@ from tests.browser.windows import DEPARTURES
 from . import contestants
 from .bench import FIRST_BOARD, Bench, fill
 from .outcome import Budget, Curve, Outcome, Points, number
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 ROWS = (100, 1_000, 10_000)
 CHANGES = 40
@@ -86,12 +88,14 @@ class SlowLine:
 
 
 @contextlib.asynccontextmanager
-async def _browser() -> AsyncIterator[Browser]:
+async def _browser() -> AsyncIterator["Browser"]:
     executable = chromium.find()
     if executable is None:
         raise RuntimeError(
             "no Chromium or Chrome installed; python -m tests.browser.chromium tries to install one"
         )
+    from playwright.async_api import async_playwright  # takes long to import, and few runs need it
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable, args=chromium.ARGUMENTS)
         try:
@@ -181,7 +185,7 @@ async def first_visit(bench: Bench, out: Outcome) -> None:
     out.judge(Budget(what, far, 2.5, "s", f"{number(near)} s on loopback"))
 
 
-async def _visit(browser: Browser, address: str) -> tuple[float, int]:
+async def _visit(browser: "Browser", address: str) -> tuple[float, int]:
     """Return after how many seconds a page with an empty cache is live, and after how many requests."""
     context = await browser.new_context()
     page = await context.new_page()

@@ -36,6 +36,7 @@ def has_run(bench: Bench, name: str) -> bool:
     return True
 
 
+@pytest.mark.matrix
 @pytest.mark.server
 @pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - IN_A_BROWSER - SAME_CODE))
 def test_a_scenario_runs(bench, name):
@@ -43,6 +44,7 @@ def test_a_scenario_runs(bench, name):
     assert has_run(bench, name)
 
 
+@pytest.mark.matrix
 @pytest.mark.browser
 @pytest.mark.parametrize("name", IN_A_BROWSER)
 def test_a_scenario_runs_in_a_browser(bench, name):

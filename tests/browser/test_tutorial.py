@@ -161,7 +161,7 @@ class Reader:
         return self._output if self._log is None else self._log.read_text()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.matrix)])
 def reader(request, tmp_path, installed) -> Iterator[Reader]:  # noqa: F811
     server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
     reader = Reader(tmp_path, installed, server)

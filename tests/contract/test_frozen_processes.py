@@ -76,6 +76,12 @@ OPERATIONS = {
 }
 
 
+LONG = ("install", "uninstall")
+"""Operations with the same statements for one table after the other."""
+LONG_STEP = 7
+"""``make test`` freezes them after every seventh statement: for each table after others."""
+
+
 @dataclass
 class Process:
     """A fork that prepares and waits; then it works, and stops after a number of statements."""
@@ -227,8 +233,14 @@ def begun(operation: Operation) -> Operation:
     return Operation(prepare, operation.work)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_a_process_frozen_after_any_statement_holds_up_others_for_five_seconds(copies, name):
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        *((name, LONG_STEP if name in LONG else 1) for name in OPERATIONS),
+        *(pytest.param(name, 1, marks=pytest.mark.matrix) for name in LONG),
+    ],
+)
+def test_a_process_frozen_after_any_statement_holds_up_others_for_five_seconds(copies, name, step):
     """Writers, sequencers, migrations and pruning of other processes."""
     operation = begun(OPERATIONS[name])
     whole = copies.process(operation, copies.add(), 0)
@@ -239,9 +251,10 @@ def test_a_process_frozen_after_any_statement_holds_up_others_for_five_seconds(c
         assert process.work() == 0
         copies.assert_free(database)
 
-    for first in range(1, statements + 1, AT_ONCE):
+    stops = range(1, statements + 1, step)
+    for first in range(0, len(stops), AT_ONCE):
         copies.remove()
-        chosen = range(first, min(first + AT_ONCE, statements + 1))
+        chosen = stops[first : first + AT_ONCE]
         databases = [copies.add() for _ in chosen]
         processes = [
             copies.process(operation, database, stops_after)

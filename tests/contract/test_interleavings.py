@@ -110,11 +110,12 @@ def test_two_processes_in_every_order_neither_lose_nor_repeat(database, steppers
     assert not again.filter(times__gt=1).exists(), "two entries for one topic and position"
 
 
-INTERLEAVINGS = int(os.environ.get("INTERLEAVINGS", "300"))
+INTERLEAVINGS = [100, pytest.param(int(os.environ.get("INTERLEAVINGS", "300")), marks=pytest.mark.matrix)]
 WRITERS = 4
 
 
-def test_commits_in_any_order_are_all_sequenced(on_postgresql):
+@pytest.mark.parametrize("interleavings", INTERLEAVINGS)
+def test_commits_in_any_order_are_all_sequenced(on_postgresql, interleavings):
     """Overlapping transactions, committed or rolled back in any order, sequenced at any moment in between.
 
     A reader that follows ids runs beside it and must lose commits, which shows that late commits occur.
@@ -124,7 +125,7 @@ def test_commits_in_any_order_are_all_sequenced(on_postgresql):
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(contextlib.closing(on_postgresql.connect())) for _ in range(WRITERS)]
         reader = stack.enter_context(contextlib.closing(on_postgresql.connect()))
-        for number in range(INTERLEAVINGS):
+        for number in range(interleavings):
             steps = _steps(number, chance)
             committed: set[str] = set()
             told: list[str] = []
@@ -146,7 +147,7 @@ def test_commits_in_any_order_are_all_sequenced(on_postgresql):
             naive_lost += len(_outbox(reader, 0) - naive)
             log.prune()
         follower.assert_equals_source()
-    print(f"{INTERLEAVINGS} interleavings, {done} commits, 0 lost; by the order of ids {naive_lost} lost")
+    print(f"{interleavings} interleavings, {done} commits, 0 lost; by the order of ids {naive_lost} lost")
     assert naive_lost, "no commit was late: the test has shown nothing"
 
 

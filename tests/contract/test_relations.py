@@ -530,12 +530,13 @@ def random_write(chance: random.Random) -> None:
     ])()  # fmt: skip
 
 
-def test_after_any_changes_a_reader_of_the_log_has_what_a_select_returns(library):
-    """Two hundred random writes in batches of one or more; some readers begin in between."""
+@pytest.mark.parametrize("number", [60, pytest.param(200, marks=pytest.mark.matrix)])
+def test_after_any_changes_a_reader_of_the_log_has_what_a_select_returns(library, number):
+    """Random writes in batches of one or more; some readers begin in between."""
     chance = random.Random(1)
     followers = [Follower(topic) for topic in TOPICS]
     writes = 0
-    while writes < 200:
+    while writes < number:
         for _ in range(chance.choice([1, 1, 2, 5])):
             with transaction.atomic():
                 random_write(chance)

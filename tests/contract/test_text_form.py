@@ -301,6 +301,7 @@ def ops(entries: list[LogEntry]) -> list[tuple[str, list[tuple[str, str]]]]:
 SESSION_NUMBERS = pytest.mark.parametrize("odd", [0, 1], indirect=True, ids=["session 1", "session 2"])
 
 
+@pytest.mark.combinations("odd", "name")
 @SESSION_NUMBERS
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_key])
 def test_keys(database, odd, name):
@@ -329,6 +330,7 @@ def test_keys(database, odd, name):
         assert ops(check(database, readers)) == [("texts", [("delete", after)])]
 
 
+@pytest.mark.combinations("odd", "name")
 @SESSION_NUMBERS
 @pytest.mark.parametrize("name", KINDS)
 def test_topics(database, odd, name):
@@ -370,6 +372,7 @@ class OfParents(Feed):
         return msgspec.structs.replace(super().row(instance), html=f"<li>{instance.parent.label}</li>")
 
 
+@pytest.mark.combinations("odd", "name")
 @SESSION_NUMBERS
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.is_key])
 def test_dependencies(database, odd, name):

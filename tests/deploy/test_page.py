@@ -271,6 +271,7 @@ def services(installed: Machine) -> Iterator[Machine]:
         yield installed
 
 
+@pytest.mark.matrix
 async def test_the_second_shape_is_run_by_its_steps(services):
     """PostgreSQL with two roles, PgBouncer, Valkey with an ACL, three uvicorns; rolling restart, restore, removal."""
     machine = services

@@ -40,7 +40,9 @@ def received(client: Client) -> str:
     return str([encode(message, "json") for message in client.seen])
 
 
-@pytest.mark.parametrize("layer", ["in memory", "valkey", "valkey, killed"])
+@pytest.mark.parametrize(
+    "layer", ["in memory", "valkey", pytest.param("valkey, killed", marks=pytest.mark.matrix)]
+)
 async def test_losing_any_kind_of_right_ends_the_subscription(
     layer: str, prepared: Project, tmp_path: Path, valkey: Valkey
 ) -> None:

@@ -35,6 +35,7 @@ async def follow(one, replica: Replica, offset: int) -> None:
         assert not replica.receive(json.dumps(await one.next()))
 
 
+@pytest.mark.combinations("client", "format")
 @pytest.mark.parametrize("format", ["rows", "html"])
 async def test_a_snapshot_comes_first_and_then_the_changes(client, topic, quay, in_database, format):
     """An insert, an update, a hidden row and a delete; the rows are the table's at each position."""
@@ -127,6 +128,7 @@ def write_gauge(table: str) -> None:
         )
 
 
+@pytest.mark.combinations("client", "is_empty")
 @pytest.mark.parametrize("is_empty", [False, True], ids=["rows", "no rows"])
 async def test_a_client_that_has_received_no_change_yet_resumes(client, topic, quay, in_database, is_empty):
     """Its position is that of its first answer: from there it misses nothing, and gets nothing twice."""
@@ -167,6 +169,7 @@ async def test_a_client_that_returns_twice_in_a_row_gets_each_change_once(client
     assert (answer["type"], answer["changes"], answer["position"]) == ("changes", [], first.id)
 
 
+@pytest.mark.combinations("client", "since")
 @pytest.mark.parametrize("since", ["another0.5", "{epoch}.999999999999"])
 async def test_a_position_that_cannot_be_served_gets_a_snapshot(client, topic, log, in_database, since):
     """A position of another epoch, or one that a restore has undone."""
@@ -177,6 +180,7 @@ async def test_a_position_that_cannot_be_served_gets_a_snapshot(client, topic, l
     assert (await one.next())["type"] == "snapshot"
 
 
+@pytest.mark.combinations("client", "topic")
 @pytest.mark.parametrize(
     "topic, code", [("nothing", 4404), ("entries.07", 4404), ("staffboards", 4403), ("entries.0", 4403)]
 )
@@ -276,6 +280,7 @@ def listed(self, user, keys):
     return Board.objects.filter(pk__in=keys, is_public=True).values_list("pk", flat=True)
 
 
+@pytest.mark.combinations("client", "answers")
 @pytest.mark.parametrize(
     "answers",
     [

@@ -30,6 +30,7 @@ async def client(request, connect, application):
         await one.close()
 
 
+@pytest.mark.combinations("client", "kind")
 @pytest.mark.parametrize("kind", ["entries", "board"])
 @pytest.mark.parametrize("signed_in", [False, True])
 async def test_a_topic_that_is_private_and_one_that_does_not_exist_are_refused_alike(
