@@ -40,6 +40,7 @@ from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.publishing.table_watch import TableWatch
 from realtime.routing import http_urlpatterns, unknown_websocket, websocket_urlpatterns
+from realtime.runtime.threads import close_former_connections
 from realtime.service import Service, get_service
 from realtime.transports.application import RealtimeApplication
 from tests.support.matrix import mark_repetitions
@@ -129,6 +130,7 @@ def transactional_db(migrated: sqlite3.Connection, django_db_blocker: DjangoDbBl
     """Let a test commit, and restore the database after it: in a tenth of the time of pytest-django's flush."""
     with django_db_blocker.unblock():
         yield
+        close_former_connections()  # here: in a later test, its first request would close them
         connection.close()
         connection.ensure_connection()
         migrated.backup(connection.connection)
