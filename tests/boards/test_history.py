@@ -213,6 +213,7 @@ def on_the_page(client, board):
     return [(item["label"], item["kind"], item["changes"]) for item in items]
 
 
+@pytest.mark.combinations("way", "begins")
 @pytest.mark.parametrize("is_pruned", [True, False])
 @pytest.mark.parametrize("begins", ["added", "read"])
 @WAYS

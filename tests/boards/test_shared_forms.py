@@ -126,6 +126,7 @@ def test_the_form_of_a_board_writes_only_what_the_editor_changed(editor_client, 
     assert (board.title, board.description, board.is_public) == ("The new quay", "other\ntext", False)
 
 
+@pytest.mark.combinations("place", "choice")
 @PLACES
 @pytest.mark.parametrize("choice, expected", [("mine", "9"), ("theirs", "7"), (None, "9")])
 def test_a_conflict_shows_both_values_and_asks(place, choice, expected, editor_client, entries):

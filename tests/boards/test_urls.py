@@ -14,6 +14,7 @@ def test_every_slug_has_an_address(slug):
     assert "#" not in address
 
 
+@pytest.mark.combinations("slug", "page", "method")
 @pytest.mark.parametrize("slug", ["%00", "a%00", "%00/b", "%ED%A0%80"])
 @pytest.mark.parametrize("page", ["", "wall/", "history/", "notices/", "notices/1/end/", "history/1/undo/"])
 @pytest.mark.parametrize("method", ["get", "post"])

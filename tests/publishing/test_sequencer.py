@@ -308,7 +308,9 @@ def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     Board.objects.bulk_create(Board(slug=f"b{number}", title="many") for number in range(4))
 
     topics = [f"board.{board.pk}" for board in Board.objects.filter(title="many")]
-    assert log.sequenced() == dict.fromkeys([*topics, "boards", "staffboards"], "reset")
+    assert log.sequenced() == dict.fromkeys(
+        [*topics, "boards", "staffboards", "screens", "screenlist"], "reset"
+    )
 
 
 def test_notices_survive_a_flood(narrow, log, quay):
