@@ -20,8 +20,8 @@ class Conf:
     publisher: bool = True
     """Whether server processes publish; off where only ``manage.py publish`` does."""
     tick_seconds: float = 0.05
-    """Longest time until a change by another process is noticed: usually a quarter of it while changes follow
-    each other, and none where an SQLite file is watched for writes (on Linux; while there are no writes such a
+    """Longest time until a change by another process is noticed. It is usually a quarter of this while changes follow
+    each other, and close to zero where an SQLite file is watched for writes (on Linux; while there are no writes such a
     file is only checked every four ticks)."""
     floor_seconds: float = 1.0
     """How often a process reads the log's tail, whatever the channel layer delivers; with the in-memory layer a
@@ -75,14 +75,14 @@ class Conf:
     request_seconds: float = 60.0
     """Time limit for a whole request to arrive (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_handshakes: int = 5000
-    """Maximum number of connections of a process that have not sent a request; a further one closes the oldest
-    once that is older than a second (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
+    """Maximum number of connections of a process that have not sent a request; for a further one the oldest is closed
+    if it is older than a second (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_request_bytes: int = 4 * 1024 * 1024
-    """Maximum length of a request's body; the bodies that arrive at a process at the same time may together be
-    sixteen times as long, and those from one address half as long as all together leave free of that."""
+    """Maximum length of a request's body. All bodies that arrive at a process at the same time may together have
+    sixteen times this length; those from one address may have half of what is still free of that."""
     stall_seconds: float = 60.0
-    """How long a client may read nothing of what is sent to it; its connection is aborted before twice that
-    time. Time limit also for each 64 KiB of an HTTP answer."""
+    """How long a client may leave sent bytes unread; its connection is aborted before twice that time. It is also the
+    time limit for each 64 KiB of an HTTP answer."""
     max_message_bytes: int = 16 * 1024
     """Maximum length of a message that a client sends."""
     max_bad_messages: int = 10
@@ -90,8 +90,8 @@ class Conf:
     max_subscriptions: int = 128
     """Maximum number of topics that one connection may follow."""
     block_fetches_per_second: float = 50.0
-    """How often in a second the live blocks of all pages that a process serves may fetch their page because of a topic:
-    with more viewers than that, each page waits longer than a second between two fetches."""
+    """How many pages per second, of all that a process serves, may be fetched for live blocks because of one topic:
+    with more viewers, each page waits longer than a second between two fetches."""
     max_unacknowledged_bytes: int = 256 * 1024
     """How much a client that acknowledges is sent ahead of its acknowledgements."""
     max_silent_bytes: int = 8 * 1024 * 1024
@@ -100,9 +100,9 @@ class Conf:
     max_batch_rows: int = 2000
     """Maximum number of outbox rows that are sequenced at once; if more wait, their topics are read again."""
     feed_seconds: float = 0.25
-    """How long one feed's queries and templates may delay the changes of the others: what takes longer is read
-    again by those who follow it, and the feed is not asked again for 10 s, for 20 s the next time, up to 5 min.
-    While the thread waits for a core the time does not run, up to four times as long."""
+    """How long the queries and templates of one feed may delay the changes of other feeds. If they take longer, the
+    processes that hold the changed topics read them again, and the sequencer skips the feed's rows for 10 s, the next
+    time for 20 s, up to 5 min. While the thread waits for a core the time does not run, up to four times as long."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries; a feed may have a `retention_seconds` of its own."""
     log_max_entries: int = 100_000
@@ -113,11 +113,11 @@ class Conf:
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has left."""
     max_topics: int = 20_000
-    """Maximum number of topics that one process keeps in memory; for a further one the topic goes that has had no
-    subscriber for longest, and if all have subscribers the further one is refused (4529)."""
+    """Maximum number of topics that one process keeps in memory. For a further one, the topic is dropped that has been
+    without subscribers for longest; if all have subscribers, the further one is refused (4529)."""
     max_topics_per_address: int = 2000
-    """Maximum number of these that the connections of one address follow or were last to leave; for a further one the
-    topic goes that they left first, and if they follow all the further one is refused (4529)."""
+    """Maximum number of topics in memory that the connections of one address follow or were last to leave. For a
+    further one, the topic is dropped that they left first; if they follow all, the further one is refused (4529)."""
     reader_threads: int = 4
     """Number of threads per process that read sessions, rights, tickets and the log, each with a database
     connection."""
@@ -131,8 +131,8 @@ class Conf:
     """How often a topic that is followed is read again although nothing is known to have changed, to correct what
     triggers cannot see."""
     scrub_share: float = 0.01
-    """Largest share of a core that this takes in one process; 0 for none. With many topics or slow feeds each topic
-    is read less often."""
+    """Largest share of a core that this reading (`SCRUB_SECONDS`) takes in one process; 0 turns it off. With many
+    topics or slow feeds each topic is read less often."""
     action_threads: int = 2
     """Number of threads per process that run the actions that clients call."""
     page_threads: int = 8
@@ -140,19 +140,19 @@ class Conf:
     it needs one; the requests of one address occupy at most half of them, and those for one page of it a quarter.
     Other requests wait, up to a hundred for up to ten seconds; then the answer is 503."""
     publisher_metrics: str = ""
-    """Address at which `manage.py publish` serves its metrics, such as `127.0.0.1:9101`; none by default. It asks for
-    no token: choose one that only Prometheus reaches."""
+    """Address at which `manage.py publish` serves its metrics, such as `127.0.0.1:9101`; none by default. It requires
+    no token: choose an address that only Prometheus reaches."""
     metrics_token: str = ""
     """Bearer token for ``/realtime/metrics/``; without one only staff may read it."""
     max_lag_seconds: float = 10.0
-    """How far behind a process may be, and how long nothing may be sequenced: beyond it ``/realtime/ready/`` answers
+    """How far behind a process may be, and how long sequencing may fail or not run, before ``/realtime/ready/`` answers
     503."""
     drain_seconds: float = 5.0
-    """Longest time over which a stopping server moves its connections to other servers: 200 a second, more if they are
-    too many for this time. If they all end at once, their clients spread their reconnects over it."""
+    """Longest time over which a stopping server moves its connections to other servers: 200 per second, or more if this
+    time would not be enough. If all connections end at once, their clients spread their reconnects over this time."""
     unready_seconds: float = 0.0
     """How long a stopping server only answers ``/realtime/ready/`` with 503, before it closes its port and moves its
-    connections: as long as a balancer that asks needs to notice."""
+    connections. A load balancer must notice the 503 in this time."""
 
 
 @cache
