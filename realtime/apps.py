@@ -19,6 +19,7 @@ class RealtimeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from django.apps import apps
         from django.utils.module_loading import autodiscover_modules
 
         from .access import password_attempts, revocation
@@ -27,6 +28,8 @@ class RealtimeConfig(AppConfig):
         from .publishing import commit_watch
         from .runtime.threads import close_former_connections
 
+        if apps.is_installed("django.contrib.admin"):
+            from .operators import live  # noqa: F401  # registers its feed
         autodiscover_modules("live", "jobs")
         for check in WITH_DATABASE:
             checks.register(check, checks.Tags.database)

@@ -1,5 +1,5 @@
 """The engine's tables: outbox, log, the state of sequencing, tickets, releases of feeds, claims of triggers, the topics
-that processes hold, and the cursors of functions of ``on_change``.
+that processes hold, the cursors of functions of ``on_change``, and what processes and their operators tell each other.
 """
 
 from typing import Any, TypeVar
@@ -313,3 +313,54 @@ class HandlerCursor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ProcessReport(EngineTable):
+    """What a server process reports while an operator watches (``operators/reports.py``)."""
+
+    name = models.CharField(primary_key=True, max_length=64, help_text="As in the table of processes.")
+    report = models.TextField(help_text="Its figures, as JSON.")
+    reported_at = models.FloatField(
+        db_default=SecondsNow(), help_text="In seconds since 1970, by the database's clock."
+    )
+
+    objects = EngineManager["ProcessReport"]()
+
+    class Meta:
+        verbose_name = "server process"
+        verbose_name_plural = "server processes"
+        default_permissions = ()
+        permissions = [("operate", "Can watch server processes, and close or reload their connections")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Instruction(EngineTable):
+    """What processes are to do, by the word of an operator (``operators/instructions.py``)."""
+
+    class Kind(models.TextChoices):
+        WATCH = "watch", "report"
+        CLOSE = "close", "close connections"
+        RELOAD = "reload", "reload the pages of connections"
+        SIGN_OUT = "sign_out", "end the sessions of a user's connections"
+        READ = "read", "read a topic anew"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    process = models.CharField(max_length=64, blank=True, help_text="Which one; empty for all.")
+    target = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="A connection, a topic, or the primary key of a user; empty for all connections.",
+    )
+    given_at = models.FloatField(
+        db_default=SecondsNow(), help_text="In seconds since 1970, by the database's clock."
+    )
+
+    objects = EngineManager["Instruction"]()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.process} {self.target}"

@@ -31,6 +31,7 @@ from .engine.bucket import burst_of
 from .engine.codes import Code
 from .engine.messages import Error
 from .engine.session import Ending
+from .operators.reporter import Reporter
 from .publishing.layer import channel_layer
 from .publishing.publisher import Publisher, publisher_leads
 from .runtime.cpu_time import measured_call
@@ -97,11 +98,13 @@ class Service:
         # If neither the layer nor a publisher of its own reaches this process, the log is the only source of changes.
         follow_seconds = conf.tick_seconds if is_local and not conf.publisher else conf.floor_seconds
         reads = TopicReads(self.topic_threads, conf.topic_threads)
-        self.hub = Hub(layer, self.reader_threads, reads, follow_seconds, HeldTopics())
+        held_topics = HeldTopics()
+        self.hub = Hub(layer, self.reader_threads, reads, follow_seconds, held_topics)
         self.rights = self.hub.rights
         self.health = Health(self.hub)
         standby_seconds = conf.tick_seconds if is_local else conf.floor_seconds
         self.publisher = Publisher(layer, standby_seconds, self.hub.look_soon) if conf.publisher else None
+        self.reporter = Reporter(held_topics.process, self.hub, self.places, self.reader_threads)
         self.is_stopping = False
         self.is_closing = False
         """Whether new clients are sent to other servers."""
@@ -133,6 +136,7 @@ class Service:
             self.publisher.start()
         self._supervise("rights", lambda: recheck(self.hub, self.reader_threads))
         self._supervise("stalls", self.stalled_clients.check)
+        self._supervise("reporter", self.reporter.look)
         reactor.stop_with_reactor(self.stop)
         report("daphne" if reactor.is_running() else "uvicorn")
         logger.info("started%s", "" if self.publisher else "; publishing is left to manage.py publish")
@@ -147,7 +151,7 @@ class Service:
             return
         self.is_stopping = True
         self.dismiss()
-        await asyncio.gather(self._farewells_sent(), self._pages_answered())
+        await asyncio.gather(self._farewells_sent(), self._pages_answered(), self.reporter.stop())
         self.unanswered.end(0)
         for task in self._supervised:
             task.cancel()

@@ -57,8 +57,9 @@ hypothesis_settings.load_profile("untimed")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The history of the boards has a feed of its own, and tests count the log's entries.
+# The history of the boards and the page of operators have feeds of their own, and tests count the log's entries.
 registry.remove("allentries")
+registry.remove("realtime_processes")
 handlers.pop("boards.history", None)
 
 

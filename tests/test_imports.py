@@ -14,7 +14,17 @@ LAYERS = [
     ["config", "realtime.boards"],
     [
         f"realtime.{name}"
-        for name in ("routing", "asgi", "urls", "apps", "checks", "management", "templatetags", "testing")
+        for name in (
+            "routing",
+            "asgi",
+            "urls",
+            "apps",
+            "admin",
+            "checks",
+            "management",
+            "templatetags",
+            "testing",
+        )
     ],
     [
         "realtime.transports",
@@ -23,7 +33,7 @@ LAYERS = [
         "realtime.middleware",
         "realtime.backends",
     ],
-    ["realtime.service"],
+    ["realtime.service", "realtime.operators"],
     ["realtime.delivery"],
     ["realtime.publishing", "realtime.access", "realtime.notices", "realtime.presence"],
     [f"realtime.{name}" for name in ("feeds", "changes", "rows", "models", "servers", "actions", "schedule")],

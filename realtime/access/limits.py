@@ -63,6 +63,10 @@ class Places:
         """
         return Place(self._in_use, server="all", address=address, session=visitor.session)
 
+    def in_use_by(self, kind: str) -> dict[str, int]:
+        """Return how many places each owner of a kind has now, for instance each "address"."""
+        return {str(owner): number for (of, owner), number in self._in_use.items() if of == kind}
+
     def one(self, kind: str) -> "Place":
         """Return a place of a kind, for instance "calls"; ``Place.count_for`` counts its owner when that is known.
 

@@ -283,6 +283,17 @@ class Hub:
         """Return the last presence message of a topic; None if its subscribers receive none."""
         return None if self._audience is None else self._audience.told(topic)
 
+    @property
+    def followers(self) -> dict[str, int]:
+        """How many connections of this process follow each topic that it holds."""
+        return {name: len(shared.subscribers) for name, shared in self._shared.items()}
+
+    def read_anew(self, topic: str) -> None:
+        """Have the rows of a topic read again, if this process holds it, whatever the log says."""
+        if topic in self._shared:
+            self._shared[topic].require_reading()
+            self.look_soon()
+
     async def has_reached(self, offset: int) -> bool:
         """Return whether the database has reached an offset; False for one that a restore has undone."""
         if offset > self._reached:

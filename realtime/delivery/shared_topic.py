@@ -186,6 +186,10 @@ class SharedTopic:
         if any(files.get(table, read) != read for table, read in self._files.items()):
             self.is_stale = self._must_read = True
 
+    def require_reading(self) -> None:
+        """Have the rows read again with the next look, although the log has nothing new."""
+        self.is_stale = self._must_read = True
+
     def _is_usable(self, entry: LogEntry) -> bool:
         """Whether the rows of an entry are those that this process would make: in its formats, by the same release."""
         if entry.format and (entry.format != (self.format or "all") or not self.has_all_contents):

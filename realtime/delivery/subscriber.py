@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..access.visitors import Visitor
 from ..engine.codes import Code
@@ -13,6 +13,17 @@ from ..engine.session import Ending
 from ..runtime.client_log import SERVER_FAILED
 
 logger = logging.getLogger("realtime.connection")
+
+
+class ConnectionState(NamedTuple):
+    """What a process knows of a connection that it serves."""
+
+    name: str
+    """As in the log; empty for a poll, which has none."""
+    transport: Literal["websocket", "stream", "poll"]
+    open_seconds: float
+    unread_bytes: int
+    """What was sent and is not acknowledged."""
 
 
 class Subscriber(Protocol):
@@ -30,6 +41,11 @@ class Subscriber(Protocol):
     @property
     def topics(self) -> list[str]:
         """The topics that it follows or has asked for."""
+        ...
+
+    @property
+    def state(self) -> ConnectionState:
+        """What operators are shown of it."""
         ...
 
     def notify(self, topic: str) -> None:

@@ -34,5 +34,6 @@ class Code(IntEnum):
     NOT_FOUND = 4404, "no such topic, action or address", Advice.STOP
     INTERNAL = 4500, "internal error", Advice.RECONNECT
     TOO_SLOW = 4508, "too slow: the connection did not read what it was sent", Advice.RECONNECT
+    CLOSED = 4510, "closed by an operator", Advice.RECONNECT_LATER
     DRAINING = 4512, "draining: this server is stopping", Advice.RECONNECT_LATER
     TOO_MUCH = 4529, "too much: over a limit", Advice.RECONNECT_LATER

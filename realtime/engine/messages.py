@@ -300,6 +300,7 @@ class Bye(_Message):
     code: int
     reason: str
     retry_after_seconds: float | UnsetType = UNSET
+    reload: bool | UnsetType = UNSET
 
 
 Ephemeral = Presence | Broadcast

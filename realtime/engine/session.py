@@ -54,11 +54,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The reason why a session ends; ``retry_after_seconds`` None leaves the time of reconnecting to the client."""
+    """The reason why a session ends; ``retry_after_seconds`` None leaves the time of reconnecting to the client.
+
+    With ``reload`` a page loads itself again instead of reconnecting.
+    """
 
     code: Code
     reason: str
     retry_after_seconds: float | None = None
+    reload: bool = False
+
+    @property
+    def bye(self) -> messages.Bye:
+        delay = UNSET if self.retry_after_seconds is None else self.retry_after_seconds
+        return messages.Bye(self.code, self.reason, delay, True if self.reload else UNSET)
 
 
 @dataclass(slots=True)
@@ -155,6 +164,11 @@ class Session:
     @property
     def topics(self) -> list[str]:
         return list(self._subscriptions)
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much was sent and is not acknowledged; what cohorts have sent counts from the next heartbeat on."""
+        return self._unacknowledged.bytes - self._unacknowledged.acknowledged
 
     # ------------------------------------------------------------ in
 
@@ -314,8 +328,7 @@ class Session:
     def end(self, ending: Ending) -> None:
         """Post a bye with the reason, and close after the messages that already wait; the first ending stands."""
         if self.ending is None:
-            delay = UNSET if ending.retry_after_seconds is None else ending.retry_after_seconds
-            self.post(messages.Bye(code=ending.code, reason=ending.reason, retry_after_seconds=delay))
+            self.post(ending.bye)
             self.ending = self.ending or ending
 
     @property

@@ -125,6 +125,23 @@ closes = Counter(
 )
 
 
+def totals(histogram: Histogram) -> tuple[float, float]:
+    """Return how many times a histogram without labels was observed, and the sum of what was."""
+    found = {sample.name: sample.value for metric in histogram.collect() for sample in metric.samples}
+    (name,) = (metric.name for metric in histogram.collect())
+    return found[f"{name}_count"], found[f"{name}_sum"]
+
+
+def by_label(counter: Counter) -> dict[str, int]:
+    """Return the counts of a counter with one label by its values."""
+    return {
+        next(iter(sample.labels.values())): int(sample.value)
+        for metric in counter.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A figure that is looked up when the metrics are read."""

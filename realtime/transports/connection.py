@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
+from typing import Literal
 
 from msgspec import UnsetType
 
@@ -16,6 +17,7 @@ from ..access.handshake import Handshake
 from ..access.limits import Place, TooMuch
 from ..access.visitors import Visitor
 from ..conf import Conf, get_conf
+from ..delivery.subscriber import ConnectionState
 from ..engine import messages
 from ..engine.codes import Code
 from ..engine.errors import BadMessage, Forbidden, RealtimeError, Unreadable
@@ -51,7 +53,8 @@ class Connection:
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_opened_at", "_outbound", "_place", "_sender", "_service", "address", "log", "session", "visitor",
+        "_asked", "_opened_at", "_outbound", "_place", "_sender", "_service", "_transport", "address", "log", "session",
+        "visitor",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +77,9 @@ class Connection:
         """
         self.log = ClientLog(handshake.client, f"c{next(_numbers)}")
         self.visitor, self.address = visitor, handshake.address
+        self._transport: Literal["websocket", "stream"] = (
+            "websocket" if handshake.kind == "websocket" else "stream"
+        )
         self.session = Session(_limits(get_conf(), waits), encoding)
         self._outbound = Outbound(self.session, self.log, send, frame, close, write, self)
         self._service, self._place = service, place
@@ -246,6 +252,13 @@ class Connection:
     def topics(self) -> list[str]:
         """The topics that are followed or being read: a revoked right ends both."""
         return [*self.session.topics, *(self._asked - set(self.session.topics))]
+
+    @property
+    def state(self) -> ConnectionState:
+        open_seconds = time.monotonic() - self._opened_at
+        return ConnectionState(
+            self.log.connection or "", self._transport, open_seconds, self.session.unread_bytes
+        )
 
     def notify(self, topic: str) -> None:
         self.session.notify(topic)

@@ -1,6 +1,7 @@
 """Polling, ``GET /realtime/topics/<topic>/?since=…``: for networks in which no connection can stay open."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import msgspec
 from ..access.handshake import Handshake
 from ..access.limits import Place
 from ..access.visitors import Visitor
+from ..delivery.subscriber import ConnectionState
 from ..engine.codes import Code
 from ..engine.errors import Forbidden, Unreadable
 from ..engine.messages import Broadcast, Encoded, Ephemeral, Error, ServerMessage, WireFormat, noticeable
@@ -42,9 +44,15 @@ class _Poll:
     def __init__(self, topic: str, visitor: Visitor, address: str | None) -> None:
         self.visitor, self.address = visitor, address
         self.topics = [topic]
-        self.is_revoked = self.is_ended = False
+        self._begun_at = time.monotonic()
+        self.is_revoked = False
+        self.ending: Ending | None = None
         self.is_notified = asyncio.Event()
         self.broadcasts: deque[Broadcast] = deque(maxlen=MAX_BROADCASTS)
+
+    @property
+    def state(self) -> ConnectionState:
+        return ConnectionState("", "poll", time.monotonic() - self._begun_at, 0)
 
     def notify(self, topic: str) -> None:
         self.is_notified.set()
@@ -67,7 +75,7 @@ class _Poll:
         self.is_notified.set()
 
     def end(self, ending: Ending) -> None:
-        self.is_ended = True
+        self.ending = ending
         self.is_notified.set()
 
 
@@ -121,18 +129,20 @@ async def _answer(
             return
         if subscriber.is_revoked:
             raise Refused([Error(Code.FORBIDDEN, str(Forbidden(query.topic)), query.topic)])
+        byes = [ending.bye] if (ending := subscriber.ending) is not None and ending.reload else []
         behind_seconds = noticeable(service.hub.behind_seconds_of(query.topic))
         if (
             known is not None
             and behind_seconds is None
             and not subscriber.broadcasts
+            and not byes
             and not topic.has_news(topic.cursor(known, query.wire_format))
         ):
             await http.respond(send, 304, None, [(b"etag", f'"{known}"'.encode())])
             return
         cursor = topic.cursor(since, query.wire_format)
         messages = topic.advance(cursor)
-        ephemeral = [*filter(None, [service.hub.presence(query.topic)]), *subscriber.broadcasts]
+        ephemeral = [*filter(None, [service.hub.presence(query.topic)]), *subscriber.broadcasts, *byes]
         answer = {
             "position": str(topic.position_of(cursor)),
             "digest": topic.digest_at(cursor),
@@ -177,7 +187,7 @@ async def _wait(
     loop = asyncio.get_running_loop()
     begun = loop.time()
     ends = begun + query.seconds
-    while not (subscriber.is_revoked or subscriber.is_ended or left.done()):
+    while not (subscriber.is_revoked or subscriber.ending or left.done()):
         subscriber.is_notified.clear()
         remaining = ends - loop.time()
         if subscriber.broadcasts:  # the client polls again at once; not for each of many broadcasts

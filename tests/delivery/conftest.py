@@ -10,6 +10,7 @@ import pytest
 from realtime.access.visitors import ANONYMOUS
 from realtime.delivery import topic_reads
 from realtime.delivery.hub import Hub
+from realtime.delivery.subscriber import ConnectionState
 from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.messages import Format, Heartbeat, decode_server
 from realtime.engine.session import Ending, Session
@@ -25,6 +26,8 @@ from tests.support.replica import Replica
 
 class Follower:
     """A connection without a socket: a replica receives at once what its session would send."""
+
+    state = ConnectionState("", "websocket", 0.0, 0)
 
     def __init__(self, topic: str, address: str | None = None, format: Format = "rows") -> None:
         self.visitor, self.address = ANONYMOUS, address

@@ -21,7 +21,7 @@ tables."""
 _TRANSACTION_TIMEOUT_SINCE = 17_00_00
 _TABLES = (
     "realtime_outboxrow", "realtime_logentry", "realtime_sequencer", "realtime_ticket", "realtime_process",
-    "realtime_interest",
+    "realtime_interest", "realtime_processreport", "realtime_instruction",
 )  # fmt: skip
 # Identifies cluster, database and table: in another one the same positions mean something else.
 _ORIGIN = (

@@ -55,10 +55,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.INFO)  # the log lines of what is tried are not those of a server
         try:
-            # Each finding once: every diagnostic that queries an unreachable database reports it.
-            found = list(
-                dict.fromkeys(finding for diagnostic in DIAGNOSTICS for finding in _bounded(diagnostic))
-            )
+            found = findings(DIAGNOSTICS)
         finally:
             logging.disable(logging.NOTSET)
         bad = [finding for finding in found if finding.cure]
@@ -72,6 +69,11 @@ class Command(BaseCommand):
             self.stdout.write(f"{len(bad)} to fix" if bad else "all is well")
         if bad:
             sys.exit(1)
+
+
+def findings(tried: Iterable[Diagnostic]) -> list[Finding]:
+    """Return what diagnostics find, each finding once: every diagnostic that queries an unreachable database reports it."""
+    return list(dict.fromkeys(finding for diagnostic in tried for finding in _bounded(diagnostic)))
 
 
 def _bounded(diagnostic: Diagnostic) -> list[Finding]:

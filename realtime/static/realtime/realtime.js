@@ -275,6 +275,8 @@ export class Realtime {
       this.#broadcasts.connected(message);
     } else if (message.type === "reply") {
       this.#calls.reply(message);
+    } else if (message.type === "bye") {
+      if (message.reload) this.#reload.obey(1000 * (message.retry_after_seconds ?? 0));
     } else {
       if (message.type === "error" && message.topic === undefined) console.warn(`realtime: ${message.message}`);
       this.#receiveForTopics(message);

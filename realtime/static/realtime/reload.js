@@ -1,4 +1,4 @@
-/** The last resort of a page that cannot show its rows: to load itself again, once in a while and never in a loop. */
+/** A page that loads itself again: because the server says so; or because it cannot show its rows, as a last resort. */
 
 /** @import { Environment } from "./transports/transport.js" */
 
@@ -23,6 +23,12 @@ export class Reload {
   plan() {
     if (this.#timer !== null || !this.#env.reload || !this.#isDue()) return;
     this.#timer = this.#env.setTimeout(() => this.#reload(), SPREAD_MS * this.#env.random());
+  }
+
+  /** The server asks for it, once. @param {number} ms - until then */
+  obey(ms) {
+    const { setTimeout, reload } = this.#env;
+    if (reload) setTimeout(reload, ms);
   }
 
   #reload() {

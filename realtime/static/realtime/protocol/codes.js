@@ -23,6 +23,7 @@ const CODES = {
   4404: { means: "no such topic, action or address", page: STOPS },
   4500: { means: "internal error", page: RECONNECTS },
   4508: { means: "too slow: the connection did not read what it was sent", page: RECONNECTS },
+  4510: { means: "closed by an operator", page: RECONNECTS_LATER },
   4512: { means: "draining: this server is stopping", page: RECONNECTS_LATER },
   4529: { means: "too much: over a limit", page: RECONNECTS_LATER },
 };

@@ -28,7 +28,8 @@
  * @typedef {{type: "broadcast", topic: string, event: string, payload?: unknown, data?: string, sender?: string,
  *   name?: string}} Broadcast - data is base64; sender and name are set by the server
  * @typedef {{type: "error", code: number, message: string, topic?: string}} ErrorMessage - something is refused
- * @typedef {{type: "bye", code: number, reason: string, retry_after_seconds?: number}} Bye - the connection ends
+ * @typedef {{type: "bye", code: number, reason: string, retry_after_seconds?: number, reload?: boolean}} Bye - the
+ *   connection ends
  * @typedef {Welcome | Snapshot | Changes | Heartbeat | Reply | Notice | Presence | Broadcast | ErrorMessage |
  *   Bye} ServerMessage - what a server sends
  *

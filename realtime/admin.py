@@ -1,0 +1,174 @@
+"""The admin's page for operators: what server processes report, and what operators have them do.
+
+For staff with the permission ``realtime.operate``; addresses and users are for superusers. It needs neither the
+publisher nor JavaScript: everything in it comes from the database.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from .engine.errors import RealtimeError
+from .feeds import registry
+from .management import diagnostics
+from .management.commands import doctor
+from .models import Instruction, ProcessReport
+from .operators import instructions, overview
+from .operators.live import may_operate
+
+__all__ = ["ServerProcessAdmin"]
+
+Kind = Instruction.Kind
+DONE = {
+    Kind.CLOSE: "Connections are closed",
+    Kind.RELOAD: "Pages are reloaded",
+    Kind.SIGN_OUT: "The sessions and connections of the user are ended",
+    Kind.READ: "The topic is read anew",
+}
+WITHIN = "each process does that within two seconds."
+APART = {diagnostics.application}
+"""What doctor tries in vain here: that the application answers, this page shows."""
+
+
+class InstructionForm(forms.Form):
+    """What an operator wants to be done."""
+
+    kind = forms.ChoiceField(choices=[(kind.value, kind.label) for kind in DONE])
+    process = forms.CharField(max_length=64, required=False)
+    target = forms.CharField(max_length=200, required=False)
+    is_confirmed = forms.BooleanField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        kind, target = cleaned.get("kind"), cleaned.get("target", "")
+        if kind == Kind.READ:
+            try:
+                registry.find(target)
+            except RealtimeError as error:
+                raise forms.ValidationError(str(error)) from error
+        if kind == Kind.SIGN_OUT and not target:
+            raise forms.ValidationError("Name the user whose connections are to be ended.")
+        if kind in (Kind.CLOSE, Kind.RELOAD) and target and not cleaned.get("process"):
+            raise forms.ValidationError("The name of a connection is one of its process: name that, too.")
+        return cleaned
+
+    @property
+    def concerns_many(self) -> bool:
+        """Whether it is done only after a second look."""
+        data = self.cleaned_data
+        return data["kind"] == Kind.SIGN_OUT or (data["kind"] != Kind.READ and not data["target"])
+
+
+@admin.register(ProcessReport)
+class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """One page in place of a list and its forms."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view, name = self.admin_site.admin_view, "realtime_processreport"
+        return [
+            path("", view(self.page), name=f"{name}_changelist"),
+            path("instruct/", view(self.instruct), name=f"{name}_instruct"),
+            path("doctor/", view(self.doctor), name=f"{name}_doctor"),
+        ]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may_operate(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_operate(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        """Show what all processes have reported, and have them go on."""
+        self._require_operator(request)
+        instructions.watch()
+        found = overview.read()
+        context: dict[str, Any] = {"overview": found, "is_superuser": _is_superuser(request)}
+        if context["is_superuser"]:
+            names = overview.names_of(
+                {key for key, _ in found.users}
+                | {one.reader.user for one in found.readers if one.reader.user}
+            )
+            context |= {
+                "addresses": found.addresses,
+                "users": [(key, names.get(key, key), number) for key, number in found.users],
+                "names": names,
+            }
+        readers = [(each, context.get("names", {}).get(each.reader.user, "")) for each in found.readers]
+        return self._response(request, "page", "Server processes", {**context, "readers": readers})
+
+    def instruct(self, request: HttpRequest) -> HttpResponse:
+        """Give an instruction, after a second look if it concerns many connections."""
+        self._require_operator(request)
+        form = InstructionForm(request.POST)
+        if request.method != "POST":
+            return redirect(self._address)
+        if not form.is_valid():
+            for errors in form.errors.values():
+                messages.error(request, " ".join(map(str, errors)))
+            return redirect(self._address)
+        kind, process, target = (form.cleaned_data[name] for name in ("kind", "process", "target"))
+        if kind == Kind.SIGN_OUT and not _is_superuser(request):
+            raise PermissionDenied("signing a user out is for superusers")
+        what = described(kind, process, target)
+        if form.concerns_many and not form.cleaned_data["is_confirmed"]:
+            context = {"what": what, "form": form, "connections": overview.read().connections}
+            return self._response(request, "confirm", "Are you sure?", context)
+        instructions.give(Kind(kind), process, target)
+        self.log_change(request, ProcessReport(name=process or "all processes"), what)
+        messages.success(request, f"{DONE[Kind(kind)]}: {WITHIN}")
+        return redirect(self._address)
+
+    def doctor(self, request: HttpRequest) -> HttpResponse:
+        """Try what serving needs, and show what was found."""
+        self._require_operator(request)
+        if request.method != "POST":
+            return redirect(self._address)
+        found = doctor.findings([each for each in doctor.DIAGNOSTICS if each not in APART])
+        return self._response(request, "doctor", "Doctor", {"findings": found})
+
+    def _require_operator(self, request: HttpRequest) -> None:
+        if not may_operate(request.user):
+            raise PermissionDenied("the page of operators requires the permission realtime.operate")
+
+    @property
+    def _address(self) -> str:
+        return reverse(f"{self.admin_site.name}:realtime_processreport_changelist")
+
+    def _response(
+        self, request: HttpRequest, template: str, title: str, context: dict[str, Any]
+    ) -> HttpResponse:
+        request.current_app = self.admin_site.name
+        every = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+        return TemplateResponse(request, f"realtime/operators/{template}.html", {**every, **context})
+
+
+def described(kind: str, process: str, target: str) -> str:
+    """Return an instruction in words, for the question before it and for the log of the admin."""
+    where = f"of {process}" if process else "of all processes"
+    match kind:
+        case Kind.CLOSE | Kind.RELOAD:
+            which = f"connection {target}" if target else "all connections"
+            return f"{'Reload the page behind' if kind == Kind.RELOAD else 'Close'} {which} {where}"
+        case Kind.SIGN_OUT:
+            name = overview.names_of([target]).get(target, target)
+            return f"End the sessions and connections of {name}"
+    return f"Read the topic {target} anew"
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))

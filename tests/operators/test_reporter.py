@@ -1,0 +1,173 @@
+"""A process reports while an operator watches, and carries out what operators want."""
+
+import asyncio
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import OperationalError
+
+from realtime.boards.models import Entry
+from realtime.models import Instruction, ProcessReport
+from realtime.operators import instructions, reporter, reports
+from realtime.operators.reporter import Reporter
+from realtime.operators.reports import Report
+from tests.conftest import until
+
+Kind = Instruction.Kind
+
+
+def stored() -> list[tuple[str, Report]]:
+    return [(each.process, each.report) for each in reports.stored()]
+
+
+@pytest.fixture
+async def looking(no_pauses, service) -> Reporter:
+    """The reporter of a process that has looked for instructions once."""
+    await until(lambda: service.reporter._seen is not None)
+    return service.reporter
+
+
+async def test_a_process_reports_while_it_is_watched_and_not_otherwise(
+    looking, in_database, monkeypatch, board, connect
+):
+    """Without a watcher nothing is written, and nothing of a report stays."""
+    peer = connect()
+    await peer.open()
+    await peer.subscribe(f"entries.{board.pk}")
+    for _ in range(3):
+        await looking.look()
+    assert await in_database(stored) == []
+
+    await in_database(instructions.watch)
+    await until_in(in_database, lambda: len(stored()) == 1)
+    ((name, report),) = await in_database(stored)
+    assert name == looking._process
+    assert (report.connections, report.transports) == (1, {"websocket": 1})
+    assert report.followers == {f"entries.{board.pk}": 1}
+    assert report.addresses == {"127.0.0.1": 1}
+    assert [reader.transport for reader in report.readers] == ["websocket"]
+    assert report.samples
+
+    monkeypatch.setattr(reporter, "WATCH_SECONDS", 0.0)
+    await until_in(in_database, lambda: stored() == [])
+
+
+async def until_in(in_database, condition) -> None:
+    async with asyncio.timeout(45):
+        while not await in_database(condition):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.RELOAD])
+async def test_a_connection_is_ended_and_its_page_knows_what_to_do(looking, in_database, connect, kind):
+    """It reconnects, or loads itself again; the others go on."""
+    chosen, other = connect(), connect()
+    for peer in (chosen, other):
+        await peer.open()
+    (name, *_) = sorted((one.state.name for one in looking._hub.connections), key=lambda name: int(name[1:]))
+
+    await in_database(instructions.give, kind, looking._process, name)
+
+    bye = await chosen.receive()
+    assert (bye["type"], bye["code"], bye["retry_after_seconds"]) == ("bye", 4510, 0.0)
+    assert bye.get("reload", False) is (kind == Kind.RELOAD)
+    await until(lambda: len(looking._hub.connections) == 1)
+    await other.send({"type": "ping"})
+    assert (await other.receive())["type"] == "heartbeat"
+
+
+async def test_all_connections_end_each_with_a_delay_of_its_own(looking, in_database, connect, settings):
+    """They must not return together; an instruction for another process is none."""
+    settings.REALTIME = {**settings.REALTIME, "DRAIN_SECONDS": 60.0}
+    peers = [connect() for _ in range(5)]
+    for peer in peers:
+        await peer.open()
+    await in_database(instructions.give, Kind.CLOSE, "another:1:ff")
+    await looking.look()
+    assert len(looking._hub.connections) == 5
+
+    await in_database(instructions.give, Kind.CLOSE)
+
+    byes = [await peer.receive() for peer in peers]
+    assert {bye["code"] for bye in byes} == {4510}
+    assert len({bye["retry_after_seconds"] for bye in byes}) > 1
+
+
+async def test_a_user_is_signed_out_of_sessions_and_connections(
+    looking, in_database, connect, staff, sign_in
+):
+    """All of the user's, and of nobody else: a page that comes back is not signed in."""
+    key = await in_database(sign_in, staff)
+    theirs, other = connect(session=key), connect()
+    for peer in (theirs, other):
+        await peer.open()
+
+    await in_database(instructions.give, Kind.SIGN_OUT, "", str(staff.pk))
+
+    bye = await theirs.receive()
+    assert (bye["type"], bye["code"]) == ("bye", 4401)
+    assert not await in_database(Session.objects.filter(pk=key).exists)
+    await until(lambda: len(looking._hub.connections) == 1)
+
+
+async def test_a_topic_is_read_anew(looking, in_database, connect, board, entry):
+    """What no trigger has seen is then sent, without waiting for the scrubber."""
+    peer = connect()
+    await peer.open()
+    await peer.subscribe(f"entries.{board.pk}")
+    await peer.receive()
+    reached = await in_database(_write_unseen, entry)
+
+    await in_database(instructions.give, Kind.READ, "", f"entries.{board.pk}")
+
+    message = await peer.receive()
+    while "unseen" not in str(message):
+        message = await peer.receive()
+    assert message["topic"] == f"entries.{board.pk}"
+    assert reached
+
+
+def _write_unseen(entry: Entry) -> bool:
+    from realtime.publishing import capture
+
+    capture.uninstall(["boards_entry"])
+    Entry.objects.filter(pk=entry.pk).update(label="unseen")
+    return True
+
+
+async def test_what_was_given_before_a_process_began_is_not_for_it(
+    no_pauses, in_database, application, connect
+):
+    """Its connections have come later. That somebody watches is for every process."""
+    await in_database(instructions.give, Kind.CLOSE)
+    await in_database(instructions.watch)
+    peer = connect()
+    await peer.open()
+
+    await until_in(in_database, ProcessReport.objects.exists)
+
+    await peer.send({"type": "ping"})
+    assert (await peer.receive())["type"] == "heartbeat"
+
+
+async def test_a_database_that_is_away_is_no_error_of_the_reporter(looking, monkeypatch, caplog):
+    """Other tasks say so; it goes on when the database is back."""
+
+    def fail() -> None:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(instructions, "valid", fail)
+    for _ in range(3):
+        await looking.look()
+
+    assert [record for record in caplog.records if "reporter" in record.getMessage()] == []
+
+
+async def test_a_process_that_stops_deletes_its_report(looking, in_database, service):
+    """The page shows at once that it is gone."""
+    await in_database(instructions.watch)
+    await until_in(in_database, ProcessReport.objects.exists)
+
+    await service.stop()
+
+    assert not await in_database(ProcessReport.objects.exists)
