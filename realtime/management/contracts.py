@@ -11,6 +11,7 @@ from django.db import models
 
 from ..engine.messages import ClientMessage, ServerMessage
 from ..feeds import Feed, registry
+from ..operators.live import FEED
 from ..rows.values import Value
 from .terminal import TerminalCommand
 
@@ -92,8 +93,8 @@ def _names(union: Schema) -> list[str]:
 
 
 def feeds() -> list[Feed]:
-    """Return the registered feeds by name, without those that are off."""
-    return sorted(registry, key=lambda feed: feed.name)
+    """Return the project's feeds by name, without those that are off and that of the engine's own page."""
+    return sorted((feed for feed in registry if feed.name != FEED), key=lambda feed: feed.name)
 
 
 def row_schema(feed: Feed) -> Schema:

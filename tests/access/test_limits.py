@@ -76,6 +76,21 @@ def test_a_connection_counts_once_for_its_user(settings):
     other.count_for("user", 7)
 
 
+def test_places_are_known_by_their_owners():
+    """Those in use: an operator sees who has how many."""
+    places = Places()
+    first, second = places.enter("192.0.2.1", ANONYMOUS), places.enter("192.0.2.1", Visitor("key"))
+    places.enter("192.0.2.2", ANONYMOUS)
+    second.count_for("user", 7)
+
+    assert places.in_use_by("address") == {"192.0.2.1": 2, "192.0.2.2": 1}
+    assert places.in_use_by("user") == {"7": 1}
+    first.leave()
+    second.leave()
+    assert places.in_use_by("address") == {"192.0.2.2": 1}
+    assert places.in_use_by("user") == {}
+
+
 # ---------------------------------------------------------------- over each transport
 
 

@@ -251,6 +251,25 @@ def test_after_the_ending_nothing_follows(session, topic):
     assert taken(session)[-1] == Bye(Code.DRAINING, "stopping", 2.5)
 
 
+def test_a_bye_says_whether_the_page_is_to_load_itself_again(session):
+    """Only where that is so: clients that know no reload reconnect."""
+    session.end(Ending(Code.CLOSED, "reload", 0.0, reload=True))
+
+    assert taken(session)[-1] == Bye(Code.CLOSED, "reload", 0.0, True)
+    assert b"reload" not in msgspec.json.encode(Ending(Code.CLOSED, "closed").bye)
+
+
+def test_what_is_unread_is_what_is_not_acknowledged(session, topic):
+    """In bytes; all of it is read once all messages are acknowledged."""
+    welcome = session.unread_bytes
+    session.subscribe(topic, None, "rows")
+    sizes = [len(text) for text in iter(session.next, None)]
+
+    assert session.unread_bytes == welcome + sum(sizes) > welcome
+    session.acknowledge(1 + len(sizes))
+    assert session.unread_bytes == 0
+
+
 def test_messages_encode_to_text():
     """What ``next`` returns can be sent as it is."""
     assert all(isinstance(text, str) for text in iter(Session(default_limits()).next, None))

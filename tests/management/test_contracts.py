@@ -19,6 +19,8 @@ from realtime.engine.messages import Changes, Row, Snapshot
 from realtime.feeds import computed, registry
 from realtime.management import contracts
 from realtime.management.contracts import protocol, row_schema, topic_pattern
+from realtime.models import ProcessReport
+from realtime.operators.live import ProcessesFeed
 
 # It makes grammars for a second when it is imported, of formats that no schema here has.
 with patch.dict(sys.modules, {"rfc3987_syntax": None}):
@@ -183,6 +185,16 @@ def test_feeds_that_are_off_are_no_part_of_a_contract(make_model, live):
 
     assert "things" not in [each.name for each in contracts.feeds()]
     assert [each.name for each in contracts.feeds()] == sorted(each.name for each in registry)
+
+
+def test_the_feed_of_the_engines_own_page_is_no_part_of_a_contract():
+    """What a project promises to its clients does not change with the engine's pages."""
+    registry.add(ProcessesFeed(ProcessReport))
+    try:
+        assert ProcessesFeed.name in registry
+        assert ProcessesFeed.name not in [each.name for each in contracts.feeds()]
+    finally:
+        registry.remove(ProcessesFeed.name)
 
 
 @pytest.mark.parametrize("command", ["realtime_asyncapi", "realtime_types"])

@@ -11,6 +11,7 @@ from realtime.models import Instruction, ProcessReport
 from realtime.operators import instructions, reporter, reports
 from realtime.operators.reporter import Reporter
 from realtime.operators.reports import Report
+from realtime.publishing import capture
 from tests.conftest import until
 
 Kind = Instruction.Kind
@@ -28,12 +29,13 @@ async def looking(no_pauses, service) -> Reporter:
 
 
 async def test_a_process_reports_while_it_is_watched_and_not_otherwise(
-    looking, in_database, monkeypatch, board, connect
+    looking, in_database, monkeypatch, quay, connect
 ):
     """Without a watcher nothing is written, and nothing of a report stays."""
     peer = connect()
     await peer.open()
-    await peer.subscribe(f"entries.{board.pk}")
+    await peer.send("subscribe", topic=f"entries.{quay.pk}")
+    await peer.receive()
     for _ in range(3):
         await looking.look()
     assert await in_database(stored) == []
@@ -43,7 +45,7 @@ async def test_a_process_reports_while_it_is_watched_and_not_otherwise(
     ((name, report),) = await in_database(stored)
     assert name == looking._process
     assert (report.connections, report.transports) == (1, {"websocket": 1})
-    assert report.followers == {f"entries.{board.pk}": 1}
+    assert report.followers == {f"entries.{quay.pk}": 1}
     assert report.addresses == {"127.0.0.1": 1}
     assert [reader.transport for reader in report.readers] == ["websocket"]
     assert report.samples
@@ -71,8 +73,8 @@ async def test_a_connection_is_ended_and_its_page_knows_what_to_do(looking, in_d
     bye = await chosen.receive()
     assert (bye["type"], bye["code"], bye["retry_after_seconds"]) == ("bye", 4510, 0.0)
     assert bye.get("reload", False) is (kind == Kind.RELOAD)
-    await until(lambda: len(looking._hub.connections) == 1)
-    await other.send({"type": "ping"})
+    assert await chosen.receive_rest() == ([], 4510)
+    await other.send("ping")
     assert (await other.receive())["type"] == "heartbeat"
 
 
@@ -106,33 +108,31 @@ async def test_a_user_is_signed_out_of_sessions_and_connections(
 
     bye = await theirs.receive()
     assert (bye["type"], bye["code"]) == ("bye", 4401)
+    assert await theirs.receive_rest() == ([], 4401)
     assert not await in_database(Session.objects.filter(pk=key).exists)
-    await until(lambda: len(looking._hub.connections) == 1)
+    await other.send("ping")
+    assert (await other.receive())["type"] == "heartbeat"
 
 
-async def test_a_topic_is_read_anew(looking, in_database, connect, board, entry):
+async def test_a_topic_is_read_anew(looking, in_database, connect, quay):
     """What no trigger has seen is then sent, without waiting for the scrubber."""
     peer = connect()
     await peer.open()
-    await peer.subscribe(f"entries.{board.pk}")
+    await peer.send("subscribe", topic=f"entries.{quay.pk}")
     await peer.receive()
-    reached = await in_database(_write_unseen, entry)
+    await in_database(_write_unseen)
 
-    await in_database(instructions.give, Kind.READ, "", f"entries.{board.pk}")
+    await in_database(instructions.give, Kind.READ, "", f"entries.{quay.pk}")
 
     message = await peer.receive()
     while "unseen" not in str(message):
         message = await peer.receive()
-    assert message["topic"] == f"entries.{board.pk}"
-    assert reached
+    assert message["topic"] == f"entries.{quay.pk}"
 
 
-def _write_unseen(entry: Entry) -> bool:
-    from realtime.publishing import capture
-
+def _write_unseen() -> None:
     capture.uninstall(["boards_entry"])
-    Entry.objects.filter(pk=entry.pk).update(label="unseen")
-    return True
+    Entry.objects.update(label="unseen")
 
 
 async def test_what_was_given_before_a_process_began_is_not_for_it(
@@ -146,7 +146,7 @@ async def test_what_was_given_before_a_process_began_is_not_for_it(
 
     await until_in(in_database, ProcessReport.objects.exists)
 
-    await peer.send({"type": "ping"})
+    await peer.send("ping")
     assert (await peer.receive())["type"] == "heartbeat"
 
 

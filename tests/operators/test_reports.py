@@ -1,5 +1,7 @@
 """Reports: one row for each process, gone with it."""
 
+from typing import Any
+
 import pytest
 
 from realtime.models import ProcessReport, SecondsNow
@@ -7,9 +9,9 @@ from realtime.operators import reports
 from realtime.operators.reports import Reader, Report, Sample
 
 
-def report(**figures: object) -> Report:
+def report(**figures: Any) -> Report:
     """Return a report; by default that of a process that serves nothing."""
-    given = {
+    given: dict[str, Any] = {
         "version": "1.0", "server": "daphne", "uptime_seconds": 5.0, "connections": 0, "topics": 0,
         "subscriptions": 0, "transports": {}, "followers": {}, "addresses": {}, "users": {}, "readers": [],
         "refusals": {}, "closes": {}, "samples": [],

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.db.backends.signals import connection_created
 from django.db.models.functions import Now
 from django.test import AsyncRequestFactory
+from prometheus_client import Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from realtime import views
@@ -220,3 +221,18 @@ async def test_before_anything_was_published_there_is_no_age(application, log, b
     found = figures(await views.metrics(AsyncRequestFactory().get(ADDRESS, headers=bearer)))
 
     assert "realtime_publisher_age_seconds" not in found
+
+
+def test_totals_and_counts_are_read_from_the_metrics():
+    """For pages of ours, which show what Prometheus would compute."""
+    histogram = Histogram("seconds_of_a_test", "For a test.", registry=None)
+    counter = Counter("things_of_a_test", "For a test.", ["code"], registry=None)
+    assert (metrics.totals(histogram), metrics.by_label(counter)) == ((0, 0), {})
+
+    histogram.observe(0.25)
+    histogram.observe(20.0)
+    counter.labels(4403).inc(2)
+    counter.labels("client").inc()
+
+    assert metrics.totals(histogram) == (2, 20.25)
+    assert metrics.by_label(counter) == {"4403": 2, "client": 1}

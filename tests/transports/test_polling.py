@@ -7,6 +7,8 @@ from operator import xor
 import pytest
 
 from realtime.boards.models import Board
+from realtime.engine.codes import Code
+from realtime.engine.session import Ending
 from tests.conftest import until
 from tests.support.transports import Request
 
@@ -147,6 +149,26 @@ async def test_a_stopping_server_ends_a_poll_that_waits(application, service, to
 
     status, _, answer = await waiting
     assert (status, answer["messages"]) == (200, [])
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["since", "if none match"])
+async def test_an_answer_says_that_the_page_is_to_load_itself_again(application, service, topic, is_known):
+    """A page that polls is reloaded like one with a connection, although nothing has changed."""
+    path = f"/realtime/topics/{topic}/"
+    _, _, answer = await Request(application, path).fetch()
+    headers = {"if-none-match": f'"{answer["position"]}"'} if is_known else {}
+    given = [("since", answer["position"]), ("wait", "60")]
+    waiting = asyncio.create_task(Request(application, path, given, headers=headers).fetch())
+    await until(lambda: service.hub.connections)
+
+    (poll,) = service.hub.connections
+    poll.end(Ending(Code.CLOSED, "reload", 0.0, reload=True))
+
+    status, _, answer = await waiting
+    assert (status, answer["messages"]) == (200, [])
+    assert answer["ephemeral"] == [
+        {"type": "bye", "code": 4510, "reason": "reload", "retry_after_seconds": 0.0, "reload": True}
+    ]
 
 
 @pytest.mark.parametrize("wait", ["0", "60"])

@@ -72,7 +72,7 @@ class Command(BaseCommand):
 
 
 def findings(tried: Iterable[Diagnostic]) -> list[Finding]:
-    """Return what diagnostics find, each finding once: every diagnostic that queries an unreachable database reports it."""
+    """Return what diagnostics find, each finding once: all that query an unreachable database report it."""
     return list(dict.fromkeys(finding for diagnostic in tried for finding in _bounded(diagnostic)))
 
 

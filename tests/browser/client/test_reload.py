@@ -156,3 +156,18 @@ def test_a_message_that_our_code_cannot_handle_ends_the_connection(page: Page, e
     assert got == [None, 1000, "reconnecting", "stale"]
     assert errors
     errors.clear()
+
+
+@pytest.mark.parametrize(("reload", "reloads"), [("true", 1), ("false", 0), ("undefined", 0)])
+def test_a_page_loads_itself_again_when_the_server_asks_for_it(page: Page, reload: str, reloads: int) -> None:
+    """After the delay, which spreads the pages; any other bye ends the connection and no more."""
+    got = page.evaluate(f"""() => {{
+        {LIVE}
+        server().sends({{ type: "bye", code: 4510, reason: "closed", retry_after_seconds: 2, reload: {reload} }});
+        clock.advance(1_990);
+        const before = world.reloads;
+        clock.advance(20);
+        return [before, world.reloads];
+    }}""")
+
+    assert got == [0, reloads]
