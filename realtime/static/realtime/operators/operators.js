@@ -13,8 +13,7 @@ document.addEventListener("realtime:after-morph", () => {
 
 setInterval(() => {
   if (document.visibilityState === "hidden") return;
-  const { reloadSeconds } = document.querySelector("[data-reload-seconds]")?.dataset ?? {};
-  const isTyping = document.activeElement?.matches("input") && document.activeElement.value !== "";
-  const lateMs = reloadSeconds ? 1000 * Number(reloadSeconds) : LATE_MS;
-  if (!isTyping && Date.now() - shownAt >= lateMs) location.reload();
+  const seconds = document.querySelector("[data-reload-seconds]")?.getAttribute("data-reload-seconds");
+  const isTyping = document.activeElement instanceof HTMLInputElement && document.activeElement.value !== "";
+  if (!isTyping && Date.now() - shownAt >= (seconds ? 1000 * Number(seconds) : LATE_MS)) location.reload();
 }, LOOK_MS);
