@@ -1,6 +1,7 @@
 """Captured values: values of a column as triggers record them, and as Django returns them when it reads the row."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -37,6 +38,17 @@ class CapturedColumn:
         if noted not in self._known:
             self._known[noted] = self._read(noted)
         return self._known[noted]
+
+    def is_as_django_writes(self, image: Image) -> bool:
+        """Return whether a text or decimal in an image is stored in the form in which Django would write it."""
+        stored = self._column.get_db_prep_value(self.value(image), self._database.connection)
+        noted = image[self.name]
+        match stored:
+            case str():
+                return str(noted) == stored
+            case Decimal():
+                return float(self._database.value(self._column, noted)) == float(stored)
+        return True
 
     def _read(self, noted: Any) -> Any:
         value = self._database.value(self._column, noted)

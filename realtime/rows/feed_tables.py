@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 from ..conf import get_conf
-from . import reading
+from . import reading, stored_forms
 from .captured import CapturedColumn, Image
 from .dependencies import Dependency
 from .feed_topics import FeedTopics, Field, concrete, primary_key
@@ -68,9 +68,10 @@ class FeedTables(FeedTopics):
     ) -> dict[Any, set[str]] | None:
         """Return the rows that changes touch: for each primary key the topics that the row was in.
 
-        ``images`` are the captured ones by table. None if more than ``at_most`` rows are touched. Images that lack a
-        column are from another release's triggers, which exist beside this release's. ``note_unusable`` is called with
-        each image that has an impossible value: a key that no row can have, or that no topic can have.
+        ``images`` are the captured ones by table. None if more than ``at_most`` rows are touched, or if rows may refer
+        to one by a value in another form than the one that Django looks for. Images that lack a column are from another
+        release's triggers, which exist beside this release's. ``note_unusable`` is called with each image that has an
+        impossible value: a key that no row can have, or that no topic can have.
         """
 
         def noted(column: CapturedColumn, image: Image) -> Any:
@@ -95,11 +96,15 @@ class FeedTables(FeedTopics):
                 touched[key].update(() if topic is None else [topic])
         for dependency in self._dependencies:
             column = CapturedColumn(dependency.column, _hashable)
-            values = {
-                noted(column, image)
-                for image in images.get(dependency.table, ())
-                if dependency.column.column in image
-            } - {None}
+            has_several = stored_forms.has_several(dependency.column)
+            values = set()
+            for image in images.get(dependency.table, ()):
+                value = noted(column, image) if dependency.column.column in image else None
+                if value is None:
+                    continue
+                if has_several and not column.is_as_django_writes(image):
+                    return None
+                values.add(value)
             if not values:
                 continue
             # Including rows that the filter excludes: this change may have excluded them.

@@ -290,9 +290,24 @@ def test_topics_that_no_page_follows_have_rows_where_a_function_handles_them(log
         assert {entry.kind for entry in log.sequence().entries} == {kind}
 
 
+def test_a_flood_of_live_tables_is_no_matter_of_a_release_with_other_feeds(
+    log, boards, monkeypatch, settings
+):
+    """What only another release declares is read again where tables are written that this one does not need."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
+    monkeypatch.setattr(releases, "with_other_topics", lambda: {"elsewhere"})
+    Entry.objects.update(label="changed")
+    assert "elsewhere" not in log.sequenced()
+
+    Entry.objects.update(label="changed again")
+    OutboxRow.objects.create(source="a_table_of_theirs", image={})
+    assert log.sequenced()["elsewhere"] == "reset"
+
+
 def test_an_entry_in_all_formats_has_none(log, boards):
-    """It is for whichever format a process holds."""
+    """It is for whichever format a process holds; likewise a reset, which has no rows."""
     boards[0].entries.create(label="new")
+    OutboxRow.objects.create(source="boards_notice", image=None)
     Board.objects.filter(pk=boards[1].pk).delete()
 
     batch = log.sequence()
@@ -300,6 +315,7 @@ def test_an_entry_in_all_formats_has_none(log, boards):
     assert {(entry.kind, entry.format) for entry in batch.entries} <= {
         ("changes", ""), ("reset", ""), ("rights", "")
     }  # fmt: skip
+    assert "reset" in {entry.kind for entry in batch.entries}
 
 
 def test_an_entry_that_only_asks_for_rights_is_a_link_of_its_topics_chain(log, boards):
