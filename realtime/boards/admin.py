@@ -16,11 +16,11 @@ from django.utils.html import format_html
 
 from .bounded import Bounded
 from .history import record, states
-from .models import Board, Entry, Notice, Status
+from .models import Board, Entry, Notice, Status, common_zone
 from .planned import shown_in_words
 from .screens import admin as screens  # noqa: F401  # registers its model
-from .shared_forms import SharedAdmin, SharedForm, SharedInlineRows, fields_of, is_key
-from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock_of
+from .shared_forms import AnyForm, SharedAdmin, SharedForm, SharedInlineRows, fields_of, is_key
+from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock, show_by_clock_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
@@ -253,9 +253,28 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
         )
 
 
+class NoticeForm(AnyForm):
+    """The form of a notice: its times are by the clock of its boards."""
+
+    class Meta:
+        widgets = dict.fromkeys(TIMES, ZonedTimeField.widget) | {"weekdays": WeekdaysField.widget}
+        field_classes = dict.fromkeys(TIMES, ZonedTimeField) | {"weekdays": WeekdaysField}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            zone = self.instance.zone
+        else:
+            chosen = self["boards"].value() or []
+            keys = [key for key in [*chosen] if is_key(Board, str(key))]
+            zone = common_zone(Board.objects.filter(pk__in=keys))
+        show_by_clock(self, zone)
+
+
 @admin.register(Notice)
 class NoticeAdmin(Bounded, NoticeModelAdmin):
-    list_display = ["text", "level", "shows_from", "shows_until", "is_shown"]
+    form = NoticeForm
+    list_display = ["text", "level", "shows_from", "shows_until", "days_in_words", "is_shown"]
     list_filter = ["is_shown", "level", "boards"]
     list_per_page = 50
     search_fields = ["text"]

@@ -1,8 +1,8 @@
 """Entries that come and go by time, and are sorted by it: what changes is written, and pages follow it.
 
-Saving an entry sets it. ``write_due``, which a periodic job calls, looks at the entries whose time has come, however
-late that is, and at those that SQL has written; several processes may do so at once. Where there is a history,
-``renew_entry`` is called for each change of an entry; elsewhere SQL that changes times sets ``is_due`` to NULL.
+Saving an entry writes it. ``write_due``, which a periodic job calls, looks at the entries whose time has come, however
+late that is, and at those that SQL has written; several processes may do so at once. What SQL has changed of times is
+found by ``Sweep``, and where there is a history by ``renew_entry``, which is called for each change.
 """
 
 import logging
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from realtime.changes import Change
 
-from .models import NOTED, Entry, Sorting, rank
+from .models import NOTED, Board, Entry, Sorting, rank
 
 logger = logging.getLogger("realtime.boards")
 
@@ -31,7 +31,9 @@ def write_due() -> int:
     now = timezone.now()
     late = Entry.objects.filter(next_change__lte=now).order_by("next_change")
     unseen = Entry.objects.filter(HAS_TIMES, is_due=None)
-    keys = [key for entries in (late, unseen) for key in entries.values_list("pk", flat=True)] + misplaced()
+    keys = [key for entries in (late, unseen) for key in entries.values_list("pk", flat=True)]
+    keys += misplaced() + sweep.next(now)
+    keys = [*dict.fromkeys(keys)]
     for start in range(0, len(keys), BATCH):
         batch = keys[start : start + BATCH]
         try:
@@ -44,11 +46,32 @@ def write_due() -> int:
 
 def misplaced() -> list[int]:
     """Return those of the shown entries that are not where their board's order has them: another wrote them, or it."""
-    shown = Entry.objects.filter(IS_SHOWN).exclude(board__sorting=Sorting.HAND)
-    columns = shown.values_list("pk", "rank", "board__sorting", "at", "status")
-    found = [key for key, place, by, at, status in columns.iterator() if place != rank(by, at, status)]
+    orders = dict(Board.objects.exclude(sorting=Sorting.HAND).values_list("pk", "sorting"))
+    shown = Entry.objects.filter(IS_SHOWN, board__in=orders) if orders else Entry.objects.none()
+    columns = shown.values_list("pk", "rank", "board", "at", "status")
+    found = [key for key, place, board, at, status in columns if place != rank(orders[board], at, status)]
     moved_by_hand = Entry.objects.exclude(rank=0).filter(board__sorting=Sorting.HAND)
     return [*found, *moved_by_hand.values_list("pk", flat=True)]
+
+
+class Sweep:
+    """Looks at all entries, some at each turn, by their keys."""
+
+    after = 0
+
+    def next(self, now: datetime) -> list[int]:
+        """Return those of the next entries of which something else follows now than is written."""
+        rows = Entry.objects.filter(pk__gt=self.after).order_by("pk")
+        keys = [*rows.values_list("pk", flat=True)[:BATCH]]
+        self.after = keys[-1] if len(keys) == BATCH else 0
+        entries = Entry.objects.filter(pk__in=keys).select_related("board")
+        try:
+            return [entry.pk for entry in entries if entry.note_times(now)]
+        except (DatabaseError, ValueError, OverflowError):
+            return []  # one cannot be read, which was logged
+
+
+sweep = Sweep()
 
 
 def renew(keys: Collection[int], now: datetime) -> int:

@@ -3,6 +3,7 @@
 These models do not know that their rows are live; ``live.py`` declares it.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dates import WEEKDAYS_ABBR
 
 from .exchange.models import Batch as Batch
 from .exchange.models import RowToken as RowToken
@@ -19,7 +21,7 @@ from .screens.models import Screen as Screen
 from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
 from .sharing.origins import validate_origins
-from .times import Times, moved
+from .times import Times, days_in_words, moved
 from .zones import validate_time_zone, zone_named
 
 
@@ -311,5 +313,14 @@ class Notice(models.Model):
     @property
     def zone(self) -> ZoneInfo:
         """The zone of its boards, by which its days begin; the server's, if they have several or none."""
-        zones = {board.zone for board in self.boards.all()} if self.pk else set()
-        return zones.pop() if len(zones) == 1 else zone_named("")
+        return common_zone(self.boards.all() if self.pk else [])
+
+    @property
+    def days_in_words(self) -> str:
+        return days_in_words(self.weekdays, WEEKDAYS_ABBR)
+
+
+def common_zone(boards: Iterable[Board]) -> ZoneInfo:
+    """Return the zone of boards; the server's, if they have several."""
+    zones = {board.zone for board in boards}
+    return zones.pop() if len(zones) == 1 else zone_named("")

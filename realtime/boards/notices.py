@@ -18,29 +18,42 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from .models import Board, Notice
+from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock_of
 
 LENGTHS = [("15", "15 minutes"), ("60", "1 hour"), ("240", "4 hours"), ("", "until I end it")]
 
 
 class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when the program runs
-    """A notice that begins now, on one board or on all that its author may see."""
+    """A notice on one board or on all that its author may see: for a time, from now or later, on some days or all."""
 
+    begins = ZonedTimeField(required=False, label="From")
+    ends = ZonedTimeField(required=False, label="until")
+    weekdays = WeekdaysField(required=False, label="Only on")
     minutes = forms.ChoiceField(choices=LENGTHS, required=False, label="Show it for")
     everywhere = forms.BooleanField(required=False, label="on all boards")
 
     class Meta:
         model = Notice
-        fields = ["text", "level"]
+        fields = ["text", "level", "weekdays"]
         widgets = {"text": forms.TextInput({"size": 50, "autocomplete": "off"})}
+
+    def __init__(self, board: Board, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        show_by_clock_of(self, board)
 
     def publish(self, board: Board, user: Any) -> Notice:
         """Save the notice, and put it on the board or on all."""
         notice: Notice = self.instance
-        if minutes := self.cleaned_data["minutes"]:
+        if self.cleaned_data["begins"]:
+            notice.shows_from = self.cleaned_data["begins"]
+        if self.cleaned_data["ends"]:
+            notice.shows_until = self.cleaned_data["ends"]
+        elif minutes := self.cleaned_data["minutes"]:
             notice.shows_until = notice.shows_from + timedelta(minutes=int(minutes))
         with transaction.atomic():
             self.save()
             notice.boards.set(Board.objects.visible_to(user) if self.cleaned_data["everywhere"] else [board])
+            notice.save(update_fields=["is_shown"])  # its days are those of its boards
         return notice
 
 
@@ -49,7 +62,7 @@ class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none wh
 def announce(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a notice from the form on a board's page, and show that page again."""
     board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    form = NoticeForm(request.POST)
+    form = NoticeForm(board, request.POST)
     if form.is_valid():
         form.publish(board, request.user)
     else:

@@ -54,7 +54,11 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 def show_by_clock_of(form: Any, board: Any) -> None:
     """Let the times of a form be those of a board's clock; of no board, the server's. The form says so."""
-    zone = board.zone if board else zone_named("")
+    show_by_clock(form, board.zone if board else zone_named(""))
+
+
+def show_by_clock(form: Any, zone: ZoneInfo) -> None:
+    """Let the times of a form be those of a zone's clock."""
     timed = [field for field in form.fields.values() if isinstance(field, ZonedTimeField)]
     for field in timed:
         field.zone = zone

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -20,9 +21,10 @@ def index(request: HttpRequest) -> HttpResponse:
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    now = timezone.now()
     context: dict[str, Any] = {
         "board": shown,
-        "now": timezone.now(),
+        "now": now,
         "has_times": bool(shown.sorting == Sorting.TIME or shown.hides_after is not None)
         or shown.entries.filter(at__isnull=False).exists(),
         "statuses": json.dumps(Status.choices),
@@ -30,8 +32,8 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     }
     if request.user.has_perm("boards.add_notice"):
         context |= {
-            "notice_form": NoticeForm(auto_id="notice_%s"),
-            "running": shown.notices.filter(is_shown=True),
+            "notice_form": NoticeForm(shown, auto_id="notice_%s"),
+            "running": shown.notices.filter(Q(is_shown=True) | Q(shows_until__gt=now) | Q(shows_until=None)),
         }
     if request.user.has_perm("boards.change_entry"):
         context["planned"] = not_shown(shown)

@@ -18,6 +18,11 @@ from realtime.publishing.positions import read_topic
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(autouse=True)
+def _from_the_start():
+    due.sweep.after = 0
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """Sets the time that entries and the job see."""
@@ -76,7 +81,7 @@ def test_only_entries_whose_time_has_come_are_looked_at(board, clock, django_ass
         board.entries.create(label=f"Later {number}", shows_from=now + HOUR)
         board.entries.create(label=f"Over {number}", shows_until=now - HOUR)
 
-    with django_assert_num_queries(4) as queries:
+    with django_assert_num_queries(6) as queries:
         assert due.write_due() == 0
 
     with connection.cursor() as cursor:
@@ -174,6 +179,22 @@ def test_what_sql_changes_is_looked_at(board, clock):
     before = Entry.objects.values().get()
     noted()
     assert Entry.objects.values().get() == before
+
+
+def test_without_a_history_what_sql_changes_is_found_in_turn(board, clock, monkeypatch):
+    """Some entries at a time, so that the job costs the same however many there are."""
+    monkeypatch.setattr(due, "BATCH", 2)
+    now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
+    for number in range(5):
+        board.entries.create(label=f"Ferry {number}", shows_until=now + HOUR)
+    Entry.objects.update(shows_until=now - HOUR)
+
+    counts = []
+    for _ in range(4):
+        due.write_due()
+        counts.append(len(shown(board)))
+
+    assert counts == [3, 1, 0, 0]
 
 
 def test_an_entry_that_cannot_be_read_keeps_no_other_from_its_time(board, clock, caplog):

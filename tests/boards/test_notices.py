@@ -179,3 +179,39 @@ def test_private_boards_are_announced_on_by_those_who_see_them(editor_client, bo
     later = Board.objects.create(slug="later", title="Later")
 
     assert "Pier 2 is closed" not in page(editor_client, later)
+
+
+def test_an_editor_announces_for_later_and_on_some_days(editor_client, board):
+    """By the clock of the board; it is listed, and shown when the job finds that it is time."""
+    board.time_zone = "Asia/Kathmandu"
+    board.save()
+    today = timezone.localtime(timezone.now(), board.zone)
+    day = str(today.isoweekday())
+
+    announce(editor_client, board, begins="2020-01-01T08:40", ends="2090-01-01T00:00", weekdays=[day])
+    announce(editor_client, board, begins="2090-01-01T08:40", text="Later")
+    announce(editor_client, board, text="Other days", weekdays=[each for each in "1234567" if each != day])
+
+    now, later, others = Notice.objects.order_by("pk")
+    assert now.shows_from.isoformat() == "2020-01-01T02:55:00+00:00"
+    assert [each.is_shown for each in (now, later, others)] == [True, False, False]
+    html = page(editor_client, board)
+    assert "not now; from 1 Jan 08:40" in html
+    Notice.objects.update(is_shown=False)
+    assert write_due() == 1
+    assert Notice.objects.get(is_shown=True) == now
+
+
+def test_the_admin_shows_times_of_a_notice_by_the_clock_of_its_boards(editor_client, board):
+    board.time_zone = "Asia/Kathmandu"
+    board.save()
+    sent = {"text": "Later", "level": "info", "boards": [board.pk], "shows_from": "2030-01-01T08:40"}
+
+    response = editor_client.post(reverse("admin:boards_notice_add"), sent)
+
+    assert response.status_code == 302, response.content.decode()
+    made = Notice.objects.get()
+    assert made.shows_from.isoformat() == "2030-01-01T02:55:00+00:00"
+    html = editor_client.get(reverse("admin:boards_notice_change", args=[made.pk])).content.decode()
+    assert 'value="2030-01-01T08:40"' in html
+    assert "By the clock of Asia/Kathmandu." in html

@@ -10,6 +10,7 @@ import { CellEditor } from "./cell-editor.js";
 import { button, make } from "./elements.js";
 import { rowsOf } from "./pasted.js";
 import { makeDraggable } from "./row-drag.js";
+import { editTimes } from "./times-dialog.js";
 
 const MOVED_MS = 3_000;
 const PREVIEW_ROWS = 8;
@@ -64,6 +65,7 @@ export class Editing {
   }
 
   start() {
+    if (!customElements.get("board-time")) import("./times.js");
     const topic = this.#element.getAttribute("topic");
     this.#subscription = this.#realtime.subscribe(topic, {
       onUpdate: (/** @type {any} */ { key, row }) => {
@@ -81,7 +83,10 @@ export class Editing {
     this.#listen(document, "paste", (event) => this.#paste(/** @type {ClipboardEvent} */ (event)));
     this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
     this.#changed();
-    this.say("Choose a cell to edit it. Drag ⠿, or press Alt and an arrow key, to move a row.");
+    const order = this.#sorting
+      ? "Rows are sorted by themselves."
+      : "Drag ⠿, or press Alt and an arrow key, to move a row.";
+    this.say(`Choose a cell to edit it, ◷ for when a row is shown. ${order}`);
     this.#stops()[0]?.focus();
   }
 
@@ -278,11 +283,26 @@ export class Editing {
       "td",
       { className: "entry-tools" },
       handle,
+      tool("◷", "Times of", () => this.#editTimes(key), { className: "edit-stop" }),
       tool("↑", "Move up", () => this.move(key, -1), { className: "edit-for-readers" }),
       tool("↓", "Move down", () => this.move(key, 1), { className: "edit-for-readers" }),
       tool("+", "Add below", () => this.draft(key), { className: "edit-stop" }),
       tool("×", "Delete", () => this.remove(key), { className: "edit-stop" }),
     );
+  }
+
+  /** By what the board is sorted; "" if that is by hand. */
+  get #sorting() {
+    return this.#table.dataset.sorting ?? "";
+  }
+
+  /** @param {string} key */
+  async #editTimes(key) {
+    try {
+      await editTimes(this, key);
+    } catch (error) {
+      this.say(`Not possible now: ${/** @type {Error} */ (error).message}`);
+    }
   }
 
   /** @param {string} key */
@@ -334,6 +354,10 @@ export class Editing {
 
   /** @param {string} key @param {number} place */
   async #moveNow(key, place) {
+    if (this.#sorting) {
+      this.say(`Not moved: this board is sorted by ${this.#sorting}. The admin's form of the board can change that.`);
+      return;
+    }
     const others = this.#rows().filter((row) => row.dataset.key !== key);
     if (place < 0 || place > others.length || !this.entry(key)) return;
     const number = (/** @type {HTMLElement | undefined} */ row) => (row ? Number(row.dataset.key) : null);
@@ -433,7 +457,10 @@ export class Editing {
   /** @param {MouseEvent} event */
   #click({ target }) {
     const cell = /** @type {HTMLElement | null} */ (target instanceof Element ? target.closest("[data-cell]") : null);
-    if (cell && !cell.classList.contains("is-editing")) this.#edit(cell);
+    const time = target instanceof Element ? target.closest("board-time") : null;
+    const key = /** @type {HTMLElement | null} */ (time?.closest("[data-key]") ?? null)?.dataset.key;
+    if (key) this.#editTimes(key);
+    else if (cell && !cell.classList.contains("is-editing")) this.#edit(cell);
   }
 
   /** @param {HTMLElement} cell @returns {CellEditor | null} */
