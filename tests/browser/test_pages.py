@@ -237,6 +237,7 @@ def test_a_page_restored_from_the_back_forward_cache_is_live(windows, server):
     expect(viewer.page.locator("live-status")).to_have_attribute("data-state", "live")
 
 
+@pytest.mark.combinations("width", "scheme")
 @pytest.mark.parametrize("width", [360, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_scrolls_sideways(windows, width, scheme):

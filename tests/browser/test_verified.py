@@ -50,6 +50,7 @@ WRONG = {
 }
 
 
+@pytest.mark.combinations("transport", "wrong")
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
 def test_a_page_whose_rows_are_wrong_is_corrected(

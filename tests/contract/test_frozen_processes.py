@@ -78,8 +78,8 @@ OPERATIONS = {
 
 LONG = ("install", "uninstall")
 """Operations with the same statements for one table after the other."""
-LONG_STEP = 7
-"""``make test`` freezes them after every seventh statement: for each table after others."""
+LONG_STEP = 17
+"""``make test`` freezes them after every seventeenth statement: for each table after others."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Process:
         os.read(self._go[0], 1)
         self._count(psycopg.Cursor)
         self.operation.work()
-        os.write(self._ready[1], bytes([self.statements]))
+        os.write(self._ready[1], self.statements.to_bytes(4, "big"))
         del kept
 
     def _count(self, cursor: type) -> None:
@@ -151,7 +151,7 @@ class Process:
             return 0
         self.pid = 0
         assert status == 0, "the process failed"
-        return os.read(self._ready[0], 1)[0]
+        return int.from_bytes(os.read(self._ready[0], 4), "big")
 
     def kill(self) -> None:
         for descriptor in (self._ready[0], self._go[1]):

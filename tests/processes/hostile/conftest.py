@@ -52,7 +52,7 @@ def _add_long_topic(project: Project) -> None:
         database.executemany(sql, [(f"{number}", "x" * 10_000) for number in range(400)])
 
 
-@pytest.fixture(scope="module", params=[*GUARDED, "uvicorn"])
+@pytest.fixture(scope="module", params=[*GUARDED, pytest.param("uvicorn", marks=pytest.mark.matrix)])
 def victim(
     request: pytest.FixtureRequest, server_named: Callable[[str], Server]
 ) -> Iterator[tuple[Server, Bystander]]:

@@ -33,6 +33,7 @@ def test_a_client_that_does_not_read_its_answers_is_ended(address: Address) -> N
             time.sleep(0.05)
 
 
+@pytest.mark.combinations("victim", "name")
 @some(
     ["endless header", "endless trailers", "pipelines"],
     ["endless line", "endless headers", "endless extension", "long extensions"],
@@ -43,6 +44,7 @@ def test_a_request_without_end_takes_no_memory(address: Address, name: str) -> N
         assert attack.result()["opened"]
 
 
+@pytest.mark.combinations("victim", "name")
 @some(["unread polls", "unread pages"], ["unread refusals", "unread endings"])
 def test_answers_that_are_not_read_take_no_memory(address: Address, name: str) -> None:
     """Of long topics and of Django, many for each connection, kept alive or not: an answer waits for its reader."""

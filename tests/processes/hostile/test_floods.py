@@ -27,6 +27,7 @@ RECONNECTS = 20
 
 
 @guarded
+@pytest.mark.combinations("victim", "name")
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_does_not_keep_changes_from_other_clients(address: Address, name: str) -> None:
     """The attackers send as much as the server reads, and reconnect when it ends their connections."""
