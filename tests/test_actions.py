@@ -1,4 +1,4 @@
-"""Actions: who may call them, with which arguments, and which calls are refused."""
+"""Actions: which users may call them, with which arguments, and which calls are refused."""
 
 import pytest
 from django import forms

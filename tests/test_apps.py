@@ -15,13 +15,13 @@ from tests.support.contents import DEMO_TABLES
 
 
 def test_live_and_jobs_modules_are_imported():
-    """Those of every installed app; the demo's are examples."""
+    """The modules of every installed app; the demo's are examples."""
     assert "entries" in registry
     assert any(name.startswith("realtime.boards.jobs.") for name in jobs)
 
 
 def test_every_check_is_registered():
-    """Those for deployments run only with ``check --deploy``."""
+    """Checks for deployments run only with ``check --deploy``."""
     assert {*registry_of_checks.ALWAYS, *registry_of_checks.WITH_DATABASE} <= check_registry.registered_checks
     assert set(registry_of_checks.FOR_DEPLOYMENTS) <= check_registry.deployment_checks
 

@@ -38,7 +38,7 @@ def test_after_ten_wrong_passwords_the_sign_in_page_says_how_long_to_wait(staff)
 
 
 def test_what_is_refused_does_not_count(staff, monkeypatch):
-    """Whoever goes on trying waits no longer for it: the owner at this address may be the next."""
+    """Further attempts do not lengthen the wait: the owner at this address may be the next to try."""
     now = [0.0]
     monkeypatch.setattr(password_attempts, "attempts", PasswordAttempts(lambda: now[0]))
     for _ in range(3 * AT_ONCE):

@@ -95,7 +95,7 @@ def test_each_of_the_traps_is_made_by_tests_of_the_named_files():
 
 
 def test_each_claim_of_the_comparison_is_held_by_a_test():
-    """Of every project that it names, Tidemark's row is the one that can be checked here."""
+    """Only Tidemark's claims can be checked here, not those of the other projects."""
     text = (ROOT / "docs" / "comparison.md").read_text()
     table = text[text.index("## What is claimed") : text.index("## What Tidemark does not do")]
     claims = re.findall(r"^\| ([^|]+) \|(.*)\|$", table, re.MULTILINE)[1:]

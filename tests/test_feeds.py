@@ -47,7 +47,7 @@ def test_only_staff_may_read_a_feed_without_can_subscribe(user, may):
 
 
 def test_a_user_model_without_staff_has_no_staff():
-    """A project may have a user model of its own; who may read is then the feed's decision."""
+    """A project may have a user model of its own; then the feed decides which users may read."""
 
     member: Any = SimpleNamespace(is_active=True, pk=1)
 

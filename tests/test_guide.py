@@ -122,7 +122,7 @@ def names(monkeypatch) -> dict[str, Any]:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[block.strip().partition("\n")[0][:60] for block in BLOCKS])
 def test_a_block_of_the_guide_runs_and_declares_what_is_live(names, block, monkeypatch, tmp_path, settings):
-    """Whoever copies it gets no error, no warning, and no feed that is off."""
+    """A reader who copies it gets no error, no warning, and no feed that is off."""
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "_book.html").write_text("<li>{{ book.title }} {{ book.author.name }}</li>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]

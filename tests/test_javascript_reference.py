@@ -82,7 +82,7 @@ def test_each_element_is_in_the_reference():
 
 @pytest.mark.parametrize("pattern", [r'"(data-realtime-[a-z]+)"'])
 def test_each_attribute_is_in_the_reference(pattern):
-    """Those whose names begin with ours, which pages and style sheets use."""
+    """The attributes whose names begin with ours, which pages and style sheets use."""
     attributes = {name for source in SOURCES.values() for name in re.findall(pattern, source)}
     of_hosts = {"data-realtime-rows", "data-realtime-state"}  # made with a prefix
 

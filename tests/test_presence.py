@@ -1,4 +1,4 @@
-"""What views ask: how many follow a topic, and who."""
+"""What views ask: the number of viewers of a topic, and their names."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_viewers_of_all_processes(sociable, noted):
     assert presence.names(noted) == ["<b>", "ada", "grace"]
 
 
-def test_a_topic_that_nobody_follows_has_none(sociable, quay):
+def test_a_topic_without_subscribers_has_no_viewers(sociable, quay):
     """Zero is an answer, too."""
     assert (presence.viewers("boards"), presence.names(f"entries.{quay.pk}")) == (0, [])
 

@@ -96,7 +96,7 @@ async def _running():
     return running_service()
 
 
-async def test_a_ticket_says_who_comes_and_counts_for_its_session(service, in_database, settings):
+async def test_a_ticket_identifies_its_user_and_counts_for_its_session(service, in_database, settings):
     """The place of a visitor without cookies is that of the ticket's session."""
     settings.REALTIME = {**settings.REALTIME, "MAX_CONNECTIONS_PER_SESSION": 1}
     tickets = [await in_database(issue, Visitor("a session")) for _ in range(2)]

@@ -52,6 +52,6 @@ def test_the_least_recently_seen_are_forgotten(monkeypatch):
 
 
 def test_the_error_says_what_to_do_and_when():
-    """The code makes clients come back later."""
+    """The code makes clients reconnect later."""
     assert Overdrawn(2.1).code == Code.TOO_MUCH
     assert str(Overdrawn(2.1)).endswith("send less, and try again in 3 s")

@@ -133,7 +133,7 @@ async def test_a_connection_too_many_of_a_user_follows_nothing(
 
 @pytest.mark.parametrize("path", ["/realtime/sse/", "/realtime/topics/boards/"])
 async def test_a_request_too_many_is_429(application, settings, service, path):
-    """With a time to come back after."""
+    """The answer says after which time to try again."""
     settings.REALTIME |= {"MAX_CONNECTIONS_PER_ADDRESS": 0}
 
     status, headers, answer = await Request(application, path, [("topic", "boards")]).fetch()

@@ -46,7 +46,7 @@ def guessed_from_many_addresses(attempts: PasswordAttempts, name: str) -> None:
     ids=["one name", "many names"],
 )
 def test_wrong_passwords_from_one_address_are_limited(name, others):
-    """Of one name and of many; other addresses are not concerned, for the same name either."""
+    """For one name and for many; other addresses are not affected, even for the same name."""
     attempts = PasswordAttempts(Clock())
     for number in range(AT_ONCE):
         failed(attempts, name.format(number), "10.0.0.1")
@@ -72,7 +72,7 @@ def test_another_attempt_is_possible_after_a_while():
 
 
 @pytest.mark.parametrize("addresses", [3, 1000], ids=["three addresses", "a thousand addresses"])
-def test_nobody_can_lock_the_owner_of_a_name_out(addresses):
+def test_no_attacker_can_lock_the_owner_of_a_name_out(addresses):
     """However many guess it, and however long; the owner may even be wrong twice."""
     clock = Clock()
     attempts = PasswordAttempts(clock)
@@ -146,7 +146,7 @@ def test_each_wrong_password_that_django_reports_counts(staff):
     ids=str,
 )
 def test_credentials_without_a_name_and_a_password_do_not_count(credentials, name):
-    """Tokens, and users whom a proxy names: there is nothing to guess, or they are no names."""
+    """Tokens, and users named by a proxy: these contain no name and password to guess."""
     assert name_in(credentials) == name
 
 

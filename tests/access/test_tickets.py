@@ -16,7 +16,7 @@ from tests.support.transports import Request
 
 
 async def test_a_ticket_is_valid_once(service, staff, in_database):
-    """Of many clients that use it at the same moment, one succeeds."""
+    """If many clients use it at the same moment, one succeeds."""
     ticket = await in_database(tickets.issue, Visitor("a" * 32))
 
     got = await asyncio.gather(
@@ -95,7 +95,7 @@ def test_a_project_with_tokens_of_its_own_issues_tickets(staff):
 
 
 async def test_a_ticket_that_cannot_be_read_closes_its_connection_alone(connect, service, monkeypatch, lines):
-    """Its client is told to come back; the server continues, without a traceback."""
+    """Its client is asked to reconnect; the server continues, without a traceback."""
     from django.db import OperationalError
 
     def fail(ticket: str) -> Visitor:

@@ -69,7 +69,7 @@ async def test_one_address_has_half_of_the_turns_and_for_one_page_a_quarter():
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-async def test_with_few_turns_everybody_still_has_one(count):
+async def test_with_few_turns_every_address_still_has_one(count):
     """A share is at least one."""
     pages = seats(count)
 

@@ -1,4 +1,4 @@
-"""Entries that come and go by time: written by a job, right after any pause, and the same whoever writes them."""
+"""Entries that come and go by time: written by a job, right after any pause, and the same for every writer."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -63,7 +63,7 @@ def test_values_are_written_and_undone(call, entries, editor):
 
 
 def test_what_another_has_changed_is_not_overwritten_unseen(call, entries):
-    """The answer has the value of now; other fields are no matter, and who has seen that value may write."""
+    """The answer has the present value; other fields do not matter, and an editor that has seen it may write."""
     first = entries[0]
     Entry.objects.filter(pk=first.pk).update(value="7", note="theirs")
 
@@ -322,7 +322,7 @@ CALLS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("action", [*CALLS])
 @pytest.mark.parametrize("person", ["anonymous", "visitor", "viewer", "former", "member"])
-def test_who_may_not_edit_in_the_admin_may_not_edit_on_the_board(
+def test_users_that_may_not_edit_in_the_admin_may_not_edit_on_the_board(
     action, person, call, board, entries, anonymous, visitor, editor, django_user_model
 ):
     """Staff without the right, former staff, and users with the right who are no staff."""

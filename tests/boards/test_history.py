@@ -1,4 +1,4 @@
-"""Who has changed what: by any way of editing and by programs, with the values before, and undone field by field."""
+"""The history: changes by any way of editing and by programs, with the values before, and undone field by field."""
 
 from datetime import timedelta
 from importlib import import_module

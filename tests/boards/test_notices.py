@@ -91,7 +91,7 @@ def test_ending_a_notice_is_offered_to_users_with_the_right_only(
 
 
 @pytest.mark.parametrize("may", [[], ["view_notice"]])
-def test_only_who_may_edit_notices_can_make_or_end_them(client, board, visitor, may):
+def test_only_users_that_may_edit_notices_can_make_or_end_them(client, board, visitor, may):
     visitor.user_permissions.set(Permission.objects.filter(codename__in=may))
     made = notice(board)
     addresses = [
@@ -131,7 +131,7 @@ HOUR = timedelta(hours=1)
     ],
 )
 @pytest.mark.parametrize("was_shown", [True, False])
-def test_the_job_shows_and_hides_by_time_whoever_wrote_the_notice(board, begins, ends, is_shown, was_shown):
+def test_the_job_shows_and_hides_notices_of_every_writer_by_time(board, begins, ends, is_shown, was_shown):
     """Also those of SQL, which sets any columns; a second run writes nothing."""
     made = notice(board)
     now = timezone.now()

@@ -40,7 +40,7 @@ def test_it_is_said_when_an_entry_is_shown(board, columns, words):
 
 
 def test_entries_that_are_not_shown_are_listed_for_editors(board, editor_client, client):
-    """The next one first, then those whose time is over; those that somebody has hidden are not among them."""
+    """The next one first, then those whose time is over; entries that an editor has hidden are not listed."""
     rows: list[tuple[str, dict[str, Any]]] = [
         ("Over", {"shows_until": NOW}),
         ("Later", {"shows_from": NOW + 2 * HOUR}),

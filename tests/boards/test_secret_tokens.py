@@ -23,7 +23,7 @@ def test_a_token_is_found_by_its_text_until_it_is_revoked(kind, board, editor):
 
 @KINDS
 def test_no_column_has_the_text(kind, board, editor):
-    """Somebody who reads a backup of the database cannot use what it has."""
+    """A reader of a backup of the database cannot use what is stored."""
     token, text = kind.make(board, "Timetable", editor)
 
     stored = str(kind.objects.filter(pk=token.pk).values().get())

@@ -252,7 +252,7 @@ def test_the_number_of_queries_does_not_grow_with_the_entries(
 
 
 def test_an_editor_is_offered_to_edit_a_board(editor_client, board, entry):
-    """Without JavaScript the link leads to the board's entries in the admin; nobody else gets link, script or style."""
+    """Without JavaScript the link leads to the entries in the admin; other users get no link, script or style."""
     path = board.get_absolute_url()
     html = page(editor_client, path)
     (address,) = re.findall(r'<a class="button" href="([^"]+)" data-edit-board="\d+"[^>]*>Edit</a>', html)

@@ -43,7 +43,7 @@ def test_boards_are_shown_in_the_order_of_the_address(client, board):
     assert titles(wall(client, board, "?then=c&then=gone&then=a&then=quay")) == ["The quay", "C", "A"]
 
 
-def test_a_wall_shows_nobody_a_board_that_they_may_not_see(client, board, staff_board, editor):
+def test_a_wall_shows_no_board_that_its_viewer_may_not_see(client, board, staff_board, editor):
     """Neither as the first, nor in turn, nor in the form that leads to a wall."""
     address = reverse("boards:wall", args=[staff_board.slug])
 

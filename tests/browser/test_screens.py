@@ -130,7 +130,7 @@ def test_a_wall_of_another_build_loads_again_within_a_minute_and_once_an_hour(wa
     page.wait_for_function("() => window.isTheSamePage === undefined")
 
 
-def test_a_page_does_not_load_again_while_somebody_types(browser, server):
+def test_a_page_does_not_load_again_while_its_user_types(browser, server):
     """Neither while a field has the focus nor while one holds what was not sent; afterwards it does."""
     window = Window(browser, server, viewport=ViewportSize(width=1280, height=720)).sign_in()
     page = window.page

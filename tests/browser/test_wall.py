@@ -1,4 +1,4 @@
-"""A wall: what a screen that nobody operates shows, in today's browsers and in Chromium 87."""
+"""A wall: what an unattended screen shows, in today's browsers and in Chromium 87."""
 
 import importlib.util
 import json

@@ -16,7 +16,7 @@ async def next_of(listener: Listener, number: int) -> list[Presence | Broadcast]
         return [await anext(listener) for _ in range(number)]
 
 
-async def test_it_yields_presence_with_those_who_came_and_went(listening):
+async def test_it_yields_presence_with_the_names_that_joined_and_left(listening):
     """No rows are asked for; a count that repeats itself is no news."""
 
     async def script(socket: ServerConnection) -> None:

@@ -29,7 +29,7 @@ def test_a_second_installation_does_nothing(database):
 
 
 def test_missing_triggers_are_installed_and_their_table_is_read_again(database):
-    """As after a migration, or after someone dropped a trigger."""
+    """As after a migration, or after a trigger was dropped."""
     capture.uninstall(["boards_entry"])
     assert [found.table for found in capture.missing()] == ["boards_entry"]
 

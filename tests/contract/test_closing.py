@@ -1,4 +1,4 @@
-"""The moment of closing, in two processes: what closes a board reaches none of those whom it shuts out."""
+"""The moment of closing, in two processes: a change that closes a board is sent to no visitor that it shuts out."""
 
 import random
 

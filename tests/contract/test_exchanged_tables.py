@@ -298,7 +298,7 @@ FOR_A_MOMENT = {
 async def test_rows_of_a_table_that_was_another_one_for_a_moment_do_not_stay(
     on_postgresql, make_hub, in_database, kind
 ):
-    """Nobody looks at the table in this moment, but the topic is read, for any other reason."""
+    """No process looks at the table in this moment, but the topic is read, for another reason."""
     database, (there, back) = on_postgresql, FOR_A_MOMENT[kind]
     if kind == "another partition":
         database.sql(

@@ -1,4 +1,4 @@
-"""Formats: rows are rendered in those that somebody follows, and every reader has the topic as its process holds it."""
+"""Formats: rows are rendered in those that have subscribers, and readers have the topic as their process holds it."""
 
 import random
 from collections.abc import AsyncIterator, Callable
@@ -193,7 +193,7 @@ def counting(read: Callable, reads: list[str]) -> Callable:
     return counted
 
 
-async def test_a_row_that_fails_in_a_format_that_nobody_asks_for_is_there(
+async def test_a_row_that_fails_in_a_format_without_subscribers_is_there(
     database, make_noting_hub, in_database
 ):
     """Where it is asked for, too, the row is in neither; and it is named as left out."""
@@ -215,7 +215,7 @@ async def test_a_row_that_fails_in_a_format_that_nobody_asks_for_is_there(
         await assert_current(wire, each, in_database)
 
 
-async def test_another_format_costs_those_who_follow_nothing(database, make_noting_hub, in_database):
+async def test_another_format_costs_present_subscribers_nothing(database, make_noting_hub, in_database):
     """Their rows are the same; the new one has its own, from the position that its page shows."""
     wire = await make_noting_hub()
     reader = await Reader("rows").follow(wire.hub)

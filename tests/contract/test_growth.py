@@ -138,7 +138,7 @@ def test_a_change_of_a_topic_with_many_entries_costs_what_it_costs_with_one(data
 
 
 def test_a_step_of_pruning_looks_at_a_part_of_a_long_log(database, monkeypatch):
-    """Of entries that are young and not too many there is nothing to delete."""
+    """Nothing is deleted of entries that are young and not too many."""
     monkeypatch.setattr(log, "EDGE_ROWS", 100)
     fill(database, 10)
     few = work(database, log._move_edge)

@@ -165,7 +165,7 @@ def test_a_note_that_is_not_committed_does_not_count(database, elsewhere):
 
 
 def test_a_row_that_moves_between_held_and_other_topics_is_in_the_right_one(database):
-    """It is deleted where it was, also where nobody knows the topic that it is in now."""
+    """It is deleted in the former topic, even if no process holds the topic that it is in now."""
     process = interest.begin("hub")
     interest.note(process, {TOPIC: 1})
     holder = Holder(TOPIC)
@@ -181,7 +181,7 @@ def test_a_row_that_moves_between_held_and_other_topics_is_in_the_right_one(data
     Holder("entries.1").assert_equals_source()
 
 
-def test_a_page_from_before_changes_that_nobody_followed_gets_a_snapshot(database):
+def test_a_page_from_before_changes_of_a_topic_without_subscribers_gets_a_snapshot(database):
     """Their entries are the only sign that its rows are old."""
     interest.begin("a process without topics")
     painted = Holder(TOPIC)

@@ -196,7 +196,7 @@ class Legacy(models.Model):
 
 
 def test_an_unmanaged_model_of_a_real_table_is_live(database, declare):
-    """Also with names that need quotes, and whoever writes."""
+    """Also with names that need quotes, and for every writer."""
     with connection.cursor() as cursor:
         cursor.execute(
             'CREATE TABLE "Legacy table" ("CODE" varchar(5) PRIMARY KEY, "some words" text NOT NULL)'

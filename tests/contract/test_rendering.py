@@ -58,7 +58,7 @@ def without(*keys: str) -> list[str]:
 
 
 class Fragile(models.CharField):
-    """A field of somebody else, whose converter raises for one value."""
+    """A third-party field, whose converter raises for one value."""
 
     def from_db_value(self, value, expression, connection):
         if value == "poison":

@@ -53,7 +53,7 @@ def kinds(feed: str) -> list[str]:
 
 
 def test_old_entries_of_one_feed_are_pruned_and_its_readers_lose_nothing(database, declare):
-    """Those with an older position read the topic again; all others resume. Other feeds keep theirs."""
+    """Readers with an older position read the topic again; all others resume. Other feeds keep their entries."""
     declare("short", retention_seconds=60)
     declare("usual")
     old, usual = Follower("short.2"), Follower("usual.2")

@@ -414,5 +414,5 @@ def test_a_lone_change_takes_few_statements(database, monkeypatch):
         assert batch is not None
         assert len(batch.entries) == 1
 
-    # Of the second one: the first finds out about the types of columns.
+    # The queries of the second one count: the first reads the types of columns.
     assert len(executed) <= STATEMENTS[database.vendor], "\n".join(one[:90] for one in executed)

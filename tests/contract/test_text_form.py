@@ -506,7 +506,7 @@ OLD = [name for name in KINDS if not name.startswith(("array", "range", "decimal
 
 @pytest.mark.parametrize("name", [name for name in OLD if KINDS[name].is_key])
 def test_images_of_older_triggers_are_understood(database, name):
-    """Those that wait in the outbox while a new release is deployed: values as JSON has them."""
+    """Images that wait in the outbox while a new release is deployed have values as JSON has them."""
     kind = needed(name, database)
     first, second, third = kind.values
     (model,) = make_models(

@@ -190,7 +190,7 @@ def test_a_row_of_an_unknown_source_affects_no_other(database, source):
     ids=lambda image: str(image)[:40],
 )  # fmt: skip
 def test_a_malformed_image_of_a_table_resets_its_feeds(database, image):
-    """Nobody knows which row it is of; feeds of other tables get their changes."""
+    """It is not known which row it belongs to; feeds of other tables get their changes."""
     entries, boards = Follower("entries.2"), Follower("boards")
     spoil("boards_entry", image)
     Entry.objects.filter(board=2).update(label="changed")
@@ -297,7 +297,7 @@ def test_an_entry_that_cannot_be_stored_is_a_reset_of_its_topic(database, monkey
 
 
 def test_an_entry_of_which_nothing_can_be_stored_is_left_out(database, monkeypatch):
-    """Nobody can follow a topic whose name the database refuses."""
+    """A topic whose name the database refuses has no subscribers."""
     topic_of = type(registry["entries"]).topic_of
     monkeypatch.setattr(
         type(registry["entries"]), "topic_of",
@@ -482,7 +482,7 @@ def test_a_feed_that_waits_for_a_core_is_not_slow(database, live, settings, monk
 
 @pytest.mark.usefixtures("quick_rounds")
 def test_a_slow_feed_of_related_rows_is_reset_as_a_whole(database, live, monkeypatch):
-    """Which of its rows depend on another table's row only a query can tell."""
+    """Only a query shows which of its rows depend on a row of another table."""
     feed = live(name="slow", model=Entry, topic_field="board_id", fields=["label"], depends_on=["board"])
     monkeypatch.setattr(type(slow_feeds), "__contains__", lambda self, asked: asked is feed)
     Board.objects.filter(pk=2).update(title="changed")
@@ -525,7 +525,7 @@ def test_topics_of_a_feed_that_is_read_whole_have_entries_without_rows(database,
 
 
 def test_a_flood_resets_only_the_topics_that_its_images_name(database, live, settings):
-    """Those that rows left and those that they entered; other topics of the feed do not notice."""
+    """The topics that rows left and those that they entered; other topics of the feed are not affected."""
     settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     live(name="things")
     live(name="all", topic_field=None)

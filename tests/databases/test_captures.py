@@ -8,7 +8,7 @@ CAPTURE = Capture("a_table", ("id", "shelf"), (("id",), ("shelf", "place")))
 
 
 def test_named_columns_are_those_that_any_trigger_names():
-    """Those of the image, and those that are unique together."""
+    """The columns of the image, and those that are unique together."""
     assert CAPTURE.named_columns == {"id", "shelf", "place"}
 
 

@@ -38,7 +38,7 @@ def test_a_snapshot_that_sees_more_has_a_larger_offset(earlier, later):
     ids=["the same", "later rows", "late commits"],
 )
 def test_rows_between_two_snapshots_are_missing(written, since, until, missing):
-    """Those after the first one, and those of transactions that were open then."""
+    """Rows after the first snapshot, and rows of transactions that were open then."""
     condition, parameters = since.missing(until, "id")
 
     found = OutboxRow.objects.extra(where=[condition], params=parameters)

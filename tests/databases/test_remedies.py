@@ -82,7 +82,7 @@ def test_sqlites_errors_are_known_by_their_words(words, advice):
     ],
 )
 def test_postgresqls_errors_are_known_by_their_state(error, advice):
-    """Those of a connection that was not opened have none, but words of the server."""
+    """Errors of a connection that was not opened have no state, but a text of the server."""
     found = remedy(caused(ProgrammingError(str(error)), error))
 
     assert (advice in found) if advice else found == ""

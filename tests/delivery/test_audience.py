@@ -202,7 +202,7 @@ async def test_viewers_are_named_across_processes(sociable, make_hub, visitor_of
     await until(lambda: names(anonymous) == ["ada", "grace"] and viewers(anonymous) == 4)
 
 
-async def test_a_feed_that_counts_names_nobody(
+async def test_a_feed_that_counts_names_no_viewer(
     sociable, make_hub, visitor_of, monkeypatch, in_database, quay, topic
 ):
     """Not in the messages, and not in the database."""

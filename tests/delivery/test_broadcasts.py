@@ -1,4 +1,4 @@
-"""Broadcasts within a process: to whom they are delivered; tests/transports/test_broadcasts.py has the whole path."""
+"""Broadcasts within a process: which connections get them; tests/transports/test_broadcasts.py has the whole path."""
 
 import asyncio
 import gc

@@ -146,7 +146,7 @@ class Unwritable(InStep):
 @pytest.mark.parametrize("kind", [Unnotifiable, Unwritable])
 @pytest.mark.parametrize("amount", [1, FAN_OUT_AT_ONCE + 1])
 async def test_a_connection_that_fails_delays_no_other(slow, quay, topic, kind, amount):
-    """Those in step, and those that are notified one by one, are sent this change and the next ones."""
+    """Connections in step, and those that are notified one by one, are sent this change and the next ones."""
     members = [await InStep(topic).follow(slow.hub) for _ in range(3)]
     alone = [await Follower(topic).follow(slow.hub) for _ in range(3)]
     bad = [await kind(topic).follow(slow.hub) for _ in range(amount)]
@@ -161,7 +161,7 @@ async def test_a_connection_that_fails_delays_no_other(slow, quay, topic, kind, 
 
 
 async def test_a_form_that_cannot_be_encoded_delays_no_other(slow, quay, topic, monkeypatch):
-    """Those in step in another wire format are sent this change and the next ones."""
+    """Connections in step in another wire format are sent this change and the next ones."""
     encoded = ChangeSet.encoded
 
     def fail_for_html(self: ChangeSet, topic: str, epoch: str, wire_format: WireFormat, *further: Any) -> Any:

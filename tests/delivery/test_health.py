@@ -24,7 +24,7 @@ def sequenced(seconds_ago: float) -> None:
 
 
 def test_a_log_that_is_sequenced_has_no_problems(quay):
-    """Somebody published lately, and nothing waits."""
+    """A process has published lately, and nothing waits."""
     sequenced(1)
 
     assert health_module.publishing_problems() == []

@@ -102,7 +102,7 @@ GOOD = {
     ids=lambda change: " ".join(f"{name}={str(value)[:20]}" for name, value in change.items()),
 )  # fmt: skip
 async def test_an_invalid_layer_message_changes_nothing(slow, quay, topic, change, lines):
-    """Of a later version, of another epoch, malformed or foreign: the rows stay right and delivery goes on."""
+    """Of a later version or another epoch, malformed or foreign: the rows stay right and delivery continues."""
     follower = await Follower(topic).follow(slow.hub)
     message = {"type": "realtime.entry", **GOOD, "epoch": follower.replica.position.epoch, "topic": topic}
     message |= change
@@ -167,7 +167,7 @@ async def test_entries_pruned_before_this_process_read_them_are_not_missed(slow,
 # ---------------------------------------------------------------- how far behind
 
 
-async def test_a_change_that_nobody_sequences_is_counted_by_its_age(slow, quay, topic):
+async def test_a_change_that_is_not_sequenced_is_counted_by_its_age(slow, quay, topic):
     """By the database's clock; once it is sequenced and read, nothing is behind."""
     follower = await Follower(topic).follow(slow.hub)
     slow.hub.connect(follower)
@@ -281,7 +281,7 @@ async def test_topics_in_memory_are_limited(slow, topic, settings):
 
 
 async def test_a_topic_without_room_is_refused(slow, quay, topic, settings):
-    """Those that are followed stay, and a client that leaves one makes room."""
+    """Topics that are followed stay, and a client that leaves one makes room."""
     settings.REALTIME = {**settings.REALTIME, "MAX_TOPICS_PER_ADDRESS": 2}
     ours = [await Follower(name, "192.0.2.1").follow(slow.hub) for name in (topic, "entries.1001")]
 
@@ -584,7 +584,7 @@ async def test_every_connection_gets_a_heartbeat(make_wire, settings):
 
 
 async def test_a_connection_that_fails_at_heartbeats_keeps_them_from_no_other(make_wire, settings):
-    """Those of its group: all connections of these fifteen."""
+    """The other connections of its group get their heartbeats: all connections of these fifteen."""
     settings.REALTIME = {"HEARTBEAT_SECONDS": 0.15}
     wire = await make_wire(1000.0)
     bad, good = ([kind("boards") for _ in range(45)] for kind in (Unpostable, Follower))

@@ -239,7 +239,7 @@ async def test_renewing_gives_the_event_loop_a_turn_after_each_few_groups(busy, 
 
 
 async def test_after_a_failure_thousands_of_joins_do_not_each_wait_for_the_time_limit(busy, monkeypatch):
-    """Those that wait give up at once: their topics follow the log until the layer is tried again."""
+    """Waiting joins are given up at once: their topics follow the log until the layer is tried again."""
     layer, channel = busy
     monkeypatch.setattr(layer_channel, "CALL_SECONDS", 0.01)
     monkeypatch.setattr(layer_channel, "RETRY_SECONDS", 1000.0)

@@ -35,7 +35,7 @@ def batches(monkeypatch) -> list[int]:
 
 
 async def test_claims_that_arrive_meanwhile_form_one_batch(service, quay, batches):
-    """Of a thousand rights, twenty of them different, the first is alone in its batch."""
+    """A thousand rights, twenty of them different: the first one is alone in its batch."""
     rights = Rights(service.reader_threads)
 
     await asyncio.gather(
@@ -81,7 +81,7 @@ async def test_topics_of_one_feed_are_asked_together(service, quay, safe, batche
 
 
 async def test_a_batch_that_fails_fails_all_its_claims(service, quay, monkeypatch):
-    """Whoever asks is told why, and asks again."""
+    """Each caller gets the error, and may ask again."""
     rights = Rights(service.reader_threads)
     topic = f"entries.{quay.pk}"
     monkeypatch.setattr("realtime.delivery.rights.judge", FailsOnce(judge, OperationalError("away")))
@@ -339,7 +339,7 @@ def users(transactional_db, sign_in) -> list[tuple[str, Visitor]]:
 
 @pytest.fixture
 async def asked(live, in_database) -> list[str]:
-    """The names of the users for whom a feed was asked."""
+    """The names of the users that a feed was asked about."""
     names: list[str] = []
 
     def can_subscribe(self, user, key):

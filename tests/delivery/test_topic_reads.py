@@ -170,7 +170,7 @@ class Ending:
 async def test_a_feed_that_turns_slow_is_read_again_in_the_share_of_the_slow(
     reads, live, log, in_database, monkeypatch, error, settings
 ):
-    """After the first seconds, with all of ``READ_SECONDS``: so long nobody else may wait."""
+    """After the first seconds, with all of ``READ_SECONDS``, while no other feed has to wait for it."""
     settings.REALTIME = {"READ_SECONDS": 60}
     monkeypatch.setattr(topic_reads, "SLOW_SECONDS", 0.05)
     monkeypatch.setattr(topic_reads, "FIRST_SECONDS", 0.1)
@@ -183,7 +183,7 @@ async def test_a_feed_that_turns_slow_is_read_again_in_the_share_of_the_slow(
 
 
 async def test_a_read_that_fails_before_its_time_is_over_is_not_repeated(reads, log, monkeypatch):
-    """The database is away; whoever waits is told at once."""
+    """The database is away; each caller that waits gets the error at once."""
     limits: list[float] = []
 
     def fail(topic: str, limit: float) -> None:

@@ -233,7 +233,7 @@ async def test_what_was_reached_once_is_not_waited_for_again(alone):
 async def test_rows_are_reached_without_reading_them_when_the_change_is_sequenced(
     slow, quay, topic, readings, in_database
 ):
-    """The heads were read before the change was sequenced; several who wait for it ask together."""
+    """The heads were read before the change was sequenced; several subscribers that wait for it share one query."""
     follower = await Follower(topic).follow(slow.hub)
     shared = slow.hub._shared[topic]
     await until(lambda: not slow.hub.is_looking and not slow.hub._must_look.is_set())
@@ -267,7 +267,7 @@ async def test_a_topic_that_is_at_heads_is_not_read(slow, topic, readings, in_da
 
 
 class Refusing:
-    """Rights that fail so many times."""
+    """Rights whose check fails a number of times."""
 
     def __init__(self, times: int) -> None:
         self.left, self.asked = times, 0

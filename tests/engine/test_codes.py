@@ -31,7 +31,7 @@ def test_the_documentation_has_the_same_table():
 
 
 def test_the_browser_has_the_same_table():
-    """Of the codes that are ours; codes.js also describes those that browsers and servers send by themselves."""
+    """For our own codes; codes.js also describes the codes that browsers and servers send by themselves."""
     source = (ROOT / "realtime" / "static" / "realtime" / "protocol" / "codes.js").read_text()
     texts = dict(re.findall(r'^const (\w+) = "(.+)";$', source, re.MULTILINE))
     rows = re.findall(r'^ +(\d{4}): \{ means: "(.+)", page: "?(.+?)"? \},$', source, re.MULTILINE)

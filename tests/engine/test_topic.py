@@ -299,7 +299,7 @@ def test_a_shared_snapshot_leaves_the_cursor_at_its_own_position(topic):
 
 
 def test_other_rows_at_the_same_position_are_a_snapshot(topic):
-    """Of a feed that depends on the time: clients drop changes that lead to the position they have."""
+    """As for a feed that depends on the time: clients drop changes that lead to the position they have."""
     _, cursor = advance(topic, 19)
     assert not topic.load(Position("e", 19), topic.rows, unchanged_since=19)
     assert topic.advance(cursor) == []
@@ -344,7 +344,7 @@ def test_before_the_log_has_begun_a_topic_is_served_like_any_other():
 
 
 def test_a_topic_that_is_read_for_the_first_time_and_is_empty_is_no_news():
-    """Nobody was sent anything of it."""
+    """No subscriber was sent anything of the topic."""
     assert not Topic("letters").load(Position("", 5), [], unchanged_since=5)
 
 
@@ -487,7 +487,7 @@ def test_a_cursor_of_an_earlier_life_has_no_position(topic):
     assert topic.position_of(cursor) is None
 
 
-def test_all_who_missed_the_same_changes_share_one_text(topic):
+def test_cursors_that_missed_the_same_changes_share_one_text(topic):
     """Also those between two positions, and those that get several change sets merged."""
     topic.apply(19, 19, 20, [upsert("c", "newer")])
 

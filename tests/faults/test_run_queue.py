@@ -12,7 +12,7 @@ def write(proc: Path, process: int, waited: float) -> None:
 
 
 def test_the_longest_wait_since_the_last_call_counts(tmp_path):
-    """Of a process that is new, or has ended, nothing is known."""
+    """Nothing is known of a process that is new, or has ended."""
     queue = RunQueue(tmp_path)
     write(tmp_path, 1, 10.0)
     write(tmp_path, 2, 5.0)

@@ -15,7 +15,7 @@ def apps_in(path: Path, *arguments: str) -> set[str]:
 
 
 def test_a_dump_leaves_out_the_engines_tables(log, quay, tmp_path):
-    """The log has rows of every topic, whoever may read them, and is of no use elsewhere."""
+    """The log has rows of every topic, whatever the rights to them, and is of no use elsewhere."""
     quay.save()
     log.sequenced()
     assert LogEntry.objects.exists()

@@ -37,7 +37,7 @@ def test_a_server_that_is_not_there_is_named():
 
 
 def test_connections_of_loopback_come_from_several_addresses():
-    """A server allows only so many of one; another machine is asked from the address that there is."""
+    """A server limits the connections of one address; another machine is asked from the only address there is."""
     assert _source_address("ws://127.0.0.1:8000/realtime/ws/", 0) == "127.0.0.1"
     assert _source_address("ws://localhost:8000/realtime/ws/", 300) == "127.0.0.3"
     assert _source_address("wss://example.org/realtime/ws/", 300) is None
@@ -46,7 +46,7 @@ def test_connections_of_loopback_come_from_several_addresses():
 
 @pytest.mark.parametrize("part, value", [(50, 50), (90, 90), (99, 99), (100, 100)])
 def test_percentiles(part, value):
-    """The smallest value that so many of a hundred do not exceed."""
+    """The smallest value that is not exceeded by the given number of values in a hundred."""
     assert _percentile(list(range(1, 101)), part) == value
     assert _percentile([7], part) == 7
 

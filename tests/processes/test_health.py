@@ -1,4 +1,4 @@
-"""What a process says of itself while what it needs goes away and comes back."""
+"""What a process reports while the database, the layer or the disk is unavailable, and when it is back."""
 
 import asyncio
 import contextlib

@@ -20,7 +20,7 @@ from tests.support.servers import PASSWORD, ROOT, Project, Server
 def shared(
     request: pytest.FixtureRequest, prepared: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A running server, once of each kind, where those who follow entries see and may write to each other."""
+    """A running server, once of each kind, where subscribers of entries see each other and may broadcast."""
     environment = {"DJANGO_SETTINGS_MODULE": "tests.apps.sociable.settings", "HEARTBEAT_SECONDS": "2"}
     folder = tmp_path_factory.mktemp("sociable") / "project"
     with servers.running(servers.copy(prepared, folder, **environment), request.param) as server:
@@ -108,7 +108,7 @@ async def read_on(follower: Follower) -> None:
         pass
 
 
-async def test_users_see_each_other_and_send_as_who_they_are(shared: Server) -> None:
+async def test_users_see_each_other_and_send_under_their_names(shared: Server) -> None:
     """The listener is a viewer, too; a topic of which the sender may not read is refused as by ``follow``."""
     ticket = tickets(shared.url, "editor", PASSWORD)
     async with (

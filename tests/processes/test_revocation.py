@@ -48,7 +48,7 @@ async def test_losing_any_kind_of_right_ends_the_subscription(
 ) -> None:
     """Rights are taken by Django and by SQL; both servers refuse, with and without a layer.
 
-    Those who lose a board are sent nothing that was written in the transaction that closed it.
+    Visitors who lose a board are sent nothing that was written in the transaction that closed it.
     """
     environment = {"DJANGO_SETTINGS_MODULE": "tests.apps.restricted.settings", "HEARTBEAT_SECONDS": "2"}
     if layer != "in memory":

@@ -73,7 +73,7 @@ async def test_in_a_rolling_restart_each_page_is_moved_at_most_once(
 
         assert max(page.connections - 1 for page in pages) == 1
         graceful = stale(pages)
-        await asyncio.to_thread(old[0].start)  # pages come to a new process after this, too
+        await asyncio.to_thread(old[0].start)  # pages connect to a new process after this, too
         await asyncio.to_thread(new[0].stop, signal.SIGKILL)
         await until_all_follow(pages, "killed", project)
         killed = stale(pages)

@@ -30,7 +30,7 @@ REQUESTS = [
 async def test_sigterm_ends_a_server_whose_queries_do_not_end(
     prepared: Project, tmp_path: Path, name: str
 ) -> None:
-    """Of rows, of rights, of an action and of a job, all at once; the farewell is still sent.
+    """Queries of rows, of rights, of an action and of a job, all at once; the farewell is still sent.
 
     Requests and sockets that wait are ended without a traceback, before or although uvicorn cancels them in the end.
     """

@@ -39,7 +39,7 @@ def test_uninstalling_drops_all_triggers_of_the_engine(uninstalled):
 
 
 def test_triggers_of_some_tables_can_be_uninstalled(log):
-    """Those of the other tables stay."""
+    """The triggers of the other tables stay."""
     capture.uninstall(["boards_entry"])
 
     assert {missing.table for missing in capture.missing()} == {"boards_entry"}

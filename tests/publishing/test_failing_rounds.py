@@ -235,7 +235,7 @@ def test_entries_begin_at_the_last_position_at_which_nothing_waited(log, boards)
 
 
 def test_a_quiet_position_of_another_time_is_not_used(log, boards):
-    """Of another epoch, or from before the last sequenced change."""
+    """A position of another epoch, or from before the last sequenced change."""
     quiet = positions.probe()
     for wrong in (
         quiet._replace(epoch="other", offset=quiet.offset + 7),

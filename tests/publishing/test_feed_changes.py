@@ -100,7 +100,7 @@ def test_rows_of_a_topic_that_has_become_too_large_are_not_read(log, quay, safe,
 
 
 def test_rows_are_read_for_topics_that_a_process_holds(log, quay, safe):
-    """Those of other topics are not even fetched; a row that has left a held topic is deleted there."""
+    """Rows of other topics are not even fetched; a row that has left a held topic is deleted there."""
     process = interest.begin("here")
     interest.note(process, {f"entries.{quay.pk}": 1})
     kept, moved = quay.entries.all()

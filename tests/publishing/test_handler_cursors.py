@@ -52,7 +52,7 @@ def test_failures_are_counted_until_the_cursor_moves():
 
 
 def test_the_slowest_of_some_functions_is_known():
-    """Those of another epoch do not count: the log has nothing for them."""
+    """Functions of another epoch do not count: the log has nothing for them."""
     for name, cursor in {"a": Cursor("ab", 5), "b": Cursor("ab", 3, WHOLE), "c": Cursor("cd", 1)}.items():
         handler_cursors.begin(name, cursor)
 

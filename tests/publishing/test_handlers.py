@@ -47,7 +47,7 @@ async def publish(probe, layer, settings) -> AsyncIterator[Callable[[], Publishe
 
 
 async def test_a_publisher_calls_a_function_in_a_thread_of_its_own(publish, quay, in_database):
-    """Of two publishers one does."""
+    """One of two publishers does so."""
     labels: list[tuple[str, str]] = []
 
     @on_change("probe", from_start=True)

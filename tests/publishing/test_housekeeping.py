@@ -41,7 +41,7 @@ def test_the_first_turn_makes_one_process_the_leader(chores):
 
 
 def test_missing_triggers_are_installed_at_the_second_look(chores, images):
-    """Somebody may be about to do so; then their table is read again."""
+    """Another process may be about to do so; afterwards the table is read again."""
     capture.uninstall(["boards_entry"])
 
     chores.turn()

@@ -13,7 +13,7 @@ def age(process: int, seconds: float) -> None:
 
 
 def test_without_a_process_every_topic_counts_as_followed(db):
-    """Those that run may be of a release that notes nothing."""
+    """The running processes may be of a release that notes nothing."""
     assert set(interest.followed({"a", "b"})) == {"a", "b"}
 
 

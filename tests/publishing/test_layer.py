@@ -112,7 +112,7 @@ FORGED = [
 
 @pytest.mark.parametrize("change", FORGED, ids=str)
 def test_a_message_that_another_program_has_made_or_changed_is_refused(change):
-    """Whoever may publish on the layer would otherwise write what pages show, and move them away from the log."""
+    """A program that may publish on the layer could otherwise write what pages show."""
     entry = LogEntry(
         position=9, topic="entries.7", kind="changes", after=1, begins=8, payload="[]", fingerprint="f"
     )

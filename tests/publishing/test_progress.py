@@ -26,7 +26,7 @@ def test_a_new_life_counts_everything_up_to_its_cursor_as_sequenced(transactiona
 
 
 def test_the_cursor_is_moved_by_a_process_that_knows_it(transactional_db):
-    """Of two processes that sequence the same changes, one finds the cursor moved."""
+    """If two processes sequence the same changes, one finds the cursor moved."""
     progress.begin("e1", "", OutboxCursor(10, (5,)))
     seen = progress.read()
     until = OutboxCursor(12, (11,))

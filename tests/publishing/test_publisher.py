@@ -79,7 +79,7 @@ async def test_a_write_of_another_process_is_found_before_the_tick(start, layer,
     assert "noticed" in message["payload"]
 
 
-async def test_a_reset_of_a_whole_feed_is_sent_to_everyone(start, layer, quay, in_database):
+async def test_a_reset_of_a_whole_feed_is_sent_to_the_group_of_all_hubs(start, layer, quay, in_database):
     """No channel joins a group with the feed's name."""
     channel = await layer.new_channel()
     await layer.group_add("realtime.everyone", channel)

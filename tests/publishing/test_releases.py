@@ -155,7 +155,7 @@ def test_a_release_after_a_long_stop_resets_nothing(log, announced):
 
 
 def test_a_running_release_is_renewed(log, announced, monkeypatch):
-    """Only those of this process; ones that nobody has used for months are forgotten at the next start."""
+    """Only the releases of this process; releases that were not used for months are forgotten at the next start."""
     exchange(monkeypatch, "new")
     releases.announce()
     FeedRelease.objects.update(last_used_at=Now() - timedelta(days=100))

@@ -60,7 +60,7 @@ def test_an_update_is_an_upsert_with_the_row_as_it_is_now(log, quay, entry):
 
 
 def test_entries_have_the_time_of_the_oldest_write(log, quay, entry):
-    """Of their round, by the clock of this process; from the log they have the time when they were made."""
+    """The oldest of the round, by this process's clock; entries from the log have the time when they were made."""
     OutboxRow.objects.filter(pk=OutboxRow.objects.create(source="boards_entry").pk).update(
         written_at=1_577_836_800.0
     )

@@ -11,7 +11,7 @@ def feed(model: type[models.Model], **attributes) -> Feed:
 
 
 def test_images_that_lack_a_column_are_ignored():
-    """Those of another release's triggers: this release's record the same change."""
+    """Images of another release's triggers: this release's triggers record the same change."""
     shelves = feed(Book, topic_field="shelf")
 
     images = {"library_book": [{"id": 1}, {"shelf": 2}, {"id": 3, "shelf": 4, "more": 5}]}

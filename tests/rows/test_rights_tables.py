@@ -58,7 +58,7 @@ def test_what_is_no_list_of_models_is_refused(wrong):
 
 
 def test_a_feed_for_staff_depends_on_no_table():
-    """Unless it names one: who is staff says the user alone."""
+    """Unless it names one: whether a user is staff depends on the user alone."""
     staff = type("StaffFeed", (Feed,), {"topic_field": "board_id"})
     named = type("NamedFeed", (Feed,), {"topic_field": "board_id", "rights_depend_on": [Board]})
 

@@ -97,7 +97,7 @@ def test_the_relations_that_fields_follow_are_captured():
 
 
 def test_computed_methods_are_sent_after_the_fields_in_the_order_of_their_declaration():
-    """Those of a base class first. A subclass need not mark a method again."""
+    """Methods of a base class first. A subclass need not mark a method again."""
 
     class Base(Feed):
         fields = ["title"]

@@ -102,7 +102,7 @@ def test_a_feed_answers_with_some_of_the_keys(keys, answer, found):
 
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_feed_may_answer_by_an_async_function(answer):
-    """A coroutine that nobody waits for would be true, whatever it returns."""
+    """A coroutine that is not awaited would count as true, whatever it returns."""
     feed = declare("can_subscribe")()
 
     async def can_subscribe(user: Any, key: Any) -> bool:

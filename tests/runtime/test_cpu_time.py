@@ -32,7 +32,7 @@ async def test_work_counts_and_waiting_does_not():
 
 
 async def test_an_error_passes_and_its_work_counts():
-    """That of the coroutine, and that of what it waits for."""
+    """The work of the coroutine counts, and that of what it awaits."""
     noted: list[float] = []
 
     async def fail_at_last() -> None:

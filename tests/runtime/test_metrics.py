@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus reads, and who may."""
+"""Metrics: what Prometheus reads, and which clients may read it."""
 
 from datetime import timedelta
 
@@ -64,7 +64,7 @@ async def test_others_are_refused(log, bearer, async_client, authorization):
     assert "METRICS_TOKEN" in response.content.decode()
 
 
-async def test_without_a_token_nobody_bears_it(log, async_client):
+async def test_without_a_token_in_the_settings_no_request_bears_it(log, async_client):
     """An empty setting is no password."""
     response = await async_client.get(ADDRESS, headers={"Authorization": "Bearer "})
 
@@ -73,7 +73,7 @@ async def test_without_a_token_nobody_bears_it(log, async_client):
 
 @pytest.mark.parametrize(("is_staff", "status"), [(True, 200), (False, 403)])
 async def test_staff_may_read(log, async_client, is_staff, status):
-    """Whoever else is signed in may not."""
+    """Other signed-in users may not."""
     user = await get_user_model().objects.acreate(username="somebody", is_staff=is_staff)
     await async_client.aforce_login(user)
 

@@ -78,7 +78,7 @@ def test_sockets_and_streams_keep_within_the_files(monkeypatch, settings):
 
 
 async def test_a_full_process_drops_connections_that_have_sent_no_request(monkeypatch):
-    """Those of the address with the most; if there are none, the new one is not accepted."""
+    """Connections of the address with the most are dropped; if there are none, the new one is not accepted."""
     monkeypatch.setattr(open_files, "limits", lambda: (8, 8))
     waiting = Deadlines()
     connections, dropped = OpenConnections(waiting), []

@@ -52,7 +52,7 @@ async def test_what_comes_too_fast_is_parsed_a_moment_later(shares):
 
 
 async def test_after_a_pause_connections_are_parsed_at_once_again(shares, now):
-    """Those that were held back are no debt."""
+    """Connections that were held back do not count as debt."""
     for _ in range(1000):
         Connection(shares, ADDRESS)
 

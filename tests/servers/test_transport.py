@@ -59,7 +59,7 @@ def test_the_socket_beneath_a_guard_is_found():
 
 
 def test_the_kernel_keeps_little_for_a_client_that_does_not_read():
-    """Of itself it would take megabytes, which no other limit counts."""
+    """By default it keeps megabytes, which no other limit counts."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(listener.getsockname())
@@ -145,5 +145,5 @@ def test_a_client_that_has_left_is_noticed_before_what_it_sent_is_read(connected
 
 
 def test_of_an_unknown_connection_nothing_is_known():
-    """Of a transport without a socket, or on a system that does not report it."""
+    """For a transport without a socket, or on a system that does not report it."""
     assert not has_left(None)

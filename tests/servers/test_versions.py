@@ -58,7 +58,7 @@ def test_every_private_object_fits(environment):
 
 
 def test_the_servers_tests_pass(environment):
-    """Those of the guards, frames, and the other modules."""
+    """The tests of the guards, frames, and the other modules."""
     run(environment, "-m", "pytest", "tests/servers", "-q", "-p", "no:cacheprovider", "-m", "not server")
 
 

@@ -385,7 +385,7 @@ def test_rows_for_scripts_are_for_those_who_may_read_them(render, quay):
 
 
 def test_the_number_of_viewers_is_in_the_first_paint(sociable, render, quay):
-    """Of all processes, in an element that keeps it current."""
+    """The viewers of all processes, in an element that keeps the number current."""
     topic = f"entries.{quay.pk}"
     interest.note(interest.begin("one"), {topic: 3}, names={topic: ["<b>", "ada"]})
 
@@ -396,7 +396,7 @@ def test_the_number_of_viewers_is_in_the_first_paint(sociable, render, quay):
     assert names == f'<live-viewers topic="{topic}" show="names" class="who">&lt;b&gt;, ada</live-viewers>'
 
 
-def test_who_may_not_read_a_topic_learns_nothing_of_its_viewers(sociable, render, safe):
+def test_a_user_that_may_not_read_a_topic_learns_nothing_of_its_viewers(sociable, render, safe):
     """The view has to check that, as for rows."""
     with pytest.raises(PermissionDenied):
         render("{% live_viewers 'entries' board.pk %}", board=safe)

@@ -74,7 +74,7 @@ def test_changes_are_returned_one_by_one(board, client):
 
 
 def test_until_waits_for_a_condition_and_says_what_there_is(board, client):
-    """In a transaction it looks once, because nobody else writes there."""
+    """In a transaction it looks once, because no other process writes there."""
     board.entries.create(label="new")
 
     client.until(lambda client: "new" in labels(client))
@@ -190,7 +190,7 @@ def test_a_page_is_followed_whichever_element_has_the_topic(board, rf, tag):
 
 
 def test_notices_arrive(board, client):
-    """Those to every page, and those to the topic."""
+    """Notices to every page, and notices to the topic."""
     broadcast("to all")
     broadcast("here", f"entries.{board.pk}")
     broadcast("elsewhere", "boards")

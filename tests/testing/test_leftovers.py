@@ -45,7 +45,7 @@ def test_idle_pools_and_closed_ones_are_no_problem(db):
 
 
 def test_the_connection_of_asynchronous_code_is_closed(transactional_db):
-    """Django's asynchronous queries run in a thread of asgiref's, which nobody ends."""
+    """Django's asynchronous queries run in a thread of asgiref's, which is never ended."""
 
     def is_open() -> bool:
         return connection.connection is not None

@@ -32,7 +32,7 @@ def test_what_was_there_before_is_not_delivered(db):
 
 
 def test_only_those_that_are_open_are_told(db):
-    """Also of several; one that nobody holds any more is forgotten."""
+    """Also several; a client that is no longer referenced is forgotten."""
     told: list[str] = []
     one, other = Looker(lambda: told.append("one")), Looker(lambda: told.append("other"))
     one.open()

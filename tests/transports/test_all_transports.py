@@ -291,7 +291,7 @@ def listed(self, user, keys):
     ],
     ids=["can_subscribe", "async can_subscribe", "visible_topics", "async visible_topics"],
 )
-async def test_a_feed_answers_who_may_read_by_any_kind_of_function(
+async def test_a_feed_answers_about_rights_by_any_kind_of_function(
     client, live, quay, safe, in_database, answers
 ):
     """A coroutine counts by what it returns: it is true in itself. A right that ends is taken away like any other."""

@@ -1,4 +1,4 @@
-"""Broadcasts: who may send them, who receives them, and how many there may be."""
+"""Broadcasts: which users may send them, which connections receive them, and how many there may be."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def test_sender_and_name_are_those_of_the_server(pair, staff, sign_in, in_
 async def test_names_are_sent_only_where_the_feed_gives_them(
     pair, staff, sign_in, in_database, monkeypatch, sociable, topic
 ):
-    """A feed that counts its viewers does not say who they are by another way."""
+    """A feed that only counts its viewers does not disclose their names in another way."""
     monkeypatch.setattr(sociable, "presence", "count")
     sender, receiver = await pair(session=await in_database(sign_in, staff))
 
@@ -111,7 +111,7 @@ async def refusal(peer) -> tuple[int, bool]:
     return error["code"], "topic" in error
 
 
-async def test_without_the_feeds_permission_nobody_may(monkeypatch, pair, sociable, topic):
+async def test_without_the_feeds_permission_no_user_may_broadcast(monkeypatch, pair, sociable, topic):
     """``can_broadcast`` is False by default, and may be a question of the user."""
     monkeypatch.delattr(sociable, "can_broadcast")
     sender, _ = await pair()
@@ -140,7 +140,7 @@ async def test_an_async_permission_counts(monkeypatch, pair, sociable, topic):
 
 @pytest.mark.parametrize("foreign", ["boards", "entries.999", "unknown", "", "*", "__proto__", "entries.1\n"])
 async def test_a_topic_that_the_connection_does_not_follow(pair, foreign):
-    """Whoever may not read a topic may not write to its readers either."""
+    """A user who may not read a topic may not write to its readers either."""
     sender, _ = await pair()
 
     await sender.send("broadcast", topic=foreign, event="typing")
@@ -278,7 +278,7 @@ async def test_the_reply_has_the_answer_of_the_feed(monkeypatch, pair, sociable,
 
 
 async def test_a_flood_of_one_connection_is_cut_and_its_rows_stay(pair, settings, topic, quay, in_database):
-    """Those that are too many are refused; the connection, and what others receive, continue."""
+    """Messages over the limit are refused; the connection continues, and so does delivery to others."""
     settings.REALTIME = {**settings.REALTIME, "BROADCASTS_PER_SECOND": 0.001, "FEED_SECONDS": 20.0}
     sender, _ = await pair()
 
@@ -392,7 +392,7 @@ async def test_a_receiver_that_has_lost_its_right_receives_nothing(
 
 
 async def test_nothing_is_delivered_while_rights_are_asked(pair, topic, monkeypatch):
-    """A change that may have closed the topic is there, and whom it shuts out is not known yet."""
+    """A change that may have closed the topic has arrived, and it is not known yet which visitors it shuts out."""
     sender, receiver = await pair()
     shared = get_service().hub._shared[topic]
     with monkeypatch.context() as patch:
@@ -452,7 +452,7 @@ async def test_what_another_process_sends_is_delivered_once(pair, topic):
     ids=["no message", "a number", "garbage", "another message", "no process"],
 )
 async def test_a_layer_message_that_is_no_broadcast_is_dropped(pair, topic, message, lines):
-    """Of a later version, for example; delivery goes on."""
+    """One of a later version, for example; delivery continues."""
     sender, receiver = await pair()
     layer = get_service().hub._channel._layer
     forged = {

@@ -1,4 +1,4 @@
-"""The moment of closing: what closes a topic is not sent to those whom it shuts out, nor is what comes with it."""
+"""The moment of closing: what a transaction writes that closes a topic is not sent to visitors that it shuts out."""
 
 import json
 import threading
@@ -112,7 +112,7 @@ CLOSINGS: list[Callable[[Board], None]] = [
 
 @pytest.mark.combinations("client", "close")
 @pytest.mark.parametrize("close", CLOSINGS, ids=lambda close: close.__name__)
-async def test_what_closes_a_board_is_not_sent_to_those_whom_it_shuts_out(
+async def test_a_change_that_closes_a_board_is_not_sent_to_visitors_that_it_shuts_out(
     client, service, staff, sign_in, quay, in_database, settings, close
 ):
     """The next message is the refusal; staff get what the transaction wrote. Once reopened, it is live again."""
@@ -214,7 +214,7 @@ async def test_a_poll_of_rows_that_were_read_after_the_closing_is_refused(
 async def test_a_notice_that_comes_with_the_closing_is_not_sent(
     connect, service, staff, sign_in, quay, in_database
 ):
-    """To those who lose the topic by the same transaction; those who keep it get it."""
+    """Visitors who lose the topic by the same transaction get no notice; those who keep it do."""
     outside, inside = connect(), connect(session=await in_database(sign_in, staff))
     for peer in (outside, inside):
         await peer.open()
@@ -308,7 +308,7 @@ async def test_a_slow_check_delays_its_own_feed_alone(connect, service, quay, in
 async def test_a_check_that_fails_for_one_user_does_not_hold_up_the_others(
     connect, service, staff, sign_in, quay, in_database, monkeypatch
 ):
-    """Who cannot be told to have the right has none."""
+    """A user for whom the check fails has no right."""
     inside = connect(session=await in_database(sign_in, staff))
     outside = connect()
     for peer in (inside, outside):
@@ -334,7 +334,7 @@ async def test_a_check_that_fails_for_one_user_does_not_hold_up_the_others(
 async def test_a_right_that_depends_on_rows_ends_with_them(
     connect, service, make_model, live, sign_in, quay, in_database, grounds
 ):
-    """Of two users one loses the right, in the transaction that writes what only the other one may read.
+    """One of two users loses the right, in the transaction that writes what only the other one may read.
 
     The rows name a board, or have nothing to do with boards: then they give the right to all of them.
     """

@@ -233,7 +233,7 @@ async def test_a_stopping_server_tells_connections_when_to_come_back(connect, se
 
 
 async def test_a_connection_made_while_the_server_stops_is_closed(connect, service, lines):
-    """It is refused, or told to come back; it is never left open at a server that has stopped."""
+    """It is refused, or asked to reconnect; it is never left open at a server that has stopped."""
     await service.stop()
     peer = connect()
 
@@ -325,7 +325,7 @@ async def test_a_ticket_is_not_looked_up_for_an_address_that_has_used_its_share(
 
 
 async def test_messages_are_paid_from_the_share_of_their_address(connect, service, topic):
-    """Of whatever type, and bad ones too."""
+    """Messages of every type, bad ones too."""
     spent: list[tuple[str | None, float]] = []
     peer = connect()
     await peer.open()

@@ -1,4 +1,4 @@
-"""Health endpoints: their status, and who may read the reasons."""
+"""Health endpoints: their status, and which clients may read the reasons."""
 
 import pytest
 
@@ -69,7 +69,7 @@ async def test_an_unready_process_is_live(application, problems, service):
     assert (await Request(application, READY).fetch())[0] == 503
 
 
-async def test_without_a_token_in_the_settings_nobody_has_it(application, problems):
+async def test_without_a_token_in_the_settings_no_client_has_it(application, problems):
     """An empty setting is no password."""
     problems.append("publisher: none is running")
 

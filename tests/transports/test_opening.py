@@ -1,4 +1,4 @@
-"""The moment of opening: what was removed from a topic before it was opened is not sent to those whom it lets in.
+"""The moment of opening: rows removed from a topic before it was opened are not sent to visitors that it lets in.
 
 The rows that a process holds are a moment older than the right that was just checked, or much older where nothing
 publishes.
@@ -24,7 +24,7 @@ SECRET = "s3cret"
 
 @pytest.fixture(autouse=True)
 def unpublished(settings, monkeypatch) -> None:
-    """Nothing is sequenced but by a test, and nobody waits long for it."""
+    """Only tests sequence, and subscribers do not wait long for it."""
     settings.REALTIME = {**settings.REALTIME, "PUBLISHER": False, "RECHECK_SECONDS": 1000}
     monkeypatch.setattr(shared_topic, "UNSEQUENCED_SECONDS", 0.05)
 
@@ -113,7 +113,7 @@ OPENINGS: list[Callable[[Board], None]] = [
 async def test_what_was_removed_before_a_board_was_opened_is_not_sent(
     client, followed, safe, in_database, open
 ):
-    """Although nothing publishes: those whom it lets in wait a moment, and get the rows of now."""
+    """Although no process publishes: visitors that it lets in wait a moment, and get the present rows."""
     format = "rows" if OPENINGS.index(open) % 2 else "html"
     await in_database(open, safe)
 

@@ -163,7 +163,7 @@ async def test_a_topic_with_opaque_order_follows_every_change(client, service, l
 
 
 def test_positions_count_the_writes_of_the_whole_database(log, quay, safe):
-    """Of two readings of a public topic the positions differ by the private writes in between (SQLite)."""
+    """The positions of two readings of a public topic differ by the private writes in between (SQLite)."""
     topic = f"entries.{quay.pk}"
     before = read_topic(topic).position.offset
 
@@ -174,7 +174,7 @@ def test_positions_count_the_writes_of_the_whole_database(log, quay, safe):
 
 
 async def test_behind_seconds_are_those_of_the_whole_log(connect, service, quay, monkeypatch):
-    """A private change that waits is told to those who follow public topics."""
+    """Followers of public topics learn of a private change that waits."""
     monkeypatch.setattr(type(service.hub), "behind_seconds", 7.0)
     peer = connect()
     await peer.open()

@@ -69,7 +69,7 @@ async def test_a_stream_has_a_heartbeat(application, topic, settings):
 
 
 async def test_a_stopping_server_ends_its_streams(application, service, topic):
-    """With a bye that tells clients when to come back."""
+    """With a bye that says when to reconnect."""
     request = Request(application, "/realtime/sse/", [("topic", topic)])
     await request.start()
     await events(request, 3)

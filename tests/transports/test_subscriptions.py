@@ -239,7 +239,7 @@ async def test_subscribing_again_replaces_the_subscription(connect, quay, topic,
 
 
 async def test_after_unsubscribing_no_changes_are_sent(connect, quay, topic, in_database):
-    """Of that topic; other topics continue."""
+    """No changes of that topic; other topics continue."""
     peer = connect()
     await peer.open()
     await peer.follow(topic)

@@ -1,4 +1,4 @@
-"""What a screen follows, and who else may: whoever has the secret, and nobody has it but its page."""
+"""What a screen follows, and which clients may: those with its secret, which only its page has."""
 
 from typing import Any, cast
 

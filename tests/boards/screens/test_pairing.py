@@ -143,8 +143,8 @@ def test_the_screens_that_wait_are_limited_for_each_address_and_in_all(open_scre
     open_screen(REMOTE_ADDR="192.0.2.1")
 
 
-def test_screens_that_nobody_pairs_are_forgotten(open_screen, paired):
-    """Those whose codes expired an hour ago; paired ones stay."""
+def test_screens_that_are_never_paired_are_forgotten(open_screen, paired):
+    """Screens whose codes expired an hour ago are deleted; paired ones stay."""
     _, recent = open_screen()
     _, old = open_screen()
     expired = timezone.now() - pairing.FORGOTTEN_AFTER - timedelta(seconds=1)

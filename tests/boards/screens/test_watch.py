@@ -33,7 +33,7 @@ def look(screen, viewers, number, at):
     screen.refresh_from_db()
 
 
-def test_a_screen_is_online_while_somebody_follows_its_topic(screen, viewers):
+def test_a_screen_is_online_while_its_topic_has_a_viewer(screen, viewers):
     look(screen, viewers, 1, NOW)
     assert (screen.is_online, screen.last_heard, screen.absent_since) == (True, NOW, None)
 
@@ -45,7 +45,7 @@ def test_a_screen_is_online_while_somebody_follows_its_topic(screen, viewers):
 
 
 def test_little_is_written_of_a_screen_that_is_there(screen, viewers, django_assert_num_queries):
-    """When it was last heard, every five minutes; each write is a change for those who follow the list."""
+    """The time of its last report, every five minutes; each write is a change for all pages that show the list."""
     look(screen, viewers, 1, NOW)
     with django_assert_num_queries(1):
         watch.look(NOW + 4 * MINUTE)
@@ -93,7 +93,7 @@ def test_a_short_absence_is_not_reported(screen, viewers, sent):
 
 
 def test_the_time_in_which_the_server_was_off_is_no_silence(screen, viewers, sent):
-    """It has heard nobody then: a screen has five minutes to come back."""
+    """The server received no reports in that time: a screen has five minutes to reconnect."""
     look(screen, viewers, 0, NOW - 600 * MINUTE)
     reporter = watch.Reporter()
 

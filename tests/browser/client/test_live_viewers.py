@@ -121,7 +121,7 @@ def test_broadcasts_reach_the_topics_handlers(page: Page) -> None:
 
 
 def test_of_quick_broadcasts_the_last_one_is_sent(page: Page) -> None:
-    """Of one topic and event; a handler of pointermove may call it each time."""
+    """The last one of each topic and event is sent, so a handler of pointermove may call it each time."""
     sent = page.evaluate("""() => {
         connect().takeSent();
         for (let n = 0; n < 50; n++) realtime.broadcast("a.1", "cursor", { n });
@@ -196,7 +196,7 @@ def test_a_payload_that_the_server_would_refuse_is_not_sent(page: Page, make: st
 
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_nothing_is_kept_for_a_later_connection(page: Page, is_connected: bool) -> None:
-    """What somebody typed a minute ago is of no use."""
+    """A broadcast of a minute ago is of no use."""
     sent = page.evaluate(
         """(isConnected) => {
         if (isConnected) connect().drops(1006, "cut");

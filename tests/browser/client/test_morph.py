@@ -185,7 +185,7 @@ def test_a_new_value_of_the_server_overwrites_what_was_typed_and_is_announced(
     assert row.evaluate(f"cell().firstElementChild.{field}") == (yours if is_kept else theirs)
 
 
-def test_a_value_that_nobody_has_touched_follows_the_server_without_an_announcement(row: Page) -> None:
+def test_a_value_that_is_not_edited_follows_the_server_without_an_announcement(row: Page) -> None:
     got = row.evaluate("""() => {
         const announced = [];
         addEventListener("realtime:overwrite", ({ detail }) => announced.push(detail));

@@ -48,7 +48,7 @@ def test_a_failing_handler_does_not_stop_the_others(page: Page, errors: list[str
 
 
 def test_each_row_that_is_inserted_updated_or_deleted_has_its_handler(page: Page) -> None:
-    """Those of the first snapshot are inserted; a later snapshot reports the differences only."""
+    """Rows of the first snapshot are inserted; a later snapshot reports the differences only."""
     got = page.evaluate("""() => {
         const seen = [];
         const text = ({ row }) => row.text;

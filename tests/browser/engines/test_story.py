@@ -1,4 +1,4 @@
-"""What the page client promises, from its first message to a page that comes back, in each engine."""
+"""The promises of the page client, from its first message to a page that returns, in each browser engine."""
 
 import pytest
 

@@ -111,7 +111,7 @@ def test_a_table_whose_file_was_replaced_is_not_as_of_the_snapshot(database, sta
 
 
 def test_logged_tables_of_the_engine_are_made_unlogged(database, statements):
-    """Those that are unlogged already are not rewritten again."""
+    """Tables that are unlogged already are not rewritten again."""
     statements.rows = [("realtime_logentry",), ("realtime_ticket",)]
 
     database.prepare_tables()

@@ -320,7 +320,7 @@ def slips(log) -> Iterator[Callable[..., list[object]]]:
 
 @pytest.mark.parametrize("move", MOVES)
 def test_a_row_that_moves_is_noted_where_it_was_and_is(slips, move):
-    """However the update names the column, and whoever makes it."""
+    """However the update names the column, and for every writer."""
     assert {(1, "a"), (1, "b")} <= set(slips(MOVES[move], "id", "topic"))
 
 

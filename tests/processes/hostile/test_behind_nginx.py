@@ -98,7 +98,7 @@ def test_clients_that_do_not_go_on_keep_no_other_address_waiting(address: Addres
     ],
 )
 def test_floods_do_not_keep_changes_from_other_clients(address: Address, name: str) -> None:
-    """Of a thousand connections from one address nginx accepts two hundred."""
+    """nginx accepts two hundred of a thousand connections from one address."""
     with attacks.running(name, address, 1) as attack:
         assert attack.result()["opened"]
 

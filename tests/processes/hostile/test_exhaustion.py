@@ -53,7 +53,7 @@ def test_answers_that_are_not_read_take_no_memory(address: Address, name: str) -
 
 
 @some(["unfinished bodies"], ["trickled bodies"])
-def test_bodies_that_do_not_end_keep_nobody_from_sending_one(address: Address, name: str) -> None:
+def test_bodies_that_do_not_end_prevent_no_client_from_sending_one(address: Address, name: str) -> None:
     """A client at another address is answered meanwhile, again and again."""
     with attacks.running(name, address, 1) as attack:
         answers = set()
