@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from realtime.databases.base import is_storable
 
-from . import builds, history, notices, views, wall, wall_worker
+from . import builds, history, kinds, notices, views, wall, wall_worker
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
 from .sharing import share
@@ -33,6 +33,7 @@ register_converter(SlugConverter, "board")
 app_name = "boards"
 urlpatterns = [
     path("", views.index, name="index"),
+    path("new-board/", kinds.new_board, name="new"),
     path("boards/<board:slug>/notices/", notices.announce, name="announce"),
     path("boards/<board:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
     path("boards/<board:slug>/export/<str:kind>/", exporting.export, name="export"),

@@ -1,0 +1,66 @@
+"""Boards to start from."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from realtime.boards.kinds import KINDS
+from realtime.boards.models import Board, Status
+
+
+def make(client, **form):
+    sent = {"kind": "departures", "title": "Pier 7", "slug": "pier-7", "is_public": "on"}
+    return client.post(reverse("boards:new"), sent | form)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_board_begins_with_the_rows_of_its_kind(editor_client, board, kind):
+    """The page of the new board shows all of them, in a browser without scripts too."""
+    response = make(editor_client, kind=kind.name)
+
+    made = Board.objects.get(slug="pier-7")
+    assert response["Location"] == made.get_absolute_url()
+    html = editor_client.get(made.get_absolute_url()).content.decode()
+    for row in kind.rows:
+        label = row[1] if isinstance(row[0], int) else row[0]
+        assert label in html
+    assert kind.headings[0] in html
+    assert made.position > board.position
+    assert {entry.status for entry in made.entries.all()} <= {*Status.values}
+
+
+def test_the_page_offers_all_kinds(editor_client):
+    html = editor_client.get(reverse("boards:new")).content.decode()
+
+    for kind in KINDS:
+        assert f'value="{kind.name}"' in html
+        assert kind.title in html
+    assert reverse("boards:new") in editor_client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "form, words",
+    [
+        ({"slug": "quay"}, "already exists"),
+        ({"kind": "unknown"}, "Select a valid choice"),
+        ({"time_zone": "Mars/Olympus"}, "There is no time zone"),
+        ({"title": ""}, "This field is required"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_made_says_why(editor_client, board, form, words):
+    response = make(editor_client, **form)
+
+    assert words in response.content.decode()
+    assert Board.objects.count() == 1
+
+
+def test_only_editors_make_boards(client, visitor, board):
+    """A user who may not add entries, too, gets neither the link nor the page."""
+    visitor.user_permissions.set(Permission.objects.filter(codename="add_board"))
+    for user in [None, visitor]:
+        if user:
+            client.force_login(user)
+        assert make(client).status_code == 302
+        assert reverse("boards:new") not in client.get("/").content.decode()
+    assert Board.objects.count() == 1
