@@ -19,7 +19,7 @@ from django.apps.registry import Apps
 from django.contrib.postgres import fields as postgres
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
-from django.db.backends.postgresql.psycopg_any import DateTimeTZRange, NumericRange
+from django.db.backends.postgresql.psycopg_any import DateRange, DateTimeTZRange, NumericRange
 from django.db.models.functions import Lower
 
 from realtime.engine.errors import UnknownTopic
@@ -188,6 +188,21 @@ KINDS = {
         postgres.DateTimeRangeField,
         DateTimeTZRange(moment(2026, 3, 4), moment(2026, 4, 3, zone=NEPAL)),
         DateTimeTZRange(moment(2026, 3, 4), None), DateTimeTZRange(empty=True), is_key=False,
+    ),
+    "range of dates": on_postgresql_only(
+        postgres.DateRangeField,
+        DateRange(datetime.date(2026, 3, 4), datetime.date(2026, 4, 3)), DateRange(None, datetime.date(2026, 1, 1)),
+        DateRange(empty=True), is_key=False,
+    ),
+    "range of 64 bits": on_postgresql_only(
+        postgres.BigIntegerRangeField,
+        NumericRange(2**53 + 1, 2**63 - 1), NumericRange(-(2**62), None), NumericRange(empty=True), is_key=False,
+    ),
+    "array of uuids": on_postgresql_only(
+        array(models.UUIDField()), [uuid.UUID(int=1)], [uuid.UUID(int=1), None], [], is_key=False
+    ),
+    "array of arrays": on_postgresql_only(
+        array(postgres.ArrayField(models.IntegerField())), [[1, 2], [3, 4]], [[1], [2]], [], is_key=False
     ),
     "array of integers": on_postgresql_only(array(models.IntegerField()), [1, 2], [2], [], is_key=False),
     "array of texts": on_postgresql_only(array(chars()()), [*TEXTS], ["NULL", ""], ["a,b"], is_key=False),
