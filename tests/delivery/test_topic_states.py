@@ -210,6 +210,18 @@ def heads(offset: int, newest: int | None, life: str = LIFE) -> Heads:
     return Heads(Position(life, offset), None if newest is None else {"entries.1": newest})
 
 
+async def test_rights_are_in_question_until_subscribers_were_asked_or_while_changes_wait(alone):
+    """Either is enough: a broadcast waits for both."""
+    alone.rights_since = Position(LIFE, 5)
+    assert alone.is_in_question
+
+    alone._confirmed = Position(LIFE, 5)
+    assert not alone.is_in_question
+
+    alone.is_stale = True
+    assert alone.is_in_question
+
+
 @pytest.mark.parametrize(
     ("known", "is_at"),
     [
