@@ -308,7 +308,7 @@ def _read(feed: Feed, keys: list[Any]) -> tuple[dict[str, tuple[str, messages.Ro
     while True:
         with read_snapshot() as moment:
             present = feed.read_rows(keys, format="rows")
-            if not moment.epoch or moment.is_kept(feed.tables):
+            if moment.is_kept(feed.tables):
                 return {row.key: (topic, row) for topic, row in present.values()}, moment.cursor.offset
 
 

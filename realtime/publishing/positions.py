@@ -56,11 +56,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A snapshot of a database that is being read; ``epoch`` is empty before the log has begun."""
+    """A snapshot of a database that is being read; ``epoch`` is empty before the log has begun.
+
+    ``is_callers`` is whether a caller's transaction is read, which keeps its snapshot: reading again would not help.
+    """
 
     database: Database
     cursor: OutboxCursor
     epoch: str
+    is_callers: bool = False
 
     @property
     def position(self) -> Position:
@@ -72,7 +76,7 @@ class Moment:
 
     def files(self, tables: Iterable[str]) -> dict[str, str] | None:
         """Return what the tables are read from, None if one was not as of this snapshot. Call it after reading them."""
-        return self.database.files_of_snapshot(tables)
+        return {} if self.is_callers else self.database.files_of_snapshot(tables)
 
 
 @contextmanager
@@ -85,7 +89,7 @@ def read_snapshot() -> Iterator[Moment]:
     here = database()
     here.connection.ensure_connection()
     if here.is_in_transaction():
-        yield Moment(here, *here.snapshot_in_transaction())
+        yield Moment(here, *here.snapshot_in_transaction(), is_callers=True)
         return
     with here.read_transaction():
         yield Moment(here, *here.snapshot())
@@ -121,8 +125,7 @@ def read_topic(topic: str, seconds: float | None = None, format: Content | None 
                     "rendered; make its template and properties quicker, split the feed by a topic_field, or "
                     "raise READ_SECONDS"
                 ) from error
-            # Without an epoch the position is of no use, and the caller's transaction keeps its snapshot: do not retry.
-            files = moment.files(feed.tables) if moment.epoch else {}
+            files = moment.files(feed.tables)
             if files is not None:
                 since = _unchanged_since(topic, moment)
                 return Reading(moment.position, rows, *since, format, len(left_out), files)

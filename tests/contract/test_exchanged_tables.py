@@ -1,13 +1,15 @@
 """Tables that are not what they were, in ways that no trigger notes, are read again, whichever process looks next."""
 
 import contextlib
+import threading
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from realtime.databases.registry import database as engine_database
 from realtime.models import OutboxRow
-from realtime.publishing import capture, housekeeping
+from realtime.publishing import capture, housekeeping, positions
 from realtime.publishing.housekeeping import Housekeeping
 from realtime.publishing.positions import read_snapshot
 from realtime.publishing.table_watch import TableWatch
@@ -327,6 +329,43 @@ async def test_rows_of_a_table_that_was_another_one_for_a_moment_do_not_stay(
     await until(lambda: "99" not in follower.replica.rows)
     await in_database(process.turn)
     assert await in_database(resets) == []
+
+
+RESTORED = [
+    f"ALTER TABLE {table} RENAME TO former_{table}; CREATE TABLE {table} (LIKE former_{table} INCLUDING ALL);"
+    f"INSERT INTO {table} SELECT * FROM former_{table}"
+    for table in ("realtime_sequencer", "boards_entry")
+]
+
+
+@pytest.mark.parametrize("log", ["begun", "not begun"])
+def test_a_reading_that_waits_for_a_restore_has_its_rows(on_postgresql, log):
+    """Its snapshot is older than the new tables, in which it sees no row, and no epoch either."""
+    if log == "not begun":
+        on_postgresql.sql("DELETE FROM realtime_sequencer")
+    keys = [row.key for row in positions.read_topic("entries.2").rows]
+    readings: list[positions.Reading] = []
+
+    def read() -> None:
+        try:
+            readings.append(positions.read_topic("entries.2"))
+        finally:
+            connections.close_all()
+
+    reader = threading.Thread(target=read)
+    with contextlib.closing(on_postgresql.connect()) as other:
+        other.execute("BEGIN")
+        for statement in RESTORED:
+            other.execute(statement)
+        reader.start()
+        ends = time.monotonic() + 60
+        while not other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+            assert time.monotonic() < ends, "the reading does not wait"
+        other.execute("COMMIT")
+    reader.join(60)
+
+    assert keys
+    assert [row.key for row in readings[0].rows] == keys
 
 
 SHAPES = {
