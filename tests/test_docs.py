@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from tests.test_imports import LAYERS
 
@@ -134,6 +134,15 @@ def test_commands_exist(document):
 
     assert words(r"(?:^|[\s=])make ([a-z][\w-]*)", document) - targets == set()
     assert words(r"manage\.py ([a-z]\w*)", document) - get_commands().keys() == set()
+
+
+@for_each_document
+def test_commands_have_the_options_that_documents_give_them(document):
+    """In blocks and in sentences, those of Django's own commands included."""
+    for name, rest in re.findall(r"manage\.py ([a-z]\w*)([^\n`|;&#)]*)", document.read_text()):
+        parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+        for option in re.findall(r"(?<!\S)(--?[a-z][\w-]*)", rest):
+            assert option in parser._option_string_actions, f"{name} {option}"
 
 
 @for_each_document
