@@ -107,6 +107,19 @@ def test_each_claim_of_the_comparison_is_held_by_a_test():
         assert all((ROOT / (path or flat)).exists() for path, flat in tests), claim
 
 
+def test_each_project_of_the_comparison_has_a_source():
+    """What is said about others can be read at theirs: the paragraph on each project links to it."""
+    text = (ROOT / "docs" / "comparison.md").read_text()
+    table = text[text.index("## At a glance") : text.index("## One by one")]
+    paragraphs = text[text.index("## One by one") : text.index("## What is claimed")].split("\n\n")
+    others = [name.split(" (")[0] for name in re.findall(r"^\| ([A-Za-z][^|]*) \|", table, re.MULTILINE)]
+
+    assert len(others) >= 9
+    for name in others:
+        about = [each for each in paragraphs if re.search(rf"\*\*\[{re.escape(name)}", each)]
+        assert any("](https://" in each for each in about), name
+
+
 def test_every_document_is_a_page_of_the_site():
     """The table of contents of `make docs` leads to each of them."""
     listed = set()

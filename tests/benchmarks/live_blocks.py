@@ -26,6 +26,7 @@ SECONDS = 20
 INTERVAL_SECONDS = 1.0
 """The shortest time between two fetches of a page (realtime/static/realtime/elements/page-fetches.js)."""
 TOPIC = "entries.1"
+SETTINGS = "tests.apps.blocks.settings"
 FETCHES_PER_SECOND = 50.0
 """The default of BLOCK_FETCHES_PER_SECOND."""
 POSITION = re.compile(r'data-realtime-block="list"[^>]* data-realtime-position="([^"]+)"')
@@ -96,9 +97,8 @@ class Page(WSListener):
 async def followed(bench: Bench, out: Outcome) -> None:
     """200 users on three pages of a list, 20 changes a second: fetches, CPU, and what the pages show at the end."""
     followers = bench.count(FOLLOWERS, 3)
-    settings = {"DJANGO_SETTINGS_MODULE": "tests.apps.blocks.settings"}
     with (
-        contestants.run(bench, "uvicorn", **settings) as running,
+        contestants.run(bench, "uvicorn", DJANGO_SETTINGS_MODULE=SETTINGS) as running,
         ThreadPoolExecutor(FOLLOWERS) as pool,
     ):
         assert running.server is not None

@@ -1,8 +1,12 @@
 """Triggers on PostgreSQL as text; tests/contract runs them in a server."""
 
+import re
+from pathlib import Path
+
 import pytest
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+import realtime
 from realtime.databases.captures import Capture
 from realtime.databases.postgresql import columns
 from realtime.databases.postgresql.triggers import PostgreSQLTriggers
@@ -54,3 +58,12 @@ def test_only_columns_that_need_settings_cost_the_writer_any(triggers):
         name for name, statement in dated.items() if "SET timezone = 'UTC' SET datestyle = 'ISO'" in statement
     } == {name for name in dated if not name.endswith("_truncate")}
     assert set(plain) & set(dated) == {name for name in plain if name.endswith("_truncate")}
+
+
+def test_capture_needs_no_notification_and_no_replication():
+    """So a row may be longer than a payload of NOTIFY, and no replication slot keeps the write-ahead log."""
+    package = Path(realtime.__file__).parent
+    sources = [*package.rglob("*.py"), *package.rglob("*.sql")]
+    needed = re.compile(r"\bpg_notify\b|\bNOTIFY\b|\bLISTEN\b|replication.slot|CREATE PUBLICATION|wal_level")
+
+    assert [path.name for path in sources if needed.search(path.read_text())] == []
