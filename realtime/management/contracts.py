@@ -11,7 +11,7 @@ from django.db import models
 
 from ..engine.messages import ClientMessage, ServerMessage
 from ..feeds import Feed, registry
-from ..operators.live import FEED
+from ..operators.reports import FEED
 from ..rows.values import Value
 from .terminal import TerminalCommand
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from ..feeds import Feed, register
 from ..models import ProcessReport
+from .reports import FEED
 
-FEED = "realtime_processes"
 PERMISSION = "realtime.operate"
 
 

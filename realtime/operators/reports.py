@@ -9,6 +9,8 @@ from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..models import ProcessReport, SecondsNow
 
+FEED = "realtime_processes"
+"""The feed of reports: a name that no project is to use for one of its own."""
 FORGET_SECONDS = 60.0
 """After how long the report of a process that has ended without deleting it is deleted."""
 
