@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from django.core.management import call_command
 
 from tests.support.databases import PostgreSQL, postgresql  # noqa: F401
-from tests.support.servers import free_port, wait_until_answering
+from tests.support.servers import ROOT, free_port, wait_until_answering
 
 pytestmark = pytest.mark.server
 
@@ -99,6 +100,23 @@ class OwnProject:
         assert done.returncode == 0, f"{program}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def follow(self, document: str, heading: str) -> None:
+        """Type the commands below a heading of a document; what is installed is installed already."""
+        section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
+        commands = re.search(r"^```sh\n(.*?)^```", section.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+        assert commands, heading
+        for command in commands[1].splitlines():
+            if command.startswith("pip "):
+                assert command == "pip install --upgrade django-tidemark"
+                continue
+            program, *arguments = shlex.split(command)
+            assert program == "python"
+            done = subprocess.run(
+                [sys.executable, *arguments], cwd=self.folder, env=self.environment, timeout=180, text=True,
+                capture_output=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def own(request, tmp_path_factory, installed) -> Iterator[OwnProject]:
@@ -132,6 +150,18 @@ print(json.dumps([before, after, again, dump.getvalue()]))
     assert again == before
     assert "kept" in dump
     assert '"realtime.' not in dump
+
+
+def test_the_commands_of_the_documents_remove_and_install_it(own):
+    """Those for leaving, then those for an upgrade, as they are printed: what a newer version needs is installed."""
+    before = own.run("print(left())")
+
+    own.follow("operations.md", "### Leaving")
+    left = own.run("print(left())")
+    own.follow("upgrading.md", "## Upgrade a project")
+
+    assert left == "[]\n"
+    assert own.run("print(left())") == before
 
 
 @pytest.mark.parametrize("own", ["sqlite"], indirect=True)  # the database makes no difference
