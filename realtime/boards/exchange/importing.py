@@ -39,7 +39,7 @@ class ImportForm(forms.Form):
         required=False,
         strip=False,
         max_length=MAX_CHARACTERS,
-        widget=forms.Textarea({"rows": 10, "autofocus": True, "spellcheck": "false", "wrap": "off"}),
+        widget=forms.Textarea({"rows": 10, "spellcheck": "false", "wrap": "off"}),
     )
     mode = forms.ChoiceField(choices=Mode.choices, widget=forms.RadioSelect, initial=Mode.UPDATE)
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -66,7 +66,9 @@ def import_rows(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the form; with a table what an import would do; and if that is what the user has seen, do it."""
     board = history.visible_board(request, slug)
     if request.method != "POST":
-        return page(request, board, ImportForm())
+        form = ImportForm()
+        form.fields["table"].widget.attrs["autofocus"] = True
+        return page(request, board, form)
     form = ImportForm(request.POST, request.FILES)
     if not form.is_valid():
         return page(request, board, form)

@@ -12,7 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from .. import history
-from ..models import Board, Entry
+from ..models import Board, Entry, Status
 from ..undo import values_of
 from .cells import plain
 from .columns import BY_FIELD, Fault, Row
@@ -47,20 +47,24 @@ class Item:
 
     @property
     def changes(self) -> list[tuple[str, str, str]]:
-        """Heading, old and new value of each field that changes, in words; of a new entry those that it has."""
-        shown = [
-            (BY_FIELD[name].heading, in_words(getattr(self.entry, name, "")), in_words(value))
-            for name, value in self.values.items()
-            if self.entry is not None or name != "label"
-        ]
-        return [change for change in shown if change[1] != change[2]]
+        """Heading, old and new value of each field that changes, as the board shows them; of others what they have."""
+        if self.kind == "gone":
+            shown = [
+                (name, in_words(name, getattr(self.entry, name)), "") for name in ("value", "status", "note")
+            ]
+        else:
+            shown = [
+                (name, in_words(name, getattr(self.entry, name, "")), in_words(name, value))
+                for name, value in self.values.items()
+                if self.entry is not None or name != "label"
+            ]
+        return [(BY_FIELD[name].heading, was, now) for name, was, now in shown if was != now]
 
     @cached_property
     def mark(self) -> str:
         """A short digest of what happens, and of the values before. A number of the order is no part of it."""
-        before = (
-            {name: getattr(self.entry, name) for name in BY_FIELD} if self.kind == "gone" else self.changes
-        )
+        names = BY_FIELD if self.kind == "gone" else self.values
+        before = [getattr(self.entry, name, None) for name in names]
         told = [self.kind, self.entry and self.entry.pk, before, [*self.values.items()]]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
@@ -177,8 +181,11 @@ def differing(entry: Entry | None, row: Row) -> dict[str, Any]:
     }
 
 
-def in_words(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def in_words(field: str, value: Any) -> str:
+    """Return a value as a board and an export show it: a status by its word."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return dict(Status.choices).get(value, value) if field == "status" and value else str(value)
 
 
 def locked_entries(board: Board) -> list[Entry]:
