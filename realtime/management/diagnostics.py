@@ -113,7 +113,7 @@ def migrations() -> Iterator[Finding]:
 def captured() -> Iterator[Finding]:
     """Write a row of each live table as it is, in a transaction that is rolled back, and see what its triggers note."""
     here = database()
-    models = {model._meta.db_table: model for feed in registry for model in feed.sources}
+    models = {model._meta.db_table: model for feed in registry for model in feed.captured}
     for found in capture.possible(here):
         key = models[found.table]._meta.pk
         assert key is not None
