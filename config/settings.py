@@ -138,6 +138,7 @@ MIDDLEWARE = [
 AUTHENTICATION_BACKENDS = [
     "realtime.backends.PasswordAttemptsBackend",  # first: it ends a sign-in before a password is checked
     "django.contrib.auth.backends.ModelBackend",
+    "realtime.boards.sharing.links.LinkBackend",  # the guests of secret links
 ]
 
 # A page may load and run its own files only, nothing inline. docs/feeds.md lists what templates must observe.

@@ -113,6 +113,7 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
     fieldsets = [
         (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
         ("Time and order", {"fields": [("time_zone", "sorting", "hides_after")]}),
+        ("Sharing", {"fields": ["embed_origins"], "classes": ["collapse"]}),
         (
             "Headings of the columns",
             {

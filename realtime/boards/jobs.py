@@ -14,6 +14,7 @@ from realtime.service import connections_open
 from . import due, history, notices
 from .models import Board, Entry, Status
 from .screens import pairing, watch
+from .sharing import links
 
 BOARD_SLUG = "server"
 
@@ -53,6 +54,12 @@ def due_entries() -> None:
 def old_revisions() -> None:
     """Remove revisions that the history no longer keeps."""
     history.remove_old()
+
+
+@every(seconds=3600)
+def old_guests() -> None:
+    """Remove browsers in which secret links were opened long ago."""
+    links.remove_old_guests()
 
 
 @every(seconds=10)

@@ -8,14 +8,14 @@ from django.db.models import Q
 from realtime.feeds import Feed, register
 
 from .due import IS_SHOWN
-from .models import Board, Entry, Notice
+from .models import Board, BoardLink, Entry, Notice
 from .screens import feeds as screens  # noqa: F401  # registers its feeds
 
 
 class OfVisibleBoards(Feed):
     """A feed with a topic for each board: a user may read the topics of the boards that the user may see."""
 
-    rights_depend_on = [Board]
+    rights_depend_on = [Board, BoardLink]
 
     def can_subscribe(self, user: Any, key: int) -> bool:
         return Board.objects.visible_to(user).filter(pk=key).exists()
@@ -24,7 +24,7 @@ class OfVisibleBoards(Feed):
         return Board.objects.visible_to(user).filter(pk__in=keys).values_list("pk", flat=True)
 
     def same_rights(self, user: Any) -> Hashable:
-        return bool(user.is_active and user.is_staff)
+        return bool(user.is_active and user.is_staff), getattr(user, "guest", None)
 
 
 @register(Entry)

@@ -27,8 +27,16 @@ from .zones import validate_time_zone, zone_named
 
 class BoardQuerySet(models.QuerySet["Board"]):
     def visible_to(self, user: Any) -> "BoardQuerySet":
-        """Return the boards that a user may see: all for active staff, the public ones for everyone else."""
-        return self.all() if user.is_active and user.is_staff else self.filter(is_public=True)
+        """Return the boards that a user may see: all for active staff, the public ones for everyone else.
+
+        A guest also sees those of the secret links that were opened in its browser.
+        """
+        if user.is_active and user.is_staff:
+            return self.all()
+        public = models.Q(is_public=True)
+        if guest := getattr(user, "guest", None):
+            public |= models.Q(pk__in=BoardLink.objects.filter(guests=guest).values("board"))
+        return self.filter(public)
 
 
 class Sorting(models.TextChoices):

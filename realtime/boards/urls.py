@@ -11,7 +11,7 @@ from realtime.databases.base import is_storable
 from . import builds, history, kinds, notices, views, wall, wall_worker
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
-from .sharing import share
+from .sharing import embedding, links, qr, share, syndication
 
 
 class SlugConverter(PathConverter):
@@ -42,6 +42,13 @@ urlpatterns = [
     path("boards/<board:slug>/share/", share.share, name="share"),
     path("boards/<board:slug>/share/tokens/", share.make_token, name="make_token"),
     path("boards/<board:slug>/share/tokens/<int:key>/revoke/", share.revoke_token, name="revoke_token"),
+    path("boards/<board:slug>/share/sites/", share.set_sites, name="set_sites"),
+    path("boards/<board:slug>/share/links/", share.make_link, name="make_link"),
+    path("boards/<board:slug>/share/links/<int:key>/revoke/", share.revoke_link, name="revoke_link"),
+    path("boards/<board:slug>/embed/", embedding.embed, name="embed"),
+    path("boards/<board:slug>/qr.svg", qr.qr, name="qr"),
+    path("boards/<board:slug>/feed/<str:kind>/", syndication.syndicated, name="feed"),
+    path("link/", links.open_link, name="link"),
     path("boards/<board:slug>/history/", history.history, name="history"),
     path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),

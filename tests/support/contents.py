@@ -28,6 +28,7 @@ def html_of(row: Row | Change) -> str:
 
 DEMO_TABLES = {
     "boards_board",
+    "boards_boardlink",
     "boards_entry",
     "boards_notice",
     "boards_notice_boards",

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 from django.db import models
-from django.utils import timezone
 
 from .. import history
 from ..models import Board, Entry, Status
@@ -199,24 +198,26 @@ def carry_out(planned: Plan, board: Board, actor: Any, source: str) -> Batch | N
 
     Only what differs is written. Returns None if nothing was written, or if there is no history.
     """
-    known = [item for item in planned.items if item.entry] + planned.renumbered
-    before: history.States = {item.entry.pk: values_of(item.entry) for item in known if item.entry}
-    Entry.objects.filter(
-        pk__in=[item.entry.pk for item in known if item.entry and item.kind == "gone"]
-    ).delete()
-    for item in known:
-        changes = dict(item.values)
-        # The time is that of the content, as for a move on the board.
-        changes |= {"updated": timezone.now()} if changes else {}
-        changes |= {"position": item.position} if item.position is not None else {}
-        if item.entry and changes:
-            Entry.objects.filter(pk=item.entry.pk).update(**changes)
+    known = [(item, item.entry) for item in [*planned.items, *planned.renumbered] if item.entry]
+    before: history.States = {entry.pk: values_of(entry) for _, entry in known}
+    Entry.objects.filter(pk__in=[entry.pk for item, entry in known if item.kind == "gone"]).delete()
+    for item, entry in known:
+        # The time of the change is that of the content, as for a move on the board.
+        names = [*item.values, "updated"] if item.values else []
+        for name, value in item.values.items():
+            setattr(entry, name, value)
+        if item.position is not None:
+            entry.position = item.position
+            names.append("position")
+        if names:
+            entry.save(update_fields=names)
     new = [
         Entry(board=board, position=item.position or 0, **item.values)
         for item in planned.items
         if item.kind == "new"
     ]
-    Entry.objects.bulk_create(new)
+    for entry in new:
+        entry.save(force_insert=True)
     before |= dict.fromkeys(entry.pk for entry in new)
     summary = f"{source}: {planned.summary}"[:300]
     return history.record(actor, before, batch=Batch(board=board.pk, actor=actor, summary=summary))

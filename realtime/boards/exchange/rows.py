@@ -21,6 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from realtime.engine.bucket import Bucket
 
+from ..due import IS_SHOWN
 from ..models import Board, Entry, RowToken
 from ..places import lock_board
 from ..sharing.origins import origins
@@ -106,7 +107,7 @@ def got(request: HttpRequest, slug: str) -> HttpResponse:
         board = Board.objects.filter(slug=slug, is_public=True).first()
         if board is None:
             raise Refusal(404, "There is no public board of this name. For another one send a token of it.")
-        content = encoded(board.entries.filter(is_visible=True))
+        content = encoded(board.entries.filter(IS_SHOWN).order_by("rank", "position", "pk"))
     response = HttpResponse(content, content_type="application/json")
     response["ETag"] = etag_of(content)
     return get_conditional_response(request, etag=response["ETag"], response=response) or response

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,6 +16,10 @@ from ..exchange.importing import RIGHTS
 from ..exchange.models import RowToken
 from ..history import visible_board
 from ..models import Board
+from ..shared_forms import SharedForm
+from . import embedding, qr
+from .models import BoardLink
+from .syndication import KINDS
 
 RIGHT = "boards.change_board"
 
@@ -25,10 +30,59 @@ class NameForm(forms.Form):
     name = forms.CharField(max_length=100, widget=forms.TextInput({"size": 30, "autocomplete": "off"}))
 
 
+class SitesForm(SharedForm):
+    """The sites that may embed a board; two editors who change them at once are asked."""
+
+    class Meta:
+        model = Board
+        fields = ["embed_origins"]
+        widgets = {"embed_origins": forms.Textarea({"rows": 3, "cols": 40, "spellcheck": "false"})}
+
+
+@never_cache
 @permission_required(RIGHT)
 def share(request: HttpRequest, slug: str) -> HttpResponse:
     """Show how a board can be shared."""
     return page(request, visible_board(request, slug))
+
+
+@require_POST
+@permission_required(RIGHT)
+def set_sites(request: HttpRequest, slug: str) -> HttpResponse:
+    """Store which sites may embed a board."""
+    board = visible_board(request, slug)
+    with transaction.atomic():
+        form = SitesForm(request.POST, instance=board, auto_id="sites_%s")
+        if not form.is_valid():
+            return page(request, visible_board(request, slug), {"sites_form": form})
+        form.save()
+    messages.success(request, "Saved.")
+    return redirect("boards:share", slug)
+
+
+@never_cache
+@require_POST
+@permission_required(RIGHT)
+def make_link(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a secret link to a board, and show it, this once."""
+    board = visible_board(request, slug)
+    form = NameForm(request.POST, auto_id="link_%s")
+    if not form.is_valid():
+        return page(request, board, {"link_form": form})
+    link, text = BoardLink.make(board, form.cleaned_data["name"], request.user)
+    address = f"{request.build_absolute_uri(reverse('boards:link'))}#{text}"
+    return page(request, board, {"made_link": link, "link_address": address, "link_qr": qr.element(address)})
+
+
+@require_POST
+@permission_required(RIGHT)
+def revoke_link(request: HttpRequest, slug: str, key: int) -> HttpResponse:
+    """End the right of all browsers in which a link was opened: open pages lose the board at once."""
+    board = visible_board(request, slug)
+    link = get_object_or_404(board.boardlinks, pk=key)
+    link.delete()
+    messages.success(request, f"The link “{link.name}” no longer leads to this board.")
+    return redirect("boards:share", slug)
 
 
 @never_cache
@@ -37,7 +91,7 @@ def share(request: HttpRequest, slug: str) -> HttpResponse:
 def make_token(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a token with which a program may write a board's rows, and show it, this once."""
     board = visible_board(request, slug)
-    form = NameForm(request.POST)
+    form = NameForm(request.POST, auto_id="token_%s")
     if not form.is_valid():
         return page(request, board, {"token_form": form})
     token, text = RowToken.make(board, form.cleaned_data["name"], request.user)
@@ -57,9 +111,19 @@ def revoke_token(request: HttpRequest, slug: str, key: int) -> HttpResponse:
 
 def page(request: HttpRequest, board: Board, context: dict[str, Any] | None = None) -> HttpResponse:
     """Return the page, with what was just made."""
+
+    def address(name: str, *arguments: str) -> str:
+        return request.build_absolute_uri(reverse(f"boards:{name}", args=[board.slug, *arguments]))
+
     shown: dict[str, Any] = {
         "board": board,
-        "rows_address": request.build_absolute_uri(reverse("boards:rows", args=[board.slug])),
+        "board_address": address("board"),
+        "rows_address": address("rows"),
+        "feeds": [(kind, address("feed", kind)) for kind in KINDS],
+        "snippet": embedding.snippet(request, board),
+        "sites_form": SitesForm(instance=board, auto_id="sites_%s"),
+        "link_form": NameForm(auto_id="link_%s"),
+        "links": board.boardlinks.select_related("made_by"),
         "token_form": NameForm(auto_id="token_%s"),
         "tokens": board.rowtokens.select_related("made_by"),
     }

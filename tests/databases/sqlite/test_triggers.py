@@ -460,6 +460,7 @@ def test_only_triggers_of_the_engine_are_listed(log):
         "boards_board",
         "boards_notice",
         "boards_notice_boards",
+        "boards_boardlink",
         "boards_screen",
         "boards_screen_then",
     }

@@ -1,0 +1,91 @@
+"""Secret links: they let browsers without a login see one board.
+
+The secret is behind ``#`` in the address, which browsers send to no server: it is in no log, no proxy and no Referer.
+The page ``/link/`` posts it, and the session then names a guest as its user; the feeds ask for the links of that guest.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from ..models import Board, BoardLink, Guest
+
+KEPT = timedelta(days=365)
+"""How long a browser remembers that a link was opened in it."""
+
+
+class LinkGuest(AnonymousUser):
+    """The user of a browser in which secret links were opened: nobody who has signed in, but known by these links."""
+
+    def __init__(self, guest: int) -> None:
+        super().__init__()
+        self.guest = guest
+
+
+class LinkBackend(BaseBackend):
+    """Gives the sessions of guests their user. The key of a guest is negative there: it is never that of a user."""
+
+    def get_user(self, user_id: int) -> Any:
+        """Return the guest, whether or not any link of it is left: the boards ask for these."""
+        return LinkGuest(-user_id) if user_id < 0 else None
+
+
+class LinkForm(forms.Form):
+    """The secret of a link: a script copies it from the address."""
+
+    code = forms.CharField(
+        max_length=200, label="Code of the link", widget=forms.TextInput({"size": 45, "autocomplete": "off"})
+    )
+
+
+@never_cache
+@sensitive_post_parameters("code")
+def open_link(request: HttpRequest) -> HttpResponse:
+    """Show the page that a link leads to; with the secret of one, let its browser see the board."""
+    form = LinkForm(request.POST or None)
+    link = BoardLink.found(form.cleaned_data["code"]) if form.is_valid() else None
+    if link is None:
+        if form.is_bound and form.is_valid():
+            form.add_error(
+                "code", "This link is not valid, or not any more. Ask for a new one where you got it from."
+            )
+        response = render(request, "boards/link.html", {"form": form}, status=404 if form.is_bound else 200)
+    elif request.user.is_authenticated and link.board not in Board.objects.visible_to(request.user):
+        form.add_error(None, f"You are signed in as {request.user}. Sign out, then open the link again.")
+        response = render(request, "boards/link.html", {"form": form}, status=403)
+    else:
+        if not request.user.is_authenticated:
+            admit(request, link)
+        response = redirect(link.board)
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def admit(request: HttpRequest, link: BoardLink) -> None:
+    """Give the browser of a request the right of a link, beside those of other links that were opened in it."""
+    known = Guest.objects.filter(pk=getattr(request.user, "guest", 0)).first()
+    guest = known or Guest.objects.create()
+    guest.links.add(link)
+    if not known:
+        request.session.cycle_key()
+    request.session[SESSION_KEY] = str(-guest.pk)
+    request.session[BACKEND_SESSION_KEY] = f"{LinkBackend.__module__}.{LinkBackend.__qualname__}"
+    request.session[HASH_SESSION_KEY] = ""
+    request.session.set_expiry(KEPT)
+
+
+def remove_old_guests() -> None:
+    """Remove the guests whose browsers have forgotten them."""
+    old = Guest.objects.filter(made_at__lt=timezone.now() - KEPT)
+    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    if old.exists():
+        old.delete()

@@ -1,0 +1,17 @@
+/** Gives texts that are there to be copied a button that does so; without it they can be selected. */
+
+for (const place of document.querySelectorAll(".share-text")) {
+  const field = /** @type {HTMLInputElement | HTMLTextAreaElement | null} */ (place.querySelector("input, textarea"));
+  if (!field) continue;
+  field.addEventListener("focus", () => field.select());
+  // Browsers offer the clipboard to pages of https and of this machine only.
+  if (!navigator.clipboard) continue;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = "Copied";
+  });
+  place.append(button);
+}

@@ -1,0 +1,220 @@
+"""Secret links: they let a browser see one board until they are revoked, and are written down nowhere."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from realtime.access.visitors import Visitor, load_user
+from realtime.boards.live import BoardFeed, EntryFeed, NoticeFeed
+from realtime.boards.models import Board, BoardLink, Guest
+from realtime.boards.sharing import links
+from realtime.feeds import registry
+from realtime.rows.visibility import visible
+
+LINK = "/link/"
+FEEDS = pytest.mark.parametrize("feed", [EntryFeed, BoardFeed, NoticeFeed])
+
+
+@pytest.fixture
+def link(staff_board, editor):
+    """A link to the private board, and its secret."""
+    return BoardLink.make(staff_board, "lobby", editor)
+
+
+def opened(text, client=None):
+    """Return a browser in which a link was opened."""
+    client = client or Client()
+    assert client.post(LINK, {"code": text}).status_code == 302
+    return client
+
+
+def user_of(client):
+    """Return the user as whom the engine knows a browser."""
+    return load_user(Visitor(client.session.session_key))
+
+
+def test_a_link_leads_to_its_board(staff_board, link):
+    """And to nothing else that is private; the pages of the site are those of a visitor."""
+    other = Board.objects.create(slug="other", title="Other", is_public=False)
+    client = Client()
+    assert client.get(staff_board.get_absolute_url()).status_code == 404
+
+    response = client.post(LINK, {"code": link[1]})
+
+    assert response["Location"] == staff_board.get_absolute_url()
+    page = client.get(response["Location"])
+    assert page.status_code == 200
+    assert b"Sign in" in page.content
+    assert b"Sign out" not in page.content
+    assert client.get(reverse("boards:wall", args=[staff_board.slug])).status_code == 200
+    assert client.get(other.get_absolute_url()).status_code == 404
+    assert client.get(reverse("boards:share", args=[staff_board.slug])).status_code == 302
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+@FEEDS
+def test_the_feeds_of_the_board_are_the_guests(staff_board, board, link, anonymous, feed):
+    """By either way in which the engine asks."""
+    guest = user_of(opened(link[1]))
+    declared = registry[feed.name]
+    other = Board.objects.create(slug="other", title="Other", is_public=False)
+    keys = {board.pk, staff_board.pk, other.pk}
+
+    assert visible(declared, guest, keys) == {board.pk, staff_board.pk}
+    assert {key for key in keys if declared.can_subscribe(guest, key)} == {board.pk, staff_board.pk}
+    assert visible(declared, anonymous, keys) == {board.pk}
+
+
+@FEEDS
+def test_a_revoked_link_ends_the_right_at_once(staff_board, link, feed):
+    """The right depends on the table of links: the transaction that deletes one closes the topic before it is told."""
+    client = opened(link[1])
+    guest = user_of(client)
+    declared = registry[feed.name]
+    assert BoardLink in declared.rights_depend_on
+
+    link[0].delete()
+
+    assert not declared.can_subscribe(guest, staff_board.pk)
+    assert not visible(declared, guest, [staff_board.pk])
+    assert client.get(staff_board.get_absolute_url()).status_code == 404
+    assert Client().post(LINK, {"code": link[1]}).status_code == 404
+
+
+def test_guests_are_not_taken_for_each_other(staff_board, board, link, anonymous, editor):
+    """The engine asks once for all users of the same rights."""
+    other = Board.objects.create(slug="other", title="Other", is_public=False)
+    users = [
+        user_of(opened(link[1])),
+        user_of(opened(BoardLink.make(other, "x", editor)[1])),
+        anonymous,
+        editor,
+    ]
+
+    assert len({registry["entries"].same_rights(user) for user in users}) == 4
+
+
+def test_a_browser_keeps_all_its_links(staff_board, board, link, editor):
+    """Opening a second one does not close the first."""
+    other = Board.objects.create(slug="other", title="Other", is_public=False)
+    client = opened(link[1])
+
+    opened(BoardLink.make(other, "hall", editor)[1], client)
+
+    assert [client.get(each.get_absolute_url()).status_code for each in (staff_board, other)] == [200, 200]
+    assert Guest.objects.count() == 1
+
+
+def test_a_session_gets_a_new_key(staff_board, link, client):
+    """One that an attacker has planted does not get the right."""
+    client.get(LINK)
+    session = client.session
+    session["planted"] = True
+    session.save()
+    planted = session.session_key
+    client.cookies["sessionid"] = planted
+
+    opened(link[1], client)
+
+    assert client.session.session_key != planted
+    assert not Session.objects.filter(session_key=planted).exists()
+
+
+@pytest.mark.parametrize("code", ["", "x", "é" * 43, "a\0", "x" * 201])
+def test_a_link_that_is_not_valid_is_not_found(client, link, code):
+    """With words on the page; no guest is made for it."""
+    response = client.post(LINK, {"code": code})
+
+    assert response.status_code == 404
+    assert b"errorlist" in response.content
+    assert not Guest.objects.exists()
+
+
+def test_nothing_writes_the_secret_down(client, link, caplog):
+    """Neither address, log, cache, referrer nor search engine: the secret is in the body of one request."""
+    with caplog.at_level(logging.DEBUG):
+        page, wrong = client.get(LINK), client.post(LINK, {"code": link[1] + "x"})
+        right = client.post(LINK, {"code": link[1]})
+
+    for response in (page, wrong, right):
+        # Not no-referrer, with which browsers would send the form without an origin.
+        assert response["Referrer-Policy"] == "same-origin"
+        assert response["X-Robots-Tag"] == "noindex, nofollow"
+        assert "no-store" in response["Cache-Control"]
+    assert link[1] not in caplog.text
+    assert link[1] not in right.url
+    assert link[1] not in str([*Session.objects.values()]) + str(dict(client.session))
+
+
+def test_looking_at_a_link_opens_nothing(client, link):
+    """Programs that make previews of messages look at every address."""
+    client.get(LINK)
+
+    assert not Guest.objects.exists()
+    assert not Session.objects.exists()
+
+
+def test_staff_need_no_link(editor_client, editor, staff_board, link):
+    """They stay who they are."""
+    response = editor_client.post(LINK, {"code": link[1]})
+
+    assert response.url == staff_board.get_absolute_url()
+    assert editor_client.session[SESSION_KEY] == str(editor.pk)
+    assert not Guest.objects.exists()
+
+
+def test_a_user_without_the_right_is_not_signed_out(client, visitor, link):
+    """The page says what to do."""
+    client.force_login(visitor)
+
+    response = client.post(LINK, {"code": link[1]})
+
+    assert response.status_code == 403
+    assert b"signed in as visitor" in response.content
+    assert client.session[SESSION_KEY] == str(visitor.pk)
+
+
+def test_a_guest_is_never_the_user_of_its_number(staff_board, link, client, db):
+    """Keys in sessions are numbers of users; those of guests are negative."""
+    client = opened(link[1])
+    user = get_user_model().objects.create_user("same", pk=Guest.objects.get().pk, is_staff=True)
+
+    assert int(client.session[SESSION_KEY]) == -user.pk
+    assert not user_of(client).is_staff
+    assert links.LinkBackend().get_user(user.pk) is None
+
+
+def test_a_guest_who_signs_in_is_that_user(staff_board, link, editor):
+    """The session is a new one."""
+    client = opened(link[1])
+
+    client.force_login(editor)
+
+    assert user_of(client) == editor
+
+
+def test_a_guest_is_forgotten_with_its_browser(staff_board, link):
+    """Its session ends after a year, and so does the row."""
+    client = opened(link[1])
+    assert client.session.get_expiry_age() > timedelta(days=364).total_seconds()
+    links.remove_old_guests()
+    assert Guest.objects.count() == 1
+
+    Guest.objects.update(made_at=timezone.now() - timedelta(days=366))
+    links.remove_old_guests()
+
+    assert not Guest.objects.exists()
+    assert client.get(staff_board.get_absolute_url()).status_code == 404
+
+
+def test_a_form_of_another_site_opens_nothing(link):
+    """It could lead a visitor to a board of an attacker's choice."""
+    client = Client(enforce_csrf_checks=True)
+
+    assert client.post(LINK, {"code": link[1]}).status_code == 403
