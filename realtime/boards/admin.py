@@ -114,6 +114,7 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
         (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
         ("Time and order", {"fields": [("time_zone", "sorting", "hides_after")]}),
         ("Sharing", {"fields": ["embed_origins"], "classes": ["collapse"]}),
+        ("Charts", {"fields": ["chart_days"]}),
         (
             "Headings of the columns",
             {

@@ -5,6 +5,7 @@ is a history.
 from realtime.changes import Change, on_change
 from realtime.feeds import Feed, register
 
+from .charts import recording
 from .due import TIMES, renew_entry
 from .history import note
 from .models import Entry
@@ -17,6 +18,9 @@ class AllEntriesFeed(Feed):
     name = "allentries"
     topic_field = "board_id"
     fields = ["label", *TIMES]
+
+
+on_change(AllEntriesFeed, name="boards.readings")(recording.note)
 
 
 @on_change(AllEntriesFeed, name="boards.history", from_start=True, atomic=True)

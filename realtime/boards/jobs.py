@@ -12,6 +12,7 @@ from realtime.schedule import every
 from realtime.service import connections_open
 
 from . import due, history, notices
+from .charts import recording
 from .models import Board, Entry, Status
 from .screens import pairing, watch
 from .sharing import links
@@ -60,6 +61,12 @@ def old_revisions() -> None:
 def old_guests() -> None:
     """Remove browsers in which secret links were opened long ago."""
     links.remove_old_guests()
+
+
+@every(seconds=600)
+def old_readings() -> None:
+    """Remove the readings of charts that are no longer kept."""
+    recording.remove_old()
 
 
 @every(seconds=10)

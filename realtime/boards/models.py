@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dates import WEEKDAYS_ABBR
 
+from .charts.models import Reading as Reading
 from .exchange.models import Batch as Batch
 from .exchange.models import RowToken as RowToken
 from .screens.models import Screen as Screen
@@ -91,6 +92,14 @@ class Board(models.Model):
         validators=[validate_origins],
         help_text="One a line, such as https://example.com: their pages may show the board in a frame, and if it is "
         "public, read its rows.",
+    )
+
+    chart_days = models.PositiveSmallIntegerField(
+        "days of charts",
+        null=True,
+        blank=True,
+        help_text="For how many days the numbers among the values are kept, for charts of each entry; "
+        "blank means no charts.",
     )
 
     objects = BoardQuerySet.as_manager()

@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from realtime.databases.base import is_storable
 
 from . import builds, history, kinds, notices, views, wall, wall_worker
+from .charts import pages as charts
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
 from .sharing import embedding, links, qr, share, syndication
@@ -51,6 +52,8 @@ urlpatterns = [
     path("link/", links.open_link, name="link"),
     path("boards/<board:slug>/history/", history.history, name="history"),
     path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
+    path("boards/<board:slug>/charts/<int:key>/", charts.large, name="chart"),
+    path("boards/<board:slug>/charts/<int:key>.csv", charts.download, name="readings"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
     path("screen/", screens.screen, name="screen"),

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 
+from .charts.pages import small_charts
 from .models import Board, Sorting, Status
 from .notices import NoticeForm
 from .planned import not_shown
@@ -29,6 +30,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         or shown.entries.filter(at__isnull=False).exists(),
         "statuses": json.dumps(Status.choices),
         "wall_form": WallForm(shown, request.user),
+        "small_charts": small_charts(shown),
     }
     if request.user.has_perm("boards.add_notice"):
         context |= {

@@ -21,7 +21,7 @@ def wait_for(database: sqlite3.Connection, query: str) -> list[tuple]:
 
 
 def test_what_programs_write_is_recorded(tmp_path):
-    """First the entries as they are, then each change, without an editor's name."""
+    """First the entries as they are, then each change, without an editor's name, and numbers for charts."""
     project = Project(tmp_path, DJANGO_SETTINGS_MODULE="config.settings")
     project.manage("migrate", "--verbosity", "0")
     project.manage("demo")
@@ -34,5 +34,9 @@ def test_what_programs_write_is_recorded(tmp_path):
         wait_for(database, of_first + '"values" LIKE \'%is_visible": "False%\'')
         database.execute("UPDATE boards_entry SET value = '23:59' WHERE id = 1")
         ((values,),) = wait_for(database, of_first + "\"values\" LIKE '%23:59%' AND actor_id IS NULL")
+
+        database.execute("UPDATE boards_board SET chart_days = 30")
+        database.execute("UPDATE boards_entry SET value = '7.5' WHERE id = 1")
+        assert wait_for(database, "SELECT value FROM boards_reading WHERE entry = 1") == [(7.5,)]
 
     assert json.loads(values)["value"] == "23:59"
