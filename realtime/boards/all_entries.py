@@ -20,11 +20,9 @@ class AllEntriesFeed(Feed):
     fields = ["label", *TIMES]
 
 
-on_change(AllEntriesFeed, name="boards.readings")(recording.note)
-
-
 @on_change(AllEntriesFeed, name="boards.history", from_start=True, atomic=True)
 def follow(change: Change) -> None:
-    """Record a change in the history, and what follows from it for when its entry is shown."""
+    """Record a change in the history and for charts, and what follows from it for when its entry is shown."""
     note(change)
     renew_entry(change)
+    recording.note(change)
