@@ -23,11 +23,15 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
     now = timezone.now()
+    has_times = (
+        shown.sorting == Sorting.TIME
+        or shown.hides_after is not None
+        or shown.entries.filter(at__isnull=False).exists()
+    )
     context: dict[str, Any] = {
         "board": shown,
         "now": now,
-        "has_times": bool(shown.sorting == Sorting.TIME or shown.hides_after is not None)
-        or shown.entries.filter(at__isnull=False).exists(),
+        "has_times": has_times,
         "statuses": json.dumps(Status.choices),
         "wall_form": WallForm(shown, request.user),
         "small_charts": small_charts(shown),
@@ -39,4 +43,5 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         }
     if request.user.has_perm("boards.change_entry"):
         context["planned"] = not_shown(shown)
-    return stamped(render(request, "boards/board.html", context))
+    response = render(request, "boards/board.html", context)
+    return stamped(response) if has_times else response

@@ -4,7 +4,16 @@ import pytest
 
 from realtime.databases.outbox import OUTBOX_TABLE, OutboxCursor
 from realtime.databases.postgresql import database as postgresql
-from realtime.models import Interest, LogEntry, OutboxRow, Process, Sequencer, Ticket
+from realtime.models import (
+    Instruction,
+    Interest,
+    LogEntry,
+    OutboxRow,
+    Process,
+    ProcessReport,
+    Sequencer,
+    Ticket,
+)
 
 
 @pytest.fixture
@@ -56,6 +65,5 @@ def test_rows_of_open_transactions_are_not_seen(written):
 def test_the_tables_that_sql_names_are_those_of_the_models():
     """The package knows no models, so it repeats their tables' names."""
     assert OutboxRow._meta.db_table == OUTBOX_TABLE
-    assert set(postgresql._TABLES) == {
-        model._meta.db_table for model in (OutboxRow, LogEntry, Sequencer, Ticket, Process, Interest)
-    }
+    models = (OutboxRow, LogEntry, Sequencer, Ticket, Process, ProcessReport, Instruction, Interest)
+    assert set(postgresql._TABLES) == {model._meta.db_table for model in models}

@@ -17,7 +17,7 @@ TSC = ROOT / ".venv" / "javascript" / "node_modules" / ".bin" / "tsc"
 def write(folder: Path) -> None:
     """Write the package into a folder, which is replaced."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("inspector", "*.min.js"))
+    shutil.copytree(CLIENT, folder, ignore=shutil.ignore_patterns("inspector", "operators", "*.min.js"))
     shutil.copy(ROOT / "LICENSE", folder)
     (folder / "README.md").write_text(
         "The page client of Tidemark, for bundlers. It speaks to a Django project with `realtime` in `INSTALLED_APPS`; "
