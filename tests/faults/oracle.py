@@ -218,10 +218,11 @@ class SQLiteOracle(Oracle):
         self._recorder.connect(database)
 
     def compare(self, database: Any) -> None:
+        waiting = self._waiting()  # before the records are read: viewers add states meanwhile
         replay = Replay(self._recorder.records())
-        for at in sorted((at for at in self._waiting() if at[0] != "boards"), key=itemgetter(2)):
+        for at in sorted(waiting, key=itemgetter(2)):
             topic, _, offset = at
-            if not self._is_blind(at):
+            if topic != "boards" and not self._is_blind(at):
                 self._check(at, shown(replay.advance(offset), topic))
         self.findings.unknown = len(self._states) - len(self._compared)
 
