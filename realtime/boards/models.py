@@ -3,12 +3,13 @@
 These models do not know that their rows are live; ``live.py`` declares it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils import timezone
 from django.utils.dates import WEEKDAYS_ABBR
 
 from .charts.models import Reading as Reading
+from .exchange.cells import CONTROL
 from .exchange.models import Batch as Batch
 from .exchange.models import RowToken as RowToken
 from .screens.models import Screen as Screen
@@ -109,6 +111,11 @@ class Board(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        super().clean_fields(exclude)
+        if "title" not in (exclude or ()) and CONTROL.search(self.title):
+            raise ValidationError({"title": "It has control characters. Type it instead of pasting it."})
 
     def save(self, **options: Any) -> None:
         super().save(**options)

@@ -36,8 +36,9 @@ class SecretToken(models.Model):
 
     @classmethod
     def found(cls, text: str) -> Self | None:
-        """Return the token with this text, None if there is none or if it was revoked."""
-        return cls._default_manager.select_related("board").filter(digest=digest_of(text)).first()
+        """Return the token with this text, None if there is none, if it was revoked or if its maker is deactivated."""
+        found = cls._default_manager.select_related("board", "made_by").filter(digest=digest_of(text)).first()
+        return None if found and found.made_by and not found.made_by.is_active else found
 
 
 def digest_of(text: str) -> str:

@@ -1,4 +1,6 @@
+import pytest
 from django.db import connection
+from django.urls import reverse
 
 from realtime.boards.models import Board, Entry
 
@@ -39,3 +41,16 @@ def test_sql_can_create_a_board_from_slug_and_title(db):
         cursor.execute("INSERT INTO boards_board (slug, title) VALUES ('by-hand', 'By hand')")
 
     assert Board.objects.get().is_public
+
+
+@pytest.mark.parametrize("title", ["a\x0bb", "\x1b[1m", "a\x7f", "\ufffe"])
+@pytest.mark.parametrize("where", ["new board", "admin"])
+def test_a_title_has_no_control_characters(admin_client, where, title):
+    """It is part of files that cannot have them."""
+    address = reverse("boards:new" if where == "new board" else "admin:boards_board_add")
+
+    response = admin_client.post(address, {"title": title, "slug": "odd", "kind": "departures"})
+
+    form = response.context["form" if where == "new board" else "adminform"]
+    assert "control characters" in str(form.errors["title"])
+    assert not Board.objects.filter(slug="odd").exists()

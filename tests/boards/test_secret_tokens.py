@@ -45,3 +45,17 @@ def test_texts_are_long_and_random(board, editor):
 
     assert len(texts) == 20
     assert min(map(len, texts)) >= 43
+
+
+@KINDS
+def test_a_token_of_a_deactivated_account_is_refused(kind, board, editor):
+    """Whoever may no longer sign in has no way around that; an account that is active again has its tokens again."""
+    token, text = kind.make(board, "Timetable", editor)
+
+    editor.is_active = False
+    editor.save()
+    assert kind.found(text) is None
+
+    editor.is_active = True
+    editor.save()
+    assert kind.found(text) == token

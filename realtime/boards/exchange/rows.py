@@ -120,6 +120,7 @@ def put(request: HttpRequest, slug: str) -> HttpResponse:
     given, faults = body_of(request, token.board)
     with transaction.atomic():
         board = lock_board(token.board_id)
+        token = bearer(request, slug)  # it may have been revoked while this waited for the lock
         if board is None:
             raise Refusal(401, NEEDS_BEARER, WWW_Authenticate="Bearer")
         entries = locked_entries(board)

@@ -13,11 +13,14 @@ from typing import Any
 import openpyxl
 from openpyxl.styles import Font
 
-from .cells import CONTROL, FORMULA
+from .cells import CONTROL, FORMULA, plain
 
 logger = logging.getLogger("realtime.boards")
 
-MAX_UNFOLDED = 16 * 2**20
+MAX_UNFOLDED = 6 * 2**20
+"""Bytes without compression: 2,000 rows whose cells are all as long as they can be, three times."""
+MAX_TAGS = 200_000
+"""A hundred for each of 2,000 rows; a cell has up to eight. The time of reading follows their number."""
 MAX_PARTS = 300
 MAX_COLUMNS = 40
 MAX_BLANK = 1000
@@ -29,6 +32,11 @@ OTHERS = [
     ("content.xml", "an OpenDocument file"),
     ("", "a compressed archive (ZIP)"),
 ]
+
+TOO_MUCH = "This Excel file has too much in it. Copy the table into a new file, or save it as CSV."
+DAMAGED = (
+    "This Excel file is damaged or has parts that are not read. Save it again, or save the table as CSV."
+)
 
 
 class BadWorkbook(Exception):
@@ -53,9 +61,7 @@ def rows(content: bytes, most: int) -> list[list[str]]:
     except Exception as error:
         # The library raises whatever the damage leads to: KeyError, ValueError, errors of XML.
         logger.info("a workbook cannot be read: %s: %s", type(error).__name__, error)
-        raise BadWorkbook(
-            "This Excel file is damaged or has parts that are not read. Save it again, or save the table as CSV."
-        ) from error
+        raise BadWorkbook(DAMAGED) from error
 
 
 def check(content: bytes) -> None:
@@ -64,9 +70,10 @@ def check(content: bytes) -> None:
     The sizes are those that it states: Python reads no more than these of each part.
     """
     try:
-        parts = zipfile.ZipFile(io.BytesIO(content)).infolist()
+        archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise BadWorkbook("This file is damaged. Save it again, or save the table as CSV.") from error
+    parts = archive.infolist()
     names = [part.filename for part in parts]
     if "xl/workbook.xml" not in names:
         kind = next(
@@ -74,9 +81,13 @@ def check(content: bytes) -> None:
         )
         raise BadWorkbook(f"This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.")
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNFOLDED:
-        raise BadWorkbook(
-            "This Excel file has too much in it. Copy the table into a new file, or save it as CSV."
-        )
+        raise BadWorkbook(TOO_MUCH)
+    try:
+        tags = sum(archive.read(part).count(b"<") for part in parts)
+    except Exception as error:  # the library raises whatever the damage leads to: of zlib, of a password
+        raise BadWorkbook(DAMAGED) from error
+    if tags > MAX_TAGS:
+        raise BadWorkbook(TOO_MUCH)
 
 
 def until_blank(sheet: Iterable[Sequence[Any]], most: int) -> list[list[str]]:
@@ -124,7 +135,8 @@ def workbook(title: str, table: Iterable[Sequence[str]]) -> bytes:
     """Return a workbook of one sheet; the first row is its heading. Every cell is a text, also “=1+1”."""
     book = openpyxl.Workbook()
     sheet: Any = book.active
-    sheet.title = "".join(letter for letter in title if letter not in "[]:*?/\\'")[:31].strip() or "Board"
+    name = "".join(letter for letter in plain(title) if letter not in "[]:*?/\\'")
+    sheet.title = name[:31].strip() or "Board"
     sheet.freeze_panes = "A2"
     sheet.column_dimensions["A"].width = 28
     for number, row in enumerate(table, start=1):

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.safestring import SafeString, mark_safe
 
+from ..exchange.cells import plain
 from ..models import Board
 
 
@@ -15,7 +16,7 @@ def qr(request: HttpRequest, slug: str) -> HttpResponse:
     board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
     file = io.BytesIO()
     code = segno.make_qr(request.build_absolute_uri(board.get_absolute_url()))
-    code.save(file, kind="svg", scale=8, light="#fff", title=board.title, nl=False)
+    code.save(file, kind="svg", scale=8, light="#fff", title=plain(board.title), nl=False)
     return HttpResponse(file.getvalue(), content_type="image/svg+xml")
 
 

@@ -406,3 +406,20 @@ def test_the_documented_commands_work_as_they_stand(live_server, tmp_path, edito
     assert 'ETag: "' in answers[3]
     assert json.loads(answers[4])["new"] == 1
     assert len(answers) == 5
+
+
+@pytest.mark.parametrize("end", ["revoked", "deactivated"])
+def test_a_token_that_ends_while_a_write_waits_writes_nothing(put, board, entry, editor, monkeypatch, end):
+    """A write waits for the lock of the board; what is true when it has the lock counts."""
+
+    def lock_board(key):
+        if end == "revoked":
+            RowToken.objects.all().delete()
+        else:
+            type(editor).objects.update(is_active=False)
+        return Board.objects.get(pk=key)
+
+    monkeypatch.setattr(endpoint, "lock_board", lock_board)
+
+    assert put(ROWS).status_code == 401
+    assert state(board) == [("Saltmere", "06:40", "ok", "Pier 2")]

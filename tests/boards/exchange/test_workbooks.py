@@ -8,7 +8,7 @@ import openpyxl
 import openpyxl.xml
 import pytest
 
-from realtime.boards.exchange.workbooks import MAX_UNFOLDED, BadWorkbook, rows, workbook
+from realtime.boards.exchange.workbooks import MAX_TAGS, MAX_UNFOLDED, BadWorkbook, rows, workbook
 
 SHEET = "xl/worksheets/sheet1.xml"
 
@@ -164,3 +164,31 @@ def test_no_written_cell_is_a_formula(text):
 def test_control_characters_are_written_as_blanks():
     """XML has no way to write them: the export would fail for one entry that a program has written."""
     assert rows(workbook("", [["a\x07b\x00"]]), 10) == [["a b "]]
+
+
+@pytest.mark.parametrize(
+    "title", ["a\x0bb", "\x01\x02", "a\ufffe", "tab\tand\nline", "'\x1f[]", "x" * 30 + "\x0b yz"]
+)
+def test_any_title_is_written_as_the_name_of_a_sheet(title):
+    """Programs and older versions may have stored control characters."""
+    assert rows(workbook(title, [["a"]]), 10) == [["a"]]
+
+
+@pytest.mark.parametrize("tag", [b"<c/>", b"<si><t>a</t></si>", b"<si/>", b"<xf/>", b'<row r="1"/>'])
+def test_a_workbook_of_too_many_tags_is_refused_before_it_is_parsed(tag):
+    """Each costs time, however few bytes it has."""
+    part = tag * (MAX_TAGS // tag.count(b"<") + 1)
+    assert len(part) < MAX_UNFOLDED
+    file = io.BytesIO(book(["a"]))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/part.xml", part)
+
+    with pytest.raises(BadWorkbook, match="too much in it"):
+        rows(file.getvalue(), 10)
+
+
+def test_the_largest_table_of_an_import_is_read():
+    """All rows, with a text of its own in every column."""
+    table = [[f"{number} {column} " + "x" * 80 for column in range(11)] for number in range(2000)]
+
+    assert rows(workbook("Large", table), 2000) == table

@@ -3,6 +3,7 @@
 import re
 from xml.etree import ElementTree
 
+import pytest
 import segno
 from django.urls import reverse
 
@@ -52,3 +53,11 @@ def test_an_element_has_squares_alone():
     assert "example" not in html
     assert "style=" not in html
     assert html.startswith("<svg")
+
+
+@pytest.mark.parametrize("title", ["a\x0bb", "\ufffe", "\x1f" * 9, "a\x7f"])
+def test_the_image_is_xml_though_the_title_has_control_characters(client, board, title):
+    """XML has no way to write them."""
+    Board.objects.filter(pk=board.pk).update(title=title)
+
+    ElementTree.fromstring(client.get(reverse("boards:qr", args=[board.slug])).content)
