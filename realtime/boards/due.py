@@ -6,16 +6,16 @@ found by ``Sweep``, and where there is a history by ``renew_entry``, which is ca
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Case, Q, QuerySet, When
 from django.utils import timezone
 
 from realtime.changes import Change
 
-from .models import NOTED, Board, Entry, Sorting, rank
+from .models import NOTED, TIMELESS, Board, Entry, Sorting, Status, rank
 
 logger = logging.getLogger("realtime.boards")
 
@@ -31,27 +31,31 @@ def write_due() -> int:
     now = timezone.now()
     late = Entry.objects.filter(next_change__lte=now).order_by("next_change")
     unseen = Entry.objects.filter(HAS_TIMES, is_due=None)
-    keys = [key for entries in (late, unseen) for key in entries.values_list("pk", flat=True)]
-    keys += misplaced() + sweep.next(now)
-    keys = [*dict.fromkeys(keys)]
+    keys = [key for entries in (late, unseen, *misplaced()) for key in entries.values_list("pk", flat=True)]
+    keys = [*dict.fromkeys([*keys, *sweep.next(now)])]
     for start in range(0, len(keys), BATCH):
-        batch = keys[start : start + BATCH]
-        try:
-            renew(batch, now)
-        except (DatabaseError, ValueError, OverflowError):
-            for key in batch:  # one that cannot be read keeps no other from its time
-                renew_alone(key, now)
+        by_parts(lambda part: renew(part, now), keys[start : start + BATCH], hide)
     return len(keys)
 
 
-def misplaced() -> list[int]:
-    """Return those of the shown entries that are not where their board's order has them: another wrote them, or it."""
-    orders = dict(Board.objects.exclude(sorting=Sorting.HAND).values_list("pk", "sorting"))
-    shown = Entry.objects.filter(IS_SHOWN, board__in=orders) if orders else Entry.objects.none()
-    columns = shown.values_list("pk", "rank", "board", "at", "status")
-    found = [key for key, place, board, at, status in columns if place != rank(orders[board], at, status)]
-    moved_by_hand = Entry.objects.exclude(rank=0).filter(board__sorting=Sorting.HAND)
-    return [*found, *moved_by_hand.values_list("pk", flat=True)]
+def misplaced() -> list[QuerySet[Entry]]:
+    """Return the entries of which the database knows that they are not where their board's order has them.
+
+    It finds another order of a board, other statuses, and new entries. Which time belongs to a rank it cannot compute:
+    other times are found as those of all entries are.
+    """
+    by_status = Case(
+        *(When(status=status, then=rank(Sorting.STATUS, None, status)) for status in Status.values),
+        default=0,
+    )
+    is_misplaced = Q(board__sorting=Sorting.STATUS) & ~Q(rank=by_status) | Q(board__sorting=Sorting.TIME) & (
+        Q(rank__lte=0) | Q(at=None) & ~Q(rank=TIMELESS)
+    )
+    sorted_boards = Board.objects.exclude(sorting=Sorting.HAND).values("pk")
+    return [
+        Entry.objects.filter(IS_SHOWN, is_misplaced, board__in=sorted_boards),
+        Entry.objects.exclude(rank=0).filter(board__sorting=Sorting.HAND),
+    ]
 
 
 class Sweep:
@@ -64,17 +68,37 @@ class Sweep:
         rows = Entry.objects.filter(pk__gt=self.after).order_by("pk")
         keys = [*rows.values_list("pk", flat=True)[:BATCH]]
         self.after = keys[-1] if len(keys) == BATCH else 0
-        entries = Entry.objects.filter(pk__in=keys).select_related("board")
-        try:
-            return [entry.pk for entry in entries if entry.note_times(now)]
-        except (DatabaseError, ValueError, OverflowError):
-            return []  # one cannot be read, which was logged
+        found: list[int] = []
+
+        def look(part: Sequence[int]) -> None:
+            entries = Entry.objects.filter(pk__in=part).select_related("board")
+            found.extend([entry.pk for entry in entries if entry.note_times(now)])
+
+        by_parts(look, keys, lambda key, _: found.extend(not_hidden(key).values_list("pk", flat=True)))
+        return found
 
 
 sweep = Sweep()
 
 
-def renew(keys: Collection[int], now: datetime) -> int:
+def by_parts(
+    act: Callable[[Sequence[int]], object],
+    keys: Sequence[int],
+    when_unreadable: Callable[[int, Exception], object],
+) -> None:
+    """Call ``act`` for entries; if it cannot read one, for ever smaller parts, so that it does so for all others."""
+    try:
+        act(keys)
+    except (DatabaseError, ValueError, OverflowError) as error:
+        if len(keys) == 1:
+            when_unreadable(keys[0], error)
+        else:
+            half = len(keys) // 2
+            by_parts(act, keys[:half], when_unreadable)
+            by_parts(act, keys[half:], when_unreadable)
+
+
+def renew(keys: Sequence[int], now: datetime) -> int:
     """Bring entries up to date; return how many have changed."""
     with transaction.atomic():
         entries = Entry.objects.select_for_update(of=["self"]).select_related("board").order_by("pk")
@@ -83,18 +107,23 @@ def renew(keys: Collection[int], now: datetime) -> int:
     return len(changed)
 
 
-def renew_alone(key: int, now: datetime) -> None:
-    """Bring one entry up to date; if its times cannot be read, log that and hide it."""
-    try:
-        renew([key], now)
-    except (DatabaseError, ValueError, OverflowError) as error:
+def not_hidden(key: int) -> QuerySet[Entry]:
+    """Return an entry unless ``hide`` has hidden it, or its time is over, which looks the same."""
+    return Entry.objects.filter(pk=key).exclude(is_due=False, next_change=None)
+
+
+def hide(key: int, error: Exception) -> None:
+    """Hide an entry whose times cannot be read, and log that, unless it is hidden already."""
+    shown = not_hidden(key)
+    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    if shown.exists() and shown.update(is_due=False, next_change=None):
         logger.error(
             "entry %s: it is hidden, because its times cannot be read (%s); write others", key, error
         )
-        Entry.objects.filter(pk=key).update(is_due=False, next_change=None)
 
 
 def renew_entry(change: Change) -> None:
     """Bring an entry up to date that has changed, by any writer."""
     if change.values and any(change.values[name] not in (None, "") for name in TIMES):
-        renew_alone(int(change.key), timezone.now())
+        now = timezone.now()
+        by_parts(lambda part: renew(part, now), [int(change.key)], hide)

@@ -259,7 +259,7 @@ TIMELESS = 2**40
 def rank(sorting: str, at: datetime | None, status: str) -> int:
     """Return what an entry is sorted by before its position: the seconds of its time, or how bad its status is."""
     if sorting == Sorting.TIME:
-        return int(at.timestamp()) if at else TIMELESS
+        return max(1, int(at.timestamp())) if at else TIMELESS  # 0 is that of an entry that was not ranked
     return -Status.values.index(status) if sorting == Sorting.STATUS and status in Status.values else 0
 
 

@@ -213,6 +213,48 @@ def test_an_entry_that_cannot_be_read_keeps_no_other_from_its_time(board, clock,
     assert due.write_due() == 0
 
 
+@pytest.mark.combinations("sorting", "column", "is_seen")
+@pytest.mark.parametrize("sorting", Sorting)
+@pytest.mark.parametrize("column", ["at", "shows_from", "shows_until"])
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_time_that_cannot_be_read_stops_no_board(db, clock, caplog, sorting, column, is_seen):
+    """In whatever order its board is, by whatever way it is found; it is hidden and logged once."""
+    now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
+    boards = [Board.objects.create(slug=f"b{number}", title="B", sorting=sorting) for number in range(2)]
+    bad = boards[0].entries.create(
+        label="Bad", **{column: now - HOUR if column != "shows_until" else now + HOUR}
+    )
+    for board in boards:
+        board.entries.create(label="Good", shows_from=now + HOUR, status="critical")
+    with connection.cursor() as cursor:
+        unseen = "" if is_seen else ", is_due = NULL, rank = 0"
+        cursor.execute(
+            f"UPDATE boards_entry SET {column} = '2026-13-45 10:00:00'{unseen} WHERE id = %s", [bad.pk]
+        )
+
+    clock(now + HOUR)
+    due.write_due()
+
+    assert [shown(board) for board in boards] == [["Good"], ["Good"]]
+    for _ in range(2):
+        due.write_due()
+    assert caplog.text.count(f"entry {bad.pk}: it is hidden") == 1
+
+
+def test_what_is_in_its_place_is_not_read(db, clock, django_assert_num_queries):
+    """The database compares ranks; it returns entries that are elsewhere only."""
+    now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
+    for sorting in Sorting:
+        board = Board.objects.create(slug=sorting or "hand", title="B", sorting=sorting)
+        for status in ["", "ok", "critical", "unknown"]:
+            board.entries.create(label="Timeless", status=status)
+            board.entries.create(label="Timed", status=status, at=now)
+            board.entries.create(label="Before computers", status=status, at=datetime(1950, 1, 1, tzinfo=UTC))
+
+    assert [[*entries] for entries in due.misplaced()] == [[], []]
+    assert due.write_due() == 0
+
+
 def test_an_entry_at_the_end_of_time_is_no_error(board, clock):
     clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
     board.time_zone = "Asia/Kathmandu"
