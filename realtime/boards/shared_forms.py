@@ -16,7 +16,7 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db import transaction
-from django.db.models import DateTimeField, Model
+from django.db.models import DateTimeField, Model, QuerySet
 from django.forms.models import model_to_dict
 from django.forms.utils import ErrorDict
 from django.http import HttpRequest, HttpResponse
@@ -64,6 +64,7 @@ class SharedForm(AnyForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial.update((name, plain(self.initial[name])) for name in self.names)
         self.shown_key: Any = None
         self.shown_name = ""
         token = self.data.get(self.add_prefix("shown")) if self.is_bound else None
@@ -168,17 +169,21 @@ class SharedForm(AnyForm):
                 )
                 return
         now = model_to_dict(self.current or self.instance, self.names)
+        many = {field.name for field in self._meta.model._meta.many_to_many}
         conflicts = {}
         for name in self.names:
             if name not in changed:
                 self._errors.pop(name, None)
+                if name in many:
+                    self.cleaned_data.pop(name, None)  # Django writes those that it finds here
+                    continue
                 setattr(self.instance, attribute(self.instance, name), now[name])
                 self.cleaned_data[name] = getattr(self.instance, name)
-            elif name in self.cleaned_data and now[name] not in (
+            elif name in self.cleaned_data and plain(now[name]) not in (
                 self.initial[name],
                 plain(self.cleaned_data[name]),
             ):
-                conflicts[name] = now[name]
+                conflicts[name] = plain(now[name])
         if conflicts:
             self._ask(conflicts)
 
@@ -199,8 +204,10 @@ class SharedForm(AnyForm):
     @property
     def written(self) -> list[str]:
         """The columns that are written: those that the user has changed, and the time of it."""
-        changed = [name for name in self.changed_data if name in self.names]
-        times = [field.name for field in self._meta.model._meta.fields if getattr(field, "auto_now", False)]
+        fields = self._meta.model._meta.fields
+        columns = {field.name for field in fields}
+        changed = [name for name in self.changed_data if name in self.names and name in columns]
+        times = [field.name for field in fields if getattr(field, "auto_now", False)]
         return [*changed, *times] if changed else []
 
     def write(self) -> None:
@@ -224,6 +231,9 @@ def as_sent(text: str, is_one_line: bool) -> str:
 
 
 def plain(value: Any) -> Any:
+    """Return a value as it is compared and signed: of a row its key, of several rows their keys."""
+    if isinstance(value, (list, QuerySet)):
+        return sorted(plain(each) for each in value)
     return value.pk if isinstance(value, Model) else value
 
 
@@ -246,9 +256,9 @@ def in_words(field: forms.Field, value: Any) -> str:
     if isinstance(field, forms.BooleanField):
         return "yes" if field.to_python(value) else "no"
     value = field.prepare_value(value)
-    if isinstance(field, forms.MultipleChoiceField):
-        labels: Any = dict(cast(Any, field.choices))
-        return ", ".join(str(labels.get(each, each)) for each in value or [])
+    if isinstance(field, (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)):
+        labels = {str(choice): str(label) for choice, label in cast(Any, field.choices)}
+        return ", ".join(labels.get(str(each), str(each)) for each in value or [])
     if isinstance(field, (forms.ChoiceField, forms.ModelChoiceField)):
         choices: Any = field.choices
         return next((str(label) for choice, label in choices if str(choice) == str(value)), str(value))

@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 
 from ..bounded import Bounded
 from ..builds import build
-from ..shared_forms import fields_of
+from ..shared_forms import SharedAdmin, SharedForm, fields_of
 from . import pairing
 from .models import Screen
 
@@ -29,7 +29,7 @@ else:
 IDENTIFIED = timedelta(seconds=60)
 
 
-class ScreenForm(ScreenModelForm):
+class ScreenFields(ScreenModelForm):
     """What a screen shows, and how."""
 
     class Meta:
@@ -47,7 +47,11 @@ class ScreenForm(ScreenModelForm):
             self.fields["name"].required = True
 
 
-class PairForm(ScreenForm):
+class ScreenForm(SharedForm, ScreenFields):
+    """The form of a paired screen, which two editors may have open at once."""
+
+
+class PairForm(ScreenFields):
     """The same for a screen that shows a code, which is typed here once."""
 
     request: HttpRequest
@@ -78,7 +82,7 @@ class PairForm(ScreenForm):
 
 
 @admin.register(Screen)
-class ScreenAdmin(Bounded, ScreenModelAdmin):
+class ScreenAdmin(SharedAdmin, Bounded, ScreenModelAdmin):
     form = ScreenForm
     list_display = ["name", "state", "board", "heard", "size", "pages"]
     list_editable = ["board"]
@@ -109,12 +113,18 @@ class ScreenAdmin(Bounded, ScreenModelAdmin):
         first = ["screen_code", "name"] if obj is None else ["name"]
         return [(None, {"fields": [*first, *self.shown]})]
 
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **kwargs | {"form": ScreenForm})
+
     def save_model(self, request: HttpRequest, obj: Screen, form: Any, change: bool) -> None:
         """Write what the form has: the page of the screen and the job write other columns of the row meanwhile."""
-        columns = [name for name in form.cleaned_data if name in ScreenForm.Meta.fields and name != "then"]
-        if not change:
-            columns += ["code", "code_until"]
-        obj.save(update_fields=columns)
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            columns = [
+                name for name in form.cleaned_data if name in ScreenFields.Meta.fields and name != "then"
+            ]
+            obj.save(update_fields=[*columns, "code", "code_until"])
 
     @admin.display(description="state", ordering="is_online", boolean=False)
     def state(self, screen: Screen) -> str:

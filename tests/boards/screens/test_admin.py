@@ -7,6 +7,8 @@ from django.urls import reverse
 from realtime.boards.builds import build
 from realtime.boards.models import Board, Screen
 
+from ..test_shared_forms import Form
+
 LIST = "admin:boards_screen_changelist"
 
 
@@ -76,6 +78,88 @@ def test_saving_a_screen_leaves_alone_what_others_write(editor_client, screen, m
     saved = Screen.objects.get()
     assert (saved.name, saved.seconds, saved.board) == ("Pier 3", 20, None)
     assert (saved.is_online, saved.size) == (True, "3840x2160")
+
+
+@pytest.fixture
+def boards(board):
+    """Three boards beside that of the screen."""
+    return [Board.objects.create(slug=slug, title=slug.title()) for slug in ("north", "south", "west")]
+
+
+def two_screens(boards):
+    """Return two paired screens, which show the first board."""
+    return [
+        Screen.objects.create(token_digest=name, topic=name, name=name, board=boards[0])
+        for name in ("S1", "S2")
+    ]
+
+
+def form_of(screen):
+    return reverse("admin:boards_screen_change", args=[screen.pk])
+
+
+def test_two_lists_of_screens_overwrite_nothing(editor_client, boards):
+    """The one that was loaded earlier writes the screen that its editor has changed, and no other."""
+    first, second = two_screens(boards)
+    older = Form(editor_client.get(reverse(LIST)))
+    newer = Form(editor_client.get(reverse(LIST)))
+    editor_client.post(reverse(LIST), newer.sent | {f"{newer.row(second)}board": boards[1].pk})
+
+    editor_client.post(reverse(LIST), older.sent | {f"{older.row(first)}board": boards[2].pk})
+
+    shown = dict(Screen.objects.values_list("name", "board__title"))
+    assert shown == {"S1": "West", "S2": "South"}
+
+
+def test_two_editors_who_choose_a_board_for_one_screen_are_asked(editor_client, boards):
+    first, _ = two_screens(boards)
+    older = Form(editor_client.get(reverse(LIST)))
+    Screen.objects.filter(pk=first.pk).update(board=boards[1])
+
+    response = editor_client.post(reverse(LIST), older.sent | {f"{older.row(first)}board": boards[2].pk})
+
+    assert "Changed meanwhile to “South”; you entered “West”" in response.content.decode()
+    assert Screen.objects.get(pk=first.pk).board == boards[1]
+
+
+@pytest.mark.parametrize("name, value", [("seconds", 30), ("board", "south"), ("name", "Gate"), ("then", "")])
+def test_a_form_of_a_screen_writes_what_its_editor_has_changed(editor_client, boards, name, value):
+    """Each other value stays as another editor has set it meanwhile, the boards in turn among them."""
+    first, _ = two_screens(boards)
+    form = Form(editor_client.get(form_of(first)))
+    Screen.objects.filter(pk=first.pk).update(name="Hall", seconds=20, board=boards[2], dim_from="7")
+    first.then.set([boards[2]])
+    kept = {"name": "Hall", "seconds": 20, "board": boards[2], "dim_from": "7"}
+    mine = {"dim_until": "9"}
+    if name == "then":
+        first.then.set([])
+        mine["then"] = boards[1].pk
+    else:
+        kept.pop(name)
+        Screen.objects.filter(pk=first.pk).update(**{name: getattr(first, name)})
+        mine[name] = boards[1].pk if name == "board" else value
+
+    assert editor_client.post(form_of(first), form.sent | mine).status_code == 302
+
+    saved = Screen.objects.get(pk=first.pk)
+    assert {key: getattr(saved, key) for key in kept} == kept
+    assert saved.dim_until == "9"
+    assert [*saved.then.all()] == [boards[1] if name == "then" else boards[2]]
+
+
+def test_two_editors_who_choose_the_boards_in_turn_are_asked(editor_client, boards):
+    first, _ = two_screens(boards)
+    form = Form(editor_client.get(form_of(first)))
+    first.then.set([boards[1], boards[2]])
+
+    mine = form.sent | {"then": boards[0].pk}
+    response = editor_client.post(form_of(first), mine)
+
+    assert "Changed meanwhile to “South, West”; you entered “North”" in response.content.decode()
+    assert {*first.then.all()} == {*boards[1:]}
+    again = Form(response)
+    editor_client.post(form_of(first), again.sent | {"then": boards[0].pk})
+    assert [*first.then.all()] == [boards[0]]
 
 
 @pytest.mark.parametrize(
