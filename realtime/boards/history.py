@@ -6,7 +6,8 @@ within that moment are one revision. Each revision has the values before it, so 
 were removed.
 """
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,8 @@ KEPT = 50
 """Revisions of an entry that are kept at most."""
 SHOWN = 200
 SHOWN_OF_BATCH = 50
+REMOVED_AT_ONCE = 1000
+"""Batches of which nothing is left, that one run of the job removes."""
 States = dict[int, Values | None]
 
 
@@ -60,6 +63,7 @@ def record(
     found: list[Revision] = []
     renumbered: list[Revision] = []
     if batch and after != before:
+        batch.entries = [key for key in before if after[key] != before[key]]
         batch.save()
     for key, was in before.items():
         last = newest.get(key)
@@ -117,12 +121,13 @@ def revised(key: int, was: Values | None, values: Values | None, actor: Any = No
 
 
 def remove_surplus(keys: Iterable[int]) -> None:
-    """Remove the oldest revisions of entries that have too many."""
+    """Remove the oldest revisions of entries that have too many, and the batches of which nothing is left."""
     rank = Window(RowNumber(), partition_by=F("entry"), order_by=F("pk").desc())
     ranked = Revision.objects.filter(entry__in=list(keys)).annotate(rank=rank)
-    surplus = list(ranked.filter(rank__gt=KEPT).values_list("pk", flat=True))
+    surplus = dict(ranked.filter(rank__gt=KEPT).values_list("pk", "batch"))
     if surplus:
         Revision.objects.filter(pk__in=surplus).delete()
+        Batch.objects.filter(pk__in={*surplus.values()} - {None}, revisions=None).delete()
 
 
 def remove_old() -> None:
@@ -136,9 +141,8 @@ def remove_old() -> None:
         outdated.delete()
     if newest.exists():
         newest.update(actor=None, was=None, is_baseline=True, follows=None, batch=None)
-    emptied = Batch.objects.filter(at__lt=kept_since(), revisions=None)
-    if emptied.exists():
-        emptied.delete()
+    if emptied := [*Batch.objects.filter(revisions=None).values_list("pk", flat=True)[:REMOVED_AT_ONCE]]:
+        Batch.objects.filter(pk__in=emptied, revisions=None).delete()
 
 
 def kept_since() -> datetime:
@@ -200,12 +204,36 @@ def batches(board: Board) -> Any:
     return found.annotate(newest=Max("revisions")).filter(newest__isnull=False).order_by("-newest")
 
 
-def batch_in_words(batch: Any) -> dict[str, Any]:
-    """Return an import as the page shows it: its newest revision stands for it."""
-    shown = batch.revisions.annotate(title=Value(""), left_title=Value("")).order_by("pk")[:SHOWN_OF_BATCH]
-    parts = [part for part in map(in_words, shown) if part]
-    newest = {"pk": batch.newest, "at": batch.at, "actor": batch.actor}
-    return {"revision": SimpleNamespace(**newest), "label": "", "kind": batch.summary, "parts": parts}
+def batches_in_words(shown: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return imports as the page shows them: its newest revision stands for each."""
+    rank = Window(RowNumber(), partition_by=F("batch"), order_by=F("pk").asc())
+    unnamed = Revision.objects.annotate(title=Value(""), left_title=Value(""), rank=rank)
+    parts: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
+    for revision in unnamed.filter(
+        batch__in=[batch.pk for batch in shown], rank__lte=SHOWN_OF_BATCH
+    ).order_by("pk"):
+        if part := in_words(revision):
+            parts[revision.batch_id].append(part)
+    return [
+        {
+            "revision": SimpleNamespace(pk=batch.newest, at=batch.at, actor=batch.actor),
+            "label": "",
+            "kind": batch.summary,
+            "parts": parts[batch.pk],
+        }
+        for batch in shown
+    ]
+
+
+def removed_of(batch: Batch) -> list[str]:
+    """Return a text for each entry whose change by a batch is no longer known: its revision was surplus."""
+    known = Revision.objects.filter(batch=batch)
+    lost = {*batch.entries} - {*known.values_list("entry", flat=True)}
+    newest = newest_of(lost).values()
+    labels = [
+        (each.values or each.was or {}).get("label") for each in sorted(newest, key=lambda each: each.entry)
+    ]
+    return [f"“{label}” has changed {KEPT} times or more since, and stays" for label in labels]
 
 
 def steps_of(board: Board, key: int) -> list[Step]:
@@ -256,7 +284,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the changes of a board's entries, each with its user."""
     board = visible_board(request, slug)
     single = map(in_words, revisions(board).filter(follows=None, batch=None)[:SHOWN])
-    items = [*(item for item in single if item), *map(batch_in_words, batches(board)[:SHOWN])]
+    items = [*(item for item in single if item), *batches_in_words(batches(board)[:SHOWN])]
     items = sorted(items, key=lambda item: -item["revision"].pk)[:SHOWN]
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 
@@ -276,7 +304,7 @@ def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
         made_room = [step.key for step in steps[1:]]
         if undone := Batch.objects.filter(board=board.pk, revisions=key).first():
             batch = Batch(board=board.pk, actor=actor, summary=f"Undone: {undone.summary}"[:300])
-            made_room = []
+            made_room, unknown = [], removed_of(undone)
     with transaction.atomic():
         before = states(step.key for step in steps)
         reverted = revert(steps)

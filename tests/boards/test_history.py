@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from realtime.actions import perform
 from realtime.boards import history
-from realtime.boards.models import Board, Entry, Revision
+from realtime.boards.models import Batch, Board, Entry, Revision
 from realtime.changes import Change
 
 from .test_shared_forms import ENTRIES, Form
@@ -561,3 +561,78 @@ def test_revisions_from_before_the_migration_get_the_values_before_them(board, o
         (moved, None, False),
     ]
     assert [kind for _, label, kind, _ in told(other) if label == "a"] == ["moved", "deleted"]
+
+
+def imported(editor, board, entries, value):
+    """Write a value into entries as an import does, as one batch."""
+    before = history.states(entry.pk for entry in entries)
+    Entry.objects.filter(pk__in=before).update(value=value)
+    return history.record(
+        editor, before, batch=Batch(board=board.pk, actor=editor, summary=f"Import: {value}")
+    )
+
+
+def test_an_undo_of_an_import_names_the_entries_of_which_it_knows_no_change(
+    editor_client, editor, board, entries
+):
+    """Their revisions were surplus; an entry that was deleted since is named too. All others are undone."""
+    busy, gone, _ = entries
+    batch = imported(editor, board, entries, "2")
+    for entry in (busy, gone):
+        for number in range(history.KEPT):
+            Entry.objects.filter(pk=entry.pk).update(value=f"write {number}")
+            noted(entry)
+    Entry.objects.filter(pk=gone.pk).delete()
+    noted(gone)
+
+    html = undone(editor_client, board, batch.revisions.get()).content.decode()
+
+    for label in "ab":
+        assert f"“{label}” has changed 50 times or more since, and stays" in html
+    assert "“c” has changed" not in html
+    values = dict(board.entries.values_list("label", "value"))
+    assert values == {"a": f"write {history.KEPT - 1}", "c": "1"}
+
+
+def test_imports_of_which_nothing_is_left_are_removed_with_their_revisions(editor, board, entries):
+    """Those of which another entry still has a revision stay."""
+    whole = imported(editor, board, entries, "first")
+    for number in range(history.KEPT + 20):
+        imported(editor, board, entries[:1], str(number))
+
+    assert Batch.objects.count() == history.KEPT + 1
+    assert whole.revisions.count() == 2
+
+
+def test_imports_that_were_left_empty_are_removed_by_the_job(monkeypatch, editor, board, entries):
+    """Whatever their age, a bounded number in each run."""
+    monkeypatch.setattr(history, "REMOVED_AT_ONCE", 3)
+    kept = imported(editor, board, entries, "2")
+    for _ in range(5):
+        Batch.objects.create(board=board.pk, summary="Import")
+
+    counts = []
+    for _ in range(2):
+        history.remove_old()
+        counts.append(Batch.objects.count())
+
+    assert counts == [3, 1]
+    assert Batch.objects.get() == kept
+
+
+def test_the_page_of_the_history_costs_no_query_for_each_import(
+    editor_client, editor, board, entries, django_assert_num_queries
+):
+    """The parts of all are read at once, a bounded number of each."""
+    imported(editor, board, entries, "first")
+    address = reverse("boards:history", args=[board.slug])
+    with CaptureQueriesContext(connection) as queries:
+        editor_client.get(address)
+    for number in range(20):
+        imported(editor, board, entries, str(number))
+
+    with django_assert_num_queries(len(queries)):
+        items = editor_client.get(address).context["items"]
+
+    assert [len(item["parts"]) for item in items] == [3] * 21
+    assert [item["kind"] for item in items[:2]] == ["Import: 19", "Import: 18"]

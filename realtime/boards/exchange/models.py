@@ -7,12 +7,16 @@ from ..secret_tokens import SecretToken
 
 
 class Batch(models.Model):
-    """The revisions of one import, which the history shows as one change. Like these it outlives its board."""
+    """The revisions of one import, which the history shows as one change. Like these it outlives its board.
+
+    ``entries`` are the keys of all entries that it has changed: revisions of some may have been removed.
+    """
 
     board = models.BigIntegerField(db_index=True)
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     summary = models.CharField(max_length=300)
+    entries = models.JSONField(default=list)
 
     class Meta:
         verbose_name_plural = "batches"

@@ -73,7 +73,9 @@ def open_link(request: HttpRequest) -> HttpResponse:
 def admit(request: HttpRequest, link: BoardLink) -> None:
     """Give the browser of a request the right of a link, beside those of other links that were opened in it."""
     known = Guest.objects.filter(pk=getattr(request.user, "guest", 0)).first()
-    guest = known or Guest.objects.create()
+    guest = known or Guest()
+    guest.opened_at = timezone.now()
+    guest.save()
     guest.links.add(link)
     if not known:
         request.session.cycle_key()
@@ -85,7 +87,7 @@ def admit(request: HttpRequest, link: BoardLink) -> None:
 
 def remove_old_guests() -> None:
     """Remove the guests whose browsers have forgotten them."""
-    old = Guest.objects.filter(made_at__lt=timezone.now() - KEPT)
+    old = Guest.objects.filter(opened_at__lt=timezone.now() - KEPT)
     # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
     if old.exists():
         old.delete()

@@ -1,6 +1,7 @@
 """Secret links to boards, and the browsers that have opened one."""
 
 from django.db import models
+from django.utils import timezone
 
 from ..secret_tokens import SecretToken
 
@@ -10,10 +11,13 @@ class BoardLink(SecretToken):
 
 
 class Guest(models.Model):
-    """A browser in which secret links were opened. Its session names it as the user, see ``links.py``."""
+    """A browser in which secret links were opened, and when the last one was.
+
+    Its session names it as the user, see ``links.py``.
+    """
 
     links = models.ManyToManyField(BoardLink, related_name="guests")
-    made_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    opened_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     def __str__(self) -> str:
         return f"guest {self.pk}"

@@ -206,11 +206,23 @@ def test_a_guest_is_forgotten_with_its_browser(staff_board, link):
     links.remove_old_guests()
     assert Guest.objects.count() == 1
 
-    Guest.objects.update(made_at=timezone.now() - timedelta(days=366))
+    Guest.objects.update(opened_at=timezone.now() - timedelta(days=366))
     links.remove_old_guests()
 
     assert not Guest.objects.exists()
     assert client.get(staff_board.get_absolute_url()).status_code == 404
+
+
+def test_opening_a_link_again_renews_the_guest(staff_board, link):
+    """Its session is kept for a year from then, and so is the row: by the same link or by another one."""
+    client = opened(link[1])
+    for _ in range(2):
+        Guest.objects.update(opened_at=timezone.now() - timedelta(days=364))
+        opened(link[1], client)
+
+    assert Guest.objects.get().opened_at > timezone.now() - timedelta(days=1)
+    links.remove_old_guests()
+    assert client.get(staff_board.get_absolute_url()).status_code == 200
 
 
 def test_a_form_of_another_site_opens_nothing(link):
