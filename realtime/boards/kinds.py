@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
+from .history import record
 from .models import Board, Entry, Sorting
 
 
@@ -101,8 +103,8 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
         model = Board
         fields = ["title", "slug", "is_public", "time_zone"]
 
-    def create(self) -> Board:
-        """Save the board, after all others, with the rows of its kind."""
+    def create(self, editor: Any) -> Board:
+        """Save the board, after all others, with the rows of its kind; the histories name the editor."""
         kind = next(kind for kind in KINDS if kind.name == self.cleaned_data["kind"])
         headings = ("label_heading", "value_heading", "status_heading", "note_heading")
         board: Board = self.instance
@@ -113,18 +115,27 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
         now = timezone.now().replace(second=0, microsecond=0)
         with transaction.atomic():
             self.save()
+            entries = []
             for number, row in enumerate(kind.rows, start=1):
                 minutes, texts = (row[0], row[1:]) if isinstance(row[0], int) else (None, row)
                 columns = dict(zip(("label", "value", "unit", "status", "note"), texts, strict=True))
                 at = None if minutes is None else now + timedelta(minutes=minutes)
-                Entry(board=board, position=10 * number, at=at, **columns).save()
+                entry = Entry(board=board, position=10 * number, at=at, **columns)
+                entry.save()
+                entries.append(entry)
+            record(editor, dict.fromkeys(entry.pk for entry in entries))
+            LogEntry.objects.log_actions(editor.pk, [board], ADDITION, [{"added": {}}])
+            if entries:
+                LogEntry.objects.log_actions(editor.pk, entries, ADDITION, [{"added": {}}])
         return board
 
 
 @permission_required(["boards.add_board", "boards.add_entry"])
 def new_board(request: HttpRequest) -> HttpResponse:
-    """Show the kinds of boards; make the one that is chosen, and show it."""
+    """Show the kinds of boards to a member of staff; make the one that is chosen, and show it."""
+    if not getattr(request.user, "is_staff", False):
+        raise Http404
     form = KindForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        return redirect(form.create())
+        return redirect(form.create(request.user))
     return render(request, "boards/new.html", {"form": form})

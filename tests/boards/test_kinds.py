@@ -1,11 +1,12 @@
 """Boards to start from."""
 
 import pytest
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from realtime.boards.kinds import KINDS
-from realtime.boards.models import Board, Status
+from realtime.boards.models import Board, Revision, Status
 
 
 def make(client, **form):
@@ -64,3 +65,27 @@ def test_only_editors_make_boards(client, visitor, board):
         assert make(client).status_code == 302
         assert reverse("boards:new") not in client.get("/").content.decode()
     assert Board.objects.count() == 1
+
+
+def test_a_new_board_has_an_author(editor_client, editor, settings):
+    """In the log of the admin and in the history, which otherwise would call its rows those of a program."""
+    settings.BOARDS_HISTORY_DAYS = 30
+
+    make(editor_client)
+
+    made = Board.objects.get(slug="pier-7")
+    logged = LogEntry.objects.filter(user=editor, action_flag=ADDITION)
+    rows = made.entries.count()
+    assert rows
+    assert sorted(logged.values_list("content_type__model", flat=True)) == ["board", *["entry"] * rows]
+    assert [*Revision.objects.filter(board=made.pk).values_list("actor", flat=True)] == [editor.pk] * rows
+
+
+def test_boards_are_made_by_staff(client, visitor):
+    """As all other pages of editors require it: who is not may not even see a board that is not public."""
+    visitor.user_permissions.set(Permission.objects.filter(codename__in=["add_board", "add_entry"]))
+    client.force_login(visitor)
+
+    assert client.get(reverse("boards:new")).status_code == 404
+    assert make(client).status_code == 404
+    assert not Board.objects.exists()

@@ -27,10 +27,11 @@ def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 
 def snippet(request: HttpRequest, board: Board) -> str:
-    """Return the element that a page of another site needs."""
+    """Return the element that a page of another site needs, as text: a template that shows it escapes it again."""
     address = request.build_absolute_uri(reverse("boards:embed", args=[board.slug]))
-    return format_html(
+    element = format_html(
         '<iframe src="{}" title="{}" width="100%" height="600" loading="lazy" style="border: 0"></iframe>',
         address,
         board.title,
     )
+    return str.__str__(element)

@@ -107,3 +107,44 @@ def test_the_element_for_the_page_is_complete(editor_client, board, address):
     assert tag == "iframe"
     assert attributes["src"] == f"http://testserver{address}"
     assert attributes["title"] == title
+
+
+class Copied(HTMLParser):
+    """The texts of the fields of a page that browsers let a user copy."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.texts: list[str] = []
+        self._is_area = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        has = dict(attributes)
+        self._is_area = tag == "textarea" and "readonly" in has
+        if self._is_area:
+            self.texts.append("")
+        elif tag == "input" and "readonly" in has:
+            self.texts.append(has["value"] or "")
+
+    def handle_endtag(self, tag):
+        self._is_area = False
+
+    def handle_data(self, data):
+        if self._is_area:
+            self.texts[-1] += data
+
+
+@pytest.mark.parametrize(
+    "title", ['Pier "A" onload=alert(1) x="', "</textarea><script>", "A & B", "&quot; onload=alert(1)", "'"]
+)
+def test_the_element_that_an_editor_copies_is_escaped(editor_client, board, title):
+    """Browsers decode the text of the field; what is then copied is one element, with the title as its title."""
+    Board.objects.filter(pk=board.pk).update(title=title)
+    html = editor_client.get(reverse("boards:share", args=[board.slug])).content.decode()
+
+    address, text = Copied(html).texts
+
+    assert address == f"http://testserver{board.get_absolute_url()}"
+    [(tag, attributes)] = Element(text).found
+    assert (tag, attributes["title"]) == ("iframe", title)
+    assert {*attributes} == {"src", "title", "width", "height", "loading", "style"}
