@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 
@@ -10,6 +11,7 @@ from realtime.databases.base import is_storable
 
 from ..models import Board, Entry, Status
 from .cells import plain, unmarked
+from .clock import days_of, time_of
 from .reading import MAX_ROWS, Line, Unreadable
 
 
@@ -21,6 +23,7 @@ class Column:
     heading: str
     words: tuple[str, ...]
     is_switch: bool = False
+    is_time: bool = False
 
 
 COLUMNS = [
@@ -35,6 +38,10 @@ COLUMNS = [
     ),
     Column("is_visible", "Visible", ("shown", "sichtbar", "is_visible"), is_switch=True),
     Column("is_pinned", "Pinned", ("angeheftet", "fixiert", "is_pinned"), is_switch=True),
+    Column("at", "Time", ("at", "zeit", "uhrzeit", "zeitpunkt"), is_time=True),
+    Column("shows_from", "Shown from", ("shows_from", "sichtbar ab"), is_time=True),
+    Column("shows_until", "Shown until", ("shows_until", "sichtbar bis"), is_time=True),
+    Column("weekdays", "Days", ("weekdays", "days of the week", "tage", "wochentage")),
 ]
 BY_FIELD = {column.field: column for column in COLUMNS}
 HEADINGS = {word: column.field for column in COLUMNS for word in (column.heading.casefold(), *column.words)}
@@ -45,9 +52,12 @@ ORDERS = {
     4: ["label", "value", "status", "note"],
     5: ["label", "value", "unit", "status", "note"],
     6: [*BY_FIELD][:6],
-    7: [*BY_FIELD],
+    7: [*BY_FIELD][:7],
+    len(COLUMNS): [*BY_FIELD],
 }
 """The columns of a table without headings, by their number: as a board shows them, and as exports write them."""
+UNSAID = object()
+"""The value of a cell that says nothing of its field."""
 YES = {"yes", "y", "true", "1", "on", "x", "ja", "j", "wahr"}
 NO = {"no", "n", "false", "0", "off", "nein", "falsch"}
 STATUS_WORDS = {
@@ -119,7 +129,7 @@ def table(lines: Sequence[Line], board: Board) -> Table:
     if len(body) > MAX_ROWS:
         raise Unreadable(f"{len(body)} rows are too many; a board takes {MAX_ROWS} at a time.")
     given = [(line.number, cells_of(line, fields)) for line in body]
-    return Table(*read(given, known_statuses(board)), notes)
+    return Table(*read(given, board), notes)
 
 
 def left_out(headings: Sequence[str], fields: Sequence[str], body: Sequence[Line]) -> list[str]:
@@ -138,9 +148,12 @@ def fields_of_headings(cells: Sequence[str], board: Board) -> list[str]:
         plain(getattr(board, f"{field}_heading")).casefold(): field
         for field in ("label", "value", "status", "note")
     }
-    known = HEADINGS | own
+    words = [plain(unmarked(cell)).casefold() for cell in cells]
+    # In an export a word means what exports write, whatever the board calls so.
+    is_exported = words == [column.heading.casefold() for column in COLUMNS]
+    known = HEADINGS if is_exported else HEADINGS | own
     known.pop("", None)
-    found = [known.get(plain(unmarked(cell)).casefold(), "") for cell in cells]
+    found = [known.get(word, "") for word in words]
     count = sum(map(bool, found))
     filled = sum(bool(plain(cell)) for cell in cells)
     return found if count and 2 * count >= filled and ("label" in found or count > 1) else []
@@ -155,22 +168,21 @@ def cells_of(line: Line, fields: Sequence[str]) -> dict[str, Any]:
     return found | ({"": beyond[0]} if beyond else {})
 
 
-def read(
-    given: Iterable[tuple[int, Mapping[str, Any]]], statuses: Mapping[str, str]
-) -> tuple[list[Row], list[Fault]]:
+def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[list[Row], list[Fault]]:
     """Return rows of values by field, each with the number by which it is named, and what is wrong with some."""
     rows, faults = [], []
+    statuses, zone = known_statuses(board), board.zone
     for line, cells in given:
         values: dict[str, Any] = {}
         wrong = []
         for field, text in cells.items():
             try:
-                value = value_of(field, plain(text), statuses)
+                value = value_of(field, plain(text), statuses, zone)
             except ValidationError as error:
                 heading = BY_FIELD[field].heading if field in BY_FIELD else ""
                 wrong.append(Fault(line, heading, " ".join(error.messages)))
             else:
-                if value is not None:
+                if value is not UNSAID:
                     values[field] = value
         if not values.get("label") and not any(fault.column == "Label" for fault in wrong):
             wrong.append(Fault(line, "Label", "The name is missing."))
@@ -179,8 +191,8 @@ def read(
     return rows, faults
 
 
-def value_of(field: str, text: str, statuses: Mapping[str, str]) -> Any:
-    """Return the value of a cell; None if it says nothing of the field.
+def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo) -> Any:
+    """Return the value of a cell; UNSAID if it says nothing of the field. Times are by the clock of a zone.
 
     Raises: ValidationError, in an editor's words.
     """
@@ -191,7 +203,7 @@ def value_of(field: str, text: str, statuses: Mapping[str, str]) -> Any:
         raise ValidationError("It has characters that cannot be stored. Remove them.")
     if column.is_switch:
         if not text:
-            return None
+            return UNSAID
         if text.casefold() not in YES | NO:
             raise ValidationError(f"“{text}” is neither yes nor no.")
         return text.casefold() in YES
@@ -200,6 +212,10 @@ def value_of(field: str, text: str, statuses: Mapping[str, str]) -> Any:
             known = ", ".join(str(label) for value, label in Status.choices if value)
             raise ValidationError(f"“{text}” is no status. Write {known}, or leave it empty.")
         return statuses[text.casefold()]
+    if column.is_time:
+        return time_of(text, zone)
+    if field == "weekdays":
+        return days_of(text)
     limit: int = getattr(Entry._meta.get_field(field), "max_length", 0)
     if len(text) > limit:
         raise ValidationError(f"It is {len(text)} characters long; {limit} are possible.")

@@ -38,7 +38,11 @@ def exported(board: Board, kind: str) -> bytes:
     """Return a board's entries as the content of a file."""
     heading = [column.heading for column in COLUMNS]
     entries = board.entries.all()
-    rows = [[in_words(column.field, getattr(entry, column.field)) for column in COLUMNS] for entry in entries]
+    zone = board.zone
+    rows = [
+        [in_words(column.field, getattr(entry, column.field), zone) for column in COLUMNS]
+        for entry in entries
+    ]
     if kind == "xlsx":
         return workbook(board.title, [heading, *rows])
     # The mark at the beginning makes Excel read the file as UTF-8.

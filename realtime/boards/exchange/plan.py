@@ -3,20 +3,25 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import Any, Literal
 
 from django.db import models
+from django.utils import timezone
 
 from .. import history
-from ..models import Board, Entry, Status
+from ..models import NOTED, RANKED_BY, Board, Entry, Status
 from ..undo import values_of
 from .cells import plain
+from .clock import comparable, days_in_words, time_in_words
 from .columns import BY_FIELD, Fault, Row
 from .models import Batch
 from .order import arranged, rising
+
+NEVER_SHOWN = "It is not after the time from which the entry is shown, so that it would never be shown."
 
 
 class Mode(models.TextChoices):
@@ -44,16 +49,20 @@ class Item:
     def line(self) -> int | None:
         return self.row.line if self.row else None
 
+    def words_of(self, name: str, value: Any) -> str:
+        return in_words(name, value, self.entry.board.zone if self.entry else None)
+
     @property
     def changes(self) -> list[tuple[str, str, str]]:
         """Heading, old and new value of each field that changes, as the board shows them; of others what they have."""
         if self.kind == "gone":
             shown = [
-                (name, in_words(name, getattr(self.entry, name)), "") for name in ("value", "status", "note")
+                (name, self.words_of(name, getattr(self.entry, name)), "")
+                for name in ("value", "status", "note")
             ]
         else:
             shown = [
-                (name, in_words(name, getattr(self.entry, name, "")), in_words(name, value))
+                (name, self.words_of(name, getattr(self.entry, name, "")), self.words_of(name, value))
                 for name, value in self.values.items()
                 if self.entry is not None or name != "label"
             ]
@@ -65,7 +74,7 @@ class Item:
         names = BY_FIELD if self.kind == "gone" else self.values
         before = [getattr(self.entry, name, None) for name in names]
         told = [self.kind, self.entry and self.entry.pk, before, [*self.values.items()]]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,8 @@ def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
     for number, ((entry, row), position) in enumerate(zip(wanted, arranged(places), strict=True)):
         values = differing(entry, row) if row else {}
         other = position if entry is None or entry.position != position else None
+        if row and is_never_shown(entry, values):
+            faults.append(Fault(row.line, BY_FIELD["shows_until"].heading, NEVER_SHOWN))
         if entry is None:
             items.append(Item("new", None, row, values, other))
         elif values:
@@ -153,16 +164,40 @@ def matched(
                 for number in numbers
             ]
             continue
-        free = [*candidates]
-        for number in numbers:
-            same = next((entry for entry in free if not differing(entry, rows[number])), None)
-            if same:
-                found[number] = same
-                free.remove(same)
+        pair_equal(candidates, {number: rows[number] for number in numbers}, found)
+        paired = {same.pk for same in (found[number] for number in numbers) if same}
+        free = [entry for entry in candidates if entry.pk not in paired]
         waiting = [number for number in numbers if found[number] is None]
         for number, entry in zip(waiting, free, strict=False):
             found[number] = entry
     return found, faults
+
+
+def is_never_shown(entry: Entry | None, values: Mapping[str, Any]) -> bool:
+    """Return whether values make an entry one that ends before it begins."""
+    begins, ends = (values.get(name, getattr(entry, name, None)) for name in ("shows_from", "shows_until"))
+    is_changed = not {"shows_from", "shows_until"}.isdisjoint(values)
+    return bool(is_changed and begins and ends and ends <= begins)
+
+
+def pair_equal(
+    entries: Sequence[Entry], rows: Mapping[int, Row], found: MutableSequence[Entry | None]
+) -> None:
+    """Set in ``found`` the first entry that is like each row, each entry once."""
+    by_values: dict[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]] = {}
+    paired: set[int] = set()
+    for number, row in rows.items():
+        names = tuple(row.values)
+        if names not in by_values:
+            by_values[names] = defaultdict(list)
+            for entry in reversed(entries):
+                by_values[names][tuple(held(entry, name) for name in names)].append(entry)
+        alike = by_values[names].get(tuple(comparable(name, value) for name, value in row.values.items()), [])
+        while alike and found[number] is None:
+            same = alike.pop()
+            if same.pk not in paired:
+                found[number] = same
+                paired.add(same.pk)
 
 
 def times(count: int) -> str:
@@ -173,15 +208,26 @@ def differing(entry: Entry | None, row: Row) -> dict[str, Any]:
     """Return the values of a row that an entry does not have; a text that differs in blanks alone is the same."""
     if entry is None:
         return row.values
-    return {
-        name: value
-        for name, value in row.values.items()
-        if (plain(now) if isinstance(now := getattr(entry, name), str) else now) != value
-    }
+    return {name: value for name, value in row.values.items() if held(entry, name) != comparable(name, value)}
 
 
-def in_words(field: str, value: Any) -> str:
-    """Return a value as a board and an export show it: a status by its word."""
+def held(entry: Entry, name: str) -> Any:
+    """Return a value of an entry as a table can have it."""
+    now = getattr(entry, name)
+    return comparable(name, plain(now) if isinstance(now, str) else now)
+
+
+def in_words(field: str, value: Any, zone: tzinfo | None = None) -> str:
+    """Return a value as a board and an export show it: a status by its word, a time by the clock of a zone.
+
+    Without one that is the zone of the time itself.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return time_in_words(value, zone or value.tzinfo)
+    if field == "weekdays":
+        return days_in_words(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return dict(Status.choices).get(value, value) if field == "status" and value else str(value)
@@ -201,23 +247,35 @@ def carry_out(planned: Plan, board: Board, actor: Any, source: str) -> Batch | N
     known = [(item, item.entry) for item in [*planned.items, *planned.renumbered] if item.entry]
     before: history.States = {entry.pk: values_of(entry) for _, entry in known}
     Entry.objects.filter(pk__in=[entry.pk for item, entry in known if item.kind == "gone"]).delete()
+    now = timezone.now()
+    written: list[Entry] = []
+    fields: set[str] = set()
     for item, entry in known:
         # The time of the change is that of the content, as for a move on the board.
         names = [*item.values, "updated"] if item.values else []
         for name, value in item.values.items():
             setattr(entry, name, value)
+        if item.values:
+            entry.updated = now
         if item.position is not None:
             entry.position = item.position
             names.append("position")
+        if not RANKED_BY.isdisjoint(names):
+            entry.note_times(now)
+            names += NOTED
         if names:
-            entry.save(update_fields=names)
+            written.append(entry)
+            fields |= {*names}
+    if written:
+        Entry.objects.bulk_update(written, sorted(fields))
     new = [
         Entry(board=board, position=item.position or 0, **item.values)
         for item in planned.items
         if item.kind == "new"
     ]
     for entry in new:
-        entry.save(force_insert=True)
+        entry.note_times(now)
+    Entry.objects.bulk_create(new)
     before |= dict.fromkeys(entry.pk for entry in new)
     summary = f"{source}: {planned.summary}"[:300]
     return history.record(actor, before, batch=Batch(board=board.pk, actor=actor, summary=summary))

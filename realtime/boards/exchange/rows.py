@@ -8,8 +8,9 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.core.exceptions import RequestDataTooBig
@@ -26,7 +27,7 @@ from ..models import Board, Entry, RowToken
 from ..places import lock_board
 from ..sharing.origins import origins
 from .cells import plain
-from .columns import COLUMNS, Fault, Row, known_statuses, read, table
+from .columns import BY_FIELD, COLUMNS, Fault, Row, read, table
 from .plan import Mode, carry_out, locked_entries, plan
 from .reading import MAX_ROWS, Unreadable, decoded, lines
 
@@ -34,6 +35,9 @@ WRITES_PER_SECOND = 0.5
 WRITES_AT_ONCE = 10
 NAMES = {column.field.removeprefix("is_"): column.field for column in COLUMNS}
 """The fields of an entry by their names in JSON."""
+NAME_OF = {BY_FIELD[field].heading: name for name, field in NAMES.items()}
+FOR_WRITERS = {"visible", "shows_from", "shows_until", "weekdays"}
+"""What only those may read who may write: when which entry is shown."""
 SEPARATORS = {"text/csv", "text/tab-separated-values"}
 
 
@@ -51,7 +55,7 @@ class Refusal(Exception):
     def response(self) -> HttpResponse:
         """The answer, as JSON."""
         errors = [
-            {"row": fault.line, "column": fault.column.lower(), "message": fault.words}
+            {"row": fault.line, "column": NAME_OF.get(fault.column, fault.column), "message": fault.words}
             for fault in self.faults
         ]
         answer = respond({"error": self.words} | ({"errors": errors} if errors else {}), self.status)
@@ -208,7 +212,7 @@ def of_json(body: bytes, board: Board) -> tuple[list[Row], list[Fault]]:
         faults += wrong
         if not wrong:
             given.append((number, {NAMES[name]: text_of(value) for name, value in row.items()}))
-    rows, others = read(given, known_statuses(board))
+    rows, others = read(given, board)
     return rows, sorted([*faults, *others], key=lambda fault: fault.line)
 
 
@@ -235,11 +239,23 @@ def text_of(value: str | float | bool | None) -> str:
 
 def encoded(entries: Any, with_hidden: bool = False) -> bytes:
     """Return entries as JSON; ``with_hidden`` with the columns that only those who may write know."""
-    names = [name for name in NAMES if with_hidden or name != "visible"]
+    names = [name for name in NAMES if with_hidden or name not in FOR_WRITERS]
     found: list[Mapping[str, Any]] = [
-        {name: getattr(entry, NAMES[name]) for name in names} for entry in entries if isinstance(entry, Entry)
+        {name: in_zone(getattr(entry, NAMES[name]), entry.board.zone) for name in names}
+        for entry in entries
+        if isinstance(entry, Entry)
     ]
     return msgspec.json.encode({"rows": found})
+
+
+def in_zone(value: Any, zone: ZoneInfo) -> Any:
+    """Return a time by the clock of a zone, with its offset, and any other value as it is."""
+    if not isinstance(value, datetime):
+        return value
+    try:
+        return value.astimezone(zone).isoformat()
+    except OverflowError:
+        return value.isoformat()
 
 
 def etag_of(content: bytes) -> str:

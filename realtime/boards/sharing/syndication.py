@@ -17,6 +17,7 @@ from django.views.decorators.http import conditional_page
 
 from ..due import IS_SHOWN
 from ..exchange.cells import plain
+from ..exchange.clock import time_in_words
 from ..models import Board, Entry, Notice
 
 MAX_ITEMS = 100
@@ -78,7 +79,8 @@ class Item:
 
     @classmethod
     def of_entry(cls, entry: Entry, board: str) -> "Item":
-        value = " ".join(filter(None, [entry.value, entry.unit]))
+        at = time_in_words(entry.at, entry.board.zone) if entry.at else ""
+        value = " ".join(filter(None, [at, entry.value, entry.unit]))
         title = ": ".join(filter(None, [entry.label, value]))
         status = f" ({entry.get_status_display()})" if entry.status else ""
         return cls(f"{board}#entry-{entry.pk}", plain(title + status), plain(entry.note), entry.updated)

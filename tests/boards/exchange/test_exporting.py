@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import UTC, datetime
 
 import openpyxl
 import pytest
@@ -10,11 +11,11 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime.boards.exchange.columns import table
+from realtime.boards.exchange.columns import COLUMNS, table
 from realtime.boards.exchange.exporting import exported
 from realtime.boards.exchange.plan import Mode, plan
 from realtime.boards.exchange.reading import lines, text_of
-from realtime.boards.models import Board
+from realtime.boards.models import Board, Entry
 
 KINDS = pytest.mark.parametrize("kind", ["csv", "tsv", "xlsx"])
 ODD = [
@@ -80,7 +81,7 @@ def test_no_cell_begins_like_a_formula(board, kind, separator):
     text = exported(board, kind).decode("utf-8-sig")
 
     cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) for cell in row]
-    assert len(cells) == 7 * (len(ODD) + 1)
+    assert len(cells) == len(COLUMNS) * (len(ODD) + 1)
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
@@ -134,3 +135,37 @@ def test_a_slug_written_in_sql_breaks_no_export(editor_client, board, slug):
 
     assert response.status_code == 200
     assert "\n" not in response["Content-Disposition"]
+
+
+TIMES = st.none() | st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
+
+
+@KINDS
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(times=st.lists(st.tuples(TIMES, TIMES, TIMES, st.sets(st.sampled_from("1234567"))), max_size=4))
+def test_times_and_days_come_back(board, kind, times):
+    """By the clock of the board, also in the hour that it shows twice, and whatever the board calls its columns."""
+    Board.objects.filter(pk=board.pk).update(
+        time_zone="Europe/Oslo", value_heading="Time", note_heading="Days"
+    )
+    board.refresh_from_db()
+    twice = [(datetime(2026, 10, 25, hour, 30, tzinfo=UTC), None, None, {"1", "5"}) for hour in (0, 1)]
+    board.entries.all().delete()
+    for number, (at, begins, ends, days) in enumerate([*times, *twice]):
+        Entry.objects.create(
+            board=board, label="Oslo", position=number, at=at, shows_from=begins, shows_until=ends,
+            weekdays="".join(sorted(days)),
+        )  # fmt: skip
+
+    assert {found.summary for found in again(board, kind)} == {"nothing to change"}
+
+
+def test_an_export_has_the_times_of_the_boards_clock(board):
+    """With headings."""
+    Board.objects.filter(pk=board.pk).update(time_zone="Europe/Oslo")
+    board.refresh_from_db()
+    board.entries.create(label="Harbour", at=datetime(2026, 11, 26, 17, 45, tzinfo=UTC), weekdays="15")
+
+    [row] = csv.DictReader(io.StringIO(exported(board, "csv").decode("utf-8-sig"), newline=""))
+
+    assert (row["Time"], row["Shown from"], row["Days"]) == ("2026-11-26 18:45", "", "Mon, Fri")

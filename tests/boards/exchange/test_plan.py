@@ -7,10 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from realtime.boards import history
+from realtime.boards.exchange import plan as plans
 from realtime.boards.exchange.columns import Row
 from realtime.boards.exchange.models import Batch
 from realtime.boards.exchange.plan import Mode, carry_out, locked_entries, plan
-from realtime.boards.models import Revision
+from realtime.boards.models import Entry, Revision
 from realtime.boards.undo import revert
 
 
@@ -220,3 +221,36 @@ def test_without_a_history_an_import_works_too(board, entries, editor, settings)
     assert do(board, rows("a"), actor=editor) is None
     assert [row[1] for row in state(board)] == ["a"]
     assert not Batch.objects.exists()
+
+
+def test_many_rows_of_one_name_are_matched_in_one_pass(board, monkeypatch):
+    """Each entry is read once for each set of columns: the lock of the board is held meanwhile."""
+    entries = [Entry(pk=number, board=board, label="Oslo", value=str(number)) for number in range(200)]
+    given = [Row(number, {"label": "Oslo", "value": str(-number)}) for number in range(1, 201)]
+    reads = []
+
+    def held(entry, name):
+        reads.append(name)
+        return getattr(entry, name)
+
+    monkeypatch.setattr(plans, "held", held)
+
+    found = plan(entries, given, Mode.REPLACE)
+
+    assert found.count("changed") == 200
+    assert len(reads) <= 200 * 2 * 2
+
+
+def test_many_rows_are_written_by_few_queries(board, settings):
+    """Each is in the history all the same."""
+    settings.BOARDS_HISTORY_DAYS = 30
+    for number in range(60):
+        board.entries.create(label=f"{number}", position=number)
+    given = [Row(number, {"label": f"{number}", "value": "new"}) for number in range(120)]
+
+    with CaptureQueriesContext(connection) as queries:
+        batch = do(board, given)
+
+    assert len(queries) < 30
+    assert batch.revisions.count() == 120
+    assert {row[2] for row in state(board)} == {"new"}

@@ -259,6 +259,7 @@ def test_everyone_may_read_the_visible_rows_of_a_public_board(client, board, ent
                 "status": "ok",
                 "note": "Pier 2",
                 "pinned": False,
+                "at": None,
             }
         ]
     }
@@ -423,3 +424,66 @@ def test_a_token_that_ends_while_a_write_waits_writes_nothing(put, board, entry,
 
     assert put(ROWS).status_code == 401
     assert state(board) == [("Saltmere", "06:40", "ok", "Pier 2")]
+
+
+AT = "2026-11-26T18:45:00+01:00"
+
+
+@pytest.fixture
+def _in_oslo(board):
+    Board.objects.filter(pk=board.pk).update(time_zone="Europe/Oslo")
+
+
+@pytest.mark.usefixtures("_in_oslo")
+def test_a_program_reads_and_writes_times(put, client, board, entry, address, token):
+    """With an offset, or by the clock of the board; what it leaves out stays, and null clears."""
+    first = put([{"label": "Saltmere", "at": AT, "shows_from": "2026-01-01 08:00", "weekdays": "Mon, Tue"}])
+    [row] = client.get(address, headers={"Authorization": f"Bearer {token}"}).json()["rows"]
+
+    assert first.json()["changed"] == 1
+    assert (row["at"], row["shows_from"], row["weekdays"]) == (AT, "2026-01-01T08:00:00+01:00", "12")
+    assert put({"rows": [row]}).json()["unchanged"] == 1
+    assert put([{"label": "Saltmere"}]).json()["unchanged"] == 1
+    assert put([{"label": "Saltmere", "at": None}]).json()["changed"] == 1
+    entry.refresh_from_db()
+    assert (entry.at, entry.weekdays, entry.clock) == (None, "12", "Europe/Oslo")
+
+
+@pytest.mark.parametrize("name", ["at", "shows_from", "shows_until", "weekdays"])
+def test_a_tag_changes_with_times(client, board, entry, address, token, name):
+    """A program that states it in If-Match overwrites no change to them."""
+    headers = {"Authorization": f"Bearer {token}"}
+    before = client.get(address, headers=headers)["ETag"]
+
+    board.entries.update(**{name: "3" if name == "weekdays" else "2026-11-26T18:45Z"})
+
+    assert client.get(address, headers=headers)["ETag"] != before
+
+
+@pytest.mark.usefixtures("_in_oslo")
+@pytest.mark.parametrize(
+    "row, column",
+    [
+        ({"at": "2026-03-29 02:30"}, "at"),
+        ({"at": "2026-10-25 02:30"}, "at"),
+        ({"shows_until": "soon"}, "shows_until"),
+        ({"weekdays": "Foo"}, "weekdays"),
+        ({"shows_from": "2026-11-26 18:45", "shows_until": "2026-11-26 18:45"}, "shows_until"),
+    ],
+)
+def test_wrong_times_are_named_by_row(put, board, entry, row, column):
+    """By the name of the column in JSON."""
+    response = put([{"label": "Saltmere"}, {"label": "Other"} | row])
+
+    assert response.status_code == 422
+    assert [(each["row"], each["column"]) for each in response.json()["errors"]] == [(2, column)]
+
+
+def test_everyone_reads_the_time_alone(client, board, entry, address):
+    """When which entry is shown is for those who write."""
+    board.entries.update(at="2026-11-26T18:45Z", shows_from="2026-01-01T00:00Z", is_due=True)
+
+    [row] = client.get(address).json()["rows"]
+
+    assert row["at"].startswith("2026-11-26T")
+    assert not {"shows_from", "shows_until", "weekdays", "visible"} & {*row}

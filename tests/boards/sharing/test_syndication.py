@@ -131,3 +131,12 @@ def test_an_item_keeps_its_name(client, board, entry):
 def test_an_unknown_kind_is_not_found(client, board):
     """There are three."""
     assert client.get(address(board, "xml")).status_code == 404
+
+
+@KINDS
+def test_a_feed_has_the_time_of_an_entry(client, board, entry, kind):
+    """By the clock of the board."""
+    Board.objects.filter(pk=board.pk).update(time_zone="Europe/Oslo")
+    board.entries.update(at="2026-11-26T17:45Z", value="")
+
+    assert titles(client.get(address(board, kind)), kind) == ["Saltmere: 2026-11-26 18:45 (OK)"]
