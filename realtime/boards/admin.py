@@ -20,7 +20,7 @@ from .models import Board, Entry, Notice, Status, common_zone
 from .planned import shown_in_words
 from .screens import admin as screens  # noqa: F401  # registers its model
 from .shared_forms import AnyForm, SharedAdmin, SharedForm, SharedInlineRows, fields_of, is_key
-from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock, show_by_clock_of
+from .time_fields import WeekdaysField, ZonedTimeField, check_order, show_by_clock, show_by_clock_of
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
@@ -67,6 +67,11 @@ class EntryForm(SharedForm):
             return Board.objects.filter(pk=self.instance.board_id).first()
         chosen = self.data.get(self.add_prefix("board")) or str(self.initial.get("board") or "")
         return Board.objects.filter(pk=chosen).first() if chosen and is_key(Board, chosen) else None
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        check_order(self, self.cleaned_data.get("shows_from"), "shows_until")
+        return cleaned
 
     def save(self, commit: bool = True) -> Any:
         if self.instance._state.adding and self.cleaned_data.get("position") is None:
@@ -271,6 +276,11 @@ class NoticeForm(AnyForm):
             keys = [key for key in [*chosen] if is_key(Board, str(key))]
             zone = common_zone(Board.objects.filter(pk__in=keys))
         show_by_clock(self, zone)
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        check_order(self, self.cleaned_data.get("shows_from"), "shows_until")
+        return cleaned
 
 
 @admin.register(Notice)

@@ -26,6 +26,7 @@ from .history import States, record, states
 from .models import Board, Entry, Status
 from .places import NoSuchPlace, Places, lock_board, make_room
 from .time_fields import WeekdaysField, ZonedTimeField, as_shown
+from .times import NEVER_SHOWN, is_never
 from .undo import Step, revert, sign, signed, values_of
 
 FIELDS = ["label", "value", "unit", "status", "note"]
@@ -37,6 +38,7 @@ TIMES: dict[str, forms.Field] = {
     "weekdays": WeekdaysField(required=False),
 }
 """What an editor also writes, as text: times by the clock of the board, days of the week by their numbers."""
+ORDERED = frozenset({"shows_from", "shows_until"})
 MAX_ROWS = 500
 CALL_BYTES = 512
 """The largest number of bytes that a call of ``entries.undo`` has beside its token."""
@@ -270,6 +272,9 @@ def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
             setattr(entry, name, value_of(entry, name, text))
         except ValidationError as error:
             faults[name] = error.messages
+    is_timed = not faults and not ORDERED.isdisjoint(values)
+    if is_timed and is_never(entry.shows_from, entry.shows_until):
+        faults["shows_until"] = [NEVER_SHOWN]
     if faults:
         words = " ".join(f"{name}: {' '.join(messages)}" for name, messages in faults.items())
         raise ActionRefused(Code.BAD_MESSAGE, f"{prefix}{words}", faults)

@@ -11,22 +11,26 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, Subquery, Value, Window
+from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, Subquery, Value, Window
 from django.db.models.functions import RowNumber
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
 from realtime.changes import Change
 
 from .models import Batch, Board, Entry, Revision
+from .time_fields import time_in_words, weekdays_in_words
 from .undo import Step, Values, columns, revert, values_of
+from .zones import zone_named
 
 KEPT = 50
 """Revisions of an entry that are kept at most."""
@@ -178,8 +182,8 @@ def step_between(key: int, was: Values | None, now: Values | None) -> Step | Non
     return Step(key, before, after) if names else None
 
 
-def in_words(revision: Any) -> dict[str, Any] | None:
-    """Return a revision as the page shows it."""
+def in_words(revision: Any, zone: ZoneInfo | None = None) -> dict[str, Any] | None:
+    """Return a revision as the page shows it, its times by the clocks of a zone; without one, the server's."""
     step = step_of(revision)
     if step is None:
         return None
@@ -193,9 +197,25 @@ def in_words(revision: Any) -> dict[str, Any] | None:
             before = before | {"board_id": revision.left_title or "a deleted board"}
             after = after | {"board_id": revision.title or "a deleted board"}
         kind = "moved" if is_moved else "changed"
-        changes = [(titles[name], before[name], after[name]) for name in after]
+        changes = [
+            (titles[name], *(value_in_words(name, values[name], zone) for values in (before, after)))
+            for name in after
+        ]
     named = revision.values or revision.was
     return {"revision": revision, "label": named.get("label"), "kind": kind, "changes": changes}
+
+
+def value_in_words(name: str, value: str | None, zone: ZoneInfo | None) -> str | None:
+    """Return a value of a revision as an editor reads it: times by a clock, days by their names."""
+    if value and name == "weekdays":
+        return weekdays_in_words(value) or value
+    if value and isinstance(Entry._meta.get_field(name), DateTimeField):
+        try:
+            at = parse_datetime(value)
+        except ValueError:
+            at = None
+        return time_in_words(at, zone or zone_named("")) if at and at.tzinfo else value
+    return value
 
 
 def batches(board: Board) -> Any:
@@ -204,7 +224,7 @@ def batches(board: Board) -> Any:
     return found.annotate(newest=Max("revisions")).filter(newest__isnull=False).order_by("-newest")
 
 
-def batches_in_words(shown: Sequence[Any]) -> list[dict[str, Any]]:
+def batches_in_words(shown: Sequence[Any], zone: ZoneInfo | None = None) -> list[dict[str, Any]]:
     """Return imports as the page shows them: its newest revision stands for each."""
     rank = Window(RowNumber(), partition_by=F("batch"), order_by=F("pk").asc())
     unnamed = Revision.objects.annotate(title=Value(""), left_title=Value(""), rank=rank)
@@ -212,7 +232,7 @@ def batches_in_words(shown: Sequence[Any]) -> list[dict[str, Any]]:
     for revision in unnamed.filter(
         batch__in=[batch.pk for batch in shown], rank__lte=SHOWN_OF_BATCH
     ).order_by("pk"):
-        if part := in_words(revision):
+        if part := in_words(revision, zone):
             parts[revision.batch_id].append(part)
     return [
         {
@@ -283,8 +303,9 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the changes of a board's entries, each with its user."""
     board = visible_board(request, slug)
-    single = map(in_words, revisions(board).filter(follows=None, batch=None)[:SHOWN])
-    items = [*(item for item in single if item), *batches_in_words(batches(board)[:SHOWN])]
+    single = revisions(board).filter(follows=None, batch=None)[:SHOWN]
+    items = [item for each in single if (item := in_words(each, board.zone))]
+    items += batches_in_words(batches(board)[:SHOWN], board.zone)
     items = sorted(items, key=lambda item: -item["revision"].pk)[:SHOWN]
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 

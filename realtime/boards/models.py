@@ -24,7 +24,7 @@ from .screens.models import Screen as Screen
 from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
 from .sharing.origins import validate_origins
-from .times import Times, days_in_words, moved
+from .times import Times, days_in_words, is_in_reach, moved
 from .zones import validate_time_zone, zone_named
 
 
@@ -241,6 +241,11 @@ class Entry(models.Model):
         return zone_named(self.clock)
 
     @property
+    def shown_at(self) -> datetime | None:
+        """Its time as pages show it: none, if a program has written one that is too far away."""
+        return self.at if self.at and is_in_reach(self.at) else None
+
+    @property
     def times(self) -> Times:
         """When it is shown, besides what its editor has chosen by ``is_visible``."""
         hides_after = self.board.hides_after
@@ -338,6 +343,16 @@ class Notice(models.Model):
     def zone(self) -> ZoneInfo:
         """The zone of its boards, by which its days begin; the server's, if they have several or none."""
         return common_zone(self.boards.all() if self.pk else [])
+
+    @property
+    def shown_until(self) -> datetime | None:
+        """Its end as pages show it: none, if it is too far away."""
+        return self.shows_until if self.shows_until and is_in_reach(self.shows_until) else None
+
+    @property
+    def shown_from(self) -> datetime | None:
+        """Its beginning as pages show it: none, if it is too far away."""
+        return self.shows_from if is_in_reach(self.shows_from) else None
 
     @property
     def days_in_words(self) -> str:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from .models import Board, Notice
-from .time_fields import WeekdaysField, ZonedTimeField, show_by_clock_of
+from .time_fields import WeekdaysField, ZonedTimeField, check_order, show_by_clock_of
 
 LENGTHS = [("15", "15 minutes"), ("60", "1 hour"), ("240", "4 hours"), ("", "until I end it")]
 
@@ -40,6 +40,11 @@ class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none wh
     def __init__(self, board: Board, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         show_by_clock_of(self, board)
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        check_order(self, self.cleaned_data.get("begins") or timezone.now(), "ends")
+        return cleaned
 
     def publish(self, board: Board, user: Any) -> Notice:
         """Save the notice, and put it on the board or on all."""

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-from django.utils import timezone
-from django.utils.formats import date_format
-
 from .due import HAS_TIMES
 from .models import Board, Entry
-from .time_fields import weekdays_in_words
+from .time_fields import time_in_words, weekdays_in_words
 
 LISTED = 50
 
@@ -27,8 +24,7 @@ def shown_in_words(entry: Entry) -> str:
     days = f", on {weekdays_in_words(entry.weekdays)} only" if entry.weekdays else ""
     when = ""
     if entry.next_change:
-        local = timezone.localtime(entry.next_change, entry.board.zone)
-        when = f"{date_format(local, 'j M Y H:i')} {local.tzname()}"
+        when = time_in_words(entry.next_change, entry.board.zone)
     if entry.is_due is False:
         return f"not before {when}{days}" if when else "no, its time is over"
     return f"until {when}{days}" if when else f"yes{days}"

@@ -5,11 +5,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.dates import WEEKDAYS_ABBR
+from django.utils.formats import date_format
 
-from .times import WEEK, days_in_words, in_zone
+from .times import NEVER_SHOWN, TOO_FAR_AWAY, WEEK, days_in_words, in_zone, is_in_reach, is_never
 from .zones import zone_named
 
 FORMAT = "%Y-%m-%dT%H:%M"
@@ -28,9 +30,11 @@ class ZonedTimeField(forms.DateTimeField):
     def to_python(self, value: Any) -> datetime | None:
         with timezone.override("UTC"):  # in which Django reads what names no zone
             found = super().to_python(value)
-        if found is None or _names_a_zone(value):
-            return found
-        return in_zone(found.replace(tzinfo=None), self.zone or zone_named(""))
+        if found is not None and not _names_a_zone(value):
+            found = in_zone(found.replace(tzinfo=None), self.zone or zone_named(""))
+        if found is not None and not is_in_reach(found):
+            raise ValidationError(TOO_FAR_AWAY)
+        return found
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         # By what was shown, which has neither seconds nor which of two equal hours is meant.
@@ -67,6 +71,12 @@ def show_by_clock(form: Any, zone: ZoneInfo) -> None:
         timed[-1].help_text = f"{words} By the clock of {zone.key}."
 
 
+def check_order(form: Any, begins: datetime | None, until: str) -> None:
+    """Add an error to a form whose field ``until`` is not after a beginning."""
+    if is_never(begins, form.cleaned_data.get(until)):
+        form.add_error(until, NEVER_SHOWN)
+
+
 def _names_a_zone(value: Any) -> bool:
     """Return whether a text has an offset, or a value is a time of a zone already."""
     if isinstance(value, datetime):
@@ -86,6 +96,12 @@ def as_shown(value: datetime | None, zone: ZoneInfo | None) -> str:
         return value.astimezone(zone or zone_named("")).strftime(FORMAT)
     except OverflowError:
         return value.strftime(FORMAT)
+
+
+def time_in_words(at: datetime, zone: ZoneInfo) -> str:
+    """Return a time as the clocks of a zone show it: ``26 Nov 2026 08:40 CET``; in UTC, if it is too far away."""
+    local = at.astimezone(zone) if is_in_reach(at) else at
+    return f"{date_format(local, 'j M Y H:i')} {local.tzname()}"
 
 
 def weekdays_in_words(days: str) -> str:

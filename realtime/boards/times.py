@@ -14,6 +14,15 @@ from django.core.exceptions import ValidationError
 WEEK = "1234567"
 """The days of a week as the column ``weekdays`` has them, from Monday."""
 
+YEARS = range(1970, 3000)
+"""The years, in UTC, of times that can be entered. Programs can write others, which most zones cannot show."""
+FIRST, LAST = (
+    datetime(YEARS[0], 1, 1, tzinfo=UTC),
+    datetime(YEARS[-1], 12, 31, 23, 59, 59, tzinfo=UTC),
+)
+TOO_FAR_AWAY = f"This time is too far away; enter one of the years {YEARS[0]} to {YEARS[-1]}."
+NEVER_SHOWN = "This is not after “from”, so that it would never be shown; enter a later time."
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -31,8 +40,8 @@ class Times:
         """Return times, of which those that are None say nothing."""
         return cls(
             zone,
-            begins.astimezone(UTC) if begins else None,
-            tuple(each.astimezone(UTC) for each in ends if each),
+            in_reach(begins) if begins else None,
+            tuple(in_reach(each) for each in ends if each),
             "" if {*WEEK} <= {*days} else "".join(day for day in WEEK if day in days),
         )
 
@@ -63,9 +72,26 @@ class Times:
                 yield first_moment(today + timedelta(days=number), self.zone)
 
 
+def is_in_reach(at: datetime) -> bool:
+    """Return whether a time is of the years that can be entered."""
+    return at.year in YEARS and at.astimezone(UTC).year in YEARS
+
+
+def in_reach(at: datetime) -> datetime:
+    """Return a time in UTC, or instead of one that is too far away the first or the last that is not."""
+    if is_in_reach(at):
+        return at.astimezone(UTC)
+    return FIRST if at.year <= FIRST.year else LAST
+
+
+def is_never(begins: datetime | None, ends: datetime | None) -> bool:
+    """Return whether no time is between a beginning and an end."""
+    return begins is not None and ends is not None and ends <= begins
+
+
 def moved(at: datetime, by: timedelta) -> datetime:
     """Return a time that is later by what a clock measures, whether clocks are set meanwhile or not."""
-    return at.astimezone(UTC) + by
+    return in_reach(at) + by
 
 
 def first_moment(day: date, zone: ZoneInfo) -> datetime:
@@ -82,7 +108,7 @@ def in_zone(clock: datetime, zone: ZoneInfo) -> datetime:
         found = clock.replace(tzinfo=zone).astimezone(UTC)
         shown = found.astimezone(zone).replace(tzinfo=None)
     except OverflowError as error:
-        raise ValidationError("This time is too far away; enter one of these years.") from error
+        raise ValidationError(TOO_FAR_AWAY) from error
     if shown != clock:
         raise ValidationError(
             f"There is no {clock:%H:%M} on {clock.day} {clock:%B %Y} in {zone.key}: "

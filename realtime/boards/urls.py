@@ -2,7 +2,7 @@
 
 from django.templatetags.static import static
 from django.urls import path, register_converter
-from django.urls.converters import PathConverter
+from django.urls.converters import IntConverter, PathConverter
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
@@ -13,6 +13,8 @@ from .charts import pages as charts
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
 from .sharing import embedding, links, qr, share, syndication
+
+MAX_KEY = 2**63 - 1
 
 
 class SlugConverter(PathConverter):
@@ -29,31 +31,46 @@ class SlugConverter(PathConverter):
         return value
 
 
+class KeyConverter(IntConverter):
+    """The key of a row."""
+
+    def to_python(self, value: str) -> int:
+        """Return the key.
+
+        Raises: ValueError, which Django answers with 404, if it is larger than any key: SQLite cannot compare with it.
+        """
+        key = int(value) if len(value) < 20 else MAX_KEY + 1
+        if key > MAX_KEY:
+            raise ValueError(value)
+        return key
+
+
 register_converter(SlugConverter, "board")
+register_converter(KeyConverter, "key")
 
 app_name = "boards"
 urlpatterns = [
     path("", views.index, name="index"),
     path("new-board/", kinds.new_board, name="new"),
     path("boards/<board:slug>/notices/", notices.announce, name="announce"),
-    path("boards/<board:slug>/notices/<int:key>/end/", notices.end, name="end_notice"),
+    path("boards/<board:slug>/notices/<key:key>/end/", notices.end, name="end_notice"),
     path("boards/<board:slug>/export/<str:kind>/", exporting.export, name="export"),
     path("boards/<board:slug>/import/", importing.import_rows, name="import"),
     path("boards/<board:slug>/rows", rows.rows, name="rows"),
     path("boards/<board:slug>/share/", share.share, name="share"),
     path("boards/<board:slug>/share/tokens/", share.make_token, name="make_token"),
-    path("boards/<board:slug>/share/tokens/<int:key>/revoke/", share.revoke_token, name="revoke_token"),
+    path("boards/<board:slug>/share/tokens/<key:key>/revoke/", share.revoke_token, name="revoke_token"),
     path("boards/<board:slug>/share/sites/", share.set_sites, name="set_sites"),
     path("boards/<board:slug>/share/links/", share.make_link, name="make_link"),
-    path("boards/<board:slug>/share/links/<int:key>/revoke/", share.revoke_link, name="revoke_link"),
+    path("boards/<board:slug>/share/links/<key:key>/revoke/", share.revoke_link, name="revoke_link"),
     path("boards/<board:slug>/embed/", embedding.embed, name="embed"),
     path("boards/<board:slug>/qr.svg", qr.qr, name="qr"),
     path("boards/<board:slug>/feed/<str:kind>/", syndication.syndicated, name="feed"),
     path("link/", links.open_link, name="link"),
     path("boards/<board:slug>/history/", history.history, name="history"),
-    path("boards/<board:slug>/history/<int:key>/undo/", history.undo, name="undo"),
-    path("boards/<board:slug>/charts/<int:key>/", charts.large, name="chart"),
-    path("boards/<board:slug>/charts/<int:key>.csv", charts.download, name="readings"),
+    path("boards/<board:slug>/history/<key:key>/undo/", history.undo, name="undo"),
+    path("boards/<board:slug>/charts/<key:key>/", charts.large, name="chart"),
+    path("boards/<board:slug>/charts/<key:key>.csv", charts.download, name="readings"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
     path("screen/", screens.screen, name="screen"),

@@ -1,6 +1,6 @@
 """The history: changes by any way of editing and by programs, with the values before, and undone field by field."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Literal
@@ -636,3 +636,22 @@ def test_the_page_of_the_history_costs_no_query_for_each_import(
 
     assert [len(item["parts"]) for item in items] == [3] * 21
     assert [item["kind"] for item in items[:2]] == ["Import: 19", "Import: 18"]
+
+
+def test_times_and_days_are_named_as_an_editor_reads_them(editor_client, editor, entries):
+    """By the clock of the board; what a program wrote too far away is in UTC, and what is no day is as it is."""
+    Board.objects.update(time_zone="Asia/Kathmandu")
+    entry = entries[0]
+    values = {"at": "2027-01-02T01:00", "weekdays": "135"}
+    perform(editor, "entries.set", {"entry": entry.pk, "changes": values, "seen": {}})
+    far = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+    Entry.objects.filter(pk=entry.pk).update(shows_until=far, weekdays="x")
+    noted(entry)
+
+    html = editor_client.get(reverse("boards:history", args=[entry.board.slug])).content.decode()
+
+    assert "<ins>2 Jan 2027 01:00 +0545</ins>" in html
+    assert "<ins>Mon, Wed, Fri</ins>" in html
+    assert "<ins>31 Dec 9999 23:30 UTC</ins>" in html
+    assert "<ins>x</ins>" in html
+    assert "135" not in html

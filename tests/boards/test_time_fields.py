@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from realtime.actions import ActionRefused, perform
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry, Notice
 from realtime.boards.time_fields import WeekdaysField, ZonedTimeField, weekdays_in_words
 
 from .test_shared_forms import Form
@@ -129,3 +129,78 @@ def test_an_editor_sets_times_on_the_board(editor, oslo, entry):
     found = Entry.objects.get()
     assert (found.at, found.weekdays, found.is_due) == (None, "", None)
     assert perform(editor, "entries.times", {"entry": 0}) == {"gone": True}
+
+
+FAR = [
+    "9999-12-31T10:00",
+    "9999-12-31T23:30-05:00",
+    "0001-01-01T00:00",
+    "3000-01-02T00:00",
+    "1969-12-30T00:00",
+]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "America/Santiago"])
+@pytest.mark.parametrize("text", FAR)
+def test_a_time_that_is_too_far_away_is_refused(text, zone):
+    """Wherever it is entered: all fields are this one."""
+    field = ZonedTimeField()
+    field.zone = ZoneInfo(zone)
+
+    with pytest.raises(ValidationError, match="too far away; enter one of the years 1970 to 2999"):
+        field.clean(text)
+
+
+def test_an_editor_is_told_that_a_time_is_too_far_away(editor_client, editor, oslo, entry):
+    """In the admin, and by the action of the board's page."""
+    add = reverse("admin:boards_entry_add")
+    sent = {"board": oslo.pk, "label": "Ferry", "shows_from": FAR[0], "weekdays": ["1"]}
+
+    response = editor_client.post(add, sent)
+
+    assert "too far away" in response.content.decode()
+    with pytest.raises(ActionRefused, match="shows_from: This time is too far away"):
+        perform(editor, "entries.set", {"entry": entry.pk, "changes": {"shows_from": FAR[0]}, "seen": {}})
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:30", "0001-01-01T00:30"])
+@pytest.mark.parametrize("zone", ["Europe/Oslo", "America/Santiago"])
+def test_a_time_that_a_program_wrote_too_far_away_breaks_no_board(editor_client, oslo, at, zone):
+    """The entry is shown without it, a notice until it is ended."""
+    far = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    Board.objects.update(time_zone=zone, hides_after=10 if far.year > 2026 else None)
+    oslo.refresh_from_db()
+    oslo.entries.create(label="Ferry", at=far, weekdays="1234567")
+    Notice.objects.create(text="Closed", shows_from=far, shows_until=far).boards.set([oslo])
+    Notice.objects.create(text="For ever", shows_until=None if far.year < 2026 else far).boards.set([oslo])
+
+    html = editor_client.get(oslo.get_absolute_url()).content.decode()
+
+    assert "Ferry" in html
+    assert "entry-at" not in html
+    assert "until it is ended" in html
+
+
+REVERSED = {"shows_from": "2027-01-02T10:00", "shows_until": "2027-01-02T09:00"}
+EQUAL = REVERSED | {"shows_until": REVERSED["shows_from"]}
+
+
+@pytest.mark.parametrize("times", [REVERSED, EQUAL], ids=["before", "equal"])
+def test_an_end_that_is_not_after_the_beginning_is_refused(editor_client, editor, oslo, entry, times):
+    """In each form that has both, and by the action, whichever of the two is changed."""
+    words = "would never be shown"
+    form = Form(editor_client.get(address(entry)))
+    notice = {"text": "Later", "level": "info", "boards": [oslo.pk]}
+
+    assert words in editor_client.post(address(entry), form.sent | times).content.decode()
+    assert words in editor_client.post(reverse("admin:boards_notice_add"), notice | times).content.decode()
+    with pytest.raises(ActionRefused, match=f"shows_until: .*{words}"):
+        perform(editor, "entries.set", {"entry": entry.pk, "changes": times, "seen": {}})
+    for first, second in [[*REVERSED], [*REVERSED][::-1]]:
+        Entry.objects.update(shows_from=None, shows_until=None)
+        perform(editor, "entries.set", {"entry": entry.pk, "changes": {first: times[first]}, "seen": {}})
+        with pytest.raises(ActionRefused, match=words):
+            perform(
+                editor, "entries.set", {"entry": entry.pk, "changes": {second: times[second]}, "seen": {}}
+            )
+    assert not Notice.objects.exists()

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.boards.times import Times, first_moment, in_zone, moved
+from realtime.boards.times import LAST, Times, first_moment, in_zone, moved
 
 OSLO, SANTIAGO, KATHMANDU = ZoneInfo("Europe/Oslo"), ZoneInfo("America/Santiago"), ZoneInfo("Asia/Kathmandu")
 ZONES = [
@@ -151,6 +151,21 @@ def test_a_time_that_no_clock_shows_is_refused_with_words(zone, clock, other):
     """It is named, with the reason, and one that can be entered."""
     with pytest.raises(ValidationError, match=f"There is no {clock[11:]} on .* set forward.*Enter {other}"):
         in_zone(datetime.fromisoformat(clock), zone)
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+@pytest.mark.parametrize("far", [datetime.min, datetime(1969, 12, 31), datetime(3000, 1, 2), datetime.max])
+def test_a_time_that_is_too_far_away_is_as_the_first_or_the_last(zone, far):
+    """Programs write any time the database takes, such as the last of all for “for ever”."""
+    far = far.replace(tzinfo=UTC)
+    now = utc("2026-11-26T08:00")
+    begins = Times.of(zone, far, [], "1")
+    ends = Times.of(zone, None, [far, moved(far, MINUTE)], "1234")
+
+    assert begins.is_due(utc("2026-11-30T08:00")) == (far < now)
+    assert ends.is_due(now) == (far > now)
+    assert (begins.next_change(now) or LAST) <= LAST + timedelta(days=8)
+    assert (ends.next_change(now) or LAST) <= LAST
 
 
 @pytest.mark.parametrize("clock", [datetime.min, datetime.max])

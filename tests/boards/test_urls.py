@@ -3,6 +3,8 @@
 import pytest
 from django.urls import Resolver404, resolve, reverse
 
+from realtime.boards import urls
+
 
 @pytest.mark.parametrize("slug", ["quay", "a board", "à/b", "50%", "?x#y"])
 def test_every_slug_has_an_address(slug):
@@ -37,3 +39,23 @@ def test_an_address_has_no_slug_that_no_database_can_store(slug):
 def test_the_index_is_the_front_page():
     assert reverse("boards:index") == "/"
     assert resolve("/").view_name == "boards:index"
+
+
+KEYED = [each for each in urls.urlpatterns if "key" in each.pattern.converters]
+
+
+@pytest.mark.combinations("pattern", "key", "method")
+@pytest.mark.parametrize("pattern", KEYED, ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "key", [2**63 - 1, 2**63, 10**22, 10**5000], ids=["last", "next", "large", "endless"]
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_key_that_no_row_has_is_not_found(pattern, key, method, editor_client, board):
+    """However large it is: SQLite cannot compare with a number above 63 bits, and Python reads no endless one."""
+    digits = str(key) if key < 10**100 else "1" + "0" * 5000
+    path = "/" + str(pattern.pattern).replace("<board:slug>", board.slug)
+
+    response = getattr(editor_client, method)(path.replace("<key:key>", digits), follow=True)
+
+    is_undo = pattern.name == "undo" and method == "post" and key < 2**63
+    assert response.status_code in ([200] if is_undo else [404, 405])
