@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ValidationError
 
 from ..time_fields import ZonedTimeField
-from ..times import WEEK
+from ..times import WEEK, is_in_reach
 
 NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 OFFSET = re.compile(r":.*(z|[+-]\d\d(:?\d\d)?)$", re.IGNORECASE)
@@ -32,10 +32,7 @@ def time_of(text: str, zone: ZoneInfo) -> datetime | None:
     found = field.clean(text)
     if found is None:
         return None
-    try:
-        shown: datetime = found.astimezone(zone)
-    except OverflowError as error:
-        raise ValidationError("This time is too far away; enter one of these years.") from error
+    shown: datetime = found.astimezone(zone)
     if is_shown_twice(shown) and not OFFSET.search(text):
         both = " or ".join(shown.replace(fold=fold).isoformat(" ", "minutes") for fold in (0, 1))
         raise ValidationError(f"Clocks are set back then, and show {text} twice. Write {both}.")
@@ -50,10 +47,9 @@ def is_shown_twice(shown: datetime) -> bool:
 
 def time_in_words(value: datetime, zone: tzinfo | None) -> str:
     """Return a time as files have it: ``2026-11-26 18:45``, with an offset if the clock shows it twice."""
-    try:
-        shown = value.astimezone(zone)
-    except OverflowError:
+    if not is_in_reach(value):
         return value.isoformat(" ")
+    shown = value.astimezone(zone)
     exact = "microseconds" if shown.microsecond else "seconds" if shown.second else "minutes"
     return (shown if is_shown_twice(shown) else shown.replace(tzinfo=None)).isoformat(" ", exact)
 

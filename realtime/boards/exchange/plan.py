@@ -14,14 +14,13 @@ from django.utils import timezone
 
 from .. import history
 from ..models import NOTED, RANKED_BY, Board, Entry, Status
+from ..times import NEVER_SHOWN
 from ..undo import values_of
 from .cells import plain
 from .clock import comparable, days_in_words, time_in_words
 from .columns import BY_FIELD, Fault, Row
 from .models import Batch
 from .order import arranged, rising
-
-NEVER_SHOWN = "It is not after the time from which the entry is shown, so that it would never be shown."
 
 
 class Mode(models.TextChoices):

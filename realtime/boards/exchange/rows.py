@@ -26,6 +26,7 @@ from ..due import IS_SHOWN
 from ..models import Board, Entry, RowToken
 from ..places import lock_board
 from ..sharing.origins import origins
+from ..times import is_in_reach
 from .cells import plain
 from .columns import BY_FIELD, COLUMNS, Fault, Row, read, table
 from .plan import Mode, carry_out, locked_entries, plan
@@ -252,10 +253,7 @@ def in_zone(value: Any, zone: ZoneInfo) -> Any:
     """Return a time by the clock of a zone, with its offset, and any other value as it is."""
     if not isinstance(value, datetime):
         return value
-    try:
-        return value.astimezone(zone).isoformat()
-    except OverflowError:
-        return value.isoformat()
+    return (value.astimezone(zone) if is_in_reach(value) else value).isoformat()
 
 
 def etag_of(content: bytes) -> str:

@@ -83,3 +83,9 @@ def test_what_is_no_day_is_refused(text):
     """With the words that are known."""
     with pytest.raises(ValidationError, match="no day of the week"):
         days_of(text)
+
+
+@pytest.mark.parametrize("at", [datetime.min, datetime.max])
+def test_a_time_that_no_clock_can_show_is_written_in_utc(at):
+    """Programs may store any; one such entry must not keep its board from being exported."""
+    assert time_in_words(at.replace(tzinfo=UTC), OSLO).endswith("+00:00")
