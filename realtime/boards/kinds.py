@@ -102,6 +102,7 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
     class Meta:
         model = Board
         fields = ["title", "slug", "is_public", "time_zone"]
+        labels = {"slug": "Address"}
 
     def create(self, editor: Any) -> Board:
         """Save the board, after all others, with the rows of its kind; the histories name the editor."""

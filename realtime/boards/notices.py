@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
 from django.db.models import Q
@@ -60,20 +59,6 @@ class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none wh
             notice.boards.set(Board.objects.visible_to(user) if self.cleaned_data["everywhere"] else [board])
             notice.save(update_fields=["is_shown"])  # its days are those of its boards
         return notice
-
-
-@require_POST
-@permission_required("boards.add_notice")
-def announce(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make a notice from the form on a board's page, and show that page again."""
-    board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
-    form = NoticeForm(board, request.POST)
-    if form.is_valid():
-        form.publish(board, request.user)
-    else:
-        reasons = " ".join(f"{name}: {error}" for name, errors in form.errors.items() for error in errors)
-        messages.error(request, f"The notice was not made. {reasons}")
-    return redirect(board)
 
 
 @require_POST

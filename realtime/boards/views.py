@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from django.contrib.auth.decorators import permission_required
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
 from .charts.pages import small_charts
 from .models import Board, Sorting, Status
@@ -21,7 +23,23 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
+    return page(request, get_object_or_404(Board.objects.visible_to(request.user), slug=slug))
+
+
+@require_POST
+@permission_required("boards.add_notice")
+def announce(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a notice from the form on a board's page, and show that page; if it is refused, with what was typed."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
+    form = NoticeForm(shown, request.POST, auto_id="notice_%s")
+    if not form.is_valid():
+        return page(request, shown, form)
+    form.publish(shown, request.user)
+    return redirect(shown)
+
+
+def page(request: HttpRequest, shown: Board, refused: NoticeForm | None = None) -> HttpResponse:
+    """Return the page of a board, with a notice that was refused if there is one."""
     now = timezone.now()
     has_times = (
         shown.sorting == Sorting.TIME
@@ -38,10 +56,10 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     }
     if request.user.has_perm("boards.add_notice"):
         context |= {
-            "notice_form": NoticeForm(shown, auto_id="notice_%s"),
+            "notice_form": refused or NoticeForm(shown, auto_id="notice_%s"),
             "running": shown.notices.filter(Q(is_shown=True) | Q(shows_until__gt=now) | Q(shows_until=None)),
         }
     if request.user.has_perm("boards.change_entry"):
         context["planned"] = not_shown(shown)
-    response = render(request, "boards/board.html", context)
+    response = render(request, "boards/board.html", context, status=422 if refused else 200)
     return stamped(response) if has_times else response

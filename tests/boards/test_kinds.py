@@ -36,6 +36,7 @@ def test_the_page_offers_all_kinds(editor_client):
     for kind in KINDS:
         assert f'value="{kind.name}"' in html
         assert kind.title in html
+    assert ">Address:</label>" in html
     assert reverse("boards:new") in editor_client.get("/").content.decode()
 
 

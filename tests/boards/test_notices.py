@@ -1,6 +1,7 @@
 """Notices: made on a board, shown to all pages of their boards, ended by themselves."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -53,11 +54,40 @@ def test_an_editor_announces_on_all_boards(editor_client, board, staff_board):
     assert {*Notice.objects.get().boards.all()} == {board, staff_board}
 
 
-def test_a_notice_that_cannot_be_made_says_why(editor_client, board):
-    announce(editor_client, board, text="")
+@pytest.mark.parametrize(
+    "field, value, words",
+    [
+        ("text", "", "This field is required."),
+        ("text", "x" * 301, "at most 300 characters"),
+        ("level", "loud", "Select a valid choice"),
+        ("minutes", "7", "Select a valid choice"),
+        ("begins", "tomorrow", "Enter a valid date/time."),
+        ("begins", "9999-12-31T22:30", "too far away"),
+        ("ends", "2020-01-01T00:00", "would never be shown"),
+        ("weekdays", ["8"], "Select a valid choice"),
+    ],
+)
+def test_a_notice_that_cannot_be_made_says_why_and_keeps_what_was_typed(
+    editor_client, board, field, value, words
+):
+    """On the page of the board, beside the field, and with all that is shown there."""
+    texts = {"text": "Crane at work", "begins": "2090-01-01T08:40", "ends": "2091-01-01T00:00"}
+    typed: dict[str, Any] = {**texts, "everywhere": "on", "weekdays": ["3"], field: value}
 
-    html = page(editor_client, board)
-    assert "The notice was not made. text: This field is required." in html
+    response = announce(editor_client, board, **typed)
+
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert "The notice was not made." in html
+    assert words in html
+    form = response.context["notice_form"]
+    assert [*form.errors] == [field]
+    for name in texts:
+        assert not typed[name] or f'value="{typed[name]}"' in html
+    assert form["everywhere"].value()
+    assert form["weekdays"].value() == typed["weekdays"]
+    assert html.count('<details class="tool" open') == 1
+    assert board.title in html
     assert not Notice.objects.exists()
 
 
