@@ -27,14 +27,7 @@ def screen(request: HttpRequest) -> HttpResponse:
     if found is None:
         if request.method != "GET":  # a browser asks for the time, or whether the server answers
             return stamped(HttpResponse())
-        try:
-            found, token = pairing.new_screen(request)
-        except pairing.TooManyWaiting:
-            response = idle(
-                request, "Too many screens wait for their codes. This page tries again in a minute."
-            )
-            response.status_code, response["Retry-After"] = 429, "60"
-            return response
+        found, token = pairing.new_screen(request)
     elif found.is_waiting and not found.has_code(timezone.now()):
         pairing.renew_code(found)
     response = page_of(request, found)

@@ -34,10 +34,6 @@ WRONG_PER_SECOND, WRONG_AT_ONCE = 1 / 30, 10
 ATTEMPTS = 5
 
 
-class TooManyWaiting(Exception):
-    """So many screens wait for their code, of one address or of all, that no further one gets one."""
-
-
 def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
@@ -51,16 +47,28 @@ def screen_of(request: HttpRequest) -> Screen | None:
 def new_screen(request: HttpRequest) -> tuple[Screen, str]:
     """Return a new screen that waits for its code, and its token.
 
-    Raises: TooManyWaiting.
+    Where as many wait as may, it takes the row of the oldest: its page is refused its topic, and asks for a new code.
     """
     address = address_of(request) or ""
-    waiting = Screen.objects.filter(name="")
-    if waiting.count() >= MAX_WAITING or waiting.filter(address=address).count() >= MAX_WAITING_PER_ADDRESS:
-        raise TooManyWaiting
     token = secrets.token_urlsafe(32)
-    screen = Screen(token_digest=digest(token), address=address)
-    renew_code(screen)
+    with transaction.atomic():
+        screen = Screen(pk=replaced(address), token_digest=digest(token), address=address)
+        renew_code(screen)
     return screen, token
+
+
+def replaced(address: str) -> int | None:
+    """Return the key of the screen that has waited longest, locked, if an address or all together have enough."""
+    waiting = Screen.objects.filter(name="")
+    for found, limit in [
+        (waiting.filter(address=address), MAX_WAITING_PER_ADDRESS),
+        (waiting, MAX_WAITING),
+    ]:
+        if found.count() >= limit:
+            # One that an editor is pairing now is locked.
+            oldest = found.select_for_update(skip_locked=True).order_by("code_until", "pk")
+            return oldest.values_list("pk", flat=True).first()
+    return None
 
 
 def renew_code(screen: Screen) -> None:

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from realtime.boards.models import Screen
 from realtime.boards.screens import pairing
+from realtime.feeds import registry
+from realtime.rows.visibility import visible
 
 PAGE = "/screen/"
 
@@ -126,21 +128,69 @@ def test_a_token_of_no_screen_is_replaced(open_screen, token):
     assert Screen.objects.count() == 2
 
 
-def test_the_screens_that_wait_are_limited_for_each_address_and_in_all(open_screen, db, monkeypatch):
-    """Programs that open the page again and again fill no table; paired screens do not count."""
+@pytest.fixture
+def few(monkeypatch):
+    """Five screens may wait, three of one address."""
     monkeypatch.setattr(pairing, "MAX_WAITING", 5)
     monkeypatch.setattr(pairing, "MAX_WAITING_PER_ADDRESS", 3)
-    for _ in range(3):
-        open_screen(REMOTE_ADDR="192.0.2.1")
 
-    assert Client().get(PAGE, REMOTE_ADDR="192.0.2.1").status_code == 429
-    for _ in range(2):
-        open_screen(REMOTE_ADDR="192.0.2.2")
-    refused = Client().get(PAGE, REMOTE_ADDR="192.0.2.3")
-    assert refused.status_code == 429
-    assert "tries again in a minute" in refused.content.decode()
-    Screen.objects.update(name="Paired")
-    open_screen(REMOTE_ADDR="192.0.2.1")
+
+def codes():
+    return {*Screen.objects.filter(name="").values_list("code", flat=True)}
+
+
+@pytest.mark.usefixtures("few")
+def test_the_screens_that_wait_are_limited_for_each_address_and_in_all(open_screen):
+    """Programs that open the page again and again fill no table, and keep no screen from its code."""
+    for number in range(4):
+        for _ in range(10):
+            open_screen(REMOTE_ADDR=f"192.0.2.{number}")
+            of_address = Screen.objects.filter(address=f"192.0.2.{number}")
+            assert of_address.count() <= 3
+            assert Screen.objects.count() <= 5
+    assert Screen.objects.count() == 5
+
+
+@pytest.mark.usefixtures("few")
+def test_a_further_screen_replaces_the_one_of_its_address_that_waits_longest(open_screen, pair):
+    """Screens of other addresses and paired ones stay; the code of the replaced one is no longer valid."""
+    _, other = open_screen(REMOTE_ADDR="192.0.2.2")
+    pair(open_screen(REMOTE_ADDR="192.0.2.1")[1].code, name="Paired")
+    browser, first = open_screen(REMOTE_ADDR="192.0.2.1")
+    later = [open_screen(REMOTE_ADDR="192.0.2.1")[1].code for _ in range(3)]
+
+    assert codes() == {other.code, *later}
+    assert Screen.objects.filter(name="Paired").exists()
+    assert "No screen shows this code" in errors(pair(first.code))
+    browser.get(PAGE, REMOTE_ADDR="192.0.2.1")
+    assert codes() >= {other.code, *later[1:]}
+    assert len(codes()) == 4
+
+
+@pytest.mark.usefixtures("few")
+def test_a_further_screen_replaces_the_one_of_all_that_waits_longest(open_screen):
+    """Also where its own address has none; a screen that has renewed its code has not waited long."""
+    opened = [open_screen(REMOTE_ADDR=f"192.0.2.{number}") for number in range(5)]
+    pairing.renew_code(opened[0][1])
+
+    _, newest = open_screen(REMOTE_ADDR="192.0.2.9")
+
+    assert codes() == {opened[0][1].code, *(screen.code for _, screen in opened[2:]), newest.code}
+
+
+@pytest.mark.usefixtures("few")
+def test_a_replaced_screen_loses_its_topic(open_screen, anonymous):
+    """So its page, which follows it, notices; it reports nothing about the one in its place, and shows a new code."""
+    browser, screen = open_screen()
+    for _ in range(3):
+        open_screen()
+    feed = registry["screens"]
+
+    assert not feed.can_subscribe(anonymous, screen.topic)
+    assert not visible(feed, anonymous, [screen.topic])
+    html = browser.get(PAGE).content.decode()
+    assert screen.topic not in html
+    assert "Connect this screen" in html
 
 
 def test_screens_that_are_never_paired_are_forgotten(open_screen, paired):

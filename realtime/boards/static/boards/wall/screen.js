@@ -8,6 +8,8 @@ import { serverNow } from "./server-clock.js";
 const OBEYED = "boards-screen-orders";
 // A page that differs from its orders after it has loaded again does so slowly, not in a loop.
 const PAUSE_MS = 60_000;
+// The row of this screen was deleted, or given to another one: the page asks for a new code.
+const GONE = "gone";
 
 const holder = /** @type {HTMLElement | null} */ (document.querySelector("[data-screen]"));
 const nameplate = /** @type {HTMLElement | null} */ (document.querySelector(".screen-name"));
@@ -19,7 +21,8 @@ export function followDesk(realtime) {
   const row = /** @type {HTMLElement | null} */ (holder.querySelector("[data-orders]"));
   const topic = `screens.${holder.dataset.screen}`;
   const { state } = realtime.status.topics[topic] ?? {};
-  if (state === "live" || state === "refused") obey(row?.dataset.orders ?? "");
+  if (state === "live") obey(row?.dataset.orders ?? "");
+  if (state === "refused") obey(GONE);
   const isNamed = row !== null && serverNow() / 1000 < Number(row.dataset.identifyUntil || 0);
   if (nameplate.hidden === isNamed) nameplate.hidden = !isNamed;
   if (isNamed && nameplate.textContent !== row.dataset.name) nameplate.textContent = row.dataset.name ?? "";
