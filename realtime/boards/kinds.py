@@ -103,6 +103,7 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
         model = Board
         fields = ["title", "slug", "is_public", "time_zone"]
         labels = {"slug": "Address"}
+        error_messages = {"slug": {"unique": "A board with this address already exists; choose another."}}
 
     def create(self, editor: Any) -> Board:
         """Save the board, after all others, with the rows of its kind; the histories name the editor."""

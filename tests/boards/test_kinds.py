@@ -43,7 +43,7 @@ def test_the_page_offers_all_kinds(editor_client):
 @pytest.mark.parametrize(
     "form, words",
     [
-        ({"slug": "quay"}, "already exists"),
+        ({"slug": "quay"}, "A board with this address already exists; choose another."),
         ({"kind": "unknown"}, "Select a valid choice"),
         ({"time_zone": "Mars/Olympus"}, "There is no time zone"),
         ({"title": ""}, "This field is required"),
