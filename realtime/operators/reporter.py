@@ -6,8 +6,9 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from importlib import import_module
+from itertools import islice
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
@@ -28,6 +29,10 @@ logger = logging.getLogger("realtime.operators")
 
 LOOK_SECONDS = 2.0
 """How often a process looks for instructions, and reports while an operator watches."""
+FORGET_SECONDS = 60.0
+"""How often a process looks for reports that others have left behind, whether an operator watches or not."""
+ENDED_AT_ONCE = 100
+"""How many connections are ended before the event loop may do other work."""
 END_SECONDS = 1.0
 """How long a process that stops tries to delete its report, which others delete otherwise."""
 SIGNED_OUT = "an operator has ended this session; sign in again"
@@ -44,6 +49,9 @@ class Reporter:
         self._samples = figures.Samples()
         self._seen: set[int] | None = None  # numbers of valid instructions; None before the first look
         self._has_reported = False
+        self._storing = asyncio.Lock()  # a report is deleted only when none is on its way to the database
+        self._is_stopping = False
+        self._forget_due = 0.0
 
     async def look(self) -> None:
         """Wait until it is time, then carry out what is new, and report if an operator watches."""
@@ -53,18 +61,20 @@ class Reporter:
             is_watched = await self._carry_out_what_is_new()
             if is_watched:
                 await self._report()
-            elif self._has_reported:
-                await self._threads.run(reports.discard, self._process)
-                self._has_reported = False
+            else:
+                await self._discard()
+            if time.monotonic() >= self._forget_due:
+                await self._threads.run(reports.forget)
+                self._forget_due = time.monotonic() + FORGET_SECONDS
         except (DatabaseError, InterfaceError) as error:
             logger.debug("operators are not heard: %r", error)  # other tasks log that the database is away
 
     async def stop(self) -> None:
-        """Delete the report."""
-        if self._has_reported:
-            with contextlib.suppress(TimeoutError, DatabaseError, InterfaceError, Stopping):
-                async with asyncio.timeout(END_SECONDS):
-                    await self._threads.run(reports.discard, self._process)
+        """Store no further report, then delete the last one."""
+        self._is_stopping = True
+        with contextlib.suppress(TimeoutError, DatabaseError, InterfaceError, Stopping):
+            async with asyncio.timeout(END_SECONDS):
+                await self._discard()
 
     # ------------------------------------------------------------ reports
 
@@ -80,22 +90,41 @@ class Reporter:
             readers,
             time.monotonic() - self._begun_at,
         )
-        await self._threads.run(reports.store, self._process, report)
-        self._has_reported = True
+        async with self._storing:
+            if not self._is_stopping:
+                self._has_reported = True  # also if it is stored and the answer is lost
+                await self._threads.run(reports.store, self._process, report)
+
+    async def _discard(self) -> None:
+        async with self._storing:
+            if self._has_reported:
+                await self._threads.run(reports.discard, self._process)
+                self._has_reported = False
 
     # ------------------------------------------------------------ instructions
 
     async def _carry_out_what_is_new(self) -> bool:
-        """Carry out the instructions that this process has not seen; return whether an operator watches.
+        """Carry out the instructions that this process has not carried out; return whether an operator watches.
 
-        Those from before its first look are not for it: its connections have come later.
+        Those from before its first look are not for it: its connections have come later. One that fails is tried
+        again at the next look, for as long as it is valid; the others do not wait for it.
         """
         valid = await self._threads.run(instructions.valid)
-        before, self._seen = self._seen, {given.number for given in valid}
-        if before is not None:
-            for given in valid:
-                if given.number not in before and given.process in ("", self._process):
+        numbers = {given.number for given in valid}
+        self._seen = numbers if self._seen is None else self._seen & numbers
+        for given in valid:
+            if given.number not in self._seen and given.process in ("", self._process):
+                try:
                     await self._carry_out(given)
+                except Exception as error:
+                    logger.error(
+                        "an operator's instruction has failed and is tried again while it is valid: %s %s: %r",
+                        given.kind,
+                        given.target,
+                        error,
+                    )
+                else:
+                    self._seen.add(given.number)
         return any(
             given.kind == Instruction.Kind.WATCH and given.age_seconds < WATCH_SECONDS for given in valid
         )
@@ -104,8 +133,8 @@ class Reporter:
         match given.kind:
             case Instruction.Kind.CLOSE | Instruction.Kind.RELOAD:
                 is_reload = given.kind == Instruction.Kind.RELOAD
-                chosen = list(self._chosen(given.target))
-                for_each(chosen, lambda one: one.end(_ending(is_reload, is_one=bool(given.target))))
+                chosen = await self._chosen(given.target)
+                await _end_each(chosen, lambda: _ending(is_reload, is_one=bool(given.target)))
             case Instruction.Kind.SIGN_OUT:
                 chosen = await self._sign_out(given.target)
             case Instruction.Kind.READ:
@@ -120,9 +149,12 @@ class Reporter:
             len(chosen),
         )
 
-    def _chosen(self, name: str) -> Iterator[Subscriber]:
-        """Yield the connection with this name; all, polls too, for an empty one."""
-        return (one for one in self._hub.connections if not name or one.state.name == name)
+    async def _chosen(self, name: str) -> list[Subscriber]:
+        """Return the connection with this name; all, polls too, for an empty one."""
+        connections = self._hub.connections
+        if not name:
+            return connections
+        return [one for one, state in await figures.states_of(connections) if state.name == name]
 
     async def _sign_out(self, user: str) -> list[Subscriber]:
         """End the sessions that connections of a user have, then these connections; return them."""
@@ -132,8 +164,16 @@ class Reporter:
         theirs = {visitor for visitor, key in found.items() if key == user}
         await self._threads.run(_end_sessions, {visitor.session for visitor in theirs if visitor.session})
         chosen = [one for one in self._hub.connections if one.visitor in theirs]
-        for_each(chosen, lambda one: one.end(Ending(Code.SIGNED_OUT, SIGNED_OUT)))
+        await _end_each(chosen, lambda: Ending(Code.SIGNED_OUT, SIGNED_OUT))
         return chosen
+
+
+async def _end_each(chosen: Collection[Subscriber], ending: Callable[[], Ending]) -> None:
+    """End connections, with turns for the event loop in between."""
+    waiting = iter(chosen)
+    while some := list(islice(waiting, ENDED_AT_ONCE)):
+        for_each(some, lambda one: one.end(ending()))
+        await asyncio.sleep(0)
 
 
 def _ending(is_reload: bool, *, is_one: bool) -> Ending:

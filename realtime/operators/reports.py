@@ -12,7 +12,7 @@ from ..models import ProcessReport, SecondsNow
 FEED = "realtime_processes"
 """The feed of reports: a name that no project is to use for one of its own."""
 FORGET_SECONDS = 60.0
-"""After how long the report of a process that has ended without deleting it is deleted."""
+"""After how long a report that was not renewed is shown no more, and deleted by any process."""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
@@ -67,9 +67,8 @@ class Stored(NamedTuple):
 
 
 def store(process: str, report: Report) -> None:
-    """Store the report of a process in place of its last one; delete those of processes that have ended."""
+    """Store the report of a process in place of its last one."""
     with engine_transaction():
-        ProcessReport.objects.filter(reported_at__lt=SecondsNow() - FORGET_SECONDS).delete()
         ProcessReport.objects.update_or_create(
             name=process,
             defaults={"report": msgspec.json.encode(report).decode(), "reported_at": SecondsNow()},
@@ -82,12 +81,22 @@ def discard(process: str) -> None:
         ProcessReport.objects.filter(pk=process).delete()
 
 
+def forget() -> None:
+    """Delete the reports of processes that have ended without doing so; where there is none, only read."""
+    stale = ProcessReport.objects.filter(reported_at__lt=SecondsNow() - FORGET_SECONDS)
+    if stale.exists():
+        with engine_transaction():
+            stale.delete()
+
+
 def stored() -> list[Stored]:
-    """Return the reports of all processes; one that another release has made and that cannot be read is left out."""
+    """Return the reports of the last minute; one that another release has made and that cannot be read is left out."""
     here = database()
     found = []
     for name, age, text in here.fetch(
-        f"SELECT name, {here.NOW} - reported_at, report FROM realtime_processreport ORDER BY name", []
+        f"SELECT name, {here.NOW} - reported_at, report FROM realtime_processreport "
+        f"WHERE reported_at >= {here.NOW} - %s ORDER BY name",
+        [FORGET_SECONDS],
     ):
         try:
             found.append(Stored(name, max(0.0, age), msgspec.json.decode(text, type=Report)))

@@ -5,7 +5,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from realtime.models import OutboxRow, Process, SecondsNow
+from realtime.models import OutboxRow, Process, ProcessReport, SecondsNow
 from realtime.operators import overview, reports
 from realtime.operators.reports import Reader
 from realtime.publishing import lease, progress
@@ -66,6 +66,17 @@ def test_a_process_is_shown_before_it_has_reported_and_after_it_was_last_heard(t
     assert [(each.name, each.report is not None, each.is_silent) for each in found.processes] == [
         ("a:1:ff", True, False), ("b:2:ff", True, False), ("c:3:ff", False, True),
     ]  # fmt: skip
+
+
+def test_the_figures_of_a_process_that_has_died_are_not_counted(two):
+    """Whether or not its row has been deleted already."""
+    Process.objects.all().delete()
+    for name, age in (("a:1:ff", reports.FORGET_SECONDS + 1), ("b:2:ff", 7 * 86400)):
+        ProcessReport.objects.filter(pk=name).update(reported_at=SecondsNow() - age)
+
+    found = overview.read()
+
+    assert (found.processes, found.connections, found.users, found.readers) == ([], 0, [], [])
 
 
 def test_the_publisher_is_found_among_the_processes(two):

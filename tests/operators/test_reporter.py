@@ -1,18 +1,22 @@
 """A process reports while an operator watches, and carries out what operators want."""
 
 import asyncio
+import threading
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from realtime.boards.models import Entry
-from realtime.models import Instruction, ProcessReport
+from realtime.models import Instruction, ProcessReport, SecondsNow
 from realtime.operators import instructions, reporter, reports
 from realtime.operators.reporter import Reporter
 from realtime.operators.reports import Report
 from realtime.publishing import capture
-from tests.conftest import until
+from tests.conftest import PATIENCE_SECONDS, until
+from tests.operators.test_reports import report
 
 Kind = Instruction.Kind
 
@@ -171,3 +175,95 @@ async def test_a_process_that_stops_deletes_its_report(looking, in_database, ser
     await service.stop()
 
     assert not await in_database(ProcessReport.objects.exists)
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+async def test_a_report_that_is_being_stored_does_not_outlive_its_process(
+    looking, in_database, service, monkeypatch, is_first
+):
+    """Nor does the reporter's task store another one while the process stops."""
+    if not is_first:
+        await in_database(instructions.watch)
+        await until_in(in_database, ProcessReport.objects.exists)
+    has_begun, may_store, store = threading.Event(), threading.Event(), reports.store
+
+    def store_late(*given) -> None:
+        has_begun.set()
+        may_store.wait(PATIENCE_SECONDS)
+        store(*given)
+
+    monkeypatch.setattr(reports, "store", store_late)
+    monkeypatch.setattr(reporter, "END_SECONDS", PATIENCE_SECONDS)
+    await in_database(instructions.watch)
+    await until(has_begun.is_set)
+    stopping = asyncio.create_task(looking.stop())
+    await asyncio.sleep(0)
+    may_store.set()
+    await stopping
+    await looking.look()
+
+    assert not await in_database(ProcessReport.objects.exists)
+
+
+async def test_reports_left_behind_are_deleted_without_a_watcher(looking, in_database):
+    """They have personal data, and the process that made them has died."""
+    await in_database(reports.store, "killed", report())
+    await in_database(ProcessReport.objects.update, reported_at=SecondsNow() - reports.FORGET_SECONDS - 1)
+
+    looking._forget_due = 0.0  # a minute later
+
+    await until_in(in_database, lambda: not ProcessReport.objects.exists())
+    assert not await in_database(Instruction.objects.exists)
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("away"), InterfaceError("closed"), ConnectionError("the session store is away")],
+    ids=["operational", "interface", "session store"],
+)  # fmt: skip
+async def test_an_instruction_that_fails_is_tried_again_and_the_others_are_carried_out(
+    looking, in_database, connect, staff, sign_in, monkeypatch, caplog, error
+):
+    """An error that passes must not lose what an operator was told is done."""
+    key = await in_database(sign_in, staff)
+    theirs, other = connect(session=key), connect()
+    for peer in (theirs, other):
+        await peer.open()
+    end_sessions, failures = reporter._end_sessions, [error, error]
+
+    def fail_first(keys) -> None:
+        if failures:
+            raise failures.pop()
+        end_sessions(keys)
+
+    monkeypatch.setattr(reporter, "_end_sessions", fail_first)
+    await in_database(instructions.give, Kind.SIGN_OUT, "", str(staff.pk))
+    (name,) = [one.state.name for one in looking._hub.connections if not one.visitor.session]
+    await in_database(instructions.give, Kind.CLOSE, looking._process, name)
+
+    assert (await theirs.receive())["code"] == 4401
+    assert (await other.receive())["code"] == 4510
+    assert not failures
+    logged = [record for record in caplog.records if "instruction has failed" in record.getMessage()]
+    assert {record.levelname for record in logged} == {"ERROR"}
+    assert "sign_out" in logged[0].getMessage()
+
+
+async def test_ending_many_connections_leaves_turns_for_others(monkeypatch):
+    """A process with thousands of them does other work in between."""
+    ended: list[int] = []
+    many = [
+        SimpleNamespace(end=lambda ending, n=n: ended.append(n)) for n in range(10 * reporter.ENDED_AT_ONCE)
+    ]
+    seen: list[int] = []
+
+    async def watch() -> None:
+        while len(ended) < len(many):
+            seen.append(len(ended))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await reporter._end_each(many, lambda: None)
+    await watching
+
+    assert len(ended) == len(many)
+    assert max(after - before for before, after in pairwise(seen)) <= reporter.ENDED_AT_ONCE

@@ -37,7 +37,7 @@ def test_the_last_report_of_each_process_is_read():
 
 @pytest.mark.django_db(transaction=True)
 def test_reports_of_ended_processes_are_deleted():
-    """They have personal data: by the process itself, or by the next one that reports."""
+    """They have personal data: by the process itself, or by any other one. Until then they are not read."""
     reports.store("ended", report())
     reports.store("killed", report())
     reports.discard("ended")
@@ -46,6 +46,17 @@ def test_reports_of_ended_processes_are_deleted():
     reports.store("here", report())
 
     assert [each.process for each in reports.stored()] == ["here"]
+    reports.forget()
+    assert list(ProcessReport.objects.values_list("pk", flat=True)) == ["here"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_looking_for_reports_to_delete_writes_nothing_where_there_is_none(django_assert_num_queries):
+    """Each process does it once a minute: no writer must wait for that."""
+    reports.store("here", report())
+
+    with django_assert_num_queries(1):
+        reports.forget()
 
 
 @pytest.mark.django_db(transaction=True)
