@@ -85,6 +85,19 @@ def test_an_editor_runs_a_screen_from_the_desk(screen, desk, server):
     expect(screen.locator(".screen-code")).to_be_visible()
 
 
+def test_a_screen_that_was_replaced_while_it_waits_shows_a_new_code(screen, server):
+    """Its row has become that of another screen; the page notices without being loaded again by hand."""
+    shown = "".join(screen.locator(".screen-code span").all_text_contents())
+    server.project.connect().execute(
+        "UPDATE boards_screen SET topic = 'another', token_digest = 'another', code = 'ZZZZZZ' WHERE code = ?",
+        [shown],
+    )
+
+    expect(screen.locator(".screen-code")).not_to_contain_text(shown[:3])
+    expect(screen.locator(".screen-code")).to_be_visible()
+    server.project.connect().execute("DELETE FROM boards_screen WHERE code = 'ZZZZZZ'")
+
+
 BUILD = re.compile(".*/build/$")
 
 
