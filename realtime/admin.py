@@ -4,11 +4,15 @@ For staff with the permission ``realtime.operate``; addresses and users are for 
 publisher nor JavaScript: everything in it comes from the database.
 """
 
+from importlib import import_module
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.sessions.backends import signed_cookies
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -31,7 +35,11 @@ DONE = {
     Kind.SIGN_OUT: "The sessions and connections of the user are ended",
     Kind.READ: "The topic is read anew",
 }
-WITHIN = "each process does that within two seconds."
+ASKED = "each process is asked to, and does so within seconds."
+SIGNED_COOKIES = (
+    "The connections of the user are ended, but the session is in a signed cookie, which stays valid: "
+    "deactivate the user, or set another password."
+)
 APART = {diagnostics.application}
 """What doctor tries in vain here: that the application answers, this page shows."""
 
@@ -54,6 +62,11 @@ class InstructionForm(forms.Form):
                 raise forms.ValidationError(str(error)) from error
         if kind == Kind.SIGN_OUT and not target:
             raise forms.ValidationError("Name the user whose connections are to be ended.")
+        if kind == Kind.SIGN_OUT and not overview.names_of([target]):
+            raise forms.ValidationError("There is no such user.")
+        process = cleaned.get("process")
+        if process and process not in {each.name for each in overview.read().processes}:
+            raise forms.ValidationError(f"The process {process} runs no more; look for the connection again.")
         if kind in (Kind.CLOSE, Kind.RELOAD) and target and not cleaned.get("process"):
             raise forms.ValidationError("The name of a connection is one of its process: name that, too.")
         return cleaned
@@ -95,15 +108,25 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def page(self, request: HttpRequest) -> HttpResponse:
         """Show what all processes have reported, and have them go on."""
         self._require_operator(request)
-        instructions.watch()
+        try:
+            instructions.watch()
+        except DatabaseError as error:
+            messages.warning(
+                request, f"The database accepts no writes, so processes report nothing new: {error}"
+            )
         found = overview.read()
-        context: dict[str, Any] = {"overview": found, "is_superuser": _is_superuser(request)}
+        context: dict[str, Any] = {
+            "overview": found,
+            "is_superuser": _is_superuser(request),
+            "topics": found.followers_of_feeds,
+        }
         if context["is_superuser"]:
             names = overview.names_of(
                 {key for key, _ in found.users}
                 | {one.reader.user for one in found.readers if one.reader.user}
             )
             context |= {
+                "topics": found.followers,
                 "addresses": found.addresses,
                 "users": [(key, names.get(key, key), number) for key, number in found.users],
                 "names": names,
@@ -130,7 +153,10 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return self._response(request, "confirm", "Are you sure?", context)
         instructions.give(Kind(kind), process, target)
         self.log_change(request, ProcessReport(name=process or "all processes"), what)
-        messages.success(request, f"{DONE[Kind(kind)]}: {WITHIN}")
+        if kind == Kind.SIGN_OUT and _are_sessions_cookies():
+            messages.warning(request, SIGNED_COOKIES)
+        else:
+            messages.success(request, f"{DONE[Kind(kind)]}: {ASKED}")
         return redirect(self._address)
 
     def doctor(self, request: HttpRequest) -> HttpResponse:
@@ -168,6 +194,11 @@ def described(kind: str, process: str, target: str) -> str:
             name = overview.names_of([target]).get(target, target)
             return f"End the sessions and connections of {name}"
     return f"Read the topic {target} anew"
+
+
+def _are_sessions_cookies() -> bool:
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    return issubclass(store, signed_cookies.SessionStore)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

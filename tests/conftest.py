@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -348,13 +349,15 @@ class Peer(WebsocketCommunicator):
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message, without heartbeats that were not asked for: they may arrive at any time."""
-        while True:
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < ends:
             message = await self._receive_any()
             if message["type"] != "heartbeat":
                 return message
             if self._pings:
                 self._pings -= 1
                 return message
+        raise AssertionError(f"nothing but heartbeats in {PATIENCE_SECONDS} s")
 
     async def _receive_any(self) -> dict[str, Any]:
         return json.loads(await self.receive_from(PATIENCE_SECONDS))

@@ -6,11 +6,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import OperationalError
 from django.test import Client
 
 from realtime.management.commands import doctor
 from realtime.management.diagnostics import Finding
 from realtime.models import Instruction, Process
+from realtime.operators import instructions as instructions_module
 from realtime.operators import reports
 from realtime.operators.live import ProcessesFeed
 from realtime.operators.reports import Reader
@@ -68,7 +70,7 @@ def test_the_page_shows_processes_and_has_them_report(operator):
 
     shown = operator.get(PAGE).content.decode()
 
-    for words in ("a:1:ff", "publishes", "websocket", "entries.1", "c7", "2.0", "4403, forbidden"):
+    for words in ("a:1:ff", "publishes", "websocket", "<bdi>entries</bdi>", "c7", "2.0", "4403, forbidden"):
         assert words in shown
     assert "is not live" not in shown
     assert Instruction.objects.get().kind == Instruction.Kind.WATCH
@@ -130,7 +132,7 @@ def test_what_concerns_one_is_given_at_once_and_noted(operator, data, words):
     answer = operator.post(INSTRUCT, data, follow=True)
 
     assert answer.redirect_chain == [(PAGE, 302)]
-    assert "within two seconds" in answer.content.decode()
+    assert "each process is asked to" in answer.content.decode()
     assert instructions() == [(data["kind"], data.get("process", ""), data["target"])]
     noted = LogEntry.objects.get()
     assert (noted.user.get_username(), noted.get_change_message()) == ("operator", words)
@@ -210,3 +212,61 @@ def test_the_doctor_shows_what_it_has_found(operator, monkeypatch):
 
     assert "database: takes writes" in shown
     assert "publisher: &lt;none&gt;; start a server" in shown
+
+
+def test_names_of_topics_are_for_superusers(operator, superuser):
+    """They may tell who follows them: others see the feeds."""
+    reports.store(
+        "a:1:ff", report(connections=1, followers={"inbox.frieda@example.com": 1, "inbox.other": 2})
+    )
+
+    theirs, all_of_it = (client.get(PAGE).content.decode() for client in (operator, superuser))
+
+    assert "frieda@" not in theirs
+    assert "<bdi>inbox</bdi>" in theirs
+    assert "inbox.frieda@example.com" in all_of_it
+
+
+def test_the_page_is_shown_where_the_database_accepts_no_writes(operator, monkeypatch):
+    def refused() -> None:
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(instructions_module, "watch", refused)
+
+    answer = operator.get(PAGE)
+
+    assert answer.status_code == 200
+    assert "accepts no writes" in answer.content.decode()
+    assert "a:1:ff" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        ({"kind": "sign_out", "target": "9" * 30}, "no such user"),
+        ({"kind": "sign_out", "target": "7777"}, "no such user"),
+        ({"kind": "sign_out", "target": "frieda"}, "no such user"),
+        ({"kind": "close", "process": "gone:1:ff", "target": "c7"}, "runs no more"),
+        ({"kind": "reload", "process": "gone:1:ff"}, "runs no more"),
+    ],
+)
+def test_what_does_not_exist_is_not_instructed(superuser, data, words):
+    """Neither given nor noted as done."""
+    answer = superuser.post(INSTRUCT, {**data, "is_confirmed": "on"}, follow=True)
+
+    assert words in answer.content.decode()
+    assert instructions() == []
+    assert not LogEntry.objects.exists()
+
+
+def test_a_session_in_a_signed_cookie_is_not_said_to_end(superuser, settings):
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    client = Client()
+    client.force_login(get_user_model().objects.get(username="superuser"))
+    key = str(get_user_model().objects.get(username="frieda").pk)
+
+    answer = client.post(INSTRUCT, {"kind": "sign_out", "target": key, "is_confirmed": "on"}, follow=True)
+
+    assert "stays valid" in answer.content.decode()
+    assert "sessions and connections of the user are ended" not in answer.content.decode()
+    assert instructions() == [("sign_out", "", key)]

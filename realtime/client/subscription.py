@@ -87,6 +87,7 @@ class Subscription(ABC, Generic[Item]):
         self._unnamed = 0  # how many heartbeats in a row did not name the topic
         self._correct_at, self._correction_seconds = 0.0, CORRECTION_SECONDS
         self.is_closed = False
+        self._refusal: tuple[int, str] | None = None  # code and reason; another task may have received it
         self.trouble = ""
         """Why there is no connection, in a few words."""
 
@@ -115,9 +116,14 @@ class Subscription(ABC, Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        await self._until(lambda: bool(self._items))
+        try:
+            await self._until(lambda: bool(self._items))
+        except Refused:
+            self._refusal = None
+            raise
         if not self._items:
-            raise StopAsyncIteration
+            refusal, self._refusal = self._refusal, None
+            raise StopAsyncIteration if refusal is None else Refused(*refusal, self.topic)
         return self._items.popleft()
 
     def take(self) -> list[Item]:
@@ -206,7 +212,7 @@ class Subscription(ABC, Generic[Item]):
 
         ``payload`` is what JSON has, or bytes. Like iterating, it waits for a connection for ever.
 
-        Raises: NotSent; Refused; ValueError, for a message that is too long.
+        Raises: NotSent; Refused; ValueError, for a message that is too long or a payload that JSON cannot express.
         """
         await self._until(lambda: self._socket is not None and self._welcome is not None)
         if self.is_closed or self._socket is None or self._welcome is None:
@@ -285,8 +291,12 @@ class Subscription(ABC, Generic[Item]):
 
     def _check_status(self, status: int, reason: str) -> None:
         if 400 <= status < 500 and status not in (TOO_MANY_REQUESTS, REQUEST_TIMEOUT):
-            self.is_closed = True
-            raise Refused(status, reason, self.topic)
+            raise self._refused(status, reason)
+
+    def _refused(self, code: int, reason: str) -> Refused:
+        """Close the subscription, and return the refusal to raise; a task that iterates raises it, too."""
+        self.is_closed, self._refusal = True, (code, reason)
+        return Refused(code, reason, self.topic)
 
     async def _lose(self, why: str, closed: websockets.ConnectionClosed | None = None) -> None:
         """End the connection; raise what a final code says.
@@ -300,8 +310,7 @@ class Subscription(ABC, Generic[Item]):
         await self._disconnect()
         self.trouble = reason or why
         if is_final(code):
-            self.is_closed = True
-            raise Refused(code, reason, self.topic)
+            raise self._refused(code, reason)
         logger.info("%s: connection lost: %s", self.topic, self.trouble)
 
     async def _disconnect(self) -> None:
@@ -352,8 +361,7 @@ class Subscription(ABC, Generic[Item]):
                 if self._unnamed >= 2:  # the server may have ended the subscription
                     self._unnamed, self._replica.must_subscribe = 0, True
             case messages.Error(topic=topic) if topic in (UNSET, self.topic) and is_final(message.code):
-                self.is_closed = True
-                raise Refused(message.code, message.message, self.topic)
+                raise self._refused(message.code, message.message)
             case messages.Error():
                 self.trouble = message.message
             case messages.Snapshot() | messages.Changes():
@@ -387,11 +395,14 @@ class Subscription(ABC, Generic[Item]):
 
 
 def _encoded(welcome: messages.Welcome, message: messages.Broadcast, payload: Any) -> messages.Encoded:
-    """Return a broadcast with its payload; raises ValueError if it is longer than the server accepts."""
+    """Return a broadcast with its payload; raises ValueError if it cannot be encoded, or is too long for the server."""
     if isinstance(payload, bytes):
         content = message.data = payload
     else:
-        content = message.payload = msgspec.Raw(msgspec.json.encode(payload))
+        try:
+            content = message.payload = msgspec.Raw(msgspec.json.encode(payload))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(f"the payload is not what JSON has, nor bytes: {error}") from error
     if len(content) > welcome.max_broadcast_bytes:
         raise ValueError(
             f"the payload has {len(content)} bytes; a broadcast may have {welcome.max_broadcast_bytes}"

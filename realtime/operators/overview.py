@@ -89,6 +89,15 @@ class Overview:
         return _sum(report.followers for report in self._reports)
 
     @property
+    def followers_of_feeds(self) -> list[tuple[str, int]]:
+        """The same by feed: the name of a topic may tell who follows it."""
+        feeds: list[Counter[str]] = [Counter() for _ in self._reports]
+        for total, report in zip(feeds, self._reports, strict=True):
+            for topic, number in report.followers.items():
+                total[topic.partition(".")[0]] += number
+        return _sum(feeds)
+
+    @property
     def addresses(self) -> list[tuple[str, int]]:
         return _sum(report.addresses for report in self._reports)
 
@@ -159,7 +168,7 @@ def names_of(users: Collection[str]) -> dict[str, str]:
     keys = {}
     for text in users:
         try:
-            keys[text] = model._meta.pk.to_python(text)
+            keys[text] = model._meta.pk.clean(text, None)  # also within the range of the database's column
         except ValidationError:
             continue
     found = model._default_manager.in_bulk(keys.values())

@@ -424,6 +424,44 @@ async def test_what_is_longer_than_the_server_accepts_is_not_sent(following, eve
     assert [message["event"] for message in received] == ["fits"]
 
 
+@pytest.mark.parametrize(
+    "payload", [object(), {"a": [1j]}, {("a", "b"): 1}, "\ud800"], ids=["object", "within", "key", "half"]
+)
+async def test_a_payload_that_json_lacks_is_not_sent(following, payload):
+    """The error says so, and the subscription goes on."""
+    received: list[dict[str, Any]] = []
+    _, follower = await following(answering(None, received=received))
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(ValueError, match="not what JSON has"):
+            await follower.abroadcast("typing", payload)
+        await follower.abroadcast("fits", 1)
+
+    assert [message["event"] for message in received] == ["fits"]
+
+
+@pytest.mark.parametrize("by", ["close", "error"])
+async def test_a_refusal_reaches_the_task_that_iterates_whichever_receives_it(following, by):
+    """What was received before comes first; a loop that only ended would be taken for a closed subscription."""
+
+    async def script(socket: ServerConnection) -> None:
+        await send(socket, Snapshot("t", "e.1", [row("a")], False))
+        while json.loads(await socket.recv())["type"] != "broadcast":
+            pass
+        if by == "close":
+            await socket.close(4403, "no")
+        else:
+            await send(socket, Error(4403, "no", "t"))
+
+    _, follower = await following(script)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(Refused):
+            await follower.abroadcast("typing")
+
+    assert await take(follower) == [("upsert", "a")]
+    assert (await refusal_of(follower)).code == 4403
+
+
 async def test_one_task_broadcasts_while_another_iterates(following):
     """The changes stay in their order, and go to the one that iterates."""
     received: list[dict[str, Any]] = []
