@@ -33,14 +33,14 @@ test check matrix: export PYTHONDONTWRITEBYTECODE :=
 # tests/support/shares.py; the default order starts files with few tests last, and those take longest.
 BY_FILE := -n 4 --dist loadfile --no-loadscope-reorder
 
-# The suite without its matrix, or all tests of one folder or file: make test T=tests/delivery
+# The suite without its matrix, with it (make test WHOLE=1), or all tests of one folder or file: make test T=tests/delivery
 ifdef T
 test: $(BIN)/.installed-tests
 	$(BIN)/python -m pytest $(T)
 else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "(server or browser) and not matrix" $(BY_FILE)
+	$(BIN)/python -m pytest -m "$(if $(WHOLE),server or browser or matrix,(server or browser) and not matrix)" $(BY_FILE)
 endif
 
 # What `make test` leaves out: scenarios on further combinations of their parameters, or for longer.
