@@ -40,7 +40,6 @@ TRUNCATES = 20
 RESTORES = 10
 """How often a restore is tried that writers are in the way of."""
 LONG_NAME = 201
-MAX_OFFSET = 2**63
 
 # ---------------------------------------------------------------- servers and publishers
 
@@ -284,6 +283,7 @@ async def prune_the_log(world: Distributed) -> None:
 async def remake_a_table(world: Distributed) -> None:
     """Run a migration that rewrites a live table: changes written while it has no triggers are found afterwards."""
     began = await asyncio.to_thread(world.position)
+    world.oracle.exclude(began.epoch, began.offset - 1)
     with world.vigil.excused(("entries.1", "entries.2")):
         await _in_a_process(world, _MIGRATION)
         await asyncio.sleep(2)
@@ -334,7 +334,7 @@ async def restore_sqlite(world: Embedded) -> None:
     await asyncio.sleep(2)
     await world.compare()
     # Changes that this epoch still shows are undone by the restore, and so are the oracle's records of them.
-    world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
+    world.oracle.exclude(world.position().epoch, 0)
     await asyncio.to_thread(copy, sqlite3.connect(file, check_same_thread=False), world.connect())
 
 
@@ -537,7 +537,7 @@ async def replace_the_file(world: Embedded) -> None:
             Path(f"{file}{suffix}").unlink(missing_ok=True)
         copy.replace(file)
 
-    world.oracle.exclude(world.position().epoch, 0, MAX_OFFSET)
+    world.oracle.exclude(world.position().epoch, 0)
     await asyncio.to_thread(replace)
     world.vigil.forget()
     world.oracle.reconnect(world.connect())

@@ -38,6 +38,7 @@ COLUMNS = {
 _TABLES = {"entries": "boards_entry", "boards": "boards_board"}
 """The tables that the suite's triggers are on, by feed."""
 
+MAX_OFFSET = 2**63
 NEXT_PARCELS = "parcels.1 of the next release"
 _FROM = {
     "entries.1": "boards_entry WHERE board_id = 1 AND is_visible",
@@ -129,7 +130,8 @@ class Oracle:
         self.findings = Findings()
         self._states: dict[tuple[str, str, int], State] = {}
         self._compared: set[tuple[str, str, int]] = set()
-        self._blind: list[tuple[str, int, int]] = []
+        self._blind: dict[tuple[str, int], int] = {}
+        """The last excluded offset, by the epoch and the offset at which an exclusion begins."""
         self._sums: set[int] = set()
 
     def record(self, topic: str, position: Position, rows: dict[str, tuple[str, bytes | str]]) -> None:
@@ -150,9 +152,13 @@ class Oracle:
         if before.epoch and not self._is_blind((topic, after.epoch, after.offset)):
             self._violate(f"{topic} went back from {before} to {after}")
 
-    def exclude(self, epoch: str, begins: int, ends: int) -> None:
-        """Exclude positions from the comparison, because there was no capture then, as during a migration."""
-        self._blind.append((epoch, begins, ends))
+    def exclude(self, epoch: str, begins: int, ends: int = MAX_OFFSET) -> None:
+        """Exclude positions from the comparison, because there is no capture then, as during a migration.
+
+        Call it before capture ends, because viewers are compared with each other at once; and again with the offset at
+        which it is back.
+        """
+        self._blind[epoch, begins] = ends
 
     def compare(self, database: Any) -> None:
         """Compare all states that were not compared before and whose position was sequenced."""
@@ -199,7 +205,9 @@ class Oracle:
             self._sums.pop()
 
     def _is_blind(self, at: tuple[str, str, int]) -> bool:
-        return any(epoch == at[1] and begins <= at[2] <= ends for epoch, begins, ends in self._blind)
+        return any(
+            epoch == at[1] and begins <= at[2] <= ends for (epoch, begins), ends in self._blind.items()
+        )
 
     def _violate(self, words: str) -> None:
         if len(self.findings.violations) < 20:

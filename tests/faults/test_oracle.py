@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.faults.oracle import Record, Replay
+from realtime.engine.position import Position
+from tests.faults.oracle import Oracle, Record, Replay
 
 
 def rows_of(records: list[Record], end: int, open_: frozenset[int]) -> dict[object, object]:
@@ -79,4 +80,34 @@ def test_rows_from_before_the_first_change_have_the_lowest_number() -> None:
         {7: {"value": 1}},
         {7: {"value": 1}},
         {7: {"value": 2}},
+    ]
+
+
+def crates(label: str) -> dict[str, tuple[str, bytes | str]]:
+    return {"1": ("", f'{{"label": "{label}"}}')}
+
+
+def test_two_viewers_at_one_position_have_to_agree() -> None:
+    oracle = Oracle()
+
+    oracle.record("crates", Position("a", 7), crates("one"))
+    oracle.record("crates", Position("a", 7), crates("two"))
+
+    assert oracle.findings.violations
+
+
+def test_viewers_may_differ_at_positions_without_capture_alone() -> None:
+    oracle = Oracle()
+
+    oracle.exclude("a", 7)
+    for offset in (6, 7, 8):
+        for label in ("one", "two"):
+            oracle.record("crates", Position("a", offset), crates(label))
+    oracle.exclude("a", 7, 8)
+    for label in ("one", "two"):
+        oracle.record("crates", Position("a", 9), crates(label))
+
+    assert [words.partition(":")[0] for words in oracle.findings.violations] == [
+        "two viewers differ at ('crates', 'a', 6)",
+        "two viewers differ at ('crates', 'a', 9)",
     ]
