@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from .conf import get_conf
 from .databases.registry import on
@@ -327,8 +328,8 @@ class ProcessReport(EngineTable):
     objects = EngineManager["ProcessReport"]()
 
     class Meta:
-        verbose_name = "server process"
-        verbose_name_plural = "server processes"
+        verbose_name = _("server process")
+        verbose_name_plural = _("server processes")
         default_permissions = ()
         permissions = [("operate", "Can watch server processes, and close or reload their connections")]
 

@@ -1,12 +1,13 @@
 """The demo as an app of its own: a project that does not want it leaves it out of INSTALLED_APPS."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class BoardsConfig(AppConfig):
     name = "realtime.boards"
     label = "boards"
-    verbose_name = "Boards"
+    verbose_name = _("Boards")
 
     def ready(self) -> None:
         from . import editing, history  # noqa: F401  # the first declares its actions

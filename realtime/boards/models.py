@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dates import WEEKDAYS_ABBR
+from django.utils.translation import gettext_lazy as _
 
 from .charts.models import Reading as Reading
 from .exchange.cells import CONTROL
@@ -45,69 +46,86 @@ class BoardQuerySet(models.QuerySet["Board"]):
 class Sorting(models.TextChoices):
     """By what the entries of a board are sorted; those that are equal by their positions."""
 
-    HAND = "", "By hand"
-    TIME = "time", "By time, the next first"
-    STATUS = "status", "By status, the worst first"
+    HAND = "", _("By hand")
+    TIME = "time", _("By time, the next first")
+    STATUS = "status", _("By status, the worst first")
 
 
 class Board(models.Model):
     """A titled table that stays open on screens; its entries are its rows."""
 
     slug = models.SlugField(
-        unique=True, help_text="The board's part of its address, such as departures in /boards/departures/."
+        _("slug"),
+        unique=True,
+        help_text=_("The board's part of its address, such as departures in /boards/departures/."),
     )
-    title = models.CharField(max_length=200)
-    description = models.TextField(blank=True, default="", db_default="")
-    label_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
-    value_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
-    status_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
-    note_heading = models.CharField(max_length=60, blank=True, default="", db_default="")
-    position = models.IntegerField(default=0, db_default=0, help_text="Boards are listed from low to high.")
+    title = models.CharField(_("title"), max_length=200)
+    description = models.TextField(_("description"), blank=True, default="", db_default="")
+    label_heading = models.CharField(_("label heading"), max_length=60, blank=True, default="", db_default="")
+    value_heading = models.CharField(_("value heading"), max_length=60, blank=True, default="", db_default="")
+    status_heading = models.CharField(
+        _("status heading"), max_length=60, blank=True, default="", db_default=""
+    )
+    note_heading = models.CharField(_("note heading"), max_length=60, blank=True, default="", db_default="")
+    position = models.IntegerField(
+        _("position"), default=0, db_default=0, help_text=_("Boards are listed from low to high.")
+    )
     is_public = models.BooleanField(
-        "public",
+        _("public"),
         default=True,
         db_default=True,
-        help_text="Everyone can see a public board; only staff can see the others.",
+        help_text=_("Everyone can see a public board; only staff can see the others."),
     )
     time_zone = models.CharField(
+        _("time zone"),
         max_length=60,
         blank=True,
         default="",
         db_default="",
         validators=[validate_time_zone],
-        help_text="The zone of the clock and of all times on the board, such as Europe/Oslo; blank means the server's.",
+        help_text=_(
+            "The zone of the clock and of all times on the board, such as Europe/Oslo; blank means the server's."
+        ),
     )
     sorting = models.CharField(
-        "order", max_length=10, choices=Sorting, blank=True, default=Sorting.HAND, db_default=Sorting.HAND
+        _("order"), max_length=10, choices=Sorting, blank=True, default=Sorting.HAND, db_default=Sorting.HAND
     )
     hides_after = models.PositiveSmallIntegerField(
-        "hide after minutes",
+        _("hide after minutes"),
         null=True,
         blank=True,
-        help_text="An entry with a time disappears this many minutes after it; leave it empty to keep such entries.",
+        help_text=_(
+            "An entry with a time disappears this many minutes after it; leave it empty to keep such entries."
+        ),
     )
     embed_origins = models.TextField(
-        "sites that may embed it",
+        _("sites that may embed it"),
         blank=True,
         default="",
         db_default="",
         validators=[validate_origins],
-        help_text="One a line, such as https://example.com: their pages may show the board in a frame, and if it is "
-        "public, read its rows.",
+        help_text=_(
+            "One a line, such as https://example.com: their pages may show the board in a frame, and if it is "
+            "public, read its rows."
+        ),
     )
 
     chart_days = models.PositiveSmallIntegerField(
-        "days of charts",
+        _("days of charts"),
         null=True,
         blank=True,
-        help_text="For how many days the numbers among the values are kept, for charts of each entry; "
-        "blank means no charts.",
+        help_text=_(
+            "For how many days the numbers among the values are kept, for charts of each entry; "
+            "blank means no charts."
+        ),
     )
 
     objects = BoardQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("board")
+        verbose_name_plural = _("boards")
 
     def __str__(self) -> str:
         return self.title
@@ -115,7 +133,7 @@ class Board(models.Model):
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
         super().clean_fields(exclude)
         if "title" not in (exclude or ()) and CONTROL.search(self.title):
-            raise ValidationError({"title": "It has control characters. Type it instead of pasting it."})
+            raise ValidationError({"title": _("It has control characters. Type it instead of pasting it.")})
 
     def save(self, **options: Any) -> None:
         super().save(**options)
@@ -136,11 +154,11 @@ class Board(models.Model):
 class Status(models.TextChoices):
     """The state of an entry. The style sheet has a colour for each value; an entry may have none."""
 
-    NONE = "", "No status"
-    OK = "ok", "OK"
-    INFO = "info", "Now"
-    WARNING = "warning", "Watch"
-    CRITICAL = "critical", "Alert"
+    NONE = "", _("No status")
+    OK = "ok", _("OK")
+    INFO = "info", _("Now")
+    WARNING = "warning", _("Watch")
+    CRITICAL = "critical", _("Alert")
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -158,46 +176,56 @@ class Entry(models.Model):
     the zone of its board: a row of the feed is made of its own columns. Saving sets all four; see ``due.py``.
     """
 
-    board = models.ForeignKey(Board, models.CASCADE, related_name="entries")
-    position = models.IntegerField(default=0, db_default=0, help_text="Entries are listed from low to high.")
-    label = models.CharField(max_length=200)
-    value = models.CharField(max_length=200, blank=True, default="", db_default="")
-    unit = models.CharField(max_length=40, blank=True, default="", db_default="")
-    status = models.CharField(max_length=20, choices=Status, blank=True, default="", db_default="")
-    note = models.CharField(max_length=500, blank=True, default="", db_default="")
-    is_visible = models.BooleanField("visible", default=True, db_default=True)
+    board = models.ForeignKey(Board, models.CASCADE, related_name="entries", verbose_name=_("board"))
+    position = models.IntegerField(
+        _("position"), default=0, db_default=0, help_text=_("Entries are listed from low to high.")
+    )
+    label = models.CharField(_("label"), max_length=200)
+    value = models.CharField(_("value"), max_length=200, blank=True, default="", db_default="")
+    unit = models.CharField(_("unit"), max_length=40, blank=True, default="", db_default="")
+    status = models.CharField(
+        _("status"), max_length=20, choices=Status, blank=True, default="", db_default=""
+    )
+    note = models.CharField(_("note"), max_length=500, blank=True, default="", db_default="")
+    is_visible = models.BooleanField(_("visible"), default=True, db_default=True)
     is_pinned = models.BooleanField(
-        "pinned",
+        _("pinned"),
         default=False,
         db_default=False,
-        help_text="A wall screen shows a pinned entry at the top of each of its pages.",
+        help_text=_("A wall screen shows a pinned entry at the top of each of its pages."),
     )
     at = models.DateTimeField(
-        "time", null=True, blank=True, help_text="When it happens; open pages also say in how many minutes."
+        _("time"),
+        null=True,
+        blank=True,
+        help_text=_("When it happens; open pages also say in how many minutes."),
     )
-    shows_from = models.DateTimeField("from", null=True, blank=True, help_text="Until then no page shows it.")
+    shows_from = models.DateTimeField(
+        _("from"), null=True, blank=True, help_text=_("Until then no page shows it.")
+    )
     shows_until = models.DateTimeField(
-        "until", null=True, blank=True, help_text="From then on no page shows it."
+        _("until"), null=True, blank=True, help_text=_("From then on no page shows it.")
     )
     weekdays = models.CharField(
-        "days of the week",
+        _("days of the week"),
         max_length=7,
         blank=True,
         default="",
         db_default="",
-        help_text="On the other days no page shows it; none means every day.",
+        help_text=_("On the other days no page shows it; none means every day."),
     )
-    is_due = models.BooleanField("shown now", null=True, editable=False)
+    is_due = models.BooleanField(_("shown now"), null=True, editable=False)
     next_change = models.DateTimeField(null=True, editable=False)
     rank = models.BigIntegerField(default=0, db_default=0, editable=False)
     clock = models.CharField(max_length=60, default="", db_default="", editable=False)
-    updated = models.DateTimeField(auto_now=True, db_default=Now())
+    updated = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
 
     objects = EntryQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]
-        verbose_name_plural = "entries"
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
         indexes = [
             models.Index(
                 fields=["next_change"],
@@ -297,37 +325,42 @@ class Revision(models.Model):
 class Level(models.TextChoices):
     """How urgent a notice is. The style sheet has a colour and a sign for each value."""
 
-    INFO = "info", "Information"
-    WARNING = "warning", "Warning"
-    CRITICAL = "critical", "Alert"
+    INFO = "info", _("Information")
+    WARNING = "warning", _("Warning")
+    CRITICAL = "critical", _("Alert")
 
 
 class Notice(models.Model):
     """A sentence on boards for a time. ``is_shown`` follows the times: see ``notices.py``."""
 
-    text = models.CharField(max_length=300)
+    text = models.CharField(_("text"), max_length=300)
     level = models.CharField(
-        max_length=20, choices=Level, default=Level.INFO, db_default=Level.INFO, blank=False
+        _("level"), max_length=20, choices=Level, default=Level.INFO, db_default=Level.INFO, blank=False
     )
-    boards = models.ManyToManyField(Board, related_name="notices")
+    boards = models.ManyToManyField(Board, related_name="notices", verbose_name=_("boards"))
     shows_from = models.DateTimeField(
-        "from", default=timezone.now, db_default=Now(), help_text="Until then no page shows it."
+        _("from"), default=timezone.now, db_default=Now(), help_text=_("Until then no page shows it.")
     )
     shows_until = models.DateTimeField(
-        "until", null=True, blank=True, help_text="Leave it empty to show the notice until you end it."
+        _("until"),
+        null=True,
+        blank=True,
+        help_text=_("Leave it empty to show the notice until you end it."),
     )
     weekdays = models.CharField(
-        "days of the week",
+        _("days of the week"),
         max_length=7,
         blank=True,
         default="",
         db_default="",
-        help_text="On the other days no page shows it; none means every day.",
+        help_text=_("On the other days no page shows it; none means every day."),
     )
-    is_shown = models.BooleanField("shown now", default=False, db_default=False, editable=False)
+    is_shown = models.BooleanField(_("shown now"), default=False, db_default=False, editable=False)
 
     class Meta:
         ordering = ["-shows_from", "pk"]
+        verbose_name = _("notice")
+        verbose_name_plural = _("notices")
 
     def __str__(self) -> str:
         return self.text

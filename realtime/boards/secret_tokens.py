@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 BYTES = 32
 
@@ -14,7 +15,7 @@ class SecretToken(models.Model):
     """A right concerning one board. A client that has the text has the right, until the row is deleted."""
 
     board = models.ForeignKey("boards.Board", models.CASCADE, related_name="%(class)ss")
-    name = models.CharField(max_length=100, help_text="What it is for, or who has it.")
+    name = models.CharField(_("name"), max_length=100, help_text=_("What it is for, or who has it."))
     digest = models.CharField(max_length=64, unique=True, editable=False)
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"

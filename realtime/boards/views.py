@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -50,7 +51,7 @@ def page(request: HttpRequest, shown: Board, refused: NoticeForm | None = None) 
         "board": shown,
         "now": now,
         "has_times": has_times,
-        "statuses": json.dumps(Status.choices),
+        "statuses": json.dumps(Status.choices, cls=DjangoJSONEncoder),
         "wall_form": WallForm(shown, request.user),
         "small_charts": small_charts(shown),
     }

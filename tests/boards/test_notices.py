@@ -192,7 +192,7 @@ def test_a_level_is_a_word_too(board, level):
     placed = notice(board, level=level).boards.through.objects.get()
 
     html = str(registry["notices"].row(placed).html)
-    assert level.label in html
+    assert str(level.label) in html
     assert f"notice-{level.value}" in html
 
 

@@ -229,7 +229,7 @@ def in_words(field: str, value: Any, zone: tzinfo | None = None) -> str:
         return days_in_words(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return dict(Status.choices).get(value, value) if field == "status" and value else str(value)
+    return str(dict(Status.choices).get(value, value)) if field == "status" and value else str(value)
 
 
 def locked_entries(board: Board) -> list[Entry]:

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-HOURS = [("", "never"), *((str(hour), f"{hour:02}:00") for hour in range(24))]
+HOURS = [("", _("never")), *((str(hour), f"{hour:02}:00") for hour in range(24))]
 SECONDS = (3, 3600)
 """The shortest and the longest time for which a page of rows is shown."""
 
@@ -29,33 +31,45 @@ class Screen(models.Model):
     code_until = models.DateTimeField(null=True, editable=False)
     address = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
 
-    name = models.CharField(max_length=100, blank=True, default="", db_default="")
-    board = models.ForeignKey("boards.Board", models.SET_NULL, null=True, blank=True, related_name="+")
-    then = models.ManyToManyField("boards.Board", blank=True, related_name="+", verbose_name="in turn with")
+    name = models.CharField(_("name"), max_length=100, blank=True, default="", db_default="")
+    board = models.ForeignKey(
+        "boards.Board", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("board")
+    )
+    then = models.ManyToManyField(
+        "boards.Board", blank=True, related_name="+", verbose_name=_("in turn with")
+    )
     seconds = models.PositiveSmallIntegerField(
-        "seconds for each page",
+        _("seconds for each page"),
         default=12,
         db_default=12,
         validators=[MinValueValidator(SECONDS[0]), MaxValueValidator(SECONDS[1])],
     )
-    dim_from = models.CharField(max_length=2, choices=HOURS, blank=True, default="", db_default="")
-    dim_until = models.CharField(max_length=2, choices=HOURS, blank=True, default="", db_default="")
+    dim_from = models.CharField(
+        _("dim from"), max_length=2, choices=HOURS, blank=True, default="", db_default=""
+    )
+    dim_until = models.CharField(
+        _("dim until"), max_length=2, choices=HOURS, blank=True, default="", db_default=""
+    )
 
     reload_asked = models.DateTimeField(null=True, editable=False)
     identify_until = models.DateTimeField(null=True, editable=False)
 
-    is_online = models.BooleanField("online", default=False, db_default=False, editable=False)
-    last_heard = models.DateTimeField(null=True, editable=False)
+    is_online = models.BooleanField(_("online"), default=False, db_default=False, editable=False)
+    last_heard = models.DateTimeField(_("last heard"), null=True, editable=False)
     absent_since = models.DateTimeField(null=True, editable=False)
     is_reported = models.BooleanField(default=False, db_default=False, editable=False)
-    size = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
-    version = models.CharField(max_length=20, blank=True, default="", db_default="", editable=False)
+    size = models.CharField(_("size"), max_length=20, blank=True, default="", db_default="", editable=False)
+    version = models.CharField(
+        _("version"), max_length=20, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["name", "pk"]
+        verbose_name = _("screen")
+        verbose_name_plural = _("screens")
 
     def __str__(self) -> str:
-        return self.name or "A screen that waits for its code"
+        return self.name or gettext("A screen that waits for its code")
 
     @property
     def is_waiting(self) -> bool:
