@@ -26,6 +26,10 @@ from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
 from .sharing.origins import validate_origins
 from .times import Times, days_in_words, is_in_reach, moved
+from .voices.models import Message as Message
+from .voices.models import Reacted as Reacted
+from .voices.models import ReactionCount as ReactionCount
+from .voices.models import TwoWay
 from .zones import validate_time_zone, zone_named
 
 
@@ -51,7 +55,7 @@ class Sorting(models.TextChoices):
     STATUS = "status", _("By status, the worst first")
 
 
-class Board(models.Model):
+class Board(TwoWay):
     """A titled table that stays open on screens; its entries are its rows."""
 
     slug = models.SlugField(
