@@ -43,7 +43,7 @@ class BoardQuerySet(models.QuerySet["Board"]):
             return self.all()
         public = models.Q(is_public=True)
         if guest := getattr(user, "guest", None):
-            public |= models.Q(pk__in=BoardLink.objects.filter(guests=guest).values("board"))
+            public |= models.Q(pk__in=BoardLink.objects.valid().filter(guests=guest).values("board"))
         return self.filter(public)
 
 

@@ -11,16 +11,27 @@ from django.utils.translation import gettext_lazy as _
 BYTES = 32
 
 
+class SecretTokenQuerySet(models.QuerySet[Any]):
+    def valid(self) -> Self:
+        """Return the tokens that give their right now: not those of deactivated accounts."""
+        return self.filter(models.Q(made_by=None) | models.Q(made_by__is_active=True))
+
+
 class SecretToken(models.Model):
-    """A right concerning one board. A client that has the text has the right, until the row is deleted."""
+    """A right concerning one board. A client that has the text has the right, until the row is deleted.
+
+    The right rests on the account that made the token: it pauses while that is deactivated, and ends with it.
+    """
 
     board = models.ForeignKey("boards.Board", models.CASCADE, related_name="%(class)ss")
     name = models.CharField(_("name"), max_length=100, help_text=_("What it is for, or who has it."))
     digest = models.CharField(max_length=64, unique=True, editable=False)
     made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, editable=False, related_name="+"
     )
     made_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SecretTokenQuerySet.as_manager()
 
     class Meta:
         abstract = True
@@ -33,13 +44,12 @@ class SecretToken(models.Model):
     def make(cls, board: Any, name: str, user: Any) -> tuple[Self, str]:
         """Store a new token; return it with its text, which cannot be read again."""
         text = secrets.token_urlsafe(BYTES)
-        return cls._default_manager.create(board=board, name=name, made_by=user, digest=digest_of(text)), text
+        return cls.objects.create(board=board, name=name, made_by=user, digest=digest_of(text)), text
 
     @classmethod
     def found(cls, text: str) -> Self | None:
         """Return the token with this text, None if there is none, if it was revoked or if its maker is deactivated."""
-        found = cls._default_manager.select_related("board", "made_by").filter(digest=digest_of(text)).first()
-        return None if found and found.made_by and not found.made_by.is_active else found
+        return cls.objects.valid().select_related("board", "made_by").filter(digest=digest_of(text)).first()
 
 
 def digest_of(text: str) -> str:

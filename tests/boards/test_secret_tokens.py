@@ -59,3 +59,27 @@ def test_a_token_of_a_deactivated_account_is_refused(kind, board, editor):
     editor.is_active = True
     editor.save()
     assert kind.found(text) == token
+
+
+@KINDS
+@pytest.mark.parametrize("delete", ["one", "many", "admin"])
+def test_a_token_ends_with_its_account(kind, board, editor, admin_client, delete):
+    """An account that was deactivated before does not get its rights back by being deleted."""
+    text = kind.make(board, "Timetable", editor)[1]
+    kept = kind.make(board, "Command", None)[1]
+    users = type(editor).objects.filter(pk=editor.pk)
+    users.update(is_active=False)
+
+    match delete:
+        case "one":
+            editor.delete()
+        case "many":
+            users.delete()
+        case "admin":
+            asked = admin_client.get(f"/admin/auth/user/{editor.pk}/delete/")
+            assert "Timetable" in asked.content.decode()
+            admin_client.post(f"/admin/auth/user/{editor.pk}/delete/", {"post": "yes"})
+
+    assert not users.exists()
+    assert kind.found(text) is None
+    assert kind.found(kept) is not None

@@ -87,6 +87,22 @@ def test_a_revoked_link_ends_the_right_at_once(staff_board, link, feed):
     assert Client().post(LINK, {"code": link[1]}).status_code == 404
 
 
+@FEEDS
+def test_the_links_of_a_deactivated_account_show_nothing(staff_board, link, editor, feed):
+    """Neither to a browser in which one was opened before; the engine asks again when Django changes a user."""
+    client = opened(link[1])
+    guest = user_of(client)
+    declared = registry[feed.name]
+
+    editor.is_active = False
+    editor.save()
+
+    assert not declared.can_subscribe(guest, staff_board.pk)
+    assert not visible(declared, guest, [staff_board.pk])
+    assert client.get(staff_board.get_absolute_url()).status_code == 404
+    assert client.get(reverse("boards:wall", args=[staff_board.slug])).status_code == 404
+
+
 def test_guests_are_not_taken_for_each_other(staff_board, board, link, anonymous, editor):
     """The engine asks once for all users of the same rights."""
     other = Board.objects.create(slug="other", title="Other", is_public=False)
