@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test matrix check unit-tests lint lint-javascript bundle npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test matrix check unit-tests lint lint-javascript bundle messages npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -74,6 +74,10 @@ lint-javascript:
 # The page client and the demo's style, each in one minified file; after every change of what they are made of.
 bundle: $(BIN)/python $(JAVASCRIPT)/.installed
 	$(BIN)/python -m tests.support.bundle
+
+# The catalogues of translated texts, after every change of a text for users; it names what is not translated.
+messages: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.support.messages
 
 # The page client as a package for npm, in var/npm; `npm publish var/npm` publishes it.
 npm: $(BIN)/python $(JAVASCRIPT)/.installed

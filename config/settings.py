@@ -101,7 +101,7 @@ if is_on("HTTPS"):
     # includeSubDomains and preload bind all subdomains, preload in lists that browsers ship: only the owner of
     # the domain can decide that, because other hosts may have no TLS. The checks that ask for them are silenced.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
     # Browsers accept cookies with this prefix from this host over TLS only: no subdomain can set one.
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 
@@ -128,6 +128,7 @@ MIDDLEWARE = [
     "realtime.middleware.LiveBlocksMiddleware",
     "realtime.middleware.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.languages.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -312,7 +313,15 @@ BOARDS_ALERT_WEBHOOK = os.environ.get("BOARDS_ALERT_WEBHOOK", "")
 if BOARDS_ALERT_WEBHOOK and not re.match(r"https?://[^/\s]+", BOARDS_ALERT_WEBHOOK):
     raise ImproperlyConfigured("BOARDS_ALERT_WEBHOOK is no address; write https://host/path")
 
-LANGUAGE_CODE = "en-gb"
+LANGUAGES = [("en-gb", "English"), ("de", "Deutsch")]
+LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE") or "en-gb"
+"""The language of rows, which are the same for all readers, and of pages for browsers that ask for no other one."""
+if LANGUAGE_CODE not in dict(LANGUAGES):
+    raise ImproperlyConfigured(
+        f"LANGUAGE_CODE is {LANGUAGE_CODE!r}; write one of {', '.join(dict(LANGUAGES))}"
+    )
+# Visitors choose for a year; no script needs the cookie.
+LANGUAGE_COOKIE_AGE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = 365 * 24 * 3600, True, "Lax"
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
 USE_TZ = True
 

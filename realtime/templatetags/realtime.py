@@ -1,11 +1,15 @@
 """What a page loads, and what is live in it: the rows of topics, and parts that are computed from topics."""
 
+import json
 import re
+from functools import cache
+from gettext import GNUTranslations, translation
 from typing import Any
 
 import django
 import msgspec
 from django import template
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.forms.utils import flatatt
@@ -15,6 +19,7 @@ from django.urls import get_script_prefix
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, to_locale
 
 from .. import presence
 from ..delivery.first_paint import first_paints
@@ -240,6 +245,28 @@ def _element(
 def _fault(words: str) -> SafeString:
     """Return the sentence that a page shows in place of rows that cannot be shown; "" without a text."""
     return format_html('<p class="realtime-fault" role="alert">{}</p>', words) if words else SafeString("")
+
+
+@register.simple_tag
+def realtime_texts(app: str = "realtime") -> SafeString:
+    """Put the translations of an app's scripts into the page, as ``texts.js`` reads them; nothing where there are none.
+
+    They are those of the domain ``djangojs``. ``{% realtime_head %}`` renders those of the page client.
+    """
+    return _texts(app, get_language() or "")
+
+
+@cache
+def _texts(app: str, language: str) -> SafeString:
+    locale = to_locale(language)
+    folder = f"{apps.get_app_config(app).path}/locale"
+    found = translation("djangojs", folder, [locale, locale.partition("_")[0]], fallback=True)
+    catalog = found._catalog if isinstance(found, GNUTranslations) else {}  # type: ignore[attr-defined]
+    texts = {english: text for english, text in catalog.items() if english}
+    if not texts:
+        return SafeString("")
+    content = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT)
+    return format_html('<script type="application/json" data-realtime-texts>{}</script>', SafeString(content))
 
 
 @register.inclusion_tag("realtime/head.html", takes_context=True)

@@ -173,3 +173,11 @@ def test_a_pooler_in_transaction_mode_is_sent_what_it_accepts(tmp_path, variable
     assert str(database["OPTIONS"].get("options")).startswith(str(options))
     assert database.get("DISABLE_SERVER_SIDE_CURSORS", False) is not cursors_stay
     assert database["OPTIONS"]["application_name"].startswith("tidemark")
+
+
+@pytest.mark.parametrize("code", ["fr", "deutsch", "en"])
+def test_a_language_that_the_project_does_not_have_is_reported(tmp_path, code):
+    checked = Project(tmp_path, LANGUAGE_CODE=code).manage("check", check=False)
+
+    assert "write one of en-gb, de" in checked.stderr
+    assert "Traceback" not in checked.stderr

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.contrib.syndication.views import Feed
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils import feedgenerator
+from django.utils import feedgenerator, translation
 from django.views.decorators.http import conditional_page
 
 from ..due import IS_SHOWN
 from ..exchange.cells import plain
 from ..exchange.clock import time_in_words
+from ..languages import language_named
 from ..models import Board, Entry, Notice
 
 MAX_ITEMS = 100
@@ -111,6 +112,11 @@ class BoardItems(ItemFeed):
 
     def get_object(self, request: HttpRequest, slug: str) -> Board:
         return get_object_or_404(Board, slug=slug, is_public=True)
+
+    def get_feed(self, obj: Board, request: HttpRequest) -> feedgenerator.SyndicationFeed:
+        """Return the feed in the language of the board: it is the same for all readers."""
+        with translation.override(language_named("")):
+            return super().get_feed(obj, request)
 
     def title(self, board: Board) -> str:
         return plain(board.title)

@@ -5,6 +5,7 @@
 
 const MAX_NOTICES = 5;
 
+import { text } from "../texts.js";
 import { PageElement } from "./page-element.js";
 
 export class LiveNotices extends PageElement {
@@ -12,8 +13,8 @@ export class LiveNotices extends PageElement {
   static realtime;
 
   /** @param {Notice} notice */
-  #show = ({ text }) => {
-    this.prepend(noticeElement(text));
+  #show = (notice) => {
+    this.prepend(noticeElement(notice.text));
     while (this.childElementCount > MAX_NOTICES) this.lastElementChild?.remove();
   };
 
@@ -27,16 +28,16 @@ export class LiveNotices extends PageElement {
   }
 }
 
-/** @param {string} text */
-function noticeElement(text) {
+/** @param {string} words */
+function noticeElement(words) {
   const notice = document.createElement("div");
   const paragraph = document.createElement("p");
   const dismiss = document.createElement("button");
   notice.className = "realtime-notice";
-  paragraph.textContent = text;
+  paragraph.textContent = words;
   dismiss.type = "button";
   dismiss.textContent = "×";
-  dismiss.setAttribute("aria-label", "Dismiss this notice");
+  dismiss.setAttribute("aria-label", text("Dismiss this notice"));
   dismiss.addEventListener("click", () => notice.remove());
   notice.append(paragraph, dismiss);
   return notice;

@@ -8,20 +8,21 @@
 
 /** @type {Record<Status["state"], (status: Status) => string>} */
 const LABELS = {
-  connecting: () => "connecting",
+  connecting: () => text("connecting"),
   live: ({ transport }) => {
-    if (transport === "sse") return "live (SSE)";
-    return transport === "poll" ? "live (polling)" : "live";
+    if (transport === "sse") return text("live (SSE)");
+    return transport === "poll" ? text("live (polling)") : text("live");
   },
-  behind: () => "behind",
-  stale: () => "not current",
-  reconnecting: () => "reconnecting",
-  offline: () => "offline",
-  refused: () => "no longer allowed",
-  misplaced: () => "not live",
-  stopped: ({ reason }) => `stopped: ${reason}`,
+  behind: () => text("behind"),
+  stale: () => text("not current"),
+  reconnecting: () => text("reconnecting"),
+  offline: () => text("offline"),
+  refused: () => text("no longer allowed"),
+  misplaced: () => text("not live"),
+  stopped: ({ reason }) => text("stopped: {reason}", { reason }),
 };
 
+import { text } from "../texts.js";
 import { PageElement } from "./page-element.js";
 
 export class LiveStatus extends PageElement {
@@ -50,11 +51,12 @@ export class LiveStatus extends PageElement {
 
   #explain = () => {
     const { silenceSeconds, status } = LiveStatus.realtime;
-    const last = silenceSeconds === null ? "no message yet" : `last message ${Math.round(silenceSeconds)} s ago`;
-    const positions = [...document.querySelectorAll("live-topic[position]")].map(
-      (element) => `${element.getAttribute("topic")} at ${element.getAttribute("position")}`,
+    const seconds = Math.round(silenceSeconds ?? 0);
+    const last = silenceSeconds === null ? text("no message yet") : text("last message {seconds} s ago", { seconds });
+    const positions = [...document.querySelectorAll("live-topic[position]")].map((each) =>
+      text("{topic} at {position}", { topic: each.getAttribute("topic"), position: each.getAttribute("position") }),
     );
-    const transport = status.transport ? [`connected by ${status.transport}`] : [];
+    const transport = status.transport ? [text("connected by {transport}", { transport: status.transport })] : [];
     const faults = Object.entries(status.topics)
       .filter(([, { state, reason }]) => state !== "live" && reason)
       .map(([topic, { reason }]) => `${topic}: ${reason}`);
@@ -89,7 +91,7 @@ function asOf(since, now) {
   element.className = "realtime-as-of";
   time.dateTime = at.toISOString();
   time.textContent = new Intl.DateTimeFormat(undefined, format).format(at);
-  words.textContent = "as of ";
-  element.append(words, time);
+  words.textContent = text("as of");
+  element.append(words, " ", time);
   return element;
 }

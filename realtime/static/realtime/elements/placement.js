@@ -5,6 +5,8 @@
 
 /** @import { Realtime } from "../realtime.js" */
 
+import { text } from "../texts.js";
+
 const DOCUMENTATION = 'See docs/feeds.md, "The row\'s template".';
 
 /** What may be the parent of an element that is allowed in few places. @type {Record<string, string[]>} */
@@ -88,7 +90,7 @@ export function reportSelects(realtime) {
     if (!select || select.closest("live-topic, [data-realtime-topic]") || select.querySelector("live-topic")) continue;
     const reason = `<live-topic> may not stand inside of <select>. ${advice("OPTION")}`;
     console.error("realtime: the rows of this <select> are not live:", select, reason);
-    showWords(select, "These rows do not follow later changes. Reload the page to see them.");
+    showWords(select, text("These rows do not follow later changes. Reload the page to see them."));
     realtime.setFault(select, { topic: select.name || select.id || "select", state: "misplaced", reason });
   }
 }
@@ -96,13 +98,13 @@ export function reportSelects(realtime) {
 /**
  * Show readers of the page a text about an element: inside it, or after its container where HTML allows no text in it.
  * @param {Element} element
- * @param {string} text
+ * @param {string} words
  */
-export function showWords(element, text) {
+export function showWords(element, words) {
   const paragraph = document.createElement("p");
   paragraph.className = "realtime-refused";
   paragraph.setAttribute("role", "status");
-  paragraph.textContent = text;
+  paragraph.textContent = words;
   const whole = element.closest("table, select, datalist, ul, ol, dl, svg, p");
   if (whole && element.localName !== "live-topic") whole.after(paragraph);
   else element.append(paragraph);

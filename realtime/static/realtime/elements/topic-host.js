@@ -11,10 +11,9 @@
 /** @import { Follower, FollowerState } from "../topics/topic.js" */
 
 import { isFinal } from "../protocol/codes.js";
+import { text } from "../texts.js";
 import { checkPainted, MisplacedError, showWords } from "./placement.js";
 import { Rows } from "./rows.js";
-
-const REFUSED = "These rows do not follow later changes. Reload the page to see them.";
 
 export class TopicHost {
   #element;
@@ -126,7 +125,7 @@ export class TopicHost {
     this.#unfollow();
     this.#setState("misplaced");
     this.#realtime.setFault(this, this.#fault);
-    this.#tell(REFUSED);
+    this.#tell(text("These rows do not follow later changes. Reload the page to see them."));
   }
 
   /** @param {Snapshot | Changes} message @param {(rows: Rows) => void} show */
