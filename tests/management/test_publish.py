@@ -31,7 +31,7 @@ async def test_changes_are_published_until_a_signal_arrives(log, layer, quay, in
         assert not publishing.done()
 
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(publishing, 10)
+    await asyncio.wait_for(publishing, 60)
 
     assert output.getvalue().endswith("stopped\n")
 

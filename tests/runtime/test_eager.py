@@ -57,7 +57,7 @@ async def of_a_group() -> str:
 
 
 async def with_wait_for() -> str:
-    return await asyncio.wait_for(asyncio.sleep(0, "waited"), 10)
+    return await asyncio.wait_for(asyncio.sleep(0, "waited"), 60)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_what_needs_the_current_task_works_in_the_first_step(
 
     task = eager.start(collect(), "work")
     assert task is not None
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
     assert results == [expected]
     assert asyncio.current_task().cancelling() == 0
@@ -108,10 +108,10 @@ async def test_it_starts_outside_of_a_task_too():
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     async def work() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.sleep(0)
         done.set()
 
     loop.call_soon(lambda: eager.start(work(), "work"))
 
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(done.wait(), 60)

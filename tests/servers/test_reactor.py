@@ -95,8 +95,8 @@ async def test_the_service_stops_before_the_reactor(twisted):
 
     (before_shutdown,) = twisted.before_shutdown
     waiting = before_shutdown()
-    await asyncio.wait_for(stopped.wait(), 10)
-    await asyncio.wait_for(waiting.asFuture(asyncio.get_running_loop()), 10)
+    await asyncio.wait_for(stopped.wait(), 60)
+    await asyncio.wait_for(waiting.asFuture(asyncio.get_running_loop()), 60)
 
 
 async def test_without_a_running_reactor_lifespan_stops_the_service(twisted, monkeypatch):
@@ -126,7 +126,7 @@ async def test_the_engine_starts_with_the_reactor(twisted):
 
     twisted.start()
 
-    await asyncio.wait_for(started.wait(), 10)
+    await asyncio.wait_for(started.wait(), 60)
 
 
 async def test_an_engine_that_cannot_start_is_logged(twisted, lines):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -158,9 +159,10 @@ async def test_a_client_of_bad_messages_disturbs_no_other(connect, quay, topic, 
     ids=["messages", "bytes"],
 )
 async def test_a_client_that_sends_too_much_is_closed_and_told_when_to_come_back(
-    connect, settings, limits, messages
+    connect, settings, limits, messages, monkeypatch
 ):
     """The message over the limit is not carried out."""
+    monkeypatch.setattr("realtime.transports.connection.time", SimpleNamespace(monotonic=lambda: 0.0))
     settings.REALTIME |= limits
     peer = connect()
     await peer.open()
@@ -273,7 +275,7 @@ async def test_a_connection_whose_send_waits_is_sent_the_bye_too(service, topic)
     socket.may_go_on.clear()
     socket.is_waiting.clear()
     await socket.incoming.put({"type": "websocket.receive", "text": '{"type":"ping"}'})
-    await asyncio.wait_for(socket.is_waiting.wait(), 10)
+    await asyncio.wait_for(socket.is_waiting.wait(), 60)
 
     for connection in service.hub.connections:
         connection.end(draining())

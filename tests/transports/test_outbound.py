@@ -26,7 +26,7 @@ class Server:
         self.is_reading.set()
 
     async def send(self, event: dict[str, Any]) -> None:
-        async with asyncio.timeout(10):  # as a server may: it works in a task alone
+        async with asyncio.timeout(60):  # as a server may: it works in a task alone
             await self.is_reading.wait()
         self.received.append(f"sent {event['text']}")
 

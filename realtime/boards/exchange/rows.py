@@ -7,7 +7,7 @@ differs, and answers errors by row. Cookies do not count here.
 import hashlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,13 +68,14 @@ class Refusal(Exception):
 class Rates:
     """How often each token may still write, in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._buckets: dict[int, Bucket] = {}
         self._lock = threading.Lock()
 
     def spend(self, token: int) -> None:
         """Count a write. Raises: Refusal, if there were too many."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             bucket = self._buckets.setdefault(token, Bucket(WRITES_PER_SECOND, WRITES_AT_ONCE))
             if not bucket.take(1, now):

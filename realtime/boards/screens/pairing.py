@@ -6,6 +6,8 @@ read; the database has its digest.
 
 import hashlib
 import secrets
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -106,8 +108,8 @@ def normalized(typed: str) -> str:
 class WrongCodes:
     """The recent wrong codes in one process, by editor and by address. Right ones do not count."""
 
-    def __init__(self) -> None:
-        self._budgets = Budgets(WRONG_PER_SECOND, WRONG_AT_ONCE)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budgets = Budgets(WRONG_PER_SECOND, WRONG_AT_ONCE, clock)
 
     def seconds_until_next(self, request: HttpRequest) -> float:
         """Return in how many seconds another code may be tried; 0 for now."""

@@ -13,8 +13,8 @@ from realtime.publishing import interest
 
 @pytest.fixture(autouse=True)
 def no_wrong_codes(monkeypatch):
-    """Each test begins with all its attempts."""
-    monkeypatch.setattr(pairing, "wrong_codes", pairing.WrongCodes())
+    """Each test begins with all its attempts, and gets none back while it runs."""
+    monkeypatch.setattr(pairing, "wrong_codes", pairing.WrongCodes(lambda: 0.0))
 
 
 @pytest.fixture
