@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..conf import get_conf
 
-_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "TRUNCATE", "COPY", "MERGE")
+_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "TRUNCATE", "COPY", "MERGE")
 # Process-wide, not part of a service: connections are watched from their creation on, in any thread and before there
 # is a service, and Django's signal for that is process-wide too.
 _wakers: set[Callable[[], None]] = set()
@@ -55,7 +55,13 @@ def _watch_statement(
 
 
 def _is_write(sql: object) -> bool:
-    return isinstance(sql, str) and sql.lstrip()[:8].upper().startswith(_WRITES)
+    """Return whether a statement may write: after WITH, if it has a word for it anywhere."""
+    if not isinstance(sql, str):
+        return False
+    start = sql.lstrip()[:8].upper()
+    return start.startswith(_WRITES) or (
+        start.startswith("WITH") and any(word in sql.upper() for word in _WRITES)
+    )
 
 
 def _wake() -> None:

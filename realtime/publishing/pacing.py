@@ -3,12 +3,16 @@
 import math
 from dataclasses import dataclass
 
+from ..databases.outbox import Probe
+
 BUSY_SECONDS = 1.0
 """In this time after a batch another one is likely."""
 PROBES_PER_TICK = 4
 COMMIT_SECONDS = 0.002
 """Usual time from the first byte of a commit in the database's file to its end."""
 TICKS_PER_QUIET_PROBE = 4
+LEADER_TICKS = 4
+"""How long a process that does not lead leaves what waits to the leader, in ticks."""
 
 
 @dataclass(slots=True)
@@ -44,6 +48,28 @@ class Pace:
         if not is_watched:
             return pause(tick_seconds, since_sequenced)
         return pause_when_watched(tick_seconds, now - self.written_at, since_sequenced)
+
+
+@dataclass(slots=True)
+class Deference:
+    """How long the same rows have waited, as seen by a process that does not lead.
+
+    Two processes that sequence the same rows at once read them both, and one of them in vain. A leader that makes
+    progress is left alone; if it makes none, because it ended or hangs, any process sequences.
+
+    Units: moments as of time.monotonic.
+    """
+
+    place: tuple[str, int] | None = None
+    """Up to where the outbox was sequenced when rows were seen to wait; None if none did."""
+    since: float = 0.0
+
+    def rest(self, seen: Probe, now: float, tick_seconds: float) -> float:
+        """Return for how many seconds more to leave what waits to the leader; 0 if nothing waits, or for too long."""
+        place = (seen.epoch, seen.sequenced) if seen.is_waiting else None
+        if place != self.place:
+            self.place, self.since = place, now
+        return 0.0 if place is None else max(0.0, self.since + LEADER_TICKS * tick_seconds - now)
 
 
 def pause(tick_seconds: float, since_sequenced: float) -> float:

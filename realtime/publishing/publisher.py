@@ -33,7 +33,7 @@ from . import commit_watch, lease, positions, progress, releases
 from .file_watch import FileWatch, watch
 from .handlers import Runner
 from .housekeeping import Housekeeping
-from .pacing import Pace
+from .pacing import Deference, Pace
 from .sender import Sender
 from .sequencer import Batch, sequence
 
@@ -66,6 +66,7 @@ class Publisher:
         self._is_prepared = False
         self._success_due = 0.0
         self._pace = Pace()
+        self._deference = Deference()
         self._furthest = ("", 0)
         self._log_seen = ("", 0)
         self._quiet: Probe | None = None  # the last probe while nothing waited
@@ -137,6 +138,7 @@ class Publisher:
         """
         self._prepare()
         was_leader = self.is_leader
+        is_urgent = self._awake.is_set()  # committed in this process: the leader need not know of it yet
         waiting = [job.due_at for job in jobs.values() if was_leader and not job.is_running]
         ends = min([time.monotonic() + MAX_WAIT_SECONDS, *waiting])
         while not self._is_stopping:
@@ -147,7 +149,8 @@ class Publisher:
             self._begin_anew_if_restored(seen)
             if not seen.is_waiting:
                 self._quiet = seen
-            batch = sequence(seen, self._quiet)
+            rest = 0.0 if self.is_leader or is_urgent else self._left_to_leader(seen)
+            batch = sequence(seen, self._quiet) if rest == 0 else None
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
                 self._pace.note_batch(time.monotonic(), get_conf().tick_seconds)
@@ -160,12 +163,17 @@ class Publisher:
             if now >= ends or has_just_taken_over:
                 return
             if batch is None:
-                self._awake.wait(min(self._pause(now), ends - now))
+                self._awake.wait(min(self._pause(now, rest), ends - now))
+            is_urgent = self._awake.is_set()
             self._awake.clear()  # before the probe that finds what it was set for
 
-    def _pause(self, now: float) -> float:
+    def _left_to_leader(self, seen: Probe) -> float:
+        """Return for how many seconds to leave what waits to the leader."""
+        return self._deference.rest(seen, time.monotonic(), get_conf().tick_seconds)
+
+    def _pause(self, now: float, rest: float) -> float:
         if not self.is_leader:
-            return self._standby_seconds
+            return min(self._standby_seconds, rest or self._standby_seconds)
         return self._pace.pause(now, get_conf().tick_seconds, is_watched=self._file is not None)
 
     def _begin_anew_if_restored(self, seen: Probe) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from realtime.publishing.pacing import Pace, pause, pause_when_watched
+from realtime.databases.outbox import Probe
+from realtime.publishing.pacing import Deference, Pace, pause, pause_when_watched
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,36 @@ def test_a_batch_answers_the_noticed_write():
     pace.note_batch(100.01, tick_seconds=0.05)
 
     assert pace.pause(100.02, 0.05, is_watched=True) == 0.05
+
+
+def seen(sequenced: int, *, is_waiting: bool = True, epoch: str = "a") -> Probe:
+    return Probe(offset=100, epoch=epoch, sequenced=sequenced, log_end=sequenced, is_waiting=is_waiting)
+
+
+def test_what_waits_is_left_to_a_leader_that_makes_progress():
+    deference = Deference()
+
+    rests = [deference.rest(seen(sequenced=at), now=at, tick_seconds=0.05) for at in range(5)]
+
+    assert rests == [pytest.approx(0.2)] * 5
+
+
+def test_what_waits_for_long_is_not_left_to_the_leader():
+    deference = Deference()
+
+    rests = [deference.rest(seen(7), now, tick_seconds=0.05) for now in (1.0, 1.15, 1.21)]
+
+    assert rests == [pytest.approx(0.2), pytest.approx(0.05), 0]
+
+
+@pytest.mark.parametrize("between", [seen(7, is_waiting=False), seen(7, epoch="b")])
+def test_the_time_counts_from_when_these_rows_began_to_wait(between):
+    deference = Deference()
+    deference.rest(seen(7), 1.0, tick_seconds=0.05)
+    deference.rest(between, 1.1, tick_seconds=0.05)
+
+    assert deference.rest(seen(7), 2.0, tick_seconds=0.05) == pytest.approx(0.2)
+
+
+def test_nothing_is_left_where_nothing_waits():
+    assert Deference().rest(seen(7, is_waiting=False), 1.0, tick_seconds=0.05) == 0

@@ -12,11 +12,11 @@ import pytest
 from django.apps.registry import Apps
 from django.db import OperationalError, connection, models, transaction
 
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.databases.outbox import Probe
 from realtime.feeds import Feed, register, registry
 from realtime.models import LogEntry, OutboxRow
-from realtime.publishing import capture, housekeeping, positions
+from realtime.publishing import capture, housekeeping, lease, positions
 from realtime.publishing import publisher as publisher_module
 from realtime.publishing.publisher import Publisher
 from realtime.schedule import Job, jobs
@@ -63,6 +63,12 @@ async def test_a_change_is_sent_to_the_group_of_its_topic(start, layer, quay, in
     assert "new" in message["payload"]
 
 
+def write_in_another_process(quay: Board) -> None:
+    """Add an entry as another process would: no signal and no transaction of this one tells of it."""
+    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
+        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'noticed')", [quay.pk])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports writes to files")
 async def test_a_write_of_another_process_is_found_before_the_tick(start, layer, quay, no_jobs, settings):
     """The file watch notices it: the tick of this test is minutes long."""
@@ -72,8 +78,7 @@ async def test_a_write_of_another_process_is_found_before_the_tick(start, layer,
     publisher = start()
     await until(lambda: publisher._quiet)  # it has probed, and waits
 
-    with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
-        another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'noticed')", [quay.pk])
+    write_in_another_process(quay)
 
     message = await asyncio.wait_for(layer.receive(channel), 60)
     assert "noticed" in message["payload"]
@@ -183,14 +188,20 @@ async def test_a_long_job_delays_no_change(start, no_jobs, quay, layer, in_datab
 
 
 class Patience:
-    """Replaces the publisher's event: counts the waits and ends each at once."""
+    """Replaces the publisher's event: counts the waits and ends each at once.
 
-    def __init__(self, publisher: Publisher) -> None:
-        self.publisher, self.waits = publisher, 0
+    ``is_awake`` is whether something was committed in this process.
+    """
+
+    def __init__(self, publisher: Publisher, is_awake: bool = True) -> None:
+        self.publisher, self.waits, self.is_awake = publisher, 0, is_awake
 
     def wait(self, seconds: float) -> None:
         self.waits += 1
         self.publisher._is_stopping = True
+
+    def is_set(self) -> bool:
+        return self.is_awake
 
     def clear(self) -> None: ...
 
@@ -250,6 +261,38 @@ async def test_a_lone_change_takes_two_probes_and_wakes_the_loop_once(
 
         assert len(probes) == 2
         assert wakes.calls == [publisher._sequenced]
+
+
+@pytest.mark.parametrize("is_awake", [True, False])
+async def test_a_standby_leaves_changes_of_other_processes_to_the_leader(
+    log, layer, quay, no_jobs, in_database, monkeypatch, settings, is_awake
+):
+    """It sequences at once what was committed in its own process: the leader need not know of it yet."""
+    settings.REALTIME = {"TICK_SECONDS": 100}
+    publisher = Publisher(layer, standby_seconds=0.01)
+    monkeypatch.setattr(publisher, "_loop", Wakes(), raising=False)
+    monkeypatch.setattr(publisher, "_awake", Patience(publisher, is_awake))
+    await in_database(publisher._prepare)
+    await in_database(quay.entries.create, label="new")
+
+    await in_database(publisher._work)
+
+    assert await in_database(LogEntry.objects.filter(payload__contains="new").exists) == is_awake
+
+
+async def test_a_standby_sequences_what_the_leader_does_not(start, quay, in_database, settings):
+    """A leader that hangs keeps its lease for a while."""
+    settings.REALTIME = {"TICK_SECONDS": 0.01, "LEASE_SECONDS": 1000}
+    assert await in_database(lease.acquire, "a process that hangs")
+    publisher = start()
+    await until(lambda: publisher._quiet)
+
+    await in_database(write_in_another_process, quay)
+
+    async with asyncio.timeout(30):
+        while not await in_database(LogEntry.objects.filter(payload__contains="noticed").exists):
+            await asyncio.sleep(0.01)
+    assert not publisher.is_leader
 
 
 async def test_the_log_of_another_process_is_noticed(start, quay, in_database, log):
