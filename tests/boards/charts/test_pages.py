@@ -1,11 +1,16 @@
 """The charts on a board, the page of one, and its readings as CSV."""
 
 import csv
+from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from realtime.boards.models import Board, Entry
+from realtime.boards.charts.pages import SMALL_POINTS
+from realtime.boards.models import Board, Entry, Reading
 
 
 def large(client, entry, query=""):
@@ -24,6 +29,26 @@ def test_a_board_has_a_small_chart_of_each_entry_with_numbers(client, board, ent
     assert 'aria-label="Saltmere: now 3, between 1 and 3"' in html
     assert f'data-realtime-topics="entries.{board.pk}"' in html
     assert f'href="{reverse("boards:chart", args=["quay", entry.pk])}"' in html
+
+
+def test_a_page_reads_only_what_it_draws(client, board, entry):
+    """A program may write a value each second: no client can make the server load all of them again and again."""
+    others = [board.entries.create(label=f"Pier {number}") for number in range(2)]
+    now = timezone.now()
+    Reading.objects.bulk_create(
+        Reading(entry=each.pk, value=number, at=now - timedelta(seconds=number))
+        for each in [entry, *others]
+        for number in range(SMALL_POINTS + 100)
+    )
+
+    with CaptureQueriesContext(connection) as queries:
+        html = client.get(board.get_absolute_url()).content.decode()
+
+    reading = [query["sql"] for query in queries if Reading._meta.db_table in query["sql"]]
+    with connection.cursor() as cursor:
+        counts = [cursor.execute(f"SELECT count(*) FROM ({sql}) AS found").fetchone()[0] for sql in reading]
+    assert counts == [3 * SMALL_POINTS]
+    assert html.count(f"now 0, between 0 and {SMALL_POINTS - 1}") == 3
 
 
 def test_a_board_without_charts_has_none_of_it(client, board, entry, read):
