@@ -6,15 +6,21 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.proxy import Proxy
+from tests.browser.windows import PATIENCE_MS
 from tests.support import servers
+from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import Project, Server
 
 UPGRADE = "Upgrade: websocket"
+WALL = "/tide/boards/departures/wall/"
+LIVE = "html[data-state='live']"
 
 
-@pytest.fixture
-def server(project: Project) -> Iterator[Server]:
-    project.environment["SCRIPT_NAME"] = "/tide"
+@pytest.fixture(scope="module")
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+    """One server for all tests of this file."""
+    folder = tmp_path_factory.mktemp("below") / "project"
+    project = servers.copy(prepared, folder, HEARTBEAT_SECONDS="2", RECHECK_SECONDS="1", SCRIPT_NAME="/tide")
     with servers.running(project) as server:
         yield server
 
@@ -31,6 +37,7 @@ def proxy(request: pytest.FixtureRequest, server: Server) -> Iterator[Proxy]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     failed: list[str] = []
     page.on("response", lambda response: failed.append(response.url) if response.status >= 400 else None)
     yield page
@@ -65,3 +72,45 @@ def test_signing_in_returns_below_the_path(proxy, page):
     page.goto(f"{proxy.url}/tide/admin/")
 
     assert page.url == f"{proxy.url}/tide/admin/login/?next=/tide/admin/"
+
+
+def test_a_wall_is_kept_below_the_path(proxy, page):
+    """Its worker has the address of this wall, and shows the copy while the proxy reaches no server."""
+    page.goto(f"{proxy.url}{WALL}")
+    page.evaluate("navigator.serviceWorker.ready")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    page.reload()
+    expect(page.locator(LIVE)).to_have_count(1)
+
+    scopes = page.evaluate(
+        "navigator.serviceWorker.getRegistrations().then((all) => all.map(({ scope }) => new URL(scope).pathname))"
+    )
+    assert scopes == [WALL]
+    page.wait_for_function("async () => await (await caches.open('boards-walls')).match(location.href)")
+    proxy.swallowed = ("GET ",)  # the requests of the worker; those of the page end at once
+    page.context.set_offline(True)
+    page.reload()
+
+    expect(page.locator("html[data-kept]")).to_have_count(1)
+    expect(page.locator(".entry").first).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.entry')).display") == "grid"
+
+
+def test_a_screen_is_run_below_the_path(proxy, page, server):
+    """It keeps its token for its own page, follows its orders and loads that page again."""
+    page.goto(f"{proxy.url}/tide/screen/")
+    expect(page.locator(LIVE)).to_have_count(1)
+    code = "".join(page.locator(".screen-code span").all_text_contents())
+    (cookie,) = [each for each in page.context.cookies() if each["name"] == "screen"]
+    assert cookie["path"] == "/tide/screen/"
+
+    database = server.project.connect()
+    database.execute(
+        "UPDATE boards_screen SET name = 'Hall', board_id = 1, code = NULL WHERE code = ?", [code]
+    )
+
+    expect(page.locator("h1")).to_have_text("Departures")
+    expect(page.locator(LIVE)).to_have_count(1)
+    assert page.url == f"{proxy.url}/tide/screen/"
+    database.execute("DELETE FROM boards_screen WHERE name = 'Hall'")
+    expect(page.locator(".screen-code")).to_be_visible()
