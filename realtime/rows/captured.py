@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from django.db import models
 
 from ..databases.registry import database
+from . import reading
 
 Field: TypeAlias = "models.Field[Any, Any]"
 Image: TypeAlias = dict[str, Any]
@@ -40,10 +41,20 @@ class CapturedColumn:
         return self._known[noted]
 
     def is_as_django_writes(self, image: Image) -> bool:
-        """Return whether a text or decimal in an image is stored in the form in which Django would write it."""
-        stored = self._column.get_db_prep_value(self.value(image), self._database.connection)
+        """Return whether a value in an image is stored in the form in which Django would write it.
+
+        False too for a value that Django cannot read or write: rows may refer to it all the same.
+        """
         noted = image[self.name]
+        try:
+            stored = self._column.get_db_prep_value(self.value(image), self._database.connection)
+        except Exception as error:
+            if not reading.is_of_a_row(error):
+                raise
+            return False
         match stored:
+            case None:
+                return noted is None
             case str():
                 return str(noted) == stored
             case Decimal():

@@ -99,12 +99,13 @@ class FeedTables(FeedTopics):
             has_several = stored_forms.has_several(dependency.column)
             values = set()
             for image in images.get(dependency.table, ()):
-                value = noted(column, image) if dependency.column.column in image else None
-                if value is None:
+                if image.get(column.name) is None:
                     continue
                 if has_several and not column.is_as_django_writes(image):
                     return None
-                values.add(value)
+                value = noted(column, image)
+                if value is not None:
+                    values.add(value)
             if not values:
                 continue
             # Including rows that the filter excludes: this change may have excluded them.
