@@ -14,6 +14,7 @@ is alone.
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ OWN_SOURCES = (notices.SOURCE, revocation.SOURCE, releases.SOURCE)
 MAX_OWN_ROWS = 10_000
 """How many rows of the engine's own, such as notices, a round sequences beside a flood."""
 MAX_ATTEMPTS = 200
-"""How many parts of a round that failed as a whole are tried."""
+"""How many parts of a round that failed as a whole are tried, apart from those of entries that nothing replaces."""
 _OF_DATA = (DataError, IntegrityError, ValueError, OverflowError)
 """Errors that a value causes which the database does not store."""
 
@@ -134,48 +135,57 @@ def _sequence(
 def _store(before: Progress, until: OutboxCursor, entries: list[LogEntry]) -> list[LogEntry] | None:
     """Move the cursor and add the entries; return those added, None if another sequencer was quicker."""
 
-    def store(append: Callable[[list[LogEntry]], list[LogEntry]]) -> list[LogEntry] | None:
+    def store(some: list[LogEntry]) -> list[LogEntry] | None:
         with engine_transaction():
-            return append(entries) if progress.advance(before, until) else None
+            if not progress.advance(before, until):
+                return None
+            if some:
+                log.append(some)
+            return some
 
     try:
-        return store(_append)
+        return store(entries)
     except _OF_DATA as error:
         logger.warning("an entry cannot be stored: %s; the others are", error)
-        return store(_append_apart)
+    return store(_storable(entries))
 
 
-def _append(entries: list[LogEntry]) -> list[LogEntry]:
-    log.append(entries)
-    return entries
+def _storable(entries: list[LogEntry]) -> list[LogEntry]:
+    """Return the entries that can be stored, which is tried in transactions that are rolled back.
 
-
-def _append_apart(entries: list[LogEntry]) -> list[LogEntry]:
-    """Add the entries that can be stored, and return them.
-
-    The topic of an entry that cannot be stored is reset, so that hubs read it. If its name cannot be stored either, no
-    page can follow that topic.
+    Each of these is short, so that no lock is held for longer than usual, however many entries there are. The topic of
+    an entry that cannot be stored is reset, so that hubs read it. If its name cannot be stored either, no page can
+    follow that topic. Only entries of feeds are replaced together after too many attempts: nothing replaces a notice.
     """
-    here = database()
 
-    def append(some: Sequence[LogEntry]) -> list[LogEntry]:
-        with transaction.atomic(using=here.alias):
-            return _append(list(some))
+    def attempt(some: Sequence[LogEntry]) -> list[LogEntry]:
+        if some:
+            with engine_transaction() as here:
+                log.append(some)
+                transaction.set_rollback(True, using=here.alias)
+        return list(some)
 
     def replace(some: Sequence[LogEntry]) -> list[LogEntry]:
         if len(some) > 1:  # too many attempts
-            feeds = {entry.topic.partition(".")[0]: entry for entry in some}
-            return append([_reset_of(entry, name) for name, entry in feeds.items() if name in registry])
-        try:
-            return append([_reset_of(entry, entry.topic) for entry in some if entry.kind in log.WITH_ROWS])
-        except _OF_DATA:
-            logger.error("an entry of topic %.80r cannot be stored and is left out", some[0].topic)
-            return []
+            feeds = {_feed(entry.topic): entry for entry in some}
+            return attempt([_reset_of(entry, name) for name, entry in feeds.items()])
+        (entry,) = some
+        if entry.kind in log.WITH_ROWS:
+            with suppress(*_OF_DATA):
+                return attempt([_reset_of(entry, entry.topic)])
+        logger.error("an entry of topic %.80r cannot be stored and is left out", entry.topic)
+        return []
 
-    added: list[LogEntry] = []
-    for part in _apart(entries, append, replace, _OF_DATA):
-        added += part
-    return added
+    of_feeds = [
+        entry for entry in entries if _feed(entry.topic) in registry and not log.is_announcement(entry)
+    ]
+    others = [entry for entry in entries if _feed(entry.topic) not in registry or log.is_announcement(entry)]
+    return [
+        entry
+        for some, attempts in ((others, 2 * len(others)), (of_feeds, MAX_ATTEMPTS))
+        for part in _apart(some, attempt, replace, _OF_DATA, attempts)
+        for entry in part
+    ]
 
 
 def _reset_of(entry: LogEntry, topic: str) -> LogEntry:
@@ -195,10 +205,12 @@ def _apart(
     work: Callable[[Sequence[Item]], T],
     replace: Callable[[Sequence[Item]], T],
     errors: type[Exception] | tuple[type[Exception], ...],
+    attempts: int,
 ) -> Iterable[T]:
     """Yield what ``work`` returns for parts of the items, and what ``replace`` returns for items for which it fails.
 
-    After ``MAX_ATTEMPTS`` failures all of a failing part are replaced together.
+    After that many failed attempts all of a failing part are replaced together; twice as many as there are items
+    leave each item to itself.
     """
     waiting, failures = [items], 0
     while waiting:
@@ -210,7 +222,7 @@ def _apart(
         except errors:
             failures += 1
             middle = len(part) // 2
-            if middle and failures < MAX_ATTEMPTS:
+            if middle and failures < attempts:
                 waiting += [part[middle:], part[:middle]]
             else:
                 yield replace(part)
@@ -276,7 +288,7 @@ def _entries_apart(before: Progress, until: OutboxCursor, begins: int) -> list[L
     if len(rows) > limit:
         amounts: Iterable[_Round] = [_Round(_resets(_sources(before.cursor, until)))]
     else:
-        amounts = _apart(rows, amount, replace, Exception)
+        amounts = _apart(rows, amount, replace, Exception, MAX_ATTEMPTS)
     whole = _Round()
     for part in amounts:
         whole.add(part.changes)

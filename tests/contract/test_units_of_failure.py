@@ -310,6 +310,32 @@ def test_an_entry_of_which_nothing_can_be_stored_is_left_out(database, monkeypat
     assert sequence(database) == {"entries.1": "changes", "entries.2": "changes"}
 
 
+@pytest.mark.parametrize("bad", ["\ud800", "\0"])
+def test_notices_beside_many_that_cannot_be_stored_are_stored(database, monkeypatch, bad):
+    """A reset brings no notice back, so that each one is tried, in transactions that leave nothing behind."""
+    monkeypatch.setattr(sequencer, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(
+        notices, "parse",
+        lambda image: ("*" if image["text"] != "names" else bad, image["text"].replace("bad", bad)),
+    )  # fmt: skip
+    texts = (
+        ["good", "bad", "bad and worse", "names"]
+        if database.vendor == "postgresql" or bad > "a"
+        else ["good"]
+    )
+    with transaction.atomic():
+        for number in range(10):
+            for text in texts:
+                notices.broadcast(text if text == "names" else f"{text} {number}")
+        Entry.objects.filter(pk=3).update(label="changed")
+
+    sequence(database)
+
+    stored = list(LogEntry.objects.filter(kind="notice").order_by("id").values_list("payload", flat=True))
+    assert stored == [f"good {number}" for number in range(10)]
+    assert list(log.missed("entries.2", "entries", 0).entries)[-1].kind == "changes"
+
+
 @pytest.mark.parametrize("culprits", [1, 7])
 def test_a_round_that_fails_as_a_whole_is_split_until_the_culprit_is_alone(database, monkeypatch, culprits):
     """Its feeds are reset; all else of the round is sequenced exactly."""

@@ -106,7 +106,7 @@ def test_a_notice_that_cannot_be_stored_resets_nothing(log, boards, refused):
 
 
 def test_after_too_many_attempts_the_feeds_of_the_rest_are_reset(log, boards, refused, monkeypatch):
-    """Each once, without looking for further culprits; topics of no feed are left out."""
+    """Each once, without looking for further culprits; notices are stored, because no reset brings them back."""
     monkeypatch.setattr(sequencer, "MAX_ATTEMPTS", 1)
     refused.add((topics_of(boards[2])[0], "rights"))
     notices.broadcast("beside it")
@@ -118,8 +118,46 @@ def test_after_too_many_attempts_the_feeds_of_the_rest_are_reset(log, boards, re
 
     assert len(batch.entries) == len({entry.topic for entry in batch.entries})
     assert {entry.topic: entry.kind for entry in batch.entries} == {
-        "entries": "reset", "boards": "reset", "board": "reset", "staffboards": "reset", "notices": "reset"
+        "entries": "reset", "boards": "reset", "board": "reset", "staffboards": "reset", "notices": "reset",
+        "*": "notice",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [{0, 2, 4}, {0, 1, 2, 3}, {4}, {0, 1, 2, 3, 4}], ids=str)
+def test_each_notice_that_can_be_stored_is_stored_however_many_others_cannot(
+    log, boards, refused, monkeypatch, lines, bad
+):
+    """In their order; what is tried is bounded by how many there are."""
+    monkeypatch.setattr(sequencer, "MAX_ATTEMPTS", 2)
+    topics = topics_of(*boards)
+    refused |= {(topics[number], "notice") for number in bad} | {(topic, "changes") for topic in topics}
+    for number in range(20):
+        notices.broadcast(str(number), topics[number % 5])
+        notices.broadcast(f"to all, {number}")
+    for board in boards:
+        board.entries.create(label="new")
+    append, tries = the_log.append, []
+
+    def counted(entries: list[LogEntry]) -> None:
+        tries.append(1)
+        append(entries)
+
+    monkeypatch.setattr(the_log, "append", counted)
+
+    batch = log.sequence()
+
+    told = [
+        text for number in range(20) for text in (str(number), f"to all, {number}")
+        if text.startswith("to") or number % 5 not in bad
+    ]  # fmt: skip
+    assert [entry.payload for entry in batch.entries if entry.kind == "notice"] == told
+    assert [entry.payload for entry in LogEntry.objects.filter(kind="notice").order_by("id")] == told
+    assert {entry.topic: entry.kind for entry in batch.entries if entry.kind != "notice"} == {
+        "entries": "reset"
+    }
+    assert len([line for line in lines(logging.ERROR) if "cannot be stored" in line]) == 4 * len(bad)
+    assert len(tries) <= 2 * 40 + 2 * 2 + 2
+    assert log.sequence() is None
 
 
 @pytest.mark.parametrize("error", [OperationalError, DataError])
