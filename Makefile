@@ -49,12 +49,13 @@ matrix: $(BIN)/.installed-tests
 	$(BIN)/python -m pytest -m matrix $(BY_FILE)
 
 # What needs no server and no browser: format, lint, types, migrations, unit tests.
-# Both at once: the tests leave a fifth of two cores idle, and most of the lint is one thread.
+# Both at once: the tests leave a fifth of two cores idle, and most of the lint is one thread. Each worker costs eight
+# seconds of a core before its first test, so there are no more than keep two cores busy.
 check: $(BIN)/.installed-tests
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
 unit-tests: $(BIN)/.installed-tests
-	$(BIN)/python -m pytest -m "not server and not browser and not matrix" -n 4
+	$(BIN)/python -m pytest -m "not server and not browser and not matrix" -n 3
 
 lint: $(BIN)/.installed-tests lint-javascript
 	$(BIN)/ruff format --check .

@@ -5,7 +5,8 @@ are read again: rows that its filter let through, or that its template made.
 """
 
 import logging
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models.functions import Now
@@ -13,7 +14,7 @@ from django.db.models.functions import Now
 from ..databases.base import is_storable
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
-from ..feeds import Feed, registry
+from ..feeds import registry
 from ..models import FeedRelease, OutboxRow
 from ..rows.fingerprint import have_same_topics
 from . import progress
@@ -35,10 +36,21 @@ def announce() -> list[str]:
     """
     with engine_transaction():
         progress.read(lock=True)  # if two processes start at once, the second finds what the first has stored
-        is_first_of_all = not FeedRelease.objects.exists()
-        renewed = [feed.name for feed in registry if _is_new(feed)]
+        stored = {(release.feed, release.fingerprint): release for release in FeedRelease.objects.all()}
+        latest: dict[str, datetime] = {}
+        for release in sorted(stored.values(), key=lambda release: release.last_used_at):
+            latest[release.feed] = release.last_used_at
+        renewed, unknown = [], []
+        for feed in registry:
+            mine = stored.get((feed.name, feed.fingerprint))
+            if mine is None:
+                unknown.append(FeedRelease(feed=feed.name, fingerprint=feed.fingerprint))
+            if mine is None or latest[feed.name] > mine.last_used_at + RECENT:
+                renewed.append(feed.name)
+        FeedRelease.objects.bulk_create(unknown)
+        _renew(stored.values())
         # The log of a database without releases has just begun, so that every page gets a snapshot anyway.
-        announced = [] if is_first_of_all else renewed
+        announced = renewed if stored else []
         for name in announced:
             OutboxRow.objects.create(source=SOURCE, image={"feed": name})
             logger.info("feed %s is declared otherwise than before; its topics are read again", name)
@@ -46,24 +58,14 @@ def announce() -> list[str]:
     return announced
 
 
-def _is_new(feed: Feed) -> bool:
-    """Note a feed's release as used; return whether pages may hold rows of another one."""
-    releases = FeedRelease.objects.filter(feed=feed.name)
-    mine = releases.filter(fingerprint=feed.fingerprint).first()
-    if mine is None:
-        FeedRelease.objects.create(feed=feed.name, fingerprint=feed.fingerprint)
-        return True
-    is_replaced = releases.filter(last_used_at__gt=mine.last_used_at + RECENT).exists()
-    releases.filter(pk=mine.pk).update(last_used_at=Now())
-    return is_replaced
-
-
 def renew() -> None:
     """Note that the releases are still used."""
+    _renew(FeedRelease.objects.all())
+
+
+def _renew(stored: Iterable[FeedRelease]) -> None:
     mine = {(feed.name, feed.fingerprint) for feed in registry}
-    used = [
-        release.pk for release in FeedRelease.objects.all() if (release.feed, release.fingerprint) in mine
-    ]
+    used = [release.pk for release in stored if (release.feed, release.fingerprint) in mine]
     FeedRelease.objects.filter(pk__in=used).update(last_used_at=Now())
 
 
