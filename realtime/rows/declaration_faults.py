@@ -40,6 +40,20 @@ def check_values(name: str, limit: int | None, min_interval: float, refresh_seco
     _check_seconds(name, "refresh_seconds", refresh_seconds, MAX_REFRESH_SECONDS)
 
 
+def check_texts(name: str, **given: Any) -> None:
+    """Raises: ImproperlyConfigured, for a value that is neither a text nor None."""
+    for what, value in given.items():
+        if not isinstance(value, str | None):
+            raise ImproperlyConfigured(f"feed {name!r}: {what} is {value!r}: use a text")
+
+
+def check_names(name: str, **given: Any) -> None:
+    """Raises: ImproperlyConfigured, for a value that is not a list of texts; a single text is a fault of its own."""
+    for what, names in given.items():
+        if not isinstance(names, Iterable) or not all(isinstance(each, str) for each in names):
+            raise ImproperlyConfigured(f"feed {name!r}: {what} is {names!r}: use a list of names")
+
+
 def check_presence(name: str, presence: str | None) -> None:
     """Raises: ImproperlyConfigured, for a value that cannot be used."""
     if presence not in (None, "count", "names"):

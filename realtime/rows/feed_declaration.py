@@ -1,6 +1,6 @@
 """The declaration of a feed: what it implies, what is wrong with it, and the fingerprint that tells it from others."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,8 +13,10 @@ from . import queries
 from .declaration_faults import (
     Fault,
     check_columns,
+    check_names,
     check_presence,
     check_retention,
+    check_texts,
     check_values,
     faults,
     faults_of_databases,
@@ -58,6 +60,15 @@ class FeedDeclaration(FeedTables):
         self.model = model
         self.name = self.name or f"{model._meta.model_name}s"
         self._topic_column = None
+        check_texts(
+            self.name, topic_field=self.topic_field, template_name=self.template_name, language=self.language,
+            time_zone=self.time_zone,
+        )  # fmt: skip
+        check_names(self.name, fields=self.fields, depends_on=self.depends_on)
+        if not isinstance(self.ordering, Iterable):
+            raise ImproperlyConfigured(
+                f"feed {self.name!r}: ordering is {self.ordering!r}: use a list of names"
+            )
         try:
             if self.topic_field:
                 self._topic_column = self._own_column(self.topic_field)
