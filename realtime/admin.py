@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from .engine.errors import RealtimeError
 from .feeds import registry
@@ -30,13 +32,13 @@ __all__ = ["ServerProcessAdmin"]
 
 Kind = Instruction.Kind
 DONE = {
-    Kind.CLOSE: "Connections are closed",
-    Kind.RELOAD: "Pages are reloaded",
-    Kind.SIGN_OUT: "The sessions and connections of the user are ended",
-    Kind.READ: "The topic is read anew",
+    Kind.CLOSE: _("Connections are closed"),
+    Kind.RELOAD: _("Pages are reloaded"),
+    Kind.SIGN_OUT: _("The sessions and connections of the user are ended"),
+    Kind.READ: _("The topic is read anew"),
 }
-ASKED = "each process is asked to, and does so within seconds."
-SIGNED_COOKIES = (
+ASKED = _("each process is asked to, and does so within seconds.")
+SIGNED_COOKIES = _(
     "The connections of the user are ended, but the session is in a signed cookie, which stays valid: "
     "deactivate the user, or set another password."
 )
@@ -61,14 +63,18 @@ class InstructionForm(forms.Form):
             except RealtimeError as error:
                 raise forms.ValidationError(str(error)) from error
         if kind == Kind.SIGN_OUT and not target:
-            raise forms.ValidationError("Name the user whose connections are to be ended.")
+            raise forms.ValidationError(_("Name the user whose connections are to be ended."))
         if kind == Kind.SIGN_OUT and not overview.names_of([target]):
-            raise forms.ValidationError("There is no such user.")
+            raise forms.ValidationError(_("There is no such user."))
         process = cleaned.get("process")
         if process and process not in {each.name for each in overview.read().processes}:
-            raise forms.ValidationError(f"The process {process} runs no more; look for the connection again.")
+            raise forms.ValidationError(
+                gettext("The process {process} runs no more; look for the connection again.").format(
+                    process=process
+                )
+            )
         if kind in (Kind.CLOSE, Kind.RELOAD) and target and not cleaned.get("process"):
-            raise forms.ValidationError("The name of a connection is one of its process: name that, too.")
+            raise forms.ValidationError(_("The name of a connection is one of its process: name that, too."))
         return cleaned
 
     @property
@@ -112,7 +118,10 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             instructions.watch()
         except DatabaseError as error:
             messages.warning(
-                request, f"The database accepts no writes, so processes report nothing new: {error}"
+                request,
+                gettext("The database accepts no writes, so processes report nothing new: {error}").format(
+                    error=error
+                ),
             )
         found = overview.read()
         context: dict[str, Any] = {
@@ -132,7 +141,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 "names": names,
             }
         readers = [(each, context.get("names", {}).get(each.reader.user, "")) for each in found.readers]
-        return self._response(request, "page", "Server processes", {**context, "readers": readers})
+        return self._response(request, "page", gettext("Server processes"), {**context, "readers": readers})
 
     def instruct(self, request: HttpRequest) -> HttpResponse:
         """Give an instruction, after a second look if it concerns many connections."""
@@ -150,9 +159,9 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         what = described(kind, process, target)
         if form.concerns_many and not form.cleaned_data["is_confirmed"]:
             context = {"what": what, "form": form, "connections": overview.read().connections}
-            return self._response(request, "confirm", "Are you sure?", context)
+            return self._response(request, "confirm", gettext("Are you sure?"), context)
         instructions.give(Kind(kind), process, target)
-        self.log_change(request, ProcessReport(name=process or "all processes"), what)
+        self.log_change(request, ProcessReport(name=process or gettext("all processes")), what)
         if kind == Kind.SIGN_OUT and _are_sessions_cookies():
             messages.warning(request, SIGNED_COOKIES)
         else:
@@ -165,7 +174,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if request.method != "POST":
             return redirect(self._address)
         found = doctor.findings([each for each in doctor.DIAGNOSTICS if each not in APART])
-        return self._response(request, "doctor", "Doctor", {"findings": found})
+        return self._response(request, "doctor", gettext("Doctor"), {"findings": found})
 
     def _require_operator(self, request: HttpRequest) -> None:
         if not may_operate(request.user):
@@ -185,15 +194,20 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def described(kind: str, process: str, target: str) -> str:
     """Return an instruction in words, for the question before it and for the log of the admin."""
-    where = f"of {process}" if process else "of all processes"
+    where = gettext("of {process}").format(process=process) if process else gettext("of all processes")
     match kind:
         case Kind.CLOSE | Kind.RELOAD:
-            which = f"connection {target}" if target else "all connections"
-            return f"{'Reload the page behind' if kind == Kind.RELOAD else 'Close'} {which} {where}"
+            which = gettext("connection {name}").format(name=target) if target else gettext("all connections")
+            what = (
+                gettext("Reload the page behind {which} {where}")
+                if kind == Kind.RELOAD
+                else gettext("Close {which} {where}")
+            )
+            return what.format(which=which, where=where)
         case Kind.SIGN_OUT:
             name = overview.names_of([target]).get(target, target)
-            return f"End the sessions and connections of {name}"
-    return f"Read the topic {target} anew"
+            return gettext("End the sessions and connections of {name}").format(name=name)
+    return gettext("Read the topic {topic} anew").format(topic=target)
 
 
 def _are_sessions_cookies() -> bool:

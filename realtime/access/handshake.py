@@ -6,11 +6,15 @@ for a body, an answer that waits for its client, or a refusal. Costs no database
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.http import parse_cookie
+from django.http import HttpRequest, parse_cookie
+from django.middleware.locale import LocaleMiddleware
+from django.utils.module_loading import import_string
+from django.utils.translation import get_language_from_request
 
 from ..conf import get_conf
 from ..engine.codes import Code
@@ -123,14 +127,28 @@ class Handshake:
         None if the key has unprintable characters: some databases refuse such a text, which would fail a query for the
         sessions of many visitors. None also if there are more cookies than any browser sends.
         """
+        key = self._cookie(settings.SESSION_COOKIE_NAME)
+        return key if key and key.isprintable() else None
+
+    @property
+    def language(self) -> str:
+        """The language of a page for this request: the visitor's, where Django's middleware chooses it."""
+        if not translates_pages(tuple(settings.MIDDLEWARE)):
+            return settings.LANGUAGE_CODE
+        request = HttpRequest()
+        request.COOKIES = {settings.LANGUAGE_COOKIE_NAME: self._cookie(settings.LANGUAGE_COOKIE_NAME)}
+        request.META = {"HTTP_ACCEPT_LANGUAGE": self.header("accept-language") or ""}
+        return get_language_from_request(request)
+
+    def _cookie(self, name: str) -> str:
+        """Return the value of a cookie; empty if there is none, or if there are more than any browser sends."""
         values = self.headers.get("cookie", ())
         if sum(value.count(";") + 1 for value in values) > MAX_COOKIES:
-            return None
+            return ""
         cookies: dict[str, str] = {}
         for value in values:
             cookies |= parse_cookie(value)
-        key = cookies.get(settings.SESSION_COOKIE_NAME, "")
-        return key if key and key.isprintable() else None
+        return cookies.get(name, "")
 
     @property
     def visitor(self) -> Visitor:
@@ -159,6 +177,13 @@ class Handshake:
             return _parsed(self.query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise BadQuery(f"the query string cannot be parsed: {error}") from error
+
+
+@cache
+def translates_pages(middleware: tuple[str, ...]) -> bool:
+    """Return whether one of these classes chooses a language for each request."""
+    loaded = [import_string(name) for name in middleware]
+    return any(isinstance(each, type) and issubclass(each, LocaleMiddleware) for each in loaded)
 
 
 def _parsed(query: str, **options: Any) -> dict[str, list[str]]:

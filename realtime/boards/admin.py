@@ -13,6 +13,9 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
+from django.utils.text import format_lazy
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from .bounded import Bounded
 from .history import record, states
@@ -32,7 +35,7 @@ else:
     BoardModelAdmin = EntryModelAdmin = NoticeModelAdmin = admin.ModelAdmin
 
 admin.site.site_title = admin.site.site_header = "Tidemark"
-admin.site.index_title = "Edit here; every open page follows"
+admin.site.index_title = _("Edit here; every open page follows")
 
 
 TEXTS = ["label", "value", "unit", "status", "note"]
@@ -59,7 +62,7 @@ class EntryForm(SharedForm):
         if self.instance._state.adding and "position" in self.fields:
             position = self.fields["position"]
             self.initial["position"], position.required = None, False
-            position.help_text = "Leave it empty to add the entry at the end."
+            position.help_text = _("Leave it empty to add the entry at the end.")
 
     def _board(self) -> Board | None:
         """Return the board by whose clock the form shows times; of a new entry, the one that is chosen."""
@@ -117,15 +120,17 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
     inlines = [EntryInline]
     fieldsets = [
         (None, {"fields": ["title", "slug", "description", ("position", "is_public")]}),
-        ("Time and order", {"fields": [("time_zone", "sorting", "hides_after")]}),
-        ("Sharing", {"fields": ["embed_origins"], "classes": ["collapse"]}),
-        ("Charts", {"fields": ["chart_days"]}),
+        (_("Time and order"), {"fields": [("time_zone", "sorting", "hides_after")]}),
+        (_("Sharing"), {"fields": ["embed_origins"], "classes": ["collapse"]}),
+        (_("Charts"), {"fields": ["chart_days"]}),
         (
-            "Headings of the columns",
+            _("Headings of the columns"),
             {
                 "fields": [("label_heading", "value_heading", "status_heading", "note_heading")],
-                "description": "Leave a heading blank to show its column without one. "
-                "Pages that are already open show new headings after a reload.",
+                "description": _(
+                    "Leave a heading blank to show its column without one. "
+                    "Pages that are already open show new headings after a reload."
+                ),
             },
         ),
     ]
@@ -154,11 +159,11 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
         boards: QuerySet[Board] = super().get_queryset(request).annotate(entry_total=Count("entries"))
         return boards
 
-    @admin.display(description="entries", ordering="entry_total")
+    @admin.display(description=_("entries"), ordering="entry_total")
     def entry_count(self, board: Any) -> int:
         return int(board.entry_total)
 
-    @admin.display(description="live page")
+    @admin.display(description=_("live page"))
     def page(self, board: Board) -> str:
         return format_html('<a href="{}">{}</a>', board.get_absolute_url(), board.get_absolute_url())
 
@@ -166,7 +171,7 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
 class TargetBoardForm(ActionForm):
     """The action bar with the target board of the action “move”."""
 
-    target_board = forms.ModelChoiceField(Board.objects.all(), required=False, label="Board to move to:")
+    target_board = forms.ModelChoiceField(Board.objects.all(), required=False, label=_("Board to move to:"))
 
 
 Action: TypeAlias = Callable[["EntryAdmin", HttpRequest, QuerySet[Entry]], None]
@@ -176,10 +181,16 @@ def set_status_to(status: Status) -> Action:
     """Return the bulk action that sets this status."""
 
     def set_status(entry_admin: "EntryAdmin", request: HttpRequest, entries: QuerySet[Entry]) -> None:
-        entry_admin.update(request, entries, f"status set to “{status.label}”", status=status)
+        entry_admin.update(
+            request, entries, gettext("status set to “{status}”").format(status=status.label), status=status
+        )
 
     set_status.__name__ = f"set_status_{status.value or 'none'}"
-    return admin.action(set_status, permissions=["change"], description=f"Set status: {status.label}")
+    return admin.action(
+        set_status,
+        permissions=["change"],
+        description=format_lazy(_("Set status: {status}"), status=status.label),
+    )
 
 
 @admin.register(Entry)
@@ -194,14 +205,14 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
     ordering = ["board__position", "board", "position", "pk"]
     fieldsets = [
         (None, {"fields": ["board", "position", *TEXTS, "is_visible", "is_pinned"]}),
-        ("Time", {"fields": ["at", ("shows_from", "shows_until"), "weekdays", "shown_now", "updated"]}),
+        (_("Time"), {"fields": ["at", ("shows_from", "shows_until"), "weekdays", "shown_now", "updated"]}),
     ]
     readonly_fields = ["shown_now", "updated"]
     save_on_top = True
     action_form = TargetBoardForm
     actions = [*map(set_status_to, Status), "show", "hide", "move"]
 
-    @admin.display(description="shown now")
+    @admin.display(description=_("shown now"))
     def shown_now(self, entry: Entry) -> str:
         return shown_in_words(entry)
 
@@ -225,24 +236,26 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
         super().delete_queryset(request, queryset)
         record(request.user, before)
 
-    @admin.action(permissions=["change"], description="Show on the page")
+    @admin.action(permissions=["change"], description=_("Show on the page"))
     def show(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
-        self.update(request, entries, "shown", is_visible=True)
+        self.update(request, entries, gettext("shown"), is_visible=True)
 
-    @admin.action(permissions=["change"], description="Hide from the page")
+    @admin.action(permissions=["change"], description=_("Hide from the page"))
     def hide(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
-        self.update(request, entries, "hidden", is_visible=False)
+        self.update(request, entries, gettext("hidden"), is_visible=False)
 
-    @admin.action(permissions=["change"], description="Move to the board chosen in “Board to move to”")
+    @admin.action(permissions=["change"], description=_("Move to the board chosen in “Board to move to”"))
     def move(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
         # The admin has already validated the action form: a number here is the key of a board.
         target = request.POST.get("target_board")
         board = Board.objects.filter(pk=target).first() if target else None
         if board is None:
-            sentence = "Nothing was moved: choose a board in “Board to move to”, then run the action again."
+            sentence = _(
+                "Nothing was moved: choose a board in “Board to move to”, then run the action again."
+            )
             self.message_user(request, sentence, messages.ERROR)
             return
-        self.update(request, entries, f"moved to “{board}”", board=board)
+        self.update(request, entries, gettext("moved to “{board}”").format(board=board), board=board)
 
     def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
         """Write the same values into all entries with one statement, and into the history of each."""
@@ -255,9 +268,8 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
             record(request.user, before)
             editor: Any = request.user.pk
             LogEntry.objects.log_actions(editor, written, CHANGE, fields_of([*changes]))
-        self.message_user(
-            request, f"{count} {'entry' if count == 1 else 'entries'}: {outcome}.", messages.SUCCESS
-        )
+        words = ngettext("{count} entry: {outcome}.", "{count} entries: {outcome}.", count)
+        self.message_user(request, words.format(count=count, outcome=outcome), messages.SUCCESS)
 
 
 class NoticeForm(AnyForm):
@@ -293,9 +305,8 @@ class NoticeAdmin(Bounded, NoticeModelAdmin):
     filter_horizontal = ["boards"]
     actions = ["end_now"]
 
-    @admin.action(permissions=["change"], description="End now")
+    @admin.action(permissions=["change"], description=_("End now"))
     def end_now(self, request: HttpRequest, notices: QuerySet[Notice]) -> None:
         count = notices.update(shows_until=Now(), is_shown=False)
-        self.message_user(
-            request, f"{count} {'notice' if count == 1 else 'notices'} ended.", messages.SUCCESS
-        )
+        words = ngettext("{count} notice ended.", "{count} notices ended.", count)
+        self.message_user(request, words.format(count=count), messages.SUCCESS)

@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from functools import wraps
 from itertools import chain
 from typing import Any
 
@@ -16,6 +17,10 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import translation
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from realtime.actions import ActionRefused, action
 from realtime.conf import get_conf
@@ -23,6 +28,7 @@ from realtime.databases.base import is_storable
 from realtime.engine.codes import Code
 
 from .history import States, record, states
+from .languages import language_named
 from .models import Board, Entry, Status
 from .places import NoSuchPlace, Places, lock_board, make_room
 from .time_fields import WeekdaysField, ZonedTimeField, as_shown
@@ -38,10 +44,14 @@ TIMES: dict[str, forms.Field] = {
     "weekdays": WeekdaysField(required=False),
 }
 """What an editor also writes, as text: times by the clock of the board, days of the week by their numbers."""
+RIGHTS = {"add": gettext_lazy("add"), "delete": gettext_lazy("delete")}
 ORDERED = frozenset({"shows_from", "shows_until"})
 MAX_ROWS = 500
 CALL_BYTES = 512
 """The largest number of bytes that a call of ``entries.undo`` has beside its token."""
+
+
+Act = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 
 def may(*verbs: str) -> Callable[[Any], bool]:
@@ -73,23 +83,40 @@ class ValuesField(forms.Field):
         return given
 
 
-class SetForm(forms.Form):
+class EditorsForm(forms.Form):
+    """The arguments of a call; an error of it is in the language of the page."""
+
+    language = forms.CharField(required=False, max_length=20)
+
+
+def in_their_language(function: Act) -> Act:
+    """Return an action that runs in the language of its caller's page: a connection has none."""
+
+    @wraps(function)
+    def act(user: Any, data: dict[str, Any]) -> dict[str, Any]:
+        with translation.override(language_named(data["language"])):
+            return function(user, data)
+
+    return act
+
+
+class SetForm(EditorsForm):
     entry = forms.IntegerField()
     changes = ValuesField([*FIELDS, *TIMES])
     seen = ValuesField([*FIELDS, *TIMES])
 
 
-class EntryForm(forms.Form):
+class EntryForm(EditorsForm):
     entry = forms.IntegerField()
 
 
-class MoveForm(forms.Form):
+class MoveForm(EditorsForm):
     entry = forms.IntegerField()
     after = forms.IntegerField(required=False)
     before = forms.IntegerField(required=False)
 
 
-class AddForm(forms.Form):
+class AddForm(EditorsForm):
     board = forms.IntegerField()
     after = forms.IntegerField(required=False)
     before = forms.IntegerField(required=False)
@@ -97,16 +124,17 @@ class AddForm(forms.Form):
     table = forms.CharField(required=False, strip=False)
 
 
-class DeleteForm(forms.Form):
+class DeleteForm(EditorsForm):
     entry = forms.IntegerField()
     seen = ValuesField()
 
 
-class UndoForm(forms.Form):
+class UndoForm(EditorsForm):
     token = forms.CharField(strip=False)
 
 
 @action("entries.set", form=SetForm, permission=may("change"))
+@in_their_language
 def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Write values of an entry; if one is not what the editor has seen, write none and return the present ones."""
     changes = {name: text.strip() for name, text in data["changes"].items()}
@@ -129,6 +157,7 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @action("entries.times", form=EntryForm, permission=may("change"))
+@in_their_language
 def times(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Return the times of an entry as an editor enters them, and the zone whose clock they are of."""
     entry = Entry.objects.select_related("board").filter(pk=data["entry"]).first()
@@ -139,6 +168,7 @@ def times(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @action("entries.move", form=MoveForm, permission=may("change"))
+@in_their_language
 def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Move an entry after or before another one of its board: one write, unless there is no number between the two."""
     with transaction.atomic():
@@ -159,6 +189,7 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @action("entries.add", form=AddForm, permission=may("add"))
+@in_their_language
 def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Add one entry, or the rows of a table that was copied from a spreadsheet, all or none of them."""
     rows = parsed(data["table"]) if data["table"] else [data["values"]]
@@ -171,7 +202,7 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         for number, (row, position) in enumerate(zip(rows, places.positions, strict=True), start=1):
             entry = Entry(board=board, position=position)
             texts = {"label": ""} | {name: text.strip() for name, text in row.items()}
-            validate(entry, texts, f"Row {number}: " if len(rows) > 1 else "")
+            validate(entry, texts, _("Row {number}: ").format(number=number) if len(rows) > 1 else "")
             entry.save(force_insert=True)
             entries.append(entry)
         was = dict.fromkeys((entry.pk for entry in entries), None) | states_before(places)
@@ -182,6 +213,7 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @action("entries.delete", form=DeleteForm, permission=may("delete"))
+@in_their_language
 def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Delete an entry, if it is what the editor has seen."""
     with transaction.atomic():
@@ -199,20 +231,24 @@ def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 @action("entries.undo", form=UndoForm, permission=may("change"))
+@in_their_language
 def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Undo the steps of an earlier answer, field by field; values that were changed since stay, and are named."""
     try:
         steps = signed(data["token"])
     except signing.BadSignature as error:
         raise ActionRefused(
-            Code.BAD_MESSAGE, "this cannot be undone any more; load the page again"
+            Code.BAD_MESSAGE, _("this cannot be undone any more; load the page again")
         ) from error
     needed = {"delete" for step in steps if step.before is None} | {
         "add" for step in steps if step.after is None
     }
     if not may(*needed)(user):
         raise ActionRefused(
-            Code.FORBIDDEN, f"undoing this needs the right to {' and '.join(sorted(needed))} entries"
+            Code.FORBIDDEN,
+            _("undoing this needs the right to {rights} entries").format(
+                rights=get_text_list([str(RIGHTS[each]) for each in sorted(needed)], _("and"))
+            ),
         )
     with transaction.atomic():
         was = states({step.key for step in steps})
@@ -274,7 +310,7 @@ def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
             faults[name] = error.messages
     is_timed = not faults and not ORDERED.isdisjoint(values)
     if is_timed and is_never(entry.shows_from, entry.shows_until):
-        faults["shows_until"] = [NEVER_SHOWN]
+        faults["shows_until"] = [str(NEVER_SHOWN)]
     if faults:
         words = " ".join(f"{name}: {' '.join(messages)}" for name, messages in faults.items())
         raise ActionRefused(Code.BAD_MESSAGE, f"{prefix}{words}", faults)
@@ -292,21 +328,28 @@ def parsed(table: str) -> list[dict[str, str]]:
         *read, last = csv.reader(chain(io.StringIO(table, newline=""), ["\t"]), "excel-tab")
     except csv.Error as error:
         raise ActionRefused(
-            Code.BAD_MESSAGE, f"this cannot be read as a table ({error}); copy the cells again"
+            Code.BAD_MESSAGE,
+            _("this cannot be read as a table ({error}); copy the cells again").format(error=error),
         ) from error
     if last != ["", ""]:
         start = " ".join(last[0].split())[:40]
         raise ActionRefused(
-            Code.BAD_MESSAGE, f"a quote has no end, in the row that begins “{start}”; close or remove it"
+            Code.BAD_MESSAGE,
+            _("a quote has no end, in the row that begins “{start}”; close or remove it").format(start=start),
         )
     if not is_storable(table):
-        raise ActionRefused(Code.BAD_MESSAGE, "the table has characters that cannot be stored; remove them")
+        raise ActionRefused(
+            Code.BAD_MESSAGE, _("the table has characters that cannot be stored; remove them")
+        )
     rows = [row for row in read if any(map(str.strip, row))]
     if not rows:
-        raise ActionRefused(Code.BAD_MESSAGE, "there is no row with text; copy the cells again")
+        raise ActionRefused(Code.BAD_MESSAGE, _("there is no row with text; copy the cells again"))
     if len(rows) > MAX_ROWS:
         raise ActionRefused(
-            Code.BAD_MESSAGE, f"{len(rows)} rows are too many; paste at most {MAX_ROWS} at a time"
+            Code.BAD_MESSAGE,
+            _("{number} rows are too many; paste at most {limit} at a time").format(
+                number=len(rows), limit=MAX_ROWS
+            ),
         )
     has_unit = max(map(len, rows)) >= len(FIELDS)
     names = FIELDS if has_unit else [name for name in FIELDS if name != "unit"]
@@ -332,7 +375,10 @@ def room(board: Board, data: Mapping[str, Any], count: int = 1, moved: int | Non
     try:
         return make_room(board, data["after"], data["before"], count, moved)
     except NoSuchPlace as error:
-        raise ActionRefused(Code.NOT_FOUND, f"{error}; choose another place") from error
+        raise ActionRefused(
+            Code.NOT_FOUND,
+            _("the entries beside it were deleted or moved to another board; choose another place"),
+        ) from error
 
 
 def renumbering(places: Places) -> list[Step]:

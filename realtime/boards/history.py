@@ -23,6 +23,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST
 
 from realtime.changes import Change
@@ -38,6 +40,7 @@ SHOWN = 200
 SHOWN_OF_BATCH = 50
 REMOVED_AT_ONCE = 1000
 """Batches of which nothing is left, that one run of the job removes."""
+STAYS = gettext_noop("“{label}” has changed {number} times or more since, and stays")
 States = dict[int, Values | None]
 
 
@@ -190,13 +193,13 @@ def in_words(revision: Any, zone: ZoneInfo | None = None) -> dict[str, Any] | No
     before, after = step.before, step.after
     titles = {field.attname: str(field.verbose_name) for field in columns()}
     if before is None or after is None:
-        kind, changes = "added" if before is None else "deleted", []
+        kind, changes = _("added") if before is None else _("deleted"), []
     else:
         is_moved = "board_id" in after
         if is_moved:
-            before = before | {"board_id": revision.left_title or "a deleted board"}
-            after = after | {"board_id": revision.title or "a deleted board"}
-        kind = "moved" if is_moved else "changed"
+            before = before | {"board_id": revision.left_title or _("a deleted board")}
+            after = after | {"board_id": revision.title or _("a deleted board")}
+        kind = _("moved") if is_moved else _("changed")
         changes = [
             (titles[name], *(value_in_words(name, values[name], zone) for values in (before, after)))
             for name in after
@@ -253,7 +256,7 @@ def removed_of(batch: Batch) -> list[str]:
     labels = [
         (each.values or each.was or {}).get("label") for each in sorted(newest, key=lambda each: each.entry)
     ]
-    return [f"“{label}” has changed {KEPT} times or more since, and stays" for label in labels]
+    return [_(STAYS).format(label=label, number=KEPT) for label in labels]
 
 
 def steps_of(board: Board, key: int) -> list[Step]:
@@ -277,7 +280,7 @@ def steps_of(board: Board, key: int) -> list[Step]:
 def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
     """Return the steps of a board's entries after a revision, and the texts for entries whose changes are not known."""
     if not Revision.objects.filter(pk__lte=key, at__gte=kept_since()).exists():
-        return [], ["That time is too long ago: load the page again."]
+        return [], [_("That time is too long ago: load the page again.")]
     # The renumbering that made room for a move is recorded after it, and is part of it.
     later = Revision.objects.filter(pk__gt=key, is_baseline=False).exclude(follows=key)
     touched = later.filter(Q(board=board.pk) | Q(left_board=board.pk)).values("entry")
@@ -295,7 +298,7 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
             steps.append(step)
         else:
             label = (now or was or {}).get("label")
-            unknown.append(f"“{label}” has changed {KEPT} times or more since, and stays")
+            unknown.append(_(STAYS).format(label=label, number=KEPT))
     return steps, unknown
 
 
@@ -324,16 +327,20 @@ def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
         steps, unknown = steps_of(board, key), []
         made_room = [step.key for step in steps[1:]]
         if undone := Batch.objects.filter(board=board.pk, revisions=key).first():
-            batch = Batch(board=board.pk, actor=actor, summary=f"Undone: {undone.summary}"[:300])
+            batch = Batch(
+                board=board.pk,
+                actor=actor,
+                summary=_("Undone: {summary}").format(summary=undone.summary)[:300],
+            )
             made_room, unknown = [], removed_of(undone)
     with transaction.atomic():
         before = states(step.key for step in steps)
         reverted = revert(steps)
         record(actor, before, made_room, batch)
     if reverted.done:
-        messages.success(request, "Undone.")
+        messages.success(request, _("Undone."))
     left = unknown + reverted.left
-    for words in left or ([] if reverted.done else ["There was nothing to undo."]):
+    for words in left or ([] if reverted.done else [_("There was nothing to undo.")]):
         messages.warning(request, words)
     return redirect("boards:history", slug=slug)
 

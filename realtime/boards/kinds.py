@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .history import record
 from .models import Board, Entry, Sorting
@@ -96,14 +97,14 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
         choices=[(kind.name, f"{kind.title}: {kind.words}") for kind in KINDS],
         widget=forms.RadioSelect,
         initial=KINDS[0].name,
-        label="Begin with",
+        label=_("Begin with"),
     )
 
     class Meta:
         model = Board
         fields = ["title", "slug", "is_public", "time_zone"]
-        labels = {"slug": "Address"}
-        error_messages = {"slug": {"unique": "A board with this address already exists; choose another."}}
+        labels = {"slug": _("Address")}
+        error_messages = {"slug": {"unique": _("A board with this address already exists; choose another.")}}
 
     def create(self, editor: Any) -> Board:
         """Save the board, after all others, with the rows of its kind; the histories name the editor."""

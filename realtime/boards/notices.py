@@ -14,22 +14,23 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from .models import Board, Notice
 from .time_fields import WeekdaysField, ZonedTimeField, check_order, show_by_clock_of
 
-LENGTHS = [("15", "15 minutes"), ("60", "1 hour"), ("240", "4 hours"), ("", "until I end it")]
+LENGTHS = [("15", _("15 minutes")), ("60", _("1 hour")), ("240", _("4 hours")), ("", _("until I end it"))]
 
 
 class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when the program runs
     """A notice on one board or on all that its author may see: for a time, from now or later, on some days or all."""
 
-    begins = ZonedTimeField(required=False, label="From")
-    ends = ZonedTimeField(required=False, label="until")
-    weekdays = WeekdaysField(required=False, label="Only on")
-    minutes = forms.ChoiceField(choices=LENGTHS, required=False, label="Show it for")
-    everywhere = forms.BooleanField(required=False, label="on all boards")
+    begins = ZonedTimeField(required=False, label=_("From"))
+    ends = ZonedTimeField(required=False, label=_("until"))
+    weekdays = WeekdaysField(required=False, label=_("Only on"))
+    minutes = forms.ChoiceField(choices=LENGTHS, required=False, label=_("Show it for"))
+    everywhere = forms.BooleanField(required=False, label=_("on all boards"))
 
     class Meta:
         model = Notice

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from .due import HAS_TIMES
 from .models import Board, Entry
 from .time_fields import time_in_words, weekdays_in_words
@@ -20,11 +22,11 @@ def not_shown(board: Board) -> list[dict[str, Any]]:
 def shown_in_words(entry: Entry) -> str:
     """Return whether an entry is shown now, and until or from when: ``not before 26 Nov 08:40 CET``."""
     if not entry.is_visible:
-        return "no, it is hidden"
-    days = f", on {weekdays_in_words(entry.weekdays)} only" if entry.weekdays else ""
+        return _("no, it is hidden")
+    days = _(", on {days} only").format(days=weekdays_in_words(entry.weekdays)) if entry.weekdays else ""
     when = ""
     if entry.next_change:
         when = time_in_words(entry.next_change, entry.board.zone)
     if entry.is_due is False:
-        return f"not before {when}{days}" if when else "no, its time is over"
-    return f"until {when}{days}" if when else f"yes{days}"
+        return _("not before {time}").format(time=when) + days if when else _("no, its time is over")
+    return (_("until {time}").format(time=when) if when else _("yes")) + days

@@ -23,6 +23,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import get_text_list
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     from django.contrib import admin
@@ -136,7 +138,12 @@ class SharedForm(AnyForm):
             for name in self.changed_data
             if name in self.names
         }
-        return get_text_list([f"{name} “{value}”" for name, value in entered.items()], "and")
+        return get_text_list(
+            [f"{self._word(name)} “{value}”" for name, value in entered.items()], gettext("and")
+        )
+
+    def _word(self, name: str) -> str:
+        return str(self._meta.model._meta.get_field(name).verbose_name)
 
     def full_clean(self) -> None:
         if self.is_gone:
@@ -148,7 +155,9 @@ class SharedForm(AnyForm):
         if self.is_refused:
             self.add_error(
                 None,
-                "What this form was loaded with cannot be verified. Load it again, then repeat your changes.",
+                _(
+                    "What this form was loaded with cannot be verified. Load it again, then repeat your changes."
+                ),
             )
         elif self.instance.pk is not None:
             self._leave_the_others_changes()
@@ -165,7 +174,10 @@ class SharedForm(AnyForm):
             self.current = lock(type(self.instance), [self.instance.pk]).get(self.instance.pk)
             if self.current is None:
                 self.add_error(
-                    None, f"“{self.instance}” was deleted meanwhile; your changes cannot be saved."
+                    None,
+                    gettext("“{name}” was deleted meanwhile; your changes cannot be saved.").format(
+                        name=self.instance
+                    ),
                 )
                 return
         now = model_to_dict(self.current or self.instance, self.names)
@@ -254,7 +266,7 @@ def attribute(instance: Model, name: str) -> str:
 def in_words(field: forms.Field, value: Any) -> str:
     """Return a value as its field shows it: a choice by its label, a switch as yes or no."""
     if isinstance(field, forms.BooleanField):
-        return "yes" if field.to_python(value) else "no"
+        return gettext("yes") if field.to_python(value) else gettext("no")
     value = field.prepare_value(value)
     if isinstance(field, (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)):
         labels = {str(choice): str(label) for choice, label in cast(Any, field.choices)}
@@ -267,10 +279,14 @@ def in_words(field: forms.Field, value: Any) -> str:
 
 def question(name: str, mine: str, theirs: str) -> SafeString:
     return format_html(
-        "Changed meanwhile to “{theirs}”; you entered “{mine}”. Choose, then save again: "
-        '<label><input type="radio" name="{name}" value="mine" checked> “{mine}”, or what the field has then</label> '
+        "{words} "
+        '<label><input type="radio" name="{name}" value="mine" checked> {keep}</label> '
         '<label><input type="radio" name="{name}" value="theirs"> “{theirs}”</label>',
-        name=name, mine=mine, theirs=theirs,
+        words=gettext(
+            "Changed meanwhile to “{theirs}”; you entered “{mine}”. Choose, then save again:"
+        ).format(theirs=theirs, mine=mine),
+        keep=gettext("“{mine}”, or what the field has then").format(mine=mine),
+        name=name, theirs=theirs,
     )  # fmt: skip
 
 
@@ -315,7 +331,9 @@ class SharedRows(AnyFormSet):
         super().full_clean()
         for form in self.forms if self.is_bound else []:
             if form.is_gone and form.typed:
-                words = f"“{form.shown_name}” was deleted meanwhile; this was not saved: {form.typed}."
+                words = gettext("“{name}” was deleted meanwhile; this was not saved: {values}.").format(
+                    name=form.shown_name, values=form.typed
+                )
                 messages.warning(self.request, words)
 
 
@@ -341,7 +359,8 @@ class SharedInlineRows(SharedRows, AnyInlineFormSet):
                     for row in rows.filter(pk__in=[key for key in keys if is_key(self.model, key)])
                 }
                 self._rows = [
-                    found.get(key) or self.model(**{self.name_field: "Deleted meanwhile"}) for key in keys
+                    found.get(key) or self.model(**{self.name_field: gettext("Deleted meanwhile")})
+                    for key in keys
                 ]
             else:
                 self.page = Paginator(rows, ROWS_PER_PAGE).get_page(self.request.GET.get(self.page_parameter))

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.formats import date_format
+from django.utils.translation import gettext
 
 from .times import NEVER_SHOWN, TOO_FAR_AWAY, WEEK, days_in_words, in_zone, is_in_reach, is_never
 from .zones import zone_named
@@ -67,8 +68,9 @@ def show_by_clock(form: Any, zone: ZoneInfo) -> None:
     for field in timed:
         field.zone = zone
     if timed:
-        words = timed[-1].help_text.partition(" By the clock of ")[0]
-        timed[-1].help_text = f"{words} By the clock of {zone.key}."
+        words = getattr(timed[-1], "own_help_text", timed[-1].help_text)
+        timed[-1].own_help_text = words  # type: ignore[attr-defined]
+        timed[-1].help_text = f"{words} {gettext('By the clock of {zone}.').format(zone=zone.key)}"
 
 
 def check_order(form: Any, begins: datetime | None, until: str) -> None:
@@ -101,7 +103,7 @@ def as_shown(value: datetime | None, zone: ZoneInfo | None) -> str:
 def time_in_words(at: datetime, zone: ZoneInfo) -> str:
     """Return a time as the clocks of a zone show it: ``26 Nov 2026 08:40 CET``; in UTC, if it is too far away."""
     local = at.astimezone(zone) if is_in_reach(at) else at
-    return f"{date_format(local, 'j M Y H:i')} {local.tzname()}"
+    return f"{date_format(local, gettext('j M Y H:i'))} {local.tzname()}"
 
 
 def weekdays_in_words(days: str) -> str:

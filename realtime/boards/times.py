@@ -10,6 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.utils.formats import date_format
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 WEEK = "1234567"
 """The days of a week as the column ``weekdays`` has them, from Monday."""
@@ -20,8 +24,10 @@ FIRST, LAST = (
     datetime(YEARS[0], 1, 1, tzinfo=UTC),
     datetime(YEARS[-1], 12, 31, 23, 59, 59, tzinfo=UTC),
 )
-TOO_FAR_AWAY = f"This time is too far away; enter one of the years {YEARS[0]} to {YEARS[-1]}."
-NEVER_SHOWN = "This is not after “from”, so that it would never be shown; enter a later time."
+TOO_FAR_AWAY = format_lazy(
+    _("This time is too far away; enter one of the years {first} to {last}."), first=YEARS[0], last=YEARS[-1]
+)
+NEVER_SHOWN = _("This is not after “from”, so that it would never be shown; enter a later time.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +117,15 @@ def in_zone(clock: datetime, zone: ZoneInfo) -> datetime:
         raise ValidationError(TOO_FAR_AWAY) from error
     if shown != clock:
         raise ValidationError(
-            f"There is no {clock:%H:%M} on {clock.day} {clock:%B %Y} in {zone.key}: "
-            f"clocks are set forward over it. Enter {shown:%H:%M}, or another time."
+            gettext(
+                "There is no {time} on {day} in {zone}: "
+                "clocks are set forward over it. Enter {other}, or another time."
+            ).format(
+                time=f"{clock:%H:%M}",
+                day=date_format(clock, gettext("j F Y")),
+                zone=zone.key,
+                other=f"{shown:%H:%M}",
+            )
         )
     return found
 

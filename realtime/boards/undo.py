@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core import signing
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from .models import NOTED, Board, Entry
 
@@ -107,28 +108,36 @@ def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
         assert step.before is not None
         name = step.before.get("label") or ""
         if entry is not None:
-            return None, [f"“{entry}” is there again already"]
+            return None, [_("“{name}” is there again already").format(name=entry)]
         entry = Entry(pk=step.key)
         assign(entry, step.before)
         if not Board.objects.filter(pk=entry.board_id).exists():
-            return None, [f"“{name}” cannot be restored: its board was deleted"]
+            return None, [_("“{name}” cannot be restored: its board was deleted").format(name=name)]
         entry.save(force_insert=True)
         return Step(step.key, None, step.before), []
     if entry is None:
         return None, (
-            [] if step.before is None else [f"“{step.after.get('label', step.key)}” was deleted meanwhile"]
+            []
+            if step.before is None
+            else [_("“{name}” was deleted meanwhile").format(name=step.after.get("label", step.key))]
         )
     now = values_of(entry, step.after)
     if step.before is None:
         if now != step.after:
-            return None, [f"“{entry}” was changed since, and stays"]
+            return None, [_("“{name}” was changed since, and stays").format(name=entry)]
         entry.delete()
         return Step(step.key, now, None), []
     kept = {name for name in step.before if now.get(name) not in (step.after.get(name), step.before[name])}
-    words = [f"“{entry}”: {name} is “{now.get(name)}” since, and stays" for name in sorted(kept)]
+    titles = {field.attname: str(field.verbose_name) for field in columns()}
+    words = [
+        _("“{name}”: {field} is “{value}” since, and stays").format(
+            name=entry, field=titles[name], value=now.get(name)
+        )
+        for name in sorted(kept)
+    ]
     back = {name: value for name, value in step.before.items() if name not in kept and now.get(name) != value}
     if "board_id" in back and not Board.objects.filter(pk=int(back["board_id"] or 0)).exists():
-        return None, [*words, f"“{entry}” cannot go back to its board, which was deleted"]
+        return None, [*words, _("“{name}” cannot go back to its board, which was deleted").format(name=entry)]
     if not back:
         return None, words
     was = values_of(entry, back)

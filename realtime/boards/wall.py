@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from realtime.databases.base import is_storable
 
@@ -29,14 +30,18 @@ class WallForm(forms.Form):
         Board.objects.none(),
         to_field_name="slug",
         required=False,
-        label="In turn with",
+        label=_("In turn with"),
         widget=forms.CheckboxSelectMultiple,
     )
     seconds = forms.IntegerField(
-        min_value=SECONDS[0], max_value=SECONDS[1], initial=12, required=False, label="Seconds for each page"
+        min_value=SECONDS[0],
+        max_value=SECONDS[1],
+        initial=12,
+        required=False,
+        label=_("Seconds for each page"),
     )
-    dim_from = forms.ChoiceField(choices=HOURS, required=False, label="Dim from")
-    dim_until = forms.ChoiceField(choices=HOURS, required=False, label="until")
+    dim_from = forms.ChoiceField(choices=HOURS, required=False, label=_("Dim from"))
+    dim_until = forms.ChoiceField(choices=HOURS, required=False, label=_("until"))
 
     def __init__(self, board: Board, user: Any, data: Any = None) -> None:
         super().__init__(data)

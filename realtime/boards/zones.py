@@ -4,13 +4,16 @@ import zoneinfo
 
 from django.core.exceptions import ValidationError
 from django.utils.timezone import get_default_timezone
+from django.utils.translation import gettext as _
 
 
 def validate_time_zone(name: str) -> None:
     """Raise ValidationError if there is no time zone of this name."""
     if name not in zoneinfo.available_timezones():
         raise ValidationError(
-            f"There is no time zone “{name}”; write a name such as Europe/Oslo or Asia/Tokyo."
+            _("There is no time zone “{name}”; write a name such as Europe/Oslo or Asia/Tokyo.").format(
+                name=name
+            )
         )
 
 

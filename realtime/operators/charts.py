@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from django.utils.formats import number_format
+
 WIDTH, HEIGHT = 120, 28
 """Of the drawing, in its own units."""
 FLOOR_SECONDS = 0.1
@@ -41,8 +43,10 @@ def seconds(value: float) -> str:
     """Return seconds as people read them: 40 ms, 1.2 s, 3 min, 5 h, 2 d."""
     if value < 0.9995:
         return f"{1000 * value:.0f} ms"
+    if value < 9.95:
+        return f"{number_format(round(value, 1), 1)} s"
     if value < 99.5:
-        return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
+        return f"{value:.0f} s"
     if value < 99.5 * 60:
         return f"{value / 60:.0f} min"
     return f"{value / 3600:.0f} h" if value < 48 * 3600 else f"{value / 86400:.0f} d"

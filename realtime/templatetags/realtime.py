@@ -2,14 +2,11 @@
 
 import json
 import re
-from functools import cache
-from gettext import GNUTranslations, translation
 from typing import Any
 
 import django
 import msgspec
 from django import template
-from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.forms.utils import flatatt
@@ -19,7 +16,7 @@ from django.urls import get_script_prefix
 from django.utils.crypto import salted_hmac
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, to_locale
+from django.utils.translation import get_language
 
 from .. import presence
 from ..delivery.first_paint import first_paints
@@ -30,6 +27,7 @@ from ..middleware import LiveBlocksMiddleware
 from ..publishing.positions import read_topic
 from ..rows.markup import WORDS
 from ..runtime.left_out import left_out
+from ..runtime.script_texts import script_texts
 from ..service import running_hub
 
 register = template.Library()
@@ -253,16 +251,7 @@ def realtime_texts(app: str = "realtime") -> SafeString:
 
     They are those of the domain ``djangojs``. ``{% realtime_head %}`` renders those of the page client.
     """
-    return _texts(app, get_language() or "")
-
-
-@cache
-def _texts(app: str, language: str) -> SafeString:
-    locale = to_locale(language)
-    folder = f"{apps.get_app_config(app).path}/locale"
-    found = translation("djangojs", folder, [locale, locale.partition("_")[0]], fallback=True)
-    catalog = found._catalog if isinstance(found, GNUTranslations) else {}  # type: ignore[attr-defined]
-    texts = {english: text for english, text in catalog.items() if english}
+    texts = script_texts(app, get_language() or "")
     if not texts:
         return SafeString("")
     content = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).translate(_IN_SCRIPT)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from asgiref.sync import ThreadSensitiveContext
 from django.conf import settings
 from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from ..access.handshake import PROXY_HINT, Handshake
 from ..access.limits import Place, TooMuch
@@ -32,15 +34,15 @@ RETRY_SECONDS = (4, 9)
 """After how many seconds a refused client is asked to try again: random, so that clients do not return together."""
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-{refresh}<title>Too many requests</title>
+{refresh}<title>{title}</title>
 </head>
 <body>
-<h1>Too many requests at once</h1>
-<p>This page could not be made, because too many pages were asked for at the same time. Nothing has been changed.</p>
+<h1>{heading}</h1>
+<p>{reason}</p>
 <p>{advice}</p>
 </body>
 </html>
@@ -149,15 +151,7 @@ async def _refuse(handshake: Handshake, send: Send, error: NoTurn) -> None:
     content, kind = f"{error}\n", "text/plain"
     if "text/html" in (handshake.header("accept") or ""):
         is_safe = handshake.method in ("GET", "HEAD")
-        content, kind = (
-            _PAGE.format(
-                refresh=f'<meta http-equiv="refresh" content="{seconds}">\n' if is_safe else "",
-                advice=f"It is tried again in {seconds} seconds."
-                if is_safe
-                else f"Go back, and send the form again in {seconds} seconds.",
-            ),
-            "text/html",
-        )
+        content, kind = _page(handshake, seconds, is_safe), "text/html"
     headers = [
         (b"content-type", f"{kind}; charset=utf-8".encode()),
         (b"content-length", str(len(content.encode())).encode()),
@@ -169,3 +163,24 @@ async def _refuse(handshake: Handshake, send: Send, error: NoTurn) -> None:
     await send(
         {"type": "http.response.body", "body": b"" if handshake.method == "HEAD" else content.encode()}
     )
+
+
+def _page(handshake: Handshake, seconds: int, is_safe: bool) -> str:
+    """Return the page in the language in which Django's middleware would have made it."""
+    with translation.override(handshake.language):
+        again = (
+            _("It is tried again in {seconds} seconds.")
+            if is_safe
+            else _("Go back, and send the form again in {seconds} seconds.")
+        )
+        return _PAGE.format(
+            language=handshake.language,
+            refresh=f'<meta http-equiv="refresh" content="{seconds}">\n' if is_safe else "",
+            title=_("Too many requests"),
+            heading=_("Too many requests at once"),
+            reason=_(
+                "This page could not be made, because too many pages were asked for at the same time. "
+                "Nothing has been changed."
+            ),
+            advice=again.format(seconds=seconds),
+        )

@@ -87,7 +87,17 @@ WALL_STYLE_BUNDLE = Bundle(BOARDS / "wall.min.css", '@import "{}";', (BOARDS / "
 WALL_BUNDLE = Bundle(BOARDS / "wall.min.js", 'import "{}";', (BOARDS / "wall" / "wall.js",))
 TIMES_BUNDLE = Bundle(BOARDS / "times.min.js", 'import "{}";', (BOARDS / "times.js",))
 BUILD_BUNDLE = Bundle(BOARDS / "newer-build.min.js", 'import "{}";', (BOARDS / "newer-build.js",))
-BUNDLES = (CLIENT_BUNDLE, STYLE_BUNDLE, TIMES_BUNDLE, WALL_BUNDLE, WALL_STYLE_BUNDLE, BUILD_BUNDLE)
+TEXTS_BUNDLE = Bundle(BOARDS / "texts.min.js", 'export {{ text }} from "{}";', (CLIENT / "texts.js",))
+# Before those that import it.
+BUNDLES = (
+    TEXTS_BUNDLE,
+    CLIENT_BUNDLE,
+    STYLE_BUNDLE,
+    TIMES_BUNDLE,
+    WALL_BUNDLE,
+    WALL_STYLE_BUNDLE,
+    BUILD_BUNDLE,
+)
 
 
 def imports(source: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,10 @@ class Domain:
         if not path.exists():
             return Catalog(language)
         with path.open("rb") as file:
-            return read_po(file, language)
+            catalog = read_po(file, language)
+        # The file has no dates, and so has what is made of it.
+        catalog.creation_date = catalog.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
+        return catalog
 
     def extracted(self) -> Catalog:
         """Return all texts that the source marks, with the files that have them."""
@@ -91,7 +95,10 @@ class Domain:
 
 REALTIME, BOARDS = ROOT / "realtime", ROOT / "realtime" / "boards"
 # The inspector and the command line are tools of developers.
-TOOLS = (REALTIME / "static" / "realtime" / "inspector", REALTIME / "management")
+TOOLS = tuple(
+    REALTIME / name
+    for name in ("static/realtime/inspector", "management", "templates/realtime/inspector.html")
+)
 DOMAINS = (
     Domain(REALTIME, "django", (REALTIME,), (BOARDS, *TOOLS)),
     Domain(REALTIME, "djangojs", (REALTIME / "static",), TOOLS),
@@ -106,7 +113,8 @@ def messages_of(path: Path) -> Iterator[Message]:
         yield from messages_of_template(path.read_text())
         return
     method, keywords = ("javascript", SCRIPT_KEYWORDS) if path.suffix == ".js" else ("python", KEYWORDS)
-    for _, message, _, context in extract(method, io.BytesIO(path.read_bytes()), keywords):
+    options = {"parse_template_string": True} if path.suffix == ".js" else {}
+    for _, message, _, context in extract(method, io.BytesIO(path.read_bytes()), keywords, options=options):
         yield context, message
 
 

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from realtime.feeds import registry
 
@@ -18,7 +20,7 @@ from ..models import Board, Entry
 from .drawing import Point, chart, extent
 from .models import Reading
 
-HOURS = {1: "1 hour", 24: "1 day", 168: "1 week", 720: "30 days"}
+HOURS = {1: _("1 hour"), 24: _("1 day"), 168: _("1 week"), 720: _("30 days")}
 SMALL_POINTS = 200
 TABLE_ROWS = 100
 
@@ -69,9 +71,12 @@ def in_words(entry: Entry, points: list[Point]) -> str:
     """Return ``Load: now 0.4, between 0.1 and 2.3``."""
     values = [value for _, value in points]
     if not values:
-        return f"{entry.label}: no readings"
+        return gettext("{label}: no readings").format(label=entry.label)
     unit = f" {entry.unit}" if entry.unit else ""
-    return f"{entry.label}: now {values[-1]:g}{unit}, between {min(values):g} and {max(values):g}"
+    now, low, high = (f"{value:g}" for value in (values[-1], min(values), max(values)))
+    return gettext("{label}: now {now}, between {low} and {high}").format(
+        label=entry.label, now=now + unit, low=low, high=high
+    )
 
 
 def found(request: HttpRequest, slug: str, key: int) -> tuple[Board, Entry]:

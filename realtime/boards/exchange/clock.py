@@ -5,6 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from ..time_fields import ZonedTimeField
 from ..times import WEEK, is_in_reach
@@ -35,7 +36,9 @@ def time_of(text: str, zone: ZoneInfo) -> datetime | None:
     shown: datetime = found.astimezone(zone)
     if is_shown_twice(shown) and not OFFSET.search(text):
         both = " or ".join(shown.replace(fold=fold).isoformat(" ", "minutes") for fold in (0, 1))
-        raise ValidationError(f"Clocks are set back then, and show {text} twice. Write {both}.")
+        raise ValidationError(
+            _("Clocks are set back then, and show {time} twice. Write {both}.").format(time=text, both=both)
+        )
     return shown
 
 
@@ -67,7 +70,9 @@ def days_of(text: str) -> str:
             found.add(DAYS[word])
         else:
             raise ValidationError(
-                f"“{word}” is no day of the week. Write {', '.join(NAMES)}, or their numbers from 1."
+                _("“{word}” is no day of the week. Write {days}, or their numbers from 1.").format(
+                    word=word, days=", ".join(NAMES)
+                )
             )
     return "".join(sorted(found))
 

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from realtime.databases.base import is_storable
 
@@ -61,6 +62,7 @@ UNSAID = object()
 YES = {"yes", "y", "true", "1", "on", "x", "ja", "j", "wahr"}
 NO = {"no", "n", "false", "0", "off", "nein", "falsch"}
 STATUS_WORDS = {
+    "now": "info", "watch": "warning", "alert": "critical",
     "jetzt": "info", "achtung": "warning", "warnung": "warning", "alarm": "critical",
     "none": "", "no status": "", "kein status": "", "-": "",
 }  # fmt: skip
@@ -106,12 +108,20 @@ def table(lines: Sequence[Line], board: Board) -> Table:
     if fields:
         body = lines[1:]
         if unknown := left_out(lines[0].cells, fields, body):
-            notes.append(f"Left out, because no such column is known: {', '.join(unknown)}.")
+            notes.append(
+                _("Left out, because no such column is known: {names}.").format(names=", ".join(unknown))
+            )
         if "label" not in fields:
-            raise Unreadable("No column is headed “Label” or “Name”. Head the column that has the names so.")
+            raise Unreadable(
+                _("No column is headed “Label” or “Name”. Head the column that has the names so.")
+            )
         double = sorted({BY_FIELD[field].heading for field in fields if field and fields.count(field) > 1})
         if double:
-            raise Unreadable(f"Two columns are headed “{'”, “'.join(double)}”. Remove or rename one of them.")
+            raise Unreadable(
+                _("Two columns are headed “{name}”. Remove or rename one of them.").format(
+                    name="”, “".join(double)
+                )
+            )
     else:
         body = [*lines]
         width = max(
@@ -121,13 +131,19 @@ def table(lines: Sequence[Line], board: Board) -> Table:
         fields = ORDERS.get(width) or []
         if not fields:
             raise Unreadable(
-                f"The table has {width} columns, but no headings. Write a first row with headings such as "
-                f"{', '.join(column.heading for column in COLUMNS)}."
+                _(
+                    "The table has {number} columns, but no headings. Write a first row with headings such as "
+                    "{names}."
+                ).format(number=width, names=", ".join(column.heading for column in COLUMNS))
             )
     if not body:
-        raise Unreadable("There are headings, but no rows below them.")
+        raise Unreadable(_("There are headings, but no rows below them."))
     if len(body) > MAX_ROWS:
-        raise Unreadable(f"{len(body)} rows are too many; a board takes {MAX_ROWS} at a time.")
+        raise Unreadable(
+            _("{number} rows are too many; a board takes {limit} at a time.").format(
+                number=len(body), limit=MAX_ROWS
+            )
+        )
     given = [(line.number, cells_of(line, fields)) for line in body]
     return Table(*read(given, board), notes)
 
@@ -135,7 +151,7 @@ def table(lines: Sequence[Line], board: Board) -> Table:
 def left_out(headings: Sequence[str], fields: Sequence[str], body: Sequence[Line]) -> list[str]:
     """Return the names of the columns that are not known, those without heading if there is something in them."""
     return [
-        f"“{plain(heading)}”" if plain(heading) else f"column {place + 1}"
+        f"“{plain(heading)}”" if plain(heading) else _("column {number}").format(number=place + 1)
         for place, (heading, field) in enumerate(zip(headings, fields, strict=True))
         if not field
         and (plain(heading) or any(plain("".join(line.cells[place : place + 1])) for line in body))
@@ -185,7 +201,7 @@ def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[
                 if value is not UNSAID:
                     values[field] = value
         if not values.get("label") and not any(fault.column == "Label" for fault in wrong):
-            wrong.append(Fault(line, "Label", "The name is missing."))
+            wrong.append(Fault(line, "Label", _("The name is missing.")))
         rows.append(Row(line, values))
         faults += wrong
     return rows, faults
@@ -198,19 +214,23 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
     """
     column = BY_FIELD.get(field)
     if column is None:
-        raise ValidationError(f"There is a cell more than there are columns: “{text}”. Quote or remove it.")
+        raise ValidationError(
+            _("There is a cell more than there are columns: “{text}”. Quote or remove it.").format(text=text)
+        )
     if not is_storable(text):
-        raise ValidationError("It has characters that cannot be stored. Remove them.")
+        raise ValidationError(_("It has characters that cannot be stored. Remove them."))
     if column.is_switch:
         if not text:
             return UNSAID
         if text.casefold() not in YES | NO:
-            raise ValidationError(f"“{text}” is neither yes nor no.")
+            raise ValidationError(_("“{text}” is neither yes nor no.").format(text=text))
         return text.casefold() in YES
     if field == "status":
         if text.casefold() not in statuses:
             known = ", ".join(str(label) for value, label in Status.choices if value)
-            raise ValidationError(f"“{text}” is no status. Write {known}, or leave it empty.")
+            raise ValidationError(
+                _("“{text}” is no status. Write {known}, or leave it empty.").format(text=text, known=known)
+            )
         return statuses[text.casefold()]
     if column.is_time:
         return time_of(text, zone)
@@ -218,7 +238,9 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
         return days_of(text)
     limit: int = getattr(Entry._meta.get_field(field), "max_length", 0)
     if len(text) > limit:
-        raise ValidationError(f"It is {len(text)} characters long; {limit} are possible.")
+        raise ValidationError(
+            _("It is {number} characters long; {limit} are possible.").format(number=len(text), limit=limit)
+        )
     return text
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from .. import history
 from ..models import Board
@@ -55,7 +56,9 @@ class ImportForm(forms.Form):
             except Unreadable as error:
                 raise ValidationError(str(error)) from error
             if len(text) > MAX_CHARACTERS:
-                raise ValidationError(f"The table has more than {MAX_CHARACTERS} characters. Split it.")
+                raise ValidationError(
+                    _("The table has more than {number} characters. Split it.").format(number=MAX_CHARACTERS)
+                )
             cleaned["table"] = text
         cleaned["table"] = cleaned.get("table", "").replace("\r\n", "\n").replace("\r", "\n")
         return cleaned
@@ -85,7 +88,7 @@ def import_rows(request: HttpRequest, slug: str) -> HttpResponse:
         lock_board(board.pk)
         planned = plan(locked_entries(board), given.rows, form.cleaned_data["mode"])
         is_seen = planned.seen == form.cleaned_data["seen"] and not (given.faults or planned.faults)
-        batch = carry_out(planned, board, request.user, "Import") if is_seen else None
+        batch = carry_out(planned, board, request.user, _("Import")) if is_seen else None
     if not is_seen:
         return preview(request, board, form, given, planned)
     return done(request, board, planned, batch)
@@ -96,8 +99,8 @@ def done(request: HttpRequest, board: Board, planned: Plan, batch: Batch | None)
     actor: Any = request.user.pk
     LogEntry.objects.log_actions(actor, [board], CHANGE, f"Imported: {planned.summary}.")
     address = reverse("boards:history", args=[board.slug])
-    undo = format_html(' <a href="{}">Undo it in the history</a>', address) if batch else ""
-    messages.success(request, format_html("Imported: {}.{}", planned.summary, undo))
+    undo = format_html(' <a href="{}">{}</a>', address, _("Undo it in the history")) if batch else ""
+    messages.success(request, format_html("{}: {}.{}", _("Imported"), planned.summary, undo))
     return redirect(board)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from .. import history
 from ..models import NOTED, RANKED_BY, Board, Entry, Status
@@ -22,12 +24,20 @@ from .columns import BY_FIELD, Fault, Row
 from .models import Batch
 from .order import arranged, rising
 
+KINDS = {
+    "new": gettext_noop("new"),
+    "changed": gettext_noop("changed"),
+    "moved": gettext_noop("moved"),
+    "gone": gettext_noop("gone"),
+    "renumbered": gettext_noop("renumbered"),
+}
+
 
 class Mode(models.TextChoices):
     """What becomes of entries that the table does not have."""
 
-    UPDATE = "update", "Add and update"
-    REPLACE = "replace", "Replace the board"
+    UPDATE = "update", gettext_lazy("Add and update")
+    REPLACE = "replace", gettext_lazy("Replace the board")
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,10 @@ class Item:
     row: Row | None
     values: Mapping[str, Any]
     position: int | None = None
+
+    @property
+    def word(self) -> str:
+        return _(KINDS[self.kind])
 
     @property
     def label(self) -> str:
@@ -96,8 +110,8 @@ class Plan:
     @property
     def summary(self) -> str:
         """The numbers in words: ``3 new, 5 changed, 1 gone``."""
-        counts = [(self.count(kind), kind) for kind in ("new", "changed", "moved", "gone")]
-        return ", ".join(f"{count} {kind}" for count, kind in counts if count) or "nothing to change"
+        counts = [(self.count(kind), _(KINDS[kind])) for kind in ("new", "changed", "moved", "gone")]
+        return ", ".join(f"{count} {word}" for count, word in counts if count) or _("nothing to change")
 
 
 def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
@@ -122,7 +136,7 @@ def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
         values = differing(entry, row) if row else {}
         other = position if entry is None or entry.position != position else None
         if row and is_never_shown(entry, values):
-            faults.append(Fault(row.line, BY_FIELD["shows_until"].heading, NEVER_SHOWN))
+            faults.append(Fault(row.line, BY_FIELD["shows_until"].heading, str(NEVER_SHOWN)))
         if entry is None:
             items.append(Item("new", None, row, values, other))
         elif values:
@@ -157,8 +171,10 @@ def matched(
                 Fault(
                     rows[number].line,
                     BY_FIELD["label"].heading,
-                    f"“{label}” is {times(len(candidates))} on the board and {times(len(numbers))} in the table, so it "
-                    "is unclear which is meant. Make the names differ, or choose “Replace the board”.",
+                    _(
+                        "“{label}” is {on_board} on the board and {in_table} in the table, so it "
+                        "is unclear which is meant. Make the names differ, or choose “Replace the board”."
+                    ).format(label=label, on_board=times(len(candidates)), in_table=times(len(numbers))),
                 )
                 for number in numbers
             ]
@@ -200,7 +216,7 @@ def pair_equal(
 
 
 def times(count: int) -> str:
-    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+    return {1: _("once"), 2: _("twice")}.get(count, _("{number} times").format(number=count))
 
 
 def differing(entry: Entry | None, row: Row) -> dict[str, Any]:
@@ -228,7 +244,7 @@ def in_words(field: str, value: Any, zone: tzinfo | None = None) -> str:
     if field == "weekdays":
         return days_in_words(value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     return str(dict(Status.choices).get(value, value)) if field == "status" and value else str(value)
 
 

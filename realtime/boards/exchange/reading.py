@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from . import workbooks
 from .cells import plain, tab_separated
 
@@ -22,16 +25,16 @@ SEPARATORS = "\t;,"
 SAMPLE = 100
 
 SIGNATURES = [
-    (b"\x89PNG", "an image (PNG)"),
-    (b"\xff\xd8\xff", "an image (JPEG)"),
-    (b"GIF8", "an image (GIF)"),
-    (b"RIFF", "an image or a recording"),
-    (b"BM", "an image (BMP)"),
-    (b"II*\0", "an image (TIFF)"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a compressed file (gzip)"),
-    (b"\xd0\xcf\x11\xe0", "an Excel file of the old kind (.xls), or one with a password"),
-    (b"{\\rtf", "a text document (RTF)"),
+    (b"\x89PNG", gettext_noop("an image (PNG)")),
+    (b"\xff\xd8\xff", gettext_noop("an image (JPEG)")),
+    (b"GIF8", gettext_noop("an image (GIF)")),
+    (b"RIFF", gettext_noop("an image or a recording")),
+    (b"BM", gettext_noop("an image (BMP)")),
+    (b"II*\0", gettext_noop("an image (TIFF)")),
+    (b"%PDF", gettext_noop("a PDF")),
+    (b"\x1f\x8b", gettext_noop("a compressed file (gzip)")),
+    (b"\xd0\xcf\x11\xe0", gettext_noop("an Excel file of the old kind (.xls), or one with a password")),
+    (b"{\\rtf", gettext_noop("a text document (RTF)")),
 ]
 """How files that are no tables begin, and what to call them."""
 MARKS = [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")]
@@ -62,10 +65,12 @@ def text_of(content: bytes) -> str:
     Raises: Unreadable.
     """
     if not content.strip():
-        raise Unreadable("The file is empty. Choose another one.")
+        raise Unreadable(_("The file is empty. Choose another one."))
     if len(content) > MAX_BYTES:
         raise Unreadable(
-            f"The file is larger than {MAX_BYTES // 2**20} MB. Split it, or remove what is not needed."
+            _("The file is larger than {number} MB. Split it, or remove what is not needed.").format(
+                number=MAX_BYTES // 2**20
+            )
         )
     if content.startswith(b"PK"):
         try:
@@ -74,13 +79,21 @@ def text_of(content: bytes) -> str:
             raise Unreadable(str(error)) from error
     for signature, kind in SIGNATURES:
         if content.startswith(signature):
-            raise Unreadable(f"This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.")
+            raise Unreadable(
+                _("This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.").format(
+                    kind=_(kind)
+                )
+            )
     text = decoded(content)
     if text.lstrip()[:9].lower() in ("<!doctype", "<html><he") or text.lstrip()[:5].lower() in (
         "<html",
         "<?xml",
     ):
-        raise Unreadable("This is a web page, not a table. Save the table as Excel (.xlsx) or as CSV.")
+        raise Unreadable(
+            _("This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.").format(
+                kind=_("a web page")
+            )
+        )
     return text
 
 
@@ -101,7 +114,7 @@ def decoded(content: bytes) -> str:
         if not any(letter < " " and letter not in "\t\n\r\f\v" for letter in {*text}):
             return text
     raise Unreadable(
-        "The characters of this file cannot be read. Save the table as Excel (.xlsx) or as “CSV UTF-8”."
+        _("The characters of this file cannot be read. Save the table as Excel (.xlsx) or as “CSV UTF-8”.")
     )
 
 
@@ -121,9 +134,13 @@ def lines(text: str) -> list[Line]:
             if count <= MAX_ROWS + 1:  # one may be the headings
                 found.append(Line(number, cells))
     if not found:
-        raise Unreadable("There is no row with text. Copy the cells again, or choose another file.")
+        raise Unreadable(_("There is no row with text. Copy the cells again, or choose another file."))
     if count > len(found):
-        raise Unreadable(f"{count} lines are too many; a board takes {MAX_ROWS} rows at a time.")
+        raise Unreadable(
+            _("{number} lines are too many; a board takes {limit} rows at a time.").format(
+                number=count, limit=MAX_ROWS
+            )
+        )
     return found
 
 
@@ -161,7 +178,9 @@ def rows(text: str, separator: str, skipped: int = 0) -> Iterator[tuple[int, lis
             cells = next(reader)
         except csv.Error as error:
             raise Unreadable(
-                f"Line {begins + skipped} cannot be read as part of a table ({error})."
+                _("Line {number} cannot be read as part of a table ({error}).").format(
+                    number=begins + skipped, error=error
+                )
             ) from error
         number = reader.line_num
         if cells == ["", END]:
@@ -169,7 +188,9 @@ def rows(text: str, separator: str, skipped: int = 0) -> Iterator[tuple[int, lis
         if cells and cells[-1].endswith(END):
             start = " ".join(separator.join(cells).split())[:40]
             raise Unreadable(
-                f"In line {begins + skipped} a quotation mark has no end: “{start}…”. Close or remove it."
+                _("In line {number} a quotation mark has no end: “{start}…”. Close or remove it.").format(
+                    number=begins + skipped, start=start
+                )
             )
         yield begins + skipped, cells
 

@@ -11,6 +11,8 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import openpyxl
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from openpyxl.styles import Font
 
 from .cells import CONTROL, FORMULA, plain
@@ -27,14 +29,16 @@ MAX_BLANK = 1000
 """Rows without text before a table is taken to be over: some sheets have a million, for their colour."""
 
 OTHERS = [
-    ("word/", "a Word document"),
-    ("ppt/", "a presentation"),
-    ("content.xml", "an OpenDocument file"),
-    ("", "a compressed archive (ZIP)"),
+    ("word/", gettext_noop("a Word document")),
+    ("ppt/", gettext_noop("a presentation")),
+    ("content.xml", gettext_noop("an OpenDocument file")),
+    ("", gettext_noop("a compressed archive (ZIP)")),
 ]
 
-TOO_MUCH = "This Excel file has too much in it. Copy the table into a new file, or save it as CSV."
-DAMAGED = (
+TOO_MUCH = gettext_noop(
+    "This Excel file has too much in it. Copy the table into a new file, or save it as CSV."
+)
+DAMAGED = gettext_noop(
     "This Excel file is damaged or has parts that are not read. Save it again, or save the table as CSV."
 )
 
@@ -54,14 +58,14 @@ def rows(content: bytes, most: int) -> list[list[str]]:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         sheet = next((each for each in book.worksheets if each.sheet_state == "visible"), None)
         if sheet is None:
-            raise BadWorkbook("This workbook has no sheet with cells. Choose another file.")
+            raise BadWorkbook(_("This workbook has no sheet with cells. Choose another file."))
         return until_blank(sheet.iter_rows(max_col=MAX_COLUMNS), most)
     except BadWorkbook:
         raise
     except Exception as error:
         # The library raises whatever the damage leads to: KeyError, ValueError, errors of XML.
         logger.info("a workbook cannot be read: %s: %s", type(error).__name__, error)
-        raise BadWorkbook(DAMAGED) from error
+        raise BadWorkbook(_(DAMAGED)) from error
 
 
 def check(content: bytes) -> None:
@@ -72,22 +76,24 @@ def check(content: bytes) -> None:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        raise BadWorkbook("This file is damaged. Save it again, or save the table as CSV.") from error
+        raise BadWorkbook(_("This file is damaged. Save it again, or save the table as CSV.")) from error
     parts = archive.infolist()
     names = [part.filename for part in parts]
     if "xl/workbook.xml" not in names:
         kind = next(
             kind for start, kind in OTHERS if any(name.startswith(start) for name in names) or not start
         )
-        raise BadWorkbook(f"This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.")
+        raise BadWorkbook(
+            _("This is {kind}, not a table. Save the table as Excel (.xlsx) or as CSV.").format(kind=_(kind))
+        )
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNFOLDED:
-        raise BadWorkbook(TOO_MUCH)
+        raise BadWorkbook(_(TOO_MUCH))
     try:
         tags = sum(archive.read(part).count(b"<") for part in parts)
     except Exception as error:  # the library raises whatever the damage leads to: of zlib, of a password
-        raise BadWorkbook(DAMAGED) from error
+        raise BadWorkbook(_(DAMAGED)) from error
     if tags > MAX_TAGS:
-        raise BadWorkbook(TOO_MUCH)
+        raise BadWorkbook(_(TOO_MUCH))
 
 
 def until_blank(sheet: Iterable[Sequence[Any]], most: int) -> list[list[str]]:
@@ -114,7 +120,7 @@ def text_of(cell: Any) -> str:
         case None:
             return ""
         case bool():
-            return "yes" if value else "no"
+            return _("yes") if value else _("no")
         case int() | float():
             if "%" in str(cell.number_format):
                 return f"{value * 100:.12g}%"

@@ -13,6 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.timesince import timesince
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from ..bounded import Bounded
 from ..builds import build
@@ -37,8 +39,10 @@ class ScreenFields(ScreenModelForm):
         fields = ["name", "board", "then", "seconds", "dim_from", "dim_until"]
         widgets = {"then": forms.CheckboxSelectMultiple}
         help_texts = {
-            "board": "A board that is not public is shown only if a member of staff has signed in on the screen.",
-            "then": "The screen shows each of them for its pages, then the next one.",
+            "board": _(
+                "A board that is not public is shown only if a member of staff has signed in on the screen."
+            ),
+            "then": _("The screen shows each of them for its pages, then the next one."),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,9 +60,11 @@ class PairForm(ScreenFields):
 
     request: HttpRequest
     screen_code = forms.CharField(
-        label="Code",
+        label=_("Code"),
         max_length=20,
-        help_text="The six characters that the screen shows at the address /screen/. They are valid for ten minutes.",
+        help_text=_(
+            "The six characters that the screen shows at the address /screen/. They are valid for ten minutes."
+        ),
         widget=forms.TextInput({"autocomplete": "off", "autocapitalize": "characters", "size": 10}),
     )
 
@@ -70,12 +76,14 @@ class PairForm(ScreenFields):
     def clean_screen_code(self) -> str:
         """Let the form be of the screen that shows the code, which is typed with this."""
         if seconds := pairing.wrong_codes.seconds_until_next(self.request):
-            raise forms.ValidationError(f"Too many wrong codes. Try again in {ceil(seconds)} s.")
+            raise forms.ValidationError(
+                gettext("Too many wrong codes. Try again in {seconds} s.").format(seconds=ceil(seconds))
+            )
         typed: str = self.cleaned_data["screen_code"]
         screen = pairing.waiting_for(typed)
         if screen is None:
             pairing.wrong_codes.count(self.request)
-            raise forms.ValidationError("No screen shows this code now. Type the one that it shows.")
+            raise forms.ValidationError(_("No screen shows this code now. Type the one that it shows."))
         self.instance = screen
         screen.code = screen.code_until = None
         return typed
@@ -126,30 +134,34 @@ class ScreenAdmin(SharedAdmin, Bounded, ScreenModelAdmin):
             ]
             obj.save(update_fields=[*columns, "code", "code_until"])
 
-    @admin.display(description="state", ordering="is_online", boolean=False)
+    @admin.display(description=_("state"), ordering="is_online", boolean=False)
     def state(self, screen: Screen) -> str:
         if screen.is_online:
-            return "online"
-        return f"silent for {timesince(screen.absent_since)}" if screen.absent_since else "not seen yet"
+            return gettext("online")
+        if screen.absent_since is None:
+            return gettext("not seen yet")
+        return gettext("silent for {time}").format(time=timesince(screen.absent_since))
 
-    @admin.display(description="last heard", ordering="last_heard")
+    @admin.display(description=_("last heard"), ordering="last_heard")
     def heard(self, screen: Screen) -> Any:
         return screen.last_heard
 
-    @admin.display(description="version", ordering="version")
+    @admin.display(description=_("version"), ordering="version")
     def pages(self, screen: Screen) -> str:
         """Return whether its pages are of the server's build."""
         if not screen.version:
             return ""
-        return "current" if screen.version == build() else f"{screen.version[:7]} (not current)"
+        if screen.version == build():
+            return gettext("current")
+        return gettext("{version} (not current)").format(version=screen.version[:7])
 
-    @admin.action(permissions=["change"], description="Reload")
+    @admin.action(permissions=["change"], description=_("Reload"))
     def ask_reload(self, request: HttpRequest, screens: QuerySet[Screen]) -> None:
-        self._ask(request, screens, "asked to reload", reload_asked=timezone.now())
+        self._ask(request, screens, gettext("asked to reload"), reload_asked=timezone.now())
 
-    @admin.action(permissions=["change"], description="Identify: show the name on the screen for a minute")
+    @admin.action(permissions=["change"], description=_("Identify: show the name on the screen for a minute"))
     def identify(self, request: HttpRequest, screens: QuerySet[Screen]) -> None:
-        self._ask(request, screens, "showing the name", identify_until=timezone.now() + IDENTIFIED)
+        self._ask(request, screens, gettext("showing the name"), identify_until=timezone.now() + IDENTIFIED)
 
     def _ask(self, request: HttpRequest, screens: QuerySet[Screen], outcome: str, **columns: Any) -> None:
         editor: Any = request.user.pk
@@ -157,6 +169,5 @@ class ScreenAdmin(SharedAdmin, Bounded, ScreenModelAdmin):
             asked = Screen.objects.filter(pk__in=[screen.pk for screen in screens])
             count = asked.update(**columns)
             LogEntry.objects.log_actions(editor, asked, CHANGE, fields_of([*columns]))
-        self.message_user(
-            request, f"{count} {'screen' if count == 1 else 'screens'}: {outcome}.", messages.SUCCESS
-        )
+        words = ngettext("{count} screen: {outcome}.", "{count} screens: {outcome}.", count)
+        self.message_user(request, words.format(count=count, outcome=outcome), messages.SUCCESS)

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from ..models import Board
 from ..wall import MAX_BOARDS, show, stamped, starts_worker
@@ -46,7 +47,7 @@ def page_of(request: HttpRequest, screen: Screen) -> HttpResponse:
     if not boards:
         return idle(
             request,
-            "There is nothing to show here yet. Choose a board for this screen at the desk.",
+            _("There is nothing to show here yet. Choose a board for this screen at the desk."),
             screen=screen,
         )
     choices = {"seconds": screen.seconds, "dim_from": screen.dim_from, "dim_until": screen.dim_until}
@@ -72,5 +73,5 @@ def boards_of(screen: Screen, user: Any) -> list[Board]:
 def qr(text: str) -> SafeString:
     """Return a text as a QR code: an SVG element as large as its surroundings let it be."""
     code = segno.make_qr(text, error="m")
-    svg = code.svg_inline(omitsize=True, svgclass="qr", lineclass=None, light="#ffffff", title="QR code")
+    svg = code.svg_inline(omitsize=True, svgclass="qr", lineclass=None, light="#ffffff", title=_("QR code"))
     return mark_safe(svg)  # noqa: S308  # made of numbers

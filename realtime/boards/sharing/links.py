@@ -14,6 +14,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -43,7 +45,9 @@ class LinkForm(forms.Form):
     """The secret of a link: a script copies it from the address."""
 
     code = forms.CharField(
-        max_length=200, label="Code of the link", widget=forms.TextInput({"size": 45, "autocomplete": "off"})
+        max_length=200,
+        label=_("Code of the link"),
+        widget=forms.TextInput({"size": 45, "autocomplete": "off"}),
     )
 
 
@@ -56,11 +60,16 @@ def open_link(request: HttpRequest) -> HttpResponse:
     if link is None:
         if form.is_bound and form.is_valid():
             form.add_error(
-                "code", "This link is not valid, or not any more. Ask for a new one where you got it from."
+                "code", _("This link is not valid, or not any more. Ask for a new one where you got it from.")
             )
         response = render(request, "boards/link.html", {"form": form}, status=404 if form.is_bound else 200)
     elif request.user.is_authenticated and link.board not in Board.objects.visible_to(request.user):
-        form.add_error(None, f"You are signed in as {request.user}. Sign out, then open the link again.")
+        form.add_error(
+            None,
+            gettext("You are signed in as {user}. Sign out, then open the link again.").format(
+                user=request.user
+            ),
+        )
         response = render(request, "boards/link.html", {"form": form}, status=403)
     else:
         if not request.user.is_authenticated:

@@ -3,6 +3,7 @@
 import re
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[0-9]{1,5})?", re.ASCII)
 """As browsers send it: in lower case, without a path. Only such texts may be written into a header."""
@@ -19,11 +20,13 @@ def validate_origins(text: str) -> None:
     for line in lines(text):
         if not ORIGIN.fullmatch(line):
             raise ValidationError(
-                f"“{line}” is not the address of a site; write https:// and its name, without a path, such as "
-                "https://example.com, one a line."
+                _(
+                    "“{line}” is not the address of a site; write https:// and its name, without a path, such as "
+                    "https://example.com, one a line."
+                ).format(line=line)
             )
     if len(lines(text)) > MAX_ORIGINS:
-        raise ValidationError(f"There may be {MAX_ORIGINS} sites.")
+        raise ValidationError(_("There may be {number} sites.").format(number=MAX_ORIGINS))
 
 
 def lines(text: str) -> list[str]:

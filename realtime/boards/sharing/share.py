@@ -9,6 +9,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -27,7 +29,9 @@ RIGHT = "boards.change_board"
 class NameForm(forms.Form):
     """What a token or a link is for."""
 
-    name = forms.CharField(max_length=100, widget=forms.TextInput({"size": 30, "autocomplete": "off"}))
+    name = forms.CharField(
+        label=_("Name"), max_length=100, widget=forms.TextInput({"size": 30, "autocomplete": "off"})
+    )
 
 
 class SitesForm(SharedForm):
@@ -56,7 +60,7 @@ def set_sites(request: HttpRequest, slug: str) -> HttpResponse:
         if not form.is_valid():
             return page(request, visible_board(request, slug), {"sites_form": form})
         form.save()
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return redirect("boards:share", slug)
 
 
@@ -81,7 +85,9 @@ def revoke_link(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     board = visible_board(request, slug)
     link = get_object_or_404(board.boardlinks, pk=key)
     link.delete()
-    messages.success(request, f"The link “{link.name}” no longer leads to this board.")
+    messages.success(
+        request, gettext("The link “{name}” no longer leads to this board.").format(name=link.name)
+    )
     return redirect("boards:share", slug)
 
 
@@ -105,7 +111,7 @@ def revoke_token(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     board = visible_board(request, slug)
     token = get_object_or_404(board.rowtokens, pk=key)
     token.delete()
-    messages.success(request, f"“{token.name}” can no longer write this board.")
+    messages.success(request, gettext("“{name}” can no longer write this board.").format(name=token.name))
     return redirect("boards:share", slug)
 
 

@@ -4,6 +4,8 @@
  */
 
 import { button, make } from "./elements.js";
+import { fieldNames } from "./field-names.js";
+import { text } from "./texts.min.js";
 
 const SHOWN_MS = 3_000;
 
@@ -33,11 +35,12 @@ export class CellEditor {
     /** The values that the editor has seen. @type {Record<string, string>} */
     this.seen = Object.fromEntries(names.map((name) => [name, entry[name]]));
     for (const name of names) {
-      const label = `${name[0].toUpperCase()}${name.slice(1)} of ${entry.label}`;
+      const field = `${fieldNames[name][0].toUpperCase()}${fieldNames[name].slice(1)}`;
+      const label = text("{field} of {label}", { field, label: entry.label });
       const input = /** @type {HTMLInputElement} */ (
         make("input", { value: entry[name], className: `edit-${name}`, "aria-label": label, autocomplete: "off" })
       );
-      if (name === "unit") input.placeholder = "unit";
+      if (name === "unit") input.placeholder = fieldNames.unit;
       input.addEventListener("input", () => this.#touched.add(name));
       this.#inputs.push(input);
     }
@@ -61,16 +64,16 @@ export class CellEditor {
   }
 
   get changes() {
-    return Object.fromEntries(Object.entries(this.typed).filter(([name, text]) => text !== this.seen[name]));
+    return Object.fromEntries(Object.entries(this.typed).filter(([name, typed]) => typed !== this.seen[name]));
   }
 
   get #isFocused() {
     return this.#form.contains(document.activeElement);
   }
 
-  /** Replace the content by the first character that was typed. @param {string} text */
-  begin(text) {
-    this.#inputs[0].value = text;
+  /** Replace the content by the first character that was typed. @param {string} typed */
+  begin(typed) {
+    this.#inputs[0].value = typed;
     this.#touched.add(this.names[0]);
   }
 
@@ -138,7 +141,11 @@ export class CellEditor {
     const seen = Object.fromEntries(names.map((name) => [name, this.seen[name]]));
     const { label } = this.#board.entry(this.key) ?? this.seen;
     try {
-      const answer = await this.#board.call("set", { entry: Number(this.key), changes, seen }, `“${label}” saved`);
+      const answer = await this.#board.call(
+        "set",
+        { entry: Number(this.key), changes, seen },
+        text("“{label}” saved", { label }),
+      );
       if (answer.conflict) this.#ask(answer.conflict);
       else if (answer.gone) this.#board.lost(this);
       else await this.#shown(changes);
@@ -154,7 +161,7 @@ export class CellEditor {
   async #shown(changes) {
     const isShown = () => {
       const entry = this.#board.entry(this.key);
-      return !entry || Object.entries(changes).every(([name, text]) => entry[name] === text);
+      return !entry || Object.entries(changes).every(([name, value]) => entry[name] === value);
     };
     await this.#board.until(isShown, SHOWN_MS);
     this.close();
@@ -164,7 +171,9 @@ export class CellEditor {
   #report(error) {
     const { message, fields = {} } = /** @type {{message: string, fields?: Record<string, string[]>}} */ (error);
     const words = Object.values(fields).flat().join(" ") || message;
-    this.#question.replaceChildren(`Not saved: ${words} Enter tries again, Escape gives it up.`);
+    this.#question.replaceChildren(
+      text("Not saved: {reason} Enter tries again, Escape gives it up.", { reason: words }),
+    );
   }
 
   /** Both have changed a value: show both, and let the editor choose. @param {Record<string, string>} theirs */
@@ -174,21 +183,25 @@ export class CellEditor {
       Object.keys(theirs)
         .map((name) => `“${values[name]}”`)
         .join(", ");
-    const mine = () => `Keep mine: ${words(this.typed)}`;
+    const mine = () => text("Keep mine: {value}", { value: words(this.typed) });
     const keep = button(mine(), () => {
       this.#hasAsked = false;
       Object.assign(this.seen, theirs);
       this.#question.replaceChildren();
       this.save();
     });
-    const take = button(`Take theirs: ${words(theirs)}`, () => {
+    const take = button(text("Take theirs: {value}", { value: words(theirs) }), () => {
       this.#hasAsked = false;
       Object.assign(this.seen, theirs);
       for (const name of Object.keys(theirs)) this.#inputs[this.names.indexOf(name)].value = theirs[name];
       this.#question.replaceChildren();
       this.save();
     });
-    this.#question.replaceChildren(make("p", {}, `Changed meanwhile to ${words(theirs)}.`), keep, take);
+    this.#question.replaceChildren(
+      make("p", {}, text("Changed meanwhile to {value}.", { value: words(theirs) })),
+      keep,
+      take,
+    );
     for (const input of this.#inputs) input.addEventListener("input", () => keep.replaceChildren(mine()));
   }
 

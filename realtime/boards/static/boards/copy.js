@@ -1,5 +1,7 @@
 /** Gives texts that are there to be copied a button that does so; without it they can be selected. */
 
+import { text } from "./texts.min.js";
+
 for (const place of document.querySelectorAll(".share-text")) {
   const field = /** @type {HTMLInputElement | HTMLTextAreaElement | null} */ (place.querySelector("input, textarea"));
   if (!field) continue;
@@ -8,10 +10,10 @@ for (const place of document.querySelectorAll(".share-text")) {
   if (!navigator.clipboard) continue;
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Copy";
+  button.textContent = text("Copy");
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(field.value);
-    button.textContent = "Copied";
+    button.textContent = text("Copied");
   });
   place.append(button);
 }

@@ -8,8 +8,10 @@
 
 import { CellEditor } from "./cell-editor.js";
 import { button, make } from "./elements.js";
+import { fieldNames } from "./field-names.js";
 import { rowsOf } from "./pasted.js";
 import { makeDraggable } from "./row-drag.js";
+import { text } from "./texts.min.js";
 import { editTimes } from "./times-dialog.js";
 
 const MOVED_MS = 3_000;
@@ -36,7 +38,7 @@ export class Editing {
   #waiting = new Set();
   #moves = Promise.resolve();
   #status = make("output", { className: "edit-status-line" });
-  #undo = button("Undo", () => this.undo(), { title: "Ctrl+Z" });
+  #undo = button(text("Undo"), () => this.undo(), { title: "Ctrl+Z" });
   #bar;
   /** What removes the listeners. @type {(() => void)[]} */
   #listeners = [];
@@ -52,13 +54,13 @@ export class Editing {
     this.#table = /** @type {HTMLTableElement} */ (element.querySelector("table"));
     this.#board = board;
     this.#statuses = statuses;
-    const add = button("Add entry", () => this.draft(null));
+    const add = button(text("Add entry"), () => this.draft(null));
     this.#bar = make(
       "div",
-      { className: "edit-bar", role: "toolbar", "aria-label": "Editing" },
+      { className: "edit-bar", role: "toolbar", "aria-label": text("Editing") },
       add,
       this.#undo,
-      button("Done", onDone),
+      button(text("Done"), onDone),
       this.#status,
     );
     this.#showUndo();
@@ -84,9 +86,9 @@ export class Editing {
     this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
     this.#changed();
     const order = this.#sorting
-      ? "Rows are sorted by themselves."
-      : "Drag ⠿, or press Alt and an arrow key, to move a row.";
-    this.say(`Choose a cell to edit it, ◷ for when a row is shown. ${order}`);
+      ? text("Rows are sorted by themselves.")
+      : text("Drag ⠿, or press Alt and an arrow key, to move a row.");
+    this.say(`${text("Choose a cell to edit it, ◷ for when a row is shown.")} ${order}`);
     this.#stops()[0]?.focus();
   }
 
@@ -115,9 +117,9 @@ export class Editing {
     return this.#subscription.rows.get(key)?.row;
   }
 
-  /** @param {string} text @param {Node[]} choices */
-  say(text, ...choices) {
-    this.#status.replaceChildren(text, ...choices);
+  /** @param {string} words @param {Node[]} choices */
+  say(words, ...choices) {
+    this.#status.replaceChildren(words, ...choices);
   }
 
   /**
@@ -127,15 +129,15 @@ export class Editing {
    * @returns {Promise<any>}
    */
   async call(action, args, done) {
-    const answer = await this.#realtime.call(`entries.${action}`, args);
+    const answer = await this.#realtime.call(`entries.${action}`, { ...args, language: document.documentElement.lang });
     const words = typeof done === "string" ? done : done(answer);
-    if (answer.is_too_large) this.say(`${words}. This is too large to be undone here.`);
+    if (answer.is_too_large) this.say(`${words}. ${text("This is too large to be undone here.")}`);
     if (answer.undo) {
       this.#undone.push(answer.undo);
       this.#showUndo();
       this.say(
         `${words}. `,
-        button("Undo", () => this.undo(answer.undo)),
+        button(text("Undo"), () => this.undo(answer.undo)),
       );
     }
     return answer;
@@ -145,10 +147,10 @@ export class Editing {
   async #try(action, args, done) {
     try {
       const answer = await this.call(action, args, done);
-      if (answer.gone) this.say("That entry was deleted meanwhile.");
+      if (answer.gone) this.say(text("That entry was deleted meanwhile."));
       return answer;
     } catch (error) {
-      this.say(`Not done: ${/** @type {Error} */ (error).message}`);
+      this.say(text("Not done: {reason}", { reason: /** @type {Error} */ (error).message }));
       return {};
     }
   }
@@ -179,13 +181,13 @@ export class Editing {
     this.#undone = this.#undone.filter((each) => each !== token);
     this.#showUndo();
     try {
-      const answer = await this.#realtime.call("entries.undo", { token });
-      const words = answer.left.length > 0 ? `${answer.left.join("; ")}. ` : "Undone. ";
-      this.say(words, ...(answer.undo ? [button("Redo", () => this.undo(answer.undo))] : []));
+      const answer = await this.#realtime.call("entries.undo", { token, language: document.documentElement.lang });
+      const words = answer.left.length > 0 ? `${answer.left.join("; ")}. ` : `${text("Undone.")} `;
+      this.say(words, ...(answer.undo ? [button(text("Redo"), () => this.undo(answer.undo))] : []));
     } catch (error) {
       this.#undone.push(token);
       this.#showUndo();
-      this.say(`Not undone: ${/** @type {Error} */ (error).message}`);
+      this.say(text("Not undone: {reason}", { reason: /** @type {Error} */ (error).message }));
     }
   }
 
@@ -204,14 +206,17 @@ export class Editing {
     const known = this.#lastKnown.get(editor.key);
     const values = { ...Object.fromEntries(FIELDS.map((name) => [name, known?.[name] ?? ""])), ...editor.typed };
     const typed = Object.values(editor.changes)
-      .map((text) => `“${text}”`)
+      .map((value) => `“${value}”`)
       .join(", ");
     editor.close();
     if (!typed) return;
-    const again = button("Add it again with that", () =>
-      this.#try("add", { board: this.#board, values }, `“${values.label}” added`),
+    const again = button(text("Add it again with that"), () =>
+      this.#try("add", { board: this.#board, values }, text("“{label}” added", values)),
     );
-    this.say(`“${values.label}” was deleted meanwhile; you entered ${typed}. `, again);
+    this.say(
+      `${text("“{label}” was deleted meanwhile; you entered {typed}.", { label: values.label, typed })} `,
+      again,
+    );
   }
 
   /** What deleted entries were. @type {Map<string, Entry>} */
@@ -260,7 +265,7 @@ export class Editing {
       row.querySelector(".entry-status")?.append(select);
       row.append(this.#tools(row, key));
     }
-    select.setAttribute("aria-label", `Status of ${label}`);
+    select.setAttribute("aria-label", text("Status of {label}", { label }));
     for (const tool of row.querySelectorAll("[data-says]"))
       tool.setAttribute("aria-label", `${tool.getAttribute("data-says")} ${label}`);
     const status = this.entry(key)?.status ?? select.value;
@@ -277,17 +282,17 @@ export class Editing {
       /** @type {() => void} */ action,
       properties = {},
     ) => button(sign, action, { "data-says": says, title: says, tabIndex: -1, ...properties });
-    const handle = tool("⠿", "Drag, or Alt and arrow keys:", () => {}, { className: "edit-handle edit-stop" });
+    const handle = tool("⠿", text("Drag, or Alt and arrow keys:"), () => {}, { className: "edit-handle edit-stop" });
     makeDraggable(handle, row, (target, isBefore) => this.#drop(key, target, isBefore));
     return make(
       "td",
       { className: "entry-tools" },
       handle,
-      tool("◷", "Times of", () => this.#editTimes(key), { className: "edit-stop" }),
-      tool("↑", "Move up", () => this.move(key, -1), { className: "edit-for-readers" }),
-      tool("↓", "Move down", () => this.move(key, 1), { className: "edit-for-readers" }),
-      tool("+", "Add below", () => this.draft(key), { className: "edit-stop" }),
-      tool("×", "Delete", () => this.remove(key), { className: "edit-stop" }),
+      tool("◷", text("Times of"), () => this.#editTimes(key), { className: "edit-stop" }),
+      tool("↑", text("Move up"), () => this.move(key, -1), { className: "edit-for-readers" }),
+      tool("↓", text("Move down"), () => this.move(key, 1), { className: "edit-for-readers" }),
+      tool("+", text("Add below"), () => this.draft(key), { className: "edit-stop" }),
+      tool("×", text("Delete"), () => this.remove(key), { className: "edit-stop" }),
     );
   }
 
@@ -301,7 +306,7 @@ export class Editing {
     try {
       await editTimes(this, key);
     } catch (error) {
-      this.say(`Not possible now: ${/** @type {Error} */ (error).message}`);
+      this.say(text("Not possible now: {reason}", { reason: /** @type {Error} */ (error).message }));
     }
   }
 
@@ -315,13 +320,15 @@ export class Editing {
     select.classList.add("is-saving");
     const set = async () => {
       const args = { entry: Number(key), changes: { status: wanted }, seen };
-      const { conflict } = await this.#try("set", args, `Status of “${label}” saved`);
+      const { conflict } = await this.#try("set", args, text("Status of “{label}” saved", { label }));
       if (!conflict) return;
       const names = new Map(this.#statuses);
       seen.status = conflict.status;
-      const keep = button(`Keep mine: ${names.get(wanted)}`, set);
-      const take = button(`Take theirs: ${names.get(conflict.status) ?? conflict.status}`, () => this.say(""));
-      this.say(`The status of “${label}” was changed meanwhile. `, keep, take);
+      const keep = button(text("Keep mine: {value}", { value: names.get(wanted) }), set);
+      const take = button(text("Take theirs: {value}", { value: names.get(conflict.status) ?? conflict.status }), () =>
+        this.say(""),
+      );
+      this.say(`${text("The status of “{label}” was changed meanwhile.", { label })} `, keep, take);
     };
     await set();
     select.classList.remove("is-saving");
@@ -344,7 +351,9 @@ export class Editing {
 
   /** Move after the moves that are under way. One that fails does not end those after it. @param {() => Promise<void>} move */
   #afterOthers(move) {
-    this.#moves = this.#moves.then(move).catch((error) => this.say(`Not moved: ${error.message}`));
+    this.#moves = this.#moves
+      .then(move)
+      .catch((error) => this.say(text("Not moved: {reason}", { reason: error.message })));
   }
 
   /** @param {string} key @param {number} place - among the others */
@@ -355,7 +364,7 @@ export class Editing {
   /** @param {string} key @param {number} place */
   async #moveNow(key, place) {
     if (this.#sorting) {
-      this.say(`Not moved: this board is sorted by ${this.#sorting}. The admin's form of the board can change that.`);
+      this.say(text("Not moved: this board is sorted by itself. The admin's form of the board can change that."));
       return;
     }
     const others = this.#rows().filter((row) => row.dataset.key !== key);
@@ -364,7 +373,11 @@ export class Editing {
     const [after, before] = [number(others[place - 1]), number(others[place])];
     const { label } = this.entry(key);
     const args = { entry: Number(key), after, before };
-    const answer = await this.#try("move", args, `“${label}” moved to place ${place + 1} of ${others.length + 1}`);
+    const answer = await this.#try(
+      "move",
+      args,
+      text("“{label}” moved to place {place} of {count}", { label, place: place + 1, count: others.length + 1 }),
+    );
     if (!answer.undo && !answer.is_too_large) return;
     await this.until(() => this.#rows()[place]?.dataset.key === key, MOVED_MS);
     this.#row(key)?.scrollIntoView({ block: "nearest" });
@@ -374,16 +387,16 @@ export class Editing {
   async remove(key, entry = this.entry(key)) {
     if (!entry) return;
     const seen = Object.fromEntries(FIELDS.map((name) => [name, entry[name]]));
-    const { conflict } = await this.#try("delete", { entry: Number(key), seen }, `“${entry.label}” deleted`);
+    const { conflict } = await this.#try("delete", { entry: Number(key), seen }, text("“{label}” deleted", entry));
     if (!conflict) return;
     const words = Object.entries(conflict)
-      .map(([name, text]) => `${name} “${text}”`)
+      .map(([name, value]) => `${fieldNames[name]} “${value}”`)
       .join(", ");
-    const anyway = button("Delete it anyway", () => this.remove(key, { ...entry, ...conflict }));
+    const anyway = button(text("Delete it anyway"), () => this.remove(key, { ...entry, ...conflict }));
     this.say(
-      `“${entry.label}” was changed meanwhile: ${words}. `,
+      `${text("“{label}” was changed meanwhile: {changes}.", { label: entry.label, changes: words })} `,
       anyway,
-      button("Keep it", () => this.say("")),
+      button(text("Keep it"), () => this.say("")),
     );
   }
 
@@ -391,10 +404,15 @@ export class Editing {
   draft(key) {
     this.#table.querySelector(".is-draft")?.remove();
     const inputs = FIELDS.map((name) => {
-      const properties = { name, placeholder: name, "aria-label": `${name} of the new entry`, autocomplete: "off" };
+      const properties = {
+        name,
+        placeholder: fieldNames[name],
+        "aria-label": text("{field} of the new entry", { field: fieldNames[name] }),
+        autocomplete: "off",
+      };
       if (name !== "status") return /** @type {HTMLInputElement} */ (make("input", properties));
       return /** @type {HTMLSelectElement} */ (
-        make("select", properties, ...this.#statuses.map(([value, text]) => make("option", { value }, text)))
+        make("select", properties, ...this.#statuses.map(([value, name]) => make("option", { value }, name)))
       );
     });
     const add = async () => {
@@ -402,17 +420,21 @@ export class Editing {
       const rows = this.#rows();
       const index = rows.findIndex((row) => row.dataset.key === key);
       const place = key === null ? {} : { after: Number(key), before: Number(rows[index + 1]?.dataset.key) || null };
-      const { keys } = await this.#try("add", { board: this.#board, values, ...place }, `“${values.label}” added`);
+      const { keys } = await this.#try(
+        "add",
+        { board: this.#board, values, ...place },
+        text("“{label}” added", values),
+      );
       if (!keys) return;
       draft.remove();
       await this.until(() => this.#row(keys[0]) !== undefined, MOVED_MS);
       /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
     };
-    const cancel = button("Cancel", () => draft.remove());
+    const cancel = button(text("Cancel"), () => draft.remove());
     const cell = make(
       "td",
       { colSpan: 6 },
-      make("div", { className: "edit-draft" }, ...inputs, button("Add", add), cancel),
+      make("div", { className: "edit-draft" }, ...inputs, button(text("Add"), add), cancel),
     );
     const draft = make("tr", { className: "entry is-draft" }, cell);
     draft.addEventListener("keydown", (event) => {
@@ -527,33 +549,38 @@ export class Editing {
     const rows = pasted
       .slice(0, PREVIEW_ROWS)
       .map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
-    const more = pasted.length > PREVIEW_ROWS ? `and ${pasted.length - PREVIEW_ROWS} more` : "";
-    const where = key === null ? "at the end" : `below “${this.entry(key)?.label}”`;
+    const more =
+      pasted.length > PREVIEW_ROWS ? text("and {number} more", { number: pasted.length - PREVIEW_ROWS }) : "";
+    const number = pasted.length;
+    const where =
+      key === null
+        ? text("Add {number} rows at the end", { number })
+        : text("Add {number} rows below “{label}”", { number, label: this.entry(key)?.label });
     const words = make("p", { className: "edit-error", role: "alert" });
-    const add = button(`Add ${pasted.length} rows ${where}`, async () => {
+    const add = button(where, async () => {
       try {
         const answer = await this.call(
           "add",
           { board: this.#board, table, after: key === null ? null : Number(key) },
-          (answer) => `${answer.keys?.length} rows added`,
+          (answer) => text("{number} rows added", { number: answer.keys?.length }),
         );
-        if (answer.gone) words.textContent = "Nothing was added: the board was deleted meanwhile.";
+        if (answer.gone) words.textContent = text("Nothing was added: the board was deleted meanwhile.");
         else close();
       } catch (error) {
-        words.textContent = `Nothing was added. ${/** @type {Error} */ (error).message}`;
+        words.textContent = `${text("Nothing was added.")} ${/** @type {Error} */ (error).message}`;
       }
     });
     const dialog = /** @type {HTMLDialogElement} */ (
       make(
         "dialog",
-        { className: "edit-dialog", "aria-label": "Paste rows" },
-        make("h2", {}, "Paste rows"),
-        make("p", {}, "Columns: label, value, status, note; of five the third is the unit."),
+        { className: "edit-dialog", "aria-label": text("Paste rows") },
+        make("h2", {}, text("Paste rows")),
+        make("p", {}, text("Columns: label, value, status, note; of five the third is the unit.")),
         make("div", { className: "edit-preview" }, make("table", {}, ...rows)),
         make("p", {}, more),
         words,
         add,
-        button("Cancel", () => close()),
+        button(text("Cancel"), () => close()),
       )
     );
     const close = () => {

@@ -15,9 +15,9 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** @param {string} text @param {() => void} action @param {Record<string, unknown>} properties */
-export function button(text, action, properties = {}) {
-  const made = make("button", { type: "button", ...properties }, text);
+/** @param {string} words @param {() => void} action @param {Record<string, unknown>} properties */
+export function button(words, action, properties = {}) {
+  const made = make("button", { type: "button", ...properties }, words);
   made.addEventListener("click", action);
   return made;
 }

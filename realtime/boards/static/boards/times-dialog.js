@@ -1,12 +1,13 @@
 /** When an entry happens, and from when until when it is shown: a dialog on the board, by the board's clock. */
 
 import { button, make } from "./elements.js";
+import { text } from "./texts.min.js";
 
 /** @type {[string, string][]} */
 const FIELDS = [
-  ["at", "Time"],
-  ["shows_from", "Show it from"],
-  ["shows_until", "Show it until"],
+  ["at", text("Time")],
+  ["shows_from", text("Show it from")],
+  ["shows_until", text("Show it until")],
 ];
 const MONDAY = Date.UTC(2026, 0, 5);
 const DAY_MS = 86_400_000;
@@ -18,7 +19,7 @@ const DAY_MS = 86_400_000;
 export async function editTimes(board, key) {
   const { gone, label, zone, values: seen } = await board.call("times", { entry: Number(key) }, "");
   if (gone) {
-    board.say("That entry was deleted meanwhile.");
+    board.say(text("That entry was deleted meanwhile."));
     return;
   }
   const inputs = new Map(
@@ -42,45 +43,51 @@ export async function editTimes(board, key) {
   };
   const save = async () => {
     const now = entered();
-    const changes = Object.fromEntries(Object.entries(now).filter(([name, text]) => text !== seen[name]));
+    const changes = Object.fromEntries(Object.entries(now).filter(([name, value]) => value !== seen[name]));
     if (Object.keys(changes).length === 0) {
       close();
       return;
     }
     const known = Object.fromEntries(Object.keys(changes).map((name) => [name, seen[name]]));
     try {
-      const answer = await board.call("set", { entry: Number(key), changes, seen: known }, `Times of “${label}” saved`);
+      const answer = await board.call(
+        "set",
+        { entry: Number(key), changes, seen: known },
+        text("Times of “{label}” saved", { label }),
+      );
       if (answer.conflict) {
         Object.assign(seen, answer.conflict);
-        const theirs = Object.values(answer.conflict).map((text) => `“${text || "none"}”`);
-        words.textContent = `Changed meanwhile to ${theirs.join(", ")}. Save again to write yours over it, or cancel.`;
+        const theirs = Object.values(answer.conflict).map((value) => `“${value || text("none")}”`);
+        words.textContent = text("Changed meanwhile to {value}. Save again to write yours over it, or cancel.", {
+          value: theirs.join(", "),
+        });
       } else {
-        if (answer.gone) board.say("That entry was deleted meanwhile.");
+        if (answer.gone) board.say(text("That entry was deleted meanwhile."));
         close();
       }
     } catch (error) {
       const { message, fields = {} } = /** @type {{message: string, fields?: Record<string, string[]>}} */ (error);
-      words.textContent = `Not saved: ${Object.values(fields).flat().join(" ") || message}`;
+      words.textContent = text("Not saved: {reason}", { reason: Object.values(fields).flat().join(" ") || message });
     }
   };
 
   const form = make(
     "form",
     { className: "edit-times" },
-    make("h2", {}, `Times of “${label}”`),
+    make("h2", {}, text("Times of “{label}”", { label })),
     ...FIELDS.map(([name, title]) => make("label", {}, title, /** @type {Node} */ (inputs.get(name)))),
-    make("fieldset", {}, make("legend", {}, "Only on"), ...days.map(({ label }) => label)),
-    make("p", { className: "edit-hint" }, `By the clock of ${zone}. Leave empty what does not matter.`),
+    make("fieldset", {}, make("legend", {}, text("Only on")), ...days.map(({ label }) => label)),
+    make("p", { className: "edit-hint" }, text("By the clock of {zone}. Leave empty what does not matter.", { zone })),
     words,
-    make("button", { type: "submit" }, "Save"),
-    button("Cancel", () => close()),
+    make("button", { type: "submit" }, text("Save")),
+    button(text("Cancel"), () => close()),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     save();
   });
   const dialog = /** @type {HTMLDialogElement} */ (
-    make("dialog", { className: "edit-dialog", "aria-label": `Times of ${label}` }, form)
+    make("dialog", { className: "edit-dialog", "aria-label": text("Times of {label}", { label }) }, form)
   );
   const close = () => {
     dialog.close?.();

@@ -3,6 +3,7 @@
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
 import "../board-time.js";
+import { text } from "../texts.min.js";
 import { WallBoard } from "./board.js";
 import { followBuild } from "./build.js";
 import { keepCopy, startWorker } from "./copies.js";
@@ -52,7 +53,11 @@ function showBand(realtime) {
   const isAway = !["behind", "stale", "misplaced"].includes(state);
   // The page's clock says how long ago, the server's what time that was.
   const at = keptAt ? keptAt + serverAhead() : serverNow() - (now - (since ?? now));
-  const words = isOld ? `${isAway ? "No connection" : "Not current"} since ${timeOf(at)}` : "";
+  const words = isOld
+    ? isAway
+      ? text("No connection since {time}", { time: timeOf(at) })
+      : text("Not current since {time}", { time: timeOf(at) })
+    : "";
   if (band.textContent !== words) band.textContent = words;
   if (band.hidden === (words !== "")) {
     band.hidden = words === "";

@@ -73,12 +73,21 @@ async function shown(copy) {
 
 /** What a screen shows that is switched on while the network is away, and has no copy. */
 function notYet() {
-  const words = "<h1>No connection</h1><p>This page tries again every few seconds.</p>";
-  const head = `<meta charset="utf-8"><meta http-equiv="refresh" content="${AGAIN_SECONDS}"><title>No connection</title>`;
-  return new Response(`<!doctype html><html lang="en-GB"><head>${head}</head><body>${words}</body></html>`, {
-    status: 503,
-    headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'" },
-  });
+  const title = text("No connection");
+  const words = `<h1>${title}</h1><p>${text("This page tries again every few seconds.")}</p>`;
+  const head = `<meta charset="utf-8"><meta http-equiv="refresh" content="${AGAIN_SECONDS}"><title>${title}</title>`;
+  return new Response(
+    `<!doctype html><html lang="${worker.language ?? "en-GB"}"><head>${head}</head><body>${words}</body></html>`,
+    {
+      status: 503,
+      headers: { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'" },
+    },
+  );
+}
+
+/** A text in the language of the site; the server writes the translations before this script. @param {string} english @returns {string} */
+function text(english) {
+  return worker.texts?.[english] ?? english;
 }
 
 /** Delete the files of former builds. @param {Cache} cache */

@@ -1,0 +1,1 @@
+export function text(english: string, values?: Record<string, unknown>): string;
