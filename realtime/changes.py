@@ -34,11 +34,13 @@ class Change:
     is_initial: bool = False
     """Whether the row was read together with all others, at the start or after a ``reset``, rather than because it
     changed."""
+    since: str = ""
+    """The position of the start, or of the ``reset``, that an initial row follows; empty for all else."""
 
     @property
     def id(self) -> str:
         """A text that is the same each time the function is called for this change: a key for idempotent receivers."""
-        return f"{self.position}:{self.topic}:{self.op}:{self.key}"
+        return ":".join(filter(None, (self.position, self.topic, self.op, self.key, self.since)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 None of them is an error: a project in which something is missing still migrates, and its pages still render.
 """
 
+import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -14,6 +17,7 @@ from django.core.checks import CheckMessage, Warning
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import get_commands
 from django.db import connections
+from django.template import engines
 from django.utils.module_loading import import_string
 
 from ..conf import get_conf
@@ -27,6 +31,11 @@ SCRIPT = "realtime/live.min.js"
 WIRE = "write `application = realtime.asgi.application(get_asgi_application())`"
 WSGI_COMMANDS = {"django.core", "django.contrib.staticfiles"}
 """Apps whose ``runserver`` serves by WSGI."""
+PACKAGES = {"site-packages", "dist-packages"}
+"""Folders of packages that are installed."""
+LIVE = re.compile(r"{%\s*live(_block|_viewers)?\s|<live-topic|data-realtime-topic")
+CLIENT = re.compile(r"realtime_head|live\.min\.js|realtime\.js|realtime-path")
+"""What is in a template with something live, and in one that loads the page client."""
 
 
 def check_application(**kwargs: Any) -> list[CheckMessage]:
@@ -133,6 +142,40 @@ def check_memory(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_head(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if templates of the project have something live, and none of them loads the page client."""
+    try:
+        sources = [path.read_text(errors="replace") for path in own_templates()]
+    except (ImproperlyConfigured, ImportError):  # Django reports its TEMPLATES
+        return []
+    if any(map(CLIENT.search, sources)) or not any(map(LIVE.search, sources)):
+        return []
+    return [
+        Warning(
+            "No template has {% realtime_head %}: pages are without their script, and show rows as of their load.",
+            hint="Add {% load realtime %}{% realtime_head %} to the <head> of the template that all pages extend.",
+            id="realtime.W026",
+        )
+    ]
+
+
+def own_templates() -> Iterator[Path]:
+    """Yield the project's own templates of pages, those of its apps included."""
+    folders = [folder for engine in engines.all() for folder in engine.template_dirs]
+    for path in (path for folder in folders for path in Path(folder).rglob("*.html")):
+        if is_own(path) and path.is_file():
+            yield path
+
+
+def is_own(path: Path) -> bool:
+    return path.is_relative_to(Path.cwd()) and not is_installed(path)
+
+
+def is_installed(path: Path) -> bool:
+    """Return whether pip has installed a file, for example into a virtual environment inside of the project."""
+    return not PACKAGES.isdisjoint(path.resolve().parts)
+
+
 WIRING = [
-    check_application, check_runserver, check_middleware, check_static_files, check_package, check_memory,
+    check_application, check_runserver, check_middleware, check_static_files, check_package, check_memory, check_head,
 ]  # fmt: skip

@@ -259,10 +259,18 @@ def _entries(feed: Feed, cursor: Cursor) -> list[LogEntry]:
 
 
 def _changes(feed: Feed, cursor: Cursor, entries: list[LogEntry]) -> Iterator[_Step]:
-    """Yield the changes of some entries, up to the first entry for which all rows have to be read."""
+    """Yield the changes of some entries, up to the first entry for which all rows have to be read.
+
+    Of several such entries for the same rows only the last counts: the rows are read once.
+    """
+    last = {entry.topic: entry.pk for entry in entries if entry.kind not in log.WITH_ROWS}
     for entry in entries:
         past = cursor.past(entry.position, entry.pk)
         if entry.kind not in log.WITH_ROWS:
+            if entry.pk < max(last[entry.topic], last.get(feed.name, 0)):
+                cursor = past
+                yield _Step(None, cursor)
+                continue
             cursor = replace(past, reading=entry.topic, after_key=None)
             yield _Step(_reset(entry.topic, cursor), cursor)
             return
@@ -329,15 +337,15 @@ def _page(feed: Feed, cursor: Cursor) -> Iterator[_Step]:
         if found is None or cursor.reading not in (feed.name, found[0]):
             yield _Step(None, cursor)
         else:
-            position = str(Position(cursor.epoch, offset))
-            yield _Step(_change(found[0], found[1].upsert(), position, is_initial=True), cursor)
+            position, since = (str(Position(cursor.epoch, place)) for place in (offset, cursor.position))
+            yield _Step(_change(found[0], found[1].upsert(), position, since), cursor)
 
 
-def _change(topic: str, change: messages.Change, position: str, is_initial: bool = False) -> Change:
+def _change(topic: str, change: messages.Change, position: str, since: str = "") -> Change:
     values = None
     if change.op == "upsert" and not isinstance(change.row, msgspec.UnsetType):
         values = msgspec.json.decode(change.row)
-    return Change(change.op, topic, change.key, values, position, is_initial)
+    return Change(change.op, topic, change.key, values, position, bool(since), since)
 
 
 def _reset(topic: str, cursor: Cursor) -> Change:

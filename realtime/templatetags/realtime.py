@@ -22,7 +22,7 @@ from .. import presence
 from ..delivery.first_paint import first_paints
 from ..delivery.rights_check import may_read
 from ..engine.errors import FeedOff
-from ..feeds import registry
+from ..feeds import Feed, registry
 from ..middleware import LiveBlocksMiddleware
 from ..publishing.positions import read_topic
 from ..rows.markup import WORDS
@@ -77,15 +77,14 @@ def live(
         raise ImproperlyConfigured(
             f"{{% live {name!r} %}}: its feed has no row template; give {type(feed).__name__} a template_name"
         )
-    topic = feed.topic(key)
-    feed, key = registry.find(topic)
+    topic, key = _topic("live", feed, key)
     user = _user(context)
     is_allowed = may_read(feed, user, key)
     first_paint = first_paints.paint(topic, running_hub()) if is_allowed else None
     # Checked again after the rows were read: the change that ends the right may be committed together with rows that it
     # hides.
     if first_paint is None or (feed.rights_tables and not may_read(feed, user, key)):
-        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
+        raise _refused(feed, topic)
     # Each row's template has escaped its values.
     rows = SafeString(first_paint.html)
     if not first_paint.rows:
@@ -130,9 +129,7 @@ def live_block(
             continue  # its subscription is refused with an explanation
         found, key = registry.find(topic)
         if not may_read(found, _user(context), key):
-            raise PermissionDenied(
-                f"this page's user may not read {topic!r}; check can_subscribe in the view"
-            )
+            raise _refused(found, topic)
     LiveBlocksMiddleware.is_needed = True
     # The answer to a POST cannot be fetched again: a form in it would lose its errors and what was sent.
     is_kept = getattr(request, "method", "GET") not in ("GET", "HEAD")
@@ -150,12 +147,12 @@ def live_rows(context: template.Context, name: str, key: object = None) -> SafeS
     _check_feed("live_rows", name)
     if name in registry.refused or registry[name].error is not None:
         return SafeString("")
-    found, key = registry.find(registry[name].topic(key))
-    topic = found.topic(key)
-    is_allowed = may_read(found, _user(context), key)
+    feed = registry[name]
+    topic, key = _topic("live_rows", feed, key)
+    is_allowed = may_read(feed, _user(context), key)
     reading = read_topic(topic) if is_allowed else None
-    if reading is None or (found.rights_tables and not may_read(found, _user(context), key)):
-        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
+    if reading is None or (feed.rights_tables and not may_read(feed, _user(context), key)):
+        raise _refused(feed, topic)
     rows = msgspec.json.encode([row.narrowed("rows") for row in reading.rows]).decode()
     return format_html(
         '<script type="application/json" data-realtime-rows="{}" data-realtime-position="{}">{}</script>',
@@ -191,10 +188,10 @@ def live_viewers(
             f'{{% live_viewers {name!r} %}}: write presence = "{"names" if show == "names" else "count"}" in '
             f"{type(registry[name]).__name__}"
         )
-    feed, key = registry.find(registry[name].topic(key))
-    topic = feed.topic(key)
+    feed = registry[name]
+    topic, key = _topic("live_viewers", feed, key)
     if not may_read(feed, _user(context), key):
-        raise PermissionDenied(f"this page's user may not read {topic!r}; check can_subscribe in the view")
+        raise _refused(feed, topic)
     shown = ", ".join(presence.names(topic)) if show == "names" else str(presence.viewers(topic))
     ours = {"topic": topic, "show": None if show == "number" else show}
     return _element("live-viewers", ours, "", attributes, format_html("{}", shown))
@@ -204,15 +201,41 @@ def live_viewers(
 def topic(feed: str, key: object) -> str:
     """Return the topic of a feed for a key: ``topics="orders"|topic:customer.pk``."""
     _check_feed("… |topic", feed)
+    if feed in registry.refused:
+        return f"{feed}.{key}"  # its subscription is refused with an explanation
+    _check_key("… |topic", registry[feed], key)
     return registry[feed].topic(key)
 
 
 def _check_feed(tag: str, name: str) -> None:
     if name not in registry and name not in registry.refused:
-        known = ", ".join(sorted(feed.name for feed in registry)) or "none"
+        own = {feed.name for feed in registry if not type(feed).__module__.startswith("realtime.operators.")}
+        known = ", ".join(sorted(own)) or "none; write @register(…) above the class of a feed"
         raise ImproperlyConfigured(
             f"{{% {tag} {name!r} %}}: no such feed; the live.py modules of the installed apps register: {known}"
         )
+
+
+def _topic(tag: str, feed: Feed, key: object) -> tuple[str, Any]:
+    """Return the name of a feed's topic, and its key as ``can_subscribe`` gets it."""
+    _check_key(tag, feed, key)
+    topic = feed.topic(key)
+    return topic, registry.find(topic)[1]
+
+
+def _check_key(tag: str, feed: Feed, key: object) -> None:
+    if feed.topic_field is None and key is not None:
+        raise ImproperlyConfigured(
+            f"{{% {tag} {feed.name!r} {key!r} %}}: the feed has one topic with all of its rows; leave out the key, or "
+            f"give {type(feed).__name__} the topic_field by whose values its rows are in topics of their own"
+        )
+
+
+def _refused(feed: Feed, topic: str) -> PermissionDenied:
+    rule = "check can_subscribe in the view"
+    if {type(feed).can_subscribe, type(feed).visible_topics} == {Feed.can_subscribe, Feed.visible_topics}:
+        rule = f"{type(feed).__name__} declares no can_subscribe, and without it only staff may"
+    return PermissionDenied(f"this page's user may not read {topic!r}; {rule}")
 
 
 def _user(context: template.Context) -> Any:

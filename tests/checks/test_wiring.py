@@ -142,6 +142,46 @@ def test_a_database_in_memory_is_reported(monkeypatch, name, is_reported):
     assert ("realtime.W023" in found()) is is_reported
 
 
+LIVE_ROWS = "{% load realtime %}{% live 'products' %}"
+
+
+@pytest.mark.parametrize(
+    ("templates", "is_reported"),
+    [
+        ({"list.html": LIVE_ROWS, "base.html": "<head></head>"}, True),
+        ({"list.html": "{%live_block 'sum' topics='products' %}{%endlive_block%}"}, True),
+        ({"list.html": "{% live_viewers 'products' %}"}, True),
+        ({"list.html": '<table><tbody data-realtime-topic="products"></tbody></table>'}, True),
+        ({"list.html": LIVE_ROWS, "base.html": "<head>{% load realtime %}{% realtime_head %}</head>"}, False),
+        ({"list.html": LIVE_ROWS, "base.html": '<script src="/mine/live.min.js"></script>'}, False),
+        ({"list.html": "a page {% with live=1 %} that is {% live_rows %} alive {% endwith %}"}, False),
+        ({"list.html": LIVE_ROWS, ".venv/lib/site-packages/a/b.html": "{% realtime_head %}"}, True),
+        ({"list.html": "\xff\ud800"}, False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_pages_without_the_page_client_are_reported(settings, monkeypatch, tmp_path, templates, is_reported):
+    """They would be shown, and stay as they are, without a word in the console."""
+    for name, text in templates.items():
+        path = tmp_path / "templates" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, errors="surrogatepass")
+    (tmp_path / "templates").mkdir(exist_ok=True)
+    (tmp_path / "templates" / "broken.html").symlink_to("nothing")
+    settings.TEMPLATES = [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [tmp_path / "templates"]}
+    ]
+    monkeypatch.chdir(tmp_path)
+
+    assert ("realtime.W026" in found()) is is_reported
+
+
+def test_templates_that_django_refuses_are_left_to_its_own_check(settings):
+    settings.TEMPLATES = [{"BACKEND": "no.such.Engine"}]
+
+    assert "realtime.W026" not in found()
+
+
 def test_nothing_of_it_is_an_error(settings):
     """Errors block ``migrate``."""
     settings.ASGI_APPLICATION = None

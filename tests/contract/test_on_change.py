@@ -318,6 +318,70 @@ def test_what_the_log_does_not_have_is_a_reset_followed_by_all_rows(database, pr
     assert replica.rows == source()
 
 
+class Idempotent(Replica):
+    """A receiver that recognises repetitions by their ids."""
+
+    def apply(self, change: Change) -> None:
+        if change.id not in {each.id for each in self.changes}:
+            super().apply(change)
+
+
+def reset_topics(database, *topics: str) -> None:
+    """Append a reset for each topic, as the sequencer does that has no time for the query of the feed."""
+    for topic in topics:
+        Entry.objects.filter(pk=1).update(label=f"before a reset of {topic}")
+        database.sequence()
+        newest = LogEntry.objects.filter(topic="probe.2").latest("position")
+        LogEntry.objects.filter(pk=newest.pk).update(
+            topic=topic, kind=LogEntry.Kind.RESET, payload="", fingerprint="", format=""
+        )
+
+
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+@pytest.mark.parametrize(
+    ("waiting", "called"),
+    [
+        (["probe.2"] * 4, ["probe.2"]),
+        (["probe.2", "probe.1", "probe.2"], ["probe.1", "probe.2"]),
+        (["probe.2", "probe"], ["probe"]),
+        (["probe", "probe.2"], ["probe", "probe.2"]),
+    ],
+    ids=lambda topics: " ".join(topics),
+)
+def test_of_resets_that_wait_only_the_last_is_called(database, probe, waiting, called, atomic):
+    """A query that stays slow makes one for each change: all rows would be read and handled as often."""
+    replica = Idempotent()
+    runner = handle(replica.apply, from_start=True, atomic=atomic)
+    drain(runner)
+    replica.changes.clear()
+
+    reset_topics(database, *waiting)
+    drain(runner)
+
+    assert [change.topic for change in replica.changes if change.op == "reset"] == called
+    assert replica.rows == source()
+
+
+def test_rows_after_another_reset_are_no_repetition(database, probe, monkeypatch):
+    """It is written while the rows after the start are handled, and clears a receiver that then gets the same rows."""
+    monkeypatch.setattr("realtime.publishing.handlers.ROWS_AT_ONCE", 1)
+    replica = Idempotent()
+    resets: list[str] = []
+
+    def apply(change: Change) -> None:
+        if change.is_initial and not resets:
+            resets.append("probe.2")
+            reset_topics(database, "probe.2")
+        replica.apply(change)
+
+    reset_topics(database, "probe.2")
+    runner = handle(apply, from_start=True)
+    drain(runner)
+
+    assert [change.op for change in replica.changes].count("reset") == 1
+    assert replica.rows == source()
+
+
 def test_the_log_waits_for_a_function_up_to_a_bound(database, probe, settings):
     """Entries that it has not handled outlast LOG_RETENTION_SECONDS."""
     replica = Replica()

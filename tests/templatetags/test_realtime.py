@@ -128,9 +128,69 @@ def test_a_page_without_a_request_has_an_anonymous_user(safe, quay):
         template.render(Context({"board": safe}))
 
 
+def test_the_error_names_the_rule_of_a_feed_that_declares_none(render, live, log):
+    """The first feed of a project most often: its page answers 403, and the log says why."""
+    live(Board, name="strict", template_name="boards/_board_heading.html", can_subscribe=Feed.can_subscribe)
+    live(
+        Board,
+        name="own",
+        template_name="boards/_board_heading.html",
+        can_subscribe=lambda self, user, key: False,
+    )
+    live(
+        Board,
+        name="many",
+        template_name="boards/_board_heading.html",
+        visible_topics=lambda self, user, keys: [],
+    )
+
+    with pytest.raises(PermissionDenied, match=r"ThrowAwayFeed declares no can_subscribe.* only staff"):
+        render("{% live 'strict' %}")
+    for name in ("own", "many"):
+        with pytest.raises(PermissionDenied, match=f"'{name}'; check can_subscribe in the view"):
+            render(f"{{% live '{name}' %}}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% live 'boards' 7 %}", "{% live 'boards' absent %}", "{% live_rows 'boards' 7 %}",
+        "{% live_block 'b' topics='boards'|topic:7 %}{% endlive_block %}",
+    ],
+)  # fmt: skip
+def test_a_key_for_a_feed_with_one_topic_raises_an_error(render, log, source):
+    """Otherwise the page would show the rows of all keys, where its template asks for those of one."""
+    with pytest.raises(
+        ImproperlyConfigured, match=r"has one topic .* leave out the key, or give PublicBoardFeed"
+    ):
+        render(source)
+
+
+def test_a_block_may_follow_a_feed_that_is_off(render, log):
+    """Its subscription is refused with an explanation; the rest of the page is there."""
+    register(Board)(type("Off", (Feed,), {"name": "off", "topic_field": "titel"}))
+    try:
+        page = render("{% live_block 'b' topics='off'|topic:7 %}as of the load{% endlive_block %}")
+    finally:
+        registry.remove("off")
+
+    assert "as of the load" in page
+
+
 def test_the_error_for_an_unknown_feed_lists_the_registered_feeds(render, log):
     """The developer sees what to write instead."""
-    with pytest.raises(ImproperlyConfigured, match=r"no such feed; .* register: .*board, boards, entries"):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"no such feed; .* register: .*board, boards, entries"
+    ) as caught:
+        render("{% live 'nothing' %}")
+
+    assert "realtime_processes" not in str(caught.value)
+
+
+def test_the_error_in_a_project_without_feeds_says_how_one_is_registered(render, log, monkeypatch):
+    monkeypatch.setattr(registry, "_feeds", {})
+
+    with pytest.raises(ImproperlyConfigured, match=r"register: none; write @register\(…\)"):
         render("{% live 'nothing' %}")
 
 

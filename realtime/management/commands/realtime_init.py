@@ -13,16 +13,21 @@ from typing import Any
 from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
-from django.template import TemplateDoesNotExist, TemplateSyntaxError, engines
+from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 
-from realtime.checks.wiring import LIVE_BLOCKS, PRIVATE_PAGES, SESSIONS
+from realtime.checks.wiring import (
+    LIVE_BLOCKS,
+    PRIVATE_PAGES,
+    SESSIONS,
+    is_installed,
+    is_own,
+    own_templates,
+)
 from realtime.conf import get_conf
 from realtime.management import edits
 from realtime.management.edits import Unrecognised
 
-PACKAGES = {"site-packages", "dist-packages"}
-"""Folders of packages that are installed."""
 ODD = "it is written in a way that this command does not understand: add what `manage.py check` asks for by hand"
 
 
@@ -79,7 +84,7 @@ def _files() -> Iterator[Edited]:
     base = _base_template()
     if base is not None:
         yield _edited(base, edits.with_head)
-    elif not any("realtime_head" in path.read_text(errors="replace") for path in _templates()):
+    elif not any("realtime_head" in path.read_text(errors="replace") for path in own_templates()):
         words = f"the project has no such template: add {edits.HEAD} to the <head> of the pages"
         yield Edited(Path("base.html"), "", "", [words])
 
@@ -102,7 +107,7 @@ def _of_settings(name: str) -> Iterator[Callable[[str], str]]:
 def _edited(path: Path, *wanted: Callable[[str], str]) -> Edited:
     """Return a file with the edits that it needs; edits that fail are left to do by hand."""
     before = after = _read(path)
-    if _is_installed(path):
+    if is_installed(path):
         return Edited(
             path, before, before, ["it is part of an installed package: run this where its source is"]
         )
@@ -137,14 +142,6 @@ def _module(name: str) -> Path:
     return Path(found.origin)
 
 
-def _templates() -> Iterator[Path]:
-    """Yield the project's own templates of pages, those of its apps included."""
-    folders = [folder for engine in engines.all() for folder in engine.template_dirs]
-    for path in (path for folder in folders for path in Path(folder).rglob("*.html")):
-        if _is_own(path):
-            yield path
-
-
 def _base_template() -> Path | None:
     """Return the template of all pages; None if there is none, or it is another package's."""
     try:
@@ -152,16 +149,7 @@ def _base_template() -> Path | None:
     except (TemplateDoesNotExist, TemplateSyntaxError):
         return None
     path = Path(template.origin.name)
-    return path if _is_own(path) else None
-
-
-def _is_own(path: Path) -> bool:
-    return path.is_relative_to(Path.cwd()) and not _is_installed(path)
-
-
-def _is_installed(path: Path) -> bool:
-    """Return whether pip has installed a file, for example into a virtual environment inside of the project."""
-    return not PACKAGES.isdisjoint(path.resolve().parts)
+    return path if is_own(path) else None
 
 
 def _diff(name: str, one: Edited) -> str:
