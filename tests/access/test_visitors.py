@@ -1,5 +1,7 @@
 """Visitors: the present users of sessions and tickets, and that reading changes nothing."""
 
+from itertools import pairwise
+
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -70,6 +72,18 @@ def test_a_new_password_ends_old_sessions(user, key):
     user.save()
 
     assert load_user(Visitor(key)) == AnonymousUser()
+
+
+def test_a_key_is_exchanged_in_the_documented_rounds_without_signing_anyone_out(user, client, settings):
+    """Processes of two neighbouring states run side by side, and Django renews a session by the key of its process."""
+    states = [("old key", []), ("old key", ["new key"]), ("new key", ["old key"])]
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = states[0]
+    client.force_login(user)
+
+    for before, after in pairwise(states):
+        for settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS in [before, after, before, after]:
+            client.get("/")
+            assert load_user(Visitor(client.session.session_key)) == user
 
 
 def test_an_expired_session_is_anonymous(user, key):

@@ -237,6 +237,10 @@ async def test_the_first_shape_is_run_by_its_steps(installed):
         for step in (12, 13, 14):
             await run(machine, step)
         assert machine.variable("MAX_CONNECTIONS") == "5000"
+        former = machine.variable("SECRET_KEY")
+        await run(machine, 14)
+        assert machine.variable("SECRET_KEY") != former
+        assert machine.variable("SECRET_KEY_FALLBACKS") == former
         write_sqlite(machine, "last")
         await page.until_row(ENTRY, "last")
 
