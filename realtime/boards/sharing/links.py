@@ -5,6 +5,7 @@ The page ``/link/`` posts it, and the session then names a guest as its user; th
 """
 
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from django import forms
@@ -19,10 +20,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from realtime.access.budgets import Budgets
+from realtime.access.password_attempts import address_of
+
 from ..models import Board, BoardLink, Guest
 
 KEPT = timedelta(days=365)
 """How long a browser remembers that a link was opened in it."""
+GUESTS_PER_SECOND, GUESTS_AT_ONCE = 0.1, 100
+"""New guests of one address: a client that has a link could otherwise store sessions without end."""
+new_guests = Budgets(GUESTS_PER_SECOND, GUESTS_AT_ONCE)
 
 
 class LinkGuest(AnonymousUser):
@@ -71,6 +78,10 @@ def open_link(request: HttpRequest) -> HttpResponse:
             ),
         )
         response = render(request, "boards/link.html", {"form": form}, status=403)
+    elif not request.user.is_authenticated and (seconds := seconds_until_admitted(request)):
+        form.add_error(None, f"Too many links were opened from your network. Try again in {ceil(seconds)} s.")
+        response = render(request, "boards/link.html", {"form": form}, status=429)
+        response["Retry-After"] = str(ceil(seconds))
     else:
         if not request.user.is_authenticated:
             admit(request, link)
@@ -79,9 +90,21 @@ def open_link(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def guest_of(request: HttpRequest) -> Guest | None:
+    """Return the guest that the browser of a request is already."""
+    return Guest.objects.filter(pk=getattr(request.user, "guest", 0)).first()
+
+
+def seconds_until_admitted(request: HttpRequest) -> float:
+    """Return in how many seconds the browser of a request may open a link; 0 for now."""
+    return 0.0 if guest_of(request) else new_guests.seconds_until(address_of(request), 1)
+
+
 def admit(request: HttpRequest, link: BoardLink) -> None:
     """Give the browser of a request the right of a link, beside those of other links that were opened in it."""
-    known = Guest.objects.filter(pk=getattr(request.user, "guest", 0)).first()
+    known = guest_of(request)
+    if not known:
+        new_guests.spend(address_of(request), 1)
     guest = known or Guest()
     guest.opened_at = timezone.now()
     guest.save()

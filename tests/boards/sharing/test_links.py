@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from realtime.access.budgets import Budgets
 from realtime.access.visitors import Visitor, load_user
 from realtime.boards.live import BoardFeed, EntryFeed, NoticeFeed
 from realtime.boards.models import Board, BoardLink, Guest
@@ -19,6 +20,12 @@ from realtime.rows.visibility import visible
 
 LINK = "/link/"
 FEEDS = pytest.mark.parametrize("feed", [EntryFeed, BoardFeed, NoticeFeed])
+
+
+@pytest.fixture(autouse=True)
+def _guests_of_one_moment(monkeypatch):
+    budgets = Budgets(links.GUESTS_PER_SECOND, links.GUESTS_AT_ONCE, lambda: 0.0)
+    monkeypatch.setattr(links, "new_guests", budgets)
 
 
 @pytest.fixture
@@ -125,6 +132,24 @@ def test_a_browser_keeps_all_its_links(staff_board, board, link, editor):
 
     assert [client.get(each.get_absolute_url()).status_code for each in (staff_board, other)] == [200, 200]
     assert Guest.objects.count() == 1
+
+
+def test_a_client_without_cookies_does_not_store_sessions_without_end(link, editor, board, monkeypatch):
+    """Each opening would make a guest and a session, which are kept for a year. Other addresses are not affected."""
+    monkeypatch.setattr(links, "new_guests", Budgets(0.1, 2, lambda: 0.0))
+    known = opened(link[1])
+    opened(link[1])
+
+    refused = Client().post(LINK, {"code": link[1]})
+    wrong = Client().post(LINK, {"code": "x"})
+    elsewhere = Client(REMOTE_ADDR="192.0.2.7").post(LINK, {"code": link[1]})
+
+    assert (refused.status_code, refused["Retry-After"]) == (429, "10")
+    assert b"Try again in 10 s." in refused.content
+    assert wrong.status_code == 404
+    assert elsewhere.status_code == 302
+    opened(BoardLink.make(board, "hall", editor)[1], known)  # it is a guest already
+    assert Guest.objects.count() == Session.objects.count() == 3
 
 
 def test_a_session_gets_a_new_key(staff_board, link, client):
