@@ -30,7 +30,7 @@ from realtime.access import password_attempts
 from realtime.boards.models import Board, Entry
 from realtime.changes import handlers
 from realtime.databases.registry import database
-from realtime.delivery import audience, broadcasts
+from realtime.delivery import audience, broadcasts, layer_channel
 from realtime.engine.messages import decode_changes
 from realtime.feeds import Feed, registry
 from realtime.log_filters import FewOfAKind, FirstOfASeries
@@ -264,6 +264,7 @@ def sociable(monkeypatch) -> type[Feed]:
     monkeypatch.setattr(feed, "can_broadcast", lambda self, user, key: True, raising=False)
     monkeypatch.setattr(audience, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(broadcasts, "QUESTION_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(layer_channel, "CALL_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(broadcasts, "QUESTION_LOOKS", 1000)
     return feed
 

@@ -204,6 +204,7 @@ def test_the_doctor_names_no_feed_for_a_busy_moment(log, live, monkeypatch, seco
 
     monkeypatch.setattr(doctor_module, "topics_of", topics_of)
     monkeypatch.setattr(doctor_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(doctor_module, "cpu_time", SimpleNamespace(waited=lambda: 0.0))
 
     findings = [finding.words for finding in doctor_module.rows()]
 
