@@ -176,10 +176,11 @@ def _storable(entries: list[LogEntry]) -> list[LogEntry]:
         logger.error("an entry of topic %.80r cannot be stored and is left out", entry.topic)
         return []
 
-    of_feeds = [
-        entry for entry in entries if _feed(entry.topic) in registry and not log.is_announcement(entry)
-    ]
-    others = [entry for entry in entries if _feed(entry.topic) not in registry or log.is_announcement(entry)]
+    of_feeds: list[LogEntry] = []
+    others: list[LogEntry] = []
+    for entry in entries:
+        is_of_feed = _feed(entry.topic) in registry and not log.is_announcement(entry)
+        (of_feeds if is_of_feed else others).append(entry)
     return [
         entry
         for some, attempts in ((others, 2 * len(others)), (of_feeds, MAX_ATTEMPTS))

@@ -174,6 +174,19 @@ def test_missed_entries_of_a_topic_are_in_order(log, quay, safe, topic):
     assert missed.is_whole
 
 
+def test_entries_at_a_topics_own_position_are_not_missed(log, quay, safe, topic):
+    """Its rows have them, even if another topic of the feed is asked for from further back."""
+    old, other = log.state.next, f"entries.{safe.pk}"
+    OutboxRow.objects.create(source="boards_entry", image=None)
+    log.sequence()
+    at = LogEntry.objects.get(topic="entries", kind="reset").position
+
+    missed = the_log.missed_of("entries", [(topic, at), (other, old)])
+
+    assert missed[topic, at].entries == []
+    assert [(entry.topic, entry.position) for entry in missed[other, old].entries] == [("entries", at)]
+
+
 def test_after_pruning_the_log_is_whole_from_the_edge_on(log, quay, topic, no_retention):
     """From any earlier position, entries may be missing."""
     quay.entries.create(label="one")

@@ -3,6 +3,7 @@
 from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError, models
 
 from realtime.boards.models import Entry
 from realtime.rows.captured import CapturedColumn
@@ -44,3 +45,40 @@ def test_a_value_that_no_row_has_is_an_error_each_time(db, value, error):
     for _ in range(2):
         with pytest.raises(ValueError, match=error):
             column.value(image)
+
+
+def field(kind: type[models.Field], **options) -> models.Field:
+    made = kind(**options)
+    made.set_attributes_from_name("value")
+    made.model = Entry
+    return made
+
+
+@pytest.mark.parametrize(
+    "kind, noted, is_usual",
+    [
+        (models.UUIDField, "0123456789abcdef0123456789abcdef", True),
+        (models.UUIDField, "01234567-89ab-cdef-0123-456789abcdef", False),
+        (models.UUIDField, "garbage", False),
+        (models.UUIDField, None, True),
+        (models.DateField, "2026-03-04", True),
+        (models.DateField, "garbage", False),
+        (models.DateField, "2026-02-30", False),
+        (models.DateTimeField, "garbage", False),
+        (models.GenericIPAddressField, "10.0.0.1", True),
+        (models.IntegerField, 2**63, False),
+    ],
+)
+def test_a_value_that_django_cannot_read_or_write_is_in_another_form(db, kind, noted, is_usual):
+    """Django may read it as None; a row can refer to it all the same."""
+    assert CapturedColumn(field(kind)).is_as_django_writes({"value": noted}) is is_usual
+
+
+def test_a_database_that_is_away_is_no_other_form(db):
+    """The round is repeated."""
+
+    def convert(value):
+        raise OperationalError("away")
+
+    with pytest.raises(OperationalError):
+        CapturedColumn(LABEL, convert).is_as_django_writes({"label": "text"})
