@@ -33,6 +33,7 @@ def test_a_page_is_in_the_first_language_that_both_know(client, address, languag
     page = client.get(address, headers={"accept-language": languages})
 
     assert f'<html lang="{lang}">' in page.text
+    assert (">Deutsch<" in page.text, ">English<" in page.text) == (lang != "de", lang == "de")
     assert words in page.text
     assert page["Content-Language"] == lang
 

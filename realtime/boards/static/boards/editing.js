@@ -77,6 +77,7 @@ export class Editing {
     });
     this.#element.before(this.#bar);
     this.#table.classList.add("is-edited");
+    this.#table.style.setProperty("--set-status", JSON.stringify(text("Set status")));
     this.#table.setAttribute("role", "grid");
     this.#listen(this.#element, "realtime:applied", () => this.#changed());
     this.#listen(this.#table, "click", (event) => this.#click(/** @type {MouseEvent} */ (event)));
