@@ -313,6 +313,21 @@ BOARDS_ALERT_WEBHOOK = os.environ.get("BOARDS_ALERT_WEBHOOK", "")
 if BOARDS_ALERT_WEBHOOK and not re.match(r"https?://[^/\s]+", BOARDS_ALERT_WEBHOOK):
     raise ImproperlyConfigured("BOARDS_ALERT_WEBHOOK is no address; write https://host/path")
 
+BOARDS_ALERT_MAIL = from_env("BOARDS_ALERT_MAIL")
+"""The mail addresses that are told the same."""
+for address in BOARDS_ALERT_MAIL:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+        raise ImproperlyConfigured(
+            f"BOARDS_ALERT_MAIL holds {address!r}; write name@host, separated by commas"
+        )
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT: Any = given("EMAIL_PORT", int) if os.environ.get("EMAIL_PORT") else 25
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = EMAIL_PORT == 465, EMAIL_PORT == 587
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "webmaster@localhost")
+
 LANGUAGES = [("en-gb", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE") or "en-gb"
 """The language of rows, which are the same for all readers, and of pages for browsers that ask for no other one."""

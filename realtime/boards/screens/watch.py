@@ -5,10 +5,13 @@ was last heard every five minutes, everything else on a change.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from smtplib import SMTPException
+from typing import Any
 
 from django.conf import settings
+from django.core.mail import send_mail
 from django.utils import timezone
 
 from realtime.publishing import interest
@@ -48,6 +51,7 @@ class Reporter:
 
     def __init__(self) -> None:
         self._watching_since: datetime | None = None
+        self._told: dict[str, str] = {}
 
     def report(self, now: datetime | None = None) -> None:
         """Report the screens that are silent, and those that are back; what cannot be reported is next time."""
@@ -63,15 +67,40 @@ class Reporter:
             return
         words = in_words(silent, back)
         logger.warning("%s", words)
-        if settings.BOARDS_ALERT_WEBHOOK:
-            message = {"text": words, "silent": [*map(described, silent)], "back": [*map(described, back)]}
-            try:
-                webhook.send(settings.BOARDS_ALERT_WEBHOOK, message)
-            except webhook.NotSent as error:
-                logger.warning("%s; it is tried again in a minute", error)
-                return
+        message = {"text": words, "silent": [*map(described, silent)], "back": [*map(described, back)]}
+        if not self._tell_all(message):
+            return
+        self._told.clear()
         mark(silent, True)
         mark(back, False)
+
+    def _tell_all(self, message: dict[str, Any]) -> bool:
+        """Send a message by each way that the operator has set; return whether it has gone by all.
+
+        Those by which it has gone are left out when it is tried again.
+        """
+        for name, send in ways().items():
+            if self._told.get(name) == message["text"]:
+                continue
+            try:
+                send(message)
+            except (webhook.NotSent, OSError, SMTPException, ValueError) as error:
+                logger.warning("the %s: %s; it is tried again in a minute", name, error)
+            else:
+                self._told[name] = message["text"]
+        return all(self._told.get(name) == message["text"] for name in ways())
+
+
+def ways() -> dict[str, Callable[[dict[str, Any]], object]]:
+    """Return how screens are reported: by webhook and by mail, as far as the operator has set them."""
+    found: dict[str, Callable[[dict[str, Any]], object]] = {}
+    if settings.BOARDS_ALERT_WEBHOOK:
+        found["webhook"] = lambda message: webhook.send(settings.BOARDS_ALERT_WEBHOOK, message)
+    if settings.BOARDS_ALERT_MAIL:
+        found["mail"] = lambda message: send_mail(
+            "Tidemark: screens", message["text"], None, settings.BOARDS_ALERT_MAIL
+        )
+    return found
 
 
 def mark(screens: Sequence[Screen], is_reported: bool) -> None:

@@ -1,8 +1,10 @@
 """Which screens are online, and the reports of those that are silent."""
 
 from datetime import timedelta
+from smtplib import SMTPException
 
 import pytest
+from django.core.mail import BadHeaderError, send_mail
 from django.utils import timezone
 
 from realtime import schedule
@@ -145,3 +147,46 @@ def test_the_jobs_are_scheduled(name, seconds, db):
     job.function()
 
     assert job.seconds == seconds
+
+
+def test_a_silence_is_reported_by_mail_too(screen, viewers, sent, settings, mailoutbox):
+    """Once, and once for the return, to the addresses that the operator has set."""
+    settings.BOARDS_ALERT_MAIL = ["duty@example.com", "desk@example.com"]
+    reporter = watch.Reporter()
+    reporter.report(NOW)
+    look(screen, viewers, 0, NOW)
+    for minutes in range(12):
+        reporter.report(NOW + minutes * MINUTE)
+    look(screen, viewers, 1, NOW + 12 * MINUTE)
+    for minutes in range(12, 15):
+        reporter.report(NOW + minutes * MINUTE)
+
+    assert [mail.to for mail in mailoutbox] == [["duty@example.com", "desk@example.com"]] * 2
+    assert [mail.body for mail in mailoutbox] == [message["text"] for message in sent]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no route"), SMTPException("refused"), BadHeaderError("two lines")]
+)
+def test_what_was_sent_one_way_is_not_sent_again_when_the_other_fails(
+    error, screen, viewers, sent, settings, monkeypatch, mailoutbox
+):
+    """The mail is tried again each minute, the webhook is told once."""
+    settings.BOARDS_ALERT_MAIL = ["duty@example.com"]
+    failing = [error, error]
+
+    def fail_twice(*arguments):
+        if failing:
+            raise failing.pop()
+        return send_mail(*arguments)
+
+    monkeypatch.setattr(watch, "send_mail", fail_twice)
+    look(screen, viewers, 0, NOW)
+    reporter = watch.Reporter()
+    reporter.report(NOW)
+
+    for minutes in range(5, 12):
+        reporter.report(NOW + minutes * MINUTE)
+
+    assert (len(sent), len(mailoutbox)) == (1, 1)
+    assert Screen.objects.get().is_reported
