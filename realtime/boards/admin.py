@@ -11,19 +11,25 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from realtime.feeds import registry
+
 from .bounded import Bounded
-from .history import record, states
+from .history import states
 from .models import Board, Entry, Notice, Status, common_zone
 from .planned import shown_in_words
 from .screens import admin as screens  # noqa: F401  # registers its model
 from .shared_forms import AnyForm, SharedAdmin, SharedForm, SharedInlineRows, fields_of, is_key
 from .time_fields import WeekdaysField, ZonedTimeField, check_order, show_by_clock, show_by_clock_of
+from .undo_messages import UndoableAdmin
+from .voices import admin as voices  # noqa: F401  # registers its model
+from .voices.reactions import KindsField
 
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     EntryTable: TypeAlias = admin.TabularInline[Entry, Board]
@@ -108,9 +114,17 @@ class EntryInline(EntryTable):
         return super().get_formset(request, obj, **kwargs | {"formset": EntryRows.of(request)})
 
 
+class BoardForm(SharedForm):
+    """The form of a board."""
+
+    class Meta:
+        field_classes = {"reactions": KindsField}
+        widgets = {"reactions": KindsField.widget}
+
+
 @admin.register(Board)
-class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
-    form = SharedForm
+class BoardAdmin(UndoableAdmin, SharedAdmin, Bounded, BoardModelAdmin):
+    form = BoardForm
     list_display = ["title", "slug", "position", "is_public", "entry_count", "page"]
     list_editable = ["position", "is_public"]
     list_filter = ["is_public"]
@@ -123,6 +137,10 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
         (_("Time and order"), {"fields": [("time_zone", "sorting", "hides_after")]}),
         (_("Sharing"), {"fields": ["embed_origins"], "classes": ["collapse"]}),
         (_("Charts"), {"fields": ["chart_days"]}),
+        (
+            _("Viewers"),
+            {"fields": [("takes_messages", "messages_on_walls"), "reactions", "shows_viewers"]},
+        ),
         (
             _("Headings of the columns"),
             {
@@ -145,7 +163,7 @@ class BoardAdmin(SharedAdmin, Bounded, BoardModelAdmin):
         keys = [each.instance.pk for each in formset.initial_forms if each.instance.pk and each.has_changed()]
         before = states(keys)
         super().save_formset(request, form, formset, change)
-        record(request.user, before | dict.fromkeys(entry.pk for entry in formset.new_objects))
+        self.record(request, before | dict.fromkeys(entry.pk for entry in formset.new_objects))
 
     def response_change(self, request: HttpRequest, obj: Board) -> HttpResponse:
         """After "Save and continue editing", stay on the page of the entries."""
@@ -194,7 +212,7 @@ def set_status_to(status: Status) -> Action:
 
 
 @admin.register(Entry)
-class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
+class EntryAdmin(UndoableAdmin, SharedAdmin, Bounded, EntryModelAdmin):
     form = EntryForm
     list_display = ["label", "board", "position", "value", "unit", "status", "is_visible", "updated"]
     list_editable = ["position", "value", "status", "is_visible"]
@@ -219,22 +237,34 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **kwargs | {"form": EntryForm})
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Return the list, with the topics of the boards whose entries it shows: it follows their changes."""
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data and "cl" in response.context_data:
+            feed = registry["allentries" if "allentries" in registry else "entries"]
+            shown = {entry.board_id for entry in response.context_data["cl"].result_list}
+            boards = shown or {*Board.objects.values_list("pk", flat=True)[:1]}
+            response.context_data["live_topics"] = " ".join(feed.topic(key) for key in sorted(boards))
+        return response
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         before = states([obj.pk]) if change else {}
         super().save_model(request, obj, form, change)
-        record(request.user, before or {obj.pk: None})
+        self.record(request, before or {obj.pk: None})
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Entry) -> None:
         before = states([obj.pk])
         super().delete_model(request, obj)
-        record(request.user, before)
+        self.record(request, before)
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Entry]) -> None:
         before = states(queryset.order_by().values_list("pk", flat=True))
         super().delete_queryset(request, queryset)
-        record(request.user, before)
+        self.record(request, before)
 
     @admin.action(permissions=["change"], description=_("Show on the page"))
     def show(self, request: HttpRequest, entries: QuerySet[Entry]) -> None:
@@ -265,7 +295,7 @@ class EntryAdmin(SharedAdmin, Bounded, EntryModelAdmin):
             before = states([entry.pk for entry in found])
             written = Entry.objects.filter(pk__in=before)
             count = written.update(**changes, updated=Now())
-            record(request.user, before)
+            self.record(request, before)
             editor: Any = request.user.pk
             LogEntry.objects.log_actions(editor, written, CHANGE, fields_of([*changes]))
         words = ngettext("{count} entry: {outcome}.", "{count} entries: {outcome}.", count)

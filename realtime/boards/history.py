@@ -57,12 +57,16 @@ def states(keys: Iterable[int]) -> States:
 
 
 def record(
-    actor: Any, before: States, made_room: Collection[int] = (), batch: Batch | None = None
+    actor: Any,
+    before: States,
+    made_room: Collection[int] = (),
+    batch: Batch | None = None,
+    made: list[Revision] | None = None,
 ) -> Batch | None:
     """Record what the transaction has made of entries since ``states`` returned ``before``.
 
     Entries of ``made_room`` were renumbered for the others: they are undone with the first of these. With a batch,
-    which is returned if anything has changed, all are shown and undone as one.
+    which is returned if anything has changed, all are shown and undone as one. ``made`` receives the revisions.
     """
     if not kept_days():
         return None
@@ -87,6 +91,8 @@ def record(
     for each in renumbered:
         each.follows = first
     Revision.objects.bulk_create(renumbered)
+    if made is not None:
+        made += [each for each in [*found, *renumbered] if each.actor is not None]
     remove_surplus(before)
     return batch if batch and batch.pk else None
 

@@ -16,6 +16,7 @@ from .charts import recording
 from .models import Board, Entry, Status
 from .screens import pairing, watch
 from .sharing import links
+from .voices import messages, reactions
 
 BOARD_SLUG = "server"
 
@@ -67,6 +68,13 @@ def old_guests() -> None:
 def old_readings() -> None:
     """Remove the readings of charts that are no longer kept."""
     recording.remove_old()
+
+
+@every(seconds=600)
+def old_messages() -> None:
+    """Remove messages that were not shown, and which browsers have reacted, after a month."""
+    messages.remove_old()
+    reactions.remove_old()
 
 
 @every(seconds=10)

@@ -1,6 +1,5 @@
 """The feeds of boards and entries, and which users may subscribe to them."""
 
-from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -8,23 +7,10 @@ from django.db.models import Q
 from realtime.feeds import Feed, register
 
 from .due import IS_SHOWN
-from .models import Board, BoardLink, Entry, Notice
+from .models import Board, Entry, Notice
+from .of_boards import OfVisibleBoards
 from .screens import feeds as screens  # noqa: F401  # registers its feeds
-
-
-class OfVisibleBoards(Feed):
-    """A feed with a topic for each board: a user may read the topics of the boards that the user may see."""
-
-    rights_depend_on = [Board, BoardLink]
-
-    def can_subscribe(self, user: Any, key: int) -> bool:
-        return Board.objects.visible_to(user).filter(pk=key).exists()
-
-    def visible_topics(self, user: Any, keys: Collection[int]) -> Iterable[int]:
-        return Board.objects.visible_to(user).filter(pk__in=keys).values_list("pk", flat=True)
-
-    def same_rights(self, user: Any) -> Hashable:
-        return bool(user.is_active and user.is_staff), getattr(user, "guest", None)
+from .voices import feeds as voices  # noqa: F401  # registers its feeds
 
 
 @register(Entry)

@@ -8,11 +8,12 @@ from django.views.generic import RedirectView
 
 from realtime.databases.base import is_storable
 
-from . import builds, history, kinds, notices, views, wall, wall_worker
+from . import builds, history, kinds, notices, undo_messages, views, wall, wall_worker
 from .charts import pages as charts
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
 from .sharing import embedding, links, qr, share, syndication
+from .voices import pages as voices
 
 MAX_KEY = 2**63 - 1
 
@@ -69,8 +70,12 @@ urlpatterns = [
     path("link/", links.open_link, name="link"),
     path("boards/<board:slug>/history/", history.history, name="history"),
     path("boards/<board:slug>/history/<key:key>/undo/", history.undo, name="undo"),
+    path("history/undo/", undo_messages.undo_revisions, name="undo_revisions"),
     path("boards/<board:slug>/charts/<key:key>/", charts.large, name="chart"),
     path("boards/<board:slug>/charts/<key:key>.csv", charts.download, name="readings"),
+    path("boards/<board:slug>/messages/", voices.send, name="send_message"),
+    path("boards/<board:slug>/messages/moderate/", voices.moderate, name="moderate"),
+    path("boards/<board:slug>/reactions/", voices.react, name="react"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
     path("screen/", screens.screen, name="screen"),

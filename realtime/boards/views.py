@@ -15,6 +15,7 @@ from .charts.pages import small_charts
 from .models import Board, Sorting, Status
 from .notices import NoticeForm
 from .planned import not_shown
+from .voices.context import viewers_part
 from .wall import WallForm, stamped
 
 
@@ -39,8 +40,14 @@ def announce(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(shown)
 
 
-def page(request: HttpRequest, shown: Board, refused: NoticeForm | None = None) -> HttpResponse:
-    """Return the page of a board, with a notice that was refused if there is one."""
+def page(
+    request: HttpRequest,
+    shown: Board,
+    refused: NoticeForm | None = None,
+    more: dict[str, Any] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """Return the page of a board, with a notice that was refused if there is one, or with ``more`` in its context."""
     now = timezone.now()
     has_times = (
         shown.sorting == Sorting.TIME
@@ -62,5 +69,6 @@ def page(request: HttpRequest, shown: Board, refused: NoticeForm | None = None) 
         }
     if request.user.has_perm("boards.change_entry"):
         context["planned"] = not_shown(shown)
-    response = render(request, "boards/board.html", context, status=422 if refused else 200)
+    context |= viewers_part(request, shown) | (more or {})
+    response = render(request, "boards/board.html", context, status=422 if refused else status)
     return stamped(response) if has_times else response

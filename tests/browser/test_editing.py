@@ -157,3 +157,64 @@ def test_what_was_typed_stays_while_the_server_is_away(edit, server):
     expect(cell(window, key, "value")).to_contain_text("10:10")
     # The console reports that the server was away.
     window.errors.clear()
+
+
+def test_an_editor_sees_which_row_another_one_edits(edit):
+    """As initials in the row, while the cell is open, whenever the second one has come; viewers see nothing of it."""
+    one, two = edit(), edit()
+    first, second = one.keys[:2]
+    mark = two.entry(first).locator(".edit-others")
+
+    cell(one, first, "value").click()
+    expect(mark).to_have_text("ED")
+    expect(mark).to_have_attribute("title", "editor: editing this row")
+    expect(one.page.locator(".edit-others")).to_have_count(0)
+
+    cell(one, second, "value").click()
+    expect(two.entry(second).locator(".edit-others")).to_have_text("ED")
+    expect(mark).to_have_count(0)
+
+    late = edit()
+    expect(late.entry(second).locator(".edit-others")).to_have_text("ED")
+    one.page.keyboard.press("Escape")
+    for window in (two, late):
+        expect(window.page.locator(".edit-others")).to_have_count(0)
+
+
+def test_the_admins_list_follows_the_database_while_it_is_open(windows, server):
+    """What was typed stays, and a conflict with it is named on saving; also where rows have come meanwhile."""
+    window = windows().sign_in()
+    page = window.page
+    database = server.project.connect()
+    (board,) = database.execute("SELECT id FROM boards_board WHERE slug = 'departures'").fetchone()
+    page.goto(f"/admin/boards/entry/?board__id__exact={board}")
+    keys = [
+        key
+        for (key,) in database.execute(
+            "SELECT id FROM boards_entry WHERE board_id = ? ORDER BY position, id", [board]
+        )
+    ]
+
+    def write(value: str, key: int) -> None:
+        database.execute("UPDATE boards_entry SET value = ? WHERE id = ?", [value, key])
+        database.commit()
+
+    first, second = page.locator("#id_form-0-value"), page.locator("#id_form-1-value")
+    write("by a program", keys[1])
+    expect(second).to_have_value("by a program")
+
+    first.fill("typed")
+    write("theirs", keys[0])
+    write("again", keys[1])
+    expect(second).to_have_value("again")
+    expect(first).to_have_value("typed")
+
+    database.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'New')", [board])
+    database.commit()
+    expect(page.locator(".list-changed")).to_be_visible()
+    expect(first).to_have_value("typed")
+
+    page.locator("[name=_save]").first.click()
+    expect(page.get_by_text("Changed meanwhile to “theirs”")).to_be_visible()
+    expect(page.locator(".errornote")).to_be_visible()
+    database.close()

@@ -17,6 +17,10 @@ class Kind(models.TextChoices):
     EYES = "eyes", _("Eyes")
     QUESTION = "question", _("Question")
 
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.value]
+
 
 class TwoWay(models.Model):
     """The fields of a board by which its editor switches on what viewers may do."""

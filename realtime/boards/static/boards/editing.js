@@ -9,6 +9,7 @@
 import { CellEditor } from "./cell-editor.js";
 import { button, make } from "./elements.js";
 import { fieldNames } from "./field-names.js";
+import { OtherEditors } from "./other-editors.js";
 import { rowsOf } from "./pasted.js";
 import { makeDraggable } from "./row-drag.js";
 import { text } from "./texts.min.js";
@@ -30,6 +31,8 @@ export class Editing {
   #statuses;
   /** @type {any} */
   #subscription = null;
+  /** @type {OtherEditors | null} */
+  #others = null;
   /** @type {Set<CellEditor>} */
   #editors = new Set();
   /** @type {string[]} */
@@ -75,6 +78,7 @@ export class Editing {
       },
       onChange: () => this.#changed(),
     });
+    this.#others = new OtherEditors(this.#realtime, this.#board, (key) => this.#row(key));
     this.#element.before(this.#bar);
     this.#table.classList.add("is-edited");
     this.#table.style.setProperty("--set-status", JSON.stringify(text("Set status")));
@@ -103,6 +107,7 @@ export class Editing {
     for (const editor of this.#editors) editor.save();
     for (const remove of this.#listeners) remove();
     this.#subscription.unsubscribe();
+    this.#others?.end();
     this.#bar.remove();
     this.#table.classList.remove("is-edited");
     this.#table.removeAttribute("role");
@@ -199,6 +204,7 @@ export class Editing {
   /** @param {CellEditor} editor @param {boolean} hadFocus */
   closed(editor, hadFocus) {
     this.#editors.delete(editor);
+    this.#tellOthers();
     if (hadFocus) editor.cell?.focus();
   }
 
@@ -235,6 +241,7 @@ export class Editing {
       if (cell) editor.place(cell);
       else this.lost(editor);
     }
+    this.#others?.show();
     for (const look of [...this.#waiting]) look();
   }
 
@@ -492,7 +499,14 @@ export class Editing {
     if (!this.entry(key)) return null;
     const editor = new CellEditor(this, key, cell, CELLS[cell.dataset.cell ?? ""]);
     this.#editors.add(editor);
+    this.#tellOthers();
     return editor;
+  }
+
+  /** Tell the other editors which row is edited here: the last one that was opened. */
+  #tellOthers() {
+    const keys = [...this.#editors].map(({ key }) => key);
+    this.#others?.edits(keys[keys.length - 1] ?? null);
   }
 
   /** @param {KeyboardEvent} event */

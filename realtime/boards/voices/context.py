@@ -1,0 +1,22 @@
+"""What the page of a board needs for the contributions of viewers."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from ..models import Board
+from .messages import MessageForm
+from .reactions import reactables
+from .visitors import digest_of, number_of
+
+
+def viewers_part(request: HttpRequest, board: Board) -> dict[str, Any]:
+    """Return the context of what viewers may do on a board; of a board on which all is off, nothing."""
+    context: dict[str, Any] = {}
+    if board.takes_messages:
+        context["message_form"] = MessageForm(auto_id="message_%s")
+        context["moderates"] = request.user.is_staff and request.user.has_perm("boards.change_message")
+    if board.kinds:
+        number = number_of(request)
+        context["reactables"] = reactables(board, digest_of(number) if number else "")
+    return context

@@ -1,0 +1,96 @@
+"""Messages from viewers: sent by a form, shown once an editor has approved them, bounded in length, rate and number."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from realtime.databases.base import is_storable
+
+from ..models import Board, Message
+from .models import State
+
+MAX_WAITING, MAX_KEPT = 200, 500
+"""How many messages of a board may wait, and how many others are kept."""
+KEPT = timedelta(days=30)
+"""For how long messages are kept that are not shown."""
+INVISIBLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+"""Control characters, and those that change the direction of a text or are not seen."""
+
+
+class Full(Exception):
+    """As many messages wait for an editor as may."""
+
+
+def validate_visible(text: str) -> None:
+    if INVISIBLE.search(text) or not is_storable(text):
+        raise ValidationError(_("It has characters that cannot be shown. Type it instead of pasting it."))
+
+
+class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when the program runs
+    """A message of a viewer, and the viewer's name if it is to be shown."""
+
+    class Meta:
+        model = Message
+        fields = ["text", "name"]
+        labels = {"text": _("Message"), "name": _("Name (optional)")}
+        widgets = {
+            "text": forms.TextInput({"size": 50, "autocomplete": "off"}),
+            "name": forms.TextInput({"size": 20, "autocomplete": "off"}),
+        }
+
+    def clean_text(self) -> str:
+        return self._visible("text")
+
+    def clean_name(self) -> str:
+        return self._visible("name")
+
+    def _visible(self, name: str) -> str:
+        text: str = self.cleaned_data[name]
+        validate_visible(text)
+        return text
+
+    def send(self, board: Board) -> Message:
+        """Store the message, to wait for an editor.
+
+        Raises: Full.
+        """
+        with transaction.atomic():
+            # One after the other, so that no two find the last place.
+            Board.objects.select_for_update().get(pk=board.pk)
+            if board.messages.filter(state=State.WAITING).count() >= MAX_WAITING:
+                raise Full
+            self.instance.board = board
+            message: Message = self.save()
+            remove_surplus(board)
+        return message
+
+
+def remove_surplus(board: Board) -> None:
+    """Remove the oldest messages beyond ``MAX_KEPT``; those that wait are bounded by themselves."""
+    surplus = board.messages.exclude(state=State.WAITING).values_list("pk", flat=True)[MAX_KEPT:]
+    if keys := [*surplus]:
+        Message.objects.filter(pk__in=keys).delete()
+
+
+def moderate(board: Board, key: int, wanted: str) -> bool:
+    """Show, hide or delete a message of a board; return whether there was one."""
+    found = board.messages.filter(pk=key)
+    if wanted == "delete":
+        return bool(found.delete()[0])
+    return bool(found.update(state=wanted))
+
+
+def remove_old(now: Any = None) -> None:
+    """Remove messages that have waited or were hidden for a long time."""
+    old = Message.objects.exclude(state=State.SHOWN).filter(at__lt=(now or timezone.now()) - KEPT)
+    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    if keys := [*old.values_list("pk", flat=True)[:1000]]:
+        Message.objects.filter(pk__in=keys).delete()
