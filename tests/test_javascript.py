@@ -20,6 +20,7 @@ LAYERS = {
     "transports": 1,
     "inspector": 1,
     "protocol": 0,
+    "texts.js": 0,
 }
 """A module may import from its own folder and from lower layers."""
 
