@@ -53,7 +53,17 @@ def test_an_installation_is_followed_by_a_reset(uninstalled, quay, log, images):
     capture.install()
 
     assert images(Entry) == [None]
-    names = ("entries", "notices", "board", "boards", "staffboards", "screens", "screenlist")
+    names = {feed.name for feed in registry if feed.tables & DEMO_TABLES}
+    assert names >= {
+        "entries",
+        "notices",
+        "board",
+        "boards",
+        "staffboards",
+        "screens",
+        "messages",
+        "reactions",
+    }
     assert log.sequenced() == dict.fromkeys(names, "reset")
 
 

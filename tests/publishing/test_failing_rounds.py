@@ -119,6 +119,7 @@ def test_after_too_many_attempts_the_feeds_of_the_rest_are_reset(log, boards, re
     assert len(batch.entries) == len({entry.topic for entry in batch.entries})
     assert {entry.topic: entry.kind for entry in batch.entries} == {
         "entries": "reset", "boards": "reset", "board": "reset", "staffboards": "reset", "notices": "reset",
+        "messages": "reset", "moderation": "reset", "reactions": "reset", "viewers": "reset", "editors": "reset",
         "*": "notice",
     }  # fmt: skip
 

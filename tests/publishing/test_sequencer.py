@@ -190,6 +190,8 @@ def test_each_feed_of_a_table_has_its_own_changes(log, quay):
         f"board.{key}": [("upsert", key)],
         "boards": [("delete", key)],
         "staffboards": [("upsert", key)],
+        f"viewers.{key}": [("delete", key)],
+        f"editors.{key}": [("delete", key)],
     }
 
 
@@ -307,9 +309,10 @@ def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     """Each has topics of its own."""
     Board.objects.bulk_create(Board(slug=f"b{number}", title="many") for number in range(4))
 
-    topics = [f"board.{board.pk}" for board in Board.objects.filter(title="many")]
+    boards = Board.objects.filter(title="many")
+    topics = [f"{feed}.{board.pk}" for feed in ("board", "viewers", "editors") for board in boards]
     assert log.sequenced() == dict.fromkeys(
-        [*topics, "boards", "staffboards", "screens", "screenlist"], "reset"
+        [*topics, "boards", "staffboards", "screens", "screenlist", "messages"], "reset"
     )
 
 

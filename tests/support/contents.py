@@ -30,8 +30,10 @@ DEMO_TABLES = {
     "boards_board",
     "boards_boardlink",
     "boards_entry",
+    "boards_message",
     "boards_notice",
     "boards_notice_boards",
+    "boards_reactioncount",
     "boards_screen",
     "boards_screen_then",
 }

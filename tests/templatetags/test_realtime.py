@@ -180,7 +180,7 @@ def test_a_block_may_follow_a_feed_that_is_off(render, log):
 def test_the_error_for_an_unknown_feed_lists_the_registered_feeds(render, log):
     """The developer sees what to write instead."""
     with pytest.raises(
-        ImproperlyConfigured, match=r"no such feed; .* register: .*board, boards, entries"
+        ImproperlyConfigured, match=r"no such feed; .* register: .*board, boards, editors, entries"
     ) as caught:
         render("{% live 'nothing' %}")
 

@@ -16,6 +16,7 @@ from realtime.databases.captures import Capture
 from realtime.databases.sqlite.triggers import SQLiteTriggers
 from realtime.models import OutboxRow
 from realtime.publishing import capture
+from tests.support.contents import DEMO_TABLES
 from tests.support.positions import position_now
 
 Images = set[tuple[int, int]]
@@ -455,15 +456,7 @@ def test_only_triggers_of_the_engine_are_listed(log):
         with connection.cursor() as cursor:
             cursor.execute("DROP TRIGGER realtime_of_the_project")
 
-    assert {trigger.table for trigger in installed} == {
-        "boards_entry",
-        "boards_board",
-        "boards_notice",
-        "boards_notice_boards",
-        "boards_boardlink",
-        "boards_screen",
-        "boards_screen_then",
-    }
+    assert {trigger.table for trigger in installed} == DEMO_TABLES
     assert "realtime_of_the_project" not in {trigger.name for trigger in installed}
 
 
