@@ -40,6 +40,7 @@
 import { watchHosts } from "./elements/hosts.js";
 import { claimPolicy, parsePage } from "./elements/html.js";
 import { LiveBlock } from "./elements/live-block.js";
+import { LiveDigest } from "./elements/live-digest.js";
 import { LiveNotices } from "./elements/live-notices.js";
 import { LiveStatus } from "./elements/live-status.js";
 import { LiveTopic } from "./elements/live-topic.js";
@@ -155,6 +156,7 @@ function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
   LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = LiveViewers.realtime = realtime;
   customElements.define("live-topic", LiveTopic);
   customElements.define("live-status", LiveStatus);
+  customElements.define("live-digest", LiveDigest);
   customElements.define("live-notices", LiveNotices);
   customElements.define("live-viewers", LiveViewers);
   Object.assign(window, { realtime });

@@ -6,6 +6,7 @@
 import { watchHosts } from "/static/realtime/elements/hosts.js";
 import { parsePage } from "/static/realtime/elements/html.js";
 import { LiveBlock } from "/static/realtime/elements/live-block.js";
+import { LiveDigest } from "/static/realtime/elements/live-digest.js";
 import { LiveNotices } from "/static/realtime/elements/live-notices.js";
 import { LiveStatus } from "/static/realtime/elements/live-status.js";
 import { LiveTopic } from "/static/realtime/elements/live-topic.js";
@@ -50,6 +51,7 @@ const realtime = new Realtime({
 LiveTopic.realtime = LiveStatus.realtime = LiveNotices.realtime = LiveViewers.realtime = realtime;
 customElements.define("live-topic", LiveTopic);
 customElements.define("live-status", LiveStatus);
+customElements.define("live-digest", LiveDigest);
 customElements.define("live-notices", LiveNotices);
 customElements.define("live-viewers", LiveViewers);
 

@@ -10,6 +10,7 @@ import { morph } from "./morph.js";
 import { insert } from "./move.js";
 import { checkPlace } from "./placement.js";
 import { RowIndex } from "./row-index.js";
+import { slide } from "./slide.js";
 
 export class Rows {
   #topic;
@@ -127,8 +128,14 @@ export class Rows {
     }
   }
 
+  /** Called before a row moves, comes or goes. */
+  #slide() {
+    if (this.#container.hasAttribute("data-slide")) slide(this.#container);
+  }
+
   /** @param {Entry} entry */
   #remove(entry) {
+    this.#slide();
     this.#touched.add(entry.element);
     entry.element.remove();
     this.#index.delete(entry);
@@ -200,6 +207,7 @@ export class Rows {
 
   /** @param {HTMLElement} element @param {Row} row */
   #place(element, { key, order, html = "", digest }) {
+    this.#slide();
     this.#touched.add(element);
     insert(this.#container, element, this.#index.next({ key, order }));
     this.#index.add({ element, key, order, digest });
