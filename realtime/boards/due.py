@@ -26,6 +26,15 @@ HAS_TIMES = ~Q(at=None, shows_from=None, shows_until=None, weekdays="")
 TIMES = ["at", "shows_from", "shows_until", "weekdays", "is_due", "next_change"]
 
 
+def has_times(board: Board) -> bool:
+    """Return whether pages of a board say how soon its entries are, or may have to while they are open."""
+    return (
+        board.sorting == Sorting.TIME
+        or board.hides_after is not None
+        or board.entries.filter(at__isnull=False).exists()
+    )
+
+
 def write_due() -> int:
     """Bring the entries up to date whose time has come; return how many were looked at."""
     now = timezone.now()

@@ -12,17 +12,21 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from .charts.pages import small_charts
-from .models import Board, Sorting, Status
+from .compression import compressed
+from .due import has_times
+from .models import Board, Status
 from .notices import NoticeForm
 from .planned import not_shown
 from .voices.context import viewers_part
 from .wall import WallForm, stamped
 
 
+@compressed
 def index(request: HttpRequest) -> HttpResponse:
     return render(request, "boards/index.html")
 
 
+@compressed
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one board, or answer 404 if the user may not see it."""
     return page(request, get_object_or_404(Board.objects.visible_to(request.user), slug=slug))
@@ -49,15 +53,11 @@ def page(
 ) -> HttpResponse:
     """Return the page of a board, with a notice that was refused if there is one, or with ``more`` in its context."""
     now = timezone.now()
-    has_times = (
-        shown.sorting == Sorting.TIME
-        or shown.hides_after is not None
-        or shown.entries.filter(at__isnull=False).exists()
-    )
+    times = has_times(shown)
     context: dict[str, Any] = {
         "board": shown,
         "now": now,
-        "has_times": has_times,
+        "has_times": times,
         "statuses": json.dumps(Status.choices, cls=DjangoJSONEncoder),
         "wall_form": WallForm(shown, request.user),
         "small_charts": small_charts(shown),
@@ -71,4 +71,4 @@ def page(
         context["planned"] = not_shown(shown)
     context |= viewers_part(request, shown) | (more or {})
     response = render(request, "boards/board.html", context, status=422 if refused else status)
-    return stamped(response) if has_times else response
+    return stamped(response) if times else response

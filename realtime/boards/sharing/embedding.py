@@ -5,19 +5,25 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.clickjacking import xframe_options_exempt
 
+from ..compression import compressed
+from ..due import has_times
 from ..models import Board
+from ..wall import stamped
 from .origins import origins
 
 
+@compressed
 def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Show a board without navigation. There is nothing on it to click that would write."""
     board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
 
     def show(request: HttpRequest) -> HttpResponseBase:
-        return render(request, "boards/embed.html", {"board": board})
+        context = {"board": board, "now": timezone.now(), "has_times": has_times(board)}
+        return stamped(render(request, "boards/embed.html", context))
 
     allowed = origins(board.embed_origins)
     view = xframe_options_exempt(csp_replace({"frame-ancestors": allowed})(show)) if allowed else show

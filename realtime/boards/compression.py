@@ -1,0 +1,22 @@
+"""Compression of pages without a secret: elsewhere a page's size could tell parts of one (the attack named BREACH)."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+
+
+def compressed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Return a view that compresses what it answers to visitors without cookies, unless a form in it has a token."""
+
+    @wraps(view)
+    def compressing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        has_secret = request.COOKIES or "CSRF_COOKIE" in request.META  # set by rendering a token, too
+        return response if has_secret else gzip.process_response(request, response)
+
+    gzip = GZipMiddleware(view)
+    return compressing
