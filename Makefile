@@ -12,7 +12,7 @@ PYTHON := python3
 BIN := .venv/bin
 endif
 
-.PHONY: run cluster test matrix check unit-tests lint lint-javascript bundle messages npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants picture clean
+.PHONY: run cluster test matrix check unit-tests lint lint-javascript bundle messages npm audit lock sbom versions browsers docs format bench bench-report faults chaos mutants steady picture clean
 
 # The default backlog of daphne, 50, makes a thousand connections take 16 seconds instead of one. The ping
 # time-out is below the ping interval: otherwise a client that stalled once is dropped although it answers.
@@ -150,6 +150,10 @@ chaos: $(BIN)/.installed-tests
 # Changes of the code that no test notices: make mutants FILES=realtime/delivery/hub.py SAMPLE=3 (a tenth of them)
 mutants: $(BIN)/.installed-mutants
 	SAMPLE=$(SAMPLE) $(BIN)/python -m tests.support.mutants $(FILES)
+
+# Whether the heap and the main thread of an open board hold for SECONDS at five changes a second.
+steady: $(BIN)/.installed-tests
+	$(BIN)/python -m tests.browser.steady --seconds $(SECONDS)
 
 # Render the README's picture again.
 picture: $(BIN)/.installed-tests
