@@ -318,6 +318,14 @@ class SharedRows(AnyFormSet):
         form.is_gone = is_known and form.instance.pk is None and form.shown_key is not None
         return form
 
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name each input by its column and its row: in a table it has no label of its own."""
+        super().add_fields(form, index)
+        row = f": {form.instance}" if form.instance.pk else ""
+        for field in form.fields.values():
+            if not field.widget.is_hidden:
+                field.widget.attrs.setdefault("aria-label", f"{field.label}{row}")
+
     def full_clean(self) -> None:
         if self.is_bound and self.management_form.is_valid():
             changed: dict[Any, Any] = {

@@ -218,3 +218,72 @@ def test_the_admins_list_follows_the_database_while_it_is_open(windows, server):
     expect(page.get_by_text("Changed meanwhile to “theirs”")).to_be_visible()
     expect(page.locator(".errornote")).to_be_visible()
     database.close()
+
+
+class Actions:
+    """What an editor does: each click, drag or command of the keyboard is an action, the typing of a text is none."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.count = page, 0
+
+    def click(self, element: Locator) -> None:
+        self.count += 1
+        element.click()
+
+    def drag(self, element: Locator, target: Locator) -> None:
+        self.count += 1
+        element.drag_to(target, target_position={"x": 40, "y": 3})
+
+    def press(self, key: str) -> None:
+        self.count += 1
+        self.page.keyboard.press(key)
+
+    def paste(self, table: str) -> None:
+        self.count += 1
+        self.page.evaluate(PASTE, table)
+
+    def taken(self) -> int:
+        """Return how many there were since the last call."""
+        count, self.count = self.count, 0
+        return count
+
+
+def test_an_editors_day_is_few_actions(edit, windows):
+    """One value, a row to the top, a hundred rows, undo, a time, a notice: counted, on a page that is loaded once."""
+    window, viewer = edit(), windows().open(DEPARTURES)
+    page, actions = window.page, Actions(window.page)
+    first, _, third = window.keys[:3]
+
+    actions.click(cell(window, first, "value"))
+    page.keyboard.press("Control+A")
+    page.keyboard.type("06:45")
+    actions.press("Enter")
+    expect(cell(viewer, first, "value")).to_have_text("06:45")
+    assert actions.taken() <= 2
+
+    actions.drag(tool(window, third, "Drag"), window.entry(first))
+    expect(viewer.page.locator("[data-rows] > [data-key]").first).to_have_attribute("data-key", third)
+    assert actions.taken() == 1
+
+    actions.paste("\n".join(f"Pasted {number}\t{number}" for number in range(100)))
+    actions.click(page.get_by_role("button", name="Add 100 rows"))
+    expect(viewer.page.locator("[data-rows] > [data-key]", has_text="Pasted")).to_have_count(100)
+    assert actions.taken() <= 5
+
+    actions.click(page.locator(".edit-status-line").get_by_role("button", name="Undo"))
+    expect(viewer.page.locator("[data-rows] > [data-key]", has_text="Pasted")).to_have_count(0)
+    assert actions.taken() == 1
+
+    actions.click(tool(window, first, "Times of"))
+    page.get_by_label("Show it until").fill("2030-01-01T12:00")
+    actions.click(page.get_by_role("dialog").get_by_role("button", name="Save"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert actions.taken() == 2
+    assert window.was_never_reloaded()
+    assert viewer.was_never_reloaded()
+
+    actions.click(page.locator("summary", has_text="Notices"))
+    page.get_by_label("Text").fill("The harbour is closed")
+    actions.click(page.get_by_role("button", name="Announce"))
+    expect(viewer.page.locator(".notice")).to_contain_text("The harbour is closed")
+    assert actions.taken() == 2

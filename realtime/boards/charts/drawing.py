@@ -30,6 +30,11 @@ def extent(points: Sequence[Point], begins: datetime, ends: datetime) -> Extent:
     return Extent(begins, ends, low, high)
 
 
+def number(value: float) -> str:
+    """Return a number as people write it: without zeros at its end, and without an exponent if it is not huge."""
+    return f"{value:.10g}"
+
+
 def line(points: Sequence[Point], shown: Extent, width: int, height: int) -> str:
     """Return the corners of the line, as the attribute ``points`` has them."""
     seconds = max(1.0, (shown.ends - shown.begins).total_seconds())

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from realtime.feeds import registry
 
 from ..models import Board, Entry
-from .drawing import Point, chart, extent
+from .drawing import Point, chart, extent, number
 from .models import Reading
 
 HOURS = {1: _("1 hour"), 24: _("1 day"), 168: _("1 week"), 720: _("30 days")}
@@ -73,7 +73,7 @@ def in_words(entry: Entry, points: list[Point]) -> str:
     if not values:
         return gettext("{label}: no readings").format(label=entry.label)
     unit = f" {entry.unit}" if entry.unit else ""
-    now, low, high = (f"{value:g}" for value in (values[-1], min(values), max(values)))
+    now, low, high = (number(value) for value in (values[-1], min(values), max(values)))
     return gettext("{label}: now {now}, between {low} and {high}").format(
         label=entry.label, now=now + unit, low=low, high=high
     )
@@ -106,9 +106,11 @@ def large(request: HttpRequest, slug: str, key: int) -> HttpResponse:
         "hours": hours,
         "ranges": HOURS,
         "shown": shown,
+        "low": number(shown.low),
+        "high": number(shown.high),
         "words": in_words(entry, points),
         "drawn": chart(points, shown, in_words(entry, points), 900, 300) if points else "",
-        "rows": points[: -TABLE_ROWS - 1 : -1],
+        "rows": [(at, number(value)) for at, value in points[: -TABLE_ROWS - 1 : -1]],
     }
     return render(request, "boards/chart.html", context)
 
