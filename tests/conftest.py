@@ -23,6 +23,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections, models
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import translation
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
@@ -142,6 +143,12 @@ def transactional_db(migrated: sqlite3.Connection, django_db_blocker: DjangoDbBl
 def fresh_password_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test be refused for the wrong passwords of others."""
     monkeypatch.setattr(password_attempts, "attempts", password_attempts.PasswordAttempts())
+
+
+@pytest.fixture(autouse=True)
+def site_language() -> None:
+    """Begin in the site's language: that of the last request stays active in a thread."""
+    translation.deactivate()
 
 
 class Log:
