@@ -79,7 +79,8 @@ def open_link(request: HttpRequest) -> HttpResponse:
         )
         response = render(request, "boards/link.html", {"form": form}, status=403)
     elif not request.user.is_authenticated and (seconds := seconds_until_admitted(request)):
-        form.add_error(None, f"Too many links were opened from your network. Try again in {ceil(seconds)} s.")
+        words = gettext("Too many links were opened from your network. Try again in {seconds} s.")
+        form.add_error(None, words.format(seconds=ceil(seconds)))
         response = render(request, "boards/link.html", {"form": form}, status=429)
         response["Retry-After"] = str(ceil(seconds))
     else:
