@@ -93,10 +93,16 @@ class Message(models.Model):
 
 
 class ReactionCount(models.Model):
-    """How many viewers have reacted to an entry in one way."""
+    """How many viewers have reacted to an entry in one way.
+
+    Without a constraint in the database: what viewers do must not keep a program from deleting entries, or emptying
+    their table, by SQL.
+    """
 
     board = models.ForeignKey("boards.Board", models.CASCADE, related_name="+")
-    entry = models.ForeignKey("boards.Entry", models.CASCADE, related_name="reaction_counts")
+    entry = models.ForeignKey(
+        "boards.Entry", models.CASCADE, related_name="reaction_counts", db_constraint=False
+    )
     kind = models.CharField(max_length=20)
     number = models.PositiveIntegerField(default=0, db_default=0)
 
@@ -109,7 +115,7 @@ class ReactionCount(models.Model):
 class Reacted(models.Model):
     """A digest that stands for a browser which has reacted, so that it counts once. It is removed after some time."""
 
-    entry = models.ForeignKey("boards.Entry", models.CASCADE, related_name="+")
+    entry = models.ForeignKey("boards.Entry", models.CASCADE, related_name="+", db_constraint=False)
     kind = models.CharField(max_length=20)
     visitor = models.CharField(max_length=64)
     at = models.DateTimeField(auto_now_add=True, db_index=True)

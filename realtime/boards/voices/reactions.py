@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from ..due import IS_SHOWN
@@ -92,10 +92,19 @@ def press(board: Board, key: int, kind: str, visitor: str) -> bool | None:
 
 
 def remove_old(now: datetime | None = None) -> None:
-    """Forget which browsers have reacted long ago; let the counts of entries that were moved follow to their board."""
+    """Forget which browsers have reacted long ago, and the reactions to entries that SQL has deleted.
+
+    Let the counts of entries that were moved follow to their board.
+    """
     old = Reacted.objects.filter(at__lt=(now or timezone.now()) - KEPT)
     # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
     if keys := [*old.values_list("pk", flat=True)[:1000]]:
         Reacted.objects.filter(pk__in=keys).delete()
+    for model in (Reacted, ReactionCount):
+        left: QuerySet[Any] = model._default_manager.filter(
+            ~Exists(Entry.objects.filter(pk=OuterRef("entry_id")))
+        )
+        if keys := [*left.values_list("pk", flat=True)[:1000]]:
+            model._default_manager.filter(pk__in=keys).delete()
     for count in ReactionCount.objects.exclude(board=F("entry__board")).select_related("entry")[:1000]:
         ReactionCount.objects.filter(pk=count.pk).update(board=count.entry.board_id)

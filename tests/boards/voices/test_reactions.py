@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from realtime.boards.models import Reacted, ReactionCount
@@ -79,6 +80,20 @@ def test_counts_follow_an_entry_to_another_board(open_board, open_staff_board, e
     reactions.remove_old()
 
     assert ReactionCount.objects.get().board == open_staff_board
+
+
+def test_programs_may_delete_entries_with_reactions_by_sql(open_board, entry):
+    """The reactions are removed later."""
+    other = open_board.entries.create(label="Other")
+    for each in (entry, other):
+        press(open_board, each.pk, "thumb", "one")
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM boards_entry WHERE id = %s", [entry.pk])
+    connection.check_constraints()
+    reactions.remove_old()
+
+    assert [ReactionCount.objects.get().entry_id, Reacted.objects.get().entry_id] == [other.pk] * 2
 
 
 def test_the_page_has_the_numbers_and_the_choices_of_a_browser(open_board, entry):
