@@ -206,9 +206,10 @@ def test_a_tag_inside_of_a_table_is_refused_with_words(server: Server, page: Pag
         html = route.fetch().text()
         tag = re.search(r'<live-topic topic="entries[^>]*>', html)
         assert tag is not None
-        rows = html[html.index("<tbody data-rows>", tag.end()) + 17 : html.index("</tbody>", tag.end())]
+        table = re.compile(r"<tbody[^>]* data-rows>(.*?)</tbody>", re.DOTALL).search(html, tag.end())
+        assert table is not None
         end = html.index("</live-topic>", tag.end())
-        live = f"<table><tbody>{tag[0]}{rows}</live-topic></tbody></table>"
+        live = f"<table><tbody>{tag[0]}{table[1]}</live-topic></tbody></table>"
         route.fulfill(body=html[: tag.start()] + live + html[end + 13 :], content_type="text/html")
 
     page.route(f"**{DEPARTURES}", wrap)

@@ -290,6 +290,8 @@ def test_an_entry_that_cannot_be_stored_is_a_reset_of_its_topic(database, monkey
     assert told == {
         "entries.1": "rights", "entries.2": "reset", "boards": "changes",
         "board.1": "rights", "notices.1": "rights", "staffboards": "changes",
+        "messages.1": "rights", "moderation.1": "rights", "reactions.1": "rights", "viewers.1": "rights",
+        "editors.1": "rights",
     }  # fmt: skip
     for follower in (good, bad):
         follower.follow()
