@@ -163,6 +163,9 @@ def guarded(protocol: Any) -> Any:
             open_connections.discard(self.transport)
             self._inbound.close()
             super().connection_lost(exc)
+            if self.timeout_keep_alive_task is not None:  # uvicorn leaves it for a connection that was reset
+                self.timeout_keep_alive_task.cancel()
+                self.timeout_keep_alive_task: asyncio.TimerHandle | None = None
 
         def _start_deadline(self, seconds: float) -> None:
             deadlines.start(self, seconds, self.transport.abort, self._address)
