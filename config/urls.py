@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.i18n import set_language
 
+handler500 = "realtime.views.server_error"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("realtime/", include("realtime.urls")),

@@ -4,9 +4,8 @@ import logging
 import time
 from typing import Any
 
-from django.db import Error as DatabaseError
-
-from .databases.remedies import MIGRATE, remedy
+from .databases.remedies import remedy
+from .runtime.outages import is_outage
 
 __all__ = ["ClientsFaults", "DatabaseFaults", "FewOfAKind", "FirstOfASeries", "Lines", "printable"]
 
@@ -55,7 +54,7 @@ class ClientsFaults(logging.Filter):
 
 
 class DatabaseFaults(logging.Filter):
-    """Replaces the traceback of an error that the database causes, and not the code, by a remedy.
+    """Replaces the traceback of an error that the code has not caused by its text, and by a remedy if one is known.
 
     A database that is away fails every page: each would be a traceback of a hundred lines. Stands after ``FewOfAKind``,
     which counts records by their message.
@@ -63,10 +62,14 @@ class DatabaseFaults(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        cure = remedy(error) if isinstance(error, DatabaseError) else ""
-        if cure and cure != MIGRATE:  # a missing column may be a mistake in a query
+        if error is not None and is_outage(error):
+            cure = remedy(error)
             message = record.getMessage()
-            words = "" if str(error) in message else f"{type(error).__name__}: {error}"
+            words = (
+                ""
+                if str(error) and str(error) in message
+                else f"{type(error).__name__}: {error}".rstrip(": ")
+            )
             record.msg, record.args = "; ".join(filter(None, (message, words, cure))), ()
             record.exc_info = record.exc_text = None
         return True

@@ -1,7 +1,7 @@
 """Middleware: for pages that depend on their visitor, for refused sign-ins, and for pages with live blocks."""
 
 from django.core.exceptions import NON_FIELD_ERRORS
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 from django.forms import BaseForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase

@@ -1,19 +1,27 @@
-"""HTTP views of the app: the inspector and the metrics."""
+"""HTTP views of the app: the inspector, the metrics, and the answer to an error."""
+
+import random
+import sys
 
 from asgiref.sync import sync_to_async
 from django.contrib.admin.views.decorators import staff_member_required
 from django.db import Error as DatabaseError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import get_script_prefix
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+from django.views import defaults
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from .conf import get_conf
 from .feeds import Feed, registry
 from .publishing import log
 from .runtime.metrics import Figure, text
+from .runtime.outages import is_outage
 from .service import running_service
+from .transports.pages import RETRY_SECONDS
 
 MAX_SUGGESTED_KEYS = 100
 """How many topics of one feed the inspector offers to choose from."""
@@ -50,6 +58,23 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         is_up = False  # the figures of the process are needed most at this moment
     figures.append(Figure("database_up", "1 if the database answers.", int(is_up)))
     return HttpResponse(text(figures), content_type=CONTENT_TYPE_LATEST)
+
+
+def server_error(request: HttpRequest, template_name: str = "500.html") -> HttpResponse:
+    """Answer a request whose view has failed: 503 with the time to try again if that is an outage, otherwise 500.
+
+    ``handler500 = "realtime.views.server_error"`` in the URL configuration has Django call it. A project may have its
+    own ``503.html``, which gets ``seconds``, and ``is_safe`` if a browser may ask again by itself.
+    """
+    if not is_outage(sys.exception()):
+        return defaults.server_error(request, template_name)
+    seconds = random.randint(*RETRY_SECONDS)
+    headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+    if "text/html" in request.headers.get("Accept", ""):
+        context = {"seconds": seconds, "is_safe": request.method in ("GET", "HEAD")}
+        return HttpResponse(render_to_string("503.html", context), status=503, headers=headers)
+    words = _("The server cannot answer now; try again in {seconds} seconds.").format(seconds=seconds)
+    return JsonResponse({"error": words}, status=503, headers=headers)
 
 
 def suggested_topics() -> list[str]:

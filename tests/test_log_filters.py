@@ -171,7 +171,7 @@ def test_the_number_of_kinds_is_limited(heard):
 away = pytest.mark.parametrize("heard", [DatabaseFaults], indirect=True, ids=[""])
 
 
-def fail_page(logger: logging.Logger, error: Exception, cause: Exception) -> None:
+def fail_page(logger: logging.Logger, error: Exception, cause: Exception | None) -> None:
     """Log an error as Django does for a page."""
     try:
         raise error from cause
@@ -199,6 +199,29 @@ def test_a_page_that_the_database_fails_is_one_line_that_says_what_to_do(heard, 
     assert line.startswith(f"Internal Server Error: /boards/; OperationalError: {cause}; {cure}")
     assert line.count(str(cause)) == 1
     assert "\n" not in line
+
+
+@away
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (
+            TimeoutError("reading topic t took more than 30 s"),
+            "TimeoutError: reading topic t took more than 30 s",
+        ),
+        (TimeoutError(), "TimeoutError"),
+        (OperationalError("interrupted"), "OperationalError: interrupted"),
+    ],
+    ids=["reading", "without words", "query"],
+)
+def test_a_page_that_took_too_long_is_one_line(heard, error, shown):
+    """The traceback would show where the time was over, which says nothing."""
+    logger, passed = heard
+
+    fail_page(logger, error, None)
+
+    line = logging.Formatter("{message}", style="{").format(passed[0])
+    assert line == f"Internal Server Error: /boards/; {shown}"
 
 
 @away

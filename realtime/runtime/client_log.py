@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 
-from .threads import Stopping
+from .outages import is_outage
 
 logger = logging.getLogger("realtime.connection")
 
@@ -31,8 +31,8 @@ class ClientLog(logging.LoggerAdapter[logging.Logger]):
             self.logger.log(level, f"%s {msg}", *map(one_line, (name, *args)), **kwargs)
 
     def failure(self, what: str, error: Exception) -> None:
-        """Log a failure of the server; with a traceback, unless the database is unreachable or the process stops."""
-        trace = None if isinstance(error, DatabaseError | Stopping) else error
+        """Log a failure of the server; with a traceback, unless it is an outage or an error of the database."""
+        trace = None if is_outage(error) or isinstance(error, DatabaseError) else error
         self.error("%s failed: %s: %s", what, type(error).__name__, error, exc_info=trace)
 
 

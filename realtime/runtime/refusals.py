@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..engine.errors import RealtimeError
 from ..engine.messages import Error
+from .outages import is_outage
 
 
 class Refused(RealtimeError):
@@ -21,3 +22,8 @@ class Refused(RealtimeError):
 def status_of(code: int) -> int:
     """Return the HTTP status for a close code: its last three digits, except where HTTP has another number."""
     return {4529: 429, 4512: 503, 4508: 503}.get(code, code - 4000)
+
+
+def status_during(error: Exception) -> int | None:
+    """Return 503 for an error of an outage; None for another one, which has the status of its code."""
+    return 503 if is_outage(error) else None

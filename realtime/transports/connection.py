@@ -40,6 +40,7 @@ from ..runtime import metrics
 from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.cpu_time import measured
+from ..runtime.refusals import Refused, status_during
 from ..servers.frames import Writer
 from ..service import Service, draining, refused
 from .broadcasts import NotSent, Sender
@@ -190,8 +191,8 @@ class Connection:
         else:
             self.session.post(messages.Reply(message.id, error=messages.ReplyError(code, reason)))
 
-    async def subscribe(self, message: Subscribe) -> messages.Error | None:
-        """Follow a topic; if it is refused, return the error that the client is sent."""
+    async def subscribe(self, message: Subscribe) -> Refused | None:
+        """Follow a topic; if it is refused, send the client an error, and return the refusal."""
         name = message.topic
         self._asked.add(name)
         try:
@@ -202,13 +203,13 @@ class Connection:
             self.log.warning("message subscribe %r refused: %s", name[:200], error)
             self._drop(name)
             metrics.refusals.labels(int(error.code)).inc()
-            return self.session.refuse(error, name)
+            return Refused([self.session.refuse(error, name)], status_during(error))
         except Exception as error:
             self.log.failure("subscribe", error)
             self._drop(name)
             failure = messages.Error(code=Code.INTERNAL, message=SERVER_FAILED, topic=name)
             self.session.post(failure)
-            return failure
+            return Refused([failure], status_during(error))
         finally:
             self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)

@@ -24,7 +24,7 @@ from ..runtime import metrics
 from ..runtime.asgi_types import Application, Receive, Scope, Send
 from ..runtime.client_log import SERVER_FAILED, ClientLog
 from ..runtime.cpu_time import measured
-from ..runtime.refusals import Refused
+from ..runtime.refusals import Refused, status_during
 from ..service import get_service
 
 SERVER_SECONDS = 0.0005
@@ -123,10 +123,10 @@ def refusing(what: str, log: ClientLog, topic: str | UnsetType = UNSET) -> Itera
     except Refused:
         raise
     except RealtimeError as error:
-        raise Refused([Error(error.code, str(error), topic)]) from error
+        raise Refused([Error(error.code, str(error), topic)], status_during(error)) from error
     except Exception as error:
         log.failure(what, error)
-        raise Refused([Error(Code.INTERNAL, SERVER_FAILED, topic)]) from error
+        raise Refused([Error(Code.INTERNAL, SERVER_FAILED, topic)], status_during(error)) from error
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:

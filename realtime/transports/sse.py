@@ -47,14 +47,14 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     left = asyncio.create_task(http.until_left(receive))
     try:
         service.hub.connect(connection)
-        errors = []
+        refusals = []
         for message in subscriptions:
-            if error := await connection.subscribe(message):
-                errors.append(error)
+            if refusal := await connection.subscribe(message):
+                refusals.append(refusal)
             if left.done():
                 return
-        if len(errors) == len(subscriptions):
-            raise Refused(errors)
+        if len(refusals) == len(subscriptions):
+            raise Refused([error for refusal in refusals for error in refusal.errors], refusals[0].status)
         connection.log.info("open by SSE from %s", handshake.client)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))

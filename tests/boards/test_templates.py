@@ -95,7 +95,7 @@ def test_a_status_is_shown_as_text_and_class(status, board):
     assert ('class="status' in html) == bool(status.value)
 
 
-@pytest.mark.parametrize("name", ["403.html", "404.html", "500.html"])
+@pytest.mark.parametrize("name", ["403.html", "404.html", "500.html", "503.html"])
 def test_error_pages_depend_on_nothing_that_may_have_failed(name):
     """They are rendered without a request, a user or a database."""
     assert "Tidemark" in render_to_string(name)

@@ -4,12 +4,12 @@ import sqlite3
 
 import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, OperationalError, ProgrammingError
+from django.db import Error, IntegrityError, OperationalError, ProgrammingError
 
 from realtime.databases.remedies import remedy
 
 
-def caused(error: DatabaseError, cause: Exception) -> DatabaseError:
+def caused(error: Error, cause: Exception) -> Error:
     """Return an error of Django's with its cause, as Django raises it."""
     error.__cause__ = cause
     return error

@@ -4,7 +4,7 @@ import pytest
 
 from realtime.engine.codes import Code
 from realtime.engine.messages import Error
-from realtime.runtime.refusals import Refused, status_of
+from realtime.runtime.refusals import Refused, status_during, status_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_a_refusal_has_the_status_of_its_first_error():
     assert Refused(errors).status == 404
     assert Refused(errors, 413).status == 413
     assert str(Refused(errors)) == "no topic 'x'; you may not use 'y'"
+
+
+def test_an_outage_is_answered_503_and_a_fault_by_its_code():
+    """A client may ask again, and so may a proxy in front of several servers."""
+    assert status_during(TimeoutError()) == 503
+    assert status_during(ValueError("x")) is None

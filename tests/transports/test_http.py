@@ -1,16 +1,24 @@
 """Requests: how they are refused, and the headers of every answer."""
 
 import asyncio
+import logging
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
+import psycopg
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from realtime.access import tickets
 from realtime.access.budgets import Budgets
 from realtime.access.tickets import BadTicket
+from realtime.boards.models import Board
 from realtime.transports import calls, http, ticket_endpoint
 from tests.conftest import until
+from tests.databases.test_remedies import caused
 from tests.support.transports import Request
 
 
@@ -166,3 +174,66 @@ async def test_what_a_thread_does_for_a_request_is_paid_too(
 
     assert service.processing.seconds_until("127.0.0.1", 0) > 0
     assert service.processing.seconds_until("10.0.0.1", 0) == 0
+
+
+# ---------------------------------------------------------------- outages
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Return a method of a feed that raises an error."""
+
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+OUTAGES = {
+    "reading": TimeoutError("reading topic t took more than 30 s"),
+    "asyncio": TimeoutError(),
+    "query": OperationalError("interrupted"),
+    "away": caused(OperationalError("connection refused"), psycopg.OperationalError("connection refused")),
+    "closed": caused(InterfaceError("closed"), psycopg.InterfaceError("the connection is closed")),
+}
+FAULTS = {
+    "code": ValueError("x"),
+    "column": caused(OperationalError("x"), sqlite3.OperationalError("no such column")),
+}
+ASKED = {
+    "snapshot": ("/realtime/topics/fails/", []),
+    "changes": ("/realtime/topics/fails/", [("since", "0000abcd.1"), ("wait", "1")]),
+    "stream": ("/realtime/sse/", [("topic", "fails")]),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("method", ["read_topic", "can_subscribe"])
+@pytest.mark.parametrize("outage", OUTAGES)
+async def test_an_outage_is_answered_503_with_the_time_to_try_again(
+    application, live, in_database, lines, outage, method, asked
+):
+    """Whether rights or rows cannot be read; in one line of the log without a traceback."""
+    await in_database(live, Board, name="fails", fields=["slug"], **{method: failing(OUTAGES[outage])})
+    path, parameters = ASKED[asked]
+
+    status, headers, answer = await Request(application, path, parameters).fetch()
+
+    assert (status, answer["errors"][0]["code"]) == (503, 4500)
+    assert "try again" in answer["errors"][0]["message"]
+    assert int(headers["retry-after"]) > 0
+    failed = [line for line in lines(logging.ERROR) if " failed: " in line]
+    assert len(failed) == 1
+    assert "Traceback" not in failed[0]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_of_a_feed_is_answered_500(application, live, in_database, fault, asked):
+    """It does not pass."""
+    await in_database(live, Board, name="fails", fields=["slug"], can_subscribe=failing(FAULTS[fault]))
+    path, parameters = ASKED[asked]
+
+    status, headers, _ = await Request(application, path, parameters).fetch()
+
+    assert status == 500
+    assert "retry-after" not in headers
