@@ -57,6 +57,8 @@ CONFIRM_ATTEMPTS = 5
 """How often the right of a new subscriber is checked again because rights have changed meanwhile."""
 COMPARED_AT_ONCE = 500
 """How many topics are compared with the log's tail before the event loop may do other work (1 ms)."""
+NOWHERE = Position("", 0)
+"""Where the log has not been read: it names no snapshot."""
 BEATS = 15
 """Into how many groups connections are divided, so that heartbeats are spread over the period."""
 
@@ -80,9 +82,8 @@ class Hub:
             self._audience = Audience(lambda: list(self._shared.values()), held_topics, readers)
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self.rights = Rights(readers)
-        self._epoch = ""
-        self._cursor = -1  # up to where announcements were read from the log; negative: not yet
-        self._compared = 0  # up to where all topics were compared with the log
+        self._announced_to = NOWHERE  # up to where announcements were read from the log
+        self._compared = NOWHERE  # up to where all topics were compared with the log
         self._looked_at = time.monotonic()  # when the log's tail was last read
         self._waiting_seconds = 0.0  # by then: age of the oldest change that was not sequenced
         self._refreshes: set[asyncio.Task[None]] = set()
@@ -198,7 +199,7 @@ class Hub:
         if any(subscriber in beat for beat in self._beats):
             return
         if not any(self._beats):
-            self._cursor = -1  # the tail was not read without connections: announcements since then are old
+            self._announced_to = NOWHERE  # the tail was not read without connections: what it has is old
             self._begin_to_follow()
         min(self._beats, key=len).add(subscriber)
 
@@ -343,9 +344,9 @@ class Hub:
         Another announcement may be an old message that was recorded and sent again. If it is new, the next look finds
         it in the log.
         """
-        if self._cursor < 0 or epoch != self._epoch:
+        if epoch != self._announced_to.epoch:
             self.look_soon()
-        elif entry.position > self._cursor and not self._is_idle:
+        elif entry.position > self._announced_to.offset and not self._is_idle:
             self._announce(epoch, entry)
 
     def _announce(self, epoch: str, entry: LogEntry) -> None:
@@ -386,23 +387,23 @@ class Hub:
     async def _look(self) -> None:
         """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
         before = {name: shared.topic.position for name, shared in self._shared.items()}
-        known, since = Position(self._epoch, self._cursor), self._looked_at
+        known, since = self._announced_to, self._looked_at
         tail, uncaptured, looked_at, files = await self._reader_threads.run(self._tail, known, since)
         unread = 0  # up to where the log may have had entries that are not in the tail
         if not tail.continues(known):
             unread = tail.end if known.offset > 0 else 0  # a position from before is not one of this log
-            self._epoch, self._compared = tail.epoch, 0
+            self._compared = Position(tail.epoch, 0)
             self._announced.clear()
         if self._looked_at == since:
-            self._cursor, self._looked_at = tail.sequenced, looked_at
+            self._announced_to, self._looked_at = Position(tail.epoch, tail.sequenced), looked_at
             for announcement in tail.announcements:
                 self._announce(tail.epoch, announcement)
-            self._announced = {one for one in self._announced if one[0] > self._cursor}
+            self._announced = {one for one in self._announced if one[0] > tail.sequenced}
         else:  # the first connection was registered meanwhile: the next look finds which announcements are not older
-            self._cursor = -1
+            self._announced_to = NOWHERE
             self.look_soon()
         # A process that was suspended for long may find that entries were pruned which it has not read.
-        if self._compared < tail.edge:
+        if self._compared.offset < tail.edge:
             unread = max(unread, tail.edge)
             self.rights_changed.set()
         self._reached, self._waiting_seconds = tail.offset, tail.waiting_seconds
@@ -420,7 +421,7 @@ class Hub:
                 if shared.is_due:
                     due.append(shared)
             await asyncio.sleep(0)
-        self._compared = max(self._compared, tail.end, tail.edge)
+        self._compared = Position(tail.epoch, max(self._compared.offset, tail.end, tail.edge))
         self._catch_up.add([shared for shared in due if shared.is_due], tail.epoch)
 
     def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
@@ -439,7 +440,7 @@ class Hub:
             self._table_watch.look()
             files = self._table_watch.files
             self._table_watch_due = time.monotonic() + TABLE_WATCH_SECONDS
-        tail = log.tail(max(known.offset, 0))
+        tail = log.tail(known.offset)
         if not tail.continues(known):
             tail = replace(tail, announcements=log.announced_since(since, tail.end))
         unnoted = self._table_watch.without_triggers | self._table_watch.exchanged
@@ -452,7 +453,7 @@ class Hub:
 
     def _log_reached(self) -> Position:
         """Return up to where the log was read for all topics."""
-        return Position(self._epoch, self._compared)
+        return self._compared
 
     async def _keep_groups(self) -> None:
         """Drop topics that have had no subscriber for some time; join the groups of the others again.

@@ -64,8 +64,8 @@ class Tail:
     sequenced: int = 0
 
     def continues(self, known: Position) -> bool:
-        """Return whether this is the log of a position that was read before; a negative offset means no position."""
-        return self.epoch == known.epoch and 0 <= known.offset <= self.offset
+        """Return whether this is the log of a position that was read before."""
+        return self.epoch == known.epoch and known.offset <= self.offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,21 @@ from django.db.models.functions import Now
 
 from realtime import notices
 from realtime.access.limits import TooMuch
+from realtime.access.visitors import Visitor
 from realtime.boards.models import Board, Entry
 from realtime.delivery import hub as hub_module
 from realtime.delivery import rights, rights_check
 from realtime.delivery.rights_check import Right, Verdict
+from realtime.delivery.shared_topic import SharedTopic
+from realtime.engine.errors import Unreadable
 from realtime.engine.messages import Heartbeat, Notice, delete, encode_changes
+from realtime.engine.position import Position
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, SecondsNow
 from realtime.publishing import capture, positions
 from realtime.publishing import log as log_module
 from realtime.publishing.layer import EVERYONE_GROUP, group, to_message
+from realtime.publishing.log import EVERYONE
 from realtime.publishing.sequencer import sequence
 from realtime.publishing.table_watch import TableWatch
 from tests.conftest import until
@@ -162,6 +167,25 @@ async def test_entries_pruned_before_this_process_read_them_are_not_missed(slow,
 
     await until(has_row(follower, "written meanwhile"))
     assert slow.hub.rights_changed.is_set()
+
+
+async def test_entries_pruned_after_this_process_read_them_cause_nothing(slow, quay, topic, settings):
+    """The log's edge is where this process has read to: no row is read again, and no right is asked for."""
+    settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
+    follower = await Follower(topic).follow(slow.hub)
+    slow.hub.connect(follower)
+    await slow.write(quay.entries.create, label="read")
+    await slow.settle()
+    await until(has_row(follower, "read"))
+    slow.hub.rights_changed.clear()
+    await slow._in_database(log_module.prune)
+    edge = (await slow._in_database(lambda: slow._log.state)).edge
+    assert edge == slow.hub._compared.offset
+
+    await slow.settle()
+
+    assert not slow.hub.rights_changed.is_set()
+    assert follower.replica.snapshots == 1
 
 
 # ---------------------------------------------------------------- how far behind
@@ -354,7 +378,7 @@ async def test_a_new_epoch_whose_positions_are_lower_is_read_from_its_beginning(
     follower = await Follower(topic).follow(slow.hub)
     await slow.settle()
     batch = await slow.write(quay.entries.create, label="below the former place")
-    slow.hub._epoch, slow.hub._cursor = "former00", batch.end + 1000
+    slow.hub._announced_to = Position("former00", batch.end + 1000)
 
     await slow.settle()
 
@@ -409,6 +433,64 @@ async def test_an_unavailable_database_only_pauses_the_hub(quick, quay, topic, m
     assert len([line for line in lines() if "floor failed" in line]) == 1
 
 
+# ---------------------------------------------------------------- the right of a new subscriber
+
+
+class ChangingRights:
+    """Has the rights to a topic change while they are checked, for the given number of checks."""
+
+    def __init__(self, shared: SharedTopic, changes: int) -> None:
+        self.shared, self.changes, self.checks = shared, changes, 0
+
+    async def check(self, visitor: Visitor, topic: str) -> Verdict:
+        self.checks += 1
+        if self.checks <= self.changes:
+            self.shared.rights_since = Position("later", self.checks)
+        return Verdict(True)
+
+
+@pytest.mark.parametrize("changes", range(hub_module.CONFIRM_ATTEMPTS))
+async def test_a_right_is_checked_until_it_holds_for_the_rows(slow, topic, monkeypatch, changes):
+    """Each change of rights during a check needs another check, and no more than that."""
+    follower = await Follower(topic).follow(slow.hub)
+    shared = slow.hub._shared[topic]
+    rights = ChangingRights(shared, changes)
+    monkeypatch.setattr(slow.hub.rights, "check", rights.check)
+    shared.rights_since = Position("later", 0)
+
+    await slow.hub.confirm(topic, follower, Verdict(True))
+
+    assert rights.checks == changes + 1
+
+
+async def test_a_right_that_changes_during_each_check_is_not_confirmed(slow, topic, monkeypatch):
+    """The subscriber is refused, and may ask again."""
+    follower = await Follower(topic).follow(slow.hub)
+    shared = slow.hub._shared[topic]
+    rights = ChangingRights(shared, hub_module.CONFIRM_ATTEMPTS)
+    monkeypatch.setattr(slow.hub.rights, "check", rights.check)
+    shared.rights_since = Position("later", 0)
+
+    with pytest.raises(Unreadable):
+        await slow.hub.confirm(topic, follower, Verdict(True))
+
+    assert rights.checks == hub_module.CONFIRM_ATTEMPTS
+
+
+@pytest.mark.parametrize("position", [Position("now", 7), Position("now", 8)], ids=["as old", "newer"])
+async def test_a_right_that_was_checked_for_the_rows_is_not_checked_again(slow, topic, monkeypatch, position):
+    """The check is of the state in which rights last changed, or of a later one."""
+    follower = await Follower(topic).follow(slow.hub)
+    shared = slow.hub._shared[topic]
+    rights = ChangingRights(shared, 0)
+    monkeypatch.setattr(slow.hub.rights, "check", rights.check)
+    shared.rights_since = Position("now", 7)
+
+    await slow.hub.confirm(topic, follower, Verdict(True, as_of=position))
+
+    assert rights.checks == 0
+
+
 # ---------------------------------------------------------------- notices and heartbeats
 
 
@@ -434,6 +516,39 @@ async def test_a_notice_is_sent_once_however_often_it_arrives(slow, topic, in_da
     ]
     others = [one for one in bystander.received if not isinstance(one, Heartbeat)]
     assert others == [Notice(text="to all")]
+
+
+async def test_a_recorded_notice_is_not_sent_to_a_later_connection(slow, topic):
+    """It was for the pages that were open at that time; until the log is read, its position tells nothing."""
+    former, follower = Follower(topic), Follower(topic)
+    slow.hub.connect(former)
+    await slow.settle()
+    batch = await slow.write(notices.broadcast, "yesterday's")
+    await slow._in_database(LogEntry.objects.update, created_at=Now() - timedelta(days=1))
+    await slow.settle()
+    slow.hub.disconnect(former, [])
+
+    slow.hub.connect(follower)
+    slow.hub._handle(to_message(batch.epoch, batch.entries[0]))
+    await slow.settle()
+
+    assert Notice(text="yesterday's") in former.received
+    assert not [one for one in follower.received if isinstance(one, Notice)]
+
+
+async def test_a_notice_of_another_log_is_not_sent(slow, topic):
+    """A position beyond this log's end is not newer than what was read of it."""
+    follower = Follower(topic)
+    slow.hub.connect(follower)
+    await slow.settle()
+    entry = LogEntry(
+        topic=EVERYONE, kind="notice", position=10**9, after=0, begins=0, payload="theirs", fingerprint=""
+    )
+
+    slow.hub._handle(to_message("another0", entry))
+    await slow.settle()
+
+    assert not [one for one in follower.received if isinstance(one, Notice)]
 
 
 class Unpostable(Follower):

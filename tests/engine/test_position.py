@@ -34,3 +34,20 @@ def test_other_texts_are_refused(text):
     """A position is letters or digits, a dot and digits, within 64 characters and 63 bits."""
     with pytest.raises(BadPosition):
         Position.parse(text)
+
+
+@pytest.mark.parametrize(
+    "one, other, covers",
+    [
+        (Position("a", 5), Position("a", 4), True),
+        (Position("a", 5), Position("a", 5), True),
+        (Position("a", 5), Position("a", 6), False),
+        (Position("a", 5), Position("b", 4), False),
+        (Position("a", 5), Position("b", 6), False),
+        (Position("", 5), Position("a", 4), False),
+    ],
+    ids=str,
+)
+def test_a_position_covers_the_earlier_ones_of_its_epoch(one, other, covers):
+    """Positions of two epochs do not compare."""
+    assert one.covers(other) == covers

@@ -86,7 +86,9 @@ async def test_writes_that_one_may_not_see_cause_nothing(
     await in_database(write_unseen, quay, safe)
     shared = service.hub._shared[topic]
     end = (await in_database(probe)).offset
-    await until(lambda: service.hub._compared >= end - 1 and not shared.is_stale and not shared.is_refreshing)
+    await until(
+        lambda: service.hub._compared.offset >= end - 1 and not shared.is_stale and not shared.is_refreshing
+    )
     await peer.send("ping")
 
     assert await peer.receive() == before
