@@ -300,21 +300,21 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 
 BOARDS_HISTORY_DAYS = given("BOARDS_HISTORY_DAYS", int) if os.environ.get("BOARDS_HISTORY_DAYS") else 30
-"""For how long the boards keep who has changed what; 0 for no history."""
+"""How many days the history of the boards is kept; 0 for no history."""
 
 BOARDS_WALL_COPIES = not os.environ.get("BOARDS_WALL_COPIES") or is_on("BOARDS_WALL_COPIES")
-"""Whether the browsers of walls keep a copy of public boards, for the time in which the network is away."""
+"""Whether browsers that show a wall keep a copy of public boards, which they show while there is no network."""
 BOARDS_SILENT_MINUTES: Any = (
     given("BOARDS_SILENT_MINUTES", int) if os.environ.get("BOARDS_SILENT_MINUTES") else 5
 )
-"""After how long a screen that is away is reported."""
+"""After how many minutes without a sign of life a screen is reported."""
 BOARDS_ALERT_WEBHOOK = os.environ.get("BOARDS_ALERT_WEBHOOK", "")
-"""The address that is told of screens that fall silent and of those that return."""
+"""The address that receives a message when a screen is reported, and when it returns."""
 if BOARDS_ALERT_WEBHOOK and not re.match(r"https?://[^/\s]+", BOARDS_ALERT_WEBHOOK):
-    raise ImproperlyConfigured("BOARDS_ALERT_WEBHOOK is no address; write https://host/path")
+    raise ImproperlyConfigured("BOARDS_ALERT_WEBHOOK is not an address; write https://host/path")
 
 BOARDS_ALERT_MAIL = from_env("BOARDS_ALERT_MAIL")
-"""The mail addresses that are told the same."""
+"""The mail addresses that receive the same messages."""
 for address in BOARDS_ALERT_MAIL:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
         raise ImproperlyConfigured(

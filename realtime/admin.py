@@ -37,17 +37,17 @@ DONE = {
     Kind.SIGN_OUT: _("The sessions and connections of the user are ended"),
     Kind.READ: _("The topic is read anew"),
 }
-ASKED = _("each process is asked to, and does so within seconds.")
+ASKED = _("each process carries this out within seconds.")
 SIGNED_COOKIES = _(
     "The connections of the user are ended, but the session is in a signed cookie, which stays valid: "
     "deactivate the user, or set another password."
 )
 APART = {diagnostics.application}
-"""What doctor tries in vain here: that the application answers, this page shows."""
+"""Diagnostics that are left out here: the page itself shows that the application answers."""
 
 
 class InstructionForm(forms.Form):
-    """What an operator wants to be done."""
+    """An instruction of an operator."""
 
     kind = forms.ChoiceField(choices=[(kind.value, kind.label) for kind in DONE])
     process = forms.CharField(max_length=64, required=False)
@@ -69,12 +69,14 @@ class InstructionForm(forms.Form):
         process = cleaned.get("process")
         if process and process not in {each.name for each in overview.read().processes}:
             raise forms.ValidationError(
-                gettext("The process {process} runs no more; look for the connection again.").format(
+                gettext("The process {process} is no longer running; look for the connection again.").format(
                     process=process
                 )
             )
         if kind in (Kind.CLOSE, Kind.RELOAD) and target and not cleaned.get("process"):
-            raise forms.ValidationError(_("The name of a connection is one of its process: name that, too."))
+            raise forms.ValidationError(
+                _("The name of a connection is unique only in its process: name the process, too.")
+            )
         return cleaned
 
     @property
@@ -155,7 +157,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return redirect(self._address)
         kind, process, target = (form.cleaned_data[name] for name in ("kind", "process", "target"))
         if kind == Kind.SIGN_OUT and not _is_superuser(request):
-            raise PermissionDenied("signing a user out is for superusers")
+            raise PermissionDenied("only superusers may sign a user out")
         what = described(kind, process, target)
         if form.concerns_many and not form.cleaned_data["is_confirmed"]:
             context = {"what": what, "form": form, "connections": overview.read().connections}
@@ -193,7 +195,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def described(kind: str, process: str, target: str) -> str:
-    """Return an instruction in words, for the question before it and for the log of the admin."""
+    """Return a description of an instruction, for the confirmation page and for the log of the admin."""
     where = gettext("of {process}").format(process=process) if process else gettext("of all processes")
     match kind:
         case Kind.CLOSE | Kind.RELOAD:

@@ -67,13 +67,13 @@ class Handler:
         name = self.feed_name
         if name is None:
             yield (
-                f"{given} is no feed that is live",
+                f"{given} is not a live feed",
                 "Register it with @register, or correct its declaration.",
             )
         elif registry[name].is_read_whole:
             yield (
                 f"the rows of the feed {name!r} depend on each other (a limit, an opaque order, a window), so that a "
-                "change of one is no change of the others in the log",
+                "change of one row is not recorded for the others in the log",
                 "Register a second feed of the model, without it and under another name, for the function.",
             )
         if self.atomic and inspect.iscoroutinefunction(self.function):

@@ -50,7 +50,7 @@ async def expect_upgrade(handshake: Handshake, receive: Receive, send: Send) -> 
 
     Source: RFC 9110, section 15.5.22.
     """
-    why = "a WebSocket is served here, and none was asked for; a proxy must pass Upgrade and Connection"
+    why = "this address serves WebSockets, but the request is not for one; a proxy must pass Upgrade and Connection"
     raise Refused([Error(Code.BAD_MESSAGE, why)], 426)
 
 

@@ -323,7 +323,7 @@ def draining() -> Ending:
     return Ending(Code.DRAINING, _STOPS, delay)
 
 
-_STOPS = "this server stops; reconnect to another one"
+_STOPS = "this server is stopping; reconnect to another one"
 
 
 @cache

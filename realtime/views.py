@@ -41,7 +41,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
         may_read = _has_token(request) or await _is_staff(request)
     except DatabaseError:
         message = (
-            "The database does not answer, so nobody can be recognised; METRICS_TOKEN needs no database.\n"
+            "The database does not answer, so users cannot be identified; METRICS_TOKEN works without it.\n"
         )
         return HttpResponse(message, status=503, content_type="text/plain")
     if not may_read:

@@ -132,7 +132,7 @@ def test_what_concerns_one_is_given_at_once_and_noted(operator, data, words):
     answer = operator.post(INSTRUCT, data, follow=True)
 
     assert answer.redirect_chain == [(PAGE, 302)]
-    assert "each process is asked to" in answer.content.decode()
+    assert "each process carries this out" in answer.content.decode()
     assert instructions() == [(data["kind"], data.get("process", ""), data["target"])]
     noted = LogEntry.objects.get()
     assert (noted.user.get_username(), noted.get_change_message()) == ("operator", words)
@@ -205,12 +205,12 @@ def test_nothing_is_done_without_a_token_of_the_page(reported, address):
 
 def test_the_doctor_shows_what_it_has_found(operator, monkeypatch):
     """In this process, and with what to do."""
-    found = [Finding("database: takes writes"), Finding("publisher: <none>", "start a server")]
+    found = [Finding("database: accepts writes"), Finding("publisher: <none>", "start a server")]
     monkeypatch.setattr(doctor, "DIAGNOSTICS", [lambda: found])
 
     shown = operator.post(DOCTOR).content.decode()
 
-    assert "database: takes writes" in shown
+    assert "database: accepts writes" in shown
     assert "publisher: &lt;none&gt;; start a server" in shown
 
 
@@ -246,8 +246,8 @@ def test_the_page_is_shown_where_the_database_accepts_no_writes(operator, monkey
         ({"kind": "sign_out", "target": "9" * 30}, "no such user"),
         ({"kind": "sign_out", "target": "7777"}, "no such user"),
         ({"kind": "sign_out", "target": "frieda"}, "no such user"),
-        ({"kind": "close", "process": "gone:1:ff", "target": "c7"}, "runs no more"),
-        ({"kind": "reload", "process": "gone:1:ff"}, "runs no more"),
+        ({"kind": "close", "process": "gone:1:ff", "target": "c7"}, "is no longer running"),
+        ({"kind": "reload", "process": "gone:1:ff"}, "is no longer running"),
     ],
 )
 def test_what_does_not_exist_is_not_instructed(superuser, data, words):

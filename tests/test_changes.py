@@ -75,11 +75,11 @@ def test_a_function_that_is_never_called_is_reported(feed):
 
     assert {message.id for message in found} == {"realtime.W024"}
     assert [message.msg for message in found] == [
-        "The function a of on_change is not called: 'nothing' is no feed that is live.",
-        "The function b of on_change is not called: Other is no feed that is live.",
+        "The function a of on_change is not called: 'nothing' is not a live feed.",
+        "The function b of on_change is not called: Other is not a live feed.",
         "The function c of on_change is not called: it is async, and a transaction is bound to one thread.",
         "The function d of on_change is not called: the rows of the feed 'limited' depend on each other (a limit, an "
-        "opaque order, a window), so that a change of one is no change of the others in the log.",
+        "opaque order, a window), so that a change of one row is not recorded for the others in the log.",
     ]
     assert all(message.hint for message in found)
 

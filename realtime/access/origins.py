@@ -28,7 +28,7 @@ def refusal(handshake: Handshake) -> str:
             return "no Origin; REALTIME['ALLOW_WITHOUT_ORIGIN'] would accept programs"
         return f"origin {handshake.origin!r} is not ours; see CSRF_TRUSTED_ORIGINS; a proxy must pass Host unchanged"
     if handshake.site in _FOREIGN_SITES and handshake.kind == "http":
-        return "requested by a page of another site"
+        return "requested by a page of another site; streams, polls and calls serve pages of this site only"
     return ""
 
 

@@ -21,7 +21,7 @@ logger = logging.getLogger("realtime.boards")
 
 BATCH = 200
 IS_SHOWN = Q(is_visible=True) & (Q(is_due=True) | Q(is_due=None, shows_from=None, weekdays=""))
-"""Which entries pages show. One that a program has written is not shown before its times were looked at."""
+"""Which entries pages show. An entry that a program has written is shown only after its times were checked."""
 HAS_TIMES = ~Q(at=None, shows_from=None, shows_until=None, weekdays="")
 TIMES = ["at", "shows_from", "shows_until", "weekdays", "is_due", "next_change"]
 
@@ -126,9 +126,7 @@ def hide(key: int, error: Exception) -> None:
     shown = not_hidden(key)
     # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
     if shown.exists() and shown.update(is_due=False, next_change=None):
-        logger.error(
-            "entry %s: it is hidden, because its times cannot be read (%s); write others", key, error
-        )
+        logger.error("entry %s is hidden, because its times cannot be read (%s); correct them", key, error)
 
 
 def renew_entry(change: Change) -> None:

@@ -48,7 +48,7 @@ RIGHTS = {"add": gettext_lazy("add"), "delete": gettext_lazy("delete")}
 ORDERED = frozenset({"shows_from", "shows_until"})
 MAX_ROWS = 500
 CALL_BYTES = 512
-"""The largest number of bytes that a call of ``entries.undo`` has beside its token."""
+"""The largest number of bytes that a call of ``entries.undo`` has in addition to its token."""
 
 
 Act = Callable[[Any, dict[str, Any]], dict[str, Any]]
@@ -79,7 +79,9 @@ class ValuesField(forms.Field):
         if not isinstance(given, dict) or not all(
             name in self.names and isinstance(text, str) and is_storable(text) for name, text in given.items()
         ):
-            raise ValidationError(f"Send an object of texts, by {', '.join(self.names)}.")
+            raise ValidationError(
+                f"Send an object whose values are texts; its names can be {', '.join(self.names)}."
+            )
         return given
 
 
@@ -238,7 +240,7 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
         steps = signed(data["token"])
     except signing.BadSignature as error:
         raise ActionRefused(
-            Code.BAD_MESSAGE, _("this cannot be undone any more; load the page again")
+            Code.BAD_MESSAGE, _("this can no longer be undone; load the page again")
         ) from error
     needed = {"delete" for step in steps if step.before is None} | {
         "add" for step in steps if step.after is None
@@ -246,7 +248,7 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     if not may(*needed)(user):
         raise ActionRefused(
             Code.FORBIDDEN,
-            _("undoing this needs the right to {rights} entries").format(
+            _("undoing this requires the right to {rights} entries").format(
                 rights=get_text_list([str(RIGHTS[each]) for each in sorted(needed)], _("and"))
             ),
         )
@@ -335,7 +337,9 @@ def parsed(table: str) -> list[dict[str, str]]:
         start = " ".join(last[0].split())[:40]
         raise ActionRefused(
             Code.BAD_MESSAGE,
-            _("a quote has no end, in the row that begins “{start}”; close or remove it").format(start=start),
+            _("a quotation mark has no end, in the row that begins “{start}”; close or remove it").format(
+                start=start
+            ),
         )
     if not is_storable(table):
         raise ActionRefused(

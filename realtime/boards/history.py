@@ -35,12 +35,12 @@ from .undo import Step, Values, columns, revert, values_of
 from .zones import zone_named
 
 KEPT = 50
-"""Revisions of an entry that are kept at most."""
+"""The largest number of revisions that are kept of an entry."""
 SHOWN = 200
 SHOWN_OF_BATCH = 50
 REMOVED_AT_ONCE = 1000
-"""Batches of which nothing is left, that one run of the job removes."""
-STAYS = gettext_noop("“{label}” has changed {number} times or more since, and stays")
+"""The largest number of empty batches that one run of the job removes."""
+STAYS = gettext_noop("“{label}” has changed {number} times or more since then, and was left as it is")
 States = dict[int, Values | None]
 
 
@@ -286,7 +286,7 @@ def steps_of(board: Board, key: int) -> list[Step]:
 def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
     """Return the steps of a board's entries after a revision, and the texts for entries whose changes are not known."""
     if not Revision.objects.filter(pk__lte=key, at__gte=kept_since()).exists():
-        return [], [_("That time is too long ago: load the page again.")]
+        return [], [_("The history no longer reaches back to that time: load the page again.")]
     # The renumbering that made room for a move is recorded after it, and is part of it.
     later = Revision.objects.filter(pk__gt=key, is_baseline=False).exclude(follows=key)
     touched = later.filter(Q(board=board.pk) | Q(left_board=board.pk)).values("entry")

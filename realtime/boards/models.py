@@ -109,7 +109,7 @@ class Board(TwoWay):
         db_default="",
         validators=[validate_origins],
         help_text=_(
-            "One a line, such as https://example.com: their pages may show the board in a frame, and if it is "
+            "One per line, such as https://example.com: their pages may show the board in a frame, and if it is "
             "public, read its rows."
         ),
     )

@@ -285,7 +285,7 @@ def question(name: str, mine: str, theirs: str) -> SafeString:
         words=gettext(
             "Changed meanwhile to “{theirs}”; you entered “{mine}”. Choose, then save again:"
         ).format(theirs=theirs, mine=mine),
-        keep=gettext("“{mine}”, or what the field has then").format(mine=mine),
+        keep=gettext("“{mine}”, or the value that the field has then").format(mine=mine),
         name=name, theirs=theirs,
     )  # fmt: skip
 

@@ -108,7 +108,7 @@ def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
         assert step.before is not None
         name = step.before.get("label") or ""
         if entry is not None:
-            return None, [_("“{name}” is there again already").format(name=entry)]
+            return None, [_("“{name}” is already there again").format(name=entry)]
         entry = Entry(pk=step.key)
         assign(entry, step.before)
         if not Board.objects.filter(pk=entry.board_id).exists():
@@ -124,13 +124,13 @@ def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:
     now = values_of(entry, step.after)
     if step.before is None:
         if now != step.after:
-            return None, [_("“{name}” was changed since, and stays").format(name=entry)]
+            return None, [_("“{name}” has changed since then, and was left as it is").format(name=entry)]
         entry.delete()
         return Step(step.key, now, None), []
     kept = {name for name in step.before if now.get(name) not in (step.after.get(name), step.before[name])}
     titles = {field.attname: str(field.verbose_name) for field in columns()}
     words = [
-        _("“{name}”: {field} is “{value}” since, and stays").format(
+        _("“{name}”: {field} has become “{value}” since then, and was left as it is").format(
             name=entry, field=titles[name], value=now.get(name)
         )
         for name in sorted(kept)

@@ -58,7 +58,7 @@ def check_passwords(**kwargs: Any) -> list[CheckMessage]:
     missing = []
     if settings.AUTHENTICATION_BACKENDS[:1] != [backend]:
         missing.append(
-            f"{backend} is not the first of AUTHENTICATION_BACKENDS: passwords may be guessed at will."
+            f"{backend} is not the first of AUTHENTICATION_BACKENDS: passwords can be guessed without limit."
         )
     elif middleware not in settings.MIDDLEWARE:
         missing.append(

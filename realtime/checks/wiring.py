@@ -35,7 +35,7 @@ PACKAGES = {"site-packages", "dist-packages"}
 """Folders of packages that are installed."""
 LIVE = re.compile(r"{%\s*live(_block|_viewers)?\s|<live-topic|data-realtime-topic")
 CLIENT = re.compile(r"realtime_head|live\.min\.js|realtime\.js|realtime-path")
-"""What is in a template with something live, and in one that loads the page client."""
+"""Matches a template with live rows or blocks, and a template that loads the page client."""
 
 
 def check_application(**kwargs: Any) -> list[CheckMessage]:
@@ -50,7 +50,7 @@ def check_application(**kwargs: Any) -> list[CheckMessage]:
         except Exception as error:  # whatever the project's module does
             what, hint = f"{name} cannot be imported: {reason_of(error)}", "Correct it, or ASGI_APPLICATION."
         else:
-            what = f"{name} leaves out the engine: pages that it serves show their rows as of their load."
+            what = f"{name} leaves out the engine: pages that it serves do not change after they are loaded."
             hint = f"In its file, {WIRE}."
             if RealtimeApplication.is_made:
                 return []
@@ -67,8 +67,8 @@ def check_runserver(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "This runserver serves by WSGI, which has no WebSockets and no event streams: pages show their rows as "
-            "of their load.",
+            "This runserver serves by WSGI, which has no WebSockets and no event streams: pages do not change after "
+            "they are loaded.",
             hint="Install daphne and put 'daphne' first in INSTALLED_APPS, or start an ASGI server.",
             id="realtime.W019",
         )
@@ -100,7 +100,7 @@ def check_static_files(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"Django's static files do not include {SCRIPT}: pages are without their script, and not live.",
+            f"Django's static files do not include {SCRIPT}: pages have no script, and are not live.",
             hint="Add 'django.contrib.staticfiles' to INSTALLED_APPS, and "
             "'django.contrib.staticfiles.finders.AppDirectoriesFinder' to STATICFILES_FINDERS if that is set.",
             id="realtime.W021",
@@ -152,7 +152,7 @@ def check_head(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "No template has {% realtime_head %}: pages are without their script, and show rows as of their load.",
+            "No template has {% realtime_head %}: pages have no script, and do not change after they are loaded.",
             hint="Add {% load realtime %}{% realtime_head %} to the <head> of the template that all pages extend.",
             id="realtime.W026",
         )

@@ -11,7 +11,7 @@ ADVICE: dict[int, str] = {
     Code.FORBIDDEN: "sign in as a user who may read the topic, see can_subscribe of its feed",
     Code.NOT_FOUND: "check the name of the topic and the address: `manage.py realtime_watch` lists the topics",
 }
-"""What to do after a code; after another one of 4400 to 4499 it is what the code 4400 says."""
+"""What to do after a close code; other codes from 4400 to 4499 have the advice of 4400."""
 WITHOUT_ORIGIN = (
     'the server accepts no program without an Origin: pass origin="https://…", the address of its pages, or set '
     "REALTIME['ALLOW_WITHOUT_ORIGIN'] there"
@@ -39,9 +39,9 @@ class Refused(RealtimeError):
 NO_ANSWER = 1006
 """The code of a broadcast that the server has not answered, of whatever cause; WebSockets that are lost have it."""
 BROADCAST_ADVICE: dict[int, str] = {
-    NO_ANSWER: "it may have been sent on or not; send it again if that does no harm",
-    Code.BAD_MESSAGE: "its event has 1 to 64 characters, its payload is what JSON has, or bytes",
-    Code.FORBIDDEN: "can_broadcast of the topic's feed decides: sign in as a user whom it allows that",
+    NO_ANSWER: "it may or may not have been sent on; send it again if that does no harm",
+    Code.BAD_MESSAGE: "use an event of 1 to 64 characters, and as payload JSON values or bytes",
+    Code.FORBIDDEN: "sign in as a user whom can_broadcast of the topic's feed allows it",
     Code.TOO_MUCH: "wait before the next one, see BROADCASTS_PER_SECOND of the server's settings",
 }
 

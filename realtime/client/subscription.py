@@ -402,14 +402,16 @@ def _encoded(welcome: messages.Welcome, message: messages.Broadcast, payload: An
         try:
             content = message.payload = msgspec.Raw(msgspec.json.encode(payload))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ValueError(f"the payload is not what JSON has, nor bytes: {error}") from error
+            raise ValueError(f"the payload is neither JSON values nor bytes: {error}") from error
     if len(content) > welcome.max_broadcast_bytes:
         raise ValueError(
-            f"the payload has {len(content)} bytes; a broadcast may have {welcome.max_broadcast_bytes}"
+            f"the payload has {len(content)} bytes; a broadcast may have at most {welcome.max_broadcast_bytes}"
         )
     encoded = messages.encode(message)
     if len(encoded) > welcome.max_message_bytes:
-        raise ValueError(f"the message has {len(encoded)} bytes; one may have {welcome.max_message_bytes}")
+        raise ValueError(
+            f"the message has {len(encoded)} bytes; one may have at most {welcome.max_message_bytes}"
+        )
     return encoded
 
 

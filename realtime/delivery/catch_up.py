@@ -53,7 +53,7 @@ class CatchUp:
         try:
             rest = await shared.refresh(self._epoch)
         except Exception:
-            logger.exception("topic %s cannot be brought up", shared.name)
+            logger.exception("topic %s cannot be brought up to date", shared.name)
             rest = 0.0
         self._under_way[shared.feed] -= 1
         self._fill(shared.feed)

@@ -47,7 +47,7 @@ class ContractCommand(TerminalCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="change nothing; exit with 1 if the file of --output has another one",
+            help="change nothing; exit with 1 if the file of --output differs",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -87,7 +87,7 @@ def writes() -> Iterator[Finding]:
     except DatabaseError as error:
         yield Finding(f"database: nothing can be committed: {first_line(error)}", _cure(error))
         return
-    yield Finding("database: takes writes")
+    yield Finding("database: accepts writes")
 
 
 def _commit() -> None:

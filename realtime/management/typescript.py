@@ -8,7 +8,7 @@ from . import contracts
 from .contracts import Schema
 
 HEADER = (
-    "// Made by `manage.py realtime_types`. Do not edit: declare the feed otherwise, and make it again.\n"
+    "// Made by `manage.py realtime_types`. Do not edit: change the feed's declaration, then run it again.\n"
 )
 GENERIC = ("Row", "Change", "Snapshot", "Changes")
 """Messages that have rows: their type parameter is the type of a row's fields."""

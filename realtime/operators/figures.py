@@ -16,7 +16,7 @@ from ..servers import reactor
 from .reports import Reader, Report, Sample
 
 MOST = 20
-"""How many topics, addresses, users and connections are named."""
+"""How many topics, addresses, users and connections a report lists."""
 STATES_AT_ONCE = 500
 """How many connections are looked at before the event loop may do other work (1 ms)."""
 SAMPLE_SECONDS = 5.0

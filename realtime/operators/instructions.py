@@ -11,11 +11,11 @@ from ..databases.transactions import engine_transaction
 from ..models import Instruction, SecondsNow
 
 VALID_SECONDS = 60.0
-"""For how long processes look for an instruction: one that cannot read the database for longer misses it."""
+"""How long an instruction is valid. A process that cannot read the database for longer misses it."""
 WATCH_SECONDS = 30.0
 """How long processes report after an operator has looked at the page."""
 RENEW_SECONDS = 10.0
-"""How often one who goes on looking is noted again."""
+"""How often the instruction "watch" is renewed while an operator looks at the page."""
 
 
 class Given(NamedTuple):

@@ -24,7 +24,7 @@ from .reports import Reader, Report
 
 _MEANINGS = {"client": "the client ended it"} | {str(int(code)): code.meaning for code in Code}
 SHOWN_SECONDS = 120.0
-"""For how long a process is shown that is heard of no more."""
+"""How long a process is shown after it last wrote to the database."""
 
 
 @dataclass(frozen=True, slots=True)

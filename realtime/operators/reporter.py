@@ -67,7 +67,9 @@ class Reporter:
                 await self._threads.run(reports.forget)
                 self._forget_due = time.monotonic() + FORGET_SECONDS
         except (DatabaseError, InterfaceError) as error:
-            logger.debug("operators are not heard: %r", error)  # other tasks log that the database is away
+            logger.debug(
+                "instructions cannot be read: %r", error
+            )  # other tasks log that the database is away
 
     async def stop(self) -> None:
         """Store no further report, then delete the last one."""

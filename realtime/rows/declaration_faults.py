@@ -152,9 +152,7 @@ def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
 
 def faults_of_surroundings(language: str | None, time_zone: str | None) -> Iterator[Fault]:
     if language is not None and not translation.check_for_language(language):
-        yield Fault(
-            f"language {language!r} is none that Django knows", 'Write a code such as "de" or "pt-br".'
-        )
+        yield Fault(f"language {language!r} is not known to Django", 'Write a code such as "de" or "pt-br".')
     if time_zone is not None:
         try:
             zoneinfo.ZoneInfo(time_zone)

@@ -58,8 +58,8 @@ class FeedTopics:
         topic = self.topic(key)
         if not is_legal(topic):
             raise BadRow(
-                f"it is in no topic: {topic[:60]!r}… is no name of one; names have up to {MAX_TOPIC_CHARACTERS} "
-                "characters, without null characters"
+                f"it is in no topic: {topic[:60]!r}… is not a valid name for one; names have up to "
+                f"{MAX_TOPIC_CHARACTERS} characters, without null characters"
             )
         return topic
 

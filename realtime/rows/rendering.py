@@ -65,7 +65,9 @@ def _key_of(instance: models.Model) -> str:
     except ValidationError:
         is_key = False
     if not is_key:
-        raise BadRow(f"{repr(key)[:80]} is no primary key; give the row a value of {type(column).__name__}")
+        raise BadRow(
+            f"{repr(key)[:80]} is not a primary key; give the row a value of {type(column).__name__}"
+        )
     return str(key)
 
 

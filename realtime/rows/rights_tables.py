@@ -27,7 +27,7 @@ def rights_sources(
 
     ``declared`` None stands for the model that the topic field refers to, or for the feed's own where the topic field
     is its primary key.
-    Raises: ImproperlyConfigured, if something declared is no model with a table.
+    Raises: ImproperlyConfigured, if something declared is not a model with a table.
     """
     if isinstance(declared, str) or not isinstance(declared, Sequence | None):
         raise ImproperlyConfigured(f"rights_depend_on is {declared!r}; write a list of models: [Board]")
@@ -36,7 +36,7 @@ def rights_sources(
     for each in found:
         if not (isinstance(each, type) and issubclass(each, models.Model)) or each._meta.abstract:
             raise ImproperlyConfigured(
-                f"rights_depend_on has {each!r}, which is no model with a table; write a list of models: [Board]"
+                f"rights_depend_on has {each!r}, which is not a model with a table; write a list of models: [Board]"
             )
         for part in [_concrete(each), *map(_concrete, each._meta.get_parent_list())]:
             sources[part] = _key_column(part, model, topic_column)

@@ -115,7 +115,9 @@ def live_block(
             TemplateSyntaxError, if it has no topics, or is inside of another one.
     """
     if not topics.split():
-        raise TemplateSyntaxError(f"{{% live_block {name!r} %}} has no topics: what is it to follow?")
+        raise TemplateSyntaxError(
+            f'{{% live_block {name!r} %}} has no topics: name those that it follows, as in topics="orders stock"'
+        )
     if ' data-realtime-block="' in content:
         raise TemplateSyntaxError(
             f"{{% live_block {name!r} %}} has another live block in it: end it before the other one begins; "

@@ -90,7 +90,7 @@ def test_an_undo_leaves_alone_what_was_changed_later(call, entries):
 
     first.refresh_from_db()
     assert (first.value, first.unit) == ("later", "m")
-    assert back["left"] == ["“a”: value is “later” since, and stays"]
+    assert back["left"] == ["“a”: value has become “later” since then, and was left as it is"]
 
 
 def test_an_entry_moves_by_one_write(call, board, entries):
@@ -128,7 +128,7 @@ def test_a_deleted_entry_comes_back_as_it_was(call, board, entries):
     assert undo(call, answer)["left"] == []
     back = board.entries.get(pk=middle.pk)
     assert (back.label, back.value, back.position, back.is_visible) == ("b", "1", 20, False)
-    assert undo(call, answer)["left"] == ["“b” is there again already"]
+    assert undo(call, answer)["left"] == ["“b” is already there again"]
 
 
 def test_an_entry_of_a_deleted_board_is_not_restored(call, board, entries):
@@ -183,7 +183,10 @@ def test_an_added_entry_that_was_changed_since_is_not_removed_by_an_undo(call, b
     answer = call("add", board=board.pk, values={"label": "new"})
     board.entries.update(note="theirs")
 
-    assert undo(call, answer) == {"undo": None, "left": ["“new” was changed since, and stays"]}
+    assert undo(call, answer) == {
+        "undo": None,
+        "left": ["“new” has changed since then, and was left as it is"],
+    }
     assert board.entries.count() == 1
 
 
@@ -213,7 +216,7 @@ def test_only_line_ends_separate_the_rows_of_a_table(separator, call, board):
 )
 def test_a_quote_without_an_end_swallows_no_rows(table, call, board):
     """The table is refused as a whole, with the row."""
-    with pytest.raises(ActionRefused, match="a quote has no end, in the row that begins") as refused:
+    with pytest.raises(ActionRefused, match="a quotation mark has no end, in the row that begins") as refused:
         call("add", board=board.pk, table=table)
 
     assert refused.value.code is Code.BAD_MESSAGE
@@ -307,7 +310,7 @@ def test_a_token_that_was_changed_undoes_nothing(call, entries):
     """What an undo writes is what the server has signed."""
     answer = call("set", entry=entries[0].pk, changes={"value": "9"}, seen={"value": "1"})
 
-    with pytest.raises(ActionRefused, match="cannot be undone"):
+    with pytest.raises(ActionRefused, match="can no longer be undone"):
         call("undo", token=answer["undo"][:-1] + ("a" if answer["undo"][-1] != "a" else "b"))
     assert Entry.objects.get(pk=entries[0].pk).value == "9"
 

@@ -178,7 +178,7 @@ def test_an_undo_names_what_it_leaves(editor_client, editor, board, entries):
 
     response = editor_client.post(reverse("boards:undo", args=[board.slug, revision.pk]), follow=True)
 
-    assert "value is “later” since, and stays" in response.content.decode()
+    assert "value has become “later” since then, and was left as it is" in response.content.decode()
     assert Entry.objects.get(pk=entries[0].pk).value == "later"
 
 
@@ -267,7 +267,7 @@ def test_an_entry_that_has_changed_often_is_not_removed_by_an_undo(writes, edito
     is_known = writes < history.KEPT
     assert Entry.objects.get(pk=other.pk).value == "2"
     assert Entry.objects.get(pk=busy.pk).value == ("1" if is_known else f"write {writes - 1}")
-    assert ("“a” has changed 50 times or more since, and stays" in html) is not is_known
+    assert ("“a” has changed 50 times or more since then, and was left as it is" in html) is not is_known
 
 
 def test_the_oldest_revision_that_is_kept_is_undone_as_the_change_that_it_was(editor_client, board, entries):
@@ -588,7 +588,7 @@ def test_an_undo_of_an_import_names_the_entries_of_which_it_knows_no_change(
     html = undone(editor_client, board, batch.revisions.get()).content.decode()
 
     for label in "ab":
-        assert f"“{label}” has changed 50 times or more since, and stays" in html
+        assert f"“{label}” has changed 50 times or more since then, and was left as it is" in html
     assert "“c” has changed" not in html
     values = dict(board.entries.values_list("label", "value"))
     assert values == {"a": f"write {history.KEPT - 1}", "c": "1"}

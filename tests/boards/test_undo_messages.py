@@ -69,7 +69,7 @@ def test_what_was_changed_since_stays(editor_client, entries):
     after = undo(editor_client, offered(response))
 
     assert [*Entry.objects.order_by("pk").values_list("status", flat=True)] == ["info", "ok", "ok"]
-    assert "and stays" in after.content.decode()
+    assert "and was left as it is" in after.content.decode()
 
 
 def test_without_a_change_there_is_nothing_to_undo(editor_client, entries):

@@ -37,9 +37,9 @@ def test_settings_that_name_what_they_open_are_not_reported(spoil, changes):
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "guessed at will"),
-        ("AUTHENTICATION_BACKENDS", [*reversed(settings.AUTHENTICATION_BACKENDS)], "guessed at will"),
-        ("AUTHENTICATION_BACKENDS", [], "guessed at will"),
+        ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "guessed without limit"),
+        ("AUTHENTICATION_BACKENDS", [*reversed(settings.AUTHENTICATION_BACKENDS)], "guessed without limit"),
+        ("AUTHENTICATION_BACKENDS", [], "guessed without limit"),
         ("MIDDLEWARE", [], "how long to wait"),
     ],
     ids=["no backend", "not the first", "none at all", "no middleware"],

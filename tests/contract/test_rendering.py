@@ -308,7 +308,7 @@ def test_a_topic_without_a_legal_name_hides_its_row(database, declare):
     topics = {entry.topic for entry in batch.entries}
     assert f"{NAME}.short" in topics
     assert max(map(len, topics)) <= 200
-    assert "no name of one" in left_out.reasons(NAME)["3"]
+    assert "not a valid name" in left_out.reasons(NAME)["3"]
     assert set(feed.read_rows([3, 4])) == {4}
 
 

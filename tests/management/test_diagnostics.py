@@ -33,7 +33,7 @@ def faults(findings: Iterable[Finding]) -> list[tuple[str, str]]:
 
 def test_a_database_that_takes_writes_is_well(log):
     """Each table of the engine was written, and the transaction rolled back."""
-    assert list(diagnostics.writes()) == [Finding("database: takes writes")]
+    assert list(diagnostics.writes()) == [Finding("database: accepts writes")]
 
 
 def test_a_table_of_the_engine_that_is_missing_is_found(log):

@@ -236,7 +236,10 @@ def test_the_doctor_gives_up_a_trial_that_takes_long(monkeypatch):
     may_end.set()
 
     assert status == 1
-    assert "BAD  the disk: no result within 0.1 s; what it asks does not answer" in words
+    assert (
+        "BAD  the disk: no result within 0.1 s; the database, the channel layer or a disk does not answer"
+        in words
+    )
     assert "ok   rest: well" in words
 
 
@@ -329,4 +332,4 @@ def test_the_doctor_names_functions_that_fail_or_are_never_called(published, mon
     assert (
         "BAD  on_change: fails has failed 1 times for its next change: ValueError: no index; correct" in words
     )
-    assert "BAD  on_change: idle is not called: 'nothing' is no feed that is live; Register it" in words
+    assert "BAD  on_change: idle is not called: 'nothing' is not a live feed; Register it" in words

@@ -74,7 +74,8 @@ def test_only_those_of_a_topic_or_a_feed(entries, quay, capsys, topic):
 
 
 @pytest.mark.parametrize(
-    "since, words", [("x", "is not a position"), ("abcd.4", "another life of the log"), ("1.x", "is not")]
+    "since, words",
+    [("x", "is not a position"), ("abcd.4", "a position of an earlier log"), ("1.x", "is not")],
 )
 def test_a_wrong_position_is_refused(entries, since, words):
     with pytest.raises(CommandError, match=words):

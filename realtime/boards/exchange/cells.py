@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-"""How a cell begins that a spreadsheet may take for a formula, or that we have marked as none."""
+"""The beginning of a cell that a spreadsheet may take for a formula, or that we have marked as text."""
 MARKED = re.compile(r"'+[=+\-@\t\r\n]")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
-"""Characters that XML cannot have, and the one like them."""
+"""Characters that XML does not allow."""
 
 
 def safe(text: str) -> str:

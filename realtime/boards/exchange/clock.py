@@ -20,7 +20,7 @@ DAYS = {
     for name, day in zip(names, WEEK, strict=True)
     for word in (name, name[:3], name[:2] if names is GERMAN else name)
 }
-"""The days by the words that mean them."""
+"""The number of the day for each of its names and abbreviations."""
 
 
 def time_of(text: str, zone: ZoneInfo) -> datetime | None:
@@ -70,7 +70,7 @@ def days_of(text: str) -> str:
             found.add(DAYS[word])
         else:
             raise ValidationError(
-                _("“{word}” is no day of the week. Write {days}, or their numbers from 1.").format(
+                _("“{word}” is not a day of the week. Write {days}, or their numbers from 1.").format(
                     word=word, days=", ".join(NAMES)
                 )
             )

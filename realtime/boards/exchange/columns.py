@@ -56,9 +56,9 @@ ORDERS = {
     7: [*BY_FIELD][:7],
     len(COLUMNS): [*BY_FIELD],
 }
-"""The columns of a table without headings, by their number: as a board shows them, and as exports write them."""
+"""The columns of a table without headings, by their number, in the order in which boards and exports have them."""
 UNSAID = object()
-"""The value of a cell that says nothing of its field."""
+"""The value of a cell that leaves its field unchanged."""
 YES = {"yes", "y", "true", "1", "on", "x", "ja", "j", "wahr"}
 NO = {"no", "n", "false", "0", "off", "nein", "falsch"}
 STATUS_WORDS = {
@@ -113,7 +113,9 @@ def table(lines: Sequence[Line], board: Board) -> Table:
             )
         if "label" not in fields:
             raise Unreadable(
-                _("No column is headed “Label” or “Name”. Head the column that has the names so.")
+                _(
+                    "No column is headed “Label” or “Name”. Write one of these above the column with the names."
+                )
             )
         double = sorted({BY_FIELD[field].heading for field in fields if field and fields.count(field) > 1})
         if double:
@@ -201,7 +203,7 @@ def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[
                 if value is not UNSAID:
                     values[field] = value
         if not values.get("label") and not any(fault.column == "Label" for fault in wrong):
-            wrong.append(Fault(line, "Label", _("The name is missing.")))
+            wrong.append(Fault(line, "Label", _("The name is missing. Write one.")))
         rows.append(Row(line, values))
         faults += wrong
     return rows, faults
@@ -215,7 +217,9 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
     column = BY_FIELD.get(field)
     if column is None:
         raise ValidationError(
-            _("There is a cell more than there are columns: “{text}”. Quote or remove it.").format(text=text)
+            _("The row has more cells than there are columns: “{text}”. Quote or remove it.").format(
+                text=text
+            )
         )
     if not is_storable(text):
         raise ValidationError(_("It has characters that cannot be stored. Remove them."))
@@ -223,13 +227,15 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
         if not text:
             return UNSAID
         if text.casefold() not in YES | NO:
-            raise ValidationError(_("“{text}” is neither yes nor no.").format(text=text))
+            raise ValidationError(_("“{text}” is neither yes nor no. Write one of them.").format(text=text))
         return text.casefold() in YES
     if field == "status":
         if text.casefold() not in statuses:
             known = ", ".join(str(label) for value, label in Status.choices if value)
             raise ValidationError(
-                _("“{text}” is no status. Write {known}, or leave it empty.").format(text=text, known=known)
+                _("“{text}” is not a status. Write {known}, or leave it empty.").format(
+                    text=text, known=known
+                )
             )
         return statuses[text.casefold()]
     if column.is_time:
@@ -239,7 +245,9 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
     limit: int = getattr(Entry._meta.get_field(field), "max_length", 0)
     if len(text) > limit:
         raise ValidationError(
-            _("It is {number} characters long; {limit} are possible.").format(number=len(text), limit=limit)
+            _("It is {number} characters long; at most {limit} are possible.").format(
+                number=len(text), limit=limit
+            )
         )
     return text
 

@@ -24,11 +24,11 @@ from .plan import Mode, Plan, carry_out, locked_entries, plan
 from .reading import Unreadable, lines, text_of
 
 SHOWN = 300
-"""Changes that a preview lists; beyond that it has their number."""
+"""The number of changes that a preview lists; of further ones it shows only how many there are."""
 MAX_CHARACTERS = 500_000
-"""Of a table in the form: Django takes 2.5 MB of text in a request, and a character has up to four bytes."""
+"""Length of a table in the form: Django accepts 2.5 MB of text in a request, and a character has up to four bytes."""
 MARK = 12
-"""Characters of the mark of a change."""
+"""The number of characters of a change's mark."""
 RIGHTS = ["boards.add_entry", "boards.change_entry", "boards.delete_entry"]
 
 

@@ -18,10 +18,10 @@ from . import workbooks
 from .cells import plain, tab_separated
 
 MAX_BYTES = 3 * 2**20
-"""Of a file. The server refuses requests of more than 4 MiB without a word about the form."""
+"""Size of a file. The server refuses requests of more than 4 MiB, with an answer that does not mention the form."""
 MAX_ROWS = 2000
 SEPARATORS = "\t;,"
-"""The first of them wins where several fit equally well."""
+"""The first of them is used if several fit equally well."""
 SAMPLE = 100
 
 SIGNATURES = [
@@ -36,7 +36,7 @@ SIGNATURES = [
     (b"\xd0\xcf\x11\xe0", gettext_noop("an Excel file of the old kind (.xls), or one with a password")),
     (b"{\\rtf", gettext_noop("a text document (RTF)")),
 ]
-"""How files that are no tables begin, and what to call them."""
+"""How files of other kinds begin, and what errors call them."""
 MARKS = [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")]
 
 
@@ -196,4 +196,4 @@ def rows(text: str, separator: str, skipped: int = 0) -> Iterator[tuple[int, lis
 
 
 END = "\x1fend\x1f"
-"""A last row that is known: a quote without an end would make it part of a cell."""
+"""A row that is appended to detect an unclosed quotation mark, which would make it part of a cell."""

@@ -38,7 +38,7 @@ NAMES = {column.field.removeprefix("is_"): column.field for column in COLUMNS}
 """The fields of an entry by their names in JSON."""
 NAME_OF = {BY_FIELD[field].heading: name for name, field in NAMES.items()}
 FOR_WRITERS = {"visible", "shows_from", "shows_until", "weekdays"}
-"""What only those may read who may write: when which entry is shown."""
+"""Fields that say when an entry is shown: only clients that may write the board may read them."""
 SEPARATORS = {"text/csv", "text/tab-separated-values"}
 
 
@@ -137,7 +137,7 @@ def put(request: HttpRequest, slug: str) -> HttpResponse:
         if faults or planned.faults:
             found = [*faults, *planned.faults]
             lines_of = len({fault.line for fault in found})
-            raise Refusal(422, f"{lines_of} rows cannot be used, so nothing was written.", found)
+            raise Refusal(422, f"{lines_of} rows have errors, so nothing was written. Correct them.", found)
         carry_out(planned, board, None, f"Program “{token.name}”")
         content = encoded(board.entries.all(), with_hidden=True)
     note_use(token)
@@ -148,7 +148,8 @@ def put(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 NEEDS_BEARER = (
-    "This needs a token of the board: send “Authorization: Bearer TOKEN”. Its page “Share” makes one."
+    "This requires a token of the board: send “Authorization: Bearer TOKEN”. "
+    "The board's page “Share” makes tokens."
 )
 
 
@@ -221,12 +222,12 @@ def of_json(body: bytes, board: Board) -> tuple[list[Row], list[Fault]]:
 def faults_of(number: int, row: Any) -> list[Fault]:
     """Return what is wrong with an element of a JSON list, beside its values."""
     if not isinstance(row, dict):
-        return [Fault(number, "", "It is not an object.")]
+        return [Fault(number, "", "It is not an object. Send an object for each row.")]
     known = ", ".join(NAMES)
     return [
-        Fault(number, plain(str(name)), f"There is no such column; there are {known}.")
+        Fault(number, plain(str(name)), f"There is no such column; the columns are {known}.")
         if name not in NAMES
-        else Fault(number, name, "It is neither a text, a number nor true or false.")
+        else Fault(number, name, "It is not a text, a number, true or false. Send one of these, or null.")
         for name, value in row.items()
         if name not in NAMES or not isinstance(value, str | int | float | None)
     ]

@@ -20,13 +20,13 @@ from .cells import CONTROL, FORMULA, plain
 logger = logging.getLogger("realtime.boards")
 
 MAX_UNFOLDED = 6 * 2**20
-"""Bytes without compression: 2,000 rows whose cells are all as long as they can be, three times."""
+"""Bytes without compression: three times what 2,000 rows need if every cell has its greatest length."""
 MAX_TAGS = 200_000
-"""A hundred for each of 2,000 rows; a cell has up to eight. The time of reading follows their number."""
+"""A hundred for each of 2,000 rows; a cell has up to eight. Reading takes a time proportional to their number."""
 MAX_PARTS = 300
 MAX_COLUMNS = 40
 MAX_BLANK = 1000
-"""Rows without text before a table is taken to be over: some sheets have a million, for their colour."""
+"""After so many rows without text a table is taken to be over: some sheets have a million rows with only a colour."""
 
 OTHERS = [
     ("word/", gettext_noop("a Word document")),
@@ -39,7 +39,7 @@ TOO_MUCH = gettext_noop(
     "This Excel file has too much in it. Copy the table into a new file, or save it as CSV."
 )
 DAMAGED = gettext_noop(
-    "This Excel file is damaged or has parts that are not read. Save it again, or save the table as CSV."
+    "This Excel file is damaged or has parts that cannot be read. Save it again, or save the table as CSV."
 )
 
 

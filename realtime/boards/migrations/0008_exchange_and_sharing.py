@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='board',
             name='embed_origins',
-            field=models.TextField(blank=True, db_default='', default='', help_text='One a line, such as https://example.com: their pages may show the board in a frame, and if it is public, read its rows.', validators=[realtime.boards.sharing.origins.validate_origins], verbose_name='sites that may embed it'),
+            field=models.TextField(blank=True, db_default='', default='', help_text='One per line, such as https://example.com: their pages may show the board in a frame, and if it is public, read its rows.', validators=[realtime.boards.sharing.origins.validate_origins], verbose_name='sites that may embed it'),
         ),
         migrations.CreateModel(
             name='Batch',

@@ -18,7 +18,7 @@ from . import pairing
 from .models import Screen
 
 AGAIN_SECONDS = 60
-"""After how long a page without a board and a code is loaded again, beside what it follows."""
+"""After how long a page that shows neither a board nor a code is loaded again, whatever its topics send."""
 
 
 @starts_worker

@@ -27,7 +27,7 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
 _opener = urllib.request.build_opener(NoRedirects)
 _turn = threading.Lock()
-"""Held while a message is under way: a server that never answers holds up one thread, not one more each minute."""
+"""Held while a message is sent: a server that never answers occupies one thread, instead of one more each minute."""
 
 
 def send(address: str, message: dict[str, Any], seconds: float = SECONDS) -> None:
@@ -49,7 +49,7 @@ def send(address: str, message: dict[str, Any], seconds: float = SECONDS) -> Non
     if not outcome:
         raise NotSent(f"{host} has not answered within {seconds:g} s")
     if outcome[0]:
-        raise NotSent(f"{host} has not taken the message: {outcome[0]}")
+        raise NotSent(f"{host} has not accepted the message: {outcome[0]}")
 
 
 def _post(address: str, message: dict[str, Any], seconds: float, outcome: list[str]) -> None:

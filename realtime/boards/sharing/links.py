@@ -67,7 +67,7 @@ def open_link(request: HttpRequest) -> HttpResponse:
     if link is None:
         if form.is_bound and form.is_valid():
             form.add_error(
-                "code", _("This link is not valid, or not any more. Ask for a new one where you got it from.")
+                "code", _("This link is not valid, or no longer valid. Ask for a new one where you got it.")
             )
         response = render(request, "boards/link.html", {"form": form}, status=404 if form.is_bound else 200)
     elif request.user.is_authenticated and link.board not in Board.objects.visible_to(request.user):

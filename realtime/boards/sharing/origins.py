@@ -22,11 +22,13 @@ def validate_origins(text: str) -> None:
             raise ValidationError(
                 _(
                     "“{line}” is not the address of a site; write https:// and its name, without a path, such as "
-                    "https://example.com, one a line."
+                    "https://example.com, one per line."
                 ).format(line=line)
             )
     if len(lines(text)) > MAX_ORIGINS:
-        raise ValidationError(_("There may be {number} sites.").format(number=MAX_ORIGINS))
+        raise ValidationError(
+            _("At most {number} sites are possible. Remove some.").format(number=MAX_ORIGINS)
+        )
 
 
 def lines(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from ..models import Board, Entry, Notice
 
 MAX_ITEMS = 100
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
-"""When an empty board has changed last: a time that stays the same, so that a reader's copy stays valid."""
+"""The time of the last change of an empty board: a constant, so that a feed reader's copy stays valid."""
 
 
 class Steady(feedgenerator.SyndicationFeed):

@@ -107,6 +107,7 @@ def answer(
 def too_many(
     request: HttpRequest, board: Board, seconds: float, refused: MessageForm | None = None
 ) -> HttpResponse:
-    response = answer(request, board, _("Too many at once. Try again in %d s.") % ceil(seconds), 429, refused)
+    words = _("Too many messages or reactions at once. Try again in %d s.") % ceil(seconds)
+    response = answer(request, board, words, 429, refused)
     response["Retry-After"] = str(ceil(seconds))
     return response

@@ -102,7 +102,7 @@ def _bounded(diagnostic: Diagnostic) -> list[Finding]:
 
     threading.Thread(target=run, name=f"doctor-{diagnostic.__name__}", daemon=True).start()
     if not ended.wait(DIAGNOSTIC_SECONDS):
-        cure = "what it asks does not answer: the database, the channel layer, or a disk"
+        cure = "the database, the channel layer or a disk does not answer: see the log of each, and that of the system"
         return [*found, Finding(f"{_name(diagnostic)}: no result within {DIAGNOSTIC_SECONDS:g} s", cure)]
     return found
 

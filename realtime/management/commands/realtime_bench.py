@@ -76,8 +76,8 @@ class Command(TerminalCommand):
         parser.add_argument(
             "--write",
             metavar="SQL",
-            help="an UPDATE of a live row with one %%s, which gets a text that was not there before. It stays in "
-            "the row: name one that is there for this.",
+            help="an UPDATE of a live row with one %%s, which is replaced by a new text each time. The last text "
+            "stays in the row: choose a row that exists for this purpose.",
         )
         parser.add_argument("--origin", help="the Origin to send; by default the address itself")
 

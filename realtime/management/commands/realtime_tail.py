@@ -20,14 +20,18 @@ AT_ONCE = 500
 
 
 class Command(TerminalCommand):
-    help = "List entries of the log, oldest first: the position, when and in which topic, and what it has."
+    help = "List entries of the log, oldest first: position, time, topic and contents of each."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "-n", "--lines", type=int, default=20, help="how many of the newest (default: 20)"
+            "-n", "--lines", type=int, default=20, help="list this many of the newest entries (default: 20)"
         )
-        parser.add_argument("--since", help="all after this position instead, such as 9f1c2e07.481 or 481")
-        parser.add_argument("--topic", help="only of this topic, for example entries.7, or of this feed")
+        parser.add_argument(
+            "--since", help="list all entries after this position instead, such as 9f1c2e07.481 or 481"
+        )
+        parser.add_argument(
+            "--topic", help="list only entries of this topic, for example entries.7, or of this feed"
+        )
         parser.add_argument(
             "-f", "--follow", action="store_true", help="wait for further entries until Ctrl-C"
         )
@@ -96,7 +100,7 @@ def _offset(text: str, epoch: str) -> int:
         ) from error
     if position.epoch != epoch:
         raise CommandError(
-            f"{text} is of another life of the log, which now has the epoch {epoch}; leave --since out"
+            f"{text} is a position of an earlier log; the epoch of the log is now {epoch}: leave --since out"
         )
     return position.offset
 
@@ -114,7 +118,7 @@ def _words(entry: LogEntry) -> str:
 
 
 def _asks(entry: LogEntry) -> list[str]:
-    return ["rights asked again"] if entry.kind == LogEntry.Kind.RIGHTS else []
+    return ["rights checked again"] if entry.kind == LogEntry.Kind.RIGHTS else []
 
 
 def _as_json(epoch: str, entry: LogEntry) -> str:

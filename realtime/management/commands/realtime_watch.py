@@ -39,17 +39,17 @@ class Seen(NamedTuple):
 class Command(TerminalCommand):
     help = (
         "Show the rows of a topic and keep them current until Ctrl-C: a table in a terminal, otherwise one line of "
-        "JSON for each change, the first ones for the rows there are. Reads the log in the database, or follows a "
+        "JSON for each change, beginning with one for each present row. Reads the log in the database, or follows a "
         "server with --url. Without a topic, list the topics."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("topic", nargs="?", help="for example entries.7")
+        parser.add_argument("topic", nargs="?", help="the topic, for example entries.7")
         parser.add_argument("--url", help="follow a server, such as https://example.org/, as any visitor")
         parser.add_argument("--origin", help="the Origin to send with --url; by default the address itself")
         parser.add_argument("--ticket", help="a ticket for --url, which opens one connection")
         parser.add_argument("--json", action="store_true", help="write JSON, in a terminal too")
-        parser.add_argument("--once", action="store_true", help="end after the rows that there are now")
+        parser.add_argument("--once", action="store_true", help="end after printing the present rows")
 
     def handle(self, *args: Any, **options: Any) -> None:
         topic = options["topic"]

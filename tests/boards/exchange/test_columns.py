@@ -86,10 +86,10 @@ def test_a_status_that_a_program_has_written_is_known(board, entry):
     "line, column, words",
     [
         (";07:30;ok", "Label", "The name is missing"),
-        ("Oslo;07:30;late", "Status", "“late” is no status. Write OK, Now, Watch, Alert"),
-        (f"{'x' * 201};1;ok", "Label", "201 characters long; 200"),
-        ("Oslo;" + "1" * 300, "Value", "300 characters long; 200"),
-        ("Oslo;1;ok;more", "", "a cell more than there are columns: “more”"),
+        ("Oslo;07:30;late", "Status", "“late” is not a status. Write OK, Now, Watch, Alert"),
+        (f"{'x' * 201};1;ok", "Label", "201 characters long; at most 200"),
+        ("Oslo;" + "1" * 300, "Value", "300 characters long; at most 200"),
+        ("Oslo;1;ok;more", "", "more cells than there are columns: “more”"),
         ("Oslo;a\ud800", "Value", "cannot be stored"),
     ],
 )

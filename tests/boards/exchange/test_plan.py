@@ -202,7 +202,7 @@ def test_an_undo_leaves_alone_what_was_changed_later(board, entries, editor):
 
     left = revert(history.steps_of(board, history.batches(board)[0].newest)).left
 
-    assert "value is “3” since, and stays" in left[0]
+    assert "value has become “3” since then, and was left as it is" in left[0]
     assert [row[2] for row in state(board)] == ["3", "1", "1", "1"]
 
 

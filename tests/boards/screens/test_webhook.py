@@ -67,7 +67,10 @@ def test_a_message_arrives_as_json():
 )
 def test_what_is_not_taken_is_reported(answer):
     """A redirect could lead to an address inside of the operator's network."""
-    with listening(answer) as (address, _), pytest.raises(webhook.NotSent, match="has not taken the message"):
+    with (
+        listening(answer) as (address, _),
+        pytest.raises(webhook.NotSent, match="has not accepted the message"),
+    ):
         webhook.send(address, {}, seconds=60)
 
 
