@@ -81,14 +81,14 @@ class InstructionForm(forms.Form):
 
     @property
     def concerns_many(self) -> bool:
-        """Whether it is done only after a second look."""
+        """Whether it is carried out only after a confirmation."""
         data = self.cleaned_data
         return data["kind"] == Kind.SIGN_OUT or (data["kind"] != Kind.READ and not data["target"])
 
 
 @admin.register(ProcessReport)
 class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """One page in place of a list and its forms."""
+    """Shows one page instead of a list and its forms."""
 
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "realtime_processreport"
@@ -114,7 +114,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def page(self, request: HttpRequest) -> HttpResponse:
-        """Show what all processes have reported, and have them go on."""
+        """Show what all processes have reported, and have them keep reporting."""
         self._require_operator(request)
         try:
             instructions.watch()
@@ -146,7 +146,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self._response(request, "page", gettext("Server processes"), {**context, "readers": readers})
 
     def instruct(self, request: HttpRequest) -> HttpResponse:
-        """Give an instruction, after a second look if it concerns many connections."""
+        """Give an instruction; one that concerns many connections only after a confirmation."""
         self._require_operator(request)
         form = InstructionForm(request.POST)
         if request.method != "POST":

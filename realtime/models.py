@@ -1,5 +1,5 @@
 """The engine's tables: outbox, log, the state of sequencing, tickets, releases of feeds, claims of triggers, the topics
-that processes hold, the cursors of functions of ``on_change``, and what processes and their operators tell each other.
+that processes hold, the cursors of functions of ``on_change``, reports of processes and instructions of operators.
 """
 
 from typing import Any, TypeVar
@@ -338,7 +338,7 @@ class ProcessReport(EngineTable):
 
 
 class Instruction(EngineTable):
-    """What processes are to do, by the word of an operator (``operators/instructions.py``)."""
+    """An instruction of an operator to processes (``operators/instructions.py``)."""
 
     class Kind(models.TextChoices):
         WATCH = "watch", "report"

@@ -38,7 +38,7 @@ def broadcast(text: str, topic: str | None = None) -> None:
 def parse(image: dict[str, Any] | None) -> tuple[str, str]:
     """Return topic and text of the notice in an outbox row.
 
-    Raises: ValueError, if it is none that pages can show.
+    Raises: ValueError, if pages cannot show it.
     """
     match image:
         case {"topic": str(topic), "text": str(text)} if is_legal(topic) and is_storable(text):

@@ -71,7 +71,7 @@ class EntryForm(SharedForm):
             position.help_text = _("Leave it empty to add the entry at the end.")
 
     def _board(self) -> Board | None:
-        """Return the board by whose clock the form shows times; of a new entry, the one that is chosen."""
+        """Return the board by whose clock the form shows times; for a new entry, the chosen board."""
         if self.instance.board_id:
             return Board.objects.filter(pk=self.instance.board_id).first()
         chosen = self.data.get(self.add_prefix("board")) or str(self.initial.get("board") or "")
@@ -93,7 +93,7 @@ class EntryRows(SharedInlineRows):
 
     @cached_property
     def shown_board(self) -> Board:
-        """The board as the form has shown it: another zone is not saved yet."""
+        """The board as the form has shown it: a changed time zone is not saved yet."""
         return Board.objects.filter(pk=self.instance.pk).first() or self.instance
 
     def _construct_form(self, i: int, **kwargs: Any) -> Any:
@@ -288,7 +288,7 @@ class EntryAdmin(UndoableAdmin, SharedAdmin, Bounded, EntryModelAdmin):
         self.update(request, entries, gettext("moved to “{board}”").format(board=board), board=board)
 
     def update(self, request: HttpRequest, entries: QuerySet[Entry], outcome: str, **changes: Any) -> None:
-        """Write the same values into all entries with one statement, and into the history of each."""
+        """Write the same values to all entries by one statement, and record them in the history of each."""
         with transaction.atomic():
             # By key: afterwards the filters of the list may no longer find them.
             found = entries.order_by("pk").select_for_update(of=["self"])

@@ -1,5 +1,5 @@
-"""A feed of all entries, hidden ones too, for the history and for when entries are shown. It is imported only if there
-is a history.
+"""A feed of all entries, hidden ones too, for the history, charts and the times of entries. It is imported only if the
+history is on.
 """
 
 from realtime.changes import Change, on_change
@@ -22,7 +22,7 @@ class AllEntriesFeed(Feed):
 
 @on_change(AllEntriesFeed, name="boards.history", from_start=True, atomic=True)
 def follow(change: Change) -> None:
-    """Record a change in the history and for charts, and what follows from it for when its entry is shown."""
+    """Record a change in the history and for charts, and renew when its entry is shown."""
     note(change)
     renew_entry(change)
     recording.note(change)

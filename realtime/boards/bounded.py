@@ -1,4 +1,4 @@
-"""What every list of the admin refuses to ask the database for."""
+"""Bounds for the queries that the lists of the admin may cause."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,5 +27,5 @@ class Bounded(AnyModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        # Each word is a condition, of which SQLite takes a thousand.
+        # Each word is a condition, and SQLite accepts a thousand.
         return super().get_search_results(request, queryset, search_term[:MAX_SEARCH_CHARACTERS])

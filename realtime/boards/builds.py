@@ -1,7 +1,7 @@
 """The build: one short text for the scripts, styles and templates that pages are made of.
 
-A page has the build of the server that made it. When it connects again, it asks for the build of now, and loads again
-if that is another one (static/boards/wall/build.js).
+A page has the build of the server that made it. When it reconnects, it requests the present build, and reloads if that
+is another one (static/boards/wall/build.js).
 """
 
 import hashlib
@@ -17,7 +17,7 @@ FOLDERS = [BOARDS / "static", BOARDS.parent / "static", BOARDS.parent / "templat
 
 @cache
 def build() -> str:
-    """Return the build of this process: it stays, whatever is written under a running server."""
+    """Return the build of this process. It does not change when files are replaced under a running server."""
     content = hashlib.sha256()
     templates = [Path(folder) for engine in engines.all() for folder in engine.dirs]
     for root in [*FOLDERS, *templates]:
@@ -27,5 +27,5 @@ def build() -> str:
 
 
 def show(request: HttpRequest) -> HttpResponse:
-    """Answer with the build."""
+    """Answer with the present build."""
     return HttpResponse(build(), content_type="text/plain", headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""Compression of pages without a secret: elsewhere a page's size could tell parts of one (the attack named BREACH)."""
+"""Compression of pages that contain no secret: the compressed size could disclose one (the attack named BREACH)."""
 
 from collections.abc import Callable
 from functools import wraps

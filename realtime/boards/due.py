@@ -1,8 +1,8 @@
-"""Entries that come and go by time, and are sorted by it: what changes is written, and pages follow it.
+"""Due entries: what changes by time, whether an entry is shown and its place, is written, so that pages follow it.
 
-Saving an entry writes it. ``write_due``, which a periodic job calls, looks at the entries whose time has come, however
-late that is, and at those that SQL has written; several processes may do so at once. What SQL has changed of times is
-found by ``Sweep``, and where there is a history by ``renew_entry``, which is called for each change.
+Saving an entry writes it. ``write_due``, which a periodic job calls, checks the entries whose time has come, however
+late the job is, and those that SQL has inserted; several processes may do so at once. Times that SQL has changed are
+found by ``Sweep``, and where the history is on by ``renew_entry``, which is called for each change.
 """
 
 import logging
@@ -27,7 +27,7 @@ TIMES = ["at", "shows_from", "shows_until", "weekdays", "is_due", "next_change"]
 
 
 def has_times(board: Board) -> bool:
-    """Return whether pages of a board say how soon its entries are, or may have to while they are open."""
+    """Return whether pages of a board show how soon its entries are due, or may have to while they are open."""
     return (
         board.sorting == Sorting.TIME
         or board.hides_after is not None
@@ -36,7 +36,7 @@ def has_times(board: Board) -> bool:
 
 
 def write_due() -> int:
-    """Bring the entries up to date whose time has come; return how many were looked at."""
+    """Bring the entries up to date whose time has come; return how many were checked."""
     now = timezone.now()
     late = Entry.objects.filter(next_change__lte=now).order_by("next_change")
     unseen = Entry.objects.filter(HAS_TIMES, is_due=None)
@@ -48,10 +48,10 @@ def write_due() -> int:
 
 
 def misplaced() -> list[QuerySet[Entry]]:
-    """Return the entries of which the database knows that they are not where their board's order has them.
+    """Return the entries whose rank is not that of their board's order, as far as a query can find them.
 
-    It finds another order of a board, other statuses, and new entries. Which time belongs to a rank it cannot compute:
-    other times are found as those of all entries are.
+    It finds them after the order of a board or a status was changed, and new ones. A query cannot compute the rank of a
+    time: changed times are found by ``Sweep``.
     """
     by_status = Case(
         *(When(status=status, then=rank(Sorting.STATUS, None, status)) for status in Status.values),
@@ -68,12 +68,12 @@ def misplaced() -> list[QuerySet[Entry]]:
 
 
 class Sweep:
-    """Looks at all entries, some at each turn, by their keys."""
+    """Checks all entries, some at each call, in the order of their keys."""
 
     after = 0
 
     def next(self, now: datetime) -> list[int]:
-        """Return those of the next entries of which something else follows now than is written."""
+        """Return those of the next entries whose columns are not what follows from their times now."""
         rows = Entry.objects.filter(pk__gt=self.after).order_by("pk")
         keys = [*rows.values_list("pk", flat=True)[:BATCH]]
         self.after = keys[-1] if len(keys) == BATCH else 0
@@ -95,7 +95,7 @@ def by_parts(
     keys: Sequence[int],
     when_unreadable: Callable[[int, Exception], object],
 ) -> None:
-    """Call ``act`` for entries; if it cannot read one, for ever smaller parts, so that it does so for all others."""
+    """Call ``act`` for entries; if it cannot read one, call it for smaller parts, so that all others are handled."""
     try:
         act(keys)
     except (DatabaseError, ValueError, OverflowError) as error:
@@ -124,7 +124,7 @@ def not_hidden(key: int) -> QuerySet[Entry]:
 def hide(key: int, error: Exception) -> None:
     """Hide an entry whose times cannot be read, and log that, unless it is hidden already."""
     shown = not_hidden(key)
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     if shown.exists() and shown.update(is_due=False, next_change=None):
         logger.error("entry %s is hidden, because its times cannot be read (%s); correct them", key, error)
 

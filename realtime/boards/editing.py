@@ -92,7 +92,7 @@ class EditorsForm(forms.Form):
 
 
 def in_their_language(function: Act) -> Act:
-    """Return an action that runs in the language of its caller's page: a connection has none."""
+    """Return an action that runs in the language of its caller's page: a connection has no language."""
 
     @wraps(function)
     def act(user: Any, data: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 @action("entries.times", form=EntryForm, permission=may("change"))
 @in_their_language
 def times(user: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the times of an entry as an editor enters them, and the zone whose clock they are of."""
+    """Return the times of an entry as an editor enters them, and the time zone in which they are given."""
     entry = Entry.objects.select_related("board").filter(pk=data["entry"]).first()
     if entry is None:
         return {"gone": True}
@@ -263,7 +263,7 @@ def undo(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def undoable(steps: Sequence[Step]) -> dict[str, Any]:
-    """Return a token that undoes the steps, or that it is too large for a call."""
+    """Return a token that undoes the steps; ``is_too_large`` instead if a call could not contain it."""
     token = sign(steps)
     if len(token) + CALL_BYTES > get_conf().max_message_bytes:
         return {"undo": None, "is_too_large": True}
@@ -326,7 +326,7 @@ def parsed(table: str) -> list[dict[str, str]]:
     Raises: ActionRefused, if it has no row or too many, or cannot be read as a table.
     """
     try:
-        # A known last row: a quote without an end would make it part of a cell.
+        # A known last row: an unclosed quotation mark would make it part of a cell.
         *read, last = csv.reader(chain(io.StringIO(table, newline=""), ["\t"]), "excel-tab")
     except csv.Error as error:
         raise ActionRefused(

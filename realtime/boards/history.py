@@ -134,7 +134,7 @@ def revised(key: int, was: Values | None, values: Values | None, actor: Any = No
 
 
 def remove_surplus(keys: Iterable[int]) -> None:
-    """Remove the oldest revisions of entries that have too many, and the batches of which nothing is left."""
+    """Remove the oldest revisions of entries that have too many, and the batches without revisions."""
     rank = Window(RowNumber(), partition_by=F("entry"), order_by=F("pk").desc())
     ranked = Revision.objects.filter(entry__in=list(keys)).annotate(rank=rank)
     surplus = dict(ranked.filter(rank__gt=KEPT).values_list("pk", "batch"))
@@ -164,7 +164,7 @@ def kept_since() -> datetime:
 
 
 def revisions(board: Board) -> Any:
-    """Return the changes of a board's entries, newest first, those that came to it or left it included."""
+    """Return the changes of a board's entries, newest first, including moves to it and from it."""
     title = Board.objects.filter(pk=OuterRef("board")).values("title")
     left_title = Board.objects.filter(pk=OuterRef("left_board")).values("title")
     return (

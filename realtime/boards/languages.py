@@ -14,5 +14,5 @@ def validate_language(name: str) -> None:
 
 
 def language_named(name: str) -> str:
-    """Return the language of this name; the server's, if it is blank or none of the site, because SQL can write any."""
+    """Return the language of this name; the server's, if it is blank or not one of the site: SQL can write any."""
     return name if name in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

@@ -48,7 +48,7 @@ class BoardQuerySet(models.QuerySet["Board"]):
 
 
 class Sorting(models.TextChoices):
-    """By what the entries of a board are sorted; those that are equal by their positions."""
+    """By what the entries of a board are sorted; equal ones are sorted by their positions."""
 
     HAND = "", _("By hand")
     TIME = "time", _("By time, the next first")
@@ -141,7 +141,7 @@ class Board(TwoWay):
 
     def save(self, **options: Any) -> None:
         super().save(**options)
-        # Its zone is that of its entries' times: the job looks at them, and what it writes shows them anew.
+        # Times of entries are in the board's zone: the job checks them again, and what it writes changes the pages.
         timed = self.entries.filter(is_due__isnull=False)
         names = options.get("update_fields")
         if (names is None or not {"time_zone", "hides_after"}.isdisjoint(names)) and timed.exists():
@@ -175,7 +175,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 class Entry(models.Model):
     """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults.
 
-    ``is_due`` is whether its times say that it is shown now, None if it has none or if they were not looked at yet;
+    ``is_due`` is whether its times let it be shown now, None if it has no times or if they were not checked yet;
     ``next_change`` is when that changes. ``rank`` is its place where the board is sorted by time or status, ``clock``
     the zone of its board: a row of the feed is made of its own columns. Saving sets all four; see ``due.py``.
     """
@@ -257,7 +257,7 @@ class Entry(models.Model):
         super().save(**options)
 
     def note_times(self, now: datetime) -> bool:
-        """Set what follows from the times; return whether that is something else than before."""
+        """Set the columns that follow from the times; return whether one of them has changed."""
         before = [getattr(self, name) for name in NOTED]
         self.is_due, self.next_change, self.clock = None, None, ""
         if self.at or self.shows_from or self.shows_until or self.weekdays:

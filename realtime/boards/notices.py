@@ -65,7 +65,7 @@ class NoticeForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none wh
 @require_POST
 @permission_required("boards.change_notice")
 def end(request: HttpRequest, slug: str, key: int) -> HttpResponse:
-    """End a notice on all its boards, and show the board again from which that was asked."""
+    """End a notice on all its boards, and show the board whose page has requested this."""
     board = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
     notice = get_object_or_404(board.notices, pk=key)
     notice.shows_until = timezone.now()
@@ -82,7 +82,7 @@ def write_due() -> int:
         True: Notice.objects.filter(has_begun & ~is_over, is_shown=False, weekdays=""),
         False: Notice.objects.filter(~has_begun | is_over, is_shown=True),
     }
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     keys = {is_shown: [*notices.values_list("pk", flat=True)] for is_shown, notices in late.items()}
     for notice in Notice.objects.filter(has_begun & ~is_over).exclude(weekdays="").prefetch_related("boards"):
         is_due = notice.is_due(now)

@@ -1,4 +1,4 @@
-"""What becomes of an entry by time, in an editor's words."""
+"""Whether and when an entry is shown, in words for editors."""
 
 from typing import Any
 

@@ -291,7 +291,7 @@ def question(name: str, mine: str, theirs: str) -> SafeString:
 
 
 def lock(model: type[Model], keys: Iterable[Any]) -> dict[Any, Model]:
-    """Return rows by key, as they are until the transaction ends. The order keeps two who lock many from a deadlock."""
+    """Return rows by key, as they are until the transaction ends. The order prevents deadlocks."""
     rows = model._base_manager.select_for_update().filter(pk__in=list(keys)).order_by("pk")
     return {row.pk: row for row in rows}
 
@@ -308,7 +308,7 @@ class SharedRows(AnyFormSet):
         return type(cls.__name__, (cls,), {"request": request})
 
     def initial_form_count(self) -> int:
-        """Return how many forms are of rows; of a form that was sent, no more than it has, whatever it states."""
+        """Return how many forms belong to existing rows; at most the number of forms sent, whatever they state."""
         count = super().initial_form_count()
         return max(0, min(count, self.total_form_count())) if self.is_bound else count
 

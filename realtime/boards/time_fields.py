@@ -29,7 +29,7 @@ class ZonedTimeField(forms.DateTimeField):
         return as_shown(value, self.zone) if isinstance(value, datetime) else value
 
     def to_python(self, value: Any) -> datetime | None:
-        with timezone.override("UTC"):  # in which Django reads what names no zone
+        with timezone.override("UTC"):  # in which Django reads a time without an offset
             found = super().to_python(value)
         if found is not None and not _names_a_zone(value):
             found = in_zone(found.replace(tzinfo=None), self.zone or zone_named(""))
@@ -38,7 +38,7 @@ class ZonedTimeField(forms.DateTimeField):
         return found
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        # By what was shown, which has neither seconds nor which of two equal hours is meant.
+        # Compare with what was shown: it has no seconds, and does not tell the two hours apart that a clock repeats.
         return as_shown(initial, self.zone) != str(data or "")
 
 
@@ -58,7 +58,7 @@ class WeekdaysField(forms.MultipleChoiceField):
 
 
 def show_by_clock_of(form: Any, board: Any) -> None:
-    """Let the times of a form be those of a board's clock; of no board, the server's. The form says so."""
+    """Make a form show and read times by a board's clock, without a board by the server's; its help texts say so."""
     show_by_clock(form, board.zone if board else zone_named(""))
 
 
@@ -80,7 +80,7 @@ def check_order(form: Any, begins: datetime | None, until: str) -> None:
 
 
 def _names_a_zone(value: Any) -> bool:
-    """Return whether a text has an offset, or a value is a time of a zone already."""
+    """Return whether a text has an offset, or a value is a time with a zone already."""
     if isinstance(value, datetime):
         return value.tzinfo is not None
     try:

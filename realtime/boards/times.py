@@ -43,7 +43,7 @@ class Times:
     def of(
         cls, zone: ZoneInfo, begins: datetime | None, ends: Iterable[datetime | None], days: str
     ) -> "Times":
-        """Return times, of which those that are None say nothing."""
+        """Return the times; those that are None do not limit when the row is shown."""
         return cls(
             zone,
             in_reach(begins) if begins else None,

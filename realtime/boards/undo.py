@@ -56,7 +56,7 @@ def assign(entry: Entry, values: Mapping[str, str | None]) -> list[str]:
 
 
 def sign(steps: Sequence[Step]) -> str:
-    """Return steps as text that a client can keep, and not change."""
+    """Return steps as a signed text, which a client can keep but not change."""
     return signing.dumps([[step.key, step.before, step.after] for step in steps], salt=SALT, compress=True)
 
 

@@ -23,7 +23,7 @@ def source(name: str) -> str:
 def script(request: HttpRequest) -> HttpResponse:
     """Return the worker, or, where ``BOARDS_WALL_COPIES`` is off, one that removes its predecessor and all it kept."""
     name = "worker.js" if settings.BOARDS_WALL_COPIES else "worker-removal.js"
-    # A worker has no page from which it could read them. Walls are in the language of the site.
+    # A worker has no page from which it could read the texts. Walls are in the language of the site.
     texts = script_texts("boards", settings.LANGUAGE_CODE)
     own = {"texts": texts, "language": settings.LANGUAGE_CODE}
     first = f"Object.assign(self, {json.dumps(own)});\n" if texts else ""

@@ -18,7 +18,7 @@ from ..engine.messages import Heartbeat, ServerMessage, Snapshot, Subscribe
 from ..engine.position import Position
 
 Format = Literal["rows", "html"]
-"""What rows are: the feed's fields, or HTML."""
+"""The contents of rows: the feed's fields, or HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class Replica:
         self.must_subscribe = False
         """Whether the client must subscribe again, with ``subscription``."""
         self.is_vouched_for = False
-        """Whether the server has said last that these are its rows."""
+        """Whether the last message of the server confirmed that the rows are current."""
         self.must_restart = False
-        """Whether that requests a snapshot: the digest of the rows is not the server's."""
+        """Whether this subscription requests a snapshot, because the digest of the rows is not the server's."""
         self.corrections = 0
         """How often the digest of the rows was not the server's, so that a snapshot was requested."""
         self._held: dict[str, _Held] = {}
@@ -141,7 +141,7 @@ class Replica:
             self.must_subscribe, self.is_vouched_for = True, False
 
     def _verify(self, digest: int | UnsetType) -> None:
-        """If the rows are not those that the server has at this position, have a snapshot requested."""
+        """Have a snapshot requested if the digest of the rows is not the server's at this position."""
         if digest is UNSET or self.digest is None or digest == self.digest:
             return
         self.corrections += not self.must_restart

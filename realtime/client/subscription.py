@@ -1,4 +1,4 @@
-"""A subscription to one topic through any number of connections; what it yields, its subclasses say.
+"""A subscription to one topic through any number of connections; subclasses define what it yields.
 
 It runs in the tasks that ask for the next item: a program that takes its time is a slow client, not a growing queue.
 """
@@ -76,7 +76,7 @@ class Subscription(ABC, Generic[Item]):
         self._replica = Replica(topic, format)
         self._items: deque[Item] = deque()
         self._socket: ClientConnection | None = None
-        self._turn = asyncio.Lock()  # of the tasks that receive: one that broadcasts may be another one
+        self._turn = asyncio.Lock()  # held by the one task that receives, which may be one that broadcasts
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[ReplyError | None]] = {}  # to broadcasts
         self._runner: asyncio.Runner | None = None  # of programs without an event loop
@@ -89,7 +89,7 @@ class Subscription(ABC, Generic[Item]):
         self.is_closed = False
         self._refusal: tuple[int, str] | None = None  # code and reason; another task may have received it
         self.trouble = ""
-        """Why there is no connection, in a few words."""
+        """The reason why there is no connection."""
 
     # ------------------------------------------------------------ what there is
 
@@ -210,7 +210,7 @@ class Subscription(ABC, Generic[Item]):
     async def abroadcast(self, event: str, payload: Any = None) -> None:
         """Send a message to the other subscribers of the topic; return when the server has sent it on.
 
-        ``payload`` is what JSON has, or bytes. Like iterating, it waits for a connection for ever.
+        ``payload`` is a value that JSON has, or bytes. Like iterating, it waits for a connection for ever.
 
         Raises: NotSent; Refused; ValueError, for a message that is too long or a payload that JSON cannot express.
         """
@@ -299,7 +299,7 @@ class Subscription(ABC, Generic[Item]):
         return Refused(code, reason, self.topic)
 
     async def _lose(self, why: str, closed: websockets.ConnectionClosed | None = None) -> None:
-        """End the connection; raise what a final code says.
+        """End the connection; raise the error of a final code.
 
         Raises: Refused.
         """

@@ -43,7 +43,7 @@ NAME_SECONDS = 10.0
 MAX_NAME_CHARACTERS = 80
 
 Named = tuple[str, Visitor]
-"""A feed, and a visitor to be named by it."""
+"""A feed, and a visitor for whom it is asked for a name."""
 
 
 NOBODY = Viewers()
@@ -51,15 +51,15 @@ NOBODY = Viewers()
 
 @dataclass(slots=True)
 class _Audience:
-    """The viewers of one topic, and what its subscribers were told of them."""
+    """The viewers of one topic, and the presence message that its subscribers were sent last."""
 
     visitors: set[Visitor] = field(default_factory=set)  # of the last count
     number: int = 0  # by the last count
     named: list[Visitor] = field(default_factory=list)  # those that are named, the longest present first
     here: Viewers = NOBODY  # in this process
-    told: Viewers | None = None  # what its subscribers were told
-    tell_at: float = 0.0  # when all of them may be told again
-    untold: set[Subscriber] = field(default_factory=set)  # those that were not told since they subscribed
+    told: Viewers | None = None  # what its subscribers were sent
+    tell_at: float = 0.0  # when all of them may be sent the next one
+    untold: set[Subscriber] = field(default_factory=set)  # those that were sent none since they subscribed
 
 
 class Audience:

@@ -13,7 +13,7 @@ class Freshness:
     """Since when a topic has lacked known changes, and since when changes of its tables may not be captured."""
 
     def __init__(self, topic: Topic, notify: Callable[[], None]) -> None:
-        """``notify`` tells subscribers that the topic is vouched for again, or no longer."""
+        """``notify`` notifies subscribers that the topic is vouched for again, or no longer."""
         self._topic, self._notify = topic, notify
         self._behind_since: float | None = None  # by the loop's clock, as the next one
         self._uncaptured_since: float | None = None

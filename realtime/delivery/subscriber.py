@@ -45,7 +45,7 @@ class Subscriber(Protocol):
 
     @property
     def state(self) -> ConnectionState:
-        """What operators are shown of it."""
+        """The figures that operators are shown."""
         ...
 
     def notify(self, topic: str) -> None:

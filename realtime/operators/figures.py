@@ -1,4 +1,4 @@
-"""Figures: what a process tells operators about itself, made from the objects that it has anyway."""
+"""Figures: what a process reports to operators, made from the objects that it has anyway."""
 
 import asyncio
 import time

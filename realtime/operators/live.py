@@ -16,7 +16,7 @@ def may_operate(user: Any) -> bool:
 
 @register(ProcessReport)
 class ProcessesFeed(Feed):
-    """Topic ``realtime_processes``: that processes have reported; what they report is in the page alone."""
+    """Topic ``realtime_processes``: processes have reported; the reports themselves are only in the page."""
 
     name = FEED
     fields = ["reported_at"]

@@ -29,7 +29,7 @@ SHOWN_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """A process; without a report until it has noticed that somebody looks."""
+    """A process; without a report until it has noticed that an operator looks."""
 
     name: str
     heard_seconds: float
@@ -73,7 +73,7 @@ class Overview:
 
     @property
     def is_published(self) -> bool:
-        """Whether the stream can tell the page that something has changed."""
+        """Whether changes are published, without which the page is not notified of new reports."""
         return self.publisher is not None and self.waiting_seconds <= get_conf().max_lag_seconds
 
     @property
@@ -90,7 +90,7 @@ class Overview:
 
     @property
     def followers_of_feeds(self) -> list[tuple[str, int]]:
-        """The same by feed: the name of a topic may tell who follows it."""
+        """The same by feed: the name of a topic may disclose which user follows it."""
         feeds: list[Counter[str]] = [Counter() for _ in self._reports]
         for total, report in zip(feeds, self._reports, strict=True):
             for topic, number in report.followers.items():
@@ -108,7 +108,7 @@ class Overview:
 
     @property
     def readers(self) -> list[OfProcess]:
-        """The slowest first."""
+        """The slowest readers first."""
         found = [
             OfProcess(each.name, one) for each in self.processes if each.report for one in each.report.readers
         ]
@@ -163,7 +163,7 @@ def meaning_of(code: str) -> str:
 
 
 def names_of(users: Collection[str]) -> dict[str, str]:
-    """Return the names of users, given by their primary keys as text; those that exist no more are left out."""
+    """Return the names of users, given by their primary keys as text; those that no longer exist are left out."""
     model = get_user_model()
     keys = {}
     for text in users:

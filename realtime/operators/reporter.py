@@ -40,7 +40,7 @@ CLOSED = "an operator has closed this connection; it may be opened again"
 
 
 class Reporter:
-    """That of one process."""
+    """The reporter of one process."""
 
     def __init__(self, process: str, hub: Hub, places: Places, threads: DatabaseThreads) -> None:
         """``process`` is its name in the table of processes."""

@@ -1,4 +1,4 @@
-"""Reports: what each server process tells operators about itself, in a row of its own, while one of them looks."""
+"""Reports: the figures of each server process, in a row of its own, stored while an operator looks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

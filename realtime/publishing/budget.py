@@ -13,7 +13,7 @@ class Budget:
     """The time that one feed has for a reading, in the thread that reads, and how many rows it has rendered in it."""
 
     def __init__(self, seconds: float, longest: float = 0.0) -> None:
-        """``longest``: for how long the time may last because the thread waits for a core; by default no longer."""
+        """``longest``: up to how many seconds the time is extended if the thread waits for a core; by default not."""
         self.seconds = seconds
         self.rows = 0
         self._begun = time.monotonic()

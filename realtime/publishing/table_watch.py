@@ -1,4 +1,4 @@
-"""The table watch: whether the tables of the feeds are what they were when the feeds were last told to read them.
+"""The table watch: whether the tables of the feeds have changed since a reset last made their feeds read them.
 
 Triggers record changes of rows, not of tables. The state of a table and of each of its triggers is stored with the
 trigger's claim. So the next process that looks finds a change, also after all processes were down, and the table is
@@ -24,7 +24,7 @@ class TableWatch:
         self.without_triggers: set[str] = set()
         """The live tables that lack a trigger: their changes are not captured."""
         self.exchanged: set[str] = set()
-        """The live tables that are not what they were when their feeds were last told to read them."""
+        """The live tables that have changed since a reset last made their feeds read them."""
         self._states: dict[str, TableState] | None = None
         self._needed: dict[str, set[str]] = {}
         self._is_settled = False

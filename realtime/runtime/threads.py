@@ -34,7 +34,7 @@ _Call = tuple["Future[Any]", Callable[..., Any], tuple[object, ...]]
 
 
 class Stopping(RuntimeError):
-    """Database threads were asked for something while the process stops."""
+    """A function was submitted to database threads that the process has closed, because it stops."""
 
 
 class DatabaseThreads:

@@ -209,7 +209,7 @@ def test_an_entry_that_cannot_be_read_keeps_no_other_from_its_time(board, clock,
     due.write_due()
 
     assert shown(board) == ["Good"]
-    assert f"entry {bad.pk}: it is hidden" in caplog.text
+    assert f"entry {bad.pk} is hidden" in caplog.text
     assert due.write_due() == 0
 
 
@@ -238,7 +238,7 @@ def test_a_time_that_cannot_be_read_stops_no_board(db, clock, caplog, sorting, c
     assert [shown(board) for board in boards] == [["Good"], ["Good"]]
     for _ in range(2):
         due.write_due()
-    assert caplog.text.count(f"entry {bad.pk}: it is hidden") == 1
+    assert caplog.text.count(f"entry {bad.pk} is hidden") == 1
 
 
 def test_what_is_in_its_place_is_not_read(db, clock, django_assert_num_queries):

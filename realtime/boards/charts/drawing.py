@@ -12,7 +12,7 @@ Point = tuple[datetime, float]
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What a chart shows: from when until when, and between which values."""
+    """The range of a chart: from when until when, and between which values."""
 
     begins: datetime
     ends: datetime
@@ -21,7 +21,7 @@ class Extent:
 
 
 def extent(points: Sequence[Point], begins: datetime, ends: datetime) -> Extent:
-    """Return the extent of points in a time; a line that is level lies in the middle."""
+    """Return the extent of points in a period; a level line lies in the middle."""
     values = [value for _, value in points] or [0.0]
     low, high = min(values), max(values)
     if low == high:
@@ -53,7 +53,7 @@ def line(points: Sequence[Point], shown: Extent, width: int, height: int) -> str
 
 
 def chart(points: Sequence[Point], shown: Extent, words: str, width: int, height: int) -> SafeString:
-    """Return a chart with what it shows in words, for those who do not see it."""
+    """Return a chart, with a text alternative for screen readers."""
     return format_html(
         '<svg class="chart" viewBox="0 -4 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<polyline points="{}" vector-effect="non-scaling-stroke"/></svg>',

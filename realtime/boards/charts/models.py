@@ -1,4 +1,4 @@
-"""Readings: the numbers that the values of entries were, for charts."""
+"""Readings: the numeric values of entries over time, for charts."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,7 +8,7 @@ from django.utils import timezone
 class Reading(models.Model):
     """The value of an entry from a time on, if it is a number.
 
-    It has no foreign key: a program that deletes an entry by SQL knows nothing of readings, which a job deletes then.
+    It has no foreign key: programs may delete entries by SQL without deleting readings. A job deletes these.
     """
 
     entry = models.BigIntegerField()

@@ -8,7 +8,7 @@ BLANKS = re.compile(r"(?<=\d)[\s'’](?=\d{3})")  # noqa: RUF001  # as the Swiss
 
 
 def number_of(text: str) -> float | None:
-    """Return the number that a text is: ``12``, ``-3.5``, ``0,75``, ``1 234.5``, ``1,234``; None if it is none."""
+    """Return the number that a text is: ``12``, ``-3.5``, ``0,75``, ``1 234.5``, ``1,234``; otherwise None."""
     written = BLANKS.sub("", text.strip().replace("−", "-"))  # noqa: RUF001  # the sign of typographers
     if GROUPED.fullmatch(written):
         written = written.replace(",", "")

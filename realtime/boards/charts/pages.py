@@ -39,14 +39,14 @@ def entries_of(board: Board) -> Any:
 
 
 def small_charts(board: Board) -> list[SmallChart]:
-    """Return the charts of the entries that have been numbers, in the order of the board."""
+    """Return the charts of the entries whose values were numbers, in the order of the board."""
     if not board.chart_days:
         return []
     now = timezone.now()
     begins = now - timedelta(days=1)
     entries = [*entries_of(board).order_by("position", "pk")]
     points: dict[int, list[Point]] = {}
-    # Numbered by the database: of thousands of readings that somebody's page would otherwise load, few are drawn.
+    # The database selects them: few are drawn of the thousands of readings that a page would otherwise load.
     newest = Window(RowNumber(), partition_by=F("entry"), order_by=[F("at").desc(), F("pk").desc()])
     readings = Reading.objects.filter(entry__in=[entry.pk for entry in entries], at__gte=begins)
     drawn = readings.annotate(newest=newest).filter(newest__lte=SMALL_POINTS).order_by("at", "pk")

@@ -1,4 +1,4 @@
-"""Readings of all entries of boards that have charts, whoever writes the values; limited by age and number."""
+"""Readings of all entries of boards that have charts, by any writer; limited by age and number."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ KEPT = 2000
 
 
 def note(change: Change) -> None:
-    """Store the value of an entry that has changed, if it is another number than before."""
+    """Store the value of an entry that has changed, if it is a number other than the previous one."""
     if change.op == "reset":
         return
     entry = Entry.objects.filter(pk=int(change.key), board__chart_days__gt=0).first()
@@ -30,7 +30,7 @@ def note(change: Change) -> None:
 
 
 def remove_old() -> None:
-    """Remove readings that are too old, too many, or of entries that are gone."""
+    """Remove readings that are too old, too many, or of entries that no longer exist."""
     now = timezone.now()
     kept: set[int] = set()
     for board in Board.objects.filter(chart_days__gt=0):
@@ -43,7 +43,7 @@ def remove_old() -> None:
 
 
 def remove(readings: QuerySet[Reading]) -> None:
-    """Delete readings, a few hundred in a statement: databases limit its parameters, and others wait meanwhile."""
+    """Delete readings, a few hundred in a statement: databases limit the parameters, and writers wait meanwhile."""
     keys = [*readings.values_list("pk", flat=True)]
     for start in range(0, len(keys), 500):
         Reading.objects.filter(pk__in=keys[start : start + 500]).delete()

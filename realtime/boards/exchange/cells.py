@@ -21,7 +21,7 @@ def safe(text: str) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Return a text without the apostrophe of ``safe``, which Excel too writes in front of what is no formula."""
+    """Return a text without the apostrophe of ``safe``, with which Excel too marks a text that is not a formula."""
     return text[1:] if MARKED.match(text) else text
 
 

@@ -70,7 +70,7 @@ STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong in one row of a table, in words."""
+    """A fault in one row of a table, as a sentence."""
 
     line: int
     column: str
@@ -79,7 +79,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a table says of one entry: values by field. Fields that it does not mention are left alone."""
+    """The values that a table has for one entry, by field. Fields that are not among them stay unchanged."""
 
     line: int
     values: dict[str, Any]
@@ -91,7 +91,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a table, what is wrong with some, and what was left out."""
+    """The rows of a table, their faults, and notes about columns that were left out."""
 
     rows: list[Row]
     faults: list[Fault]
@@ -99,7 +99,7 @@ class Table:
 
 
 def table(lines: Sequence[Line], board: Board) -> Table:
-    """Return what lines say of a board's entries.
+    """Return the rows that lines contain for a board's entries.
 
     Raises: Unreadable, if no column has the names, or if there are too many rows.
     """
@@ -151,7 +151,7 @@ def table(lines: Sequence[Line], board: Board) -> Table:
 
 
 def left_out(headings: Sequence[str], fields: Sequence[str], body: Sequence[Line]) -> list[str]:
-    """Return the names of the columns that are not known, those without heading if there is something in them."""
+    """Return the names of the columns that are not known; those without a heading only if they have content."""
     return [
         f"“{plain(heading)}”" if plain(heading) else _("column {number}").format(number=place + 1)
         for place, (heading, field) in enumerate(zip(headings, fields, strict=True))
@@ -161,13 +161,13 @@ def left_out(headings: Sequence[str], fields: Sequence[str], body: Sequence[Line
 
 
 def fields_of_headings(cells: Sequence[str], board: Board) -> list[str]:
-    """Return the field of each heading, "" for an unknown one; nothing if these are no headings."""
+    """Return the field of each heading, "" for an unknown one; an empty list if these are not headings."""
     own = {
         plain(getattr(board, f"{field}_heading")).casefold(): field
         for field in ("label", "value", "status", "note")
     }
     words = [plain(unmarked(cell)).casefold() for cell in cells]
-    # In an export a word means what exports write, whatever the board calls so.
+    # The headings of an export keep their meaning, even if the board uses one of the words for another column.
     is_exported = words == [column.heading.casefold() for column in COLUMNS]
     known = HEADINGS if is_exported else HEADINGS | own
     known.pop("", None)
@@ -178,7 +178,7 @@ def fields_of_headings(cells: Sequence[str], board: Board) -> list[str]:
 
 
 def cells_of(line: Line, fields: Sequence[str]) -> dict[str, Any]:
-    """Return the cells of a line by field; those beyond the last column by the number of it."""
+    """Return the cells of a line by field; the first one beyond the last column under an empty name."""
     found: dict[str, Any] = {
         field: unmarked(cell) for field, cell in zip(fields, line.cells, strict=False) if field
     }
@@ -187,7 +187,7 @@ def cells_of(line: Line, fields: Sequence[str]) -> dict[str, Any]:
 
 
 def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[list[Row], list[Fault]]:
-    """Return rows of values by field, each with the number by which it is named, and what is wrong with some."""
+    """Return rows of values by field, each with the number by which faults name it, and the faults."""
     rows, faults = [], []
     statuses, zone = known_statuses(board), board.zone
     for line, cells in given:
@@ -210,7 +210,7 @@ def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[
 
 
 def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo) -> Any:
-    """Return the value of a cell; UNSAID if it says nothing of the field. Times are by the clock of a zone.
+    """Return the value of a cell; UNSAID if it leaves the field unchanged. Times are by the clock of a zone.
 
     Raises: ValidationError, in an editor's words.
     """
@@ -253,7 +253,7 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
 
 
 def known_statuses(board: Board) -> dict[str, str]:
-    """Return the statuses by the words that mean them; also those that programs have written into the board."""
+    """Return the statuses by the words that stand for them; also those that programs have written to the board."""
     present = board.entries.order_by().values_list("status", flat=True).distinct()
     return (
         {plain(status).casefold(): status for status in present}

@@ -1,4 +1,4 @@
-"""The page on which an editor brings a table: it shows what an import would do, and does that and nothing else."""
+"""The page on which an editor imports a table: it previews what the import would do, and then does exactly that."""
 
 import hashlib
 from typing import Any
@@ -33,7 +33,7 @@ RIGHTS = ["boards.add_entry", "boards.change_entry", "boards.delete_entry"]
 
 
 class ImportForm(forms.Form):
-    """A table, as text or as a file, which becomes the text; and what its user has seen a preview of."""
+    """A table, as text or as a file, whose content replaces the text; and what the last preview has shown."""
 
     file = forms.FileField(required=False, allow_empty_file=True)
     table = forms.CharField(
@@ -66,7 +66,7 @@ class ImportForm(forms.Form):
 
 @permission_required(RIGHTS)
 def import_rows(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the form; with a table what an import would do; and if that is what the user has seen, do it."""
+    """Show the form; with a table, preview the import; if the user has seen this preview, do the import."""
     board = history.visible_board(request, slug)
     if request.method != "POST":
         form = ImportForm()
@@ -95,7 +95,7 @@ def import_rows(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def done(request: HttpRequest, board: Board, planned: Plan, batch: Batch | None) -> HttpResponse:
-    """Say what was imported, on the board, and where it can be undone."""
+    """Show the board, with a message about what was imported and where it can be undone."""
     actor: Any = request.user.pk
     LogEntry.objects.log_actions(actor, [board], CHANGE, f"Imported: {planned.summary}.")
     address = reverse("boards:history", args=[board.slug])
@@ -107,7 +107,7 @@ def done(request: HttpRequest, board: Board, planned: Plan, batch: Batch | None)
 def preview(
     request: HttpRequest, board: Board, form: ImportForm, given: Table, planned: Plan
 ) -> HttpResponse:
-    """Show what an import would do now; after an earlier preview, what is new in that."""
+    """Show what an import would do now; mark what an earlier preview has not shown."""
     data = form.cleaned_data
     digest = hashlib.sha256(f"{data['mode']} {data['table']}".encode("utf-8", "surrogatepass")).hexdigest()[
         :MARK
@@ -128,7 +128,7 @@ def preview(
 
 
 def again(form: ImportForm, hidden: dict[str, str]) -> ImportForm:
-    """Return the form with the table that was read, and what its user is about to see."""
+    """Return the form with the table that was read, and with what the new preview shows."""
     sent: Any = form.data
     form.data = sent = sent.copy()
     sent.update({"seen": "", "previewed": ""} | hidden)

@@ -7,7 +7,7 @@ from ..secret_tokens import SecretToken
 
 
 class Batch(models.Model):
-    """The revisions of one import, which the history shows as one change. Like these it outlives its board.
+    """The revisions of one import, which the history shows as one change. Like revisions, it outlives its board.
 
     ``entries`` are the keys of all entries that it has changed: revisions of some may have been removed.
     """

@@ -10,9 +10,9 @@ Place = tuple[int, int]
 
 
 def arranged(places: Sequence[Place | None]) -> list[int]:
-    """Return a position for each of some entries, in this order; None stands for one that has none yet.
+    """Return a position for each of some entries, in this order; None stands for an entry without a position.
 
-    As few as possible get another position than they have; all, if there is no room between those.
+    As few entries as possible get a new position; all get one, if there is no room between those that stay.
     """
     kept = {*rising(places)}
     found: list[int] = []
@@ -34,9 +34,9 @@ def arranged(places: Sequence[Place | None]) -> list[int]:
 
 
 def rising(places: Sequence[Place | None]) -> list[int]:
-    """Return the indices of a longest part of the places that is in order.
+    """Return the indices of a longest increasing subsequence of the places.
 
-    Source: patience sorting, as in "longest increasing subsequence".
+    Source: patience sorting.
     """
     ends: list[Place] = []
     last: list[int] = []

@@ -42,7 +42,7 @@ class Mode(models.TextChoices):
 
 @dataclass(frozen=True)
 class Item:
-    """What happens to one entry: the values that it gets, and its position if that is another one."""
+    """What happens to one entry: the values that it gets, and its position if that changes."""
 
     kind: Literal["new", "changed", "moved", "gone", "renumbered"]
     entry: Entry | None
@@ -67,7 +67,7 @@ class Item:
 
     @property
     def changes(self) -> list[tuple[str, str, str]]:
-        """Heading, old and new value of each field that changes, as the board shows them; of others what they have."""
+        """Heading, old and new value of each field that changes; of a deleted entry, its values."""
         if self.kind == "gone":
             shown = [
                 (name, self.words_of(name, getattr(self.entry, name)), "")
@@ -83,7 +83,7 @@ class Item:
 
     @cached_property
     def mark(self) -> str:
-        """A short digest of what happens, and of the values before. A number of the order is no part of it."""
+        """A short digest of the change, and of the values before it. Positions are not part of it."""
         names = BY_FIELD if self.kind == "gone" else self.values
         before = [getattr(self.entry, name, None) for name in names]
         told = [self.kind, self.entry and self.entry.pk, before, [*self.values.items()]]
@@ -92,7 +92,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an import does, in the order of the table, with the entries that go at the end."""
+    """What an import does, in the order of the table, followed by the entries that it deletes."""
 
     items: list[Item]
     unchanged: int
@@ -115,10 +115,10 @@ class Plan:
 
 
 def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
-    """Return what makes the entries of a board what the rows say.
+    """Return the plan that gives the entries of a board the values of the rows.
 
-    ``entries`` are all of the board, in its order. A row is an entry of the same name; of several with this name first
-    the one that is like the row, then the next.
+    ``entries`` are all of the board, in its order. A row belongs to the entry of the same name; if several have this
+    name, to the first with the same values, otherwise to the next one.
     """
     found, faults = matched(entries, rows, mode)
     if mode == Mode.REPLACE:
@@ -155,7 +155,7 @@ def plan(entries: Sequence[Entry], rows: Sequence[Row], mode: str) -> Plan:
 def matched(
     entries: Sequence[Entry], rows: Sequence[Row], mode: str
 ) -> tuple[list[Entry | None], list[Fault]]:
-    """Return the entry of each row, None for a new one, and the rows of which it is unclear."""
+    """Return the entry of each row, None for a new one, and the rows for which this is ambiguous."""
     entries_of: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         entries_of[plain(entry.label)].append(entry)
@@ -189,7 +189,7 @@ def matched(
 
 
 def is_never_shown(entry: Entry | None, values: Mapping[str, Any]) -> bool:
-    """Return whether values make an entry one that ends before it begins."""
+    """Return whether an entry with these values would end before it begins."""
     begins, ends = (values.get(name, getattr(entry, name, None)) for name in ("shows_from", "shows_until"))
     is_changed = not {"shows_from", "shows_until"}.isdisjoint(values)
     return bool(is_changed and begins and ends and ends <= begins)
@@ -198,7 +198,7 @@ def is_never_shown(entry: Entry | None, values: Mapping[str, Any]) -> bool:
 def pair_equal(
     entries: Sequence[Entry], rows: Mapping[int, Row], found: MutableSequence[Entry | None]
 ) -> None:
-    """Set in ``found`` the first entry that is like each row, each entry once."""
+    """Set in ``found`` the first entry that has the values of each row; each entry is used once."""
     by_values: dict[tuple[str, ...], dict[tuple[Any, ...], list[Entry]]] = {}
     paired: set[int] = set()
     for number, row in rows.items():
@@ -220,14 +220,14 @@ def times(count: int) -> str:
 
 
 def differing(entry: Entry | None, row: Row) -> dict[str, Any]:
-    """Return the values of a row that an entry does not have; a text that differs in blanks alone is the same."""
+    """Return the values of a row that an entry does not have; texts that differ only in blanks count as equal."""
     if entry is None:
         return row.values
     return {name: value for name, value in row.values.items() if held(entry, name) != comparable(name, value)}
 
 
 def held(entry: Entry, name: str) -> Any:
-    """Return a value of an entry as a table can have it."""
+    """Return a value of an entry in the form that a table can have."""
     now = getattr(entry, name)
     return comparable(name, plain(now) if isinstance(now, str) else now)
 
@@ -235,7 +235,7 @@ def held(entry: Entry, name: str) -> Any:
 def in_words(field: str, value: Any, zone: tzinfo | None = None) -> str:
     """Return a value as a board and an export show it: a status by its word, a time by the clock of a zone.
 
-    Without one that is the zone of the time itself.
+    Without a zone, a time is shown in its own.
     """
     if value is None:
         return ""

@@ -1,7 +1,7 @@
-"""Tables as people bring them: a file or copied cells, in any usual encoding, with any usual separator.
+"""Tables as editors supply them: a file or copied cells, in any usual encoding, with any usual separator.
 
-A file becomes text first, which the form shows: whatever is wrong with it can be mended there. ``columns.py`` says what
-the cells mean.
+A file is converted to text first. The form shows the text, so that faults can be corrected there. ``columns.py``
+interprets the cells.
 """
 
 import csv
@@ -41,7 +41,7 @@ MARKS = [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 
 
 class Unreadable(Exception):
-    """A table cannot be read; the words say why, and what to do."""
+    """A table cannot be read; the text says why, and what to do."""
 
     def __init__(self, words: str) -> None:
         super().__init__(words)
@@ -154,7 +154,7 @@ def declared_separator(text: str) -> tuple[str, int, str]:
 def regularity(text: str, separator: str) -> float:
     """Return how regular a text is with this separator: the part of its rows that have the usual number of cells.
 
-    0 if that is one. A sample will do.
+    0 if that number is one. Only a sample of the rows is read.
     """
     try:
         widths = Counter(len(cells) for _, cells in islice(rows(text, separator), SAMPLE) if any(cells))

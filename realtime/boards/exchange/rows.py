@@ -1,7 +1,7 @@
 """The rows of a board for programs: read by all if it is public, and replaced by programs with a token.
 
-``GET`` answers with JSON and an ETag. ``PUT`` takes JSON or CSV, makes the board what that says, writes only what
-differs, and answers errors by row. Cookies do not count here.
+``GET`` answers with JSON and an ETag. ``PUT`` accepts JSON or CSV, gives the board these rows, writes only what
+differs, and answers with errors by row. Cookies are ignored.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ def got(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def put(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make the board of a token what the body says, in one transaction."""
+    """Give the board of a token the rows of the body, in one transaction."""
     token = bearer(request, slug)
     rates.spend(token.pk)
     given, faults = body_of(request, token.board)
@@ -173,7 +173,7 @@ def note_use(token: RowToken) -> None:
 
 
 def body_of(request: HttpRequest, board: Board) -> tuple[list[Row], list[Fault]]:
-    """Return the rows of a body, and what is wrong with some.
+    """Return the rows of a body, and the faults of those that cannot be read.
 
     Raises: Refusal, if it cannot be read.
     """
@@ -220,7 +220,7 @@ def of_json(body: bytes, board: Board) -> tuple[list[Row], list[Fault]]:
 
 
 def faults_of(number: int, row: Any) -> list[Fault]:
-    """Return what is wrong with an element of a JSON list, beside its values."""
+    """Return the faults of an element of a JSON list, except those of its values."""
     if not isinstance(row, dict):
         return [Fault(number, "", "It is not an object. Send an object for each row.")]
     known = ", ".join(NAMES)
@@ -241,7 +241,7 @@ def text_of(value: str | float | bool | None) -> str:
 
 
 def encoded(entries: Any, with_hidden: bool = False) -> bytes:
-    """Return entries as JSON; ``with_hidden`` with the columns that only those who may write know."""
+    """Return entries as JSON; ``with_hidden`` includes the columns that only clients with a token may read."""
     names = [name for name in NAMES if with_hidden or name not in FOR_WRITERS]
     found: list[Mapping[str, Any]] = [
         {name: in_zone(getattr(entry, NAMES[name]), entry.board.zone) for name in names}

@@ -44,7 +44,7 @@ DAMAGED = gettext_noop(
 
 
 class BadWorkbook(Exception):
-    """A file that is no workbook, or one that is not read; the words say why, and what to do."""
+    """A file that is not a workbook, or one that is not read; the text says why, and what to do."""
 
 
 def rows(content: bytes, most: int) -> list[list[str]]:
@@ -69,7 +69,7 @@ def rows(content: bytes, most: int) -> list[list[str]]:
 
 
 def check(content: bytes) -> None:
-    """Raise BadWorkbook if a compressed file is no workbook, or too large without compression.
+    """Raise BadWorkbook if a compressed file is not a workbook, or too large without compression.
 
     The sizes are those that it states: Python reads no more than these of each part.
     """
@@ -107,7 +107,7 @@ def until_blank(sheet: Iterable[Sequence[Any]], most: int) -> list[list[str]]:
         found.append(cells)
         blank = 0 if cells else blank + 1
         filled += bool(cells)
-        # Two more than are taken: a heading, and the one that is too many.
+        # Two more than are accepted: a heading, and one that shows that there are too many.
         if blank > MAX_BLANK or filled > most + 2:
             break
     return found[: len(found) - blank]

@@ -1,4 +1,4 @@
-"""The desk: the list of screens in the admin, where they are paired, told what to show, reloaded and identified."""
+"""The desk: the list of screens in the admin, where they are paired, configured, reloaded and identified."""
 
 from datetime import timedelta
 from math import ceil
@@ -56,7 +56,7 @@ class ScreenForm(SharedForm, ScreenFields):
 
 
 class PairForm(ScreenFields):
-    """The same for a screen that shows a code, which is typed here once."""
+    """The form of a new screen: the code that it shows is typed here once."""
 
     request: HttpRequest
     screen_code = forms.CharField(
@@ -74,7 +74,7 @@ class PairForm(ScreenFields):
         return type(cls.__name__, (cls,), {"request": request, "__module__": cls.__module__})
 
     def clean_screen_code(self) -> str:
-        """Let the form be of the screen that shows the code, which is typed with this."""
+        """Make this the form of the screen that shows the typed code."""
         if seconds := pairing.wrong_codes.seconds_until_next(self.request):
             raise forms.ValidationError(
                 gettext("Too many wrong codes. Try again in {seconds} s.").format(seconds=ceil(seconds))
@@ -111,7 +111,7 @@ class ScreenAdmin(SharedAdmin, Bounded, ScreenModelAdmin):
         return super().get_form(request, obj, change, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Return the field without the signs that lead to the editing of boards."""
+        """Return the field without the icons that lead to the editing of boards."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
@@ -125,7 +125,7 @@ class ScreenAdmin(SharedAdmin, Bounded, ScreenModelAdmin):
         return super().get_changelist_form(request, **kwargs | {"form": ScreenForm})
 
     def save_model(self, request: HttpRequest, obj: Screen, form: Any, change: bool) -> None:
-        """Write what the form has: the page of the screen and the job write other columns of the row meanwhile."""
+        """Write only the fields of the form: the screen's page and the job may write other columns meanwhile."""
         if change:
             super().save_model(request, obj, form, change)
         else:

@@ -12,7 +12,7 @@ from .models import Screen
 
 @register(Screen)
 class ScreenFeed(Feed):
-    """Topic screens.<secret>: what one screen is to do. Its page was told the secret, and whoever has it may follow.
+    """Topic screens.<secret>: what one screen is to do. Its page has the secret, and any client that has it may follow.
 
     The topic is empty while the screen waits for its code.
     """

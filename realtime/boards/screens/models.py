@@ -88,6 +88,6 @@ class Screen(models.Model):
 
     @property
     def orders(self) -> str:
-        """What its page compares with what it was loaded with: where they differ, it loads again."""
+        """A text that its page compares with the one that it was loaded with: if they differ, the page reloads."""
         asked = self.reload_asked.timestamp() if self.reload_asked else ""
         return f"{self.shows} {asked}" if self.name else ""

@@ -1,4 +1,4 @@
-"""The page of a screen: its code until an editor has typed it, then what the desk lets it show."""
+"""The page of a screen: its code until an editor has typed it, then the boards that the desk has chosen."""
 
 from math import ceil
 from typing import Any

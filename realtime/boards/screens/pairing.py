@@ -49,7 +49,7 @@ def screen_of(request: HttpRequest) -> Screen | None:
 def new_screen(request: HttpRequest) -> tuple[Screen, str]:
     """Return a new screen that waits for its code, and its token.
 
-    Where as many wait as may, it takes the row of the oldest: its page is refused its topic, and asks for a new code.
+    If the largest number waits already, it replaces the oldest, whose page is refused its topic and gets a new code.
     """
     address = address_of(request) or ""
     token = secrets.token_urlsafe(32)
@@ -60,7 +60,7 @@ def new_screen(request: HttpRequest) -> tuple[Screen, str]:
 
 
 def replaced(address: str) -> int | None:
-    """Return the key of the screen that has waited longest, locked, if an address or all together have enough."""
+    """Return the key of the waiting screen to replace, locked; None if neither the address nor all have too many."""
     waiting = Screen.objects.filter(name="")
     for found, limit in [
         (waiting.filter(address=address), MAX_WAITING_PER_ADDRESS),
@@ -88,7 +88,7 @@ def renew_code(screen: Screen) -> None:
 
 
 def keep_token(response: HttpResponse, request: HttpRequest, token: str) -> None:
-    """Let the browser keep the token, for the page of screens alone."""
+    """Let the browser keep the token, for the page of screens only."""
     response.set_cookie(
         COOKIE,
         token,
@@ -112,7 +112,7 @@ class WrongCodes:
         self._budgets = Budgets(WRONG_PER_SECOND, WRONG_AT_ONCE, clock)
 
     def seconds_until_next(self, request: HttpRequest) -> float:
-        """Return in how many seconds another code may be tried; 0 for now."""
+        """Return in how many seconds another code may be tried; 0 if at once."""
         return max(self._budgets.seconds_until(owner, 1) for owner in self._owners(request))
 
     def count(self, request: HttpRequest) -> None:
@@ -139,6 +139,6 @@ def waiting_for(typed: str) -> Screen | None:
 def remove_forgotten() -> None:
     """Delete the screens whose codes expired long ago."""
     forgotten = Screen.objects.filter(name="", code_until__lt=timezone.now() - FORGOTTEN_AFTER)
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     if keys := [*forgotten.values_list("pk", flat=True)]:
         Screen.objects.filter(pk__in=keys, name="").delete()

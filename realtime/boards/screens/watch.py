@@ -1,7 +1,7 @@
-"""Which screens are online: written by a job when that changes, and reported once when one falls silent or returns.
+"""Which screens are online: written by a job when that changes, and reported once when one goes offline or returns.
 
-A screen is online while a connection follows its topic. What is written is little: the time at which an online screen
-was last heard every five minutes, everything else on a change.
+A screen is online while a connection follows its topic. Little is written: the time at which an online screen was last
+seen, every five minutes; all else only when it changes.
 """
 
 import logging
@@ -25,7 +25,7 @@ HEARD_EVERY = timedelta(minutes=5)
 
 
 def look(now: datetime | None = None) -> None:
-    """Write which screens have come online, which have gone, and, rarely, that one is still there."""
+    """Store which screens have come online or gone offline, and, rarely, that one is still online."""
     now = now or timezone.now()
     screens = [*Screen.objects.exclude(name="")]
     viewers = interest.viewers([topic_of(screen) for screen in screens])
@@ -47,14 +47,14 @@ def write(screen: Screen, **columns: object) -> None:
 
 
 class Reporter:
-    """Reports screens that were silent while it watched: while the server is off, none can be heard."""
+    """Reports screens that were offline while it watched: while the server is off, no screen can be online."""
 
     def __init__(self) -> None:
         self._watching_since: datetime | None = None
         self._told: dict[str, str] = {}
 
     def report(self, now: datetime | None = None) -> None:
-        """Report the screens that are silent, and those that are back; what cannot be reported is next time."""
+        """Report the screens that are offline, and those that are back; a report that fails is repeated next time."""
         now = now or timezone.now()
         self._watching_since = self._watching_since or now
         limit = now - timedelta(minutes=settings.BOARDS_SILENT_MINUTES)
@@ -75,9 +75,9 @@ class Reporter:
         mark(back, False)
 
     def _tell_all(self, message: dict[str, Any]) -> bool:
-        """Send a message by each way that the operator has set; return whether it has gone by all.
+        """Send a message by each way that the operator has set; return whether all have succeeded.
 
-        Those by which it has gone are left out when it is tried again.
+        Those that have succeeded are left out of the next attempt.
         """
         for name, send in ways().items():
             if self._told.get(name) == message["text"]:

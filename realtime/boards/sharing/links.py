@@ -33,7 +33,7 @@ new_guests = Budgets(GUESTS_PER_SECOND, GUESTS_AT_ONCE)
 
 
 class LinkGuest(AnonymousUser):
-    """The user of a browser in which secret links were opened: nobody who has signed in, but known by these links."""
+    """The user of a browser in which secret links were opened: not signed in, but identified by these links."""
 
     def __init__(self, guest: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class LinkBackend(BaseBackend):
     """Gives the sessions of guests their user. The key of a guest is negative there: it is never that of a user."""
 
     def get_user(self, user_id: int) -> Any:
-        """Return the guest, whether or not any link of it is left: the boards ask for these."""
+        """Return the guest, whether or not any of its links is left: the boards check the links."""
         return LinkGuest(-user_id) if user_id < 0 else None
 
 
@@ -97,7 +97,7 @@ def guest_of(request: HttpRequest) -> Guest | None:
 
 
 def seconds_until_admitted(request: HttpRequest) -> float:
-    """Return in how many seconds the browser of a request may open a link; 0 for now."""
+    """Return in how many seconds the browser of a request may open a link; 0 if at once."""
     return 0.0 if guest_of(request) else new_guests.seconds_until(address_of(request), 1)
 
 
@@ -121,6 +121,6 @@ def admit(request: HttpRequest, link: BoardLink) -> None:
 def remove_old_guests() -> None:
     """Remove the guests whose browsers have forgotten them."""
     old = Guest.objects.filter(opened_at__lt=timezone.now() - KEPT)
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     if old.exists():
         old.delete()

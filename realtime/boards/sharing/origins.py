@@ -11,7 +11,7 @@ MAX_ORIGINS = 20
 
 
 def origins(text: str) -> list[str]:
-    """Return the origins of a text with one a line, without other lines: SQL can write any text."""
+    """Return the origins in a text, one per line; other lines are left out, because SQL can write any text."""
     return [line for line in lines(text) if ORIGIN.fullmatch(line)][:MAX_ORIGINS]
 
 

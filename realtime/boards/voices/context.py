@@ -11,7 +11,7 @@ from .visitors import digest_of, number_of
 
 
 def viewers_part(request: HttpRequest, board: Board) -> dict[str, Any]:
-    """Return the context of what viewers may do on a board; of a board on which all is off, nothing."""
+    """Return the template context for what viewers may do on a board; empty if all of it is off."""
     context: dict[str, Any] = {}
     if board.takes_messages:
         context["message_form"] = MessageForm(auto_id="message_%s")

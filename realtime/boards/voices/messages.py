@@ -26,7 +26,7 @@ INVISIBLE = re.compile(
 
 
 class Full(Exception):
-    """As many messages wait for an editor as may."""
+    """The largest number of messages waits for an editor already."""
 
 
 def validate_visible(text: str) -> None:
@@ -63,7 +63,7 @@ class MessageForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none w
         Raises: Full.
         """
         with transaction.atomic():
-            # One after the other, so that no two find the last place.
+            # One after the other, so that two cannot take the same last place.
             Board.objects.select_for_update().get(pk=board.pk)
             if board.messages.filter(state=State.WAITING).count() >= MAX_WAITING:
                 raise Full
@@ -91,6 +91,6 @@ def moderate(board: Board, key: int, wanted: str) -> bool:
 def remove_old(now: Any = None) -> None:
     """Remove messages that have waited or were hidden for a long time."""
     old = Message.objects.exclude(state=State.SHOWN).filter(at__lt=(now or timezone.now()) - KEPT)
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     if keys := [*old.values_list("pk", flat=True)[:1000]]:
         Message.objects.filter(pk__in=keys).delete()

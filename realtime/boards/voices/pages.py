@@ -27,7 +27,7 @@ CHANGES = {State.SHOWN: "show", State.HIDDEN: "hide"}
 @never_cache
 @require_POST
 def send(request: HttpRequest, slug: str) -> HttpResponse:
-    """Take a message of a viewer; it is shown when an editor has approved it."""
+    """Store a message of a viewer; it is shown when an editor has approved it."""
     board = seen_board(request, slug)
     if not board.takes_messages:
         raise Http404

@@ -14,9 +14,9 @@ from ..models import Board, Entry, Reacted, ReactionCount
 from .models import SIGNS, Kind
 
 KEPT = timedelta(days=30)
-"""How long it is known which browsers have reacted to an entry; afterwards they may count again."""
+"""How long a browser that has reacted to an entry is known; afterwards its reaction may count again."""
 MAX_KNOWN = 1000
-"""Of how many browsers that is known for one entry."""
+"""How many browsers that have reacted to one entry are known."""
 
 
 class KindsField(forms.MultipleChoiceField):
@@ -40,7 +40,7 @@ class KindsField(forms.MultipleChoiceField):
 
 @dataclass(frozen=True, slots=True)
 class Reactable:
-    """An entry as the page shows it to a browser: for each kind its sign, its number, and whether it has chosen it."""
+    """An entry as a browser sees it: for each reaction its sign, its number, and whether the browser has chosen it."""
 
     entry: Entry
     kinds: list[tuple[Kind, str, int, bool]]
@@ -71,7 +71,7 @@ def reactables(board: Board, visitor: str) -> list[Reactable]:
 
 @transaction.atomic
 def press(board: Board, key: int, kind: str, visitor: str) -> bool | None:
-    """Count a browser's reaction to an entry, or no longer; return which, None if there is no such entry or kind."""
+    """Set or remove a browser's reaction; return whether it is set now, None if there is no such entry or kind."""
     if kind not in board.kinds:
         return None
     entry = board.entries.select_for_update().filter(IS_SHOWN, pk=key).first()
@@ -97,7 +97,7 @@ def remove_old(now: datetime | None = None) -> None:
     Let the counts of entries that were moved follow to their board.
     """
     old = Reacted.objects.filter(at__lt=(now or timezone.now()) - KEPT)
-    # Looked for first: on SQLite a statement that writes nothing would make other writers wait, too.
+    # Read first: on SQLite even a statement that writes nothing makes other writers wait.
     if keys := [*old.values_list("pk", flat=True)[:1000]]:
         Reacted.objects.filter(pk__in=keys).delete()
     for model in (Reacted, ReactionCount):
