@@ -77,6 +77,9 @@ class Database(ABC):
     SEVERAL_FORMS: ClassVar[frozenset[str]]
     """Kinds of fields whose columns may hold a value in several forms: Django reads each form, and searches for one."""
 
+    HAS_ONE_WRITER: ClassVar[bool] = False
+    """Whether one program writes at a time, and the others look again and again whether it has finished."""
+
     def __init__(self, connection: BaseDatabaseWrapper, triggers: Triggers) -> None:
         self.connection = connection
         self.triggers = triggers

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from django.db.models import Q
 
 from ..changes import Change, Handler
 from ..conf import get_conf
+from ..databases.registry import database
 from ..engine import messages
 from ..engine.errors import FeedOff, UnknownTopic
 from ..engine.position import Position
@@ -38,6 +40,7 @@ from ..runtime.failures import ESCAPING, as_exception
 from . import handler_cursors, log, progress
 from .handler_cursors import Cursor, Stored
 from .positions import read_snapshot
+from .write_pauses import write_pauses
 
 logger = logging.getLogger("realtime.handlers")
 
@@ -126,12 +129,13 @@ class Runner:
 
     def _take(self, stored: Stored, step: _Step) -> Stored | None:
         if step.change is None:
-            return handler_cursors.move(stored, step.then)
+            return _move(stored, step.then)
         if self.handler.atomic:
-            moved = self._take_atomically(stored, step.change, step.then)
+            with _writing():
+                moved = self._take_atomically(stored, step.change, step.then)
         else:
             self._call(step.change)
-            moved = handler_cursors.move(stored, step.then)
+            moved = _move(stored, step.then)
         metrics.changes_handled.labels(self.handler.name).inc()
         return moved
 
@@ -225,6 +229,16 @@ class Runner:
             return []
         self._move_due = now + MOVE_SECONDS
         return [_Step(None, cursor.past(offset, handler_cursors.WHOLE))]
+
+
+def _writing() -> AbstractContextManager[None]:
+    """Return a block that writes; a function of ``on_change`` that is busy leaves other programs time to write."""
+    return write_pauses.writing() if database().HAS_ONE_WRITER else nullcontext()
+
+
+def _move(stored: Stored, then: Cursor) -> Stored | None:
+    with _writing():
+        return handler_cursors.move(stored, then)
 
 
 def _is_spoiled(alias: str) -> bool:

@@ -1,16 +1,20 @@
 """Handlers: the publisher's process calls functions of ``on_change`` beside sequencing."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 
 import pytest
+from django.db import connection, connections
 
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.changes import Change, handlers, on_change
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
-from realtime.publishing import capture
+from realtime.publishing import capture, write_pauses
+from realtime.publishing import handlers as handlers_module
 from realtime.publishing.handlers import Runner
 from realtime.publishing.publisher import Publisher
 from tests.conftest import until
@@ -142,3 +146,45 @@ def test_a_function_that_stops_is_called_no_more(probe, log, quay):
     Runner(handlers["one"], lambda: not runner._is_stopping or len(calls) < 2).handle_some()
 
     assert [change.key for change in calls] == [str(entry.pk) for entry in Entry.objects.order_by("pk")]
+
+
+@pytest.mark.parametrize("atomic, timeout", [(False, 60), (True, 0)], ids=["plain", "atomic"])
+def test_other_programs_can_write_in_the_pauses_of_busy_functions(
+    probe, log, quay, monkeypatch, atomic, timeout
+):
+    """SQLite's lock is free then, whatever the functions of this process still have to do.
+
+    What a plain function writes by itself may still be under way when the pause begins.
+    """
+    written: list[int] = []
+
+    def write(seconds: float) -> None:
+        with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=timeout)) as other:
+            other.execute("UPDATE boards_board SET title = title WHERE id = ?", [quay.pk])
+            other.commit()
+        written.append(1)
+
+    monkeypatch.setattr(write_pauses, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(handlers_module, "write_pauses", write_pauses.WritePauses(sleep=write))
+    runners = []
+    for number in range(3):
+        on_change("probe", name=f"busy {number}", atomic=atomic)(
+            lambda change: Board.objects.filter(pk=quay.pk).update(title="busy")
+        )
+        runners.append(Runner(handlers[f"busy {number}"], lambda: True))
+        runners[-1].handle_some()
+    Entry.objects.bulk_create(Entry(board=quay, label=f"{number}") for number in range(20))
+    log.sequence()
+
+    def work(runner: Runner) -> None:
+        while not runner.handle_some():
+            pass
+        connections.close_all()
+
+    threads = [threading.Thread(target=work, args=[runner]) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+    assert len(written) >= 3 * 20

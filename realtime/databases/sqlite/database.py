@@ -47,6 +47,7 @@ class SQLite(Database):
     AGO = "strftime('%Y-%m-%d %H:%M:%f', 'now', (0 - %s) || ' seconds')"
     MEMBER = """CASE WHEN json_valid(image) THEN CAST(image -> ('$."' || %s || '"') AS BLOB) END"""
     SEVERAL_FORMS = _SEVERAL_FORMS
+    HAS_ONE_WRITER = True
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         super().__init__(connection, SQLiteTriggers(connection))
