@@ -1,4 +1,4 @@
-"""The admin's page for operators: who may see what, what it can do, and that each deed is noted."""
+"""The admin's page for operators: which users may see what, what it can do, and that each instruction is logged."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_the_page_shows_processes_and_has_them_report(operator):
 
 
 def test_the_page_says_where_nothing_is_published(operator):
-    """And asks for itself again."""
+    """And it reloads itself."""
     shown = operator.get(PAGE).content.decode()
 
     assert "Nothing is published, so this page is not live." in shown
@@ -97,7 +97,7 @@ def test_personal_data_is_for_superusers(operator, superuser):
 @pytest.mark.parametrize("address", [PAGE, INSTRUCT, DOCTOR])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_staff_without_the_permission_sees_and_does_nothing(reported, address, method):
-    """Nor does it see the page in the admin's index; who is no staff has to sign in."""
+    """The admin's index does not have the page either; users who are not staff have to sign in."""
     user = get_user_model().objects.create_user("staff", is_staff=True)
     client = Client()
     client.force_login(user)
@@ -127,8 +127,8 @@ def test_no_row_can_be_edited(operator):
     ],
     ids=["close", "reload", "read"],
 )  # fmt: skip
-def test_what_concerns_one_is_given_at_once_and_noted(operator, data, words):
-    """In the admin's log, by whom: the page leads back with a message."""
+def test_an_instruction_for_one_connection_is_given_at_once_and_logged(operator, data, words):
+    """The admin's log has the user; the page is shown again with a message."""
     answer = operator.post(INSTRUCT, data, follow=True)
 
     assert answer.redirect_chain == [(PAGE, 302)]
@@ -149,8 +149,8 @@ def test_what_concerns_one_is_given_at_once_and_noted(operator, data, words):
     ],
     ids=["close all", "reload all", "close those of one"],
 )
-def test_what_concerns_many_is_asked_first(operator, data, words):
-    """Nothing is done by the first click."""
+def test_an_instruction_for_many_connections_is_confirmed_first(operator, data, words):
+    """The first request does nothing."""
     asked = operator.post(INSTRUCT, data)
     assert (asked.status_code, instructions(), LogEntry.objects.count()) == (200, [], 0)
     assert words in asked.content.decode()
@@ -161,8 +161,8 @@ def test_what_concerns_many_is_asked_first(operator, data, words):
     assert LogEntry.objects.count() == 1
 
 
-def test_signing_out_is_asked_first_and_for_superusers_alone(operator, superuser):
-    """It ends sessions: who may do that may do it in the admin anyway."""
+def test_signing_out_is_confirmed_first_and_for_superusers_alone(operator, superuser):
+    """It ends sessions, which superusers may do in the admin anyway."""
     key = str(get_user_model().objects.get(username="frieda").pk)
     data = {"kind": "sign_out", "target": key}
 
@@ -183,8 +183,8 @@ def test_signing_out_is_asked_first_and_for_superusers_alone(operator, superuser
         {"kind": "close", "process": "x" * 65}, {"kind": "read", "target": "\x00"},
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_said_on_the_page(superuser, data):
-    """Nothing is given, nothing noted."""
+def test_an_instruction_that_cannot_be_given_is_explained_on_the_page(superuser, data):
+    """No instruction is given or logged."""
     answer = superuser.post(INSTRUCT, {**data, "is_confirmed": "on"}, follow=True)
 
     assert answer.redirect_chain == [(PAGE, 302)]
@@ -215,7 +215,7 @@ def test_the_doctor_shows_what_it_has_found(operator, monkeypatch):
 
 
 def test_names_of_topics_are_for_superusers(operator, superuser):
-    """They may tell who follows them: others see the feeds."""
+    """They may disclose which users follow them: other staff see the feeds."""
     reports.store(
         "a:1:ff", report(connections=1, followers={"inbox.frieda@example.com": 1, "inbox.other": 2})
     )
@@ -250,8 +250,8 @@ def test_the_page_is_shown_where_the_database_accepts_no_writes(operator, monkey
         ({"kind": "reload", "process": "gone:1:ff"}, "is no longer running"),
     ],
 )
-def test_what_does_not_exist_is_not_instructed(superuser, data, words):
-    """Neither given nor noted as done."""
+def test_no_instruction_is_given_for_a_target_that_does_not_exist(superuser, data, words):
+    """It is neither given nor logged as done."""
     answer = superuser.post(INSTRUCT, {**data, "is_confirmed": "on"}, follow=True)
 
     assert words in answer.content.decode()

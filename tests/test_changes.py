@@ -61,7 +61,7 @@ def test_the_module_of_a_function_may_be_imported_twice(feed):
 
 
 def test_a_function_that_is_never_called_is_reported(feed):
-    """With what to do."""
+    """The report says what to do."""
     on_change("nothing", name="a")(apply)
     on_change(type("Other", (Feed,), {}), name="b")(apply)
     on_change(feed, name="c", atomic=True)(apply_later)

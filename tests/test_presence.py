@@ -1,4 +1,4 @@
-"""What views ask: the number of viewers of a topic, and their names."""
+"""The functions for views: the number of viewers of a topic, and their names."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_viewers_of_all_processes(sociable, noted):
 
 
 def test_a_topic_without_subscribers_has_no_viewers(sociable, quay):
-    """Zero is an answer, too."""
+    """The number is zero, not an error."""
     assert (presence.viewers("boards"), presence.names(f"entries.{quay.pk}")) == (0, [])
 
 
@@ -44,8 +44,8 @@ def test_processes_that_died_have_no_viewers(sociable, noted):
 
 
 @pytest.mark.parametrize("topic", ["unknown", "entries", "entries.x", "entries.07", ""])
-def test_a_topic_that_there_is_not(log, topic):
-    """A typing error in a view is an error."""
+def test_the_viewers_of_an_unknown_topic_are_an_error(log, topic):
+    """So that a typing error in a view is noticed."""
     with pytest.raises(UnknownTopic):
         presence.viewers(topic)
     with pytest.raises(UnknownTopic):

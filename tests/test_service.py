@@ -137,7 +137,7 @@ async def test_a_service_stops_once(service, lines):
 
 
 class Leaving(Follower):
-    """A connection that notes when it is ended, as what, and what had happened before."""
+    """A connection that notes when and with which ending it is ended, and what had happened before."""
 
     def __init__(self, happened: list) -> None:
         super().__init__("boards")

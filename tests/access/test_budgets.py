@@ -1,4 +1,4 @@
-"""Budgets: each owner has its own, pays for what it has used by waiting, and is forgotten at last."""
+"""Budgets: each owner has its own, waits after it has used too much, and is forgotten eventually."""
 
 from realtime.access import budgets
 from realtime.access.budgets import Budgets, Overdrawn

@@ -171,7 +171,7 @@ async def test_a_poll_leaves_its_place(application, settings, service, quay):
     ids=["poll", "call", "call that fails"],
 )
 async def test_a_place_is_kept_until_the_answer_has_been_sent(application, service, quay, method, path, body):
-    """A client that does not read it counts as a connection, and others of its address do not get more."""
+    """A client that does not read its answer counts as a connection: its address gets no further one."""
     is_sending, may_send = asyncio.Event(), asyncio.Event()
     events: list[str] = []
 

@@ -78,7 +78,7 @@ def test_what_takes_rights_away_is_announced(member, change):
     assert announced() >= 1
 
 
-def test_what_takes_nothing_away_is_not(member):
+def test_what_takes_no_rights_away_is_not_announced(member):
     """Signing in and new users: both are frequent."""
     Client().login(username="member", password="words")
     get_user_model().objects.create_user("newcomer")
@@ -297,7 +297,7 @@ def test_an_announcement_names_the_users_where_they_are_known(request, member, l
 
 
 def test_the_users_of_a_transaction_are_announced_together(log, django_user_model):
-    """Too many of them as all."""
+    """If there are too many, the announcement stands for all users."""
     users = [django_user_model.objects.create_user(f"user{n}") for n in range(revocation.MAX_USERS + 1)]
     for some in (users[:3], users):
         log.sequence()
@@ -325,7 +325,7 @@ def test_the_users_of_a_transaction_are_announced_together(log, django_user_mode
     ],
 )
 def test_announcements_are_one_entry_for_all_that_they_name(images, users):
-    """Anything else than a list of users stands for all of them: other releases, SQL by hand."""
+    """A value that is not a list of users stands for all of them: other releases or SQL may write one."""
     assert revocation.users_of(revocation.payload(images)) == users
 
 

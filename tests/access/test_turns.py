@@ -36,7 +36,7 @@ def seats(count: int) -> Turns[Seat]:
 
 
 async def taken(of: Turns[Seat], *requests: tuple[str | None, str]) -> list[asyncio.Task[Turn[Seat]]]:
-    """Ask for turns in this order; return the tasks, of which some have theirs."""
+    """Request turns in this order; return the tasks, some of which have their turn."""
     tasks = [asyncio.create_task(of.take(address, page)) for address, page in requests]
     for _ in range(3):
         await asyncio.sleep(0)
@@ -54,7 +54,7 @@ async def cancelled(tasks: list[asyncio.Task[Turn[Seat]]]) -> None:
 
 
 async def test_one_address_has_half_of_the_turns_and_for_one_page_a_quarter():
-    """What is left over is for others: a flood of one address does not keep their pages waiting."""
+    """The rest is for other addresses: a flood of one address does not keep their pages waiting."""
     pages = seats(8)
 
     flood = await taken(pages, *[("10.0.0.1", "/login/")] * 5, *[("10.0.0.1", "/")] * 5)
@@ -157,7 +157,7 @@ async def test_a_request_that_is_cancelled_leaves_its_turn_to_the_next(is_grante
 
 
 async def test_a_turn_lasts_as_long_as_the_seat_is_busy():
-    """A view goes on in its thread after its client has left: ten clients that leave are ten threads otherwise."""
+    """A view continues in its thread after its client has left: otherwise ten such clients would use ten threads."""
     pages = seats(1)
     turn = await pages.take("10.0.0.1", "/")
     turn.seat.is_busy = True

@@ -37,7 +37,7 @@ def test_an_unknown_session_key_is_anonymous(transactional_db, key):
 
 @pytest.mark.parametrize("is_stored", [False, True], ids=["invented", "of a visitor"])
 def test_a_session_that_another_has_planted_is_not_signed_in(user, client, is_stored):
-    """A connection that its author holds open with it does not become the user's at sign-in: the key is a new one."""
+    """A connection that the attacker holds open with it does not become the user's at sign-in: the key changes."""
     planted = SessionStore(None if is_stored else "planted0123456789abcdefghijklmno")
     if is_stored:
         planted["seen"] = True

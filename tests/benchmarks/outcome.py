@@ -15,7 +15,7 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A measured value beside what it may be; ``baseline`` names what else was measured in the same run."""
+    """A measured value beside its limit; ``baseline`` names what else was measured in the same run."""
 
     what: str
     measured: float
@@ -26,7 +26,7 @@ class Budget:
 
     @property
     def ratio(self) -> float:
-        """How often the measured value contains its limit: up to 1 is met, with ``at_least`` from 1 on."""
+        """The measured value divided by its limit: the budget is met up to 1, with ``at_least`` from 1 on."""
         if self.limit:
             return self.measured / self.limit
         return 1.0 if not self.measured else math.inf

@@ -1,4 +1,4 @@
-"""Entries that come and go by time: written by a job, right after any pause, and the same for every writer."""
+"""Entries that are shown by time: written by a job, correctly after any pause, and the same for every writer."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -47,7 +47,7 @@ def test_the_job_is_scheduled():
 
 
 def test_an_entry_comes_and_goes_by_time(board, clock):
-    """The job writes it once each time, and looks at nothing in between."""
+    """The job writes it once at each of these times, and reads nothing in between."""
     now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
     board.entries.create(label="Ferry", shows_from=now + HOUR, shows_until=now + 2 * HOUR)
     board.entries.create(label="Always")
@@ -153,7 +153,7 @@ def insert(board, columns):
     ids=str,
 )
 def test_what_sql_inserts_is_never_shown_before_its_time(board, clock, columns, before, after):
-    """Not for a moment; the job finds it without being told."""
+    """Not even for a moment; the job finds it without a notification."""
     clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
     insert(board, columns)
 
@@ -163,7 +163,7 @@ def test_what_sql_inserts_is_never_shown_before_its_time(board, clock, columns, 
     assert due.write_due() == 0
 
 
-def test_what_sql_changes_is_looked_at(board, clock):
+def test_entries_that_sql_changes_are_checked(board, clock):
     """Where there is a history, as any change is; the second call finds nothing to write."""
     now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
     entry = board.entries.create(label="Ferry", shows_until=now - HOUR)
@@ -241,7 +241,7 @@ def test_a_time_that_cannot_be_read_stops_no_board(db, clock, caplog, sorting, c
     assert caplog.text.count(f"entry {bad.pk} is hidden") == 1
 
 
-def test_what_is_in_its_place_is_not_read(db, clock, django_assert_num_queries):
+def test_entries_that_are_in_their_place_are_not_read(db, clock, django_assert_num_queries):
     """The database compares ranks; it returns entries that are elsewhere only."""
     now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
     for sorting in Sorting:
@@ -287,7 +287,7 @@ def test_a_board_is_sorted_as_its_editor_has_chosen(board, clock):
 
 
 def test_saving_one_field_writes_no_time(board, clock, django_assert_num_queries):
-    """What has nothing to do with times costs nothing."""
+    """A change that does not affect times writes no other column."""
     entry = board.entries.create(label="Ferry")
 
     with django_assert_num_queries(1):

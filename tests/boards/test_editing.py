@@ -149,7 +149,7 @@ def test_an_entry_that_is_other_than_seen_is_not_deleted(call, entries):
 
 @pytest.mark.parametrize("action", ["set", "move", "delete"])
 def test_an_entry_that_is_gone_is_reported(action, call, entries):
-    """It is no error: the editor keeps what was typed."""
+    """The answer is not an error: the editor keeps what was typed."""
     arguments = {"changes": {}, "seen": {}, "after": entries[0].pk}
 
     assert call(action, entry=10**6, **arguments) == {"gone": True}
@@ -179,7 +179,7 @@ def test_a_table_with_a_row_that_cannot_be_added_adds_none(call, board, entries)
 
 
 def test_an_added_entry_that_was_changed_since_is_not_removed_by_an_undo(call, board):
-    """What another has written into it would be lost."""
+    """What another user has written into it would be lost."""
     answer = call("add", board=board.pk, values={"label": "new"})
     board.entries.update(note="theirs")
 
@@ -298,7 +298,7 @@ def test_a_move_that_renumbers_a_large_board_is_made_without_undo(call, board):
     {"changes": {"value": "9"}, "seen": {"board_id": "1"}},
 ])  # fmt: skip
 def test_only_valid_values_are_accepted(arguments, call, entries):
-    """By the model's own rules, of the columns that the board shows."""
+    """By the model's own rules, for the columns that the board shows."""
     with pytest.raises(ActionRefused) as refused:
         call("set", entry=entries[0].pk, **arguments)
 

@@ -37,7 +37,7 @@ def noted(entry, is_initial=False):
 
 
 def told(board):
-    """Return what the page of the history says, oldest first."""
+    """Return the lines of the page of the history, oldest first."""
     items = [item for item in map(history.in_words, history.revisions(board)) if item]
     return [
         (str(item["revision"].actor or ""), item["label"], item["kind"], item["changes"])
@@ -89,7 +89,7 @@ def test_a_bulk_action_is_recorded_for_each_entry(editor_client, board, entries)
     assert told(board) == [("someone", label, "changed", [("visible", "True", "False")]) for label in "ab"]
 
 
-def test_what_a_program_writes_between_is_its_own_revision(editor, board, entries):
+def test_a_programs_write_between_two_edits_is_a_revision_of_its_own(editor, board, entries):
     """Also when the function of on_change has not been called between: it is not ascribed to the editor."""
     first = entries[0]
     noted(first, is_initial=True)
@@ -106,7 +106,7 @@ def test_what_a_program_writes_between_is_its_own_revision(editor, board, entrie
     ]
 
 
-def test_what_comes_and_goes_is_recorded(editor, board, entries):
+def test_added_and_deleted_entries_are_recorded(editor, board, entries):
     """By programs and by editors."""
     perform(editor, "entries.add", {"board": board.pk, "values": {"label": "new"}})
     for entry in entries:
@@ -475,7 +475,7 @@ def test_an_undo_on_the_board_is_one_line_too(call, editor_client, editor, board
 def test_a_column_that_came_or_went_with_a_migration_is_no_change(
     lacking, editor_client, editor, board, entries
 ):
-    """It is neither shown nor undone; a change beside it is."""
+    """The column's change is neither shown nor undone; another change in the same revision is."""
     was = history.states([entries[0].pk])[entries[0].pk]
     states = {"was": dict(was), "values": was | {"value": "9"}}
     same = {"was": dict(was), "values": dict(was)}
@@ -492,7 +492,7 @@ def test_a_column_that_came_or_went_with_a_migration_is_no_change(
 
 
 def test_a_change_of_a_removed_column_is_no_change(editor_client, board, entries):
-    """The page says nothing of it."""
+    """The page does not mention it."""
     was = history.states([entries[0].pk])[entries[0].pk]
     Revision.objects.create(
         entry=entries[0].pk, board=board.pk, was=was | {"colour": "red"}, values=was | {"colour": "blue"}

@@ -50,7 +50,7 @@ def test_the_page_offers_all_kinds(editor_client):
     ],
     ids=str,
 )
-def test_what_cannot_be_made_says_why(editor_client, board, form, words):
+def test_a_board_that_cannot_be_made_is_refused_with_the_reason(editor_client, board, form, words):
     response = make(editor_client, **form)
 
     assert words in response.content.decode()
@@ -83,7 +83,7 @@ def test_a_new_board_has_an_author(editor_client, editor, settings):
 
 
 def test_boards_are_made_by_staff(client, visitor):
-    """As all other pages of editors require it: who is not may not even see a board that is not public."""
+    """As for all other pages of editors: other users may not even see a board that is not public."""
     visitor.user_permissions.set(Permission.objects.filter(codename__in=["add_board", "add_entry"]))
     client.force_login(visitor)
 

@@ -29,7 +29,7 @@ def test_entries_are_added_where_it_was_asked(positions, place, count, board):
     assert [entry.label for entry in board.entries.all()] == expected
 
 
-def test_only_what_has_no_room_is_renumbered(board, django_assert_num_queries):
+def test_entries_are_renumbered_only_where_there_is_no_room(board, django_assert_num_queries):
     """With a number between the neighbours nothing is written; without one, all that changes in one statement."""
     first, second, third = (
         board.entries.create(label=label, position=p) for label, p in [("a", 10), ("b", 12), ("c", 13)]

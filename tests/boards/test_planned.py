@@ -30,7 +30,7 @@ def _clock(monkeypatch):
     ],
     ids=str,
 )
-def test_it_is_said_when_an_entry_is_shown(board, columns, words):
+def test_editors_read_when_an_entry_is_shown(board, columns, words):
     """By the clock of its board."""
     board.time_zone = "Asia/Kathmandu"
     board.save()

@@ -34,7 +34,7 @@ def test_no_column_has_the_text(kind, board, editor):
 
 
 @pytest.mark.parametrize("text", ["", "\0", "\ud800", "é", "a" * 100_000])
-def test_any_text_may_be_asked_for(text, db):
+def test_a_token_of_any_text_may_be_looked_up(text, db):
     """A client may send whatever it wants."""
     assert RowToken.found(text) is None
 

@@ -180,7 +180,7 @@ def test_a_conflict_is_named_in_the_words_of_the_form(name, mine, theirs, words,
 
 
 def test_two_users_that_enter_the_same_value_have_no_conflict(editor_client, entries):
-    """Both wanted it."""
+    """Both wanted this value."""
     at = change_list(editor_client, entries[0])
     form = Form(editor_client.get(ENTRIES))
     Entry.objects.filter(pk=entries[0].pk).update(value="9")

@@ -41,7 +41,7 @@ def test_a_field_reads_and_shows_by_its_zone():
 
 
 @pytest.mark.parametrize("text", ["2026-03-29T02:30", "2026-13-01T00:00", "tomorrow", "2026-11-26T25:00"])
-def test_a_time_that_is_none_is_refused(text):
+def test_a_text_that_is_not_a_time_is_refused(text):
     field = ZonedTimeField()
     field.zone = ZoneInfo("Europe/Oslo")
 

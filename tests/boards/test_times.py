@@ -80,7 +80,7 @@ def test_days_wait_for_the_beginning():
 
 
 @pytest.mark.parametrize("days", ["", "1234567", "7654321x", "abc", "089"])
-def test_all_days_and_none_say_nothing(days):
+def test_all_days_or_none_set_no_limit(days):
     """SQL may write any text."""
     times = Times.of(OSLO, None, [], days)
 

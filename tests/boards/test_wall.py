@@ -70,14 +70,14 @@ def test_a_wall_follows_a_limited_number_of_boards(client, board):
     "query", ["?seconds=0", "?seconds=-1", "?seconds=x", "?dim_from=24", "?dim_until=x", "?seconds="]
 )
 def test_a_wall_ignores_what_is_not_valid(client, board, query):
-    """A screen shows something in any case."""
+    """A screen must always show something."""
     html = wall(client, board, query)
 
     assert 'data-seconds="12" data-dim-from="" data-dim-until=""' in html
 
 
 @pytest.mark.parametrize("query", ["?then=%00", "?then=a%00b&then=more", "?seconds=%00&dim_from=%00"])
-def test_a_wall_asks_the_database_for_no_text_that_it_cannot_store(client, board, query, storable_queries):
+def test_a_wall_queries_no_text_that_the_database_cannot_store(client, board, query, storable_queries):
     """PostgreSQL rejects a query with a null character. The other boards of the address are shown."""
     Board.objects.create(slug="more", title="More")
 

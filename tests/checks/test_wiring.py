@@ -25,7 +25,7 @@ def test_this_project_is_wired():
     assert found() == {}
 
 
-def test_all_of_it_is_checked_by_every_command():
+def test_the_wiring_is_checked_by_every_command():
     assert {*wiring.WIRING} <= checks.registry.registry.registered_checks
 
 
@@ -182,7 +182,7 @@ def test_templates_that_django_refuses_are_left_to_its_own_check(settings):
     assert "realtime.W026" not in found()
 
 
-def test_nothing_of_it_is_an_error(settings):
+def test_no_check_of_the_wiring_is_an_error(settings):
     """Errors block ``migrate``."""
     settings.ASGI_APPLICATION = None
     settings.MIDDLEWARE = [SESSIONS]

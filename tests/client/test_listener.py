@@ -17,7 +17,7 @@ async def next_of(listener: Listener, number: int) -> list[Presence | Broadcast]
 
 
 async def test_it_yields_presence_with_the_names_that_joined_and_left(listening):
-    """No rows are asked for; a count that repeats itself is no news."""
+    """No rows are requested; a count that repeats the previous one is not yielded."""
 
     async def script(socket: ServerConnection) -> None:
         await send(socket, Snapshot("t", "e.1", [], False), messages.Presence("t", 2, ["ada"]))

@@ -80,7 +80,7 @@ async def test_a_handshake_that_is_refused_ends_it(status):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
-async def test_a_server_that_cannot_now_is_asked_again(status):
+async def test_a_server_that_is_unavailable_is_tried_again(status):
     """Also one that is not there at all: tests/processes kills servers."""
     refusals = [status, status]
 

@@ -116,8 +116,8 @@ def test_a_flood_with_a_topic_that_no_row_has_resets_the_others_one_by_one(datab
 
 
 @pytest.mark.parametrize("column", ["mark", "shelf"])
-def test_letters_that_are_none_touch_their_row_alone(database, live, column):
-    """JSON can have halves of surrogate pairs; PostgreSQL refuses them."""
+def test_halves_of_surrogate_pairs_touch_their_row_alone(database, live, column):
+    """JSON may contain halves of surrogate pairs, which PostgreSQL refuses."""
     live(Marked)
     Marked.objects.create(mark="a", shelf="s", name="1")
     sequence(database)

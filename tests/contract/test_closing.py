@@ -37,10 +37,10 @@ def by_django() -> None:
 
 @pytest.mark.parametrize("means", ["django", "sql"])
 @pytest.mark.parametrize("layer_delivers", [True, False])
-async def test_what_closes_a_board_is_told_to_no_outsider(
+async def test_a_change_that_closes_a_board_is_sent_to_no_outsider(
     database: Database, make_hub, in_database, means, layer_delivers
 ):
-    """By the layer, in any order of its messages, or by the log alone; other boards go on."""
+    """Neither by the layer, in any order of its messages, nor by the log alone; other boards continue."""
     hubs = [await make_hub() for _ in range(2)]
     outsiders = [
         await Outsider(topic).follow(wire.hub) for wire in hubs for topic in ("entries.1", "board.1")

@@ -263,7 +263,7 @@ def test_a_table_that_is_made_anew_with_its_triggers_is_read_again_on_sqlite(on_
 
 
 def test_of_two_processes_that_notice_one_resets_the_table(database):
-    """The other one finds that it was told."""
+    """The other one finds that the reset was written already."""
     watches = [TableWatch(), TableWatch()]
     for table_watch in watches:
         table_watch.look()

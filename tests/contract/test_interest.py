@@ -1,4 +1,4 @@
-"""Interest: which topics have entries without rows depends on notes, and nothing that a reader ends with does."""
+"""Interest: notes decide which topics have entries without rows, but never which rows a reader ends with."""
 
 import itertools
 from collections.abc import Callable, Iterator

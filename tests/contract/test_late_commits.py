@@ -77,7 +77,7 @@ def test_a_flood_does_not_swallow_a_notice_that_was_committed_late(on_postgresql
 
 
 def test_a_reading_with_a_late_commit_is_not_older_than_the_commit(on_postgresql, late_writer):
-    """Rows that contain a change not yet sequenced were different before: who had those misses that change."""
+    """Rows that contain a change not yet sequenced were different before: a reader of the former rows misses it."""
     late_writer.execute("UPDATE boards_entry SET label = 'late' WHERE id = 3")
     sequence_one_change(on_postgresql)
     before = positions.read_topic("entries.2")

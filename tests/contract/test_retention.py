@@ -74,7 +74,7 @@ def test_old_entries_of_one_feed_are_pruned_and_its_readers_lose_nothing(databas
 
 
 def test_a_quiet_topic_of_a_pruned_feed_is_read_again_at_most(database, declare):
-    """Whether a topic has changed before the mark is not known any more."""
+    """It is no longer known whether a topic has changed before the mark."""
     declare("short", retention_seconds=60)
     quiet = Follower("short.1")
     write(database, "of the other topic", 1)

@@ -636,7 +636,7 @@ NO_KEYS = {
 
 
 @pytest.mark.parametrize("number", range(max(map(len, NO_KEYS.values()))))
-def test_a_key_that_is_none_is_left_out_by_every_reader(database, number):
+def test_a_key_that_its_field_cannot_have_is_left_out_by_every_reader(database, number):
     """By one that reads the topic, as by one that follows its changes; its neighbours are live."""
     if number >= len(NO_KEYS[database.vendor]):
         pytest.skip("there are not so many")

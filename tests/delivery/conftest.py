@@ -226,12 +226,12 @@ def readings(monkeypatch) -> list[str]:
 
 
 def reset() -> OutboxRow:
-    """Write what has a whole feed read again."""
+    """Write a reset of a whole feed to the outbox."""
     return OutboxRow.objects.create(source="boards_entry", image=None)
 
 
 def last_heartbeat(follower: Follower) -> Heartbeat:
-    """Return what a heartbeat says now."""
+    """Return the heartbeat that would be sent now."""
     follower.pulse()
     heartbeat = follower.received[-1]
     assert isinstance(heartbeat, Heartbeat)

@@ -1,4 +1,4 @@
-"""The audience: viewers of a topic in all processes, told about once a second, however many come and go."""
+"""The audience: viewers of a topic in all processes, sent about once a second, however many join and leave."""
 
 import asyncio
 from itertools import count
@@ -38,7 +38,7 @@ async def make_hub(log, layer, slow):
 
 
 def viewers(follower: Follower) -> int | None:
-    """Return the number that a follower was told last; None before that."""
+    """Return the number that a follower was sent last; None before that."""
     told = [message.viewers for message in follower.received if isinstance(message, Presence)]
     return told[-1] if told else None
 
@@ -49,7 +49,7 @@ def names(follower: Follower) -> list[str]:
 
 
 async def test_viewers_of_all_processes_are_counted(sociable, make_hub, quay, topic):
-    """Each is told when one comes or leaves, in whichever process."""
+    """Each is sent the number when one joins or leaves, in any process."""
     one, other = await make_hub(), await make_hub()
     first = await Follower(topic).follow(one)
     await until(lambda: viewers(first) == 1)
@@ -62,7 +62,7 @@ async def test_viewers_of_all_processes_are_counted(sociable, make_hub, quay, to
 
 
 async def test_a_feed_without_presence_tells_nothing(make_hub, monkeypatch, quay, topic):
-    """It is off unless the feed asks for it; the next feed's viewers show that there was a count."""
+    """It is off unless the feed declares it; the viewers of the second feed show that there was a count."""
     monkeypatch.setattr(audience, "LOOK_SECONDS", 0.02)
     hub = await make_hub()
     silent = await Follower(topic).follow(hub)
@@ -75,7 +75,7 @@ async def test_a_feed_without_presence_tells_nothing(make_hub, monkeypatch, quay
 
 
 async def test_the_viewers_of_a_process_that_died_expire(sociable, make_hub, in_database, quay, topic):
-    """It cannot say that they are gone."""
+    """It cannot report that they have left."""
     hub = await make_hub()
     dead = await in_database(interest.begin, "dead")
     await in_database(interest.note, dead, {topic: 5})
@@ -122,7 +122,7 @@ async def test_a_page_that_reloads_does_not_leave(sociable, make_hub, quay, topi
     assert (missed_once, state.here.number) == (1, 0)
 
 
-async def test_one_that_was_not_subscribed_yet_is_told_later(sociable, make_hub, quay, topic):
+async def test_a_viewer_that_was_not_subscribed_yet_is_sent_a_later_count(sociable, make_hub, quay, topic):
     """A count between the hub's subscription and the session's must not lose what it says."""
     hub = await make_hub()
     early = Follower(topic)
@@ -261,7 +261,7 @@ def test_what_a_feed_answers_is_a_name_or_none(sociable, monkeypatch, answer, na
 
 
 async def test_a_database_that_is_away_costs_only_counts(sociable, make_hub, monkeypatch, quay, topic):
-    """They are told again when it is back."""
+    """Viewers are counted again when it is back."""
     hub = await make_hub()
     follower = await Follower(topic).follow(hub)
     await until(lambda: viewers(follower) == 1)

@@ -223,7 +223,7 @@ async def test_of_a_reset_and_changes_each_topic_gets_what_it_needs(slow, boards
     "write", [reset, lambda: Board.objects.first().entries.update(label="x")], ids=["reset", "x"]
 )
 async def test_a_topic_without_subscribers_is_not_read_again(slow, quay, topic, readings, write):
-    """Its next subscriber has it read, if it cannot be brought up by the log."""
+    """It is read for its next subscriber, if the log does not suffice to bring it up to date."""
     follower = await Follower(topic).follow(slow.hub)
     slow.hub.unsubscribe(topic, follower)
     await slow.settle()

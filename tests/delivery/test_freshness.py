@@ -1,4 +1,4 @@
-"""Freshness: a topic that is known to lack a change is not vouched for, and its subscribers are told so."""
+"""Freshness: a topic that is known to lack a change is not vouched for, and its subscribers are notified."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.delivery.conftest import Follower, last_heartbeat
 
 
 class Told:
-    """The freshness of a topic, and how often its subscribers were told."""
+    """The freshness of a topic, and how often its subscribers were notified."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -32,7 +32,7 @@ async def told() -> Told:
 
 
 async def test_a_topic_that_is_behind_for_a_moment_stays_vouched_for(told):
-    """Its subscribers are told nothing, and the time that it is behind counts from the first change."""
+    """Its subscribers are not notified, and the time that it is behind counts from the first change."""
     told.freshness.fall_behind()
     await asyncio.sleep(0)
     first = told.freshness.behind_seconds

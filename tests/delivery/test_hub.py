@@ -142,7 +142,7 @@ async def test_what_another_program_publishes_is_not_shown(slow, quay, topic):
 
 
 async def test_a_position_beyond_the_database_is_not_believed(quick, quay, topic):
-    """A message that claims such a position would make all later changes look old."""
+    """Otherwise a message with such a position would make all later changes look old."""
     follower = await Follower(topic).follow(quick.hub)
     epoch = follower.replica.position.epoch
 

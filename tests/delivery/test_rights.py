@@ -302,7 +302,7 @@ async def test_a_feed_that_fails_is_logged_once_with_its_reason(
 
 
 def test_the_first_check_that_takes_too_long_is_logged(lines):
-    """One that takes just as long as it may does not."""
+    """A check that takes exactly the permitted time is not logged."""
     pace = Pace()
 
     pace.note(rights.MAX_CHECK_SECONDS)
@@ -425,7 +425,7 @@ async def test_a_change_of_one_user_asks_for_this_user_and_for_those_that_are_no
 
 
 async def test_changes_of_users_and_one_of_all_ask_for_all(service, users, asked):
-    """In any order."""
+    """In either order."""
     for changes in ([{"1"}, None], [None, {"1"}], [{"1"}, None, {"2"}]):
         hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
         hub.rights_changed.take()

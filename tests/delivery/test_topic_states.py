@@ -80,7 +80,7 @@ async def test_an_entry_that_follows_is_applied(alone):
     ids=["life", "gap", "reset", "rights", "no rows", "malformed", "release", "format", "all formats"],
 )
 async def test_an_entry_that_cannot_be_applied_has_the_log_read(alone, life, given):
-    """Nothing of it is shown before."""
+    """Nothing of the entry is shown before that."""
     alone.receive(life, entry(**given))
 
     assert [each.key for each in alone.topic.rows] == ["1"]

@@ -170,7 +170,7 @@ def test_a_topic_that_lacks_something_is_not_vouched_for(session, topic):
     assert taken(session) == [Heartbeat({"numbers": "e.5"}, {"numbers": topic.digest("rows")})]
 
 
-def test_what_is_sent_of_a_topic_that_lacks_something_is_not_taken_for_current(session, topic):
+def test_messages_of_a_topic_that_lacks_something_are_not_taken_for_current(session, topic):
     """A client takes an answer, and changes, for the newest state: a heartbeat that leaves the topic out follows."""
     topic.set_current(False)
 
@@ -222,7 +222,7 @@ def test_a_few_bad_messages_are_forgiven(session):
 
 
 def test_a_refused_topic_is_named(session):
-    """The page must know which of its topics was refused."""
+    """The page must learn which of its topics was refused."""
     session.refuse(Forbidden("numbers"), "numbers")
 
     (error,) = taken(session)

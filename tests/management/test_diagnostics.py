@@ -123,7 +123,7 @@ def test_triggers_that_note_a_write_are_well(log, quay):
 
 
 def test_a_table_without_rows_is_not_written(log):
-    """That is no fault."""
+    """An empty table is not a fault."""
     assert {(finding.words, finding.cure) for finding in diagnostics.captured()} == WITHOUT_ROWS
 
 
@@ -159,7 +159,7 @@ def test_a_publisher_that_stands_still_is_found(log, settings, monkeypatch):
     assert found[0] == "publisher: a process has the lease and shows no sign of life"
 
 
-def test_that_no_publisher_runs_is_found(log):
+def test_a_missing_publisher_is_found(log):
     """At once: nothing has the lease."""
     assert [words for words, _ in faults(diagnostics.published())] == [
         "publisher: none is running, changes wait"
@@ -322,8 +322,8 @@ def test_a_layer_that_loses_messages_is_found(use_layer, monkeypatch):
     assert "no message within 0.2 s" in found[0]
 
 
-def test_that_there_is_no_layer_is_said(use_layer):
-    """One process needs none."""
+def test_a_missing_layer_is_reported_as_sufficient_for_one_process(use_layer):
+    """One process needs no layer."""
     use_layer()
 
     (found,) = diagnostics.layer()
@@ -334,8 +334,8 @@ def test_that_there_is_no_layer_is_said(use_layer):
     assert not found.cure
 
 
-def test_that_there_is_no_layer_between_processes_is_found(use_layer, settings):
-    """Each would ask the database for the changes of the others."""
+def test_a_missing_layer_between_processes_is_found(use_layer, settings):
+    """Each process would query the database for the changes of the others."""
     use_layer()
     settings.REALTIME = {"PUBLISHER": False}
 
@@ -350,7 +350,7 @@ def test_that_there_is_no_layer_between_processes_is_found(use_layer, settings):
     ["config.static_files.HashedStaticFilesStorage", "django.contrib.staticfiles.storage.StaticFilesStorage"],
 )
 def test_static_files_that_were_not_collected_are_found(settings, tmp_path, storage):
-    """Pages would stay as they are, and say nothing."""
+    """Pages would not change any more, without an error message."""
     settings.STATIC_ROOT = str(tmp_path)
     settings.STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -409,7 +409,7 @@ def test_an_application_that_is_not_wired_is_found(log, settings, name, words):
 
 
 def test_an_application_behind_tls_is_asked_as_its_proxy_asks(log, settings):
-    """Otherwise it would redirect, and refuse the socket."""
+    """Otherwise it would redirect the request, and refuse the socket."""
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.ALLOWED_HOSTS = [".example.com"]

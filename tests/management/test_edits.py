@@ -166,7 +166,7 @@ def test_other_styles_are_understood(edit, source, expected):
     ],
 )
 def test_what_is_not_recognised_is_left_alone_with_words(edit, source, words):
-    """The words say what to add by hand."""
+    """The message says what to add by hand."""
     with pytest.raises(Unrecognised, match=r".*") as refused:
         edit(source)
 

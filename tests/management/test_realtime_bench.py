@@ -52,7 +52,7 @@ def test_percentiles(part, value):
 
 
 def test_the_report_says_when_its_figures_are_those_of_the_program():
-    """Then the machine has no room for so many clients in one process."""
+    """The clients then use most of a core, so that their own work is part of the latencies."""
     run = _Run(latencies=[0.001, 0.002], expected=3, connected=2, lost=1)
 
     quiet, busy = (_lines(run, {"write": None}, 2.0, own, 0.5) for own in (0.2, 1.9))

@@ -43,7 +43,7 @@ def test_the_newest_entries_are_listed_oldest_first(entries, quay, capsys):
     assert any(line.endswith(f"  entries.{quay.pk}  1 upsert") for line in printed(capsys, lines=100))
 
 
-def test_one_continues_from_a_position(entries, quay, capsys):
+def test_entries_after_a_position_are_listed(entries, quay, capsys):
     """With its epoch or without; each entry after it, as objects with their changes."""
     first = LogEntry.objects.filter(topic=f"entries.{quay.pk}").order_by("id")[1]
 
@@ -64,7 +64,7 @@ def test_one_continues_from_a_position(entries, quay, capsys):
 
 
 @pytest.mark.parametrize("topic", ["entries.{}", "entries"])
-def test_only_those_of_a_topic_or_a_feed(entries, quay, capsys, topic):
+def test_only_entries_of_a_topic_or_a_feed_are_listed(entries, quay, capsys, topic):
     """Resets of the whole feed belong to each of its topics."""
     LogEntry.objects.create(position=10**6, topic="entries", kind="reset", after=0, begins=0)
     lines = printed(capsys, topic=topic.format(quay.pk), lines=100)
@@ -82,7 +82,7 @@ def test_a_wrong_position_is_refused(entries, since, words):
         call_command("realtime_tail", since=since)
 
 
-def test_what_was_pruned_is_said(entries, capsys):
+def test_pruned_entries_are_mentioned(entries, capsys):
     Sequencer.objects.update(edge=10**6)
 
     call_command("realtime_tail", since="1")

@@ -50,7 +50,7 @@ def test_rows_and_changes_are_lines_of_json(log, quay, capsys, monkeypatch):
     assert all(line["position"].startswith(log.state.epoch) for line in lines)
 
 
-def test_once_ends_after_the_rows_even_if_there_are_none(log, quay, capsys):
+def test_the_option_once_ends_the_command_after_the_rows_even_if_there_are_none(log, quay, capsys):
     quay.entries.all().delete()
     log.sequence()
 
@@ -109,7 +109,7 @@ def test_what_is_missing_is_named(monkeypatch, log, quay):
 
 
 @pytest.mark.parametrize("url", ["ftp://h/", "http://"])
-def test_an_address_that_is_none_is_refused(url):
+def test_a_text_that_is_not_an_address_is_refused(url):
     with pytest.raises(CommandError, match="write https"):
         call_command("realtime_watch", "boards", url=url)
 

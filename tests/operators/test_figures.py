@@ -38,7 +38,7 @@ def test_a_sample_has_the_mean_time_of_the_changes_since_the_last_one(samples):
 
 
 def test_codes_are_counted_since_the_oldest_sample(samples):
-    """Those of an hour ago are no news."""
+    """Codes of an hour ago are left out."""
     metrics.refusals.labels(4403).inc(5)
     samples.take(0.0)
     assert samples.refusals == {}
@@ -52,7 +52,7 @@ def test_codes_are_counted_since_the_oldest_sample(samples):
 
 
 def test_samples_are_taken_now_and_then_and_kept_for_five_minutes(monkeypatch):
-    """Whoever opens the page sees what has led there, however often a process looks."""
+    """An operator who opens the page sees the last five minutes, however often a process looks."""
     samples = Samples()
     for _ in range(5):
         samples.take(0.0)

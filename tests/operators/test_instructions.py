@@ -28,7 +28,7 @@ def test_an_instruction_is_read_as_it_was_given():
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", list(Kind))
 def test_no_instruction_is_valid_for_longer_than_a_minute(kind):
-    """A process that starts, or comes back, must not close what nobody meant; and the table stays small."""
+    """A process that starts or recovers later must not close connections that were not meant; the table stays small."""
     instructions.give(kind)
     Instruction.objects.update(given_at=SecondsNow() - instructions.VALID_SECONDS - 1)
 
@@ -38,7 +38,7 @@ def test_no_instruction_is_valid_for_longer_than_a_minute(kind):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_who_goes_on_looking_writes_rarely():
+def test_an_operator_who_keeps_looking_causes_few_writes():
     """A page that is fetched every second causes one write in ten seconds."""
     for _ in range(5):
         instructions.watch()

@@ -102,7 +102,7 @@ async def test_all_connections_end_each_with_a_delay_of_its_own(looking, in_data
 async def test_a_user_is_signed_out_of_sessions_and_connections(
     looking, in_database, connect, staff, sign_in
 ):
-    """All of the user's, and of nobody else: a page that comes back is not signed in."""
+    """All sessions and connections of this user, and of no other: a page that reconnects is not signed in."""
     key = await in_database(sign_in, staff)
     theirs, other = connect(session=key), connect()
     for peer in (theirs, other):
@@ -142,7 +142,7 @@ def _write_unseen() -> None:
 async def test_what_was_given_before_a_process_began_is_not_for_it(
     no_pauses, in_database, application, connect
 ):
-    """Its connections have come later. That somebody watches is for every process."""
+    """Its connections were opened later. The instruction "watch" is for every process."""
     await in_database(instructions.give, Kind.CLOSE)
     await in_database(instructions.watch)
     peer = connect()
@@ -223,7 +223,7 @@ async def test_reports_left_behind_are_deleted_without_a_watcher(looking, in_dat
 async def test_an_instruction_that_fails_is_tried_again_and_the_others_are_carried_out(
     looking, in_database, connect, staff, sign_in, monkeypatch, caplog, error
 ):
-    """An error that passes must not lose what an operator was told is done."""
+    """A temporary error must not lose an instruction that the page has confirmed."""
     key = await in_database(sign_in, staff)
     theirs, other = connect(session=key), connect()
     for peer in (theirs, other):

@@ -118,7 +118,7 @@ def test_a_change_of_a_table_that_only_another_release_needs_resets_what_that_re
 
 
 @pytest.mark.parametrize("is_flood", [False, True])
-def test_a_release_that_differs_in_other_respects_is_told_the_topics(
+def test_a_release_that_differs_in_other_respects_receives_the_topics(
     log, quay, announced, settings, is_flood
 ):
     """The entry of a topic has the fingerprint of this release: the other one reads that topic alone."""
@@ -137,8 +137,8 @@ def test_a_flood_resets_the_feed_of_a_release_that_splits_it_otherwise(log, quay
     assert set(log.sequenced()) == {f"entries.{quay.pk}", "entries"}
 
 
-def test_a_release_that_ran_some_time_ago_is_told_nothing(log, quay, another_split):
-    """A deploy is over soon."""
+def test_a_release_that_ran_some_time_ago_receives_nothing(log, quay, another_split):
+    """A deployment does not take that long."""
     FeedRelease.objects.filter(fingerprint=another_split).update(
         last_used_at=Now() - releases.RECENT - timedelta(seconds=1)
     )
@@ -176,7 +176,7 @@ def test_the_reset_of_a_feed_that_only_the_other_release_has_is_logged(log, quay
 
 
 def test_a_release_survives_a_flood(log, quay, settings):
-    """It cannot be found again elsewhere."""
+    """No other table has this information."""
     settings.REALTIME = {"MAX_BATCH_ROWS": 2}
     OutboxRow.objects.create(source=releases.SOURCE, image={"feed": "boards"})
     quay.entries.bulk_create(Entry(board=quay, label="many") for _ in range(5))

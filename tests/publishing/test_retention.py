@@ -19,7 +19,7 @@ def declare() -> Iterator[type]:
 
 @pytest.mark.parametrize("seconds, longest", [(None, 100), (50, 100), (200, 200)])
 def test_the_log_keeps_what_the_most_patient_feed_keeps(declare, settings, seconds, longest):
-    """And not less than the setting says."""
+    """And for no less time than the setting says."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": 100}
     declare(seconds)
 

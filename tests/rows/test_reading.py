@@ -1,4 +1,4 @@
-"""Reading: a row that fails is found by halves and left out alone; what no row is to blame for is raised.
+"""Reading: a row that fails is found by halving and left out alone; an error that no row has caused is raised.
 
 tests/contract/test_rendering.py reads bad rows from each database.
 """

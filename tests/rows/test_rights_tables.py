@@ -52,7 +52,7 @@ def test_two_links_to_what_the_topic_is_of_concern_all_topics(make_model):
 
 
 @pytest.mark.parametrize("wrong", [["boards.Board"], "Board", [Board, None], Board], ids=str)
-def test_what_is_no_list_of_models_is_refused(wrong):
+def test_a_value_that_is_not_a_list_of_models_is_refused(wrong):
     with pytest.raises(ImproperlyConfigured, match=r"write a list of models: \[Board\]"):
         columns(Entry, "board", wrong)
 

@@ -35,7 +35,7 @@ def test_columns_of_some_kinds_hold_several_forms_of_a_value(field, several):
 
 @pytest.mark.django_db
 def test_keys_that_are_not_found_or_fail_are_left_out(monkeypatch):
-    """One that the query fails for is none of a row; the others are looked for without it."""
+    """A key for which the query fails is not the key of a row; the others are searched for without it."""
     monkeypatch.setattr(stored_forms, "AT_ONCE", 2)
     boards = [Board.objects.create(slug=f"s{number}", title="T") for number in range(3)]
     keys = [boards[0].pk, "x", boards[1].pk, -1, uuid.uuid4(), boards[2].pk]

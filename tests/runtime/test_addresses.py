@@ -1,4 +1,4 @@
-"""Whose share of a limit a request counts in."""
+"""The client address by which limits count a request."""
 
 import pytest
 

@@ -33,7 +33,7 @@ from tests.databases.test_remedies import caused
     ],
     ids=repr,
 )
-def test_what_passes_is_an_outage(error):
+def test_an_error_that_passes_is_an_outage(error):
     assert is_outage(error)
 
 

@@ -172,7 +172,7 @@ def test_few_connections_are_accepted_at_once(daphne):
 
 
 @pytest.mark.parametrize(("proxies", "client"), [(0, "192.168.1.1"), (1, "198.51.100.7")])
-async def test_what_a_request_uses_up_is_its_clients(guard, settings, proxies, client):
+async def test_a_request_is_paid_by_its_client(guard, settings, proxies, client):
     """Not the proxy's, with which all others would pay for one that floods."""
     settings.REALTIME = {**settings.REALTIME, "PROXIES": proxies}
     request = SimpleNamespace(requestHeaders=Headers({b"x-forwarded-for": [b"203.0.113.1, 198.51.100.7"]}))

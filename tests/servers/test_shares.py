@@ -44,7 +44,7 @@ async def test_an_address_may_open_ten_times_as_many_connections_as_it_may_have(
     assert [bool(connection.parsed) for connection in connections] == [True] * 20 + [False]
 
 
-async def test_what_comes_too_fast_is_parsed_a_moment_later(shares):
+async def test_data_that_arrives_too_fast_is_parsed_a_moment_later(shares):
     """An honest client of the same address is delayed, not refused."""
     *_, last = [Connection(shares, ADDRESS) for _ in range(21)]
 

@@ -144,6 +144,6 @@ def test_a_client_that_has_left_is_noticed_before_what_it_sent_is_read(connected
         assert time.monotonic() < deadline
 
 
-def test_of_an_unknown_connection_nothing_is_known():
+def test_nothing_is_known_of_an_unknown_connection():
     """For a transport without a socket, or on a system that does not report it."""
     assert not has_left(None)

@@ -158,9 +158,7 @@ async def test_a_message_of_a_client_that_has_left_is_still_received(opened, app
 
 
 @pytest.mark.parametrize(("proxies", "payer"), [(0, "192.0.2.1"), (1, "198.51.100.7")])
-async def test_what_is_parsed_of_a_socket_is_paid_by_its_client(
-    opened, settings, monkeypatch, proxies, payer
-):
+async def test_parsing_of_a_socket_is_paid_by_its_client(opened, settings, monkeypatch, proxies, payer):
     """Not by the proxy, with which all others would pay for one that floods."""
     settings.REALTIME = {**settings.REALTIME, "PROXIES": proxies}
     module = importlib.import_module("realtime.servers.uvicorn_guards")

@@ -31,7 +31,7 @@ def test_what_was_there_before_is_not_delivered(db):
     assert looker.look() == []
 
 
-def test_only_those_that_are_open_are_told(db):
+def test_only_open_clients_are_notified(db):
     """Also several; a client that is no longer referenced is forgotten."""
     told: list[str] = []
     one, other = Looker(lambda: told.append("one")), Looker(lambda: told.append("other"))

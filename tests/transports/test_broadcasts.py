@@ -174,7 +174,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", BAD.values(), ids=BAD)
-async def test_what_is_no_message_is_a_bad_message(pair, topic, text, lines):
+async def test_a_broadcast_of_invalid_form_is_a_bad_message(pair, topic, text, lines):
     """And nothing of it reaches others."""
     sender, receiver = await pair()
 

@@ -91,7 +91,7 @@ async def test_changes_made_by_a_call_are_sent_to_subscribers(connect, quay, top
 async def test_a_right_that_is_taken_away_permits_no_more_calls(
     connect, service, settings, staff, sign_in, in_database, monkeypatch, lose
 ):
-    """Nor does an earlier call count as proof of the user."""
+    """An earlier call of the user gives no right either."""
     settings.REALTIME = {**settings.REALTIME, "RECHECK_SECONDS": 0.05}
     staff_only = Action(
         "staff_only", lambda user, data: "done", actions["echo"].form, lambda user: user.is_staff

@@ -33,7 +33,7 @@ async def test_a_process_that_works_is_live_and_ready(application, problems, lin
     assert [line for line in lines()[len(before) :] if "started" not in line] == []
 
 
-async def test_what_is_wrong_is_for_those_with_the_token(application, problems, bearer):
+async def test_the_reasons_are_shown_with_the_token_only(application, problems, bearer):
     """Others learn only that the process is not ready."""
     problems.append("triggers: those on a_table are missing")
 
@@ -48,7 +48,7 @@ async def test_what_is_wrong_is_for_those_with_the_token(application, problems, 
 
 
 @pytest.mark.parametrize("is_staff", [True, False])
-async def test_staff_may_read_what_is_wrong(application, problems, in_database, sign_in, staff, is_staff):
+async def test_staff_may_read_the_reasons(application, problems, in_database, sign_in, staff, is_staff):
     """By the session of a page of ours; other users may not."""
     problems.append("publisher: none is running")
     staff.is_staff = is_staff
@@ -80,7 +80,7 @@ async def test_without_a_token_in_the_settings_no_client_has_it(application, pro
 
 @pytest.mark.parametrize("address", [LIVE, READY])
 async def test_other_methods_are_refused(application, address):
-    """With the ones that are allowed."""
+    """The answer names those that are allowed."""
     status, headers, _ = await Request(application, address, method="POST").fetch()
 
     assert (status, headers["allow"]) == (405, "GET, HEAD")

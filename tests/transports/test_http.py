@@ -149,7 +149,7 @@ MADE_UP = {"origin": "http://localhost", "cookie": "sessionid=" + "x" * 32}
         ("/realtime/calls/", "POST", {**MADE_UP, "content-type": "application/json"}),
     ],
 )
-async def test_what_a_thread_does_for_a_request_is_paid_too(
+async def test_the_work_of_threads_for_a_request_is_paid_too(
     application, service, monkeypatch, path, method, headers
 ):
     """A made-up ticket or session costs a query, whose time in a thread is more than that of the event loop."""

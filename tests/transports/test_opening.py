@@ -110,9 +110,7 @@ OPENINGS: list[Callable[[Board], None]] = [
 
 @pytest.mark.combinations("client", "open")
 @pytest.mark.parametrize("open", OPENINGS, ids=lambda open: open.__name__)
-async def test_what_was_removed_before_a_board_was_opened_is_not_sent(
-    client, followed, safe, in_database, open
-):
+async def test_rows_removed_before_a_board_was_opened_are_not_sent(client, followed, safe, in_database, open):
     """Although no process publishes: visitors that it lets in wait a moment, and get the present rows."""
     format = "rows" if OPENINGS.index(open) % 2 else "html"
     await in_database(open, safe)
@@ -163,7 +161,7 @@ async def test_a_new_subscriber_waits_for_the_log(client, followed, safe, in_dat
     assert (first["type"], SECRET in json.dumps(first)) == ("snapshot", False)
 
 
-async def test_those_who_have_followed_before_miss_nothing(connect, followed, safe, in_database, log):
+async def test_earlier_subscribers_miss_nothing(connect, followed, safe, in_database, log):
     """The rows were read for a new subscriber meanwhile; what is sequenced later fits."""
     await in_database(deleted, safe)
     newcomer: Any = connect()

@@ -182,7 +182,7 @@ async def test_the_log_says_if_all_requests_may_be_those_of_one_proxy(
 
 
 async def test_files_metrics_and_the_engine_do_not_wait_for_pages(busy, site, service, django, settings):
-    """Whatever runs in the threads of pages."""
+    """However busy the threads of pages are."""
     settings.STATIC_URL = "/static/"
     asked = [busy("/", f"10.0.0.{number}") for number in range(6)]
     await until(lambda: service.page_turns.waiting == 2)

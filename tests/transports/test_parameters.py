@@ -65,7 +65,7 @@ def test_a_poll_waits_between_nothing_and_25_seconds(wait, seconds):
 
 
 @pytest.mark.parametrize("wait", ["soon", "nan", ""])
-def test_a_wait_that_is_no_number_is_refused(wait):
+def test_a_wait_that_is_not_a_number_is_refused(wait):
     """The error says what it should be."""
     with pytest.raises(BadQuery, match="a number of seconds up to 25"):
         parameters.wait_seconds({"wait": [wait]})

@@ -1,1 +1,1 @@
-"""A small app whose feeds fail, are slow, or read tables that are replaced: what healthy feeds must not notice."""
+"""A small app whose feeds fail, are slow, or read tables that are replaced: healthy feeds must not be affected."""

@@ -1,4 +1,4 @@
-"""The model is live, unless the environment says that it is so no more."""
+"""The model is live, unless the environment says that it is no longer live."""
 
 import os
 

@@ -19,8 +19,8 @@ def values():
     return [*Reading.objects.order_by("pk").values_list("value", flat=True)]
 
 
-def test_each_new_number_is_a_reading_whoever_wrote_it(board, entry):
-    """A value that stays, and one that is no number, is none."""
+def test_each_new_number_is_a_reading_by_any_writer(board, entry):
+    """A value that stays the same, or is not a number, is not a reading."""
     for value in ["10", "10", "10.0", "06:40", "11", "10"]:
         Entry.objects.update(value=value)
         note(entry)

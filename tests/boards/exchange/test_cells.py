@@ -21,14 +21,14 @@ def test_nothing_that_is_written_begins_like_a_formula(text):
 
 @pytest.mark.parametrize("text", ["", "Oslo", "1=1", "'quoted'", "'", "''", "7:30", " =1"])
 def test_other_texts_stay_what_they_are(text):
-    """An apostrophe alone marks nothing."""
+    """An apostrophe is a mark only in front of a formula's first character."""
     assert safe(text) == text
     assert unmarked(text) == text
 
 
 @given(st.text())
 def test_every_text_comes_back(text):
-    """Whatever a program has written into an entry."""
+    """Also texts that only a program can write into an entry."""
     assert unmarked(safe(text)) == text
     assert not safe(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 

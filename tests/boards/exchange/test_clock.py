@@ -1,4 +1,4 @@
-"""Times and days of the week in cells: read as they were written, and what is said of others."""
+"""Times and days of the week in cells: read as they were written; other texts are refused with an explanation."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -54,8 +54,8 @@ def test_a_time_is_by_the_clock_of_the_board_or_has_an_offset(text, shown):
         ("0001-01-01T00:00+14:00", "too far away"),
     ],
 )
-def test_a_time_that_is_none_or_two_is_refused(text, words):
-    """The words say what to write."""
+def test_a_time_that_does_not_exist_or_exists_twice_is_refused(text, words):
+    """The error says what to write."""
     with pytest.raises(ValidationError, match=words):
         time_of(text, OSLO)
 
@@ -79,7 +79,7 @@ def test_days_are_read_by_names_or_numbers(text, days):
 
 
 @pytest.mark.parametrize("text", ["8", "0", "Mon, Foo", "monkey", "1-5", "²"])
-def test_what_is_no_day_is_refused(text):
+def test_a_text_that_is_not_a_day_is_refused(text):
     """With the words that are known."""
     with pytest.raises(ValidationError, match="not a day of the week"):
         days_of(text)

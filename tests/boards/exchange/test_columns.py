@@ -1,4 +1,4 @@
-"""What the columns of a table mean, and what is said of cells that cannot be used."""
+"""What the columns of a table mean, and the errors for cells that cannot be used."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_headings_are_known_in_both_languages(board, heading):
 
 
 def test_the_headings_of_the_board_are_known(board):
-    """An editor copies the table as the page shows it; they come before the words that mean something else."""
+    """An editor copies the table as the page shows it; the board's headings have priority over known words."""
     board.label_heading, board.value_heading, board.status_heading = "Destination", "Status", "Is it late?"
 
     found = read(board, "is it late?;Destination;Status\nWatch;Oslo;07:30")
@@ -46,7 +46,7 @@ def test_the_headings_of_the_board_are_known(board):
     ],
 )  # fmt: skip
 def test_without_headings_the_order_says_what_columns_mean(board, text, values):
-    """As a board shows them, and as exports write them. Cells at the end that are blank are no columns."""
+    """As a board shows them, and as exports write them. Blank cells at the end do not count as columns."""
     if values is None:
         with pytest.raises(Unreadable, match=r"No column|headings"):
             read(board, text.replace("Watch", "Note"))
@@ -59,7 +59,7 @@ def test_without_headings_the_order_says_what_columns_mean(board, text, values):
     [("yes", True), ("JA", True), ("x", True), ("1", True), ("no", False), ("Nein", False), ("0", False)],
 )  # fmt: skip
 def test_yes_and_no_are_known_in_both_languages(board, word, value):
-    """A cell without a word says nothing of its field."""
+    """An empty cell leaves its field unchanged."""
     found = read(board, f"Name;Visible;Pinned\nOslo;{word};")
 
     assert found.rows[0].values == {"label": "Oslo", "is_visible": value}
@@ -102,7 +102,7 @@ def test_a_fault_names_line_and_column(board, line, column, words):
 
 
 def test_all_faults_of_a_table_are_named(board):
-    """Not one at a time."""
+    """In one answer, so that an editor corrects them together."""
     faults = read(board, "Name;Value;Status\nOslo;1;a\n;2;b\nUlm;3;").faults
 
     assert [(fault.line, fault.column) for fault in faults] == [(2, "Status"), (3, "Status"), (3, "Label")]

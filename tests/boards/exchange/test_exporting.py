@@ -61,8 +61,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @KINDS
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(values=st.lists(st.tuples(TEXTS.filter(lambda text: text.split()), TEXTS), min_size=1, max_size=4))
-def test_whatever_entries_have_comes_back(board, kind, values):
-    """Programs write any text."""
+def test_any_text_of_an_entry_survives_export_and_import(board, kind, values):
+    """Programs may write any text."""
     board.entries.all().delete()
     for number, (label, note) in enumerate(values):
         board.entries.create(label=label, note=note, position=number)
@@ -103,7 +103,7 @@ def test_no_cell_of_a_workbook_is_a_formula(board):
 
 @KINDS
 def test_an_export_is_a_file_of_the_boards_name(editor_client, board, entry, kind):
-    """That no cache keeps."""
+    """No cache may keep the file."""
     response = editor_client.get(reverse("boards:export", args=[board.slug, kind]))
 
     assert response.status_code == 200

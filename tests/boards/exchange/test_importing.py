@@ -1,4 +1,4 @@
-"""The page on which an editor brings a table: nothing is lost, and nothing is done that was not shown."""
+"""The page on which an editor imports a table: nothing is lost, and nothing is done that was not shown."""
 
 import re
 from html import unescape
@@ -159,7 +159,7 @@ def test_nothing_is_imported_without_a_preview(editor_client, board, entry, addr
     ids=["nothing", "headings", "quote", "columns", "rows", "cells", "null"],
 )
 def test_what_was_pasted_stays_in_the_form(editor_client, board, entry, address, text, words):
-    """Whatever is wrong with it: it is mended there."""
+    """Whatever its faults are: they are corrected in the form."""
     response = preview(editor_client, address, text, mode="replace")
 
     html = unescape(response.content.decode())
@@ -171,7 +171,7 @@ def test_what_was_pasted_stays_in_the_form(editor_client, board, entry, address,
 
 
 def test_a_table_that_is_too_long_is_refused_with_words(editor_client, board, address):
-    """And stays."""
+    """The table stays in the form."""
     response = preview(editor_client, address, "x" * (MAX_CHARACTERS + 1))
 
     assert f"at most {MAX_CHARACTERS} characters" in response.content.decode()
@@ -189,7 +189,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_becomes_the_table_in_the_form(editor_client, board, entry, address, name):
-    """So it is imported without being sent again, and can be mended there. Its content counts, not its name."""
+    """So it is imported without being sent again, and can be corrected there. Its content counts, not its name."""
     shown = preview(editor_client, address, "", file=SimpleUploadedFile(name, FILES[name]))
 
     assert "Import: 1 new, 1 changed" in shown.content.decode()
@@ -203,7 +203,9 @@ def test_a_file_becomes_the_table_in_the_form(editor_client, board, entry, addre
     [(b"\x89PNG\r\n\x1a\n", "an image (PNG)"), (b"", "The file is empty"), (b"PK\x03\x04", "damaged")],
     ids=["image", "empty", "damaged"],
 )
-def test_a_file_that_is_no_table_loses_nothing(editor_client, board, entry, address, content, words):
+def test_a_file_that_is_not_a_table_keeps_what_was_pasted(
+    editor_client, board, entry, address, content, words
+):
     """What was pasted before it was chosen is still there."""
     shown = preview(editor_client, address, file=SimpleUploadedFile("rows.csv", content, "text/csv"))
 
@@ -213,7 +215,7 @@ def test_a_file_that_is_no_table_loses_nothing(editor_client, board, entry, addr
 
 
 def test_a_workbook_with_formulas_as_text_comes_back(editor_client, board, address):
-    """On the way it is text in the form, where a mark keeps it what it is."""
+    """In between it is text in the form, where a mark shows that it is not a formula."""
     content = workbook("x", [["Name", "Note"], ["=1+1", "-5"], ["'quoted", "Oslo, north"]])
 
     shown = preview(editor_client, address, "", file=SimpleUploadedFile("x.xlsx", content))
@@ -225,7 +227,7 @@ def test_a_workbook_with_formulas_as_text_comes_back(editor_client, board, addre
     ]
 
 
-def test_what_a_table_says_is_text_on_the_page(editor_client, board, address):
+def test_texts_of_a_table_are_escaped_on_the_page(editor_client, board, address):
     """Script in a cell, a heading or a fault."""
     evil = "<script>alert(1)</script>"
 
@@ -234,7 +236,7 @@ def test_what_a_table_says_is_text_on_the_page(editor_client, board, address):
 
 
 def test_a_row_that_cannot_be_written_leaves_all_as_it_was(editor_client, board, entry, address, monkeypatch):
-    """One transaction."""
+    """The import is one transaction."""
     shown = preview(editor_client, address, mode="replace")
     monkeypatch.setattr("realtime.boards.history.record", lambda *args, **kwargs: 1 / 0)
 

@@ -46,8 +46,8 @@ def state(board) -> list[tuple[int, str, str, int]]:
     return [(entry.pk, entry.label, entry.value, entry.position) for entry in board.entries.all()]
 
 
-def test_replacing_makes_the_board_the_table(board, entries):
-    """New entries, changed ones, those that go; an entry that is the same is not written."""
+def test_replacing_gives_the_board_the_rows_of_the_table(board, entries):
+    """Entries are added, changed and deleted; one that is the same is not written."""
     given = rows("a", "new*", "b*", "d", value="2")
 
     assert told(planned(board, given)) == [("new", "new"), ("changed", "b"), ("gone", "c")]
@@ -57,7 +57,7 @@ def test_replacing_makes_the_board_the_table(board, entries):
     assert {row[0] for row in state(board)} > {entries[0].pk, entries[1].pk, entries[3].pk}
 
 
-def test_updating_leaves_the_others_alone(board, entries):
+def test_updating_keeps_the_other_entries(board, entries):
     """They keep their place; new entries come last."""
     given = rows("new", "d*", "b*", value="2")
 
@@ -68,7 +68,7 @@ def test_updating_leaves_the_others_alone(board, entries):
 
 
 def test_the_order_of_the_table_is_that_of_the_board(board, entries):
-    """One that moves is one write."""
+    """Moving one row writes one entry."""
     given = rows("b", "c", "d", "a")
     found = planned(board, given)
 
@@ -143,7 +143,7 @@ def test_a_name_that_occurs_several_times_is_matched_in_order(board):
 
 @pytest.mark.parametrize("on_board, in_table", [(2, 1), (1, 2), (2, 3)])
 def test_when_updating_an_ambiguous_name_is_a_fault(board, on_board, in_table):
-    """Whichever were taken could be the wrong one; replacing knows what the whole is to be."""
+    """The chosen entry could be the wrong one; when replacing, the table defines the whole board."""
     for _ in range(on_board):
         board.entries.create(label="Oslo")
     given = rows(*["Oslo"] * in_table)
@@ -156,7 +156,7 @@ def test_when_updating_an_ambiguous_name_is_a_fault(board, on_board, in_table):
     assert planned(board, rows(*["Rom"] * in_table), Mode.UPDATE).faults == []
 
 
-def test_what_was_seen_changes_with_what_would_be_overwritten(board, entries):
+def test_a_preview_is_outdated_when_a_value_to_be_overwritten_changes(board, entries):
     """And with nothing else: a value that the import leaves alone may change meanwhile."""
     given = rows("a*", "b", value="2")
     seen = planned(board, given).seen
@@ -181,7 +181,7 @@ def _kept(settings):
 
 @pytest.mark.usefixtures("_kept")
 def test_an_import_is_one_change_that_is_undone_as_one(board, entries, editor):
-    """Added entries go, deleted ones come back with their keys, values and places are those of before."""
+    """Added entries are deleted, deleted ones return with their keys, and former values and places are restored."""
     before = state(board)
 
     batch = do(board, rows("d", "new", "a*", "b", value="2"), actor=editor)
@@ -207,7 +207,7 @@ def test_an_undo_leaves_alone_what_was_changed_later(board, entries, editor):
 
 
 @pytest.mark.usefixtures("_kept")
-def test_nothing_imported_is_nothing_recorded(board, entries, editor):
+def test_an_import_that_changes_nothing_is_not_recorded(board, entries, editor):
     """A program that sends the same every minute does not fill the history."""
     assert do(board, rows("a", "b", "c", "d"), actor=editor) is None
     assert not Batch.objects.exists()

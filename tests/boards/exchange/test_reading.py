@@ -73,7 +73,7 @@ def test_quoted_cells_may_have_several_lines_and_lines_are_counted():
 
 @pytest.mark.parametrize("text", ["", "\n \n", "\t\t\n;;", '""\t""'])
 def test_an_empty_table_is_named(text):
-    """Rather than taken for the wish to have an empty board."""
+    """It is an error, not a request for an empty board."""
     with pytest.raises(Unreadable, match="no row with text"):
         lines(text)
 
@@ -131,12 +131,12 @@ def archive(*names):
     ],
     ids=lambda value: value[:8].hex() or "none" if isinstance(value, bytes) else value,
 )
-def test_what_is_no_table_is_called_what_it_is(content, words):
+def test_a_file_that_is_not_a_table_is_named_by_its_kind(content, words):
     """Whatever its name ends with; and the sentence says what to do."""
     with pytest.raises(Unreadable, match=words):
         text_of(content)
 
 
 def test_a_line_of_a_text_may_have_tabs_and_form_feeds():
-    """They are white space, not signs of a file that is no text."""
+    """They are white space, and do not mean that the file is not text."""
     assert decoded(b"a\tb\x0cc\x0b\r\n") == "a\tb\x0cc\x0b\r\n"

@@ -174,7 +174,7 @@ def test_errors_of_csv_are_named_by_line(put, board, entry):
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str | bytes) else None,
 )
-def test_what_cannot_be_read_is_refused_as_json(put, board, entry, body, content_type, status):
+def test_a_body_that_cannot_be_read_is_refused_in_json(put, board, entry, body, content_type, status):
     """With a sentence, and nothing is written."""
     response = put(body, content_type)
 
@@ -184,10 +184,8 @@ def test_what_cannot_be_read_is_refused_as_json(put, board, entry, body, content
     assert state(board) == [("Saltmere", "06:40", "ok", "Pier 2")]
 
 
-def test_a_write_is_for_those_who_have_the_token_of_this_board(
-    put, client, board, entry, editor, staff_board
-):
-    """Every other answer is the same: of a board that is private, one that is not there, and a token of another one."""
+def test_a_write_requires_a_token_of_this_board(put, client, board, entry, editor, staff_board):
+    """All refusals are the same: for a private board, for one that does not exist, and for a token of another one."""
     other = RowToken.make(staff_board, "Other", editor)[1]
     revoked, text = RowToken.make(board, "Old", editor)
     revoked.delete()
@@ -211,7 +209,7 @@ def test_a_write_is_for_those_who_have_the_token_of_this_board(
 
 
 def test_if_match_keeps_a_program_from_overwriting(put, client, board, entry, address, token):
-    """It writes only onto what it has read; the answer has the tag of what is there then."""
+    """It overwrites only what it has read; the answer has the tag of the new rows."""
     read = client.get(address, headers={"Authorization": f"Bearer {token}"})
     assert put(ROWS, **{"If-Match": read["ETag"]}).status_code == 200
 
@@ -355,7 +353,7 @@ def test_an_origin_is_compared_as_a_whole(client, board, address, origin):
 
 
 def test_a_page_may_ask_with_a_tag_but_not_write(client, board, address):
-    """Browsers ask before they send a header of their own."""
+    """Browsers send a preflight request before such a header."""
     Board.objects.filter(pk=board.pk).update(embed_origins="https://example.com")
 
     asked = client.options(
@@ -479,8 +477,8 @@ def test_wrong_times_are_named_by_row(put, board, entry, row, column):
     assert [(each["row"], each["column"]) for each in response.json()["errors"]] == [(2, column)]
 
 
-def test_everyone_reads_the_time_alone(client, board, entry, address):
-    """When which entry is shown is for those who write."""
+def test_without_a_token_only_the_time_of_an_entry_is_read(client, board, entry, address):
+    """When an entry is shown is only for clients with a token."""
     board.entries.update(at="2026-11-26T18:45Z", shows_from="2026-01-01T00:00Z", is_due=True)
 
     [row] = client.get(address).json()["rows"]

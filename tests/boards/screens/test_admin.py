@@ -25,8 +25,8 @@ def act(client, action, *screens):
     return client.post(reverse(LIST), {"action": action, "_selected_action": [each.pk for each in screens]})
 
 
-def test_the_list_has_what_an_editor_asks(editor_client, screen, open_screen):
-    """Whether each is online, since when it is silent, its size, board and version; not those that wait."""
+def test_the_list_shows_the_state_of_each_screen(editor_client, screen, open_screen):
+    """Whether each is online, or since when it is silent, its size, board and version; without waiting screens."""
     open_screen()
     Screen.objects.filter(pk=screen.pk).update(is_online=True, size="1920x1080", version=build())
 

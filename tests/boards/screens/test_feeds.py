@@ -17,7 +17,7 @@ def orders(screen):
 
 
 def test_the_topic_of_a_screen_is_open_to_those_who_have_its_secret(paired, editor):
-    """An editor, too, follows it by its secret alone; a topic that was made up is no screen's."""
+    """An editor too needs the secret to follow it; a made-up topic belongs to no screen."""
     feed, (_, screen) = registry["screens"], paired
 
     for user in [AnonymousUser(), editor]:

@@ -1,4 +1,4 @@
-"""What a screen knows of itself."""
+"""The properties of a screen."""
 
 from datetime import timedelta
 

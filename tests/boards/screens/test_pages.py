@@ -23,7 +23,7 @@ def test_a_new_screen_shows_a_code_and_a_picture_of_the_desks_address(open_scree
 
 
 def test_the_picture_leads_to_the_form_with_the_code(editor_client, open_screen, monkeypatch):
-    """The editor stands before the screen with a telephone."""
+    """An editor scans it with a telephone in front of the screen."""
     drawn: list[str] = []
 
     def draw(text):
@@ -92,7 +92,7 @@ def test_a_private_board_is_shown_where_staff_has_signed_in(paired, editor, staf
     assert "Wall-Copy" not in response
 
 
-def test_a_screen_that_asks_for_the_time_is_no_new_screen(client, db):
+def test_a_request_for_the_time_makes_no_new_screen(client, db):
     response = client.head(PAGE)
 
     assert response.status_code == 200

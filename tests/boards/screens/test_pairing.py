@@ -141,7 +141,7 @@ def codes():
 
 @pytest.mark.usefixtures("few")
 def test_the_screens_that_wait_are_limited_for_each_address_and_in_all(open_screen):
-    """Programs that open the page again and again fill no table, and keep no screen from its code."""
+    """Programs that request the page again and again cannot fill the table, or keep a screen from getting a code."""
     for number in range(4):
         for _ in range(10):
             open_screen(REMOTE_ADDR=f"192.0.2.{number}")

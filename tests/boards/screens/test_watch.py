@@ -46,7 +46,7 @@ def test_a_screen_is_online_while_its_topic_has_a_viewer(screen, viewers):
     assert screen.absent_since == NOW + MINUTE
 
 
-def test_little_is_written_of_a_screen_that_is_there(screen, viewers, django_assert_num_queries):
+def test_little_is_written_about_an_online_screen(screen, viewers, django_assert_num_queries):
     """The time of its last report, every five minutes; each write is a change for all pages that show the list."""
     look(screen, viewers, 1, NOW)
     with django_assert_num_queries(1):
@@ -94,7 +94,7 @@ def test_a_short_absence_is_not_reported(screen, viewers, sent):
     assert sent == []
 
 
-def test_the_time_in_which_the_server_was_off_is_no_silence(screen, viewers, sent):
+def test_time_in_which_the_server_was_off_does_not_count_as_silence(screen, viewers, sent):
     """The server received no reports in that time: a screen has five minutes to reconnect."""
     look(screen, viewers, 0, NOW - 600 * MINUTE)
     reporter = watch.Reporter()
@@ -171,7 +171,7 @@ def test_a_silence_is_reported_by_mail_too(screen, viewers, sent, settings, mail
 def test_what_was_sent_one_way_is_not_sent_again_when_the_other_fails(
     error, screen, viewers, sent, settings, monkeypatch, mailoutbox
 ):
-    """The mail is tried again each minute, the webhook is told once."""
+    """The mail is tried again each minute, the webhook is called once."""
     settings.BOARDS_ALERT_MAIL = ["duty@example.com"]
     failing = [error, error]
 

@@ -65,7 +65,7 @@ def test_a_message_arrives_as_json():
     ],
     ids=["redirect", "error", "no HTTP"],
 )
-def test_what_is_not_taken_is_reported(answer):
+def test_a_message_that_is_not_accepted_is_reported(answer):
     """A redirect could lead to an address inside of the operator's network."""
     with (
         listening(answer) as (address, _),

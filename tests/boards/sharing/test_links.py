@@ -66,7 +66,7 @@ def test_a_link_leads_to_its_board(staff_board, link):
 
 
 @FEEDS
-def test_the_feeds_of_the_board_are_the_guests(staff_board, board, link, anonymous, feed):
+def test_a_guest_may_follow_the_feeds_of_the_board(staff_board, board, link, anonymous, feed):
     """By either way in which the engine asks."""
     guest = user_of(opened(link[1]))
     declared = registry[feed.name]
@@ -169,7 +169,7 @@ def test_a_session_gets_a_new_key(staff_board, link, client):
 
 @pytest.mark.parametrize("code", ["", "x", "é" * 43, "a\0", "x" * 201])
 def test_a_link_that_is_not_valid_is_not_found(client, link, code):
-    """With words on the page; no guest is made for it."""
+    """The page says so; no guest is made for it."""
     response = client.post(LINK, {"code": code})
 
     assert response.status_code == 404
@@ -177,7 +177,7 @@ def test_a_link_that_is_not_valid_is_not_found(client, link, code):
     assert not Guest.objects.exists()
 
 
-def test_nothing_writes_the_secret_down(client, link, caplog):
+def test_the_secret_is_in_no_address_log_or_cache(client, link, caplog):
     """Neither address, log, cache, referrer nor search engine: the secret is in the body of one request."""
     with caplog.at_level(logging.DEBUG):
         page, wrong = client.get(LINK), client.post(LINK, {"code": link[1] + "x"})
@@ -193,8 +193,8 @@ def test_nothing_writes_the_secret_down(client, link, caplog):
     assert link[1] not in str([*Session.objects.values()]) + str(dict(client.session))
 
 
-def test_looking_at_a_link_opens_nothing(client, link):
-    """Programs that make previews of messages look at every address."""
+def test_a_get_request_to_a_link_opens_nothing(client, link):
+    """Programs that make previews of messages request every address."""
     client.get(LINK)
 
     assert not Guest.objects.exists()
@@ -202,7 +202,7 @@ def test_looking_at_a_link_opens_nothing(client, link):
 
 
 def test_staff_need_no_link(editor_client, editor, staff_board, link):
-    """They stay who they are."""
+    """They stay signed in as the same user."""
     response = editor_client.post(LINK, {"code": link[1]})
 
     assert response.url == staff_board.get_absolute_url()

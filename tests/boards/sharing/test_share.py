@@ -50,7 +50,7 @@ def test_a_token_of_another_board_is_not_revoked_here(editor_client, staff_board
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\0"])
 def test_a_token_needs_a_name(editor_client, address, name):
-    """By which its users know what they would revoke."""
+    """The name shows users what they would revoke."""
     response = editor_client.post(f"{address}tokens/", {"name": name})
 
     assert "errorlist" in response.content.decode()
@@ -58,7 +58,7 @@ def test_a_token_needs_a_name(editor_client, address, name):
 
 
 def test_a_name_is_text_on_the_page(editor_client, board, editor, address):
-    """Whatever it has."""
+    """Whatever characters it contains."""
     editor_client.post(f"{address}tokens/", {"name": "<script>alert(1)</script>"})
 
     assert "<script>alert(1)" not in editor_client.get(address).content.decode()
@@ -81,8 +81,8 @@ def test_only_those_who_may_change_a_board_share_it(client, visitor, editor, boa
 
 
 @pytest.mark.parametrize("path", ["tokens/", "tokens/1/revoke/", "links/", "links/1/revoke/", "sites/"])
-def test_a_link_does_nothing(editor_client, address, path):
-    """Only a form does."""
+def test_a_get_request_changes_nothing(editor_client, address, path):
+    """Only a form makes or revokes anything."""
     assert editor_client.get(f"{address}{path}").status_code == 405
 
 
@@ -132,7 +132,7 @@ def test_sites_are_stored(editor_client, board, address):
     assert "https://example.com</textarea>" in editor_client.get(address).content.decode()
 
 
-def test_what_is_no_site_is_refused_and_stays_in_the_form(editor_client, board, address):
+def test_a_text_that_is_not_a_site_is_refused_and_stays_in_the_form(editor_client, board, address):
     """With the line that is wrong."""
     html = sites(editor_client, address, "https://example.com\nexample.org").content.decode()
 

@@ -113,7 +113,7 @@ def test_a_message_of_another_board_is_not_touched(open_board, staff_board):
     assert Message.objects.get().state == State.WAITING
 
 
-def test_messages_that_nobody_approved_are_removed_after_a_month(open_board):
+def test_messages_that_were_not_approved_are_removed_after_a_month(open_board):
     for state in State:
         open_board.messages.create(text=state, state=state)
 

@@ -58,7 +58,7 @@ def test_the_pages_script_receives_the_words(client, open_board):
 
 @pytest.mark.parametrize("name", ["send_message", "react", "moderate"])
 def test_a_form_of_another_site_is_refused(open_board, entry, name):
-    """Without Django's token nothing is written, whoever's browser sends it."""
+    """Without Django's token nothing is written, whichever browser sends the form."""
     form = {"text": "Hello", "name": "", "press": f"{entry.pk}.thumb"}
 
     response = Client(enforce_csrf_checks=True).post(reverse(f"boards:{name}", args=[open_board.slug]), form)
@@ -69,7 +69,7 @@ def test_a_form_of_another_site_is_refused(open_board, entry, name):
 
 
 @pytest.mark.parametrize("switch", [{"takes_messages": False}, {"reactions": ""}])
-def test_what_is_off_takes_nothing(client, open_board, entry, switch):
+def test_what_is_switched_off_accepts_nothing(client, open_board, entry, switch):
     Board.objects.update(**switch)
     response = (
         send(client, open_board)
@@ -82,8 +82,8 @@ def test_what_is_off_takes_nothing(client, open_board, entry, switch):
     assert not ReactionCount.objects.exists()
 
 
-def test_a_board_that_a_viewer_does_not_see_takes_nothing(client, open_staff_board):
-    """As if there were none; with a secret link to it, a viewer may write."""
+def test_a_board_that_a_viewer_does_not_see_accepts_nothing(client, open_staff_board):
+    """The answer is that for a board that does not exist; with a secret link to it, a viewer may write."""
     entry = open_staff_board.entries.create(label="Safe")
 
     assert send(client, open_staff_board).status_code == 404
@@ -97,7 +97,7 @@ def test_a_board_that_a_viewer_does_not_see_takes_nothing(client, open_staff_boa
 
 
 def test_a_flood_of_messages_is_stopped(client, open_board):
-    """The sender learns when to try again; another address is not concerned."""
+    """The answer says when to try again; other addresses are not affected."""
     answers = [send(client, open_board, text=f"Message {number}") for number in range(9)]
 
     assert [answer.status_code for answer in answers] == [302] * 5 + [429] * 4

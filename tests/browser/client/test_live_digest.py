@@ -30,7 +30,7 @@ def test_many_changes_are_one_sentence(page: Page, digest: Locator) -> None:
 
 
 def test_a_busy_page_says_less_and_less(page: Page, digest: Locator) -> None:
-    """In ten minutes with five changes a second: a dozen sentences. A page that was quiet says the next change soon."""
+    """A dozen sentences in ten minutes with five changes a second. A quiet page announces the next change soon."""
     page.evaluate("""() => {
         window.said = 0;
         new MutationObserver(() => { said += 1; }).observe(document.querySelector("live-digest"), { childList: true });
@@ -50,7 +50,7 @@ def test_a_busy_page_says_less_and_less(page: Page, digest: Locator) -> None:
     assert page.evaluate("said") == before + 1
 
 
-def test_what_is_hidden_or_announces_itself_is_not_said(page: Page, digest: Locator) -> None:
+def test_changes_that_are_hidden_or_announce_themselves_are_not_counted(page: Page, digest: Locator) -> None:
     page.evaluate("""() => {
         document.querySelector("live-topic").setAttribute("role", "status");
         change("a");

@@ -15,7 +15,7 @@ TELL = """([viewers, names]) => server().sends({ type: "presence", topic: "a.1",
 
 
 def test_the_element_shows_what_the_server_tells(page: Page) -> None:
-    """Before that, what the page was rendered with; it asks for no rows."""
+    """Before that it shows what the page was rendered with; it requests no rows."""
     page.evaluate(VIEWERS, None)
     viewers = page.locator("#viewers")
     expect(viewers).to_have_text("7")
@@ -30,7 +30,7 @@ def test_the_element_shows_what_the_server_tells(page: Page) -> None:
 
 
 def test_names_are_text(page: Page) -> None:
-    """Whatever a user calls itself."""
+    """Whatever name a user has chosen."""
     page.evaluate(VIEWERS, "names")
 
     page.evaluate(TELL, [3, ["<img src=x onerror=alert(1)>", "__proto__"]])
@@ -120,7 +120,7 @@ def test_broadcasts_reach_the_topics_handlers(page: Page) -> None:
     assert got == [None, ["__proto__"], "ada", ["ink", [0, 128], "", "s"], None, 2]
 
 
-def test_of_quick_broadcasts_the_last_one_is_sent(page: Page) -> None:
+def test_only_the_last_of_quick_broadcasts_is_sent(page: Page) -> None:
     """The last one of each topic and event is sent, so a handler of pointermove may call it each time."""
     sent = page.evaluate("""() => {
         connect().takeSent();

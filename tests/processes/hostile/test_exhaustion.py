@@ -1,4 +1,4 @@
-"""Clients that make the server keep something: what they do not read, what they do not end, what goes on without end.
+"""Clients that make the server keep data: answers that they do not read, requests that they do not end.
 
 On uvicorn with each of its two parsers: by itself one of them has bounds, the other has none. With HOSTILE=1, as
 ``make versions`` sets it, there are more attacks of each kind.
