@@ -1,4 +1,4 @@
-"""Which language a page is in: that which the visitor has chosen, or one that the browser asks for."""
+"""The language of a page: the visitor's choice, or else one of the browser's languages."""
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase

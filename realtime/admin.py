@@ -1,4 +1,4 @@
-"""The admin's page for operators: what server processes report, and what operators have them do.
+"""The admin's page for operators: reports of server processes, and instructions to them.
 
 For staff with the permission ``realtime.operate``; addresses and users are for superusers. It needs neither the
 publisher nor JavaScript: everything in it comes from the database.
@@ -114,7 +114,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def page(self, request: HttpRequest) -> HttpResponse:
-        """Show what all processes have reported, and have them keep reporting."""
+        """Show the reports of all processes, and ask them to go on reporting."""
         self._require_operator(request)
         try:
             instructions.watch()
@@ -171,7 +171,7 @@ class ServerProcessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return redirect(self._address)
 
     def doctor(self, request: HttpRequest) -> HttpResponse:
-        """Try what serving needs, and show what was found."""
+        """Run the diagnostics of ``manage.py doctor``, and show their findings."""
         self._require_operator(request)
         if request.method != "POST":
             return redirect(self._address)

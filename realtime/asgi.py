@@ -10,7 +10,7 @@ __all__ = ["application"]
 def application(
     django_application: Any, *, websocket: Application | None = None, **protocols: Application
 ) -> Application:
-    """Return what a server runs: the engine's sockets, streams and polls, and Django's application for all else.
+    """Return the ASGI application for a server: the engine's sockets, streams and polls; Django's for other requests.
 
     ``application = realtime.asgi.application(get_asgi_application())``. ``websocket`` is called for WebSockets at other
     addresses: a Channels router with consumers of your own, inside its ``AllowedHostsOriginValidator``, because their

@@ -1,6 +1,6 @@
 """Feeds: the declaration that makes a model live: which rows, fields and topics, and which users may read them.
 
-A feed is registered in its app's ``live.py``, which is imported when Django starts. What the declaration implies is in
+A feed is registered in its app's ``live.py``, which is imported when Django starts. Its consequences are in
 ``realtime/rows``: names of topics, tables, the rendered rows.
 """
 
@@ -99,7 +99,7 @@ class Feed(FeedRows):
     def viewer_name(self, user: Any) -> str:
         """Return a user's name for the other subscribers of a topic; empty if the user is only to be counted.
 
-        Used where ``presence`` is "names", and for what the user broadcasts there. Names have up to 80 characters.
+        Used where ``presence`` is "names", and in the user's broadcasts there. Names have up to 80 characters.
         """
         return str(user.get_username())
 
@@ -121,7 +121,7 @@ class Feed(FeedRows):
         return rows.filter(self.filter)
 
     def serialize(self, instance: Any) -> dict[str, Any]:
-        """Return what subscribers of the format ``rows`` receive of a row: values by name.
+        """Return a row for subscribers of the format ``rows``: values by name.
 
         Override it for a form of your own; ``super().serialize(instance)`` has the declared values.
         """

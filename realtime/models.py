@@ -96,7 +96,7 @@ class OutboxRow(EngineTable):
 
 
 class LogEntry(EngineTable):
-    """What changed in one topic between two positions: the one truth that every reader follows."""
+    """The changes of one topic between two positions; all readers follow these entries."""
 
     class Kind(models.TextChoices):
         CHANGES = "changes", "changes of rows"
@@ -317,7 +317,7 @@ class HandlerCursor(models.Model):
 
 
 class ProcessReport(EngineTable):
-    """What a server process reports while an operator watches (``operators/reports.py``)."""
+    """The report of a server process while an operator watches (``operators/reports.py``)."""
 
     name = models.CharField(primary_key=True, max_length=64, help_text="As in the table of processes.")
     report = models.TextField(help_text="Its figures, as JSON.")

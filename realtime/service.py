@@ -1,4 +1,4 @@
-"""What one server process runs beside its connections: hub, publisher, threads; how they start and stop."""
+"""The service of one server process: hub, publisher, threads and limits; their start and stop."""
 
 import asyncio
 import contextlib
@@ -121,15 +121,15 @@ class Service:
 
     @property
     def has_started(self) -> bool:
-        """Whether the application has asked for the engine."""
+        """Whether the application has started the engine."""
         return self._started is not None
 
     async def _start(self) -> None:
-        """Start what connections need, then what watches them; from then on the service stops when the server does."""
+        """Start hub and publisher, then the tasks that watch connections; the service then stops with the server."""
         if self.is_trial:
             return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        _freeze_what_stays()
+        _freeze_permanent_objects()
         open_files.raise_limit()
         await self.hub.start()
         if self.publisher is not None:
@@ -188,7 +188,7 @@ class Service:
         self.unanswered.end(LAST_SECONDS)
 
     def dismiss(self) -> None:
-        """Ask all connections that are left to reconnect elsewhere, each after a random delay."""
+        """Tell all remaining connections to reconnect to other servers, each after a random delay."""
         self.health.is_draining = self.is_closing = True
         waiting_answers.hasten(LAST_SECONDS)
         for_each(self.hub.connections, lambda connection: connection.end(draining()))
@@ -238,7 +238,7 @@ class Service:
         return await threads.run(measured_call, partial(self.processing.spend, address), function, *args)
 
     def figures(self) -> list[Figure]:
-        """Return figures of what this process serves now."""
+        """Return figures of the connections and requests that this process serves now."""
         return [
             Figure("connections", "Open connections of this process.", self.hub.size),
             Figure("topics", "Topics that this process holds.", self.hub.topics),
@@ -327,7 +327,7 @@ _STOPS = "this server is stopping; reconnect to another one"
 
 
 @cache
-def _freeze_what_stays() -> None:
+def _freeze_permanent_objects() -> None:
     """Exclude code and settings from garbage collection, once: each collection would stop the loop for 50 ms."""
     gc.freeze()
 

@@ -356,7 +356,7 @@ class Peer(WebsocketCommunicator):
         await self.send_to(text_data=json.dumps({"type": type, **fields}))
 
     async def receive(self) -> dict[str, Any]:
-        """Return the next message, without heartbeats that were not asked for: they may arrive at any time."""
+        """Return the next message, without unrequested heartbeats, which may arrive at any time."""
         ends = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < ends:
             message = await self._receive_any()

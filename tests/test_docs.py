@@ -108,7 +108,7 @@ def test_each_claim_of_the_comparison_is_held_by_a_test():
 
 
 def test_each_project_of_the_comparison_has_a_source():
-    """What is said about others can be read at theirs: the paragraph on each project links to it."""
+    """Readers can check the statements: the paragraph on each project links to its documents."""
     text = (ROOT / "docs" / "comparison.md").read_text()
     table = text[text.index("## At a glance") : text.index("## One by one")]
     paragraphs = text[text.index("## One by one") : text.index("## What is claimed")].split("\n\n")

@@ -95,7 +95,7 @@ class Sale(Model):
 
 @pytest.fixture
 def names(monkeypatch) -> dict[str, Any]:
-    """What the blocks take for granted. What they register is taken back."""
+    """The names that the blocks use. Their registrations are undone afterwards."""
     registry: Any = Registry()
     handlers: dict[str, changes.Handler] = {}
     monkeypatch.setattr(feeds, "registry", registry)

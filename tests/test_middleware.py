@@ -103,7 +103,7 @@ def blocks(monkeypatch):
 
 
 def test_a_live_block_names_the_position_from_before_its_view(blocks, rf, quay):
-    """What commits while the view runs may be missing in the page. The first page of a process does not know it."""
+    """Commits while the view runs may be missing in the page. The first page of a process has no position."""
     first = blocks(rf.get("/"))
     before = position_now()
 

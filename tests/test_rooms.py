@@ -40,5 +40,5 @@ def test_each_module_has_a_test_of_its_name():
 
 
 def test_few_files_stand_outside_of_packages():
-    """The root of the app has what developers and Django look for there; all else is in a package."""
+    """The root of the app has the modules that developers and Django look for there; all others are in packages."""
     assert len(list((ROOT / "realtime").glob("*.py"))) <= MAX_FLAT

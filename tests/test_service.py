@@ -149,7 +149,7 @@ class Leaving(Follower):
 
 @pytest.fixture
 def leaving(service) -> list:
-    """What happens to a hundred connections of the service."""
+    """The endings of a hundred connections of the service."""
     happened: list = []
     for _ in range(100):
         service.hub.connect(Leaving(happened))

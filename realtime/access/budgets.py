@@ -44,7 +44,7 @@ class Budgets:
         self._lock = threading.Lock()
 
     def spend(self, owner: Hashable, amount: float) -> None:
-        """Count what an owner has used. None stands for an unknown owner and has no limit."""
+        """Count CPU time, or another amount, as used by an owner. None stands for an unknown owner and has no limit."""
         if owner is None:
             return
         with self._lock:

@@ -39,7 +39,7 @@ Headers = Mapping[str, Sequence[str]]
 
 
 class BadQuery(RealtimeError):
-    """The query string of an address cannot be parsed, or asks for something impossible."""
+    """The query string of an address cannot be parsed, or has an impossible parameter."""
 
     code = Code.BAD_MESSAGE
 
@@ -71,7 +71,7 @@ class Handshake:
     """The client's address for limits, as our own proxies report it: an IPv4 address or an IPv6 network (/64)."""
     subprotocols: tuple[str, ...]
     url_kwargs: Mapping[str, Any]
-    """What the route's pattern captured from the path."""
+    """The parts of the path that the route's pattern captured."""
 
     @classmethod
     def from_scope(cls, scope: Scope) -> Self:

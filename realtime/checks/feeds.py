@@ -1,4 +1,4 @@
-"""Checks of what apps declare: feeds, their order, and functions of ``on_change``. They query no database."""
+"""Checks of declarations in apps: feeds, their order, and functions of ``on_change``. They query no database."""
 
 import inspect
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Checks of what a server process depends on: its reactor, and the files that it may open."""
+"""Checks of a server process: its reactor, and its limit of open files."""
 
 from typing import Any
 

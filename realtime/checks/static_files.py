@@ -29,7 +29,7 @@ def check_static_files(**kwargs: Any) -> list[CheckMessage]:
 
 
 def missing_static_file() -> str:
-    """Return what is wrong with the first missing or outdated file of the page client, at the address that pages use.
+    """Return the fault of the first missing or outdated file of the page client, at the address that pages use.
 
     Shape: empty if all are there, and those of this release.
     """

@@ -1,4 +1,4 @@
-"""What ends a subscription, a refusal that trying again does not change; and what prevents a broadcast."""
+"""Errors: final refusals, which end a subscription, and reasons for which a broadcast was not sent."""
 
 from http import HTTPStatus
 

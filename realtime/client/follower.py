@@ -1,4 +1,4 @@
-"""The follower: keeps the rows of one topic, and yields what changes."""
+"""The follower: keeps the rows of one topic, and yields their changes."""
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,7 +21,7 @@ def follow(
     random: Callable[[], float] = random.random,
     **options: Any,
 ) -> "Follower":
-    """Follow a topic; iterate over what is returned for its changes, by ``async for`` or by ``for``.
+    """Follow a topic; iterate over the returned object for its changes, by ``async for`` or by ``for``.
 
     ``url`` is the address of the site's root, or of its WebSocket. ``headers`` are those of each handshake, or a
     function that returns them. ``cookies`` are those of a signed-in page; they count only beside an ``Origin``, which

@@ -1,4 +1,4 @@
-"""The listener: yields who follows a topic, and what its subscribers broadcast. It has no rows."""
+"""The listener: yields the viewers of a topic and the broadcasts of its subscribers. It has no rows."""
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -51,9 +51,9 @@ def listen(
     random: Callable[[], float] = random.random,
     **options: Any,
 ) -> "Listener":
-    """Listen to a topic; iterate over what is returned, by ``async for`` or ``for``, for its presence and broadcasts.
+    """Listen to a topic; iterate over the returned object, by ``async for`` or ``for``, for presence and broadcasts.
 
-    The options are those of ``follow``. What is broadcast while there is no connection is missed.
+    The options are those of ``follow``. Broadcasts that are sent while there is no connection are missed.
 
     Raises: ValueError, for another kind of address; when it is iterated, Refused.
     """

@@ -26,7 +26,7 @@ class Change:
     """One row that has changed in a topic.
 
     Shape:  ``row`` is the row as it is now: the feed's fields as a dictionary, or its HTML; None after a delete.
-            ``before`` is what it was, None if the row is new.
+            ``before`` has the earlier values, None if the row is new.
     """
 
     op: Literal["upsert", "delete"]
@@ -85,7 +85,7 @@ class Replica:
         return Subscribe(self.topic, str(self.position) if is_resuming else None, self.format)
 
     def receive(self, message: ServerMessage) -> list[Change]:
-        """Apply a message; return what has changed in the rows."""
+        """Apply a message; return the changes of rows."""
         match message:
             case Snapshot(topic=self.topic):
                 return self._collect(message)
@@ -148,7 +148,7 @@ class Replica:
         self.must_subscribe, self.must_restart, self.is_vouched_for = True, True, False
 
     def _replace(self, rows: Iterable[tuple[str, _Held | None]]) -> list[Change]:
-        """Replace rows, given by key, None for one that is gone; return those that differ."""
+        """Replace rows, given by key, None for a deleted one; return those that differ."""
         changes: list[Change] = []
         for key, held in rows:
             before = self._held.pop(key, None)

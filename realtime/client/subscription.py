@@ -1,4 +1,4 @@
-"""A subscription to one topic through any number of connections; subclasses define what it yields.
+"""A subscription to one topic through any number of connections; subclasses define the items that it yields.
 
 It runs in the tasks that ask for the next item: a program that takes its time is a slow client, not a growing queue.
 """
@@ -91,7 +91,7 @@ class Subscription(ABC, Generic[Item]):
         self.trouble = ""
         """The reason why there is no connection."""
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ state
 
     @property
     def position(self) -> str | None:
@@ -110,7 +110,7 @@ class Subscription(ABC, Generic[Item]):
 
     @abstractmethod
     def _receive(self, message: ServerMessage) -> Iterable[Item]:
-        """Return what a message of the server means to the program."""
+        """Return the items for the program that follow from a message of the server."""
 
     def __aiter__(self) -> Self:
         return self
@@ -127,7 +127,7 @@ class Subscription(ABC, Generic[Item]):
         return self._items.popleft()
 
     def take(self) -> list[Item]:
-        """Return what has been received and not yet been yielded: the rest of the same message."""
+        """Return items that were received and not yet yielded: the rest of the same message."""
         taken = list(self._items)
         self._items.clear()
         return taken
@@ -229,7 +229,7 @@ class Subscription(ABC, Generic[Item]):
             raise NotSent(event, self.topic, NO_ANSWER, f"no answer within {OPEN_SECONDS:g} s") from None
         finally:
             del self._answers[number]
-        # Another task may have received what ends the subscription.
+        # Another task may have received the message that ends the subscription.
         refusal = answer.result() if answer.done() else ReplyError(NO_ANSWER, "the subscription is closed")
         if refusal is not None:
             raise NotSent(event, self.topic, refusal.code, refusal.message)
@@ -342,7 +342,7 @@ class Subscription(ABC, Generic[Item]):
             await self._send(self._replica.subscription())
 
     def _note(self, message: ServerMessage) -> None:
-        """Note what a message says about the connection.
+        """Note the state of the connection that a message reports.
 
         Raises: Refused.
         """

@@ -1,4 +1,4 @@
-"""Tickets: how a program that knows a name and a password opens connections as that user."""
+"""Tickets: a program with a user's name and password opens connections as that user."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The contract of a database: what the engine needs in each vendor's own SQL.
+"""The contract of a database: the operations for which each vendor needs SQL of its own.
 
 A new database implements both classes in a package beside ``postgresql`` and ``sqlite`` and is added to
 ``registry``. The tests in tests/contract run on every database.
@@ -23,7 +23,7 @@ class Triggers(ABC):
         self.connection = connection
 
     def completed(self, capture: Capture) -> Capture:
-        """Return a capture, completed by what triggers need and only the database knows of its table."""
+        """Return a capture, completed by details of its table that triggers need and only the database has."""
         return capture
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Database(ABC):
 
     @abstractmethod
     def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str] | None:
-        """Return what each table is read from, None if one was not as of the snapshot. Call it after reading them.
+        """Return the storage that each table is read from, None if one was not as of the snapshot. Call it last.
 
         Shape: a text for each table, such as of its partitions and their files; no tables where a change of one cannot
                be undone unnoticed.
@@ -134,11 +134,12 @@ class Database(ABC):
 
     @abstractmethod
     def value(self, field: "Field[Any, Any]", noted: Any) -> Any:
-        """Return what the driver returns for a value of a field's column that a trigger has recorded.
+        """Return a recorded value of a field's column as the driver returns it.
 
         Shape:  ``noted`` is given as an image has it.
 
-        Raises: what the driver raises for a value that Python does not have; ValueError, if no trigger notes it so.
+        Raises: ValueError, if no trigger records a value in this form; the driver's error for a value that Python
+                does not have.
         """
 
     @abstractmethod
@@ -160,7 +161,7 @@ class Database(ABC):
 
     @abstractmethod
     def origin(self) -> str:
-        """Return an identifier of what positions rest on: with another origin, positions may repeat."""
+        """Return an identifier of the source of positions: with another origin, positions may repeat."""
 
     @abstractmethod
     def column_names(self, table: str) -> set[str]:
@@ -180,7 +181,7 @@ class Database(ABC):
 
     @abstractmethod
     def file_identity(self) -> str:
-        """Return what identifies the database's file now; "" where it is not a single file."""
+        """Return an identifier of the database's file at present; "" where it is not a single file."""
 
     @abstractmethod
     def prepare_tables(self) -> None:

@@ -1,4 +1,4 @@
-"""What the triggers of a table record; each database's ``triggers`` module turns it into SQL."""
+"""Captures: the columns that the triggers of a table record. Each database's ``triggers`` turns them into SQL."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The engine's database, as an object that knows the vendor's SQL."""
+"""The engine's database, as an object with the vendor's SQL."""
 
 from collections.abc import Callable
 

@@ -30,7 +30,7 @@ def engine_transaction(
            longer waits more briefly: processes that freeze while they wait must not get the lock one after
            the other.
 
-    Inside a caller's transaction this is a savepoint, and the bounds of that transaction stay what they are.
+    Inside a caller's transaction this is a savepoint, and the bounds of that transaction do not change.
     """
     here = database()
     is_outermost = not here.connection.in_atomic_block

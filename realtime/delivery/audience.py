@@ -57,7 +57,7 @@ class _Audience:
     number: int = 0  # by the last count
     named: list[Visitor] = field(default_factory=list)  # those that are named, the longest present first
     here: Viewers = NOBODY  # in this process
-    told: Viewers | None = None  # what its subscribers were sent
+    told: Viewers | None = None  # the message that its subscribers were sent last
     tell_at: float = 0.0  # when all of them may be sent the next one
     untold: set[Subscriber] = field(default_factory=set)  # those that were sent none since they subscribed
 
@@ -96,7 +96,7 @@ class Audience:
             self._topics[topic].untold.discard(subscriber)
 
     async def look(self) -> None:
-        """Wait for the next count, store it, and send subscribers what has changed in any process."""
+        """Wait for the next count, store it, and send subscribers the changes in any process."""
         begun = time.monotonic()
         await self._look()
         took = time.monotonic() - begun
@@ -157,7 +157,7 @@ class Audience:
 
     async def _tell(self, audience: _Audience, shared: SharedTopic, viewers: Viewers) -> None:
         now = time.monotonic()
-        # What this process has counted is no less than what it has noted of itself.
+        # The count of this process is no less than the number that it has stored for itself.
         viewers = viewers._replace(number=max(viewers.number, audience.here.number))
         if viewers != audience.told and now >= audience.tell_at:
             audience.told = viewers

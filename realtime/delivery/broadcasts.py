@@ -88,7 +88,7 @@ class Broadcasts:
             self._begin(message.topic, self._pass_on(shared.group, message))
 
     def receive(self, message: dict[str, Any]) -> None:
-        """Deliver what another process sends.
+        """Deliver a broadcast of another process.
 
         Raises: KeyError, TypeError, ValueError, OverflowError or MsgspecError, for one that ``send`` has not made.
         """

@@ -54,7 +54,7 @@ class FirstPaint:
 
 
 class Holder(Protocol):
-    """What first paints need of the process's hub."""
+    """The part of the process's hub that first paints use."""
 
     def vouched(self, name: str) -> Topic | None: ...
 
@@ -106,7 +106,7 @@ class FirstPaints:
         if kept is None or kept.reading is None or kept.feed is not feed or self._is_old(kept):
             return None
         read = kept.reading
-        # What rights depend on must be what it was, too.
+        # Rows on which rights depend must be unchanged, too.
         position = unchanged_at(topic, read.position, feed.tables | feed.rights_tables)
         return None if position is None else replace(read, position=position)
 

@@ -71,7 +71,7 @@ class Health:
 
 
 def page_problems() -> list[str]:
-    """Return what makes every page fail: a release whose static files were not collected before it was started."""
+    """Return faults by which every page fails: static files that were not collected before the start."""
     if not settings.STATIC_URL:
         return []
     try:
@@ -85,7 +85,7 @@ def page_problems() -> list[str]:
 
 
 def publishing_problems() -> list[str]:
-    """Return what keeps changes from being captured and sequenced."""
+    """Return faults by which changes are not captured or sequenced."""
     # The feeds of these tables are off in every process; the others are served.
     refused = capture.uncaptured()
     missing = {found.table for found in capture.missing()} - refused.keys()

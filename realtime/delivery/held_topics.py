@@ -32,7 +32,7 @@ END_SECONDS = 1.0
 
 
 class _Note(NamedTuple):
-    """What is stored for a topic; ``format`` None means all formats."""
+    """The stored note of a topic; ``format`` None means all formats."""
 
     viewers: int
     format: Content | None
@@ -46,7 +46,7 @@ class HeldTopics:
         self.process = f"{socket.gethostname()[:30]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.threads = DatabaseThreads("realtime-interest", 1)
         self._number: int | None = None
-        self._noted: dict[str, _Note] = {}  # what is stored
+        self._noted: dict[str, _Note] = {}  # the stored notes
         self._waiting: dict[str, Content | None] = {}  # the topics that are to be noted, with their formats
         self._next: asyncio.Task[None] | None = None  # notes what waits when the write under way has ended
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,7 +142,7 @@ class HeldTopics:
                     "the topics of this process cannot be noted, their rows are read instead: %r", error
                 )
             self._has_failed = True
-            self._number = None  # it is not known what is stored: all notes are written again
+            self._number = None  # the stored notes are not known: all are written again
             return
         if self._has_failed:
             logger.info("the topics of this process are noted again")

@@ -74,7 +74,7 @@ class Hub:
         follow_seconds: float,
         held_topics: HeldTopics | None = None,
     ) -> None:
-        """``follow_seconds``: the pause between two reads of the log's tail. ``held_topics`` stores what is held."""
+        """``follow_seconds``: the pause between two reads of the log's tail; ``held_topics`` stores the topics."""
         self._channel = LayerChannel(layer)
         self._held_topics = held_topics
         self._audience: Audience | None = None
@@ -100,7 +100,7 @@ class Hub:
         self._beat = 0
         self._must_look = asyncio.Event()  # the log may have more than the topics
         self.rights_changed = RightsChanged()
-        # What the layer has brought from beyond the cursor.
+        # Announcements that the layer has brought from beyond the cursor.
         self._announced: set[tuple[int, str, str, str]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -339,7 +339,7 @@ class Hub:
             self.look_soon()
 
     def _receive_announcement(self, epoch: str, entry: LogEntry) -> None:
-        """Act at once on an announcement from the layer, if it is certainly newer than what was read of the log.
+        """Act at once on an announcement from the layer, if it is certainly newer than the log as it was read.
 
         Another announcement may be an old message that was recorded and sent again. If it is new, the next look finds
         it in the log.
@@ -425,7 +425,7 @@ class Hub:
         self._catch_up.add([shared for shared in due if shared.is_due], tail.epoch)
 
     def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
-        """Return the log's tail, the tables that may not be captured, the time, and what each table is read from.
+        """Return the log's tail, the tables that may not be captured, the time, and each table's storage.
 
         Called in a reader thread. All four are of the file that has the database's name now; the fourth is empty
         between two looks at the tables. Where the log does not continue from ``known``, the tail has only the

@@ -131,7 +131,7 @@ class RightsChanged(asyncio.Event):
 
 
 class Followed(Protocol):
-    """What ``recheck`` needs of the hub."""
+    """The part of the hub that ``recheck`` uses."""
 
     rights_changed: RightsChanged
 

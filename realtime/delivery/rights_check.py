@@ -1,4 +1,4 @@
-"""Checks of rights: feeds are asked whether visitors may follow topics.
+"""Checks of rights: calls the methods of feeds that decide whether visitors may follow topics.
 
 The reader threads judge many rights at once: one query reads the sessions of many visitors, another one their users,
 and a feed is called once for all rights that it can answer together.
@@ -141,7 +141,7 @@ Answers = dict[str, bool | Exception]
 
 
 class _Answers:
-    """What feeds have answered in one batch. Users with the same rights share answers, as all anonymous visitors do."""
+    """The answers of feeds in one batch. Users with the same rights share answers, as all anonymous visitors do."""
 
     def __init__(self) -> None:
         self._topics: dict[str, tuple[Feed, Any] | Exception] = {}
@@ -180,7 +180,7 @@ class _Answers:
 
 
 def _ask(feed: Feed, user: Any, keys: Mapping[str, Any]) -> Answers:
-    """Return what a feed answers for topics with these keys."""
+    """Return a feed's answers for topics with these keys."""
     if answers_together(feed, Feed):
         try:
             found = visible(feed, user, list(keys.values()))

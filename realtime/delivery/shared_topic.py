@@ -82,7 +82,7 @@ class SharedTopic:
         self._reaching = asyncio.Lock()
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
-        self._files: Mapping[str, str] = {}  # what each table was read from
+        self._files: Mapping[str, str] = {}  # the storage that each table was read from
         self._unread_since = (
             0.0  # when the oldest change was written that the next read includes; 0 if not known
         )
@@ -108,7 +108,7 @@ class SharedTopic:
 
     @property
     def has_all_contents(self) -> bool:
-        """Whether the rows have the contents that have been asked for."""
+        """Whether the rows have the contents that subscribers have requested."""
         return self.contents <= set(self.topic.contents)
 
     @property
@@ -133,7 +133,7 @@ class SharedTopic:
 
     @property
     def is_in_question(self) -> bool:
-        """Whether rights to the topic may have changed since its subscribers were asked."""
+        """Whether rights to the topic may have changed since those of its subscribers were checked."""
         may_have = self.is_stale or self.is_refreshing
         has_tables = self.feed not in registry or bool(registry[self.feed].rights_tables)
         return not self._confirmed.covers(self.rights_since) or (may_have and has_tables)
@@ -386,7 +386,7 @@ class SharedTopic:
         self._load(reading, await self._compared(reading), written_at)
 
     async def _compared(self, reading: Reading) -> Replacement:
-        """Return what replaces the topic's rows. Many rows are compared in a thread, with ``_reading`` locked."""
+        """Return the replacement of the topic's rows. Many rows are compared in a thread, with ``_reading`` locked."""
         contents = CONTENTS if reading.format is None else (reading.format,)
         if len(reading.rows) + self.topic.size <= COMPARED_AT_ONCE:
             return self.topic.compared(reading.rows, contents)

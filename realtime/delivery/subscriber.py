@@ -1,4 +1,4 @@
-"""What the hub needs of a connection; ``transports.connection`` implements it."""
+"""The part of a connection that the hub uses; ``transports.connection`` implements it."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ logger = logging.getLogger("realtime.connection")
 
 
 class ConnectionState(NamedTuple):
-    """What a process knows of a connection that it serves."""
+    """The state of a connection, for operators."""
 
     name: str
     """As in the log; empty for a poll, which has none."""
@@ -35,12 +35,12 @@ class Subscriber(Protocol):
 
     @property
     def writer(self) -> asyncio.Task[None] | None:
-        """The task that sends what the server did not accept at once; None if there is none."""
+        """The task that sends messages which the server did not accept at once; None if there is none."""
         ...
 
     @property
     def topics(self) -> list[str]:
-        """The topics that it follows or has asked for."""
+        """The topics that it follows or has requested."""
         ...
 
     @property

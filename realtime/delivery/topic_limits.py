@@ -56,7 +56,7 @@ class TopicLimits:
             self._idle_of.setdefault(address, {})[topic] = None
 
     def drop(self, topic: str) -> None:
-        """Note that a topic is no longer idle: it is followed again, or gone."""
+        """Note that a topic is no longer idle: it is followed again, or was removed."""
         if topic in self._idle:
             self._forget(topic)
 

@@ -76,7 +76,7 @@ class TopicReads:
         )
 
     async def missed(self, readers: DatabaseThreads, topic: str, after: int) -> log.Missed:
-        """Return what a topic has missed after a position; topics of a feed that ask meanwhile are answered together.
+        """Return the entries that a topic has missed after a position; topics of a feed that wait are read together.
 
         Raises: what the database raises.
         """
@@ -90,7 +90,7 @@ class TopicReads:
         return await asyncio.shield(self._asked[feed].setdefault((topic, after), loop.create_future()))
 
     async def _answer(self, readers: DatabaseThreads, feed: str) -> None:
-        """Read the missed entries of the topics of a feed that want them, until none is left."""
+        """Read the missed entries of the topics of a feed that wait for them, until none is left."""
         while asked := self._asked[feed]:
             async with self._catching_up:
                 self._asked[feed] = {}
@@ -108,7 +108,7 @@ class TopicReads:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # marks it as retrieved: the subscriber may be gone
+            task.exception()  # marks it as retrieved: the subscriber may have left
 
     async def _read(self, topic: str, format: Content | None) -> Reading:
         feed = registry.find(topic)[0].name
@@ -150,7 +150,7 @@ class TopicReads:
 
 
 def _missed(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], log.Missed]:
-    """Return what each of a feed's topics, given with its position, has missed."""
+    """Return the missed entries of each of a feed's topics, given with its position."""
     if len(asked) == 1:
         return {(topic, after): log.missed(topic, feed, after) for topic, after in asked}
     of_feed = log.missed(feed, feed, min(after for _, after in asked))

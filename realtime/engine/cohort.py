@@ -60,7 +60,7 @@ class Cohort:
         return len(self._sent)
 
     def leave(self, member: Hashable, joined: int) -> tuple[Cursor, list[Sent]]:
-        """Remove a member; return its cursor and what it was sent. ``joined`` is what ``join`` returned."""
+        """Remove a member; return its cursor and the sizes that it was sent. ``joined`` is the result of ``join``."""
         if self._behind.pop(member, None) is not None:
             return self._before.copy(), self._sent[joined:-1]
         del self.members[member]

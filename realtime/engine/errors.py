@@ -4,7 +4,7 @@ from .codes import Code
 
 
 class RealtimeError(Exception):
-    """The base class of the engine's errors; ``code`` is what a client is sent."""
+    """The base class of the engine's errors; ``code`` is sent to the client."""
 
     code = Code.INTERNAL
 

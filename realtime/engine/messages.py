@@ -416,7 +416,7 @@ def decode_payload(payload: Raw | UnsetType, encoding: Encoding) -> Raw:
 
 
 def decoded(decode: Callable[[Any], T], encoded: Any) -> T:
-    """Return what a client sent, by a method of msgspec's.
+    """Return a client's message or value, decoded by a method of msgspec's.
 
     Raises: BadMessage, for whatever is wrong with it.
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _COMPLEMENT = str.maketrans("0123456789abcdef", "fedcba9876543210")
-# Lower and higher than every digit: a value sorts before (descending: after) what it is a prefix of.
+# Lower and higher than every digit: a value sorts before (descending: after) values of which it is a prefix.
 _END, _END_DESCENDING = " ", "~"
 
 

@@ -33,9 +33,9 @@ def compare(
     *,
     is_narrower: bool,
 ) -> Replacement:
-    """Return what is to replace the present rows.
+    """Return the replacement of the present rows.
 
-    ``digests`` are those of the present rows. ``contents`` are what the fresh rows have; ``is_narrower``: the present
+    ``digests`` are those of the present rows. ``contents`` are those of the fresh rows; ``is_narrower``: the present
     ones have all of it.
     """
     keys = differing(present, fresh)

@@ -1,6 +1,6 @@
-"""The state machine of one connection: its subscriptions, their cursors, and what is sent next.
+"""The state machine of one connection: its subscriptions, their cursors, and the next message.
 
-Pure: a connection moves messages between the session and its transport and carries out what it returns.
+Pure: a connection moves messages between the session and its transport and carries out the results.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TOO_MUCH_RETRY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Limits of one connection: what it may send, how often it gets a heartbeat, and how much it may leave unread.
+    """Limits of one connection: how much it may send and leave unread, and how often it gets a heartbeat.
 
     They are made from ``Conf``, which has the defaults; only limits that are not settings have their values here.
     Units: bytes are characters where messages are text. ``max_silent_bytes`` limits what is sent to a client
@@ -167,7 +167,7 @@ class Session:
 
     @property
     def unread_bytes(self) -> int:
-        """How much was sent and is not acknowledged; what cohorts have sent counts from the next heartbeat on."""
+        """How much was sent and is not acknowledged; messages of cohorts count from the next heartbeat on."""
         return self._unacknowledged.bytes - self._unacknowledged.acknowledged
 
     # ------------------------------------------------------------ in

@@ -1,6 +1,6 @@
 """One topic in a process's memory: its rows as of a position, and the recent changes that led there.
 
-Pure: the hub applies what it reads from the log, sessions read what their cursors have not seen.
+Pure: the hub applies entries of the log, sessions read the changes after their cursors.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Topic:
     # ------------------------------------------------------------ applying the log
 
     def compared(self, rows: Iterable[Row], contents: Sequence[Content] = CONTENTS) -> Replacement:
-        """Return what ``load`` needs to replace all rows; in any thread, while nothing else is applied or loaded.
+        """Return the argument of ``load`` that replaces all rows; in any thread, while nothing is applied or loaded.
 
         ``contents`` are the contents of the rows. Contents that the topic did not have before count as no change of a
         row: they have no subscribers.
@@ -171,7 +171,7 @@ class Topic:
         return True
 
     def apply(self, after: int, begins: int, position: int, changes: Iterable[Change]) -> bool:
-        """Apply what the log has between ``after`` and ``position``; return whether subscribers have news.
+        """Apply the log's changes between ``after`` and ``position``; return whether subscribers have news.
 
         Drop changes at or below the topic's position, deletes of unknown rows, which could disclose rows
         outside the topic, and upserts that change nothing. This is right for subscribers that have these
@@ -331,7 +331,7 @@ class Topic:
         return encoded
 
     def since(self, cursor: Cursor) -> ChangeSet | None:
-        """Return what a cursor has not seen, merged by row; None if it has seen all.
+        """Return the changes after a cursor, merged by row; None if there are none.
 
         Raises: Unrecoverable, if the kept changes do not reach back to it, or a snapshot is shorter.
         """

@@ -111,7 +111,7 @@ def migrations() -> Iterator[Finding]:
 
 
 def captured() -> Iterator[Finding]:
-    """Write a row of each live table as it is, in a transaction that is rolled back, and see what its triggers note."""
+    """Write a row of each live table unchanged, in a transaction that is rolled back, and check the outbox."""
     here = database()
     models = {model._meta.db_table: model for feed in registry for model in feed.captured}
     for found in capture.possible(here):
@@ -284,7 +284,7 @@ async def _notice() -> bool | None:
     return True
 
 
-# ---------------------------------------------------------------- what pages need
+# ---------------------------------------------------------------- pages
 
 
 def static_files() -> Iterator[Finding]:
@@ -361,7 +361,7 @@ def _script() -> str:
 
 
 async def _first_event(application: Application, scope: Scope, path: str) -> Event | None:
-    """Return what the application answers first to a browser of our own host; None without an answer in time."""
+    """Return the application's first event for a browser of our own host; None without one in time."""
     header, secure = settings.SECURE_PROXY_SSL_HEADER or ("", "")
     scheme = "https" if settings.SECURE_SSL_REDIRECT else "http"
     host = _host()

@@ -1,4 +1,4 @@
-"""The edits by which a project uses the app: each returns a file's text with what is missing, unchanged if nothing is.
+"""The edits by which a project uses the app: each returns a file's text with the parts that were missing.
 
 They find their place by Python's own parser, and do not change a file that is not written as ``startproject`` writes
 it.
@@ -107,7 +107,7 @@ def with_addresses(source: str) -> str:
 
 
 def with_head(source: str) -> str:
-    """Return a page's template with what it loads, at the end of its head."""
+    """Return a page's template with the tag that loads the page client, at the end of its head."""
     if "realtime_head" in source:
         return source
     found = re.search(r"^([ \t]*)</head>", source, re.MULTILINE)

@@ -30,7 +30,7 @@ class LoggedTopic:
         """Whether there are changes that no publisher has sequenced yet."""
 
     def look(self) -> list[Change]:
-        """Return what has changed since the last time; at first, all rows."""
+        """Return the changes since the last call; at first, all rows."""
         seen = probe()
         self.is_waiting = seen.is_waiting
         if (seen.epoch, seen.log_end) == self._seen:

@@ -1,4 +1,4 @@
-"""Figures: what a process reports to operators, made from the objects that it has anyway."""
+"""Figures: the report of a process to operators, made from objects that it has anyway."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ SAMPLES = 60
 
 
 class Samples:
-    """The latest measurements of a process, and what was counted since the oldest of them."""
+    """The latest measurements of a process, and its counts since the oldest of them."""
 
     def __init__(self) -> None:
         self._kept: deque[Sample] = deque(maxlen=SAMPLES)
@@ -73,7 +73,7 @@ async def states_of(connections: Collection[Subscriber]) -> list[tuple[Subscribe
 def slowest(
     states: Collection[tuple[Subscriber, ConnectionState]],
 ) -> list[tuple[Subscriber, ConnectionState]]:
-    """Return the connections with a name that have read least of what they were sent; the newest first among equals."""
+    """Return the named connections with the most unread bytes; the newest first among equals."""
     named = [each for each in states if each[1].name]
     return sorted(named, key=lambda each: (-each[1].unread_bytes, each[1].open_seconds))[:MOST]
 

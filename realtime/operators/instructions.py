@@ -1,4 +1,4 @@
-"""Instructions: what operators want processes to do, given through the database.
+"""Instructions of operators to processes, given through the database.
 
 Not through the log: they must be carried out also while nothing is published. Each process looks for new ones every
 ``LOOK_SECONDS`` (``reporter.py``), which costs it one query of a table that is nearly always empty.

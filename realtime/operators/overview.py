@@ -1,4 +1,4 @@
-"""The overview: what all processes have reported, and what the database says of them; read whole for each page.
+"""The overview: the reports of all processes, and the database's figures; read whole for each page.
 
 Only from the database, so that it is as complete where nothing is published as where everything works.
 """
@@ -129,7 +129,7 @@ class Overview:
 
 
 def read() -> Overview:
-    """Return what is known now."""
+    """Return the overview as of now."""
     here = database()
     heard = {
         name: max(0.0, age)
@@ -158,7 +158,7 @@ def read() -> Overview:
 
 
 def meaning_of(code: str) -> str:
-    """Return what a code of the metrics means."""
+    """Return the meaning of a code of the metrics."""
     return _MEANINGS.get(code, "")
 
 

@@ -54,7 +54,7 @@ class Reporter:
         self._forget_due = 0.0
 
     async def look(self) -> None:
-        """Wait until it is time, then carry out what is new, and report if an operator watches."""
+        """Wait for the next turn, then carry out new instructions, and report if an operator watches."""
         await asyncio.sleep(LOOK_SECONDS)
         self._samples.take(self._hub.behind_seconds)
         try:

@@ -16,7 +16,7 @@ FORGET_SECONDS = 60.0
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """What a process measured at one moment."""
+    """The measurements of a process at one moment."""
 
     behind_seconds: float
     delivered_seconds: float | None

@@ -30,7 +30,7 @@ _logged: dict[str, str] = {}
 
 
 def captures(feeds: Iterable[Feed]) -> list[Capture]:
-    """Return what the feeds need to have captured, one capture per table."""
+    """Return the captures that the feeds need, one for each table."""
     recorded: dict[type[models.Model], dict[str, None]] = {}
     for feed in feeds:
         for model, fields in feed.captured.items():

@@ -1,4 +1,4 @@
-"""Changes of one feed: which of its topics a round's outbox rows touch, and what changed in each.
+"""Changes of one feed: which of its topics a round's outbox rows touch, and the changes of each.
 
 A faulty row, a faulty image or a slow rendering affects only its feed, and mostly only its topic: such a topic is in
 the result without changes, and hubs read it again.
@@ -83,7 +83,7 @@ SLOW_ROWS = 50
 def of_rows(
     feed: Feed, rows: Mapping[str, Sequence[OutboxRecord]], followed: Followed = dict.fromkeys
 ) -> TopicChanges:
-    """Return what outbox rows, given by table, change in a feed, as of the snapshot that is being read.
+    """Return the changes of a feed by outbox rows, given by table, as of the snapshot that is being read.
 
     ``followed`` returns which of some topics any process needs, each with its format, None for all formats.
     """
@@ -202,7 +202,7 @@ def _uncovered(partial: Sequence[OutboxRecord], complete: Sequence[Image]) -> It
 
 
 def _values(image: Image, columns: frozenset[str]) -> str:
-    # Older releases record as a number what this one records as text.
+    # Older releases record numbers where this one records texts.
     return repr([None if (value := image.get(column)) is None else str(value) for column in sorted(columns)])
 
 
@@ -296,7 +296,7 @@ class _TouchedRows:
 
     @property
     def changes(self) -> TopicChanges:
-        """What has changed; None for topics of which rows were not read, or that are too large."""
+        """The changes by topic; None for topics whose rows were not read, or that are too large."""
         unread = {topic for topics in self._unread.values() for topic in topics}
         changes: TopicChanges = {**self._changes, **dict.fromkeys(unread | self._too_large)}
         return {**changes, **dict.fromkeys(self._unfollowed, UNFOLLOWED)}

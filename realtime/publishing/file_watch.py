@@ -51,7 +51,7 @@ class FileWatch:
         self._events.close()
 
     def skip(self) -> None:
-        """Do not report the writes until now: the caller knows them, most are its own."""
+        """Do not report the writes until now: the caller has handled them, most are its own."""
         self._events.read(timeout=0)
 
     def _listen(self) -> None:

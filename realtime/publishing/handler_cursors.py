@@ -61,7 +61,7 @@ def begin(name: str, cursor: Cursor) -> None:
 
 
 def move(stored: Stored, cursor: Cursor) -> Stored | None:
-    """Move a cursor, if it still is the stored one; return what is stored then, None if another process was quicker.
+    """Move a cursor, if it still is the stored one; return the new one, None if another process was quicker.
 
     Inside a transaction the row stays locked until it ends.
     """

@@ -1,4 +1,4 @@
-"""Handlers: calls the functions of ``on_change`` for what the log has, each at its own place and pace.
+"""Handlers: calls the functions of ``on_change`` for entries of the log, each at its own position and pace.
 
 Each function has a thread and a stored cursor. The process that holds the lease calls it; if two processes believe that
 they hold it, only one of them moves the cursor. Rows that the log does not have (for a new function, after a reset,
@@ -203,7 +203,7 @@ class Runner:
         handler_cursors.begin(self.handler.name, Cursor(begun.epoch, begun.cursor.offset, reading=reading))
         return handler_cursors.read(self.handler.name)
 
-    # ------------------------------------------------------------ what comes next
+    # ------------------------------------------------------------ the next change
 
     def _next_steps(self, feed: Feed, cursor: Cursor) -> tuple[Iterator[_Step], bool]:
         """Return the next changes, and whether these are all at present."""
@@ -257,7 +257,7 @@ def _is_spoiled(alias: str) -> bool:
 
 
 class _Failed(Exception):
-    """The function has raised, for a change; what it has raised is the cause."""
+    """The function has failed for a change; its exception is the cause."""
 
     def __init__(self, change: Change) -> None:
         super().__init__(change)

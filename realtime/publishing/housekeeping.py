@@ -1,4 +1,4 @@
-"""Housekeeping: the lease, pruning, and whether triggers, tables and the database's file are what they were.
+"""Housekeeping: the lease, pruning, and checks whether triggers, tables or the database's file have changed.
 
 It has a thread and a connection of its own, so that it never delays the publication of a commit.
 """
@@ -68,7 +68,7 @@ class Housekeeping:
         self._stopping.set()
 
     def turn(self) -> None:
-        """Do what is due, then wait until something is.
+        """Do the chores that are due, then wait until the next one is.
 
         A chore that the database refuses, for lack of a right for example, does not prevent the others.
         Raises: the error of such a chore, after the others; OperationalError at once: the database may be away.
@@ -148,7 +148,7 @@ class Housekeeping:
         if self.is_leader:
             capture.drop_obsolete(here, REPAIR_WAIT_SECONDS, is_patient=True)
 
-    # ------------------------------------------------------------ what may have become different
+    # ------------------------------------------------------------ triggers, tables and file
 
     def _look(self, now: float) -> None:
         self._look_due = now + LOOK_SECONDS

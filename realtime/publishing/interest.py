@@ -65,7 +65,7 @@ def note(
     """Note topics that a process holds, each with its number of viewers, and delete the notes of those it has dropped.
 
     ``formats`` has the format of topics that are held in one only, ``names`` those of viewers. Renews all notes of the
-    process. Returns whether it is known; if not, its notes are gone, and none was stored.
+    process. Returns whether its row exists; if not, its notes were deleted, and none was stored.
     """
     with engine_transaction():
         if not Process.objects.filter(pk=number).update(seen_at=SecondsNow()):

@@ -1,4 +1,4 @@
-"""The log: what changed, per topic and position. Written by the sequencer, read by hubs.
+"""The log: changes by topic and position. Written by the sequencer, read by hubs.
 
 Queries of every round of sequencing are SQL here and in ``heads.py``, ``progress.py`` and ``sequencer.py``: the ORM
 compiles a query anew each time, which takes longer than the databases need to answer it.
@@ -47,7 +47,7 @@ MAX_COUNTED = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What the log has after a position: its end, and the newest position of each changed topic.
+    """The part of the log after a position: its end, and the newest position of each changed topic.
 
     Units: offsets of ``epoch``. ``offset`` is the database's own position; ``end`` 0 means an empty log;
            entries up to ``edge`` may have been pruned; later ones than those here are beyond ``sequenced``;
@@ -146,7 +146,7 @@ def _in_parts(entries: Sequence[LogEntry]) -> Iterator[list[LogEntry]]:
 
 
 def tail(after: int) -> Tail:
-    """Return what the log has at positions > ``after``; hubs read it regularly, to find what the layer has lost."""
+    """Return the tail of the log after a position; hubs read it regularly, to find entries that the layer has lost."""
     seen = probe()
     found: dict[str, int] = {}
     announcements: list[LogEntry] = []
@@ -206,7 +206,7 @@ def missed(topic: str, feed: str, after: int) -> Missed:
 
 
 def missed_of(feed: str, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], Missed]:
-    """Return what topics of a feed, each given with its position, have missed; by one query."""
+    """Return the entries that topics of a feed, each given with its position, have missed; by one query."""
     oldest = min(after for _, after in asked)
     conditions = [Q(topic=topic, position__gt=after) for topic, after in asked]
     with read_snapshot():

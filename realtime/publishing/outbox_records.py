@@ -1,4 +1,4 @@
-"""Outbox records: what the triggers recorded. Each row is parsed alone, so that a malformed one affects no other."""
+"""Outbox records: rows of the outbox, parsed. Each row is parsed alone, so that a malformed one affects no other."""
 
 import json
 import logging

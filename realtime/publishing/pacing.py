@@ -65,7 +65,7 @@ class Deference:
     since: float = 0.0
 
     def rest(self, seen: Probe, now: float, tick_seconds: float) -> float:
-        """Return for how many seconds more to leave what waits to the leader; 0 if nothing waits, or for too long."""
+        """Return for how many more seconds waiting rows are left to the leader; 0 if none waits, or for too long."""
         place = (seen.epoch, seen.sequenced) if seen.is_waiting else None
         if place != self.place:
             self.place, self.since = place, now

@@ -75,7 +75,7 @@ class Moment:
         return self.files(tables) is not None
 
     def files(self, tables: Iterable[str]) -> dict[str, str] | None:
-        """Return what the tables are read from, None if one was not as of this snapshot. Call it after reading them."""
+        """Return the storage of the tables, None if one was not as of this snapshot. Call it after reading them."""
         return {} if self.is_callers else self.database.files_of_snapshot(tables)
 
 

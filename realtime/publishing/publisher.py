@@ -89,7 +89,7 @@ class Publisher:
         self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Stop after the current round; the next process sequences what is left."""
+        """Stop after the current round; the next process sequences the rest."""
         commit_watch.unsubscribe(self._awake.set)
         if self._file is not None:
             self._file.close()
@@ -131,14 +131,14 @@ class Publisher:
     # ------------------------------------------------------------ in the publisher's thread
 
     def _work(self) -> None:
-        """Sequence what is committed, until a job is due, or for a second.
+        """Sequence committed rows, until a job is due, or for a second.
 
         The thread itself waits between two ticks: an idle tick is one probe and does not wake the loop, a batch wakes
         it once.
         """
         self._prepare()
         was_leader = self.is_leader
-        is_urgent = self._awake.is_set()  # committed in this process: the leader need not know of it yet
+        is_urgent = self._awake.is_set()  # committed in this process: the leader may not have noticed it yet
         waiting = [job.due_at for job in jobs.values() if was_leader and not job.is_running]
         ends = min([time.monotonic() + MAX_WAIT_SECONDS, *waiting])
         while not self._is_stopping:
@@ -165,10 +165,10 @@ class Publisher:
             if batch is None:
                 self._awake.wait(min(self._pause(now, rest), ends - now))
             is_urgent = self._awake.is_set()
-            self._awake.clear()  # before the probe that finds what it was set for
+            self._awake.clear()  # before the probe that finds the rows for which it was set
 
     def _left_to_leader(self, seen: Probe) -> float:
-        """Return for how many seconds to leave what waits to the leader."""
+        """Return for how many seconds waiting rows are left to the leader."""
         return self._deference.rest(seen, time.monotonic(), get_conf().tick_seconds)
 
     def _pause(self, now: float, rest: float) -> float:

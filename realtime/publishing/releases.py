@@ -35,7 +35,7 @@ def announce() -> list[str]:
     run side by side, each is announced once.
     """
     with engine_transaction():
-        progress.read(lock=True)  # if two processes start at once, the second finds what the first has stored
+        progress.read(lock=True)  # if two processes start at once, the second finds the first one's row
         stored = {(release.feed, release.fingerprint): release for release in FeedRelease.objects.all()}
         latest: dict[str, datetime] = {}
         for release in sorted(stored.values(), key=lambda release: release.last_used_at):

@@ -1,4 +1,4 @@
-"""Sequencing: turns what has been committed to the outbox into log entries, one per touched topic.
+"""Sequencing: turns committed rows of the outbox into log entries, one for each touched topic.
 
 Operations are derived here, not in triggers. A touched row that is in its feed's queryset now is an
 upsert in its topic; in every other topic that one of its images names it is a delete. That one rule covers
@@ -51,7 +51,7 @@ _OF_DATA = (DataError, IntegrityError, ValueError, OverflowError)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one round of sequencing added to the log."""
+    """The entries that one round of sequencing added to the log."""
 
     epoch: str
     end: int
@@ -60,7 +60,7 @@ class Batch:
 
 @dataclass(slots=True)
 class _Round:
-    """What the outbox rows of a round lead to: entries, resets and changes by topic."""
+    """The result of a round's outbox rows: entries, resets and changes by topic."""
 
     changes: TopicChanges = field(default_factory=dict)
     announcements: list[tuple[str, str, str]] = field(default_factory=list)
@@ -81,7 +81,7 @@ class _Round:
 
 
 def sequence(seen: Probe, quiet: Probe | None = None) -> Batch | None:
-    """Sequence what the outbox holds; return None if it holds nothing, or if another sequencer was quicker.
+    """Sequence the rows of the outbox; return None if it has none, or if another sequencer was quicker.
 
     ``seen`` is the latest result of ``positions.probe``, ``quiet`` its latest result while nothing waited.
     The rows are read in a snapshot without any lock, so that writers never wait for a feed's query or a
@@ -208,7 +208,7 @@ def _apart(
     errors: type[Exception] | tuple[type[Exception], ...],
     attempts: int,
 ) -> Iterable[T]:
-    """Yield what ``work`` returns for parts of the items, and what ``replace`` returns for items for which it fails.
+    """Yield the results of ``work`` for parts of the items, and of ``replace`` for items for which it fails.
 
     After that many failed attempts all of a failing part are replaced together; twice as many as there are items
     leave each item to itself.
@@ -308,7 +308,7 @@ def _dated(entries: list[LogEntry], oldest: OutboxRecord) -> list[LogEntry]:
 
 
 def _amount(rows: Sequence[OutboxRecord]) -> _Round:
-    """Return what some outbox rows lead to."""
+    """Return the result of some outbox rows."""
     by_source: dict[str, list[OutboxRecord]] = defaultdict(list)
     for row in rows:
         by_source[row.source].append(row)
@@ -333,7 +333,7 @@ def _amount(rows: Sequence[OutboxRecord]) -> _Round:
 
 
 def _flood(since: OutboxCursor, until: OutboxCursor) -> _Round:
-    """Return what a flood leads to: the topics of more rows than are read one by one are read again."""
+    """Return the result of a flood: topics of more rows than are read one by one are read again."""
     logger.info("more than %d changes at once; their topics are read again", get_conf().max_batch_rows)
     own: dict[str, list[OutboxRecord]] = defaultdict(list)
     sources = _sources(since, until)
@@ -381,7 +381,7 @@ def _resets(sources: set[str]) -> TopicChanges:
 
 
 def _own(rows: dict[str, list[OutboxRecord]]) -> _Round:
-    """Return what the engine's own outbox rows lead to: notices, changed rights, new releases."""
+    """Return the result of the engine's own outbox rows: notices, changed rights, new releases."""
     amount = _Round()
     for topic, text in _parsed(rows.get(notices.SOURCE, []), notices.parse):
         amount.announcements.append((LogEntry.Kind.NOTICE.value, topic, text))

@@ -35,7 +35,7 @@ class SlowFeeds:
         return sorted(feed.name for feed in list(self._pauses))
 
     def note(self, feed: Feed, seconds: float, work: str) -> None:
-        """Begin a pause; ``work`` says what took so many seconds."""
+        """Begin a pause; ``work`` names the step that took so many seconds."""
         _, before = self._pauses.get(feed, (0.0, 0.0))
         pause = min(before * 2, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
         self._pauses[feed] = self._clock() + pause, pause

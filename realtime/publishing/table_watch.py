@@ -31,7 +31,7 @@ class TableWatch:
 
     @property
     def files(self) -> dict[str, str]:
-        """What each live table was read from at the last look, where the database says so."""
+        """The storage that each live table was read from at the last look, where the database reports it."""
         states = self._states or {}
         return {table: state.files for table, state in states.items() if state.files is not None}
 
@@ -40,7 +40,7 @@ class TableWatch:
         self._states = None
 
     def look(self) -> None:
-        """Compare the live tables with what they were."""
+        """Compare the live tables with their stored states."""
         here = database()
         states = here.table_states(capture.tables())
         self.has_changed = states != self._states
@@ -87,7 +87,7 @@ class TableWatch:
 
 
 def _settle(table: str, unseen: dict[str, str], seen: dict[str, str]) -> bool:
-    """Store what the triggers are now, and reset the table if no other process was quicker."""
+    """Store the state of the triggers, and reset the table if no other process was quicker."""
     with engine_transaction():
         moved = [
             TriggerClaim.objects.filter(name=name, seen=seen.get(name, "")).update(seen=state)

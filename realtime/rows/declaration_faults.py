@@ -22,7 +22,7 @@ _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Fault(NamedTuple):
-    """A fault of a declaration, and what to write instead."""
+    """A fault of a declaration, and its remedy."""
 
     words: str
     hint: str
@@ -116,12 +116,12 @@ def faults_of_databases(model: type[models.Model], others: Iterable[type[models.
 
 
 def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
-    """Return what is wrong if a feed's queryset, or its manager, names another database than that of the log.
+    """Return the fault of a feed whose queryset, or manager, names another database than that of the log.
 
     It is not part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may query the database.
     """
     alias = get_conf().database
-    chosen: str | None = cast(Any, rows)._db  # ``db`` asks the project's routers, which may name a replica
+    chosen: str | None = cast(Any, rows)._db  # ``db`` calls the project's routers, which may name a replica
     if chosen in (None, alias):
         return None
     return Fault(

@@ -1,4 +1,4 @@
-"""The declaration of a feed: what it implies, what is wrong with it, and the fingerprint that tells it from others."""
+"""The declaration of a feed: its consequences, its faults, and its fingerprint, which identifies it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -108,7 +108,7 @@ class FeedDeclaration(FeedTables):
 
     @cached_property
     def faults(self) -> list[Fault]:
-        """What is wrong with the declaration; a feed with a fault is off: it is not captured and has no topics."""
+        """The faults of the declaration; a feed with a fault is off: it is not captured and has no topics."""
         annotations: list[str] = []
         names = [name for name in self.ordering if isinstance(name, str) and LOOKUP_SEP not in name]
         own = {name for field in self.model._meta.concrete_fields for name in (field.name, field.attname)}

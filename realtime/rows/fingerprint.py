@@ -36,7 +36,7 @@ def fingerprint(
 ) -> str:
     """Return 16 hexadecimal digits that identify how rows are made.
 
-    The first half identifies ``topics``, what the feed declares about which topics a change touches.
+    The first half identifies ``topics``, the part of the declaration that decides which topics a change touches.
     """
     known = [RENDERING_VERSION, django.VERSION[:2], [str(getattr(settings, name)) for name in _SETTINGS]]
     sources = [source_of(function) for function in functions]

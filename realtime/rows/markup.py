@@ -8,7 +8,7 @@ from django.utils.html import escape
 
 _ROOT_ELEMENT = re.compile(r"\s*(?:<!--.*?-->\s*)*<[A-Za-z][\w-]*", re.DOTALL)
 _ORDER = re.compile(r' data-order="[^"]*"')  # the first one is the root element's
-# What decides: the tags, in which places there is text, and whether text comes first or last.
+# The decisive parts: the tags, in which places there is text, and whether text comes first or last.
 _DECISIVE = re.compile(r"\A[^<]|</?[A-Za-z][\w-]*|-->|/>|>(?=\s*[^<\s])|[^>]\Z")
 # Elements without an end, and those before which an open paragraph ends.
 _VOID = frozenset(re.findall(r"\w+", "area base br col embed hr img input link meta param source track wbr"))
@@ -67,7 +67,7 @@ def with_order(html: str, order: str) -> str:
 
 
 def fault_of(html: str) -> str | None:
-    """Return what is wrong with the markup of a row; None if it is one element."""
+    """Return the fault of a row's markup; None if it is one element."""
     roots = _Roots()
     roots.feed(html)
     roots.close()

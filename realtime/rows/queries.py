@@ -1,4 +1,4 @@
-"""What a queryset depends on besides the columns of its own rows: other rows of the table, other tables, the time."""
+"""The dependencies of a queryset beside the columns of its rows: other rows of the table, other tables, time."""
 
 import re
 from collections.abc import Callable, Iterator

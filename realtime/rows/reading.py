@@ -44,7 +44,7 @@ def read(
     """Return the rendered rows of a queryset.
 
     ``by_place``: its rows depend on each other, so that it may be divided by place only, not by key.
-    ``candidates``: the primary keys of those of its rows that are asked for; or a function that returns rows among
+    ``candidates``: the primary keys of the requested rows; or a function that returns rows among
     which its rows are, for when its own condition fails for one of them.
     Raises: errors that no row causes, such as a lost connection, a time-out or a wrong query.
     """
@@ -71,7 +71,7 @@ def read(
 def isolate(
     work: Callable[[int, int], list[Item]], size: int, at_once: int | None = None
 ) -> tuple[list[Item], dict[int, Exception]]:
-    """Return what ``work(start, end)`` returns for ``size`` items, and the errors of those it fails for.
+    """Return the results of ``work(start, end)`` for ``size`` items, and the errors of items for which it fails.
 
     ``at_once``: how many items are tried at once; by default all.
     """

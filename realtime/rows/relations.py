@@ -1,4 +1,4 @@
-"""What a feed's ordering, template and functions use of a row: related tables, and the columns that subscribers see."""
+"""The relations that a feed's ordering, template and functions use, and the columns that subscribers see."""
 
 import ast
 import inspect
@@ -105,7 +105,7 @@ def _attributes(function: Callable[..., Any]) -> Iterator[list[str]]:
 
 
 def _variables(model: type[models.Model], template_name: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield what templates print of a row, without the row's own name: ``["author", "name"]``."""
+    """Yield the variables of a row in templates, without the row's own name: ``["author", "name"]``."""
     for name in template_names(template_name):
         try:
             backend: Any = get_template(name)

@@ -176,7 +176,7 @@ def _at(accessors: list[str], read: Callable[[Any], Any]) -> Callable[[Any], Any
 
 
 def _returned(function: Any) -> Any:
-    """Return the annotation of what a function returns; None without one."""
+    """Return the annotation of a function's result; None without one."""
     try:
         found = inspect.signature(function, eval_str=True).return_annotation
     except (NameError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Visibility: asks a feed's class which of several topics a user may read, together or one by one."""
+"""Visibility: finds which of several topics a user may read by the methods of their feed, together or one by one."""
 
 from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
 from inspect import isawaitable
@@ -68,7 +68,7 @@ def _depth(feed: Answering, name: str, base: type) -> int:
 
 
 def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
-    """Return what ``can_subscribe`` of a feed answers, which may be an async function.
+    """Return the answer of a feed's ``can_subscribe``, which may be an async function.
 
     Raises: whatever the feed raises.
     """
@@ -76,7 +76,7 @@ def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
 
 
 def result_of(answer: T | Awaitable[T]) -> T:
-    """Return what a method of a feed answers, also if it is an async function.
+    """Return the answer of a feed's method, also if it is an async function.
 
     Raises: whatever the feed raises.
     """
@@ -88,7 +88,7 @@ async def _wait_for(answer: Awaitable[T]) -> T:
 
 
 def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
-    """Return what ``visible_topics`` of a feed answers, which may be an async function.
+    """Return the answer of a feed's ``visible_topics``, which may be an async function.
 
     Raises: BadAnswer, if that is not some of the keys; whatever the feed raises.
     """

@@ -60,7 +60,7 @@ else:
 
     @types.coroutine
     def _resume(begun: Coroutine[Any, Any, None], waits_for: object) -> Generator[Any, Any, None]:
-        """Yield what a begun coroutine waits for, then what it yields until its end."""
+        """Yield the future that a begun coroutine waits for, then all that it yields until its end."""
         try:
             while True:
                 try:

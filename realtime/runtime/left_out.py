@@ -1,4 +1,4 @@
-"""The rows that this process leaves out of what subscribers receive, each with the reason."""
+"""The rows that this process sends to no subscriber, because they fail, each with the reason."""
 
 import logging
 import re

@@ -126,7 +126,7 @@ closes = Counter(
 
 
 def totals(histogram: Histogram) -> tuple[float, float]:
-    """Return how many times a histogram without labels was observed, and the sum of what was."""
+    """Return the number of observations of a histogram without labels, and their sum."""
     found = {sample.name: sample.value for metric in histogram.collect() for sample in metric.samples}
     (name,) = (metric.name for metric in histogram.collect())
     return found[f"{name}_count"], found[f"{name}_sum"]

@@ -232,5 +232,5 @@ def _join(threads: list[threading.Thread], seconds: float) -> None:
 
 
 def _cancel(connection: BaseDatabaseWrapper) -> None:
-    with contextlib.suppress(Exception):  # closed meanwhile, or the server is gone
+    with contextlib.suppress(Exception):  # closed meanwhile, or the server cannot be reached
         on(connection).cancel_query()

@@ -1,4 +1,4 @@
-"""Guards for daphne: bounds in time, bytes and frames for what a client sends, before it reaches our application.
+"""Guards for daphne: bounds in time, bytes and frames for a client's input, before it reaches our application.
 
 Each connection is wrapped in the way that TLS wraps one (Twisted's ``ProtocolWrapper``); its requests and its WebSocket
 are subclasses of daphne's own. ``reactor.py`` probes those classes before it imports this module, and calls
@@ -146,7 +146,7 @@ class Guard(ProtocolWrapper):
 
 
 class Guards(WrappingFactory):
-    """Wraps the connections that a port's factory builds; ``request_bodies`` returns what their bodies count in."""
+    """Wraps the connections that a port's factory builds; ``request_bodies`` returns the counter of their bodies."""
 
     protocol = Guard
 
@@ -280,7 +280,7 @@ class GuardedRequest(WebRequest):  # type: ignore[misc]
 
 
 class GuardedWebSocket(WebSocketProtocol):  # type: ignore[misc]
-    """daphne's WebSocket, with limits for what it receives; autobahn's own hold for both directions."""
+    """daphne's WebSocket, with limits for its input; autobahn's own limits hold for both directions."""
 
     failedByMe: bool
     _fragments = _bytes = _late = 0

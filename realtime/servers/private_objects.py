@@ -52,7 +52,7 @@ class Feature(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One private object: its package, ``module:name`` of it, and what has to hold for it.
+    """One private object: its package, ``module:name`` of it, and the conditions that it must meet.
 
     ``parameters``: a method that we override, or a function that we replace, has exactly these.
     ``arguments``: a function that we call can be called with these; those ending in ``=`` by name.
@@ -69,7 +69,7 @@ class Part:
     only_if_loaded: bool = False
 
     def fault(self) -> str:
-        """Return what does not match, empty if everything does."""
+        """Return the mismatch, empty if there is none."""
         module, _, path = self.where.partition(":")
         if self.only_if_loaded and module not in sys.modules:
             return ""

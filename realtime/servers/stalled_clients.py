@@ -1,4 +1,4 @@
-"""Ends connections whose client reads nothing of what was sent to it.
+"""Ends connections whose client does not read the data that was sent to it.
 
 No server does so by itself while the client sends something now and then, or after the server has tried to close:
 closing waits for the unsent bytes.

@@ -1,4 +1,4 @@
-"""From an ASGI ``send`` to the socket beneath it: the one place that knows how daphne and uvicorn make theirs."""
+"""From an ASGI ``send`` to the socket beneath it: the one place that depends on how daphne and uvicorn make theirs."""
 
 import select
 import socket

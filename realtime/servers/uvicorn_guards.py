@@ -1,4 +1,4 @@
-"""Guards for uvicorn: bounds in time, bytes and frames for what a client sends, as ``daphne.py`` has for daphne.
+"""Guards for uvicorn: bounds in time, bytes and frames for a client's input, as ``daphne.py`` has for daphne.
 
 ``uvicorn.py`` probes uvicorn's classes before it imports this module.
 """

@@ -1,4 +1,4 @@
-"""What a page loads, and what is live in it: the rows of topics, and parts that are computed from topics."""
+"""The template tags: the page client, rows of topics, and blocks that are computed from topics."""
 
 import json
 import re
@@ -133,7 +133,7 @@ def live_block(
         if not may_read(found, _user(context), key):
             raise _refused(found, topic)
     LiveBlocksMiddleware.is_needed = True
-    # The answer to a POST cannot be fetched again: a form in it would lose its errors and what was sent.
+    # The answer to a POST cannot be fetched again: a form in it would lose its errors and the sent values.
     is_kept = getattr(request, "method", "GET") not in ("GET", "HEAD")
     position = getattr(request, "realtime_position", None)
     ours = {"block": name, "topics": None if is_kept else topics, "position": position}
@@ -285,7 +285,7 @@ def realtime_texts(app: str = "realtime") -> SafeString:
 
 @register.inclusion_tag("realtime/head.html", takes_context=True)
 def realtime_head(context: template.Context, style: bool = True) -> dict[str, object]:
-    """Render what the ``<head>`` of a page with live rows needs: the addresses, the style, the script.
+    """Render the tags for the ``<head>`` of a page with live rows: addresses, style, script.
 
     ``style=False`` leaves out ``live.css``, for a page whose own style has it. Under a Content-Security-Policy with
     nonces, of django-csp or of Django 6, the elements have the nonce of the request.

@@ -46,7 +46,7 @@ LOOK_SECONDS = 0.02
 class LiveClient:
     """Follows one topic as ``user``, an anonymous visitor by default; ``with LiveClient("products.7") as client:``.
 
-    ``sequence_now``, and each method that waits, deliver what has changed. The methods whose names begin with an ``a``
+    ``sequence_now``, and each method that waits, deliver changes. The methods whose names begin with an ``a``
     are for asynchronous tests.
     """
 
@@ -84,7 +84,7 @@ class LiveClient:
             )
         return cls(wanted, user=user or getattr(response.wsgi_request, "user", None), format="html")
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ state
 
     @property
     def rows(self) -> Mapping[str, Any]:
@@ -100,7 +100,7 @@ class LiveClient:
     def open(self) -> Self:
         """Subscribe: the rows are there when this returns.
 
-        Raises: Refused, with what a server would say.
+        Raises: Refused, with a server's message.
         """
         if capture.missing():  # a reused database: the feeds have changed since its migrations ran
             capture.install()
@@ -156,7 +156,7 @@ class LiveClient:
     # ------------------------------------------------------------ waiting
 
     def until(self, condition: Callable[[Self], Any], seconds: float = WAIT_SECONDS) -> None:
-        """Deliver what changes until a condition holds: ``client.until(lambda client: "7" in client.rows)``.
+        """Deliver changes until a condition holds: ``client.until(lambda client: "7" in client.rows)``.
 
         Inside a transaction the condition is checked once: no other process can write there.
 
@@ -245,7 +245,7 @@ class LiveClient:
         self._has_news |= self._served.load(Position(EPOCH, offset), self._current(), offset)
 
     def _look(self) -> None:
-        """Bring the topic up to date with what the test's connection sees."""
+        """Bring the topic up to date with the rows that the test's connection sees."""
         new = self._looker.look()
         if self._served is None or not new:
             return
@@ -295,7 +295,7 @@ class LiveClient:
     # ------------------------------------------------------------ the client's part
 
     def _pump(self) -> None:
-        """Receive what the session has to send."""
+        """Receive the messages of the session."""
         session = self._session
         while session is not None and (encoded := session.next()) is not None:
             self._received += 1

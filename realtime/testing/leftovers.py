@@ -1,4 +1,4 @@
-"""What tests may leave open: the engine's threads, and the database connection of asynchronous code."""
+"""Leftovers of tests: the engine's threads, and the database connection of asynchronous code."""
 
 from asgiref.sync import SyncToAsync
 from django.db import connections

@@ -56,7 +56,7 @@ def sequence_now() -> Callable[[], None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
-    """After the last test, before the test database is dropped, close what tests have left open."""
+    """After the last test, before the database is dropped, close threads and connections that tests left open."""
     from django.apps import apps
 
     if nextitem is None and apps.ready:

@@ -1,6 +1,6 @@
-"""Sequencing for tests: finds what changed in the test's own view of the database, and delivers it to the open clients.
+"""Sequencing for tests: finds changes in the test's own view of the database, and delivers them to open clients.
 
-A server sequences what is committed, by the numbers of transactions. A test often runs in one transaction that is never
+A server sequences committed rows, by the numbers of transactions. A test often runs in one transaction that is never
 committed, so here each outbox row that the test's connection sees is taken once, whatever transaction wrote it.
 """
 

@@ -1,4 +1,4 @@
-"""The outermost ASGI application: what must hold on every server, before and after the project's application runs."""
+"""The outermost ASGI application: the work on every server before and after the project's application runs."""
 
 import asyncio
 import logging
@@ -168,7 +168,7 @@ async def _start() -> None:
 def _with_script_prefix(scope: Scope) -> Scope:
     """Return the scope with the deployment's script prefix in its path, whether or not a proxy has removed it.
 
-    The prefix is ``FORCE_SCRIPT_NAME``, or what the server was started with (``--root-path``); never a client's.
+    The prefix is ``FORCE_SCRIPT_NAME``, or the server's option ``--root-path``; never a client's.
     """
     headers = [(name, value) for name, value in scope.get("headers", []) if name != _ROOT_PATH_HEADER]
     is_clients = len(headers) != len(scope.get("headers", []))

@@ -1,7 +1,7 @@
 """A connection of any transport: carries out its client's messages, and is the hub's subscriber.
 
 A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and functions that send to the client
-(``outbound.py``). What is sent is decided by the session (``engine/session.py``).
+(``outbound.py``). The session decides which messages are sent (``engine/session.py``).
 """
 
 import asyncio

@@ -36,7 +36,7 @@ def _probe(
 
 @_probe
 async def live(handshake: Handshake, service: Service) -> tuple[int, dict[str, object]]:
-    """Answer 200: the event loop works. The database is not asked: restarting a process would not repair it."""
+    """Answer 200: the event loop works. The database is not queried: restarting a process would not repair it."""
     return 200, {"live": True}
 
 
@@ -55,7 +55,7 @@ async def _may_read(problems: list[str], handshake: Handshake, service: Service)
     if token and constant_time_compare(handshake.header("authorization") or "", f"Bearer {token}"):
         return True
     visitor = handshake.visitor
-    # Where the database is the problem, it is not asked for users: only the token counts.
+    # While the database fails, no user is read from it: only the token counts.
     if visitor == ANONYMOUS or any(problem.startswith("database") for problem in problems):
         return False
     try:

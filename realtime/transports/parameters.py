@@ -19,7 +19,7 @@ def last(parameters: Parameters, name: str, default: str = "") -> str:
 
 
 def topics(parameters: Parameters, limit: int) -> list[str]:
-    """Return the topics asked for, each once.
+    """Return the requested topics, each once.
 
     Raises: BadQuery if there is none, TooMuch if there are more than ``limit``.
     """

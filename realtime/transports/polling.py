@@ -28,8 +28,6 @@ from . import http, parameters
 
 PIECE_CHARACTERS = 16 * 1024
 """How many characters of a message are encoded at once: slow clients then keep no encoded copy of all of it."""
-
-
 MAX_BROADCASTS = 16
 """How many broadcasts an answer has at most; if there are more, it has the last ones."""
 BROADCASTS_SECONDS = 1.0
@@ -61,7 +59,7 @@ class _Poll:
         """Drop a notice: they are for open connections."""
 
     def offer(self, message: Ephemeral) -> bool:
-        """Keep a broadcast for the answer, which also has the viewers that the process knows."""
+        """Keep a broadcast for the answer, which also has the viewers."""
         if isinstance(message, Broadcast):
             self.broadcasts.append(message)
             self.is_notified.set()
@@ -81,7 +79,7 @@ class _Poll:
 
 @http.endpoint("GET")
 async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
-    """Answer with the changes of a topic after a position; wait for them if the client asks for that."""
+    """Answer with the changes of a topic after a position; wait for them if the request has ``wait``."""
     log = ClientLog(handshake.client)
     with http.refusing("poll", log):
         query = _Query.of(handshake)
@@ -92,7 +90,7 @@ async def poll(handshake: Handshake, receive: Receive, send: Send) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """What a request asks for; ``since`` and ``known`` (the ``If-None-Match``) are positions, empty for none."""
+    """The parameters of a request; ``since`` and ``known`` (the ``If-None-Match``) are positions, empty for none."""
 
     topic: str
     wire_format: WireFormat
@@ -158,7 +156,7 @@ async def _answer(
 async def _subscribe(
     service: Service, subscriber: _Poll, place: Place, query: _Query
 ) -> tuple[Topic, Position | None, Position | None]:
-    """Return the topic, current, and the positions ``since`` and ``known``; None for what the log has not reached.
+    """Return the topic, up to date, and ``since`` and ``known``; None for a position that the database has not reached.
 
     Raises: RealtimeError, and what reading rights and rows raises.
     """

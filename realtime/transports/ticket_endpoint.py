@@ -19,7 +19,7 @@ from . import http
 
 
 class NotSignedIn(RealtimeError):
-    """A client without a valid password or session asks for a ticket."""
+    """A client without a valid password or session requests a ticket."""
 
     code = Code.SIGNED_OUT
 
@@ -31,7 +31,7 @@ class NotSignedIn(RealtimeError):
 
 
 class TooManyTickets(RealtimeError):
-    """A user has asked for more tickets than its clients need."""
+    """A user has requested more tickets than its clients need."""
 
     code = Code.TOO_MUCH
 

@@ -33,7 +33,7 @@ def test_an_origin_that_contradicts_itself_is_not_an_absent_one():
 
 
 def test_a_request_has_what_its_scope_has():
-    """And a scope may leave out what servers do not know."""
+    """And a scope may lack values that a server does not have."""
     request = Handshake.from_scope(
         {
             "type": "http",

@@ -1,4 +1,4 @@
-"""What scenarios share: the size of the load, prepared projects, PostgreSQL and Valkey, each made when needed."""
+"""Shared by scenarios: the size of the load, prepared projects, PostgreSQL and Valkey, each made when needed."""
 
 import contextlib
 import itertools

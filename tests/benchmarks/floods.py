@@ -75,7 +75,7 @@ async def following(
 
 
 async def followed_by_one(running: Running, topics: list[str], format: str = "rows") -> ManyTopics:
-    """Return a client that has asked for topics."""
+    """Return a client that has requested topics."""
     client = ManyTopics(topics, format=format)
     await ws_connect(lambda: client, running.url)
     client.subscribe(topics)

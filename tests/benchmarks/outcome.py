@@ -1,4 +1,4 @@
-"""What a scenario has measured: tables, budgets and curves, as they are written to JSON and read by ``report``."""
+"""The result of a scenario: tables, budgets and curves, as they are written to JSON and read by ``report``."""
 
 import contextlib
 import math

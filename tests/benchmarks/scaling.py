@@ -1,4 +1,4 @@
-"""What many processes, connections and changes need, computed from what was measured on one machine.
+"""The resources for many processes, connections and changes, computed from costs measured on one machine.
 
 ``inputs`` takes the costs from the results of the benchmark; one that was not measured has the default, whose
 source docs/scaling.md names. ``needs`` computes from them; docs/scaling.md explains the model.
@@ -42,7 +42,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked for; each connection follows one topic, and each change touches one."""
+    """The load to compute for; each connection follows one topic, and each change touches one."""
 
     name: str
     topics: int

@@ -211,7 +211,7 @@ async def _sequenced(
     with contestants.tidemark(project, "uvicorn") as running:
         load = Load(running.url, format=format, settle_seconds=bench.seconds(2))
         await load.open(followed)
-        await asyncio.sleep(bench.seconds(3))  # until the database knows what is followed
+        await asyncio.sleep(bench.seconds(3))  # until the notes of followed topics are stored
         where = "tests.benchmarks.sequencing:rate"
         (row,) = await asyncio.to_thread(bench.inside, project, where, batches=batches, topics=topics)
         load.close()

@@ -151,7 +151,7 @@ def test_entries_are_moved_to_the_chosen_board(editor_client, board, staff_board
 
 
 def test_a_move_without_a_board_moves_nothing(editor_client, board, entries):
-    """The message tells the editor what to do."""
+    """The message says what the editor can do."""
     [(level, sentence)] = run(editor_client, "move", entries)
 
     assert level == "error"

@@ -1,4 +1,4 @@
-"""What every list of the admin refuses: tests/boards/test_admin.py shows it by requests."""
+"""Addresses and searches that every list of the admin refuses; tests/boards/test_admin.py shows it by requests."""
 
 from realtime.boards.admin import BoardAdmin, EntryAdmin, NoticeAdmin
 from realtime.boards.bounded import Bounded

@@ -179,7 +179,7 @@ def test_a_table_with_a_row_that_cannot_be_added_adds_none(call, board, entries)
 
 
 def test_an_added_entry_that_was_changed_since_is_not_removed_by_an_undo(call, board):
-    """What another user has written into it would be lost."""
+    """The change of another user would be lost."""
     answer = call("add", board=board.pk, values={"label": "new"})
     board.entries.update(note="theirs")
 
@@ -307,7 +307,7 @@ def test_only_valid_values_are_accepted(arguments, call, entries):
 
 
 def test_a_token_that_was_changed_undoes_nothing(call, entries):
-    """What an undo writes is what the server has signed."""
+    """An undo writes only values that the server has signed."""
     answer = call("set", entry=entries[0].pk, changes={"value": "9"}, seen={"value": "1"})
 
     with pytest.raises(ActionRefused, match="can no longer be undone"):

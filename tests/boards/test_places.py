@@ -1,4 +1,4 @@
-"""Positions between neighbours: one write for one move, and the order that was asked for in every case."""
+"""Positions between neighbours: one write for one move, and the requested order in every case."""
 
 import pytest
 from hypothesis import given

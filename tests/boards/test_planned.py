@@ -1,4 +1,4 @@
-"""What editors read about entries that come and go by time."""
+"""The texts for editors about entries that come and go by time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

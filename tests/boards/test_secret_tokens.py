@@ -35,7 +35,7 @@ def test_no_column_has_the_text(kind, board, editor):
 
 @pytest.mark.parametrize("text", ["", "\0", "\ud800", "é", "a" * 100_000])
 def test_a_token_of_any_text_may_be_looked_up(text, db):
-    """A client may send whatever it wants."""
+    """A client may send any text."""
     assert RowToken.found(text) is None
 
 
@@ -49,7 +49,7 @@ def test_texts_are_long_and_random(board, editor):
 
 @KINDS
 def test_a_token_of_a_deactivated_account_is_refused(kind, board, editor):
-    """Whoever may no longer sign in has no way around that; an account that is active again has its tokens again."""
+    """A user who may not sign in cannot write by a token; an account that is active again has its tokens again."""
     token, text = kind.make(board, "Timetable", editor)
 
     editor.is_active = False

@@ -1,4 +1,4 @@
-"""What two editors of the admin, and programs beside them, do to each other: nothing is overwritten unseen."""
+"""Two editors of the admin, and programs beside them, overwrite no value of each other unseen."""
 
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ clean = shared_forms.SharedRows.full_clean
 
 
 class Form(HTMLParser):
-    """What a browser would send of the page's form."""
+    """The values that a browser would send of the page's form."""
 
     def __init__(self, response, name="_save"):
         super().__init__()
@@ -242,7 +242,7 @@ def test_values_that_only_sql_can_write_do_not_spoil_the_save(place, editor_clie
 
 @pytest.mark.parametrize("token", ["made up", "of another row"])
 def test_a_form_that_names_other_values_than_were_shown_writes_nothing(token, editor_client, entries):
-    """What was shown is signed, with the row's key."""
+    """The shown values are signed, with the row's key."""
     first, second, _ = entries
     at = change_list(editor_client, first)
     form = Form(editor_client.get(ENTRIES))

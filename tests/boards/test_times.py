@@ -111,7 +111,7 @@ TIMES = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.
     TIMES,
 )
 def test_between_now_and_the_next_change_nothing_changes(zone, begins, ends, days, now):
-    """What the job relies on: a row that it does not look at is right."""
+    """The job relies on this: rows that it does not read are right."""
     times = Times.of(zone, begins, ends, days)
     next_change = times.next_change(now)
     until = next_change or now + timedelta(days=800)

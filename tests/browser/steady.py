@@ -28,7 +28,7 @@ PARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the page holds after garbage was collected."""
+    """The objects and bytes that the page holds after garbage was collected."""
 
     heap_bytes: float
     nodes: float

@@ -182,7 +182,7 @@ def test_an_editor_sees_which_row_another_one_edits(edit):
 
 
 def test_the_admins_list_follows_the_database_while_it_is_open(windows, server):
-    """What was typed stays, and a conflict with it is named on saving; also where rows have come meanwhile."""
+    """Typed text stays, and a conflict with it is named on saving; also where rows were added meanwhile."""
     window = windows().sign_in()
     page = window.page
     database = server.project.connect()
@@ -221,7 +221,7 @@ def test_the_admins_list_follows_the_database_while_it_is_open(windows, server):
 
 
 class Actions:
-    """What an editor does: each click, drag or command of the keyboard is an action, the typing of a text is none."""
+    """The actions of an editor: each click, drag or command of the keyboard; typing a text is none."""
 
     def __init__(self, page: Page) -> None:
         self.page, self.count = page, 0

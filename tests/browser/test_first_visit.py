@@ -1,4 +1,4 @@
-"""What a first visit costs where static files are collected: requests, bytes, and no movement of the page."""
+"""The costs of a first visit where static files are collected: requests, bytes, and no movement of the page."""
 
 from collections import Counter
 from collections.abc import Iterator

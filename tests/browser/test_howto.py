@@ -81,7 +81,7 @@ def url(reader: Reader) -> str:
 
 @pytest.fixture
 def write(reader: Reader) -> Callable[[str], None]:
-    """A function that runs SQL as another program, which knows no feed."""
+    """A function that runs SQL as another program, without Django."""
 
     def run(assignment: str) -> None:
         with (
@@ -157,7 +157,7 @@ def test_what_an_api_writes_is_live_and_its_tickets_open_connections(page, url, 
 
 
 def ask(url: str, method: str, data: Any) -> Any:
-    """Send JSON as the user of the tutorial, whom a browser's cookies do not name."""
+    """Send JSON as the user of the tutorial, by a password instead of a browser's cookies."""
     at = urllib.parse.urlsplit(url)
     headers = {"Content-Type": "application/json", "Origin": f"{at.scheme}://{at.netloc}"}
     if data is not None:

@@ -56,7 +56,7 @@ def test_a_change_between_rendering_and_subscribing_is_fetched(
     windows: Callable[..., Window], server: Server
 ) -> None:
     """And without one nothing is fetched: the page names the position from before its view."""
-    viewer = windows().open(PAGE)  # the first page of a process does not know its position
+    viewer = windows().open(PAGE)  # the first page of a process has no position
     fetched: list[str] = []
     viewer.page.on("request", lambda request: fetched.append(request.headers.get("realtime-block", "")))
     viewer.open(PAGE)

@@ -1,4 +1,4 @@
-"""What a page can do in a real Chromium, whatever its rows contain and whatever other sites are open beside it."""
+"""Security of pages in a real Chromium, whatever their rows contain and whatever other sites are open."""
 
 import json
 import re

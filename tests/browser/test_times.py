@@ -56,7 +56,7 @@ def test_times_are_edited_on_the_board_and_followed_by_viewers(windows, server):
     expect(dialog.get_by_role("alert")).to_contain_text("There is no 02:30 on 29 March 2026 in Europe/Oslo")
     dialog.get_by_role("button", name="Cancel").click()
 
-    # What happens before the first entry is first, when the board is sorted by time; nobody wrote its position.
+    # What happens before the first entry is first, when the board is sorted by time, without any write of its position.
     earlier = (now + timedelta(minutes=5)).isoformat(" ")
     database.execute("UPDATE boards_entry SET at = ? WHERE id = 5", [earlier])
     database.execute("UPDATE boards_board SET sorting = 'time' WHERE id = 1")

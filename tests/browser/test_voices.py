@@ -31,7 +31,7 @@ def heart(window: Window, key: str) -> Locator:
 
 
 def test_messages_are_approved_and_follow(windows: Callable[..., Window]) -> None:
-    """What looks like markup is text; what was refused stays in its field."""
+    """Markup is shown as text; a refused message stays in its field."""
     viewer, other = windows(), windows()
     viewer.open(DEPARTURES)
     other.open(DEPARTURES)

@@ -25,7 +25,7 @@ WATCH = """
 
 @dataclass(slots=True)
 class Visit:
-    """What the browser asked for and received until the page was live."""
+    """The browser's requests, and the bytes received, until the page was live."""
 
     live_ms: float = 0
     shift: float = 0

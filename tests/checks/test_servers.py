@@ -1,4 +1,4 @@
-"""What a server process depends on: the first app, and the files that it may open."""
+"""The checks of a server process: the first app, and the limit of open files."""
 
 import pytest
 from django.conf import settings

@@ -1,4 +1,4 @@
-"""What a project may have left out: each is reported with the line to add, and stops nothing."""
+"""Parts that a project may lack: each is reported with the line to add, and no command is blocked."""
 
 import sys
 import types

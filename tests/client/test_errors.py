@@ -15,7 +15,7 @@ def test_a_code_is_final_if_its_advice_is_not_to_reconnect(code):
 
 @pytest.mark.parametrize("code", [1000, 1001, 1006, 1012, 3000, 4399, 4500, 4999])
 def test_every_other_code_means_try_again(code):
-    """Also one that only a newer server knows, or a proxy."""
+    """Also a code of a newer server or of a proxy."""
     assert not is_final(code)
 
 

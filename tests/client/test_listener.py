@@ -72,7 +72,7 @@ async def test_it_yields_broadcasts_as_they_were_sent(listening):
 
 
 async def test_after_a_lost_connection_it_goes_on(listening):
-    """It resumes where it was; what it knows of the others stays until there is news."""
+    """It resumes at its position; the known viewers stay until new ones arrive."""
 
     async def first(socket: ServerConnection) -> None:
         await send(socket, Snapshot("t", "e.1", [], False), messages.Presence("t", 2))

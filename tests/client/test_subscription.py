@@ -118,7 +118,7 @@ async def test_errors_that_pass_do_not_end_it(following):
 
 
 async def test_a_topic_that_heartbeats_do_not_name_is_asked_for_again(following):
-    """After two of them: the server may not know the subscription any more."""
+    """After two of them: the server may have lost the subscription."""
     asked: list[Any] = []
 
     async def script(socket: ServerConnection) -> None:
@@ -442,7 +442,7 @@ async def test_a_payload_that_json_lacks_is_not_sent(following, payload):
 
 @pytest.mark.parametrize("by", ["close", "error"])
 async def test_a_refusal_reaches_the_task_that_iterates_whichever_receives_it(following, by):
-    """What was received before comes first; a loop that only ended would be taken for a closed subscription."""
+    """Changes that were received before come first; a loop that only ended would be taken for a closed subscription."""
 
     async def script(socket: ServerConnection) -> None:
         await send(socket, Snapshot("t", "e.1", [row("a")], False))

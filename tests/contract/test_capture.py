@@ -54,7 +54,7 @@ def test_migrations_down_and_up_again_leave_capture_whole(database, app):
 
 
 def test_the_tables_that_positions_rest_on_are_unlogged(on_postgresql):
-    """What releases need, on the other hand, outlives a crash."""
+    """The tables that releases need, on the other hand, outlive a crash."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE starts_with(relname, 'realtime_') AND relpersistence = 'p' "

@@ -111,7 +111,7 @@ def other_connection(database) -> Iterator:
 
 @pytest.mark.parametrize("is_repeatable", [False, True], ids=["read committed", "repeatable read"])
 def test_a_page_in_a_transaction_never_shows_less_than_it_has_read(database, process, is_repeatable):
-    """Another connection commits meanwhile; the hub may know it before a transaction with one snapshot does."""
+    """Another connection commits meanwhile; the hub may have that change before an older snapshot sees it."""
     if is_repeatable and database.vendor == "sqlite":
         pytest.skip("there each transaction has one snapshot")
     with transaction.atomic():
@@ -144,7 +144,7 @@ def test_a_commit_that_another_transaction_overtook_is_shown(on_postgresql, proc
 
 
 def test_a_topic_that_the_log_no_longer_reaches_is_read(database, process):
-    """What was pruned may have been a change of it."""
+    """A pruned entry may have changed the topic."""
     WRITES["update"]()
     database.sequence()
     LogEntry.objects.all().delete()

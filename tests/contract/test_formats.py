@@ -125,7 +125,7 @@ def key(choice: random.Random) -> int:
 async def test_whatever_formats_are_held_where_each_reader_has_its_rows(
     database: Database, make_noting_hub, in_database, seed
 ):
-    """With rows that fail in one format, formats that are asked for later, and entries that the layer loses."""
+    """With rows that fail in one format, formats that are requested later, and entries that the layer loses."""
     choice = random.Random(seed)
     wires = [await make_noting_hub() for _ in range(3)]
     firsts: list[tuple[Format, ...]] = [("rows",), ("html",), ("rows", "html")]
@@ -196,7 +196,7 @@ def counting(read: Callable, reads: list[str]) -> Callable:
 async def test_a_row_that_fails_in_a_format_without_subscribers_is_there(
     database, make_noting_hub, in_database
 ):
-    """Where it is asked for, too, the row is in neither; and it is named as left out."""
+    """Where that format is requested, too, the row is in neither; and it is named as left out."""
     wire = await make_noting_hub()
     reader = await Reader("rows").follow(wire.hub)
     failing = await in_database(lambda: str(Entry.objects.filter(board=2).earliest("pk").pk))

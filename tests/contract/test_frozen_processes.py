@@ -43,7 +43,7 @@ TABLES = (
 
 @dataclass(frozen=True)
 class Operation:
-    """What a process does when it is frozen."""
+    """The operation during which a process is frozen."""
 
     prepare: Callable[[], object]
     work: Callable[[], object]

@@ -114,7 +114,7 @@ ASKED: dict[str, Callable[[Database], object]] = {
 
 @pytest.mark.parametrize("name", ASKED)
 def test_a_long_log_costs_no_more_than_a_short_one(database, name):
-    """An index leads to each entry that is asked for."""
+    """An index leads to each requested entry."""
     sequence_a_change(database)
     fill(database, 10)
     few = work(database, lambda: ASKED[name](database))
@@ -150,7 +150,7 @@ def test_a_step_of_pruning_looks_at_a_part_of_a_long_log(database, monkeypatch):
 
 
 def test_a_reading_looks_at_a_part_of_what_waits_to_be_sequenced(database, monkeypatch):
-    """What waits may be a million rows of another table. Then the topic counts as changed, which costs a snapshot."""
+    """A million rows of another table may wait. Then the topic counts as changed, which costs a snapshot."""
     monkeypatch.setattr(positions, "MAX_WAITING_ROWS", 100)
     sequence_a_change(database)
     costs, unchanged = [], []

@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 
 class Replica:
-    """What a function of ``on_change`` makes of the changes: a copy of the feed's rows."""
+    """A copy of a feed's rows, made from the changes that a function of ``on_change`` receives."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -284,7 +284,7 @@ def reset_by_epoch(database, settings) -> None:
 
 
 def reset_by_another_release(database, settings) -> None:
-    """One that knows of no functions, and leaves out rows that no process holds."""
+    """A release without functions, which leaves out rows that no process holds."""
     Entry.objects.filter(pk=1).update(label="unfollowed")
     database.sequence()
     LogEntry.objects.filter(topic="probe.2").update(kind=LogEntry.Kind.UNFOLLOWED, payload="", fingerprint="")
@@ -572,7 +572,7 @@ def test_an_atomic_function_may_try_what_fails_in_a_block_of_its_own(database, p
     ids=repr,
 )
 def test_what_fails_after_the_commit_is_no_failure_of_the_change(database, probe, lines, error):
-    """What the function wrote is committed, so it is not called again; the log says so, and the others follow."""
+    """The function's writes are committed, so it is not called again; the log says so, and later changes follow."""
     replica = Replica()
     is_called: list[str] = []
 
@@ -622,7 +622,7 @@ def pictured(probe, database, tmp_path, settings, monkeypatch) -> Feed:
 def test_a_function_has_the_values_of_rows_whatever_formats_pages_hold(
     database, pictured, monkeypatch, format
 ):
-    """Entries for holders of one format alone are of a process that knows of no function."""
+    """Entries for holders of one format alone are written by a process without functions."""
     replica = Replica()
     runner = handle(replica.apply, from_start=True)
     drain(runner)

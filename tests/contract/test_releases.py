@@ -141,7 +141,7 @@ def resets() -> int:
 def test_two_releases_side_by_side_leave_each_other_alone(database, both):
     """Each has its own triggers, and its pages show what its feed declares, whichever of them sequences.
 
-    That one applies the changes; the other, whose topics it does not know, reads them.
+    That one applies the changes; the other, which has other topics, reads them.
     """
     present, following = both
     installed = triggers()

@@ -230,7 +230,7 @@ BAD_DATA = {
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("way", ["plain", "limit", "window", "related"])
 def test_data_that_cannot_be_fetched_hides_one_row(database, declare, number, way):
-    """The driver fails for the whole query; with a limit or a window rows cannot be asked for by their keys."""
+    """The driver fails for the whole query; with a limit or a window rows cannot be read by their keys."""
     statement = list(BAD_DATA[database.vendor].values())[number]
     ways: dict[str, dict[str, Any]] = {
         "plain": {"ordering": ["position"]},
@@ -298,7 +298,7 @@ def test_a_filter_that_fails_for_one_row_hides_that_row(database, declare):
 
 
 def test_a_topic_without_a_legal_name_hides_its_row(database, declare):
-    """A topic field of 201 characters; the row is in no topic, all else goes on."""
+    """A topic field of 201 characters; the row is in no topic, all other rows go on."""
     feed = declare(topic_field="label")
     database.sql(f"UPDATE boards_entry SET label = '{'x' * 200}' WHERE id = 3")
     database.sql("UPDATE boards_entry SET label = 'short' WHERE id = 4")
@@ -495,7 +495,7 @@ def test_the_script_prefix_is_that_of_the_settings(database, declare, settings):
 
 
 def test_a_filter_by_date_is_by_the_days_of_the_feed(database, declare):
-    """The database is asked for days in the feed's time zone, whatever the request's is."""
+    """The database computes days in the feed's time zone, whatever the request's is."""
     database.sql("UPDATE boards_entry SET updated = '2026-07-01 23:30:00+00:00' WHERE id = 3")
     declare(filter=models.Q(updated__date="2026-07-01"))
 

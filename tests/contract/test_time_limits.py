@@ -32,7 +32,7 @@ def test_a_query_over_its_time_fails_and_the_transaction_goes_on(database):
 
 
 def test_the_limit_ends_with_its_block_after_another_error(database):
-    """One that the database knows nothing of, so that its transaction is as it was."""
+    """An error that did not reach the database, so that its transaction is unchanged."""
     here = engines_database()
     with here.read_transaction():
         with pytest.raises(ZeroDivisionError), here.limit_query_time(0.01):

@@ -340,7 +340,7 @@ def test_notices_beside_many_that_cannot_be_stored_are_stored(database, monkeypa
 
 @pytest.mark.parametrize("culprits", [1, 7])
 def test_a_round_that_fails_as_a_whole_is_split_until_the_culprit_is_alone(database, monkeypatch, culprits):
-    """Its feeds are reset; all else of the round is sequenced exactly."""
+    """Its feeds are reset; the rest of the round is sequenced exactly."""
     amount = sequencer._amount
 
     def fragile(rows):

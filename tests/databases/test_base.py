@@ -27,7 +27,7 @@ def test_a_vendor_implements_the_whole_contract(vendor, connection):
 @pytest.mark.parametrize("vendor, connection", VENDORS, ids=lambda value: value.__module__.split(".")[2])
 @pytest.mark.parametrize("name", sorted(Database.__abstractmethods__))
 def test_a_vendors_method_has_the_parameters_of_the_contract(vendor, connection, name):
-    """Callers do not know which database they have."""
+    """Callers work with any database."""
     implemented, declared = getattr(vendor, name), getattr(Database, name)
 
     assert list(inspect.signature(implemented).parameters) == list(inspect.signature(declared).parameters)

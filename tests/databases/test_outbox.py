@@ -63,7 +63,7 @@ def test_rows_of_open_transactions_are_not_seen(written):
 
 
 def test_the_tables_that_sql_names_are_those_of_the_models():
-    """The package knows no models, so it repeats their tables' names."""
+    """The package imports no models, so it repeats their tables' names."""
     assert OutboxRow._meta.db_table == OUTBOX_TABLE
     models = (OutboxRow, LogEntry, Sequencer, Ticket, Process, ProcessReport, Instruction, Interest)
     assert set(postgresql._TABLES) == {model._meta.db_table for model in models}

@@ -1,4 +1,4 @@
-"""What to do about an error of the database; tests/contract/test_least_rights.py has those that PostgreSQL raises."""
+"""Remedies for errors of the database; tests/contract/test_least_rights.py has errors that PostgreSQL raises."""
 
 import sqlite3
 

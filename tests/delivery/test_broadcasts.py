@@ -188,7 +188,7 @@ async def test_a_flood_that_waits_for_the_layer_leaves_room_for_other_topics(clo
 
 
 async def test_a_flood_that_waits_for_rights_leaves_room_for_other_topics(clock, make, monkeypatch):
-    """What waits is delivered when they are known."""
+    """Waiting broadcasts are delivered when the rights are known."""
     monkeypatch.setattr(broadcasts, "QUESTION_SECONDS", 900.0)
     monkeypatch.setattr(broadcasts, "QUESTION_LOOKS", 90_000)
     (quiet, flooded), sent_by, layer = make(1, 1)

@@ -76,7 +76,7 @@ async def follow(wire: Wire, boards: list[Board], followers: Callable[[int], int
 
 
 async def test_after_a_reset_the_topics_with_the_most_subscribers_are_read_first(slow, boards, held_reads):
-    """What most pages show is right first."""
+    """So the topics of most pages are current first."""
     slow.reads._share = 1  # two threads could note their topics in another order than they were given them
     await follow(slow, boards[:40], lambda number: 2 if number >= 20 else 1)
     held_reads.begun.clear()

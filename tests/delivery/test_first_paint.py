@@ -263,7 +263,7 @@ def test_rows_of_a_topic_that_is_not_held_are_used_for_some_seconds(topic, rende
 
 
 def test_rows_that_have_no_html_are_rendered(topic, rendered):
-    """Where subscribers have asked for rows only."""
+    """Where subscribers have requested rows only."""
     hub, first_paints = Holder(topic), FirstPaints()
     bare = [Row(row.key, row.order, row.row) for row in hub.topics[topic].rows]
     held = hub.topics[topic] = Topic(topic)

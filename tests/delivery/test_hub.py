@@ -124,7 +124,7 @@ async def test_an_invalid_layer_message_changes_nothing(slow, quay, topic, chang
 
 
 async def test_what_another_program_publishes_is_not_shown(slow, quay, topic):
-    """It knows epoch, topic and position from any page, so its message follows exactly on what the hub has."""
+    """It has epoch, topic and position from any page, so its message follows exactly on the hub's position."""
     follower = await Follower(topic).follow(slow.hub)
     position = follower.replica.position
     entry = LogEntry(
@@ -170,7 +170,7 @@ async def test_entries_pruned_before_this_process_read_them_are_not_missed(slow,
 
 
 async def test_entries_pruned_after_this_process_read_them_cause_nothing(slow, quay, topic, settings):
-    """The log's edge is where this process has read to: no row is read again, and no right is asked for."""
+    """The log's edge is where this process has read to: no row is read again, and no right is checked."""
     settings.REALTIME = {"LOG_RETENTION_SECONDS": -1}
     follower = await Follower(topic).follow(slow.hub)
     slow.hub.connect(follower)
@@ -519,7 +519,7 @@ async def test_a_notice_is_sent_once_however_often_it_arrives(slow, topic, in_da
 
 
 async def test_a_recorded_notice_is_not_sent_to_a_later_connection(slow, topic):
-    """It was for the pages that were open at that time; until the log is read, its position tells nothing."""
+    """It was for the pages that were open at that time; until the log is read, its position cannot be compared."""
     former, follower = Follower(topic), Follower(topic)
     slow.hub.connect(former)
     await slow.settle()

@@ -83,7 +83,7 @@ async def test_a_topic_that_is_read_again_and_again_rests_longer_each_time(
 async def test_a_topic_that_rests_is_not_vouched_for_and_applies_no_later_entry(
     slow, quay, topic, readings, monkeypatch
 ):
-    """What it lacks comes with the next read."""
+    """Missing changes come with the next read."""
     monkeypatch.setattr(freshness, "DOUBT_SECONDS", 0.0)
     follower = await Follower(topic).follow(slow.hub)
     await slow.settle()

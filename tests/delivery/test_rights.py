@@ -148,7 +148,7 @@ async def test_an_error_that_ends_loops_is_one_of_its_feed_alone(service, live, 
 
 
 async def test_rights_are_read_where_changes_are_written(service, live, in_database, monkeypatch):
-    """A replica that a router of the project names may not yet know what has closed a topic."""
+    """A replica that a router of the project names may not have the write yet that has closed a topic."""
     asked: list[str] = []
 
     class Replica:
@@ -280,7 +280,7 @@ async def test_a_feed_that_cannot_ask_the_database_loses_nothing(service, live, 
 async def test_a_feed_that_fails_is_logged_once_with_its_reason(
     service, live, in_database, lines, caplog, amount, more
 ):
-    """However many of its topics it was asked for."""
+    """However many of its topics were checked."""
     error = ZeroDivisionError("the reason")
 
     def visible_topics(self, user, keys):
@@ -351,7 +351,7 @@ async def asked(live, in_database) -> list[str]:
 
 
 def test_before_anything_is_announced_no_right_is_in_question():
-    """The users that are announced first are asked for alone."""
+    """The rights of the users that are announced first are checked alone."""
     changed = RightsChanged()
     assert changed.take() == frozenset()
 
@@ -456,7 +456,7 @@ async def test_changes_of_single_users_do_not_put_off_the_check_of_all(
 
 
 async def test_a_check_of_one_user_that_fails_is_followed_by_one_of_all(service, users, asked, monkeypatch):
-    """What was announced meanwhile is in it."""
+    """It includes users that were announced meanwhile."""
     hub = FakeHub([FakeFollower(visitor, "asked") for _, visitor in users])
     hub.rights_changed.take()
     hub.rights_changed.set_for({users[0][0]})

@@ -166,7 +166,7 @@ async def test_a_topic_that_cannot_be_scrubbed_is_not_vouched_for(slow, topic, f
 
 
 async def test_a_feed_is_refreshed_at_its_own_interval(quick, quay, live, in_database, lines):
-    """What its rows depend on is not in the database; differences are expected, so they are not reported."""
+    """Its rows depend on data outside the database; differences are expected, so they are not reported."""
     shown = ["Saltmere"]
     feed = await in_database(live, Entry, name="clock", fields=["label"], refresh_seconds=0.05)
     get_queryset = feed.get_queryset
@@ -215,7 +215,7 @@ def clock(monkeypatch) -> Clock:
 
 
 class FakeAsyncio:
-    """What the scrubber uses of asyncio."""
+    """The part of asyncio that the scrubber uses."""
 
     def __init__(self, clock: Clock) -> None:
         self.sleep = clock.sleep

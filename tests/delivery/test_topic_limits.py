@@ -29,7 +29,7 @@ def visit(limits: TopicLimits, topics: Mapping[str, str | None], *, stay: bool =
 
 
 def test_the_topic_that_was_left_first_makes_room(limits):
-    """It is the one that is least likely to be asked for again."""
+    """It is the one that is least likely to be requested again."""
     visit(limits, dict.fromkeys("abcde"))
 
     assert limits.make_room(4, None) == []
@@ -53,7 +53,7 @@ def test_a_topic_that_is_followed_again_is_not_dropped(limits):
 
 
 def test_an_address_has_room_for_its_own_topics_only(limits):
-    """What others have left stays in memory, however many topics one address visits."""
+    """Topics that others have left stay in memory, however many topics one address visits."""
     visit(limits, {"theirs": "198.51.100.1"})
     visit(limits, dict.fromkeys("abc", ADDRESS))
 

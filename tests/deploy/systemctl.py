@@ -1,4 +1,4 @@
-"""What stands in for systemd on the machine of the test: starts and stops the processes of unit files.
+"""A stand-in for systemd on the machine of the test: starts and stops the processes of unit files.
 
 ``PREFIX/run/units`` holds the process id of each unit that runs, ``PREFIX/var/log/journal`` what it has printed. It
 knows templates, drop-ins, and of a unit's settings those that say how its process is run.

@@ -140,7 +140,7 @@ def units(tmp_path) -> list[Path]:
 
 @needs_systemd
 def test_the_units_are_valid(units):
-    """systemd knows every setting in them, and every value."""
+    """systemd accepts every setting in them, and every value."""
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -179,7 +179,7 @@ def test_no_file_has_a_secret(name):
 
 
 def test_limits_count_clients_and_not_nginx():
-    """What a server parses, and the files that nginx would keep, are bounded for each client of nginx."""
+    """The input that a server parses, and the files that nginx would keep, are bounded for each client of nginx."""
     environment = (FOLDER / "tidemark.env").read_text().splitlines()
     site = (FOLDER / "nginx.conf").read_text()
 

@@ -1,4 +1,4 @@
-"""What a release installs: ranges with floors, the lock file with exact versions and hashes, the bill of materials."""
+"""A release's packages: ranges with floors, the lock file with exact versions and hashes, the bill of materials."""
 
 import json
 import os

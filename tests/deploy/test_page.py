@@ -219,7 +219,7 @@ async def test_the_first_shape_is_run_by_its_steps(installed):
         assert value_in_sqlite(machine) == "backed up"
         await page.until_row(ENTRY, "backed up")
 
-        # The new release has another script, and a column that the old one does not know.
+        # The new release has another script, and a column that the old one lacks.
         before = script(machine)
         machine.release("0.2.0", newer())
         await run(machine, 10)

@@ -220,7 +220,7 @@ class Twins(Machine):
 
     @rule(number=NUMBERS, name=st.sampled_from(TOPICS))
     def revoke(self, number: int, name: str) -> None:
-        """What follows must not contain anything of the topic."""
+        """Later messages must not contain anything of the topic."""
         for each in self.pair(number):
             each.session.unsubscribe(name)
             each.do("refuse", Forbidden(name), name)

@@ -52,7 +52,7 @@ def test_a_row_that_is_the_same_stays_the_same_object():
 
 @pytest.mark.parametrize("many, formats", [(3, set()), (2, {"rows", "html"})])
 def test_of_many_rows_the_digests_are_computed_at_once(monkeypatch, many, formats):
-    """In the thread that compares them, not on the event loop when they are first asked for."""
+    """In the thread that compares them, not on the event loop when they are first used."""
     monkeypatch.setattr(replacement, "MANY_ROWS", many)
 
     assert compare({}, rows({"a": 1, "b": 2}), {}, CONTENTS, is_narrower=True).digests.keys() == formats

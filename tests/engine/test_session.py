@@ -252,7 +252,7 @@ def test_after_the_ending_nothing_follows(session, topic):
 
 
 def test_a_bye_says_whether_the_page_is_to_load_itself_again(session):
-    """Only where that is so: clients that know no reload reconnect."""
+    """Only then; clients without support for reloads reconnect."""
     session.end(Ending(Code.CLOSED, "reload", 0.0, reload=True))
 
     assert taken(session)[-1] == Bye(Code.CLOSED, "reload", 0.0, True)
@@ -271,7 +271,7 @@ def test_what_is_unread_is_what_is_not_acknowledged(session, topic):
 
 
 def test_messages_encode_to_text():
-    """What ``next`` returns can be sent as it is."""
+    """The result of ``next`` can be sent unchanged."""
     assert all(isinstance(text, str) for text in iter(Session(default_limits()).next, None))
     assert messages.encode(messages.Ping()) == '{"type":"ping"}'
 

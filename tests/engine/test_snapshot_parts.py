@@ -20,7 +20,7 @@ def parts(encodings: Encodings, rows: Sequence[Row], max_part_bytes: int = 200) 
 
 
 def test_all_rows_are_sent_in_order_in_parts():
-    """Any part can be asked for, and again; only the last one is the end."""
+    """Any part can be read, and read again; only the last one is marked as the end."""
     rows = [row(letter, "x" * 30) for letter in "abcdefg"]
 
     snapshot = parts(Encodings(), rows)

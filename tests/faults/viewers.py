@@ -1,6 +1,6 @@
 """Viewers: clients that reconnect to any server, resume from their position, and have every message checked.
 
-Like a page, a viewer knows whether what it shows is current: ``is_live`` is what the page's badge would say.
+Like a page, a viewer has a state: ``is_live`` is true when the page's badge would say "live".
 """
 
 import asyncio
@@ -149,7 +149,7 @@ class Viewer:
             await socket.send(self.replica.subscription())
 
     def _is_vouched_for(self, message: ServerMessage) -> bool:
-        """Return whether the rows are current, as far as the client knows after a message."""
+        """Return whether the rows are current, as far as the client can tell after a message."""
         topic = self.replica.topic
         if self.replica.position is None or self.replica.behind_seconds:
             return False

@@ -25,7 +25,7 @@ MAX_VIOLATIONS = 20
 
 @dataclass(frozen=True)
 class Sample:
-    """What ``SELECT`` returned in one snapshot: the rows by topic, as of ``position`` or later."""
+    """The result of ``SELECT`` in one snapshot: the rows by topic, as of ``position`` or later."""
 
     position: Position
     states: dict[str, State]

@@ -188,7 +188,7 @@ def test_feeds_that_are_off_are_no_part_of_a_contract(make_model, live):
 
 
 def test_the_feed_of_the_engines_own_page_is_no_part_of_a_contract():
-    """What a project promises to its clients does not change with the engine's pages."""
+    """The contract of a project with its clients does not change with the engine's pages."""
     registry.add(ProcessesFeed(ProcessReport))
     try:
         assert ProcessesFeed.name in registry

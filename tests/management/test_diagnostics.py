@@ -1,4 +1,4 @@
-"""What ``manage.py doctor`` tries: each thing that it names, made to fail."""
+"""The diagnostics of ``manage.py doctor``: each is made to fail."""
 
 import socket
 import sqlite3

@@ -28,6 +28,6 @@ def test_a_dump_leaves_out_the_engines_tables(log, quay, tmp_path):
 
 
 def test_a_dump_of_named_apps_has_them(log, quay, tmp_path):
-    """Django refuses to exclude what was asked for by name."""
+    """Django refuses to exclude apps that are named."""
     assert apps_in(tmp_path / "dump.json", "realtime") == {"realtime"}
     assert apps_in(tmp_path / "dump.json", "boards.Board") == {"boards"}

@@ -80,7 +80,7 @@ async def test_a_publisher_without_a_server_has_metrics(published):
 
 @pytest.mark.parametrize("is_hanging", [False, True], ids=["away", "hangs"])
 async def test_a_publishers_metrics_survive_the_database(published, monkeypatch, is_hanging):
-    """What the process itself knows is shown; the others are absent."""
+    """Figures of the process itself are shown; those of the database are absent."""
     may_end = threading.Event()
 
     def fail() -> list:

@@ -42,7 +42,7 @@ export const all = [ask, wrong, mine, none, ({} as Changes).changes] as const;
 
 @pytest.mark.skipif(not TSC.exists() or not shutil.which("node"), reason=REASON)
 def test_the_compiler_knows_messages_rows_and_topics(make_model, live, tmp_path):
-    """What is right compiles, and what is wrong does not; names that are no identifiers are quoted."""
+    """Correct programs compile, wrong ones do not; names that are no identifiers are quoted."""
     live(make_model("Thing", size=models.IntegerField(null=True)), name="throwaway-things", fields=["size"])
     live(make_model("Other", size=models.IntegerField()), name="throwaway_things", topic_field="size")
     (tmp_path / "realtime.d.ts").write_text(declarations())

@@ -35,7 +35,7 @@ def test_staff_with_the_permission_may_operate(flags, has_permission, may):
 
 
 def test_a_row_shows_that_there_is_a_report_and_nothing_of_it(feed, log):
-    """What subscribers of rows are sent has no address and no user, whoever may subscribe."""
+    """The rows that subscribers are sent have no address and no user."""
     reports.store("a:1", report(addresses={"192.0.2.77": 1}, users={"4711": 1}))
 
     assert list(log.sequenced()) == [feed.name]

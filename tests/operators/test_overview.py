@@ -1,4 +1,4 @@
-"""The overview: sums of what processes have reported, and what the database says where they do not."""
+"""The overview: sums of the reports of processes, and figures of the database where there are none."""
 
 import pytest
 from django.contrib.auth import get_user_model

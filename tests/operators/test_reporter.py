@@ -1,4 +1,4 @@
-"""A process reports while an operator watches, and carries out what operators want."""
+"""A process reports while an operator watches, and carries out instructions."""
 
 import asyncio
 import threading
@@ -119,7 +119,7 @@ async def test_a_user_is_signed_out_of_sessions_and_connections(
 
 
 async def test_a_topic_is_read_anew(looking, in_database, connect, quay):
-    """What no trigger has seen is then sent, without waiting for the scrubber."""
+    """Changes that no trigger has recorded are then sent, without waiting for the scrubber."""
     peer = connect()
     await peer.open()
     await peer.send("subscribe", topic=f"entries.{quay.pk}")

@@ -1,4 +1,4 @@
-"""What a closed connection leaves in memory: nothing for the garbage collector, which stops the loop."""
+"""A closed connection leaves no objects in memory for the garbage collector, which stops the loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a process reports while the database, the layer or the disk is unavailable, and when it is back."""
+"""Health and metrics of a process while the database, the layer or the disk is unavailable, and afterwards."""
 
 import asyncio
 import contextlib

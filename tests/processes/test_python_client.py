@@ -28,7 +28,7 @@ def shared(
 
 
 class Mirror:
-    """What a program makes of the changes alone: it must be the topic."""
+    """The rows that a program builds from the changes alone; they must be those of the topic."""
 
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
@@ -53,7 +53,7 @@ async def until_equal(follower: Follower, mirror: Mirror, server: Server) -> Non
 
 
 async def test_nothing_is_lost_when_the_server_is_killed(server: Server) -> None:
-    """What was inserted, changed and deleted while there was no server is yielded once it is back, and no snapshot."""
+    """Inserts, changes and deletes while there was no server are yielded once it is back, and no snapshot."""
     database, mirror = server.project.connect(), Mirror()
     async with follow(server.url, "entries.1") as follower:
         await until_equal(follower, mirror, server)

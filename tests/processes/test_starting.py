@@ -27,7 +27,7 @@ def holder(project: Project) -> str:
 
 @pytest.fixture(params=["daphne", "uvicorn", "runserver"])
 def launched(request: pytest.FixtureRequest, prepared: Project, tmp_path: Path) -> Iterator[Server]:
-    """A server process that nothing has asked for anything."""
+    """A server process without any request."""
     server = Server(servers.copy(prepared, tmp_path / "project"), request.param)
     with server.project.connect() as database:
         database.execute("UPDATE realtime_sequencer SET holder = '', expires_at = NULL")

@@ -260,7 +260,7 @@ def test_a_round_is_not_repeated_on_another_connection(log, boards, monkeypatch)
     assert rounds == 1
 
 
-# ---------------------------------------------------------------- what a round knows
+# ---------------------------------------------------------------- topics of a round
 
 
 def test_entries_begin_at_the_last_position_at_which_nothing_waited(log, boards):
@@ -332,7 +332,7 @@ def test_topics_that_no_page_follows_have_rows_where_a_function_handles_them(log
 def test_a_flood_of_live_tables_is_no_matter_of_a_release_with_other_feeds(
     log, boards, monkeypatch, settings
 ):
-    """What only another release declares is read again where tables are written that this one does not need."""
+    """Feeds of another release alone are read again where tables are written that this release does not need."""
     settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     monkeypatch.setattr(releases, "with_other_topics", lambda: {"elsewhere"})
     Entry.objects.update(label="changed")

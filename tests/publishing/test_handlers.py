@@ -132,7 +132,7 @@ def test_a_process_that_does_not_lead_calls_nothing(probe, log, quay):
 
 
 def test_a_function_that_stops_is_called_no_more(probe, log, quay):
-    """What is left is handled by the next process."""
+    """The remaining changes are handled by the next process."""
     calls: list[Change] = []
     runner: Runner
 

@@ -175,7 +175,7 @@ def test_missed_entries_of_a_topic_are_in_order(log, quay, safe, topic):
 
 
 def test_entries_at_a_topics_own_position_are_not_missed(log, quay, safe, topic):
-    """Its rows have them, even if another topic of the feed is asked for from further back."""
+    """Its rows have them, even if another topic of the feed is read from further back."""
     old, other = log.state.next, f"entries.{safe.pk}"
     OutboxRow.objects.create(source="boards_entry", image=None)
     log.sequence()

@@ -64,7 +64,7 @@ async def test_a_change_is_sent_to_the_group_of_its_topic(start, layer, quay, in
 
 
 def write_in_another_process(quay: Board) -> None:
-    """Add an entry as another process would: no signal and no transaction of this one tells of it."""
+    """Add an entry as another process would: without a signal or transaction in this one."""
     with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"])) as another, another:
         another.execute("INSERT INTO boards_entry (board_id, label) VALUES (?, 'noticed')", [quay.pk])
 
@@ -267,7 +267,7 @@ async def test_a_lone_change_takes_two_probes_and_wakes_the_loop_once(
 async def test_a_standby_leaves_changes_of_other_processes_to_the_leader(
     log, layer, quay, no_jobs, in_database, monkeypatch, settings, is_awake
 ):
-    """It sequences at once what was committed in its own process: the leader need not know of it yet."""
+    """It sequences commits of its own process at once: the leader may not have noticed them yet."""
     settings.REALTIME = {"TICK_SECONDS": 100}
     publisher = Publisher(layer, standby_seconds=0.01)
     monkeypatch.setattr(publisher, "_loop", Wakes(), raising=False)

@@ -614,7 +614,7 @@ def test_of_two_sequencers_one_writes(log, quay, paused, in_thread, writes_more)
     ids=["before it reads", "after it has read"],
 )
 def test_a_change_after_the_snapshot_waits_for_the_next_round(log, quay, in_thread, monkeypatch, owner, name):
-    """What is committed between a sequencer's snapshot and its own commit is neither lost nor split."""
+    """Rows that are committed between a sequencer's snapshot and its own commit are neither lost nor split."""
     first = quay.entries.create(label="first")
     pause = Pause(getattr(owner, name))
     monkeypatch.setattr(owner, name, lambda *args: pause(*args))  # a method too, where the owner is a class

@@ -1,4 +1,4 @@
-"""What has become of live tables; tests/contract/test_exchanged_tables.py has what is noticed where."""
+"""The table watch; tests/contract/test_exchanged_tables.py has its promises on each database."""
 
 import pytest
 from django.db import connection
@@ -53,7 +53,7 @@ def test_claims_that_are_missing_are_made(table_watch):
 
 
 def test_tables_that_lack_a_trigger_are_named_until_they_have_it(table_watch):
-    """What the engine changes itself is no reason to read a table again: it has been reset."""
+    """Changes by the engine itself are no reason to read a table again: it has been reset."""
     capture.uninstall(["boards_entry"])
     table_watch.look()
     assert table_watch.without_triggers == {"boards_entry"}

@@ -95,5 +95,5 @@ def failing(self: Feed) -> "models.QuerySet[Book]":
     ids=["all rows", "a filter", "a limit", "a queryset", "annotations", "a failure"],
 )
 def test_a_feed_knows_whether_it_hides_rows_of_its_table(attributes, hides_rows):
-    """What is written to such rows is no signal."""
+    """Writes to such rows are no signal."""
     assert feed(Book, **attributes).hides_rows is hides_rows

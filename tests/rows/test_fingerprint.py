@@ -128,7 +128,7 @@ def test_a_part_of_the_template_changes_the_fingerprint(templates, row):
     ids=["of itself", "by a variable", "missing", "with a syntax error"],
 )
 def test_a_template_that_cannot_be_followed_has_a_fingerprint(templates, row):
-    """It is asked for where nothing may fail: in every round of sequencing."""
+    """It is computed where no error may occur: in every round of sequencing."""
     templates("row.html", row)
 
     assert len(feed(template_name="row.html").fingerprint) == 16

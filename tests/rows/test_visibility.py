@@ -60,7 +60,7 @@ ALL = ("can_subscribe", "visible_topics", "same_rights")
     ],
 )
 def test_what_a_subclass_declares_decides(feed, together, shared):
-    """A method that a class inherits knows nothing of the stricter one that it declares."""
+    """An inherited method does not call the stricter one that a subclass declares."""
     assert answers_together(feed(), Base) is together
     assert rights_key(feed(), USER, Base) == (("staff", True) if shared else 7)
 

@@ -19,6 +19,6 @@ def test_what_escapes_is_replaced_and_named(error):
 
 @pytest.mark.parametrize("error", [ValueError("x"), TimeoutError(), OSError()])
 def test_other_errors_stay_what_they_are(error):
-    """Callers know them."""
+    """Callers handle them."""
     assert as_exception(error) is error
     assert not isinstance(error, ESCAPING)

@@ -84,7 +84,7 @@ async def test_staff_may_read(log, async_client, is_staff, status):
 async def test_a_database_that_is_away_takes_no_figure_of_the_process_with_it(
     service, bearer, monkeypatch, error
 ):
-    """What the process knows is needed most then."""
+    """The figures of the process are needed most then."""
 
     async def ask(question):
         raise error

@@ -21,7 +21,7 @@ from realtime.runtime.refusals import Refused, status_during, status_of
     ],
 )
 def test_a_code_has_a_status_with_its_meaning(code, status):
-    """Programs that speak HTTP know statuses, not our codes."""
+    """HTTP programs use statuses, not our codes."""
     assert status_of(code) == status
 
 

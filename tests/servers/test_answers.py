@@ -174,7 +174,7 @@ async def test_an_answer_is_over_when_it_has_been_read(client, size):
 
 
 async def test_parts_wait_for_each_other(client):
-    """What an application sends is not collected for a client that does not read."""
+    """The parts of an answer are not collected for a client that does not read."""
     task = await answering(client, START, *[body(b"x" * 1000, more=True) for _ in range(100)], body(b""))
     assert client.received == b"x" * 1000
 

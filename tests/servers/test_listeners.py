@@ -20,7 +20,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 class Uvicorn:
-    """What our code uses of uvicorn's server."""
+    """The part of uvicorn's server that our code uses."""
 
     def __init__(self, *servers: asyncio.Server) -> None:
         self.servers = list(servers)
@@ -54,7 +54,7 @@ async def test_uvicorn_accepts_no_further_connection_and_keeps_those_that_are_op
 
 
 async def test_another_server_or_handler_is_left_alone(monkeypatch):
-    """A server that we do not know, one that has not listened yet, and a uvicorn that does not fit."""
+    """An unknown server, one that has not listened yet, and a uvicorn that does not fit."""
     listeners.stop_listening(lambda number, frame: None)
     listeners.stop_listening(object().__str__)
 
@@ -139,7 +139,7 @@ async def test_uvicorn_accepts_a_few_connections_in_each_turn_of_the_loop(monkey
     "server", [None, uvicorn.Server(uvicorn.Config("a:b", backlog=5))], ids=["none", "few"]
 )
 async def test_a_server_that_accepts_fewer_is_left_alone(server):
-    """So is one that we do not know."""
+    """So is an unknown one."""
     listeners.accept_few(server and server.handle_exit)
 
     assert server is None or server.config.backlog == 5

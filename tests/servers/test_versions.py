@@ -45,7 +45,7 @@ def run(environment: dict[str, str], *arguments: str) -> None:
 
 
 def test_every_private_object_fits(environment):
-    """The versions are those that were asked for, and no feature is off."""
+    """The installed versions are the requested ones, and no feature is off."""
     run(
         environment, "-c",
         "import daphne.server, twisted, autobahn, uvicorn\n"

@@ -1,4 +1,4 @@
-"""What a page loads in one request: the page client, the style, and those of walls, each minified into one file.
+"""The built files: the page client, the style, and those of walls, each minified into one file.
 
 ``python -m tests.support.bundle`` writes all (``make bundle``). The first line of each has a digest of all that it is
 made of, so that a bundle older than its sources is noticed where esbuild is not installed too.

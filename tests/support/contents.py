@@ -1,4 +1,4 @@
-"""The contents of messages and rows, for tests that know which of them are there."""
+"""The contents of messages and rows, for tests of known rows."""
 
 from typing import TypeVar
 

@@ -52,7 +52,7 @@ class PostgreSQL:
         self._run("pg_ctl", "start", "-w", "-l", str(self._log), "-o", f"-k {self.folder} {options}")
 
     def require_passwords(self) -> None:
-        """Ask for passwords on TCP, as installations do; on the socket every name is believed."""
+        """Ask for passwords on TCP, as installations do; on the socket every name is accepted."""
         rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (self._data / "pg_hba.conf").write_text(rules)
         self._run("pg_ctl", "reload")

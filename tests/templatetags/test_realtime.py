@@ -50,7 +50,7 @@ def test_the_rows_are_in_an_element_with_topic_and_position(render, quay):
 
 
 def test_rows_and_position_are_from_one_snapshot(render, quay, monkeypatch):
-    """What is written between reading the position and the rows is in neither."""
+    """A write between reading the position and the rows is in neither."""
     feed = registry["entries"]
     topic_rows = feed.topic_rows
     path = connection.settings_dict["NAME"]

@@ -11,7 +11,7 @@ from realtime.testing.sequencing import _lookers
 
 
 class _Story(LiveTestMixin):
-    """What holds for each of Django's classes."""
+    """The tests for each of Django's classes."""
 
     @classmethod
     def tearDownClass(cls):

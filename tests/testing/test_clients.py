@@ -262,7 +262,7 @@ def test_min_interval_holds_messages_back_until_time_has_passed(board, throwaway
 
 
 def test_refresh_seconds_reads_again(board, throwaway):
-    """What no table holds changes then: the time, or a switch as here."""
+    """Data outside of tables may have changed: the time, or a switch as here."""
     shown = {"rows": Entry.objects.none}
     throwaway(
         fields=["label"],

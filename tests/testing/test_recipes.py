@@ -98,7 +98,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["memory", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What the tests of the project run on; no database of theirs is left afterwards."""
+    """The database for the project's tests, which is dropped afterwards."""
     if request.param == "memory":
         yield "memory"
         return

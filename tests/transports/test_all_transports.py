@@ -1,4 +1,4 @@
-"""What every transport promises: WebSocket (JSON, MessagePack), Server-Sent Events, polling."""
+"""The promises of every transport: WebSocket (JSON, MessagePack), Server-Sent Events, polling."""
 
 import asyncio
 import decimal
@@ -81,7 +81,7 @@ async def test_a_returning_client_gets_the_changes_it_missed_and_no_others(clien
 
 
 async def test_a_returning_client_that_missed_nothing_gets_no_changes(client, topic):
-    """But an answer: an empty list of changes, by which it knows that it is live."""
+    """But an answer: an empty list of changes, which says that it is live."""
     stays, one = client(), client()
     await stays.open(topic)
     await stays.next()

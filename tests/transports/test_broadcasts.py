@@ -50,7 +50,7 @@ async def test_the_other_subscribers_receive_it(pair, topic):
 
 
 async def test_sender_and_name_are_those_of_the_server(pair, staff, sign_in, in_database, topic):
-    """A client that gives others is not believed."""
+    """Others that a client sends are ignored."""
     sender, receiver = await pair(session=await in_database(sign_in, staff))
 
     await sender.send(

@@ -288,7 +288,7 @@ async def test_while_the_database_does_not_answer_nothing_is_sent_of_that_topic(
 
 
 async def test_a_slow_check_delays_its_own_feed_alone(connect, service, quay, in_database, check):
-    """What another feed sends meanwhile arrives; what the slow one has is sent after the check."""
+    """Messages of another feed arrive meanwhile; those of the slow one are sent after the check."""
     peer = await open_both(connect, quay)
     may_go_on = threading.Event()
     check(lambda answer: may_go_on.wait(PATIENCE_SECONDS) and answer)

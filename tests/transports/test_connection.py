@@ -292,7 +292,7 @@ async def test_a_connection_whose_send_waits_is_sent_the_bye_too(service, topic)
 
 
 async def test_a_client_whose_address_has_used_its_share_waits(connect, service, topic, monkeypatch):
-    """What it sends is carried out later; its acknowledgements at once, and other addresses do not wait."""
+    """Its messages are carried out later, its acknowledgements at once, and other addresses do not wait."""
     now = [0.0]
     service.processing = Budgets(100, 1, lambda: now[0])
     peer = connect()

@@ -36,7 +36,7 @@ async def client(request, connect, application):
 async def test_a_topic_that_is_private_and_one_that_does_not_exist_are_refused_alike(
     client, service, safe, sign_in, in_database, kind, signed_in
 ):
-    """The same message of the same length, but for the name that was asked for."""
+    """The same message of the same length, but for the requested name."""
     gone = await in_database(Board.objects.create, slug="gone", title="Gone")
     nobodys = gone.pk
     await in_database(gone.delete)
@@ -183,7 +183,7 @@ async def test_behind_seconds_are_those_of_the_whole_log(connect, service, quay,
     await peer.follow(f"entries.{quay.pk}")
     await peer.send("ping")
 
-    # A heartbeat that was not asked for may come first, if the topic was behind for a moment.
+    # An unrequested heartbeat may come first, if the topic was behind for a moment.
     while "behind_seconds" not in (heartbeat := await peer.receive_next("heartbeat")):
         pass
     assert heartbeat["behind_seconds"] == 7.0

@@ -224,7 +224,7 @@ async def test_each_change_is_sent_in_its_order(connect, quay, topic, in_databas
 
 
 async def test_subscribing_again_replaces_the_subscription(connect, quay, topic, in_database):
-    """One message for each change, in the format asked for last."""
+    """One message for each change, in the format requested last."""
     peer = connect()
     await peer.open()
     await peer.follow(topic)

@@ -1,4 +1,4 @@
-"""What each kind of visitor is sent of each board, in each kind of message, over each transport."""
+"""The rows of each board that each kind of visitor is sent, in each kind of message, over each transport."""
 
 import json
 from collections.abc import Awaitable, Callable

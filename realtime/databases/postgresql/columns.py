@@ -1,4 +1,4 @@
-"""Values of columns as the text that triggers record, and what the driver makes of that text.
+"""Values of columns as the text that triggers record, and as the driver returns them for that text.
 
 The text is what PostgreSQL itself sends for a value under fixed settings, so that it depends on no session.
 """
@@ -69,9 +69,9 @@ def text(column: str, name: str) -> str:
 
 
 def value(connection: BaseDatabaseWrapper, field: "Field[Any, Any]", noted: Any) -> Any:
-    """Return what the driver returns for a value of this field's column.
+    """Return a recorded value of this field's column as the driver returns it.
 
-    ``noted`` is what an image has: a text, or from triggers of older releases a value as JSON has it.
+    ``noted`` is from an image: a text, or from triggers of older releases a JSON value.
     Raises: what the driver raises, for example for a date that Python does not have.
     """
     if noted is None or isinstance(noted, list | dict):
@@ -108,7 +108,7 @@ def _load(connection: BaseDatabaseWrapper, type_number: int) -> Load:
     name, zone = connection.timezone_name, connection.timezone
 
     class MomentLoader(TimestamptzLoader):
-        """Return what Django's own loader returns in a session that has Django's time zone."""
+        """Return the moment as Django's own loader does in a session that has Django's time zone."""
 
         def load(self, data: Any) -> Any:
             return super().load(data).astimezone(ZoneInfo(name)).replace(tzinfo=zone)

@@ -48,7 +48,7 @@ _NOW = (
     "SELECT pg_snapshot_xmax(now)::text::bigint, ARRAY(SELECT pg_snapshot_xip(now)::text::bigint), "
     f"coalesce(epoch, '') FROM pg_current_snapshot() AS now LEFT JOIN {_LOG}"
 )
-# What a table is read from: itself and its partitions, each with its file.
+# The storage that a table is read from: itself and its partitions, each with its file.
 _DIGEST = "md5(string_agg(concat_ws('.', part.oid, file), ' ' ORDER BY part.oid))"
 # As of now, whatever the snapshot. pg_partition_tree() locks the partitions, as reading the table has done already.
 _FILES = f"""
@@ -132,7 +132,7 @@ class PostgreSQL(Database):
         return self.snapshot()[0], ""
 
     def files_of_snapshot(self, tables: Iterable[str]) -> dict[str, str] | None:
-        """Return what each table is read from, None if one's file was replaced since the snapshot.
+        """Return the storage that each table is read from, None if a file was replaced since the snapshot.
 
         TRUNCATE, and a migration that rewrites a table, remove rows from older snapshots too. The snapshot
         shows the table's old file in pg_class, and pg_relation_filenode() the current one. Reading a table

@@ -1,4 +1,4 @@
-"""Values of columns in the exact form that triggers record, and what the driver makes of it.
+"""Values of columns in the exact form that triggers record, and as the driver returns them.
 
 Whole numbers and texts are exact in JSON, as SQLite writes it and Python reads it. Other numbers would lose digits, and
 bytes would make the write fail; these are recorded as a text in a list of one element.
@@ -24,9 +24,9 @@ def exact(column: str) -> str:
 
 
 def value(connection: BaseDatabaseWrapper, field: "Field[Any, Any]", noted: Any) -> Any:
-    """Return what the driver returns for a value of this field's column.
+    """Return a recorded value of this field's column as the driver returns it.
 
-    ``noted`` is what an image has; a Decimal is from triggers of older releases.
+    ``noted`` is from an image; a Decimal is from triggers of older releases.
     Raises: ValueError.
     """
     if noted is None:

@@ -1,4 +1,4 @@
-"""``manage.py doctor``: tries what serving needs, and reports what works, what does not, and what to do about it."""
+"""``manage.py doctor``: tries each part that serving needs, and reports which work, which do not, and what to do."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="write what was found as JSON, for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        logging.disable(logging.INFO)  # the log lines of what is tried are not those of a server
+        logging.disable(logging.INFO)  # log lines of these attempts are not those of a server
         try:
             found = findings(DIAGNOSTICS)
         finally:
@@ -72,12 +72,12 @@ class Command(BaseCommand):
 
 
 def findings(tried: Iterable[Diagnostic]) -> list[Finding]:
-    """Return what diagnostics find, each finding once: all that query an unreachable database report it."""
+    """Return the findings, each once: all diagnostics that query an unreachable database report it."""
     return list(dict.fromkeys(finding for diagnostic in tried for finding in _bounded(diagnostic)))
 
 
 def _bounded(diagnostic: Diagnostic) -> list[Finding]:
-    """Run a diagnostic in a thread of its own and return what it finds; that it hangs is a finding, too."""
+    """Run a diagnostic in a thread of its own and return its findings; one that hangs is a finding, too."""
     found: list[Finding] = []
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""``manage.py dumpdata``: Django's, without the engine's tables unless they are asked for."""
+"""``manage.py dumpdata``: Django's, without the engine's tables unless they are named."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``manage.py realtime_bench URL``: how long messages of a server take to many clients, and what they cost."""
+"""``manage.py realtime_bench URL``: the latency and the CPU time of a server's messages to many clients."""
 
 import asyncio
 import contextlib

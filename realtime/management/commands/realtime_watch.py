@@ -28,7 +28,7 @@ STATUS_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """What a source has received since the last call, and all rows; ``has_rows`` once it has read them."""
+    """The changes that a source has received since the last call, and all rows; ``has_rows`` once it has read them."""
 
     changes: list[Change]
     rows: Mapping[str, Any]

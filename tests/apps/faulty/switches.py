@@ -1,4 +1,4 @@
-"""What makes the feeds fail or slow: files in ``VAR_DIR``, an environment variable, and a name."""
+"""Switches that make the feeds fail or slow: files in ``VAR_DIR``, an environment variable, and a name."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Books, and the tables that their rows are computed from.
 
-They are in an app registry of their own: the project does not know them, and a test creates their tables.
+They are in an app registry of their own: they are not part of the project, and a test creates their tables.
 """
 
 from typing import Any, ClassVar, Self

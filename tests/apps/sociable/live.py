@@ -1,4 +1,4 @@
-"""What the feed of entries declares here in addition."""
+"""Additions to the declaration of the feed of entries."""
 
 from typing import Any
 

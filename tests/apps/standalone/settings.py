@@ -1,4 +1,4 @@
-"""What a project needs for the app and the admin, and nothing else."""
+"""The settings that a project needs for the app and the admin, and no others."""
 
 import os
 from pathlib import Path

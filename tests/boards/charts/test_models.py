@@ -1,4 +1,4 @@
-"""What a reading says of itself."""
+"""Readings as text."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What the columns of a table mean, and the errors for cells that cannot be used."""
+"""The meaning of a table's columns, and the errors for cells that cannot be used."""
 
 import pytest
 

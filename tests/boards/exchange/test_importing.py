@@ -206,7 +206,7 @@ def test_a_file_becomes_the_table_in_the_form(editor_client, board, entry, addre
 def test_a_file_that_is_not_a_table_keeps_what_was_pasted(
     editor_client, board, entry, address, content, words
 ):
-    """What was pasted before it was chosen is still there."""
+    """Cells that were pasted before the file was chosen are still there."""
     shown = preview(editor_client, address, file=SimpleUploadedFile("rows.csv", content, "text/csv"))
 
     assert words in shown.content.decode()

@@ -1,4 +1,4 @@
-"""What imports leave in the database."""
+"""The rows that imports leave in the database."""
 
 from realtime.boards.exchange.models import Batch, RowToken
 from realtime.boards.models import Revision

@@ -1,4 +1,4 @@
-"""What an import would do, what it does, and that it can be undone as one change."""
+"""The plan of an import, its execution, and its undo as one change."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ WORDS = "Tromsø;07:30;Überfüllt … “später”\r\nÅlesund;08:10;\r\n"
     ids=["utf-8", "utf-8 with mark", "cp1252", "utf-16", "utf-16-be with mark", "utf-16-le", "utf-16-be"],
 )
 def test_the_usual_encodings_are_read(content):
-    """What spreadsheets save as CSV differs by program, version and country."""
+    """The encoding of CSV files differs by program, version and country."""
     found = lines(text_of(content))
 
     assert [line.cells for line in found] == [

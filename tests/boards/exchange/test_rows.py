@@ -56,7 +56,7 @@ def state(board):
 
 
 def test_a_program_replaces_the_rows(put, board, entry):
-    """What it does not mention of an entry stays; the answer says what was done."""
+    """Fields of an entry that it does not mention stay; the answer has the number of changes."""
     board.entries.create(label="Gone")
 
     response = put(ROWS)

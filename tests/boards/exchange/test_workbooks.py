@@ -54,7 +54,7 @@ def replaced(content, name, part):
     ids=str,
 )
 def test_a_cell_is_read_as_it_is_shown(value, text):
-    """An editor knows what stands in the cell, not what Excel stores."""
+    """An editor sees the text of the cell, not the value that Excel stores."""
     assert rows(book(["x", value, "end"]), 10) == [["x", text, "end"]]
 
 

@@ -1,4 +1,4 @@
-"""What a screen follows, and which clients may: those with its secret, which only its page has."""
+"""The topic of a screen, and the clients that may follow it: those with its secret, which only its page has."""
 
 from typing import Any, cast
 

@@ -101,7 +101,7 @@ def test_a_request_for_the_time_makes_no_new_screen(client, db):
 
 
 def test_the_page_has_its_orders_from_the_row_that_it_was_made_of(paired):
-    """What has changed since differs from the live row, so that the page loads again."""
+    """A change since then makes it differ from the live row, so that the page loads again."""
     browser, screen = paired
 
     html = browser.get(PAGE).content.decode()

@@ -1,4 +1,4 @@
-"""What a screen reports of itself."""
+"""The reports of screens."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser

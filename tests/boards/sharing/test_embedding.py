@@ -31,7 +31,7 @@ def test_no_site_may_embed_a_board_by_default(client, board, entry, address):
 
 
 def test_the_sites_of_a_board_may_embed_it(client, board, address):
-    """All else of the policy stays; the header that knows no list is left out."""
+    """The rest of the policy stays; X-Frame-Options, which allows no list of sites, is left out."""
     before = policy(client.get(address))
     Board.objects.filter(pk=board.pk).update(embed_origins="https://example.com\nhttp://localhost:8080/")
 

@@ -42,7 +42,7 @@ def opened(text, client=None):
 
 
 def user_of(client):
-    """Return the user as whom the engine knows a browser."""
+    """Return the user to whom the engine assigns a browser."""
     return load_user(Visitor(client.session.session_key))
 
 

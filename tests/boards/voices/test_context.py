@@ -1,4 +1,4 @@
-"""What the page of a board shows of viewers' contributions: nothing where all is off."""
+"""Viewers' contributions on the page of a board: none where all of them are off."""
 
 import pytest
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""What viewers may do on a board: nothing, until its editor switches it on."""
+"""Viewers' rights on a board: none, until its editor switches them on."""
 
 import pytest
 

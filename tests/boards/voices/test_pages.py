@@ -1,4 +1,4 @@
-"""What viewers send, and what an attacker sends in their place."""
+"""Requests of viewers, and of attackers in their place."""
 
 import pytest
 from django.contrib.auth import get_user_model

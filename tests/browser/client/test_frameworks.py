@@ -147,7 +147,7 @@ def test_a_component_that_svelte_has_compiled_shows_the_rows_of_a_topic(
 
 @pytest.mark.parametrize("source", [REACT, VUE, SVELTE], ids=["react", "vue", "svelte"])
 def test_a_component_shows_the_rows_of_a_topic(page: Page, load: Callable[[str], None], source: str) -> None:
-    """What is typed beside a row that changes stays; another topic is another subscription, and none is left."""
+    """Text that is typed beside a changing row stays; another topic is another subscription, and none is left."""
     load(source)
     page.evaluate("async () => { connect(); await show('t'); }")
     page.wait_for_function("() => (window.asked ??= server().takeSent()).length > 0")

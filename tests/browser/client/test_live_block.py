@@ -85,7 +85,7 @@ def test_a_change_between_the_view_and_the_subscription_is_not_missed(
 
 @pytest.mark.parametrize("has_position", [True, False], ids=["with middleware", "without"])
 def test_a_change_during_a_fetch_is_fetched_again(blocks: Page, has_position: bool) -> None:
-    """The answer names the position from before its view; without one, it has what was known when it was asked for."""
+    """The answer names the position from before its view; without one, the position at the time of the request."""
     got = blocks.evaluate(
         """async (hasPosition) => {
             await show(block("1", "e.10"));

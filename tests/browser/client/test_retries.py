@@ -1,4 +1,4 @@
-"""Topics that the server has refused or could not read are asked for again."""
+"""Topics that the server has refused or could not read are requested again."""
 
 import pytest
 from playwright.sync_api import Page

@@ -1,4 +1,4 @@
-"""What the story needs of a browser, however it is driven."""
+"""The operations of a browser that the story uses, however the browser is driven."""
 
 import json
 import time
