@@ -148,7 +148,9 @@ def declared_separator(text: str) -> tuple[str, int, str]:
     """Return the separator that the first line states as Excel does (``sep=;``), the lines of that, and the others."""
     first, _, rest = text.partition("\n")
     stated = first.strip("\r").lower()
-    return (stated[4], 1, rest) if len(stated) == 5 and stated.startswith("sep=") else ("", 0, text)
+    # Not a quotation mark, which csv.reader refuses as of Python 3.13.
+    is_stated = len(stated) == 5 and stated.startswith("sep=") and stated[4] != '"'
+    return (stated[4], 1, rest) if is_stated else ("", 0, text)
 
 
 def regularity(text: str, separator: str) -> float:
@@ -195,5 +197,6 @@ def rows(text: str, separator: str, skipped: int = 0) -> Iterator[tuple[int, lis
         yield begins + skipped, cells
 
 
-END = "\x1fend\x1f"
-"""A row that is appended to detect an unclosed quotation mark, which would make it part of a cell."""
+END = "\x1f\x1f"
+"""A row that is appended to detect an unclosed quotation mark, which would make it part of a cell. It has no separator in
+it: any other character may be one."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -60,27 +61,33 @@ def new_screen(request: HttpRequest) -> tuple[Screen, str]:
 
 
 def replaced(address: str) -> int | None:
-    """Return the key of the waiting screen to replace, locked; None if neither the address nor all have too many."""
+    """Return the key of the waiting screen to replace, locked; None if neither the address nor all have too many.
+
+    It is the one that has waited longest: of this address, or of the one with the most.
+    """
     waiting = Screen.objects.filter(name="")
-    for found, limit in [
-        (waiting.filter(address=address), MAX_WAITING_PER_ADDRESS),
-        (waiting, MAX_WAITING),
-    ]:
-        if found.count() >= limit:
-            # One that an editor is pairing now is locked.
-            oldest = found.select_for_update(skip_locked=True).order_by("code_until", "pk")
-            return oldest.values_list("pk", flat=True).first()
-    return None
+    if waiting.filter(address=address).count() < MAX_WAITING_PER_ADDRESS:
+        if waiting.count() < MAX_WAITING:
+            return None
+        by_number = waiting.values("address").annotate(number=Count("pk"), since=Min("code_until"))
+        address = by_number.order_by("-number", "since").values_list("address", flat=True)[0]
+    # One that an editor is pairing now is locked.
+    oldest = waiting.filter(address=address).select_for_update(skip_locked=True).order_by("code_until", "pk")
+    return oldest.values_list("pk", flat=True).first()
 
 
 def renew_code(screen: Screen) -> None:
-    """Give a screen that waits a new code, and save it."""
+    """Save a screen that waits with a new code; one that an editor has paired meanwhile becomes what it is now."""
     for attempt in range(ATTEMPTS):
         screen.code = "".join(secrets.choice(CHARACTERS) for _ in range(LENGTH))
         screen.code_until = timezone.now() + VALID
         try:
             with transaction.atomic():
-                screen.save()
+                present = Screen.objects.select_for_update().filter(pk=screen.pk).first()
+                if present is None or present.is_waiting:
+                    screen.save()
+                else:
+                    screen.refresh_from_db()
             return
         except IntegrityError:  # another screen has this code
             if attempt == ATTEMPTS - 1:

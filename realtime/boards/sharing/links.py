@@ -109,8 +109,9 @@ def admit(request: HttpRequest, link: BoardLink) -> None:
     guest = known or Guest()
     guest.opened_at = timezone.now()
     guest.save()
-    guest.links.add(link)
-    if not known:
+    if not guest.links.filter(pk=link.pk).exists():
+        guest.links.add(link)
+        # The former session may have been planted in this browser by an attacker, who would get the right too.
         request.session.cycle_key()
     request.session[SESSION_KEY] = str(-guest.pk)
     request.session[BACKEND_SESSION_KEY] = f"{LinkBackend.__module__}.{LinkBackend.__qualname__}"

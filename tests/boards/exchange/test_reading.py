@@ -53,6 +53,19 @@ def test_a_stated_separator_is_obeyed():
     assert [(line.number, line.cells) for line in lines("sep=,\r\na;b,c\r\n")] == [(2, ["a;b", "c"])]
 
 
+@pytest.mark.parametrize("separator", [*"edn|x'!", "\x0b", "\u2028"], ids=ascii)
+def test_any_character_may_be_stated(separator):
+    """Also one that the reader could take for a part of its own mark."""
+    text = f"sep={separator}\nA{separator}B\n1{separator}2\n"
+
+    assert [line.cells for line in lines(text)] == [["A", "B"], ["1", "2"]]
+
+
+def test_a_quotation_mark_separates_nothing():
+    """The csv module refuses it as of Python 3.13."""
+    assert [line.number for line in lines('sep="\nA\n')] == [1, 2]
+
+
 def test_decimal_commas_do_not_separate():
     """In countries with decimal commas spreadsheets separate by semicolons."""
     assert [line.cells for line in lines("Luft;12,5;°C\nWasser;8,1;°C")] == [

@@ -179,6 +179,30 @@ def test_a_further_screen_replaces_the_one_of_all_that_waits_longest(open_screen
 
 
 @pytest.mark.usefixtures("few")
+def test_a_single_screen_of_an_address_stays_where_another_address_has_more(open_screen):
+    """Where all together have enough, one makes room that is of the address with the most."""
+    _, patient = open_screen(REMOTE_ADDR="192.0.2.1")
+    for _ in range(4):
+        open_screen(REMOTE_ADDR=f"192.0.2.{2 + Screen.objects.count() % 2}")
+
+    for number in range(2):
+        open_screen(REMOTE_ADDR=f"192.0.2.{7 + number}")
+
+    assert patient.code in codes()
+
+
+def test_a_code_that_is_renewed_while_an_editor_types_it_undoes_no_pairing(open_screen, pair):
+    """The page of the screen has read it before the editor's transaction ends."""
+    _, screen = open_screen()
+    pair(screen.code)
+
+    pairing.renew_code(screen)
+
+    assert Screen.objects.get().name == screen.name == "Pier 2"
+    assert Screen.objects.get().code is None
+
+
+@pytest.mark.usefixtures("few")
 def test_a_replaced_screen_loses_its_topic(open_screen, anonymous):
     """So its page, which follows it, notices; it reports nothing about the one in its place, and shows a new code."""
     browser, screen = open_screen()

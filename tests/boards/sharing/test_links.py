@@ -167,6 +167,29 @@ def test_a_session_gets_a_new_key(staff_board, link, client):
     assert not Session.objects.filter(session_key=planted).exists()
 
 
+def test_a_second_link_is_not_opened_in_a_planted_session(staff_board, link, editor):
+    """An attacker who has a link of its own could plant the session of that, and would see the boards of the victim."""
+    own = Board.objects.create(slug="own", title="Own", is_public=False)
+    attacker = opened(BoardLink.make(own, "own", editor)[1])
+    victim = Client()
+    victim.cookies["sessionid"] = attacker.session.session_key
+
+    opened(link[1], victim)
+
+    assert victim.get(staff_board.get_absolute_url()).status_code == 200
+    assert attacker.get(staff_board.get_absolute_url()).status_code == 404
+
+
+def test_a_link_that_is_opened_again_leaves_the_session(link):
+    """Its other pages stay connected."""
+    client = opened(link[1])
+    session = client.session.session_key
+
+    opened(link[1], client)
+
+    assert client.session.session_key == session
+
+
 @pytest.mark.parametrize("code", ["", "x", "é" * 43, "a\0", "x" * 201])
 def test_a_link_that_is_not_valid_is_not_found(client, link, code):
     """The page says so; no guest is made for it."""

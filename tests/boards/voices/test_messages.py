@@ -38,6 +38,14 @@ def test_a_message_is_any_text_that_can_be_seen(text):
         "\u2028",
         "\ufeff",
         "\ud800",
+        "\xad",
+        "\u061c",
+        "\u2063",
+        "\u206e",
+        "\u3164",
+        "\ufff9",
+        "\U0001d173",
+        "\U000e0041",
     ],
     ids=ascii,
 )
@@ -63,6 +71,17 @@ def send(board, text="Hello"):
     form = MessageForm({"text": text, "name": "Ada"})
     assert form.is_valid()
     return form.send(board)
+
+
+@pytest.mark.parametrize("text", ["\u200d", "\ufe0f\u200c", "\u2003\u200d"], ids=ascii)
+def test_a_message_of_joiners_alone_is_refused(text):
+    """It would be an empty line on the wall."""
+    assert errors(text=text) == ["text"]
+
+
+@pytest.mark.parametrize("text", ["👩\u200d🚒", "❤\ufe0f", "क\u094d\u200dष", "葛\U000e0100"])
+def test_joiners_between_letters_and_emoji_are_kept(text):
+    assert errors(text=text) == []
 
 
 def test_a_sent_message_waits(open_board):
