@@ -198,5 +198,7 @@ def rows(text: str, separator: str, skipped: int = 0) -> Iterator[tuple[int, lis
 
 
 END = "\x1f\x1f"
-"""A row that is appended to detect an unclosed quotation mark, which would make it part of a cell. It has no separator in
-it: any other character may be one."""
+"""A row that is appended to detect an unclosed quotation mark, which would make it part of a cell.
+
+Its character is never a separator.
+"""
