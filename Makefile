@@ -40,7 +40,7 @@ test: $(BIN)/.installed-tests
 else
 test: $(BIN)/.installed-tests check
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m "$(if $(WHOLE),server or browser or matrix,(server or browser) and not matrix)" $(BY_FILE)
+	$(BIN)/python -m pytest -m "$(if $(WHOLE),integration or server or browser or matrix,(integration or server or browser) and not matrix)" $(BY_FILE)
 endif
 
 # What `make test` leaves out: scenarios on further combinations of their parameters, or for longer.
@@ -48,14 +48,13 @@ matrix: $(BIN)/.installed-tests
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m matrix $(BY_FILE)
 
-# What needs no server and no browser: format, lint, types, migrations, unit tests.
-# Both at once: the tests leave a fifth of two cores idle, and most of the lint is one thread. Each worker costs eight
-# seconds of a core before its first test, so there are no more than keep two cores busy.
+# Format, lint, types, migrations, and the unit tests. Both at once: most of the lint is one thread. Each worker costs
+# eight seconds of a core before its first test, so there are no more than keep two cores busy.
 check: $(BIN)/.installed-tests
 	@$(MAKE) --no-print-directory --jobs=2 lint unit-tests
 
 unit-tests: $(BIN)/.installed-tests
-	$(BIN)/python -m pytest -m "not server and not browser and not matrix" -n 3
+	$(BIN)/python -m pytest -m "not integration and not server and not browser and not matrix" -n 2
 
 lint: $(BIN)/.installed-tests lint-javascript
 	$(BIN)/ruff format --check .

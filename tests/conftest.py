@@ -68,16 +68,22 @@ handlers.pop("boards.history", None)
 ALL_OF_SERVERS = [Path(__file__).parent / name for name in ("browser", "contract", "processes")]
 """Folders whose conftest.py marks every test."""
 
+INTEGRATED = {"application", "client"}
+"""Fixtures whose tests take five times as long as the others: a started engine, and a client that asks for whole pages."""
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Read no test of a server where none is to run: it takes seconds of each worker."""
-    is_quick = config.option.markexpr == "not server and not browser and not matrix"
+    is_quick = config.option.markexpr == "not integration and not server and not browser and not matrix"
     return (is_quick and collection_path in ALL_OF_SERVERS) or None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     mark_repetitions(items)  # before pytest selects tests by their marks
+    for item in items:
+        if not INTEGRATED.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)
     yield
     items[:] = longest_first(items)
 
