@@ -69,7 +69,7 @@ ALL_OF_SERVERS = [Path(__file__).parent / name for name in ("browser", "contract
 """Folders whose conftest.py marks every test."""
 
 INTEGRATED = {"application", "client"}
-"""Fixtures whose tests take five times as long as the others: a started engine, and a client that asks for whole pages."""
+"""Fixtures whose tests take five times as long as the others: a started engine, and a client that asks for pages."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 
 from ..databases.base import is_storable
-from ..databases.registry import database
+from ..databases.registry import prepared
 from ..engine.errors import UnknownTopic
 from . import reading
 from .captured import CapturedColumn, Image
@@ -70,8 +70,7 @@ class FeedTopics:
         """
         assert self._topic_column is not None
         key = self._topic_column.to_python(text)
-        # Not every field has checked it.
-        stored = self._topic_column.get_db_prep_value(key, database().connection)
+        stored = prepared(self._topic_column, key)  # not every field has checked it
         if isinstance(stored, int) and not -(2**63) <= stored < 2**63:
             raise ValidationError(f"{text[:80]} is not a 64-bit integer")
         return key
