@@ -97,7 +97,7 @@ def test_each_of_the_traps_is_made_by_tests_of_the_named_files():
 def test_each_claim_of_the_comparison_is_held_by_a_test():
     """Only Tidemark's claims can be checked here, not those of the other projects."""
     text = (ROOT / "docs" / "comparison.md").read_text()
-    table = text[text.index("## What is claimed") : text.index("## What Tidemark does not do")]
+    table = text[text.index("## Claims about Tidemark") : text.index("## What Tidemark does not do")]
     claims = re.findall(r"^\| ([^|]+) \|(.*)\|$", table, re.MULTILINE)[1:]
 
     assert len(claims) > 5
@@ -111,7 +111,7 @@ def test_each_project_of_the_comparison_has_a_source():
     """Readers can check the statements: the paragraph on each project links to its documents."""
     text = (ROOT / "docs" / "comparison.md").read_text()
     table = text[text.index("## At a glance") : text.index("## One by one")]
-    paragraphs = text[text.index("## One by one") : text.index("## What is claimed")].split("\n\n")
+    paragraphs = text[text.index("## One by one") : text.index("## Claims about Tidemark")].split("\n\n")
     others = [name.split(" (")[0] for name in re.findall(r"^\| ([A-Za-z][^|]*) \|", table, re.MULTILINE)]
 
     assert len(others) >= 9

@@ -1,4 +1,4 @@
-"""The demo as an app of its own: a project that does not want it leaves it out of INSTALLED_APPS."""
+"""The demo as an app of its own: a project without the demo leaves it out of INSTALLED_APPS."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _

@@ -10,7 +10,7 @@ from django.middleware.gzip import GZipMiddleware
 
 
 def compressed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Return a view that compresses what it answers to visitors without cookies, unless a form in it has a token."""
+    """Return a view that compresses answers to visitors without cookies, unless a form in them has a token."""
 
     @wraps(view)
     def compressing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""Due entries: what changes by time, whether an entry is shown and its place, is written, so that pages follow it.
+"""Due entries: visibility and position change with time, and are written when they do, so that pages follow.
 
 Saving an entry writes it. ``write_due``, which a periodic job calls, checks the entries whose time has come, however
 late the job is, and those that SQL has inserted; several processes may do so at once. Times that SQL has changed are
@@ -73,7 +73,7 @@ class Sweep:
     after = 0
 
     def next(self, now: datetime) -> list[int]:
-        """Return those of the next entries whose columns are not what follows from their times now."""
+        """Return those of the next entries whose columns do not match their times any more."""
         rows = Entry.objects.filter(pk__gt=self.after).order_by("pk")
         keys = [*rows.values_list("pk", flat=True)[:BATCH]]
         self.after = keys[-1] if len(keys) == BATCH else 0

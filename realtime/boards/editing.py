@@ -138,7 +138,7 @@ class UndoForm(EditorsForm):
 @action("entries.set", form=SetForm, permission=may("change"))
 @in_their_language
 def set_values(user: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Write values of an entry; if one is not what the editor has seen, write none and return the present ones."""
+    """Write values of an entry; if the editor has not seen one as it is now, return the present ones instead."""
     changes = {name: text.strip() for name, text in data["changes"].items()}
     with transaction.atomic():
         entry = Entry.objects.select_for_update().filter(pk=data["entry"]).first()
@@ -217,7 +217,7 @@ def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 @action("entries.delete", form=DeleteForm, permission=may("delete"))
 @in_their_language
 def delete(user: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Delete an entry, if it is what the editor has seen."""
+    """Delete an entry, if it has the values that the editor has seen."""
     with transaction.atomic():
         entry = Entry.objects.select_for_update().filter(pk=data["entry"]).first()
         if entry is None:
@@ -286,7 +286,7 @@ def text_of(entry: Entry, name: str) -> str:
 
 
 def value_of(entry: Entry, name: str, text: str) -> Any:
-    """Return what an editor has entered as the model has it.
+    """Return an editor's input as a value of the model.
 
     Raises: ValidationError.
     """

@@ -63,7 +63,7 @@ def record(
     batch: Batch | None = None,
     made: list[Revision] | None = None,
 ) -> Batch | None:
-    """Record what the transaction has made of entries since ``states`` returned ``before``.
+    """Record the transaction's changes of entries since ``states`` returned ``before``.
 
     Entries of ``made_room`` were renumbered for the others: they are undone with the first of these. With a batch,
     which is returned if anything has changed, all are shown and undone as one. ``made`` receives the revisions.
@@ -266,7 +266,7 @@ def removed_of(batch: Batch) -> list[str]:
 
 
 def steps_of(board: Board, key: int) -> list[Step]:
-    """Return what a revision of a board did, with the renumbering that made room for a move, and its whole batch.
+    """Return the steps of a board's revision, with the renumbering that made room for a move, and its whole batch.
 
     For an added entry the other entries keep their numbers: they are in order without it, too.
     """

@@ -34,7 +34,7 @@ class Measurement:
 
 @every(seconds=5)
 def server_figures() -> None:
-    """Measure, and write what changed into the board "server", if that board exists."""
+    """Measure, and write changed figures into the board "server", if that board exists."""
     board = Board.objects.filter(slug=BOARD_SLUG).first()
     if board is not None:
         write(board, _measurements())
@@ -91,12 +91,12 @@ def silent_screens() -> None:
 
 @every(seconds=600)
 def forgotten_screens() -> None:
-    """Remove the screens whose codes nobody has typed."""
+    """Remove the screens whose codes no editor has typed."""
     pairing.remove_forgotten()
 
 
 def write(board: Board, measured: list[Measurement]) -> int:
-    """Write what changed in value, unit or status, and create missing entries; return the number written.
+    """Write changes of value, unit or status, and create missing entries; return the number written.
 
     An editor's change of an entry's position or visibility stays; a change of its note stays until the
     measurement changes.

@@ -1,4 +1,4 @@
-"""Boards to start from: what each kind of board consists of, and the page on which an editor chooses one."""
+"""Boards to start from: the contents of each kind of board, and the page on which an editor chooses one."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

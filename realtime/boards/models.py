@@ -1,6 +1,6 @@
 """Boards and their entries, the content of a wall screen.
 
-These models do not know that their rows are live; ``live.py`` declares it.
+These models contain nothing about live rows; ``live.py`` declares those.
 """
 
 from collections.abc import Collection, Iterable
@@ -48,7 +48,7 @@ class BoardQuerySet(models.QuerySet["Board"]):
 
 
 class Sorting(models.TextChoices):
-    """By what the entries of a board are sorted; equal ones are sorted by their positions."""
+    """The sorting of a board's entries; equal ones are sorted by their positions."""
 
     HAND = "", _("By hand")
     TIME = "time", _("By time, the next first")
@@ -141,7 +141,7 @@ class Board(TwoWay):
 
     def save(self, **options: Any) -> None:
         super().save(**options)
-        # Times of entries are in the board's zone: the job checks them again, and what it writes changes the pages.
+        # Times of entries are in the board's zone: the job checks them again, and its writes change the pages.
         timed = self.entries.filter(is_due__isnull=False)
         names = options.get("update_fields")
         if (names is None or not {"time_zone", "hides_after"}.isdisjoint(names)) and timed.exists():
@@ -279,7 +279,7 @@ class Entry(models.Model):
 
     @property
     def times(self) -> Times:
-        """When it is shown, besides what its editor has chosen by ``is_visible``."""
+        """The times at which it is shown, if its editor has set ``is_visible``."""
         hides_after = self.board.hides_after
         gone_at = (
             None if self.at is None or hides_after is None else moved(self.at, timedelta(minutes=hides_after))
@@ -294,7 +294,7 @@ TIMELESS = 2**40
 
 
 def rank(sorting: str, at: datetime | None, status: str) -> int:
-    """Return what an entry is sorted by before its position: the seconds of its time, or how bad its status is."""
+    """Return the first sort key of an entry, before its position: the seconds of its time, or how bad its status is."""
     if sorting == Sorting.TIME:
         return max(1, int(at.timestamp())) if at else TIMELESS  # 0 is that of an entry that was not ranked
     return -Status.values.index(status) if sorting == Sorting.STATUS and status in Status.values else 0
@@ -303,9 +303,9 @@ def rank(sorting: str, at: datetime | None, status: str) -> int:
 class Revision(models.Model):
     """The values of an entry before and after a change. It has no foreign key to the entry, which it outlives.
 
-    ``left_board`` is the board from which the entry has moved. A baseline is what an entry was when its history began.
-    ``follows`` is the revision of the entry that was moved or added, if this one was renumbered to make room for it.
-    See ``history.py``.
+    ``left_board`` is the board from which the entry has moved. A baseline has the values of an entry when its
+    history began. ``follows`` is the revision of the entry that was moved or added, if this one was renumbered to make
+    room for it. See ``history.py``.
     """
 
     entry = models.BigIntegerField()

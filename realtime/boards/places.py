@@ -41,11 +41,11 @@ def between(before: int | None, after: int | None, count: int) -> list[int] | No
 def make_room(
     board: Board, after: int | None, before: int | None, count: int = 1, moved: int | None = None
 ) -> Places:
-    """Return positions after the entry ``after``, or if it is gone before ``before``; without both, at the end.
+    """Return positions after the entry ``after``, or if it was deleted before ``before``; without both, at the end.
 
     The entry ``moved`` is about to leave its place. Entries are renumbered only if there is no room. The caller holds
     the board's lock (``lock_board``), so that moves and additions happen one after the other.
-    Raises: NoSuchPlace, if both are gone.
+    Raises: NoSuchPlace, if both were deleted.
     """
     rows = list(board.entries.exclude(pk=moved or 0).values_list("pk", "position"))
     keys = [key for key, _ in rows]

@@ -132,7 +132,7 @@ class SharedForm(AnyForm):
 
     @property
     def typed(self) -> str:
-        """What the user has entered, in words: ``value “07:30” and status “OK”``."""
+        """The user's input as a text: ``value “07:30” and status “OK”``."""
         entered = {
             name: in_words(self[name].field, self[name].data)
             for name in self.changed_data
@@ -223,7 +223,7 @@ class SharedForm(AnyForm):
         return [*changed, *times] if changed else []
 
     def write(self) -> None:
-        """Write what the user has changed of an existing row."""
+        """Write the user's changes of an existing row."""
         if self.written:
             self.instance.save(update_fields=self.written)
 
@@ -297,7 +297,7 @@ def lock(model: type[Model], keys: Iterable[Any]) -> dict[Any, Model]:
 
 
 class SharedRows(AnyFormSet):
-    """A table of forms: rows that were deleted meanwhile are left out; a message says what was entered there."""
+    """A table of forms: rows that were deleted meanwhile are left out; a message has the input for them."""
 
     model: type[Model]
     request: HttpRequest
@@ -389,7 +389,7 @@ class PairedChangeList(ChangeList):
     def formset(self, formset: Any) -> None:
         self._formset = formset
         if formset is not None and formset.is_bound:
-            # Those of deleted rows come last: they have no row, but what they were shown is sent along.
+            # Those of deleted rows come last: they have no row, but the values that were shown are sent along.
             formset.forms.sort(key=lambda form: form.instance.pk is None)
             self.result_list = [form.instance for form in formset.forms if form.instance.pk is not None]
 
@@ -421,5 +421,5 @@ class SharedAdmin(AnyModelAdmin):
 
 
 def fields_of(changes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what Django's history stores about changed fields."""
+    """Return the change message of Django's history about changed fields."""
     return [{"changed": {"fields": list(changes)}}]

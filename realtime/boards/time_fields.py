@@ -38,7 +38,7 @@ class ZonedTimeField(forms.DateTimeField):
         return found
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        # Compare with what was shown: it has no seconds, and does not tell the two hours apart that a clock repeats.
+        # Compare with the shown text: it has no seconds, and is the same for the two hours that a clock repeats.
         return as_shown(initial, self.zone) != str(data or "")
 
 

@@ -96,7 +96,7 @@ def is_never(begins: datetime | None, ends: datetime | None) -> bool:
 
 
 def moved(at: datetime, by: timedelta) -> datetime:
-    """Return a time that is later by what a clock measures, whether clocks are set meanwhile or not."""
+    """Return a time that is later by a duration, whether or not clocks are set meanwhile."""
     return in_reach(at) + by
 
 

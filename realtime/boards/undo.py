@@ -1,4 +1,4 @@
-"""Changes of rows as old and new values, and their undoing: field by field, leaving alone what was changed later."""
+"""Changes of rows as old and new values, and their undoing: field by field, without fields that were changed later."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Step:
 
 
 def columns() -> list["models.Field[Any, Any]"]:
-    """The fields of an entry that an undo restores: not the key, nor what saving sets."""
+    """The fields of an entry that an undo restores: not the key, nor fields that saving sets."""
     return [field for field in Entry._meta.concrete_fields if field.name not in ("id", "updated", *NOTED)]
 
 

@@ -1,4 +1,4 @@
-"""Undo where it is needed: the admin's success messages about entries have a button that undoes what was done."""
+"""Undo where it is needed: the admin's success messages about entries have a button that undoes the change."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,13 +29,13 @@ MAX_REVISIONS = 500
 
 
 class UndoableAdmin(AnyModelAdmin):
-    """An admin whose success messages undo what ``record`` has recorded for the request."""
+    """An admin whose success messages undo the changes that ``record`` has recorded for the request."""
 
     class Media:
         css = {"all": ["boards/admin.css"]}
 
     def record(self, request: HttpRequest, before: States) -> None:
-        """Record what the request has made of entries since ``states`` returned ``before``."""
+        """Record the request's changes of entries since ``states`` returned ``before``."""
         made: list[Revision] = []
         record(request.user, before, made=made)
         self._revisions_of(request).extend(revision.pk for revision in made)

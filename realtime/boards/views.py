@@ -35,7 +35,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @permission_required("boards.add_notice")
 def announce(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make a notice from the form on a board's page, and show that page; if it is refused, with what was typed."""
+    """Make a notice from the form on a board's page, and show that page; if it is refused, with the input."""
     shown = get_object_or_404(Board.objects.visible_to(request.user), slug=slug)
     form = NoticeForm(shown, request.POST, auto_id="notice_%s")
     if not form.is_valid():

@@ -88,7 +88,7 @@ def show(
     }
     response = render(request, "boards/wall.html", context)
     if is_kept:
-        # The worker stores no other page: what is not public must not outlast a sign-out.
+        # The worker stores no other page: private content must not outlast a sign-out.
         response["Wall-Copy"] = "keep"
     return stamped(response)
 

@@ -26,7 +26,7 @@ def unmarked(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text on one line, without control characters and outer blanks: what an entry can have."""
+    """Return a text as an entry can have it: on one line, without control characters and outer blanks."""
     return " ".join(CONTROL.sub(" ", text).split())
 
 

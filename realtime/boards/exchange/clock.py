@@ -1,4 +1,4 @@
-"""Times and days of the week in cells: by the clock of the board; what is written is read as the same time."""
+"""Times and days of the week in cells: by the clock of the board; a written time is read as the same time."""
 
 import re
 from datetime import UTC, datetime, tzinfo

@@ -1,4 +1,4 @@
-"""What the columns of a table mean: by their headings in several languages, or without headings by their order."""
+"""The meaning of a table's columns: by headings in several languages, or without headings by their order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from .reading import MAX_ROWS, Line, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field of an entry as a table has it: the heading that exports write, and those that imports know too."""
+    """A field of an entry as a table has it: the heading that exports write, and others that imports accept."""
 
     field: str
     heading: str

@@ -33,7 +33,7 @@ RIGHTS = ["boards.add_entry", "boards.change_entry", "boards.delete_entry"]
 
 
 class ImportForm(forms.Form):
-    """A table, as text or as a file, whose content replaces the text; and what the last preview has shown."""
+    """A table, as text or as a file, whose content replaces the text; and the contents of the last preview."""
 
     file = forms.FileField(required=False, allow_empty_file=True)
     table = forms.CharField(
@@ -95,7 +95,7 @@ def import_rows(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def done(request: HttpRequest, board: Board, planned: Plan, batch: Batch | None) -> HttpResponse:
-    """Show the board, with a message about what was imported and where it can be undone."""
+    """Show the board, with a message that counts the changes and says where they can be undone."""
     actor: Any = request.user.pk
     LogEntry.objects.log_actions(actor, [board], CHANGE, f"Imported: {planned.summary}.")
     address = reverse("boards:history", args=[board.slug])
@@ -107,7 +107,7 @@ def done(request: HttpRequest, board: Board, planned: Plan, batch: Batch | None)
 def preview(
     request: HttpRequest, board: Board, form: ImportForm, given: Table, planned: Plan
 ) -> HttpResponse:
-    """Show what an import would do now; mark what an earlier preview has not shown."""
+    """Show the changes that an import would make now; mark those that an earlier preview has not shown."""
     data = form.cleaned_data
     digest = hashlib.sha256(f"{data['mode']} {data['table']}".encode("utf-8", "surrogatepass")).hexdigest()[
         :MARK
@@ -128,7 +128,7 @@ def preview(
 
 
 def again(form: ImportForm, hidden: dict[str, str]) -> ImportForm:
-    """Return the form with the table that was read, and with what the new preview shows."""
+    """Return the form with the table that was read, and with the contents of the new preview."""
     sent: Any = form.data
     form.data = sent = sent.copy()
     sent.update({"seen": "", "previewed": ""} | hidden)

@@ -1,4 +1,4 @@
-"""What an import would do to a board, entry by entry: what the preview shows, and what is then done or refused."""
+"""The plan of an import, entry by entry: the preview shows it, and the import then carries it out or refuses."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ KINDS = {
 
 
 class Mode(models.TextChoices):
-    """What becomes of entries that the table does not have."""
+    """The treatment of entries that the table does not have."""
 
     UPDATE = "update", gettext_lazy("Add and update")
     REPLACE = "replace", gettext_lazy("Replace the board")
@@ -42,7 +42,7 @@ class Mode(models.TextChoices):
 
 @dataclass(frozen=True)
 class Item:
-    """What happens to one entry: the values that it gets, and its position if that changes."""
+    """The change of one entry: its new values, and its position if that changes."""
 
     kind: Literal["new", "changed", "moved", "gone", "renumbered"]
     entry: Entry | None
@@ -92,7 +92,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an import does, in the order of the table, followed by the entries that it deletes."""
+    """The changes of an import, in the order of the table, followed by the entries that it deletes."""
 
     items: list[Item]
     unchanged: int
@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def seen(self) -> str:
-        """What a preview showed, to compare with what an import would do later."""
+        """The contents of a preview, to compare with the changes that an import would make later."""
         return " ".join(sorted(item.mark for item in self.items))
 
     def count(self, kind: str) -> int:
@@ -109,7 +109,7 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        """The numbers in words: ``3 new, 5 changed, 1 gone``."""
+        """The numbers as a text: ``3 new, 5 changed, 1 gone``."""
         counts = [(self.count(kind), _(KINDS[kind])) for kind in ("new", "changed", "moved", "gone")]
         return ", ".join(f"{count} {word}" for count, word in counts if count) or _("nothing to change")
 
@@ -257,7 +257,7 @@ def locked_entries(board: Board) -> list[Entry]:
 def carry_out(planned: Plan, board: Board, actor: Any, source: str) -> Batch | None:
     """Write a plan that was made of ``locked_entries``, in the same transaction, and record it as one change.
 
-    Only what differs is written. Returns None if nothing was written, or if there is no history.
+    Only differences are written. Returns None if nothing was written, or if there is no history.
     """
     known = [(item, item.entry) for item in [*planned.items, *planned.renumbered] if item.entry]
     before: history.States = {entry.pk: values_of(entry) for _, entry in known}

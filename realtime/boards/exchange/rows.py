@@ -43,7 +43,7 @@ SEPARATORS = {"text/csv", "text/tab-separated-values"}
 
 
 class Refusal(Exception):
-    """A request that is answered with an error: a status, a sentence, and what is wrong in which row."""
+    """A request that is answered with an error: a status, a sentence, and the fault of each row."""
 
     def __init__(self, status: int, words: str, faults: Sequence[Fault] = (), **headers: str) -> None:
         super().__init__(status, words, faults)

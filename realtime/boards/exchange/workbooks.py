@@ -1,6 +1,6 @@
 """Excel workbooks: read within bounds, and written so that no cell is a formula.
 
-openpyxl reads cells by defusedxml, which refuses entities; what a compressed file unfolds to is bounded here.
+openpyxl reads cells by defusedxml, which refuses entities; the size of unpacked files is bounded here.
 """
 
 import io
@@ -114,7 +114,7 @@ def until_blank(sheet: Iterable[Sequence[Any]], most: int) -> list[list[str]]:
 
 
 def text_of(cell: Any) -> str:
-    """Return what a cell shows, as far as its value says it."""
+    """Return a cell's text as Excel shows it, as far as it follows from the value."""
     value = cell.value
     match value:
         case None:

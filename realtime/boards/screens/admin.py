@@ -32,7 +32,7 @@ IDENTIFIED = timedelta(seconds=60)
 
 
 class ScreenFields(ScreenModelForm):
-    """What a screen shows, and how."""
+    """The board and the layout of a screen."""
 
     class Meta:
         model = Screen

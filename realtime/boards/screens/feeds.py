@@ -1,4 +1,4 @@
-"""The feeds of screens: what each is to do, for its own page alone, and the list of all for the desk."""
+"""The feeds of screens: the orders of each, for its own page alone, and the list of all for the desk."""
 
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from .models import Screen
 
 @register(Screen)
 class ScreenFeed(Feed):
-    """Topic screens.<secret>: what one screen is to do. Its page has the secret, and any client that has it may follow.
+    """Topic screens.<secret>: the orders of one screen. Its page has the secret, and any client that has it may follow.
 
     The topic is empty while the screen waits for its code.
     """

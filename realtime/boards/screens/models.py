@@ -1,4 +1,4 @@
-"""Screens: displays on a wall that a desk runs. What a screen shows is a row, which its page follows."""
+"""Screens: displays on a wall that a desk runs. The orders of a screen are a row, which its page follows."""
 
 import secrets
 from datetime import datetime
@@ -14,7 +14,7 @@ SECONDS = (3, 3600)
 
 
 def random_topic() -> str:
-    """Return a key that cannot be guessed: a client that has it may follow what the screen is to show."""
+    """Return a key that cannot be guessed: a client that has it may follow the screen's orders."""
     return secrets.token_hex(16)
 
 

@@ -61,7 +61,7 @@ def idle(request: HttpRequest, words: str, **context: Any) -> HttpResponse:
 
 
 def boards_of(screen: Screen, user: Any) -> list[Board]:
-    """Return what a screen shows, of the boards that the user of its browser may see."""
+    """Return those boards of a screen that the user of its browser may see."""
     boards = [screen.board, *screen.then.all()]
     keys = {board.pk for board in boards if board}
     visible = {board.pk: board for board in Board.objects.visible_to(user).filter(pk__in=keys)}

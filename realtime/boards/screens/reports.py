@@ -1,4 +1,4 @@
-"""What the page of a screen reports of itself: its size and its build, for the list at the desk."""
+"""The reports of a screen's page: its size and its build, for the list at the desk."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class ReportForm(forms.Form):
 
 @action("screens.report", form=ReportForm, permission=everyone)
 def report(user: Any, data: dict[str, Any]) -> dict[str, bool]:
-    """Store what has changed; return whether anything has."""
+    """Store changes; return whether there were any."""
     reported = {name: data[name] for name in ("size", "version")}
     screen = Screen.objects.filter(topic=data["screen"]).exclude(name="").first()
     if screen is None or all(getattr(screen, name) == text for name, text in reported.items()):

@@ -1,7 +1,7 @@
 """Which screens are online: written by a job when that changes, and reported once when one goes offline or returns.
 
 A screen is online while a connection follows its topic. Little is written: the time at which an online screen was last
-seen, every five minutes; all else only when it changes.
+seen, every five minutes; other columns only when they change.
 """
 
 import logging

@@ -16,7 +16,7 @@ SECONDS = 10.0
 
 
 class NotSent(Exception):
-    """A message did not arrive, as far as its sender knows."""
+    """A message was not confirmed by its receiver."""
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -27,7 +27,7 @@ RIGHT = "boards.change_board"
 
 
 class NameForm(forms.Form):
-    """What a token or a link is for."""
+    """The purpose of a token or a link."""
 
     name = forms.CharField(
         label=_("Name"), max_length=100, widget=forms.TextInput({"size": 30, "autocomplete": "off"})
@@ -35,7 +35,7 @@ class NameForm(forms.Form):
 
 
 class SitesForm(SharedForm):
-    """The sites that may embed a board; two editors who change them at once are asked."""
+    """The sites that may embed a board; if two editors change them at once, the second is shown both and chooses."""
 
     class Meta:
         model = Board
@@ -116,7 +116,7 @@ def revoke_token(request: HttpRequest, slug: str, key: int) -> HttpResponse:
 
 
 def page(request: HttpRequest, board: Board, context: dict[str, Any] | None = None) -> HttpResponse:
-    """Return the page, with what was just made."""
+    """Return the page, with the new link or token."""
 
     def address(name: str, *arguments: str) -> str:
         return request.build_absolute_uri(reverse(f"boards:{name}", args=[board.slug, *arguments]))

@@ -1,6 +1,6 @@
 """The public boards as RSS, Atom and JSON feeds: their notices, and the entries that changed last.
 
-A private board has none, also for staff: feed readers send no cookies, and caches on the way keep what they get.
+A private board has none, also for staff: feed readers send no cookies, and caches on the way keep the answers.
 """
 
 import json
@@ -103,7 +103,7 @@ else:
 
 
 class BoardItems(ItemFeed):
-    """What a board has, in any of the formats."""
+    """The entries of a board, in any of the formats."""
 
     item_guid_is_permalink = False
 

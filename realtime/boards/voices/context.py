@@ -1,4 +1,4 @@
-"""What the page of a board needs for the contributions of viewers."""
+"""The template context for contributions of viewers on the page of a board."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .visitors import digest_of, number_of
 
 
 def viewers_part(request: HttpRequest, board: Board) -> dict[str, Any]:
-    """Return the template context for what viewers may do on a board; empty if all of it is off."""
+    """Return the context for the contributions that a board allows; empty if all of them are off."""
     context: dict[str, Any] = {}
     if board.takes_messages:
         context["message_form"] = MessageForm(auto_id="message_%s")

@@ -1,4 +1,4 @@
-"""The feeds of what viewers contribute, and of who edits. Each has a topic for each board."""
+"""The feeds of viewers' contributions, and of editors at work. Each has a topic for each board."""
 
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any
@@ -89,7 +89,7 @@ class ViewersFeed(OfVisibleBoards):
 
 @register(Board)
 class EditorsFeed(OfEditedBoards):
-    """Topic editors.<board id>: the editors of a board tell each other which entry they edit.
+    """Topic editors.<board id>: broadcasts of a board's editors, each with the entry that one of them edits.
 
     It has no rows, since each board has an address. See ``other-editors.js``.
     """

@@ -1,4 +1,4 @@
-"""What viewers of a board contribute: messages, and reactions to entries. A board has all of it off by default."""
+"""Contributions of viewers: messages, and reactions to entries. Both are off by default."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -23,7 +23,7 @@ class Kind(models.TextChoices):
 
 
 class TwoWay(models.Model):
-    """The fields of a board by which its editor switches on what viewers may do."""
+    """The fields of a board by which its editor switches on contributions of viewers."""
 
     takes_messages = models.BooleanField(
         _("messages from viewers"),
@@ -95,7 +95,7 @@ class Message(models.Model):
 class ReactionCount(models.Model):
     """How many viewers have reacted to an entry in one way.
 
-    Without a constraint in the database: what viewers do must not keep a program from deleting entries, or emptying
+    Without a constraint in the database: contributions must not keep a program from deleting entries, or emptying
     their table, by SQL.
     """
 

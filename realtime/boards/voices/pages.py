@@ -1,4 +1,4 @@
-"""What viewers send by the forms of a board's page, and what editors do with it.
+"""The requests of viewers by the forms of a board's page, and of editors who moderate them.
 
 Each address takes a POST with Django's token, and leads back to the board. Where the page's script asks for JSON, the
 answer has the words that it shows.
@@ -92,7 +92,7 @@ def wants_json(request: HttpRequest) -> bool:
 def answer(
     request: HttpRequest, board: Board, words: str, status: int = 200, refused: MessageForm | None = None
 ) -> HttpResponse:
-    """Return words to the page's script, otherwise the board with them: if refused, with what was typed."""
+    """Return a text to the page's script, otherwise the board with it; if refused, with the input."""
     if wants_json(request):
         return JsonResponse({"words": words}, status=status)
     if status == 200:

@@ -10,7 +10,7 @@ from realtime.access.password_attempts import address_of
 
 
 class Rate:
-    """A rate for each address and a higher one for all. What is refused does not count."""
+    """A rate for each address and a higher one for all. Refused requests do not count."""
 
     def __init__(self, per_second: float, at_once: int, in_total: int) -> None:
         """``in_total`` is how many times as much all addresses together may write as one."""
