@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from .feeds import Feed, registry
+from .rows.values import is_called_with
 
 __all__ = ["Change", "on_change"]
 
@@ -66,15 +67,22 @@ class Handler:
         given = repr(self.feed) if isinstance(self.feed, str) else self.feed.__name__
         name = self.feed_name
         if name is None:
+            own = [feed for feed in registry if not type(feed).__module__.startswith("realtime.")]
+            live = ", ".join(sorted(feed.name for feed in own if feed.error is None))
             yield (
                 f"{given} is not a live feed",
-                "Register it with @register, or correct its declaration.",
+                f"Register it with @register, or correct its declaration. Live are: {live or 'none'}.",
             )
         elif registry[name].is_read_whole:
             yield (
                 f"the rows of the feed {name!r} depend on each other (a limit, an opaque order, a window), so that a "
                 "change of one row is not recorded for the others in the log",
                 "Register a second feed of the model, without it and under another name, for the function.",
+            )
+        if not is_called_with(self.function, "change"):
+            yield (
+                "it does not take one argument, the change",
+                f"Write `def {self.function.__name__}(change)`.",
             )
         if self.atomic and inspect.iscoroutinefunction(self.function):
             yield (
@@ -102,7 +110,11 @@ def on_change(
     exactly once.
 
     A function that raises is called again for the same change, after a pause that grows up to five minutes.
+
+    Raises: TypeError, if it stands above a function without the feed. ValueError, for a name that is too long or taken.
     """
+    if not isinstance(feed, str | type):
+        raise TypeError("@on_change stands above a function without the feed: write @on_change(ProductFeed)")
 
     def decorate(function: Function) -> Function:
         own = name or f"{function.__module__}.{function.__qualname__}"

@@ -1,6 +1,8 @@
 """The settings of the app: ``get_conf().tick_seconds``, read on first use, read again after a change."""
 
+import re
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from functools import cache
 
 import msgspec
@@ -162,16 +164,24 @@ def get_conf() -> Conf:
     Raises: ImproperlyConfigured, if a name is not a field of ``Conf``, or a value is not of the field's type.
     """
     given = getattr(settings, "REALTIME", {})
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(
+            f"settings.REALTIME is a {type(given).__name__}; write a dictionary of settings"
+        )
     known = {field.name.upper(): field.name for field in fields(Conf)}
     unknown = sorted(set(given) - set(known))
     if unknown:
+        similar = [near for name in unknown for near in get_close_matches(name.upper(), known, 1)]
+        meant = f" (do you mean {', '.join(similar)}?)" if similar else ""
         raise ImproperlyConfigured(
-            f"settings.REALTIME has no {', '.join(unknown)}; it may hold: {', '.join(sorted(known))}"
+            f"settings.REALTIME has no {', '.join(unknown)}{meant}; it may hold: {', '.join(sorted(known))}"
         )
     try:
         return msgspec.convert({known[name]: value for name, value in given.items()}, Conf)
     except msgspec.ValidationError as error:
-        raise ImproperlyConfigured(f"settings.REALTIME: {error}") from error
+        found = re.search(r"\$\.(\w+)", str(error))
+        name = f"[{found[1].upper()!r}]" if found else ""
+        raise ImproperlyConfigured(f"settings.REALTIME{name}: {error}") from error
 
 
 def forget(*, setting: str, **kwargs: object) -> None:

@@ -6,7 +6,7 @@ A feed is registered in its app's ``live.py``, which is imported when Django sta
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
@@ -142,8 +142,22 @@ def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
     A declaration that cannot be used does not prevent the project from starting: the feed is off, the system checks
     report it, and all other feeds are live.
     """
+    given: Any = model
+    if isinstance(given, type) and issubclass(given, Feed):
+        _refuse(
+            given,
+            f"@register stands above {given.__name__} without a model: write @register(…) with the model",
+        )
+        # What the decorator without its brackets was called with stays a class.
+        return cast("Callable[[type[Feed]], type[Feed]]", given)
 
     def decorate(feed_class: type[Feed]) -> type[Feed]:
+        if not (isinstance(given, type) and issubclass(given, models.Model)):
+            _refuse(
+                feed_class,
+                f"@register({model!r}) above {feed_class.__name__} names no model: write the model's class",
+            )
+            return feed_class
         try:
             registry.add(feed_class(model))
         except ImproperlyConfigured as error:
@@ -153,3 +167,8 @@ def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
         return feed_class
 
     return decorate
+
+
+def _refuse(feed_class: type[Feed], words: str) -> None:
+    registry.refused[feed_class.name or feed_class.__name__] = words
+    logger.error("%s; this feed is off", words)

@@ -84,6 +84,36 @@ def test_a_function_that_is_never_called_is_reported(feed):
     assert all(message.hint for message in found)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [lambda: None, lambda sender, instance: None, lambda *, change: None],
+    ids=["none", "two as of a signal", "by name only"],
+)
+def test_a_function_with_other_arguments_is_reported(feed, function):
+    """It would fail at each change, and never come to the next one."""
+    on_change(feed, name="odd")(function)
+
+    (found,) = check_handlers()
+
+    assert "it does not take one argument, the change" in found.msg
+
+
+@pytest.mark.parametrize("function", [apply, apply_later])
+def test_the_decorator_without_a_feed_raises_an_error(function):
+    """Without its brackets it would make a function of the function, and nothing would be called."""
+    with pytest.raises(TypeError, match=r"write @on_change\(ProductFeed\)"):
+        on_change(function)
+
+
+def test_the_hint_for_an_unknown_feed_names_the_live_ones(feed):
+    on_change("prob", name="misspelt")(apply)
+
+    (found,) = check_handlers()
+
+    assert "probe" in str(found.hint)
+    assert "realtime_processes" not in str(found.hint)
+
+
 def test_a_change_has_an_id_for_receivers():
     """One for each change, of which a repetition has the same."""
     change = Change("upsert", "probe.1", "7", {"a": 1}, "ab12.34")

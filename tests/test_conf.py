@@ -44,6 +44,26 @@ def test_an_unknown_setting_is_refused_with_a_list_of_the_known_ones(settings, n
 
 
 @pytest.mark.parametrize(
+    "name, meant",
+    [("HEARTBEAT", "HEARTBEAT_SECONDS"), ("max_topic", "MAX_TOPICS"), ("TICK_SECOND", "TICK_SECONDS")],
+)
+def test_a_misspelt_setting_is_named_with_the_one_that_is_meant(settings, name, meant):
+    """There are more than fifty; the one that is close comes first."""
+    settings.REALTIME = {name: 1}
+
+    with pytest.raises(ImproperlyConfigured, match=rf"has no {name} \(do you mean {meant}\?\); it may hold"):
+        get_conf()
+
+
+@pytest.mark.parametrize("given", [[1], "TICK_SECONDS", 3, None, {1, 2}])
+def test_settings_that_are_no_dictionary_are_refused_with_words(settings, given):
+    settings.REALTIME = given
+
+    with pytest.raises(ImproperlyConfigured, match=r"REALTIME is a .*; write a dictionary"):
+        get_conf()
+
+
+@pytest.mark.parametrize(
     "given",
     [{"TICK_SECONDS": "0.5"}, {"READER_THREADS": 2.5}, {"READER_THREADS": True}, {"PUBLISHER": "off"}],
 )
@@ -51,8 +71,10 @@ def test_a_value_of_another_type_is_refused_with_its_name(settings, given):
     """It would fail later and elsewhere; and the text "off" would mean on."""
     settings.REALTIME = given
 
-    with pytest.raises(ImproperlyConfigured, match=next(iter(given)).lower()):
+    with pytest.raises(ImproperlyConfigured, match=next(iter(given)).lower()) as caught:
         get_conf()
+
+    assert f"REALTIME[{next(iter(given))!r}]: " in str(caught.value)
 
 
 def test_every_setting_is_documented():

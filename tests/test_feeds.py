@@ -31,6 +31,35 @@ def test_register_makes_a_model_live():
     assert "gangways" not in registry
 
 
+def test_a_decorator_without_its_model_leaves_the_feed_off_with_words(log):
+    """Without brackets it is called with the class, which stays one; a model's name in quotes is no model."""
+    names = []
+    decorator: Any = register
+    try:
+
+        @decorator
+        class Bare(Feed):
+            name = "bare"
+
+        @decorator("boards.Board")
+        class Quoted(Feed):
+            name = "quoted"
+
+        @decorator(None)
+        class Empty(Feed):
+            pass
+
+        names = [Bare.name, Quoted.name, "Empty"]
+        words = [registry.refused[name] for name in names]
+    finally:
+        for name in names:
+            registry.remove(name)
+
+    assert all("write" in each for each in words)
+    assert "Bare without a model" in words[0]
+    assert "'boards.Board'" in words[1]
+
+
 @pytest.mark.parametrize(
     "user, may",
     [

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Info, Warning
@@ -14,6 +15,13 @@ from ..feeds import Feed, registry
 from ..rows import queries, relations
 from ..rows.declaration_faults import fault_of_queryset
 from .conf import check_conf
+
+MEANT = {
+    "order_by": "ordering", "template": "template_name", "queryset": "get_queryset", "topic": "topic_field",
+    "permission_classes": "can_subscribe", "has_permission": "can_subscribe", "select_related": "depends_on",
+    "prefetch_related": "depends_on",
+}  # fmt: skip
+"""What other packages call an attribute of a feed."""
 
 
 def check_feeds(**kwargs: Any) -> list[CheckMessage]:
@@ -42,7 +50,8 @@ def check_feeds(**kwargs: Any) -> list[CheckMessage]:
             rows = feed.get_queryset()
             if fault := fault_of_queryset(rows):
                 faults.append((feed.name, fault.words, fault.hint))
-            found += _of_queryset(feed, rows)
+            else:
+                found += _of_queryset(feed, rows)
         except Exception as error:
             faults.append((feed.name, f"its queryset raises {error!r}", "Correct filter or get_queryset."))
     return [
@@ -92,6 +101,56 @@ def _of_queryset(feed: Feed, rows: "models.QuerySet[Any]") -> Iterator[CheckMess
             hint="Keep the topics small, or add limit; silence this check if that is intended.",
             id="realtime.I001",
         )
+
+
+def check_names(**kwargs: Any) -> list[CheckMessage]:
+    """Report attributes of feeds that no feed reads and whose names are close to one that feeds read."""
+    known = [name for name in vars(Feed) if not name.startswith("_")]
+    found: list[CheckMessage] = []
+    for feed in [] if check_conf() else registry:
+        own = {name for each in type(feed).__mro__ if Feed in each.__mro__ for name in vars(each)}
+        for name in sorted(own - {*dir(Feed), *(value.name for value in feed.values)}):
+            meant = MEANT.get(name) or next(iter(get_close_matches(name, known, 1, 0.8)), None)
+            if meant and not name.startswith("_"):
+                found.append(
+                    Warning(
+                        f"The feed {feed.name!r} has {name!r}, which nothing reads.",
+                        hint=f"Do you mean {meant}? If not, silence this check.",
+                        id="realtime.W027",
+                    )
+                )
+    return found
+
+
+def check_templates(**kwargs: Any) -> list[CheckMessage]:
+    """Report row templates that do not name the row, or name what belongs to one visitor."""
+    found: list[CheckMessage] = []
+    for feed in [] if check_conf() else registry:
+        if not feed.template_name:
+            continue
+        row = str(feed.model._meta.model_name)
+        names = relations.names_in(feed.template_name)
+        # A tag of a library, or a template that is included by a variable, may read the row from the context.
+        if names is not None and not names & {row, "load", "include", "debug"}:
+            found.append(
+                Warning(
+                    f"The row template {feed.template_name} of the feed {feed.name!r} does not name {row!r}: all rows "
+                    "look the same.",
+                    hint=f"The row is {{{{ {row} }}}} in it, by its model's name.",
+                    id="realtime.W028",
+                )
+            )
+        for name in sorted({"request", "user", "perms", "csrf_token"} & (names or set()) - {row}):
+            found.append(
+                Warning(
+                    f"The row template {feed.template_name} of the feed {feed.name!r} names {name!r}, which is empty "
+                    "in it: a row is the same for all its readers.",
+                    hint="Put what belongs to one visitor outside of the rows; for forms see "
+                    "docs/howto/tables-and-forms.md.",
+                    id="realtime.W029",
+                )
+            )
+    return found
 
 
 def check_order_keys(**kwargs: Any) -> list[CheckMessage]:

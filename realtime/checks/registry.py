@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage
 
 from .conf import check_conf
 from .database import check_database
-from .feeds import check_feeds, check_handlers, check_order_keys
+from .feeds import check_feeds, check_handlers, check_names, check_order_keys, check_templates
 from .layer import check_layer, check_redis
 from .security import check_hosts, check_passwords, check_sessions, check_trusted_origins
 from .servers import check_daphne, check_open_files
@@ -23,6 +23,8 @@ Check = Callable[..., list[CheckMessage]]
 ALWAYS: list[Check] = [
     check_conf,
     check_feeds,
+    check_names,
+    check_templates,
     check_order_keys,
     check_handlers,
     check_trusted_origins,

@@ -31,16 +31,18 @@ class BadPosition(BadMessage):
 
 
 class UnknownTopic(RealtimeError):
-    """No feed has a topic of this name."""
+    """No feed has a topic of this name; ``hint`` is what to do."""
 
     code = Code.NOT_FOUND
 
-    def __init__(self, topic: str) -> None:
-        super().__init__(topic)
-        self.topic = topic
+    def __init__(
+        self, topic: str, hint: str = "a topic is a feed's name, with a key where the feed has one"
+    ) -> None:
+        super().__init__(topic, hint)
+        self.topic, self.hint = topic, hint
 
     def __str__(self) -> str:
-        return f"no topic {self.topic[:100]!r}; a topic is a feed's name, with a key where the feed has one"
+        return f"no topic {self.topic[:100]!r}; {self.hint}"
 
 
 class FeedOff(RealtimeError):

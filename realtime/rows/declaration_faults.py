@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import models, router
 from django.db.models.constants import LOOKUP_SEP
+from django.db.models.query import ModelIterable
 from django.utils import translation
 
 from ..conf import get_conf
@@ -18,6 +19,11 @@ from .values import Value, computed_methods, is_called_with
 MAX_INTERVAL_SECONDS = 60
 MAX_REFRESH_SECONDS = 24 * 3600
 MAX_RETENTION_SECONDS = 30 * 24 * 3600
+METHODS = {
+    "can_subscribe": ["user", "key"], "visible_topics": ["user", "keys"], "same_rights": ["user"],
+    "viewer_name": ["user"], "can_broadcast": ["user", "key"], "get_queryset": [],
+}  # fmt: skip
+"""The methods of a feed that a project overrides, with their arguments; those that make values are checked apart."""
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -52,6 +58,14 @@ def check_names(name: str, **given: Any) -> None:
     for what, names in given.items():
         if not isinstance(names, Iterable) or not all(isinstance(each, str) for each in names):
             raise ImproperlyConfigured(f"feed {name!r}: {what} is {names!r}: use a list of names")
+
+
+def check_filter(name: str, condition: Any) -> None:
+    """Raises: ImproperlyConfigured, for a value that is no condition."""
+    if condition is not None and not getattr(condition, "conditional", False):
+        raise ImproperlyConfigured(
+            f"feed {name!r}: filter is {condition!r}: use a Q, such as Q(is_public=True)"
+        )
 
 
 def check_presence(name: str, presence: str | None) -> None:
@@ -116,12 +130,29 @@ def faults_of_databases(model: type[models.Model], others: Iterable[type[models.
 
 
 def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
-    """Return the fault of a feed whose queryset, or manager, names another database than that of the log.
+    """Return the fault of a feed whose rows are no queryset of instances, or of another database than that of the log.
 
     It is not part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may query the database.
     """
+    found = cast(Any, rows)
+    if not isinstance(rows, models.QuerySet):
+        kind = type(rows).__name__
+        return Fault(
+            f"get_queryset returns {kind}, not a queryset",
+            "Return super().get_queryset(), filtered as needed.",
+        )
+    if found.query.is_sliced:
+        return Fault(
+            "its queryset is a slice, from which no topic can be selected",
+            "Write limit = … for the first rows of each topic.",
+        )
+    if not issubclass(found._iterable_class, ModelIterable):
+        return Fault(
+            "its queryset has values() or values_list(), and rows are made of instances",
+            "Leave that out, and name the values in fields.",
+        )
     alias = get_conf().database
-    chosen: str | None = cast(Any, rows)._db  # ``db`` calls the project's routers, which may name a replica
+    chosen: str | None = found._db  # ``db`` calls the project's routers, which may name a replica
     if chosen in (None, alias):
         return None
     return Fault(
@@ -133,7 +164,13 @@ def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
 def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
     """Yield the faults of ``fields`` as a whole, and of the methods of a feed's class that compute values."""
     if isinstance(fields, str):
-        yield Fault("fields is a text", f'Write a list: ["{fields}"].')
+        names = '["name", "price"], for example' if fields == "__all__" else f'["{fields}"]'
+        yield Fault("fields is a text", f"Write a list: {names}.")
+    for name, arguments in METHODS.items():
+        method = inspect.getattr_static(feed, name)
+        if inspect.isfunction(method) and not is_called_with(method, "self", *arguments):
+            given = f"self, {', '.join(arguments)}" if arguments else "self"
+            yield Fault(f"{name} does not take ({given})", f"Write `def {name}({given})`.")
     methods = {name: found.method for name, found in computed_methods(feed).items()}
     for name, method in {**methods, "serialize": feed.serialize}.items():
         if not inspect.isfunction(method):

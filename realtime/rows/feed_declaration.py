@@ -13,6 +13,7 @@ from . import queries
 from .declaration_faults import (
     Fault,
     check_columns,
+    check_filter,
     check_names,
     check_presence,
     check_retention,
@@ -64,6 +65,7 @@ class FeedDeclaration(FeedTables):
             self.name, topic_field=self.topic_field, template_name=self.template_name, language=self.language,
             time_zone=self.time_zone,
         )  # fmt: skip
+        check_filter(self.name, self.filter)
         check_names(self.name, fields=self.fields, depends_on=self.depends_on)
         if not isinstance(self.ordering, Iterable):
             raise ImproperlyConfigured(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import models
 
 from ..databases.base import is_storable
@@ -28,7 +28,11 @@ class FeedTopics:
     _topic_column: "Field | None"
 
     def _own_column(self, name: str) -> Field:
-        column: Any = self.model._meta.get_field(name)
+        try:
+            column: Any = self.model._meta.get_field(name)
+        except FieldDoesNotExist as error:
+            own = ", ".join(field.attname for field in concrete(self.model)._meta.local_concrete_fields)
+            raise FieldDoesNotExist(f"{error}; topic_field is a column of its own table: {own}") from None
         if column not in concrete(self.model)._meta.local_fields:
             raise ImproperlyConfigured(
                 f"feed {self.name!r}: {name} is a column of {column.model.__name__}'s table; "

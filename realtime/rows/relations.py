@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -102,6 +103,30 @@ def _attributes(function: Callable[..., Any]) -> Iterator[list[str]]:
             node = node.value
         if path and isinstance(node, ast.Name) and node.id == argument:
             yield path
+
+
+def names_in(template_name: str) -> set[str] | None:
+    """Return the words of a template's tags, except those in quotes; None if its source is not known.
+
+    Names that a template itself sets, by ``{% with %}`` for example, are left out.
+    """
+    read: set[str] = set()
+    own: set[str] = set()
+    for name in template_names(template_name):
+        try:
+            backend: Any = get_template(name)
+        except (TemplateDoesNotExist, TemplateSyntaxError):
+            return None
+        if not isinstance(backend.template, Template):
+            return None
+        code = " ".join(re.findall(r"{[{%](.*?)[%}]}", backend.template.source))
+        texts = re.sub(r"\"[^\"]*\"|'[^']*'", " ", code)
+        own.update(*re.findall(r"\b(\w+)=|\bas (\w+)", texts))
+        own.update(
+            *(names.split() for names in re.findall(r"\bfor ([\w, ]+?) in\b", texts.replace(",", " ")))
+        )
+        read.update(re.findall(r"(?<![\w.|-])[A-Za-z_]\w*", texts))
+    return read - own
 
 
 def _variables(model: type[models.Model], template_name: str) -> Iterator[tuple[str, list[str]]]:

@@ -134,8 +134,10 @@ def _own(model: type[models.Model], name: str) -> Value:
                 f"of the feed: @computed, def {name}(self, instance)"
             )
         return Value(name, _called(name), type=_returned(attribute), made_by=attribute)
+    columns = ", ".join(field.name for field in model._meta.concrete_fields)
     raise NoSuchValue(
-        f"fields has {name!r}, but {model.__name__} has no field named {name!r}, and no property, method or annotation"
+        f"fields has {name!r}, but {model.__name__} has no field named {name!r}, and no property, method or "
+        f"annotation; its columns are: {columns}"
     )
 
 

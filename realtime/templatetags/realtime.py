@@ -1,14 +1,20 @@
 """The template tags: the page client, rows of topics, and blocks that are computed from topics."""
 
+import asyncio
 import json
+import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import django
 import msgspec
 from django import template
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SynchronousOnlyOperation
+from django.db import models
 from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.template import TemplateSyntaxError
@@ -21,7 +27,7 @@ from django.utils.translation import get_language
 from .. import presence
 from ..delivery.first_paint import first_paints
 from ..delivery.rights_check import may_read
-from ..engine.errors import FeedOff
+from ..engine.errors import FeedOff, UnknownTopic
 from ..feeds import Feed, registry
 from ..middleware import LiveBlocksMiddleware
 from ..publishing.positions import read_topic
@@ -41,6 +47,15 @@ PARENTS = {
     "optgroup": ["select"],
 }
 """The parents in which a browser accepts an element, for elements that it does not accept everywhere."""
+CHILDREN = {
+    "table": ["tbody", "thead", "tfoot", "caption", "colgroup", "tr"],
+    "tbody": ["tr"],
+    "thead": ["tr"],
+    "tfoot": ["tr"],
+    "tr": ["td", "th"],
+    "colgroup": ["col"],
+}
+"""The elements that a browser accepts in one, for elements out of which it moves all others."""
 
 
 @register.simple_tag(takes_context=True)
@@ -65,6 +80,7 @@ def live(
             ImproperlyConfigured, if there is no such feed, or it has no row template.
             UnknownTopic, if the feed has no topic with this key.
     """
+    _check_thread("live")
     if attributes and not tag:
         raise TemplateSyntaxError(
             f'{{% live %}} got {", ".join(attributes)}: attributes of an element that it renders with tag="…"'
@@ -88,7 +104,8 @@ def live(
     # Each row's template has escaped its values.
     rows = SafeString(first_paint.html)
     if not first_paint.rows:
-        rows = _fault(next((reason for reason in left_out.of_topic(topic).values() if WORDS in reason), ""))
+        reasons = left_out.of_topic(topic).values()
+        rows = _fault(next((reason for reason in reasons if WORDS in reason or settings.DEBUG), ""))
     misplaced = _misplaced(name, first_paint.html, tag) if tag and not template else ""
     if misplaced:
         return _fault(misplaced)
@@ -104,19 +121,26 @@ def live(
 
 @register.simple_block_tag(takes_context=True)
 def live_block(
-    context: template.Context, content: str, name: str, topics: str, tag: str = "div", **attributes: Any
+    context: template.Context,
+    content: str,
+    name: str,
+    topics: str | Iterable[str],
+    tag: str = "div",
+    **attributes: Any,
 ) -> SafeString:
     """Render a part of a page that is fetched again, with the page, when one of its topics changes.
 
     ``{% live_block "summary" topics="orders stock" %}…{% endlive_block %}``: any markup and any query, of this page,
-    user and language. ``topics`` are separated by spaces. Other arguments are attributes of its element.
+    user and language. ``topics`` are separated by spaces, or a list. Other arguments are attributes of its element.
 
     Raises: PermissionDenied, if the page's user may not read a topic. ImproperlyConfigured, if there is no such feed.
             TemplateSyntaxError, if it has no topics, or is inside of another one.
     """
-    if not topics.split():
+    names = topics.split() if isinstance(topics, str) else list(topics or ())
+    if not names:
         raise TemplateSyntaxError(
-            f'{{% live_block {name!r} %}} has no topics: name those that it follows, as in topics="orders stock"'
+            f'{{% live_block {name!r} %}} has no topics: name those that it follows, as in topics="orders stock"; a '
+            "variable must be in the page's context"
         )
     if ' data-realtime-block="' in content:
         raise TemplateSyntaxError(
@@ -124,19 +148,19 @@ def live_block(
             "blocks that change together cost one request, however many they are"
         )
     request = context.get("request")
-    for topic in topics.split():
-        feed = topic.partition(".")[0]
+    for topic in names:
+        feed, _, key = topic.partition(".")
         _check_feed("live_block", feed)
         if feed in registry.refused or registry[feed].error is not None:
             continue  # its subscription is refused with an explanation
-        found, key = registry.find(topic)
-        if not may_read(found, _user(context), key):
+        found = registry[feed]
+        if not may_read(found, _user(context), _found("live_block", found, topic, key or None)):
             raise _refused(found, topic)
     LiveBlocksMiddleware.is_needed = True
     # The answer to a POST cannot be fetched again: a form in it would lose its errors and the sent values.
     is_kept = getattr(request, "method", "GET") not in ("GET", "HEAD")
     position = getattr(request, "realtime_position", None)
-    ours = {"block": name, "topics": None if is_kept else topics, "position": position}
+    ours = {"block": name, "topics": None if is_kept else " ".join(names), "position": position}
     return _element(tag, ours, "data-realtime-", attributes, SafeString(content))
 
 
@@ -146,6 +170,7 @@ def live_rows(context: template.Context, name: str, key: object = None) -> SafeS
 
     Raises: as ``{% live %}``; but its feed needs no row template.
     """
+    _check_thread("live_rows")
     _check_feed("live_rows", name)
     if name in registry.refused or registry[name].error is not None:
         return SafeString("")
@@ -180,6 +205,7 @@ def live_viewers(
     Raises: PermissionDenied, if the page's user may not read the topic. ImproperlyConfigured, if its feed has no such
             presence. UnknownTopic.
     """
+    _check_thread("live_viewers")
     _check_feed("live_viewers", name)
     if show not in ("number", "names"):
         raise TemplateSyntaxError(f'{{% live_viewers %}} got show="{show}": use "number" or "names"')
@@ -212,9 +238,37 @@ def topic(feed: str, key: object) -> str:
 def _check_feed(tag: str, name: str) -> None:
     if name not in registry and name not in registry.refused:
         own = {feed.name for feed in registry if not type(feed).__module__.startswith("realtime.operators.")}
-        known = ", ".join(sorted(own)) or "none; write @register(…) above the class of a feed"
+        known = ", ".join(sorted(own)) or (
+            "none; write @register(…) above the class of a feed, in the live.py of an app of INSTALLED_APPS"
+        )
         raise ImproperlyConfigured(
             f"{{% {tag} {name!r} %}}: no such feed; the live.py modules of the installed apps register: {known}"
+            f"{_meant(tag, name, own)}"
+        )
+
+
+def _meant(tag: str, name: str, known: Iterable[str]) -> str:
+    """Return what to write in place of a name that is no feed's; an empty string if that is not known."""
+    if not name:
+        return ". The name is a text in quotes, or a variable of the page's context"
+    feed, dot, key = name.partition(".")
+    if dot and feed in known:
+        return f". {name!r} is a topic: write {{% {tag} {feed!r} {key} %}}, the feed and the key"
+    classes = {type(each).__name__: each.name for each in registry}
+    near = classes.get(name) or next(iter(get_close_matches(name, known, 1)), None)
+    return f". Do you mean {near!r}?" if near else ""
+
+
+def _check_thread(tag: str) -> None:
+    """Raises: SynchronousOnlyOperation, in a coroutine, with the line to write: Django's own words have none."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        raise SynchronousOnlyOperation(
+            f"{{% {tag} %}} reads the database, which an async view may not do while it renders: write "
+            "`return await sync_to_async(render)(request, …)`, with sync_to_async of asgiref.sync"
         )
 
 
@@ -222,10 +276,33 @@ def _topic(tag: str, feed: Feed, key: object) -> tuple[str, Any]:
     """Return the name of a feed's topic, and its key as ``can_subscribe`` gets it."""
     _check_key(tag, feed, key)
     topic = feed.topic(key)
-    return topic, registry.find(topic)[1]
+    return topic, _found(tag, feed, topic, key)
+
+
+def _found(tag: str, feed: Feed, topic: str, key: object) -> Any:
+    """Return the key of a feed's topic as ``can_subscribe`` gets it, of one that a template names by ``key``.
+
+    Raises: UnknownTopic, which says what is wrong with the key.
+    """
+    try:
+        return registry.find(topic)[1]
+    except UnknownTopic:
+        wrong = f"{key!r} is no value of {feed.topic_field}"
+        if key is None:
+            wrong = f"the feed {feed.name!r} has a topic for each {feed.topic_field}: name a key"
+        elif key == "":
+            wrong = "the key is empty: the page's context has no such variable"
+        elif feed.topic_field is None:
+            wrong = f"the feed {feed.name!r} has one topic: leave out the key"
+        raise UnknownTopic(topic, f"{{% {tag} %}}: {wrong}") from None
 
 
 def _check_key(tag: str, feed: Feed, key: object) -> None:
+    if isinstance(key, models.Model):
+        raise ImproperlyConfigured(
+            f"{{% {tag} {feed.name!r} … %}} got {key!r} as the key, which is an instance: name its primary key, as in "
+            f"{key._meta.model_name}.pk"
+        )
     if feed.topic_field is None and key is not None:
         raise ImproperlyConfigured(
             f"{{% {tag} {feed.name!r} {key!r} %}}: the feed has one topic with all of its rows; leave out the key, or "
@@ -248,6 +325,8 @@ def _misplaced(name: str, html: str, tag: str) -> str:
     """Return why a browser would move the rows out of the element ``tag``; an empty string if it would not."""
     found = re.match(r"\s*<(\w+)", html)
     row = found[1].lower() if found else ""
+    if row and tag in CHILDREN and row not in CHILDREN[tag]:
+        return f"A row of {name!r} is a <{row}>, and browsers accept only <{CHILDREN[tag][0]}> in <{tag}>."
     if tag in PARENTS.get(row, [tag]):
         return ""
     return (

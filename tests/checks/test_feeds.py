@@ -10,7 +10,7 @@ from django.db.models import Window
 from django.db.models.functions import Now, Rank
 from django.utils import timezone
 
-from realtime.checks.feeds import check_feeds, check_order_keys
+from realtime.checks.feeds import check_feeds, check_names, check_order_keys, check_templates
 from realtime.engine.errors import FeedOff
 from realtime.feeds import Feed, computed, register, registry
 from tests.apps.library.models import Book
@@ -45,6 +45,25 @@ def about(found: list[CheckMessage]) -> list[str]:
         ({"limit": -1}, "limit -1"),
         ({"name": "probe", "refresh_seconds": "often"}, "refresh_seconds 'often'"),
         ({"language": "xx"}, "language 'xx'"),
+        ({"topic_field": "shelf__name"}, "a column of its own table: id, shelf"),
+        ({"fields": ["titel"]}, "its columns are: id, shelf"),
+        ({"fields": "__all__"}, "fields is a text"),
+        ({"filter": {"title": "x"}}, "filter is {'title': 'x'}: use a Q"),
+        ({"filter": "title"}, "filter is 'title'"),
+        ({"get_queryset": lambda self: [Book()]}, "get_queryset returns list, not a queryset"),
+        ({"get_queryset": lambda self: None}, "get_queryset returns NoneType"),
+        ({"get_queryset": lambda self: Book.objects}, "get_queryset returns Manager"),
+        ({"get_queryset": lambda self: Book.objects.raw("SELECT 1")}, "get_queryset returns RawQuerySet"),
+        ({"get_queryset": lambda self: Book.objects.all()[:5]}, "its queryset is a slice"),
+        ({"get_queryset": lambda self: Book.objects.values("title")}, "its queryset has values()"),
+        ({"get_queryset": lambda self: Book.objects.values_list("pk", flat=True)}, "has values()"),
+        ({"get_queryset": lambda: Book.objects.all()}, "get_queryset does not take (self)"),
+        ({"can_subscribe": lambda user, key: True}, "can_subscribe does not take (self, user, key)"),
+        ({"can_subscribe": lambda self, user: True}, "can_subscribe does not take (self, user, key)"),
+        ({"visible_topics": lambda self, keys: keys}, "visible_topics does not take (self, user, keys)"),
+        ({"same_rights": lambda user: 1}, "same_rights does not take (self, user)"),
+        ({"viewer_name": lambda self: ""}, "viewer_name does not take (self, user)"),
+        ({"can_broadcast": lambda self, user: True}, "can_broadcast does not take (self, user, key)"),
         ({"template_name": "no/such.html"}, "its template no/such.html cannot be loaded"),
         ({"filter": models.Q(titel="x")}, "its queryset raises FieldError"),
         ({"get_queryset": lambda self: 1 / 0}, "its queryset raises ZeroDivisionError"),
@@ -86,6 +105,60 @@ def name_of_author(self, book):
 
 def key_of_author(self, book):
     return book.author_id or book.author.pk
+
+
+@pytest.mark.parametrize(
+    "attributes, hints",
+    [
+        ({"can_subscibe": lambda self, user, key: True}, ["can_subscribe"]),
+        ({"order_by": ["title"]}, ["ordering"]),
+        ({"field": ["title"], "depend_on": ["tags"]}, ["depends_on", "fields"]),
+        ({"template": "x.html"}, ["template_name"]),
+        ({"permission_classes": []}, ["can_subscribe"]),
+        ({"label": computed(lambda self, book: ""), "page_size": 20, "_order_by": 1}, []),
+        ({"names": computed(lambda self, book: "")}, []),
+    ],
+    ids=["a letter", "of a queryset", "two", "short", "of another package", "others", "a value"],
+)
+def test_a_misspelt_attribute_is_reported_with_the_one_that_is_meant(declare, attributes, hints):
+    """Nothing reads it, so the feed would have its default: only staff may read it, its rows are in no order."""
+    declare(Book, **attributes)
+
+    found = check_names()
+
+    assert about(found) == ["W027"] * len(hints)
+    assert [str(message.hint).split()[3].strip("?") for message in found] == hints
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("{{ book.title }}", []),
+        ("{% if book %}x{% endif %}", []),
+        ("{{ object.title }}", ["W028"]),
+        ("{{ Book.title }}", ["W028"]),
+        ("no name", ["W028"]),
+        ('{% url "book" %}', ["W028"]),
+        ("{% load realtime %}{% live_path %}", []),
+        ("{% include part %}", []),
+        ("{{ book.title }} {{ request.user }}", ["W029"]),
+        ("{{ book.title }}{% if user.is_staff %}!{% endif %}", ["W029"]),
+        ("{{ book.title }}{% csrf_token %}{% if perms.shop.add %}!{% endif %}", ["W029", "W029"]),
+        ("{{ book.user }} {{ book.title|default:'user' }} {# user #}", []),
+        ("{% with user=book.author %}{{ user.name }}{% endwith %}", []),
+        ("{% for at, user in book.readers %}{{ user.name }}{% endfor %}", []),
+    ],
+)
+def test_a_row_template_that_cannot_show_its_row_is_reported(declare, settings, tmp_path, source, expected):
+    """It does not name the row, or it names what belongs to one visitor."""
+    (tmp_path / "probe.html").write_text(f"<li>{source}</li>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    declare(Book, template_name="probe.html")
+
+    found = check_templates()
+
+    assert about(found) == expected
+    assert all(message.hint for message in found)
 
 
 def test_of_two_feeds_of_one_name_the_first_stays_live(declare):

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from csp.middleware import CSPMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SynchronousOnlyOperation
 from django.db import connection, models
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template, TemplateSyntaxError
@@ -194,6 +194,78 @@ def test_the_error_in_a_project_without_feeds_says_how_one_is_registered(render,
         render("{% live 'nothing' %}")
 
 
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("{% live entries 7 %}", "The name is a text in quotes"),
+        ("{% live 'entries.7' %}", "write {% live 'entries' 7 %}"),
+        ("{% live_viewers 'entries.7' %}", "write {% live_viewers 'entries' 7 %}"),
+        ("{% live_rows 'PublicBoardFeed' %}", "Do you mean 'boards'?"),
+        ("{% live 'entrys' 7 %}", "Do you mean 'entries'?"),
+        ("{% live_block 'b' topics='entrie.7' %}{% endlive_block %}", "Do you mean 'entries'?"),
+    ],
+)
+def test_the_error_for_an_unknown_feed_names_the_one_that_is_meant(render, log, source, words):
+    """A name without quotes, a topic, a class, a misspelling."""
+    with pytest.raises(ImproperlyConfigured, match="no such feed") as caught:
+        render(source)
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ("{% live 'entries' %}", "'entries' has a topic for each board_id: name a key"),
+        ("{% live_rows 'entries' absent %}", "the key is empty"),
+        ("{% live 'entries' 'x' %}", "'x' is no value of board_id"),
+        ("{% live_block 'b' topics='entries' %}{% endlive_block %}", "name a key"),
+        ("{% live_block 'b' topics='boards.7' %}{% endlive_block %}", "has one topic: leave out the key"),
+    ],
+)
+def test_the_error_for_a_key_without_a_topic_says_what_is_wrong_with_it(render, log, source, words):
+    with pytest.raises(UnknownTopic) as caught:
+        render(source)
+
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% live 'entries' board %}", "{% live_rows 'entries' board %}", "{% live 'boards' board %}",
+        "{% live_block 'b' topics='entries'|topic:board %}{% endlive_block %}",
+    ],
+)  # fmt: skip
+def test_an_instance_as_a_key_is_an_error_that_names_its_primary_key(render, quay, source):
+    with pytest.raises(ImproperlyConfigured, match=r"name its primary key, as in board\.pk"):
+        render(source, board=quay)
+
+
+@pytest.mark.parametrize("name", ["live", "live_rows", "live_viewers"])
+async def test_a_tag_in_an_async_view_says_how_to_render_it(rf, monkeypatch, name):
+    """Django's error for a query in a coroutine does not say what to write."""
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)
+    template = Template("{% load realtime %}{% " + name + " 'boards' %}")
+
+    with pytest.raises(SynchronousOnlyOperation, match=r"await sync_to_async\(render\)"):
+        template.render(Context({"request": rf.get("/")}))
+
+
+def test_with_debug_a_page_without_rows_says_why(render, live, quay, settings, tmp_path):
+    """The reason is in the log, too; visitors of a deployed site do not see it."""
+    (tmp_path / "row.html").write_text("<li>{{ board.slug }}{% url 'nowhere' %}</li>")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    live(Board, name="failing", template_name="row.html")
+
+    deployed = render("{% live 'failing' %}")
+    settings.DEBUG = True
+    developed = render("{% live 'failing' %}")
+
+    assert "NoReverseMatch" not in deployed
+    assert "NoReverseMatch" in developed
+
+
 def test_a_feed_without_a_row_template_cannot_be_rendered(render, live):
     """The error names the class that needs one."""
     live(Board, name="bare")
@@ -357,6 +429,27 @@ def test_rows_that_a_browser_would_move_out_of_their_element_are_refused_with_wo
     assert "<tr" not in page
 
 
+@pytest.mark.parametrize(
+    "tag, row, is_accepted",
+    [
+        ("tbody", "<li>", False), ("tbody", "<div>", False), ("table", "<p>", False), ("tr", "<li>", False),
+        ("table", "<tbody>", True), ("tr", "<td>", True), ("ul", "<li>", True), ("ol", "<div>", True),
+    ],
+)  # fmt: skip
+def test_a_row_that_a_table_does_not_accept_is_refused_with_words(
+    render, live, quay, settings, tmp_path, tag, row, is_accepted
+):
+    """A browser moves it out of the table, where it is not live."""
+    (tmp_path / "row.html").write_text(f"{row}{{{{ board.slug }}}}{row.replace('<', '</')}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    live(Board, name="moved", template_name="row.html")
+
+    page = render(f"{{% live 'moved' tag='{tag}' %}}")
+
+    assert ("browsers accept only" in page) is not is_accepted
+    assert ("quay" in page) is is_accepted
+
+
 def test_attributes_need_an_element_of_their_own(render, quay):
     with pytest.raises(TemplateSyntaxError, match="tag="):
         render("{% live 'entries' board.pk class='wide' %}", board=quay)
@@ -383,7 +476,14 @@ def test_a_block_in_the_answer_to_a_post_is_not_fetched_again(rf, quay):
 BLOCK = "{% live_block 'sum' topics=topics %}x{% endlive_block %}"
 
 
-@pytest.mark.parametrize("topics", ["", "  "])
+def test_the_topics_of_a_block_may_be_a_list(render, quay):
+    topics = ["boards", f"entries.{quay.pk}"]
+
+    assert f'data-realtime-topics="boards entries.{quay.pk}"' in render(BLOCK, topics=topics)
+    assert f'data-realtime-topics="boards entries.{quay.pk}"' in render(BLOCK, topics=" ".join(topics))
+
+
+@pytest.mark.parametrize("topics", ["", "  ", [], None, ()])
 def test_a_live_block_without_topics_is_refused(render, topics):
     with pytest.raises(TemplateSyntaxError, match="has no topics"):
         render(BLOCK, topics=topics)
