@@ -37,7 +37,7 @@ class Job:
         """Run the function once; an error is logged and affects neither other jobs nor the next run."""
         try:
             self.function()
-        except Exception:
+        except BaseException:  # in a thread: nothing else ends by it
             logger.exception("job %s failed; it runs again in %g s", self.name, self.seconds)
         finally:
             self.is_running = False

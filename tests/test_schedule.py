@@ -36,9 +36,14 @@ def test_missed_runs_are_skipped(job):
     assert not job.start_if_due(201)
 
 
-def test_a_failing_job_runs_again(lines):
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt, BaseException])
+def test_a_failing_job_runs_again(lines, error):
     """The error is logged, with the time until the next run."""
-    job = Job("a.job", lambda: 1 / 0, seconds=5)
+
+    def fail() -> None:
+        raise error
+
+    job = Job("a.job", fail, seconds=5)
     job.start_if_due(0)
 
     job.run()

@@ -21,7 +21,6 @@ from ..databases.base import is_storable
 from ..engine.messages import Presence
 from ..feeds import registry
 from ..publishing.interest import MAX_NAMES, Viewers
-from ..runtime.failures import ESCAPING
 from ..runtime.threads import DatabaseThreads
 from .fan_out import FAN_OUT_AT_ONCE
 from .held_topics import HeldTopics
@@ -188,7 +187,7 @@ def name_of(feed: str, user: object) -> str:
         name = registry[feed].viewer_name(user)
     except DatabaseError:
         raise
-    except (Exception, *ESCAPING):
+    except BaseException:
         logger.exception("viewer_name of feed %s failed; the user has no name meanwhile", feed)
         return ""
     return name[:MAX_NAME_CHARACTERS] if isinstance(name, str) and is_storable(name) else ""

@@ -18,6 +18,7 @@ from ..databases.registry import database
 from ..engine import messages
 from ..engine.messages import Change, Content
 from ..feeds import Feed
+from ..runtime.failures import contained
 from . import outbox_records
 from .budget import Budget, OutOfTime
 from .outbox_records import Image, OutboxRecord
@@ -98,7 +99,7 @@ def of_rows(
     budget = Budget(get_conf().feed_seconds, BUSY_FACTOR * get_conf().feed_seconds)
     unusable: set[int] = set()
     try:
-        with database().failing_alone():
+        with database().failing_alone(), contained:
             found = _changes(feed, images, followed, budget, lambda image: unusable.add(id(image)))
         outbox_records.skip(
             f"values of feed {feed.name} that no row has are in",
@@ -122,7 +123,7 @@ def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCu
         return {feed.name: None}
     budget = Budget(get_conf().feed_seconds)
     try:
-        with database().failing_alone(), database().limit_query_time(budget.seconds):
+        with database().failing_alone(), database().limit_query_time(budget.seconds), contained:
             topics = _named_topics(feed, since, until)
     except Exception:
         logger.exception("the changed topics of feed %s are not known; all must be read again", feed.name)

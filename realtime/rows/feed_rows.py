@@ -14,7 +14,7 @@ from msgspec import UNSET
 from ..conf import get_conf
 from ..engine.errors import FeedOff, UnknownTopic
 from ..engine.messages import Content, Row
-from ..runtime.failures import ESCAPING, as_exception
+from ..runtime.failures import contained
 from ..runtime.left_out import left_out
 from . import reading, stored_forms
 from .declaration_faults import fault_of_queryset
@@ -201,10 +201,8 @@ class FeedRows(FeedDeclaration):
     ) -> Callable[[models.Model], _Placed | None]:
         def placed(instance: models.Model) -> _Placed | None:
             before_each()
-            try:
+            with contained:
                 return self._placed(instance, format)
-            except ESCAPING as error:
-                raise as_exception(error) from error
 
         return placed
 
@@ -225,10 +223,8 @@ class FeedRows(FeedDeclaration):
         with surroundings(self.language, self.time_zone):
             if self.template_name:
                 get_template(self.template_name)  # a missing or wrong template is not the fault of a row
-            try:
+            with contained:
                 yield
-            except ESCAPING as error:
-                raise as_exception(error) from error
 
 
 def _without_others(

@@ -1,6 +1,7 @@
 """CPU time: how long a thread or a coroutine uses a core, and how long a thread waits for one."""
 
 import os
+import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from time import thread_time
@@ -9,6 +10,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _SCHEDULED = "/proc/thread-self/schedstat"
+TRIAL_SECONDS = 0.005
+"""How much CPU time a trial of the machine uses: more than a busy machine lets a thread have at a time."""
 
 
 def waited() -> float:
@@ -24,6 +27,17 @@ def waited() -> float:
             os.close(file)
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def slowdown() -> float:
+    """Return how many times as long as it needs a core this thread takes for work of its own at this moment; 1 or more.
+
+    This includes the time in which other threads have the interpreter, also those that wait for a core meanwhile.
+    """
+    begun, used = time.monotonic(), thread_time()
+    while thread_time() - used < TRIAL_SECONDS:
+        pass
+    return max(1.0, (time.monotonic() - begun) / (thread_time() - used))
 
 
 def measured_call(note: Callable[[float], None], function: Callable[..., T], *args: object) -> T:

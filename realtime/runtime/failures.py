@@ -1,10 +1,16 @@
 """Errors of an app's code that would stop more than the call that raised them."""
 
+import threading
 from asyncio import CancelledError
+from types import TracebackType
 
-ESCAPING = (StopIteration, SystemExit, CancelledError)
-"""Errors that event loops treat specially: the first blocks the future that it is set on, the second ends the process,
-the third cancels the task that waits."""
+ESCAPING = (StopIteration, SystemExit, CancelledError, KeyboardInterrupt, GeneratorExit)
+"""Errors that event loops treat specially: the first blocks the future that it is set on, others end the process or the
+task that waits."""
+
+
+class Passing(BaseException):
+    """What the engine raises to end work of its own, through code that handles errors of apps."""
 
 
 def as_exception(error: BaseException) -> Exception:
@@ -14,3 +20,27 @@ def as_exception(error: BaseException) -> Exception:
     failure = RuntimeError(f"{type(error).__name__} was raised: {error}")
     failure.__cause__ = error
     return failure
+
+
+class _Contained:
+    """A block of an app's code, from which every error comes as an exception; only Ctrl-C ends a program's main thread.
+
+    Handlers of ``Exception`` would not catch the others, such as the time-outs of some libraries.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, Passing):
+            return
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            return
+        failure = as_exception(error)
+        if failure is not error:
+            raise failure from error
+
+
+contained = _Contained()

@@ -19,7 +19,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.registry import database, on
-from .failures import ESCAPING, as_exception
+from .failures import as_exception
 
 logger = logging.getLogger("realtime.service")
 
@@ -57,11 +57,12 @@ class DatabaseThreads:
 
         Raises: what the function raises; a RuntimeError in place of errors that event loops treat specially.
         """
-        return await asyncio.wrap_future(self.submit(_contained, function, *args))
+        return await asyncio.wrap_future(self.submit(function, *args))
 
     def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
         """Return a future with the result of a function that may use the database.
 
+        Its exception is what the function raises; a RuntimeError in place of errors that would end a task or a process.
         Raises: Stopping, after ``close``.
         """
         future: Future[T] = Future()
@@ -123,7 +124,7 @@ class DatabaseThreads:
                 try:
                     result = _call(function, args)
                 except BaseException as error:
-                    future.set_exception(error)
+                    future.set_exception(as_exception(error))
                 else:
                     future.set_result(result)
             del call, future, function, args  # a waiting thread must not keep a result in memory
@@ -206,13 +207,6 @@ class OpenFile:
 _pools: "WeakSet[DatabaseThreads]" = WeakSet()
 _generation = 0
 _thread = threading.local()
-
-
-def _contained(function: Callable[..., T], *args: object) -> T:
-    try:
-        return function(*args)
-    except ESCAPING as error:
-        raise as_exception(error) from error
 
 
 def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:

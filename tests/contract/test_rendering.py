@@ -106,6 +106,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "end of an iterator": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.next }}{% endif %}</li>"},
     "end of the process": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.exit }}{% endif %}</li>"},
     "cancellation": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.cancel }}{% endif %}</li>"},
+    "end of a generator": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.leave }}{% endif %}</li>"},
+    "time-out of a library": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.quit }}{% endif %}</li>"},
+    "several": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.several }}{% endif %}</li>"},
 }  # fmt: skip
 
 
@@ -149,6 +152,10 @@ def fragile(monkeypatch) -> None:
     monkeypatch.setattr(Entry, "next", raises(StopIteration()), raising=False)
     monkeypatch.setattr(Entry, "exit", raises(SystemExit(1)), raising=False)
     monkeypatch.setattr(Entry, "cancel", raises(CancelledError()), raising=False)
+    monkeypatch.setattr(Entry, "leave", raises(GeneratorExit()), raising=False)
+    monkeypatch.setattr(Entry, "quit", raises(BaseException("quit")), raising=False)
+    several = BaseExceptionGroup("several", [SystemExit(1), ValueError()])
+    monkeypatch.setattr(Entry, "several", raises(several), raising=False)
     monkeypatch.setattr(Entry, "deep", Deep(), raising=False)
     monkeypatch.setattr(Entry, "large", "x" * 300_000, raising=False)
     monkeypatch.setattr(Entry, "surrogate", "\ud800", raising=False)

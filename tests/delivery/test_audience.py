@@ -244,6 +244,8 @@ async def test_at_most_a_hundred_are_named(sociable, make_hub, monkeypatch, quay
         ("x" * 1000, "x" * 80),
         ("<b>&", "<b>&"),
         (SystemExit, ""),
+        (GeneratorExit, ""),
+        (BaseException, ""),
         (ValueError, ""),
     ],
 )

@@ -126,7 +126,11 @@ async def test_a_failing_feed_grants_no_right(service, live, in_database, error,
     assert bool(await in_database(lost_rights, waiting)) == is_lost
 
 
-@pytest.mark.parametrize("error", [StopIteration(), SystemExit(), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [StopIteration(), SystemExit(), asyncio.CancelledError(), KeyboardInterrupt(), GeneratorExit()],
+    ids=repr,
+)
 @pytest.mark.parametrize("method", ["can_subscribe", "visible_topics", "same_rights"])
 async def test_an_error_that_ends_loops_is_one_of_its_feed_alone(service, live, in_database, method, error):
     """Checks of the feed are answered, also later ones, and those of other feeds lose what they have to."""
@@ -258,6 +262,16 @@ async def test_an_answer_that_cannot_be_used_ends_the_subscriptions_it_was_for(
     (line,) = [line for line in lines(logging.ERROR) if "failed to check a right" in line]
     assert "asked." in line
     assert ", and 5 more" in line
+
+
+@pytest.mark.parametrize("topic", ["entries", "entries.nonsense", "entries.", "gone.1"])
+async def test_subscriptions_to_a_topic_that_is_none_any_more_end(service, quay, topic):
+    """Its feed has no topic of that name, in this process; the topics beside it stay."""
+    follower = FakeFollower(ANONYMOUS, topic, f"entries.{quay.pk}")
+
+    await recheck(FakeHub([follower]), service.reader_threads)
+
+    assert follower.lost == [topic]
 
 
 async def test_a_feed_that_cannot_ask_the_database_loses_nothing(service, live, quay, in_database):

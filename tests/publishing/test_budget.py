@@ -2,6 +2,7 @@
 
 import pytest
 
+from realtime.publishing import budget as budget_module
 from realtime.publishing.budget import Budget, OutOfTime
 from realtime.runtime import cpu_time
 
@@ -31,12 +32,19 @@ class Machine:
 
     def __init__(self, monkeypatch) -> None:
         self.now, self.waited, self.looks = 1000.0, 300.0, 0
+        self.slowdown, self.trials = 1.0, 0
         monkeypatch.setattr("realtime.publishing.budget.time.monotonic", lambda: self.now)
         monkeypatch.setattr(cpu_time, "waited", self.look)
+        monkeypatch.setattr(cpu_time, "slowdown", self.try_out)
+        monkeypatch.setattr(budget_module, "_machine", budget_module._Machine())
 
     def look(self) -> float:
         self.looks += 1
         return self.waited
+
+    def try_out(self) -> float:
+        self.trials += 1
+        return self.slowdown
 
     def work(self, seconds: float, *, waiting: float = 0.0) -> None:
         self.now += seconds + waiting
@@ -95,3 +103,41 @@ def test_the_system_is_asked_only_when_the_time_seems_over(machine):
         budget.spend_on_a_row()
 
     assert machine.looks == 0
+
+
+@pytest.mark.parametrize("slowdown, lasts", [(1.0, 10), (2.5, 25), (4.0, 40), (100.0, 40)])
+def test_on_a_busy_machine_the_time_lasts_as_many_times_as_long(machine, slowdown, lasts):
+    """Threads that wait for the interpreter wait for no core, and nothing counts that: a trial shows it."""
+    machine.slowdown = slowdown
+    budget = Budget(10, 40)
+
+    machine.work(lasts - 0.1)
+    assert not budget.is_used_up
+    machine.work(0.2)
+
+    assert budget.is_used_up
+
+
+def test_a_time_that_is_over_stays_over(machine):
+    """A query that was ended for it is not one that has failed otherwise."""
+    budget = Budget(10, 40)
+    machine.work(10.1)
+    assert budget.is_used_up
+
+    machine.slowdown = 4.0
+
+    assert budget.is_used_up
+    assert machine.trials == 1
+
+
+def test_what_a_trial_has_shown_is_used_for_a_minute(machine):
+    """A query that the database's server ends must have its longer time from the start."""
+    machine.slowdown = 3.0
+    first = Budget(10, 40)
+    machine.work(10)
+    assert first.left == pytest.approx(20)
+
+    assert Budget(10, 40).left == pytest.approx(30)
+    assert Budget(10).left == pytest.approx(10)
+    machine.work(budget_module.REMEMBERED_SECONDS)
+    assert Budget(10, 40).left == pytest.approx(10)

@@ -1,13 +1,24 @@
-"""Failures that an event loop would take for its own become plain exceptions."""
+"""Failures that an event loop would take for its own, or that no handler catches, become plain exceptions."""
 
+import threading
 from asyncio import CancelledError
 
 import pytest
 
-from realtime.runtime.failures import ESCAPING, as_exception
+from realtime.runtime.failures import ESCAPING, Passing, as_exception, contained
 
 
-@pytest.mark.parametrize("error", [StopIteration("x"), SystemExit(2), CancelledError(), KeyboardInterrupt()])
+class Timeout(BaseException):
+    """As some libraries have it."""
+
+
+ENDING = [
+    StopIteration("x"), SystemExit(2), CancelledError(), KeyboardInterrupt(), GeneratorExit(), Timeout(),
+    BaseExceptionGroup("several", [SystemExit(2), ValueError()]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ENDING, ids=repr)
 def test_what_escapes_is_replaced_and_named(error):
     """Its traceback is kept."""
     failure = as_exception(error)
@@ -22,3 +33,31 @@ def test_other_errors_stay_what_they_are(error):
     """Callers handle them."""
     assert as_exception(error) is error
     assert not isinstance(error, ESCAPING)
+
+
+@pytest.mark.parametrize("error", ENDING, ids=repr)
+def test_every_error_leaves_a_contained_block_as_an_exception(error):
+    """In a thread; in the main thread a KeyboardInterrupt is Ctrl-C."""
+    left: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with contained:
+                raise error
+        except Exception as failure:
+            left.append(failure)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+
+    assert [(type(failure), failure.__cause__) for failure in left] == [(RuntimeError, error)]
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), Passing()], ids=repr)
+def test_other_errors_leave_a_contained_block_as_they_are(error):
+    """What callers know, Ctrl-C, and what the engine itself raises to end a reading."""
+    with pytest.raises(type(error)) as caught, contained:
+        raise error
+
+    assert caught.value is error

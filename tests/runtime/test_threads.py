@@ -59,7 +59,22 @@ async def test_a_database_error_closes_the_connection(threads):
     await asyncio.to_thread(threads.close)
 
 
-@pytest.mark.parametrize("error", [StopIteration(), SystemExit(1), asyncio.CancelledError()], ids=repr)
+class Timeout(BaseException):
+    """As some libraries have it."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StopIteration(),
+        SystemExit(1),
+        asyncio.CancelledError(),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        Timeout(),
+    ],
+    ids=repr,
+)
 async def test_what_an_event_loop_would_take_for_its_own_is_an_error_of_the_call(threads, error):
     """Otherwise the caller would wait for ever, the process end, or the caller's task be cancelled."""
 
@@ -69,6 +84,8 @@ async def test_what_an_event_loop_would_take_for_its_own_is_an_error_of_the_call
     async with asyncio.timeout(60):
         with pytest.raises(RuntimeError, match=type(error).__name__):
             await threads.run(fail)
+        with pytest.raises(RuntimeError, match=type(error).__name__):
+            await asyncio.wrap_future(threads.submit(fail))
 
     assert await threads.run(threading.current_thread)
 
