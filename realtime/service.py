@@ -35,6 +35,7 @@ from .operators.reporter import Reporter
 from .publishing.layer import channel_layer
 from .publishing.publisher import Publisher, publisher_leads
 from .runtime.cpu_time import measured_call
+from .runtime.garbage import Exclusion
 from .runtime.metrics import Figure
 from .runtime.refusals import Refused
 from .runtime.supervision import supervise
@@ -112,6 +113,7 @@ class Service:
         """Whether ``manage.py doctor`` only tries the application, so that the engine must not start."""
         self._started: asyncio.Task[None] | None = None
         self._supervised: list[asyncio.Task[None]] = []
+        self._exclusion = Exclusion()
 
     async def ensure_started(self) -> None:
         """Return when the service has started; the first call starts it."""
@@ -130,6 +132,7 @@ class Service:
             return
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         _freeze_permanent_objects()
+        gc.callbacks.append(self._exclusion)
         open_files.raise_limit()
         await self.hub.start()
         if self.publisher is not None:
@@ -162,6 +165,8 @@ class Service:
         if self.publisher is not None:
             ending.append(self.publisher.stop())
         await asyncio.gather(*ending)
+        with contextlib.suppress(ValueError):  # an attempt to start that failed early
+            gc.callbacks.remove(self._exclusion)
         logger.info("stopped")
 
     async def drain(self, stop_listening: Callable[[], None]) -> None:

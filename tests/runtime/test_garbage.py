@@ -1,0 +1,98 @@
+"""Garbage collections of a process that keeps much: what survives is examined seldom, and no garbage is kept."""
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from realtime.runtime import garbage
+from realtime.runtime.garbage import Exclusion
+
+
+class Circle:
+    """An object that only a collection frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def exclude() -> Iterator[Callable[[int], Exclusion]]:
+    """A function that has ``gc`` call an exclusion until the test ends."""
+    added = []
+
+    def add(limit: int) -> Exclusion:
+        added.append(Exclusion(limit))
+        gc.callbacks.append(added[-1])
+        return added[-1]
+
+    yield add
+    for each in added:
+        gc.callbacks.remove(each)
+    gc.freeze()  # what the other tests do not need examined
+
+
+NEVER = 10**9
+
+
+def test_what_survives_a_collection_is_not_examined_again(exclude):
+    """It would be by each collection of the oldest generation."""
+    kept = Circle()
+    exclude(NEVER)
+
+    gc.collect()
+
+    assert not any(each is kept for each in gc.get_objects())
+
+
+def test_an_excluded_object_is_freed_with_its_last_reference(exclude):
+    exclude(NEVER)
+    kept = Circle()
+    gc.collect()
+    freed = weakref.ref(kept)
+
+    kept.itself = None
+    del kept
+
+    assert freed() is None
+
+
+def test_garbage_that_was_never_excluded_is_freed_at_once(exclude):
+    exclude(NEVER)
+    gc.collect()
+    freed = weakref.ref(Circle())
+
+    gc.collect()
+
+    assert freed() is None
+
+
+def test_an_excluded_circle_is_freed_when_more_are_excluded_than_the_limit(exclude):
+    """The limit is then twice what was still in use."""
+    exclusion = exclude(NEVER)
+    kept = Circle()
+    gc.collect()
+    freed = weakref.ref(kept)
+    del kept
+    gc.collect()
+    assert freed() is not None
+
+    exclusion._limit = 0
+    gc.collect()
+
+    assert freed() is None
+    assert exclusion._limit == pytest.approx(max(garbage.LEAST_OBJECTS, 2 * gc.get_freeze_count()), rel=0.01)
+
+
+def test_collections_of_younger_generations_exclude_nothing(exclude):
+    """Most of what they find is needed for a moment only."""
+    exclude(NEVER)
+    gc.collect()
+    before = gc.get_freeze_count()
+    young = [Circle() for _ in range(100)]
+
+    gc.collect(1)
+
+    assert gc.get_freeze_count() <= before
+    assert len(young) == 100
