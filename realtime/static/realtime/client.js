@@ -56,7 +56,7 @@ class FetchError extends Error {
   /** @param {Response} response */
   constructor({ status, headers }) {
     super(`the page answers ${status}`);
-    /** When a busy server asks to be asked again. */
+    /** The time until a busy server can be asked again. */
     this.retryMs = 1000 * Number(headers.get("Retry-After") ?? 0) || 0;
   }
 }
@@ -216,7 +216,7 @@ export function call(action, args, options) {
  * Send a message to the other viewers of a topic; see `Realtime.broadcast`.
  * @param {string} topic
  * @param {string} event - its name, for receivers
- * @param {unknown} [payload] - what JSON has, or an ArrayBuffer or a view of one
+ * @param {unknown} [payload] - a JSON value, an ArrayBuffer or a view of one
  * @returns {void}
  */
 export function broadcast(topic, event, payload) {

@@ -148,7 +148,7 @@ export class Realtime {
    * while there is no WebSocket; of those with one name that follow within 100 ms the last one is sent.
    * @param {string} topic
    * @param {string} event - its name, for receivers
-   * @param {unknown} [payload] - what JSON has, or an ArrayBuffer or a view of one
+   * @param {unknown} [payload] - a JSON value, an ArrayBuffer or a view of one
    * @throws {RangeError} if it is too long for the server
    */
   broadcast(topic, event, payload = null) {

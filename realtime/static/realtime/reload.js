@@ -4,7 +4,7 @@
 
 const STORAGE_KEY = "realtime-reloaded";
 const PAUSE_MS = 600_000;
-// What one page cannot show, others cannot either: they must not all ask the server at once.
+// Rows that one page cannot show fail in others too: not all of these pages may load at once.
 const SPREAD_MS = 10_000;
 
 export class Reload {

@@ -1,5 +1,5 @@
 /**
- * The texts of scripts in the language of the page. They stand in the modules in English; a page in another language has its
+ * The texts of scripts in the language of the page. The modules have them in English; a page in another language has its
  * translations as JSON, which `{% realtime_texts %}` renders there: no further request, and nothing on English pages.
  */
 

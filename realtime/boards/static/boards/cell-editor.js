@@ -77,7 +77,7 @@ export class CellEditor {
     this.#touched.add(this.names[0]);
   }
 
-  /** Another editor has changed the entry. @param {Record<string, string>} entry */
+  /** Handle a change of the entry by another editor. @param {Record<string, string>} entry */
   update(entry) {
     if (this.#isSaving || this.#hasAsked) return;
     const typed = this.typed;
@@ -122,7 +122,7 @@ export class CellEditor {
     this.#board.step(this.cell, direction);
   }
 
-  /** Save what was typed when the editor goes elsewhere, unless there is a question to answer. */
+  /** Save the input when the focus leaves, unless there is a question to answer. */
   #leave() {
     if (this.#isFocused || !document.hasFocus() || this.#hasAsked || !this.#form.isConnected) return;
     this.save();
@@ -157,7 +157,7 @@ export class CellEditor {
     }
   }
 
-  /** Close when the row shows what was saved: the old text must not flash. @param {Record<string, string>} changes */
+  /** Close when the row shows the saved values: the old text must not flash. @param {Record<string, string>} changes */
   async #shown(changes) {
     const isShown = () => {
       const entry = this.#board.entry(this.key);

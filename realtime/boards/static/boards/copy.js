@@ -1,4 +1,4 @@
-/** Gives texts that are there to be copied a button that does so; without it they can be selected. */
+/** Adds a button for copying to texts that users copy; without it they can be selected. */
 
 import { text } from "./texts.min.js";
 

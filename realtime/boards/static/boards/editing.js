@@ -43,7 +43,7 @@ export class Editing {
   #status = make("output", { className: "edit-status-line" });
   #undo = button(text("Undo"), () => this.undo(), { title: "Ctrl+Z" });
   #bar;
-  /** What removes the listeners. @type {(() => void)[]} */
+  /** Functions that remove the listeners. @type {(() => void)[]} */
   #listeners = [];
 
   /**
@@ -131,7 +131,7 @@ export class Editing {
   /**
    * @param {string} action
    * @param {object} args
-   * @param {string | ((answer: any) => string)} done - what is said when it has succeeded
+   * @param {string | ((answer: any) => string)} done - the message after success
    * @returns {Promise<any>}
    */
   async call(action, args, done) {
@@ -149,7 +149,7 @@ export class Editing {
     return answer;
   }
 
-  /** Like `call`, for what nobody types: an error is said. @param {string} action @param {object} args @param {string} done */
+  /** Like `call`, for actions without an input: an error is shown in the bar. @param {string} action @param {object} args @param {string} done */
   async #try(action, args, done) {
     try {
       const answer = await this.call(action, args, done);
@@ -161,7 +161,7 @@ export class Editing {
     }
   }
 
-  /** Wait until something is so, which is looked at after each change of the rows. @param {() => boolean} isSo @param {number} ms */
+  /** Wait until a condition holds, which is checked after each change of the rows. @param {() => boolean} isSo @param {number} ms */
   until(isSo, ms) {
     return /** @type {Promise<void>} */ (
       new Promise((resolve) => {
@@ -208,7 +208,7 @@ export class Editing {
     if (hadFocus) editor.cell?.focus();
   }
 
-  /** The entry of an editor was deleted: offer to add it again with what was typed. @param {CellEditor} editor */
+  /** The entry of an editor was deleted: offer to add it again with the input. @param {CellEditor} editor */
   lost(editor) {
     const known = this.#lastKnown.get(editor.key);
     const values = { ...Object.fromEntries(FIELDS.map((name) => [name, known?.[name] ?? ""])), ...editor.typed };
@@ -226,7 +226,7 @@ export class Editing {
     );
   }
 
-  /** What deleted entries were. @type {Map<string, Entry>} */
+  /** The values of deleted entries. @type {Map<string, Entry>} */
   #lastKnown = new Map();
 
   /** After each change of the rows: equip new ones, and look after open editors. */
@@ -255,7 +255,7 @@ export class Editing {
     return this.#rows().find((row) => row.dataset.key === key);
   }
 
-  /** Give a row what is needed to edit it. Scripts' elements stay when the row changes. @param {HTMLElement} row */
+  /** Give a row the controls for editing it. Scripts' elements stay when the row changes. @param {HTMLElement} row */
   #equip(row) {
     const key = /** @type {string} */ (row.dataset.key);
     for (const kind of Object.keys(CELLS)) {
@@ -304,7 +304,7 @@ export class Editing {
     );
   }
 
-  /** By what the board is sorted; "" if that is by hand. */
+  /** The sorting of the board; "" if it is by hand. */
   get #sorting() {
     return this.#table.dataset.sorting ?? "";
   }
@@ -408,7 +408,7 @@ export class Editing {
     );
   }
 
-  /** Show a row to fill in, which nobody else sees before it is added. @param {string | null} key - of the entry above; null: at the end */
+  /** Show a row to fill in, which other users do not see before it is added. @param {string | null} key - of the entry above; null: at the end */
   draft(key) {
     this.#table.querySelector(".is-draft")?.remove();
     const inputs = FIELDS.map((name) => {
@@ -457,7 +457,7 @@ export class Editing {
     inputs[0].focus();
   }
 
-  /** @returns {HTMLElement[]} what the arrow keys reach, row by row */
+  /** @returns {HTMLElement[]} the elements that the arrow keys reach, row by row */
   #stops(within = /** @type {ParentNode} */ (this.#table)) {
     return [...within.querySelectorAll(/** @type {"a"} */ ("[data-cell], .edit-status, .edit-stop"))];
   }
@@ -503,7 +503,7 @@ export class Editing {
     return editor;
   }
 
-  /** Tell the other editors which row is edited here: the last one that was opened. */
+  /** Send the other editors which row is edited here: the last one that was opened. */
   #tellOthers() {
     const keys = [...this.#editors].map(({ key }) => key);
     this.#others?.edits(keys[keys.length - 1] ?? null);
@@ -558,7 +558,7 @@ export class Editing {
     this.#preview(table, below?.dataset.key ?? null);
   }
 
-  /** Show what would be added, before it is. @param {string} table @param {string | null} key - of the entry above */
+  /** Show the rows that would be added, before they are. @param {string} table @param {string | null} key - of the entry above */
   #preview(table, key) {
     const pasted = rowsOf(table);
     const rows = pasted

@@ -1,4 +1,4 @@
-/** What the fields of an entry are called. */
+/** The names of an entry's fields. */
 
 import { text } from "./texts.min.js";
 

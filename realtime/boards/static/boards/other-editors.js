@@ -1,6 +1,6 @@
 /**
  * Which row each of the other editors edits, as initials in that row. Editors tell each other by short messages that are not
- * stored and may be lost: so they are repeated, and what was not repeated is forgotten.
+ * stored and may be lost: so they are repeated, and forgotten when they are not repeated.
  */
 
 import { make } from "./elements.js";
@@ -33,7 +33,7 @@ export class OtherEditors {
       format: "signal",
       position: null,
       onBroadcast: (/** @type {any} */ message) => this.#learn(message),
-      // Those who come later are told, too.
+      // Editors who open the board later receive it, too.
       onPresence: () => this.#tell(),
     });
     this.#timer = setInterval(() => {
@@ -75,7 +75,7 @@ export class OtherEditors {
     this.show();
   }
 
-  /** Mark the rows that are edited, also those that were made anew; forget what was not repeated. */
+  /** Mark the rows that are edited, also those that were made anew; forget messages that were not repeated. */
   show() {
     for (const [sender, { row, until }] of this.#others) {
       if (until < Date.now()) this.#others.delete(sender);

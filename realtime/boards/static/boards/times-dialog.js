@@ -1,4 +1,4 @@
-/** When an entry happens, and from when until when it is shown: a dialog on the board, by the board's clock. */
+/** The time of an entry, and the times from which and until which it is shown: a dialog on the board, by the board's clock. */
 
 import { button, make } from "./elements.js";
 import { text } from "./texts.min.js";

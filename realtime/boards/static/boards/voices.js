@@ -1,5 +1,5 @@
 /**
- * What viewers may do on a board, without loading the page again: its forms are sent by fetch, and reactions are buttons in
+ * Contributions of viewers on a board, without loading the page again: its forms are sent by fetch, and reactions are buttons in
  * the rows, whose numbers follow their topic. Without this script the same forms lead back to the page.
  */
 
@@ -49,7 +49,7 @@ class Reactions {
   #table;
   #subscription;
   #said = make("output", { className: "voices-answer" });
-  /** What this browser has chosen. @type {Set<string>} */
+  /** The reactions that this browser has chosen. @type {Set<string>} */
   #mine = new Set();
   /** @type {{kind: string, sign: string, label: string}[]} */
   #kinds;

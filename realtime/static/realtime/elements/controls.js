@@ -59,7 +59,7 @@ function isSame(a, b) {
   return a.length === b.length && a.every((each, index) => each === b[index]);
 }
 
-/** What a control shows. @param {Control} control @returns {string[]} */
+/** The values that a control shows. @param {Control} control @returns {string[]} */
 function read(control) {
   if (control instanceof HTMLSelectElement) return [...control.selectedOptions].map((option) => option.value);
   if (control instanceof HTMLInputElement && isChecked(control)) return control.checked ? ["on"] : [];
@@ -75,7 +75,7 @@ function stated(control) {
   return [control.defaultValue];
 }
 
-/** What a control shows while no user has touched it. @param {Control} control */
+/** The values that a control shows while no user has touched it. @param {Control} control */
 function shown(control) {
   return control instanceof HTMLSelectElement ? read(control) : stated(control);
 }

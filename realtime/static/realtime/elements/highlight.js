@@ -6,7 +6,7 @@ const CHANGED_MS = 2000;
 // Each removal makes the browser lay out all rows of a table. So it is done with a later change, which does that anyway;
 // without a later change, after this time.
 const REMOVED_MS = 5000;
-// Of many changes only some are highlighted: each is a layer of the page for a second or two.
+// Only some of many changes are highlighted: each is a layer of the page for a second or two.
 const MOST_AT_ONCE = 10;
 
 /** When each element was lit. @type {Map<Element, number>} */

@@ -1,6 +1,6 @@
 /**
  * Elements that a page marks by an attribute, wherever HTML allows no element of ours: a `<tbody>`, a `<select>`, a `<g>`.
- * Each has a host, which follows what the attribute names while the element is in the document.
+ * Each has a host, which follows the topic that the attribute names while the element is in the document.
  */
 
 /** @typedef {{connect: () => void, disconnect: () => void}} Host */

@@ -2,10 +2,10 @@
  * A part of a page that is fetched again with its page when one of its topics changes: an element with
  * `data-realtime-block`, its name, which `{% live_block %}` renders. Without a name it only dispatches `realtime:changed`.
  *
- * Attributes: `data-realtime-topics`, and `data-realtime-position`: what the server read for it is not older. While it is
+ * Attributes: `data-realtime-topics`, and `data-realtime-position`: the server's data for it is not older. While it is
  * fetched it is `aria-busy`; `data-realtime-stale` says why it is old.
  * Events, all bubbling: `realtime:changed` before it is fetched (detail: name, topics; `preventDefault` leaves that to the
- * listener), `realtime:before-morph` (detail: name, element; `preventDefault` keeps what is there) and
+ * listener), `realtime:before-morph` (detail: name, element; `preventDefault` keeps the present content) and
  * `realtime:after-morph`, `realtime:error` (detail: name, message).
  */
 
@@ -29,11 +29,11 @@ export class LiveBlock {
   #element;
   #realtime;
   #fetches;
-  /** What the server has rendered. @type {Element} */
+  /** The element as the server has rendered it. @type {Element} */
   #base;
   /** @type {Map<string, Followed>} */
   #topics = new Map();
-  /** What readers are told in its place. @type {Element | null} */
+  /** The text for readers in its place. @type {Element | null} */
   #words = null;
   /** Whether the fetch that has begun still counts: since then the block has been neither refused nor disconnected. */
   #isAwaiting = false;
@@ -106,7 +106,7 @@ export class LiveBlock {
       this.#announce("after-morph", { name: this.name });
     }
     const isOld = [...this.#topics.values()].some(({ asked }) => position && asked && isBehind(position, asked));
-    // Without a position: what had been sequenced when the page was asked for, its view has read.
+    // Without a position: the view has read everything that had been sequenced when the page was requested.
     for (const topic of this.#topics.values()) topic.read = position ?? topic.asked;
     this.#follow();
     this.#words?.remove();
@@ -186,7 +186,7 @@ export class LiveBlock {
     else if (this.#element.hasAttribute(STALE)) this.#end(null);
   }
 
-  /** What the visitor may no longer read is not shown. @param {ErrorMessage} error */
+  /** Hide content that the visitor may no longer read. @param {ErrorMessage} error */
   #refuse({ code, message }) {
     this.#fail(message);
     if (!isFinal(code)) return;

@@ -1,5 +1,5 @@
 /**
- * `<live-digest>`: says to screen readers how many rows of the page have changed, and shows nothing. It never interrupts and
+ * `<live-digest>`: announces to screen readers how many rows of the page have changed, and shows nothing. It never interrupts and
  * collects: the first changes for five seconds, those that follow for longer and longer, up to a minute.
  */
 
@@ -30,7 +30,7 @@ export class LiveDigest extends PageElement {
   /** @param {Event} event */
   #note = (event) => {
     const { target, detail } = /** @type {CustomEvent} */ (event);
-    // What is not shown has not changed for anybody, and what announces itself is not said twice.
+    // Hidden rows are not counted; elements that announce themselves are not announced twice.
     if (target instanceof Element && target.closest("[hidden], [role=status], [role=alert], [aria-live]")) return;
     for (const { key } of detail.changes) this.#changed.add(`${detail.topic} ${key}`);
     this.#timer ??= setTimeout(this.#say, this.#pauseMs);

@@ -1,5 +1,5 @@
 /**
- * `<live-viewers topic="entries.7">3</live-viewers>`: how many follow a topic whose feed has `presence`; with `show="names"`
+ * `<live-viewers topic="entries.7">3</live-viewers>`: the number of viewers of a topic whose feed has `presence`; with `show="names"`
  * their names. `{% live_viewers %}` renders it.
  *
  * Attributes: `state`, as of `<live-topic>`: style sheets may hide a number that is not current.

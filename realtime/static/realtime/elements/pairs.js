@@ -28,7 +28,7 @@ export function pairs(nodes, others) {
 }
 
 /**
- * Pair what is equal at both ends.
+ * Pair equal nodes at both ends.
  * @param {ChildNode[]} nodes @param {ChildNode[]} others @param {Map<ChildNode, ChildNode>} found
  * @returns {[ChildNode[], ChildNode[]]} the rest
  */

@@ -9,7 +9,7 @@ import { text } from "../texts.js";
 
 const DOCUMENTATION = 'See docs/feeds.md, "The row\'s template".';
 
-/** What may be the parent of an element that is allowed in few places. @type {Record<string, string[]>} */
+/** The allowed parents of elements that are allowed in few places. @type {Record<string, string[]>} */
 const PARENTS = {
   TR: ["TBODY", "THEAD", "TFOOT"],
   TD: ["TR"],
@@ -21,7 +21,7 @@ const PARENTS = {
   OPTGROUP: ["SELECT"],
   OPTION: ["SELECT", "OPTGROUP", "DATALIST"],
 };
-/** What an element may contain that allows few others. @type {Record<string, string[]>} */
+/** The allowed children of elements that allow few. @type {Record<string, string[]>} */
 const CHILDREN = {
   TABLE: ["TBODY", "THEAD", "TFOOT"],
   TBODY: ["TR"],

@@ -1,7 +1,7 @@
-/** Rows slide to the places to which they move. Only a transform is animated, which the compositor does alone. */
+/** Rows slide to their new places. Only a transform is animated, which the compositor does alone. */
 
 const SLIDE_MS = 350;
-// Of very long lists each row would have to be measured.
+// In a very long list every row would have to be measured.
 const MOST_ROWS = 300;
 
 /** Those whose rows slide in the next frame. @type {WeakSet<Element>} */

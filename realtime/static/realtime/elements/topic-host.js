@@ -25,9 +25,9 @@ export class TopicHost {
   #isFollowing = false;
   /** Its rows stand where they cannot be kept current. @type {{topic: string, state: "misplaced", reason: string} | null} */
   #fault = null;
-  /** What readers of the page are told in place of rows. @type {Element | null} */
+  /** The text for readers in place of rows. @type {Element | null} */
   #words = null;
-  /** A listener shows the rows, so what they are is unknown. */
+  /** A listener shows the rows, so their state is unknown. */
   #isShownByListener = false;
   /**
    * Kept while the element is not in the document: when it returns, it resumes from its position.

@@ -119,7 +119,7 @@ function send(text) {
   socket.send(text);
 }
 
-/** What a submitted form does, by `data-form`. @type {Record<string, () => void>} */
+/** The actions of forms, by `data-form`. @type {Record<string, () => void>} */
 const formActions = {
   connection: connect,
   subscription() {
@@ -135,7 +135,7 @@ const formActions = {
   message: () => send(field("message", "text").value),
 };
 
-/** What a button does, by `data-do`. @type {Record<string, (button: HTMLElement) => void>} */
+/** The actions of buttons, by `data-do`. @type {Record<string, (button: HTMLElement) => void>} */
 const buttonActions = {
   disconnect() {
     show("closing");

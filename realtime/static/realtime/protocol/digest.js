@@ -2,7 +2,7 @@
 
 /**
  * @param {Iterable<number | undefined>} digests - of the rows
- * @returns {number | null} null if a row has none: it is from a server that sends none, and nothing can be compared
+ * @returns {number | null} null if a row has none: it is from a server without digests, so nothing can be compared
  */
 export function combine(digests) {
   let all = 0;

@@ -1,4 +1,4 @@
-/** The payload of a broadcast: a value that JSON has, or binary data, which is base64 on the wire. Pure. */
+/** The payload of a broadcast: a JSON value, or binary data, which is base64 on the wire. Pure. */
 
 /** @import { Broadcast } from "./messages.js" */
 
@@ -16,7 +16,7 @@ export function bytesOf({ payload, data }) {
   return data === undefined ? new TextEncoder().encode(JSON.stringify(payload)).length : atob(data).length;
 }
 
-/** What a received broadcast carries: its payload, or its binary data. @param {Broadcast} message @returns {unknown} */
+/** Return the content of a received broadcast: its payload, or its binary data. @param {Broadcast} message @returns {unknown} */
 export function payloadOf({ payload, data }) {
   return data === undefined ? payload : Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }

@@ -33,7 +33,7 @@ export function commonPosition(positions) {
 }
 
 /**
- * What to do with a `changes` message when holding rows at `mine` (docs/protocol.md, "How a client stays exact").
+ * How a page with rows at `mine` handles a `changes` message (docs/protocol.md, "How a client stays exact").
  * @param {string | null} mine
  * @param {{after: number, position: string}} message
  * @returns {"drop" | "apply" | "gap"}

@@ -39,7 +39,7 @@ export class RowMap {
   onState;
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** What a script shows until the server confirms it: fields of rows, null for none. @type {Map<string, {fields: object | null}>} */
+  /** The fields of rows that a script shows until the server confirms them; null for a removed row. @type {Map<string, {fields: object | null}>} */
   #assumed = new Map();
   /** @type {Map<string, Row> | null} */
   #shown = null;

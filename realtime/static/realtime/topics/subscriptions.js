@@ -157,7 +157,7 @@ export class Subscriptions {
     this.#notify([topic]);
   }
 
-  /** A message could not be handled: what it is about is not current. @param {ServerMessage} message */
+  /** A message could not be handled: its topic is not current. @param {ServerMessage} message */
   failed(message) {
     const topic = this.#topicOf(message);
     const topics = topic ? [topic] : [...this.#topics.values()];

@@ -54,7 +54,7 @@ const MAX_PAUSE_MS = 300_000;
 export class Topic {
   /** @type {Set<Follower>} */
   followers = new Set();
-  /** What all followers need; it grows with them. @type {Format | ""} */
+  /** The format that all followers need; it grows with them. @type {Format | ""} */
   format = "";
   isRefused = false;
   /** Rows could not be shown, not even those of a fresh snapshot. */
@@ -63,7 +63,7 @@ export class Topic {
   reason = "";
   /** When the rows were last known to be current. @type {number | null} */
   currentAt = null;
-  /** Who follows the topic, as the server has said last. @type {Viewers | null} */
+  /** The viewers of the topic, as of the server's last message. @type {Viewers | null} */
   viewers = null;
   #times;
   #addedAt;
@@ -130,7 +130,7 @@ export class Topic {
     return this.currentAt ?? this.#addedAt;
   }
 
-  /** Begin a subscription for what the followers lack. @returns {Subscribe} the message to send */
+  /** Begin a subscription for the changes that the followers lack. @returns {Subscribe} the message to send */
   subscribe() {
     this.#heartbeatsMissed = 0;
     this.#isAnswered = false;

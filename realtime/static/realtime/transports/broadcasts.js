@@ -14,7 +14,7 @@ export class Broadcasts {
   #send;
   #maxPayloadBytes = Infinity;
   #maxBytes = Infinity;
-  /** By topic and event: what is to be sent after the pause. @type {Map<string, {next: Broadcast | null}>} */
+  /** The message to send after the pause, by topic and event. @type {Map<string, {next: Broadcast | null}>} */
   #pauses = new Map();
 
   /**
@@ -35,7 +35,7 @@ export class Broadcasts {
   /**
    * @param {string} topic
    * @param {string} event
-   * @param {unknown} payload - what JSON has, or an ArrayBuffer or a view of one
+   * @param {unknown} payload - a JSON value, an ArrayBuffer or a view of one
    * @throws {RangeError} if the server would not accept it
    */
   send(topic, event, payload) {

@@ -1,6 +1,6 @@
 /**
  * This page's connection, kept open over one transport after another. It decides when to reconnect (docs/protocol.md,
- * "Close codes", "Reconnecting") and does not know topics.
+ * "Close codes", "Reconnecting") and handles no topics.
  */
 
 /** @import { ClientMessage, ServerMessage, Subscription } from "../protocol/messages.js" */

@@ -22,7 +22,7 @@ const HEARTBEAT_SECONDS = 30;
 
 let isReported = false;
 
-/** Say once what a project has probably left out: no transport reaches the engine. @param {string} url */
+/** Report once what a project probably lacks: no transport reaches the engine. @param {string} url */
 function reportMissing(url) {
   if (isReported) return;
   isReported = true;
@@ -34,7 +34,7 @@ function reportMissing(url) {
 
 export class Polling extends Transport {
   #env;
-  /** What is polled, by topic. @type {Map<string, Poll>} */
+  /** The polls under way, by topic. @type {Map<string, Poll>} */
   #polls = new Map();
   /** The last answer for each topic: the position that it has reached. @type {Map<string, Reading>} */
   #readings = new Map();
@@ -153,7 +153,7 @@ export class Polling extends Transport {
     try {
       const url = `${this.#env.paths.topics}${encodeURIComponent(topic)}/?${parameters}`;
       const response = await this.#env.fetch(url, { signal, cache: "no-store" });
-      // The engine answers in JSON, also what it does not know.
+      // The engine answers in JSON, unknown addresses included.
       const answer = await response.json().catch(() => null);
       if (answer === null && response.status === 404) reportMissing(url);
       return response.ok || answer?.errors ? answer : null;

@@ -1,6 +1,6 @@
 /**
  * Pages of another build than the server's load again: within a minute after they have connected again, so that not all
- * of them ask at once, at most once an hour, and not while somebody types.
+ * of them ask at once, at most once an hour, and not while a user types.
  */
 
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
@@ -47,7 +47,7 @@ async function compare(isCopy) {
   const nextAt = Number(remembered(RELOADED) ?? 0) + PAUSE_MS;
   if (Date.now() < nextAt) plan(nextAt - Date.now() + SPREAD_MS * Math.random(), isCopy);
   else if (isTyping()) plan(TYPING_MS, isCopy);
-  // A tab that forgets when it did so would load again and again.
+  // A tab that cannot store the time of its last reload would load again and again.
   else if (remember(RELOADED, String(Date.now()))) await reloadWhenReachable();
 }
 

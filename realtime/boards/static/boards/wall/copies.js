@@ -18,7 +18,7 @@ const root = document.documentElement;
 const trustedTypes = Reflect.get(globalThis, "trustedTypes");
 let keptAt = Number.NEGATIVE_INFINITY;
 
-/** Let the worker have this wall's address, or remove the one that has it where the server wants none. */
+/** Register the worker for this wall's address, or remove it where the server's settings switch it off. */
 export async function startWorker() {
   const { serviceWorker } = navigator;
   if (!serviceWorker) return; // as without TLS
@@ -37,7 +37,7 @@ export async function startWorker() {
   }
 }
 
-/** Keep the page as it is, if it is due. @param {string} state - of the page @param {number} aheadMs - of the server's clock */
+/** Store a copy of the page, if one is due. @param {string} state - of the page @param {number} aheadMs - of the server's clock */
 export async function keepCopy(state, aheadMs) {
   if (!navigator.serviceWorker?.controller) return;
   const isPublic = root.dataset.isKept !== undefined;

@@ -1,4 +1,4 @@
-/** Loading the page again, once the server answers: a screen that nobody operates must not end on a browser's error page. */
+/** Loading the page again, once the server answers: an unattended screen must not end on a browser's error page. */
 
 const AGAIN_MS = 10_000;
 

@@ -1,4 +1,4 @@
-/** A screen that is run from a desk: it follows the row that says what it is to do, and reports its size and build. */
+/** A screen that is run from a desk: it follows the row with its orders, and reports its size and build. */
 
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
@@ -15,7 +15,7 @@ const holder = /** @type {HTMLElement | null} */ (document.querySelector("[data-
 const nameplate = /** @type {HTMLElement | null} */ (document.querySelector(".screen-name"));
 let reported = "";
 
-/** Do what the desk wants now, and report. Called each second, and when something has been received. @param {Realtime} realtime */
+/** Carry out the present orders, and report. Called each second, and after each message. @param {Realtime} realtime */
 export function followDesk(realtime) {
   if (!holder || !nameplate) return;
   const row = /** @type {HTMLElement | null} */ (holder.querySelector("[data-orders]"));

@@ -34,7 +34,7 @@ async function ask() {
   try {
     const response = await fetch(location.href, { method: "HEAD", cache: "no-store" });
     const timeMs = Number(response.headers.get("Server-Time")) * 1000;
-    // The answer takes some time: what is less than two seconds away is as good as it.
+    // The answer takes some time: a difference of less than two seconds is not reliable.
     if (timeMs && Math.abs(timeMs - serverNow()) > 2000) aheadMs = timeMs - Date.now();
   } catch {
     // Without a network the clock goes on as it is.

@@ -1,4 +1,4 @@
-/** A wall: the pages of each of its boards in turn, its clock, and a band that says since when the server is away. */
+/** A wall: the pages of each of its boards in turn, its clock, and a band with the time since which the server is away. */
 
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
@@ -106,7 +106,7 @@ async function keepScreenOn() {
   await wakeLock?.request("screen").catch(() => {});
 }
 
-/** A wall has no one who dismisses a notice. @param {MutationRecord[]} records */
+/** A wall has no reader who could dismiss a notice. @param {MutationRecord[]} records */
 function expireNotices(records) {
   for (const { addedNodes } of records) {
     for (const node of addedNodes) setTimeout(() => node.parentNode?.removeChild(node), NOTICE_MS);

@@ -1,4 +1,4 @@
-/** Takes the place of worker.js where the server wants no copies: it removes what was kept, and then itself. */
+/** Takes the place of worker.js where the server wants no copies: it removes the copies, and then itself. */
 
 const removal = /** @type {any} */ (self);
 

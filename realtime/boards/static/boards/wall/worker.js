@@ -1,6 +1,6 @@
 /**
- * The service worker of one wall: the network first, and what was kept where it does not answer. It has nothing to do with
- * other pages: a wall registers it for its own address. The server replaces it by worker-removal.js to switch it off.
+ * The service worker of one wall: the network first, and the copy where the network does not answer. It serves no other
+ * pages: a wall registers it for its own address. The server replaces it by worker-removal.js to switch it off.
  */
 
 const CACHE = "boards-walls";
@@ -64,14 +64,14 @@ async function stamped(response) {
   return new Response(await response.blob(), { headers });
 }
 
-/** A copy that says of itself how old it is. @param {Response} copy */
+/** A copy that contains its age. @param {Response} copy */
 async function shown(copy) {
   const html = await copy.text();
   const keptAt = Number(copy.headers.get("Kept-At"));
   return new Response(html.replace("<html ", `<html data-kept="${keptAt}" `), { headers: copy.headers });
 }
 
-/** What a screen shows that is switched on while the network is away, and has no copy. */
+/** The page of a screen that is switched on while the network is away, and has no copy. */
 function notYet() {
   const title = text("No connection");
   const words = `<h1>${title}</h1><p>${text("This page tries again every few seconds.")}</p>`;
