@@ -5,9 +5,11 @@ the log's tail nor other feeds, and a topic that changes again while it waits is
 """
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from heapq import heappop, heappush
 from typing import Any
 
 from .shared_topic import SharedTopic
@@ -25,7 +27,8 @@ class CatchUp:
         """``begin`` runs a coroutine as a task that ends with the hub."""
         self._begin = begin
         self._epoch = ""
-        self._waiting: dict[str, list[SharedTopic]] = {}  # by feed, those with the most subscribers last
+        self._waiting: dict[str, list[tuple[int, int, SharedTopic]]] = {}  # a heap for each feed
+        self._numbers = itertools.count()
         self._under_way = Counter[str]()
 
     def add(self, stale: Iterable[SharedTopic], epoch: str) -> None:
@@ -34,10 +37,10 @@ class CatchUp:
         feeds = set()
         for shared in stale:
             shared.is_refreshing = True
-            self._waiting.setdefault(shared.feed, []).append(shared)
+            turn = -len(shared.subscribers), next(self._numbers), shared
+            heappush(self._waiting.setdefault(shared.feed, []), turn)
             feeds.add(shared.feed)
         for feed in feeds:
-            self._waiting[feed].sort(key=lambda shared: len(shared.subscribers))
             self._fill(feed)
 
     def _fill(self, feed: str) -> None:
@@ -47,7 +50,8 @@ class CatchUp:
             return
         while waiting and self._under_way[feed] < AT_ONCE:
             self._under_way[feed] += 1
-            self._begin(self._bring_up(waiting.pop()))
+            _, _, shared = heappop(waiting)
+            self._begin(self._bring_up(shared))
 
     async def _bring_up(self, shared: SharedTopic) -> None:
         try:
