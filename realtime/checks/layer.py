@@ -6,7 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.db import connections
+from django.utils.module_loading import import_string
 
+from ..runtime.left_out import reason_of
 from .conf import conf_or_defaults
 from .versions import installed_version
 
@@ -39,6 +41,22 @@ def signs_of_processes() -> list[str]:
         f"WEB_CONCURRENCY is {workers}": workers.isdigit() and int(workers) > 1,
     }
     return [sign for sign, is_present in signs.items() if is_present]
+
+
+def check_backend(**kwargs: Any) -> list[CheckMessage]:
+    """Warn if no server can start because the package of its channel layer is missing, or its name is wrong."""
+    backend = configured_layer()[0]
+    try:
+        import_string(backend or "channels.layers.InMemoryChannelLayer")
+    except ImportError as error:
+        return [
+            Warning(
+                f"CHANNEL_LAYERS names {backend}, which cannot be imported: {reason_of(error)}.",
+                hint="Run `pip install 'django-tidemark[redis]'` for a layer of channels_redis, or correct BACKEND.",
+                id="realtime.W030",
+            )
+        ]
+    return []
 
 
 def check_redis(**kwargs: Any) -> list[CheckMessage]:

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 from .conf import check_conf
 from .database import check_database
 from .feeds import check_feeds, check_handlers, check_names, check_order_keys, check_templates
-from .layer import check_layer, check_redis
+from .layer import check_backend, check_layer, check_redis
 from .security import check_hosts, check_passwords, check_sessions, check_trusted_origins
 from .servers import check_daphne, check_open_files
 from .static_files import check_static_files, check_urls
@@ -29,6 +29,7 @@ ALWAYS: list[Check] = [
     check_handlers,
     check_trusted_origins,
     check_versions,
+    check_backend,
     check_redis,
     check_daphne,
     check_database,

@@ -26,7 +26,7 @@ from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.module_loading import import_string
 
-from ..checks.layer import check_layer, signs_of_processes
+from ..checks.layer import check_backend, check_layer, signs_of_processes
 from ..checks.static_files import COLLECT, client_files, missing_static_file
 from ..checks.wiring import WIRE
 from ..conf import get_conf
@@ -177,6 +177,9 @@ def published() -> Iterator[Finding]:
 
 def layer() -> Iterator[Finding]:
     """Send a message to a group by one connection and receive it by another, through each server of the layer."""
+    if missing := check_backend():
+        yield from (Finding(f"channel layer: {warning.msg}", str(warning.hint)) for warning in missing)
+        return
     present = channel_layer()
     name = type(present).__name__
     if not getattr(settings, "CHANNEL_LAYERS", {}):
@@ -345,9 +348,9 @@ async def _ask(application: Application) -> list[Finding]:
                 )
             )
         else:
-            findings.append(
-                Finding(f"application: does not serve {path} ({status}): the proxy in front must")
-            )
+            missing = "" if settings.STATIC_ROOT else f"; for that, set STATIC_ROOT and {COLLECT}"
+            words = f"application: does not serve {path} ({status}): the proxy in front must{missing}"
+            findings.append(Finding(words))
     return findings
 
 

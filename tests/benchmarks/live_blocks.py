@@ -132,7 +132,7 @@ async def followed(bench: Bench, out: Outcome) -> None:
         "s until then": settled,
     })  # fmt: skip
     out.judge(Budget("pages whose block is right at the end", right, followers, "pages", at_least=True))
-    most = max(1.0, FETCHES_PER_SECOND / followers)
+    most = min(1.0, FETCHES_PER_SECOND / followers)
     what = f"fetches of a page for its live block, {followers} followers, {RATE} changes/s"
     out.judge(Budget(what, len(within) / took / followers, most, "a second"))
 

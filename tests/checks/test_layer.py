@@ -27,6 +27,9 @@ PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
             },
             "RedisPubSubChannelLayer",
         ),
+        ("W030", {"layer": {"BACKEND": "channels_rediss.core.RedisChannelLayer"}}, "No module named"),
+        ("W030", {"layer": {"BACKEND": "channels_redis.core.RedisLayer"}}, "does not define"),
+        ("W030", {"layer": {"BACKEND": "redis"}}, "django-tidemark[redis]"),
     ],
 )
 def test_a_layer_that_does_not_fit_is_reported_with_a_solution(spoil, id, changes, words):

@@ -75,6 +75,31 @@ def test_the_doctor_reports_that_no_publisher_runs(log):
     assert "publisher: none is running" in words
 
 
+@pytest.mark.parametrize("backend", ["no_such_package.core.Layer", "channels_redis.core.NoSuchLayer"])
+def test_the_doctor_names_a_channel_layer_that_cannot_be_imported(published, settings, backend):
+    """A package that is not installed most often; the remedy installs it, and no line calls it a fault of ours."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+
+    status, words = doctor()
+
+    assert status == 1
+    assert f"BAD  channel layer: CHANNEL_LAYERS names {backend}, which cannot be imported" in words
+    assert "django-tidemark[redis]" in words
+    assert "fault of the engine" not in words
+
+
+@pytest.mark.parametrize("root, is_reported", [(None, True), ("collected", False)])
+def test_the_doctor_names_static_files_that_no_server_can_serve(
+    published, settings, tmp_path, root, is_reported
+):
+    """Without DEBUG the application does not serve them, and without STATIC_ROOT there is no folder to serve."""
+    settings.STATIC_ROOT = str(tmp_path / root) if root else None
+
+    _, words = doctor()
+
+    assert ("for that, set STATIC_ROOT and run `manage.py collectstatic" in words) is is_reported
+
+
 def test_the_doctor_works_on_an_empty_database(published):
     """An empty log is reported, not raised."""
     published.state.delete()

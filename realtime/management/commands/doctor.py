@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from channels.exceptions import InvalidChannelLayerError
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
@@ -90,6 +91,8 @@ def _bounded(diagnostic: Diagnostic) -> list[Finding]:
                     f"database: {diagnostics.first_line(error)}", remedy(error) or "run `manage.py migrate`"
                 )
             )
+        except InvalidChannelLayerError as error:
+            found.append(Finding(f"{_name(diagnostic)}: {error}", "correct the channel layer first"))
         except Exception as error:
             found.append(
                 Finding(
