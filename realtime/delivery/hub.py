@@ -7,6 +7,7 @@ topic's subscribers of visible changes.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import replace
@@ -91,7 +92,7 @@ class Hub:
         self._reached = 0  # the highest offset that the database is known to have reached
         self._probing = asyncio.Lock()
         self._file = OpenFile()
-        self._table_watch, self._table_watch_due = TableWatch(), 0.0
+        self._table_watch, self._table_watch_due = TableWatch(), -math.inf
         self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
         self.broadcasts = Broadcasts(self._shared, self._channel)

@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +28,6 @@ from django.db.models import Q
 
 from ..changes import Change, Handler
 from ..conf import get_conf
-from ..databases.registry import database
 from ..engine import messages
 from ..engine.errors import FeedOff, UnknownTopic
 from ..engine.position import Position
@@ -40,7 +38,7 @@ from ..runtime.failures import ESCAPING, as_exception
 from . import handler_cursors, log, progress
 from .handler_cursors import Cursor, Stored
 from .positions import read_snapshot
-from .write_pauses import write_pauses
+from .write_pauses import WritePauses
 
 logger = logging.getLogger("realtime.handlers")
 
@@ -131,7 +129,7 @@ class Runner:
         if step.change is None:
             return _move(stored, step.then)
         if self.handler.atomic:
-            with _writing():
+            with _pauses.writing():
                 moved = self._take_atomically(stored, step.change, step.then)
         else:
             self._call(step.change)
@@ -231,13 +229,12 @@ class Runner:
         return [_Step(None, cursor.past(offset, handler_cursors.WHOLE))]
 
 
-def _writing() -> AbstractContextManager[None]:
-    """Return a block that writes; a function of ``on_change`` that is busy leaves other programs time to write."""
-    return write_pauses.writing() if database().HAS_ONE_WRITER else nullcontext()
+_pauses = WritePauses()
+"""Those of all functions of the process."""
 
 
 def _move(stored: Stored, then: Cursor) -> Stored | None:
-    with _writing():
+    with _pauses.writing():
         return handler_cursors.move(stored, then)
 
 

@@ -15,6 +15,7 @@ from ..databases.registry import database
 from ..runtime.threads import OpenFile
 from . import capture, commit_watch, lease, log, positions, progress, releases
 from .table_watch import TableWatch
+from .write_pauses import WritePauses
 
 logger = logging.getLogger("realtime.housekeeping")
 
@@ -62,6 +63,7 @@ class Housekeeping:
         self._repairs: dict[str, Repair] = {}
         self._table_watch = TableWatch()
         self._file = OpenFile()
+        self._write_pauses = WritePauses()
 
     def stop(self) -> None:
         """End the turn under way as soon as its chore is done."""
@@ -127,7 +129,9 @@ class Housekeeping:
 
     def _prune(self, now: float) -> None:
         self._prune_due = now + PRUNE_SECONDS
-        if log.prune_step():
+        with self._write_pauses.writing():
+            is_more = log.prune_step()
+        if is_more:
             self._prune_due = time.monotonic() + PRUNE_PAUSE_SECONDS
 
     def _renew_lease(self, now: float) -> None:

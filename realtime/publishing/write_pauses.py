@@ -1,7 +1,7 @@
-"""Write pauses: functions of ``on_change`` leave other programs time to write, where all writers wait for one lock.
+"""Write pauses: functions of ``on_change`` and pruning leave other programs time to write, where all wait for one lock.
 
 SQLite does not queue those that wait for its write lock: each looks again every 0.1 s, and fails after its time-out.
-Functions that write without a pause would take the lock again between almost any two looks.
+Work that writes without a pause would take the lock again between almost any two looks.
 """
 
 import threading
@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..databases.registry import database
+
 PAUSE_SECONDS = 0.15
-"""How long no function of the process writes: at least one look of each program that waits falls into it."""
+"""How long a pause is: at least one look of each program that waits falls into it."""
 BUSY_SECONDS = 0.6
-"""How long functions may write, one after the other, before the next pause."""
+"""How long work may write, in one transaction after the other, before the next pause."""
 
 
 class WritePauses:
-    """The pauses of all functions of one process; its one instance is ``write_pauses``."""
+    """The pauses of work that several threads may do, in one process."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -27,10 +29,14 @@ class WritePauses:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Write in this block, alone; then pause if functions have been busy for ``BUSY_SECONDS`` since the last pause.
+        """Write in this block, alone; then pause if there was no pause for ``BUSY_SECONDS``.
 
-        A time in which no function has written is a pause too, so single changes cause none.
+        A time without such a block is a pause too, so single changes cause none. Where writers do not wait for each
+        other, the block is like any other.
         """
+        if not database().HAS_ONE_WRITER:
+            yield
+            return
         with self._writing:
             begun = self._clock()
             if begun - self._written_at >= PAUSE_SECONDS:
@@ -42,6 +48,3 @@ class WritePauses:
                     self._sleep(PAUSE_SECONDS)
                     self._paused_at = self._clock()
                 self._written_at = self._clock()
-
-
-write_pauses = WritePauses()

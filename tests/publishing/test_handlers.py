@@ -165,7 +165,7 @@ def test_other_programs_can_write_in_the_pauses_of_busy_functions(
         written.append(1)
 
     monkeypatch.setattr(write_pauses, "BUSY_SECONDS", 0.0)
-    monkeypatch.setattr(handlers_module, "write_pauses", write_pauses.WritePauses(sleep=write))
+    monkeypatch.setattr(handlers_module, "_pauses", write_pauses.WritePauses(sleep=write))
     runners = []
     for number in range(3):
         on_change("probe", name=f"busy {number}", atomic=atomic)(

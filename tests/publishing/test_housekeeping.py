@@ -11,8 +11,9 @@ import pytest
 from django.db import OperationalError, connection, connections
 
 from realtime.models import OutboxRow, Sequencer
-from realtime.publishing import capture, housekeeping, lease, progress
+from realtime.publishing import capture, housekeeping, lease, log, positions, progress, write_pauses
 from realtime.publishing.housekeeping import Housekeeping, Repair
+from realtime.publishing.sequencer import sequence
 from realtime.runtime import threads
 from tests.delivery.conftest import Broken
 
@@ -86,6 +87,28 @@ def test_a_repair_that_fails_is_tried_again_after_growing_pauses():
         30,
         30,
     ]
+
+
+def test_pruning_leaves_other_programs_time_to_write(chores, quay, monkeypatch):
+    """SQLite's lock is free in its pauses, however much there is to delete."""
+    written: list[int] = []
+
+    def write(seconds: float) -> None:
+        with contextlib.closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0)) as other:
+            written.append(other.execute("UPDATE boards_board SET title = 'other'").rowcount)
+            other.commit()
+
+    monkeypatch.setattr(write_pauses, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(log, "PRUNE_ROWS", 1)
+    monkeypatch.setattr(chores, "_write_pauses", write_pauses.WritePauses(sleep=write))
+    OutboxRow.objects.bulk_create(OutboxRow(source="boards_entry", image="{}") for _ in range(3))
+    sequence(positions.probe())
+
+    for _ in range(3):
+        chores._prune_due = 0.0
+        chores.turn()
+
+    assert written == [1, 1, 1]
 
 
 def test_only_the_leader_prunes(chores, monkeypatch):

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from realtime.databases.registry import database
 from realtime.publishing.write_pauses import BUSY_SECONDS, PAUSE_SECONDS, WritePauses
 
 
@@ -22,6 +23,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.pauses.append(self.now)
         self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def on_sqlite(transactional_db) -> None:
+    """The database that has one writer."""
 
 
 @pytest.fixture
@@ -78,6 +84,16 @@ def test_a_function_that_fails_pauses_too(clock):
         raise ValueError
 
     assert len(clock.pauses) == 1
+
+
+def test_where_writers_do_not_wait_for_each_other_nothing_pauses(clock, write, monkeypatch):
+    """As on PostgreSQL."""
+    monkeypatch.setattr(type(database()), "HAS_ONE_WRITER", False)
+
+    for _ in range(10):
+        write(2 * BUSY_SECONDS)
+
+    assert clock.pauses == []
 
 
 def test_no_other_function_writes_in_a_pause(clock):
