@@ -286,7 +286,7 @@ REALTIME = {
     for name, kind in get_type_hints(Conf).items()
     if name != "database" and os.environ.get(name.upper())
 }
-"""What operators set by the environment, under the names of docs/operations.md."""
+"""The settings that operators set by the environment, under the names of docs/operations.md."""
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -330,7 +330,7 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "webmaster@localhost")
 
 LANGUAGES = [("en-gb", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = os.environ.get("LANGUAGE_CODE") or "en-gb"
-"""The language of rows, which are the same for all readers, and of pages for browsers that ask for no other one."""
+"""The language of rows, the same for all readers, and of pages for browsers that prefer no other supported one."""
 if LANGUAGE_CODE not in dict(LANGUAGES):
     raise ImproperlyConfigured(
         f"LANGUAGE_CODE is {LANGUAGE_CODE!r}; write one of {', '.join(dict(LANGUAGES))}"

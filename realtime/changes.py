@@ -29,14 +29,14 @@ class Change:
     key: str
     """The row's primary key as text; empty in a ``reset``."""
     values: dict[str, Any] | None
-    """What subscribers of the format ``rows`` receive of the row; None except in an ``upsert``."""
+    """The row for subscribers of the format ``rows``; None except in an ``upsert``."""
     position: str
     """The position of the change in the log, ``<epoch>.<offset>``."""
     is_initial: bool = False
     """Whether the row was read together with all others, at the start or after a ``reset``, rather than because it
     changed."""
     since: str = ""
-    """The position of the start, or of the ``reset``, that an initial row follows; empty for all else."""
+    """The position of the start, or of the ``reset``, that an initial row follows; empty for other changes."""
 
     @property
     def id(self) -> str:
@@ -71,7 +71,7 @@ class Handler:
             live = ", ".join(sorted(feed.name for feed in own if feed.error is None))
             yield (
                 f"{given} is not a live feed",
-                f"Register it with @register, or correct its declaration. Live are: {live or 'none'}.",
+                f"Register it with @register, or correct its declaration. Live models: {live or 'none'}.",
             )
         elif registry[name].is_read_whole:
             yield (

@@ -33,7 +33,7 @@ class Conf:
     heartbeat_seconds: float = 15.0
     """How often the server sends each connection a heartbeat."""
     recheck_seconds: float = 3.0
-    """How often rights are checked again; a connection loses within five seconds what a revoked right allowed."""
+    """How often rights are checked again; a connection loses a revoked right within five seconds."""
     allow_without_origin: bool = False
     """Whether clients that send no ``Origin``, and so are not browsers, may connect; their cookies never count."""
     proxies: int = 0
@@ -81,7 +81,7 @@ class Conf:
     if it is older than a second (on daphne, and on uvicorn with the guards of docs/deploy.md)."""
     max_request_bytes: int = 4 * 1024 * 1024
     """Maximum length of a request's body. All bodies that arrive at a process at the same time may together have
-    sixteen times this length; those from one address may have half of what is still free of that."""
+    sixteen times this length; those from one address may have half of the part that is still free."""
     stall_seconds: float = 60.0
     """How long a client may leave sent bytes unread; its connection is aborted before twice that time. It is also the
     time limit for each 64 KiB of an HTTP answer."""
@@ -110,8 +110,8 @@ class Conf:
     log_max_entries: int = 100_000
     """Maximum number of entries in the log, however recent they are."""
     handler_retention_seconds: float = 86400.0
-    """How long the log keeps entries that a function of `on_change` has not handled yet, within `LOG_MAX_ENTRIES`; then
-    the function is told of a reset."""
+    """How long the log keeps entries that a function of `on_change` has not handled yet, within
+    `LOG_MAX_ENTRIES`; then the function receives a reset."""
     topic_linger_seconds: float = 60.0
     """How long a topic stays in memory after its last subscriber has left."""
     max_topics: int = 20_000
@@ -130,8 +130,8 @@ class Conf:
     read_seconds: float = 10.0
     """Time limit of a query that reads the rows of a topic, and of a topic's queries together with rendering."""
     scrub_seconds: float = 300.0
-    """How often a topic that is followed is read again although nothing is known to have changed, to correct what
-    triggers cannot see."""
+    """How often a topic that is followed is read again although nothing is known to have changed, to correct changes
+    that triggers cannot record."""
     scrub_share: float = 0.01
     """Largest share of a core that this reading (`SCRUB_SECONDS`) takes in one process; 0 turns it off. With many
     topics or slow feeds each topic is read less often."""

@@ -34,8 +34,9 @@ class Feed(FeedRows):
     topic_field: str | None = None
     """The column of the model's own table that splits the feed into topics."""
     fields: Sequence[str] = ()
-    """What subscribers of the format ``rows`` receive, besides the ``computed`` methods of the feed: fields, properties
-    and methods of the model, ``annotations``, and ``owner__username`` of a row that a foreign key refers to."""
+    """The values for subscribers of the format ``rows``, besides the ``computed`` methods of the feed: fields,
+    properties and methods of the model, ``annotations``, and ``owner__username`` of a row that a foreign key refers
+    to."""
     annotations: Mapping[str, Any] = {}
     """Expressions by name, as in ``annotate``, for ``fields``, ``filter``, ``ordering``, the template and methods."""
     filter: models.Q | None = None
@@ -70,7 +71,7 @@ class Feed(FeedRows):
     time_zone: str | None = None
     """The time zone that rows are rendered in, for all subscribers; by default ``TIME_ZONE``."""
     presence: Literal["count", "names"] | None = None
-    """What the subscribers of a topic learn about each other: "count" for their number, "names" for their
+    """What the subscribers of a topic receive about each other: "count" for their number, "names" for their
     ``viewer_name`` too; by default nothing."""
 
     def can_subscribe(self, user: Any, key: Any) -> bool | Awaitable[bool]:
@@ -148,7 +149,7 @@ def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
             given,
             f"@register stands above {given.__name__} without a model: write @register(…) with the model",
         )
-        # What the decorator without its brackets was called with stays a class.
+        # The class that the decorator was called with, without its brackets, stays a class.
         return cast("Callable[[type[Feed]], type[Feed]]", given)
 
     def decorate(feed_class: type[Feed]) -> type[Feed]:

@@ -51,7 +51,7 @@ logger = logging.getLogger("realtime.service")
 T = TypeVar("T")
 
 LAST_SECONDS = 2.0
-"""How long a process that stops waits for clients to read what they are being sent."""
+"""How long a process that stops waits for clients to read their last messages."""
 
 SWITCH_SECONDS = 0.0005
 """How long a computing thread delays the event loop each time the loop wakes up; Python's default is 5 ms."""

@@ -45,7 +45,7 @@ PUBLIC: dict[str, set[str]] = {
     "realtime.client": set(),
     "realtime.testing": {"importlib.import_module", "typing.TYPE_CHECKING"},
 }
-"""Packages that programs import names from, and what these import beside their own modules."""
+"""Packages that programs import names from, and their imports beside their own modules."""
 
 
 def layer(module: str) -> int | None:

@@ -25,7 +25,7 @@ LAYERS = {
 """A module may import from its own folder and from lower layers."""
 
 PACKAGES = {"frameworks": ["react", "vue"]}
-"""What the modules of a folder import by name: bundlers find it."""
+"""The packages that the modules of a folder import by name: bundlers find them."""
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 MODULES = sorted(path for path in ROOT.rglob("*.js") if not path.name.endswith(".min.js"))

@@ -13,7 +13,7 @@ from ..servers.open_files import max_places
 from .visitors import Visitor
 
 RETRY_SECONDS = 30.0
-"""A refused client is asked to try again after a random delay between half of this and all of it."""
+"""A refused client may try again after a random delay between half of this and all of it."""
 
 _LIMITS = {
     "server": ("max_connections", 1, "connections of this server"),

@@ -43,7 +43,7 @@ TIMES: dict[str, forms.Field] = {
     "shows_until": ZonedTimeField(required=False),
     "weekdays": WeekdaysField(required=False),
 }
-"""What an editor also writes, as text: times by the clock of the board, days of the week by their numbers."""
+"""Further fields that an editor writes, as text: times by the clock of the board, days of the week by their numbers."""
 RIGHTS = {"add": gettext_lazy("add"), "delete": gettext_lazy("delete")}
 ORDERED = frozenset({"shows_from", "shows_until"})
 MAX_ROWS = 500

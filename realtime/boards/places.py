@@ -8,7 +8,7 @@ from .models import Board, Entry
 
 GAP = 10
 MAX_POSITION = 2**30
-"""Half of what the column holds on PostgreSQL."""
+"""Half of the largest value of the column on PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ MEANT = {
     "permission_classes": "can_subscribe", "has_permission": "can_subscribe", "select_related": "depends_on",
     "prefetch_related": "depends_on",
 }  # fmt: skip
-"""What other packages call an attribute of a feed."""
+"""Attributes of feeds by names that other packages use for them."""
 
 
 def check_feeds(**kwargs: Any) -> list[CheckMessage]:
@@ -123,7 +123,7 @@ def check_names(**kwargs: Any) -> list[CheckMessage]:
 
 
 def check_templates(**kwargs: Any) -> list[CheckMessage]:
-    """Report row templates that do not name the row, or name what belongs to one visitor."""
+    """Report row templates that do not name the row, or name values of one visitor."""
     found: list[CheckMessage] = []
     for feed in [] if check_conf() else registry:
         if not feed.template_name:
@@ -145,7 +145,7 @@ def check_templates(**kwargs: Any) -> list[CheckMessage]:
                 Warning(
                     f"The row template {feed.template_name} of the feed {feed.name!r} names {name!r}, which is empty "
                     "in it: a row is the same for all its readers.",
-                    hint="Put what belongs to one visitor outside of the rows; for forms see "
+                    hint="Put values of one visitor outside of the rows; for forms see "
                     "docs/howto/tables-and-forms.md.",
                     id="realtime.W029",
                 )

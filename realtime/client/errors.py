@@ -11,7 +11,7 @@ ADVICE: dict[int, str] = {
     Code.FORBIDDEN: "sign in as a user who may read the topic, see can_subscribe of its feed",
     Code.NOT_FOUND: "check the name of the topic and the address: `manage.py realtime_watch` lists the topics",
 }
-"""What to do after a close code; other codes from 4400 to 4499 have the advice of 4400."""
+"""The advice for a close code; other codes from 4400 to 4499 have the advice of 4400."""
 WITHOUT_ORIGIN = (
     'the server accepts no program without an Origin: pass origin="https://…", the address of its pages, or set '
     "REALTIME['ALLOW_WITHOUT_ORIGIN'] there"

@@ -67,7 +67,7 @@ class Listener(Subscription[Presence | Broadcast]):
     """The presence of one topic, and the broadcasts to it; ``listen`` makes it."""
 
     presence: Presence | None = None
-    """What the server has said last; None before, and always of a feed without ``presence``."""
+    """The server's last presence message; None before the first one, and for a feed without ``presence``."""
 
     def _receive(self, message: ServerMessage) -> Iterable[Presence | Broadcast]:
         self._replica.receive(message)

@@ -20,7 +20,7 @@ class Capture:
     columns: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...]
     conflicts: tuple[str, ...] = ()
-    """Further SQL conditions on which a row can be replaced, which only the database knows."""
+    """Further SQL conditions on which a row can be replaced; only the database has them."""
     is_computed: bool = False
     """Whether the database computes one of the columns from others, so that updates set those others."""
 

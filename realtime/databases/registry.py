@@ -35,7 +35,7 @@ def prepared(field: "Field[Any, Any]", value: Any) -> Any:
 
 @cache
 def _unconnected(alias: str) -> BaseDatabaseWrapper:
-    """Return an object that knows the database and never connects to it.
+    """Return an object with the database's SQL and settings, which never connects to it.
 
     ``connections`` makes one for each task of an event loop, and the task keeps it: 3.5 KiB for each WebSocket.
     """

@@ -42,7 +42,7 @@ NAME_SECONDS = 10.0
 MAX_NAME_CHARACTERS = 80
 
 Named = tuple[str, Visitor]
-"""A feed, and a visitor for whom it is asked for a name."""
+"""A feed, and a visitor whose name it returns."""
 
 
 NOBODY = Viewers()

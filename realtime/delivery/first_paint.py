@@ -25,8 +25,9 @@ from ..publishing.positions import Reading, read_snapshot, read_topic, unsequenc
 from ..rows.rendering import with_digest
 
 KEPT_SECONDS = 10.0
-"""How long rows that a page has read are used for other pages while the process does not hold the topic. In that time
-no scrubbing corrects what triggers do not record, such as a change of a relation that ``depends_on`` does not name."""
+"""How long rows that a page has read are used for other pages while the process does not hold the topic. In that
+time no scrubbing corrects changes that triggers do not record, such as a change of a relation that ``depends_on`` does
+not name."""
 MAX_SIZE = 32 * 1024 * 1024
 """How many characters of HTML a process keeps in first paints."""
 

@@ -27,7 +27,7 @@ from .subscriber import Subscriber
 VISITORS_AT_ONCE = 100
 """How many visitors a check of all subscriptions loads at once."""
 USER_SECONDS = 1.0
-"""Maximum age of a loaded user when feeds are asked about it."""
+"""Maximum age of a loaded user when feeds check its rights."""
 
 Right = tuple[Visitor, str]
 """A visitor, and a topic that one of its connections follows or requests."""

@@ -37,7 +37,7 @@ UNSEQUENCED_SECONDS = 1.0
 REACH_SECONDS, MAX_REACH_SECONDS = 0.01, 0.2
 """The pause between two looks at the log meanwhile: at first, and at most."""
 NOTICE_ATTEMPTS = 7
-"""How often rights are asked for a notice, within 16 seconds, before it is given up."""
+"""How often rights are checked for a notice, within 16 seconds, before it is given up."""
 COMPARED_AT_ONCE = 500
 """How many rows, the present and the new ones together, are compared on the event loop (1 ms); more in a thread."""
 
@@ -63,7 +63,7 @@ class SharedTopic:
         self.topic.hides_rows = self.feed not in registry or registry[self.feed].hides_rows
         self.group = group(name)
         self.contents: set[Content] = set()
-        """The contents that subscribers have asked for."""
+        """The contents that subscribers have requested."""
         self.subscribers: set[Subscriber] = set()
         self.idle_since: float | None = None
         self.is_loaded = False
@@ -73,8 +73,7 @@ class SharedTopic:
         self._pauses = ReadPauses()
         self.is_refreshing = self.is_scrubbing = False
         self.rights_since = Position("", 0)
-        """The position since which, as far as this process knows, nothing that rights to the topic depend on has
-        changed."""
+        """The position since which the topic's rights have not been in question, as far as this process can tell."""
         # The rights of the subscribers were checked as of this position or a later one.
         self._confirmed = Position("", 0)
         # The rows are those of this position or a later one, although their own position is lower.

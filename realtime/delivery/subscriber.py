@@ -23,7 +23,7 @@ class ConnectionState(NamedTuple):
     transport: Literal["websocket", "stream", "poll"]
     open_seconds: float
     unread_bytes: int
-    """What was sent and is not acknowledged."""
+    """Bytes that were sent and are not acknowledged."""
 
 
 class Subscriber(Protocol):

@@ -35,7 +35,7 @@ CATCHING_UP = 2
 missed something, and subscribers, rights and the log's tail need the same threads."""
 
 _Asked: TypeAlias = dict[tuple[str, int], "asyncio.Future[log.Missed]"]
-"""The topics whose missed entries are wanted, each with its position."""
+"""The topics that wait for their missed entries, each with its position."""
 
 
 class TopicReads:

@@ -31,7 +31,7 @@ class BadPosition(BadMessage):
 
 
 class UnknownTopic(RealtimeError):
-    """No feed has a topic of this name; ``hint`` is what to do."""
+    """No feed has a topic of this name; ``hint`` says what to do."""
 
     code = Code.NOT_FOUND
 

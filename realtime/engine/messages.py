@@ -20,7 +20,7 @@ from .errors import BadMessage
 PROTOCOL = "realtime.v1"
 
 Format = Literal["rows", "html", "signal", "rows+html", "rows+signal", "html+signal", "rows+html+signal"]
-"""What a subscriber receives: rows as objects, rows as HTML, and signals, which say that something may have changed."""
+"""The format of a subscription: rows as objects, rows as HTML, and signals that something may have changed."""
 Content = Literal["rows", "html"]
 """The contents that a row may have."""
 Encoding = Literal["json", "msgpack"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.utils.formats import number_format
 
 WIDTH, HEIGHT = 120, 28
-"""Of the drawing, in its own units."""
+"""The size of the drawing, in its own units."""
 FLOOR_SECONDS = 0.1
 """The lowest top of a chart: a line that varies by milliseconds lies at its bottom."""
 

@@ -7,7 +7,7 @@ from ..runtime import cpu_time
 from ..runtime.failures import Passing
 
 REMEMBERED_SECONDS = 60.0
-"""How long what a trial has shown of the machine is used for further readings."""
+"""How long the result of a trial of the machine is used for further readings."""
 
 
 class OutOfTime(Passing):

@@ -68,7 +68,7 @@ UNFOLLOWED: Final = "unfollowed"
 MAX_FLOOD_TOPICS = 1000
 """How many topics of a feed a flood resets one by one; beyond that the feed is reset as a whole."""
 MAX_TOPICS_IN_QUESTION = 1000
-"""For how many topics of a feed rights are asked one by one; beyond that they are asked for all of the feed."""
+"""For how many topics of a feed rights are checked one by one; beyond that they are checked for all of the feed."""
 MAX_READ_BYTES = 4 * 1024 * 1024
 """About how many bytes are read at once, estimated from the size of the rows before."""
 FIRST_ROWS = 50

@@ -10,7 +10,7 @@ from ..databases.registry import database
 from ..feeds import registry
 
 _ASKING = "kind IN ('reset', 'rights', 'unfollowed')"
-"""The entries after which rights are checked again. They include resets, which do not say what has changed."""
+"""The entries after which rights are checked again. They include resets, which do not contain the changes."""
 _UNKNOWN = "-"
 """Used as the fingerprint of a feed that this release does not have."""
 AT_ONCE = 1000

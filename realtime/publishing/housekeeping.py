@@ -20,7 +20,7 @@ from .write_pauses import WritePauses
 logger = logging.getLogger("realtime.housekeeping")
 
 LOOK_SECONDS = 1.0
-"""How often a process checks whether tables, triggers and the file are what they were."""
+"""How often a process checks whether tables, triggers or the file have changed."""
 VERIFY_SECONDS = 10.0
 """How often all tables are examined completely, whatever the quick checks find."""
 CLAIM_SECONDS = releases.RENEW_SECONDS
@@ -33,7 +33,7 @@ REPAIR_WAIT_SECONDS = 0.1
 MAX_REPAIR_PAUSE_SECONDS = 30.0
 LEADERS_PAUSE_SECONDS = 1.0
 OTHERS_PAUSE_SECONDS = 8.0
-"""Pause before a process without the lease repairs what the leader has not; it may be of another release."""
+"""Pause before a process without the lease repairs triggers in the leader's place, which may be of another release."""
 
 
 class Repair:

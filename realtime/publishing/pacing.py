@@ -12,7 +12,7 @@ COMMIT_SECONDS = 0.002
 """Usual time from the first byte of a commit in the database's file to its end."""
 TICKS_PER_QUIET_PROBE = 4
 LEADER_TICKS = 4
-"""How long a process that does not lead leaves what waits to the leader, in ticks."""
+"""How long a process that does not lead leaves waiting rows to the leader, in ticks."""
 
 
 @dataclass(slots=True)

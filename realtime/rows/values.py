@@ -39,7 +39,7 @@ class Value(NamedTuple):
     relations: str = ""
     """The path of relations that lead to it, as in ``select_related``; "" if it is read from the row itself."""
     may_be_null: bool = True
-    """Whether an expression may be null: unless Django knows its value for no rows."""
+    """Whether an expression may be null: unless Django has a value for no rows."""
     made_by: Any = None
     """The function that makes the value, or the choices of its field: if these change, the value may differ."""
 

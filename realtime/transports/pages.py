@@ -31,7 +31,7 @@ from . import http
 IDLE_SECONDS = 1.0
 """A request that has not used its thread for this time gives up its turn: its client reads slowly, or it only waits."""
 RETRY_SECONDS = (4, 9)
-"""After how many seconds a refused client is asked to try again: random, so that clients do not return together."""
+"""After how many seconds a refused client may try again: random, so that clients do not return together."""
 
 _PAGE = """<!doctype html>
 <html lang="{language}">

@@ -73,7 +73,7 @@ class Bench:
         self._numbers = itertools.count()
         self._stack = contextlib.ExitStack()
         self.shared: dict[tuple[object, ...], Any] = {}
-        """What tiny runs use again, projects and servers, by what they were made with."""
+        """Projects and servers that tiny runs use again, by the arguments that made them."""
         self._workers: dict[Path, subprocess.Popen[str]] = {}
 
     def close(self) -> None:

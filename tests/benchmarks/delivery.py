@@ -24,7 +24,7 @@ from .outcome import Budget, Figures, Outcome, latency, number
 
 COST = "CPU per delivery, µs"
 KIB_EACH = {"uvicorn": 28.5, "daphne": 31.3}
-"""What an idle connection may hold."""
+"""The memory that an idle connection may hold."""
 
 
 async def idle(bench: Bench, process: psutil.Process, seconds: float = 4) -> float:

@@ -12,7 +12,7 @@ from tests.support.projects import Project, prepared  # noqa: F401
 
 IN_A_BROWSER = PARTS["browser"]
 SAME_CODE = {"hostile-daphne", "hostile-guarded", "beside-postgresql"}
-"""Scenarios that run what others run, on another server or database."""
+"""Scenarios that repeat others on another server or database."""
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.support.servers import Server
 CHANGES_PER_SECOND = 5
 MOST_BUSY = 0.04
 MOST_GROWTH = 1.05
-"""Of the heap in the second half of the time: in the first, code is compiled and caches are filled."""
+"""The growth of the heap in the second half of the time: in the first, code is compiled and caches are filled."""
 PARTS = 10
 
 

@@ -104,7 +104,7 @@ def press(words: str, then: str) -> Callable[[Page], None]:
 
 
 SETTLED = "() => Promise.allSettled(document.getAnimations().map(each => each.finished))"
-"""What waits for transitions between colours: the admin has some."""
+"""A script that waits for transitions between colours: the admin has some."""
 
 BY_VISITORS = [
     View("boards:index", args=()),

@@ -38,7 +38,7 @@ exec node_modules/$program/bin/$program "$@"
 PIP = """#!/bin/sh
 exec {python} -c "import rest_framework"
 """
-"""Each package is installed where tests run, as the versions of tests/ say; what is named must be there."""
+"""Each package is installed where tests run, as the versions of tests/ say; named packages must be there."""
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_a_misspelt_attribute_is_reported_with_the_one_that_is_meant(declare, at
     ],
 )
 def test_a_row_template_that_cannot_show_its_row_is_reported(declare, settings, tmp_path, source, expected):
-    """It does not name the row, or it names what belongs to one visitor."""
+    """It does not name the row, or it names values of one visitor."""
     (tmp_path / "probe.html").write_text(f"<li>{source}</li>")
     settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     declare(Book, template_name="probe.html")

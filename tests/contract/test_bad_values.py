@@ -68,7 +68,7 @@ NO_VALUES = [
     '"x"', "[1, 2]", '{"a": 1}', '""', "1.5", '["x"]', "9" * 400, str(2**63), str(-(2**63) - 1), "1e400", "[]", '[""]',
     '"' + "x" * 100_000 + '"', '"' + "9" * 1_000_000 + '"', "[" * 200 + "]" * 200,
 ]  # fmt: skip
-"""JSON of what is no integer of a column."""
+"""JSON values that are no integer of a column."""
 
 
 def test_a_topic_that_no_row_has_touches_its_row_alone(database):
@@ -134,7 +134,7 @@ def test_halves_of_surrogate_pairs_touch_their_row_alone(database, live, column)
 
 
 BAD_TEXTS = ["CAST(X'61FF' AS text)", "CAST(X'FF' AS text)", "CAST(X'EDA080' AS text)"]
-"""SQL of what a column of text has on SQLite though it is none: bytes that are not UTF-8, and a surrogate."""
+"""SQL of values in a column of text on SQLite that are no text: bytes that are not UTF-8, and a surrogate."""
 
 
 @pytest.mark.parametrize("bad", BAD_TEXTS)

@@ -106,7 +106,7 @@ BACK_AGAIN = {
         "ALTER TABLE aside RENAME TO boards_entry",
     ],
 }
-"""What makes a table another one for a while, in which rows are written."""
+"""Statements that make a table another one for a while, in which rows are written."""
 BACK_AGAIN_ON_SQLITE = {
     "renamed, written to and named back": BACK_AGAIN["renamed, written to and named back"],
     "renamed in the former way": [

@@ -33,7 +33,7 @@ from tests.contract.conftest import Database, numbers
 from tests.support.databases import PostgreSQL
 
 PATIENCE_SECONDS = 8
-"""Five, and what busy cores need."""
+"""Five, and a margin for busy cores."""
 WAIT_SECONDS = 60
 AT_ONCE = 20
 TABLES = (

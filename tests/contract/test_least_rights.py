@@ -73,7 +73,7 @@ SHORT = {
     "table is missing": (["ALTER TABLE boards_entry RENAME TO aside"], MIGRATE),
     "column is missing": (["ALTER TABLE boards_entry RENAME board_id TO aside"], MIGRATE),
 }
-"""What is missing, as statements of the owner; and what the log says to run."""
+"""Statements of the owner that take something away, and the statements that the log says to run."""
 
 
 def run_chores() -> Housekeeping:

@@ -632,7 +632,7 @@ NO_KEYS = {
     ],
     "postgresql": [(models.FloatField, "'NaN'"), (decimal(10, 2), "'NaN'"), (models.DateField, "'infinity'")],
 }  # fmt: skip
-"""What a column of a key can hold that is no key, in SQL."""
+"""Values in SQL that a column of a key can hold and that are no keys."""
 
 
 @pytest.mark.parametrize("number", range(max(map(len, NO_KEYS.values()))))
@@ -684,7 +684,7 @@ OTHER_FORMS: dict[str, dict[str, tuple[Any, str]]] = {
         "long address of a network": (models.GenericIPAddressField, "'2001:db8::1/64'"),
     },
 }  # fmt: skip
-"""Values in SQL that Django reads, and does not find by what it has read."""
+"""Values in SQL that Django reads, and does not find by the value that it has read."""
 
 
 def other_forms(database: Database, name: str) -> tuple[Any, str]:
@@ -726,7 +726,7 @@ CANONICAL = {
     "datetime with a T": "'2026-03-04 05:06:07'",
     "address in capitals": "'2001:db8::1'",
 }
-"""The form in which Django writes what it reads from others."""
+"""The form in which Django writes values that it reads from others."""
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -849,7 +849,7 @@ GARBAGE = [
     "0001-01-01", "9999-12-31 23:59:59.999999+00:00", "24:00:00", "P9999999999D", "null", "[]", "{}", "[1]", "(1,2)",
     '["99999999999999999999"]', '{"lower": "9999999999999999999", "upper": null, "bounds": "[)"}', "1" * 190,
 ]  # fmt: skip
-"""What a client may ask for."""
+"""Names of topics that a client may request."""
 
 
 @pytest.mark.parametrize("name", KINDS)

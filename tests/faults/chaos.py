@@ -36,7 +36,7 @@ BAD_ITEMS = (
     "DELETE FROM faulty_item WHERE id = (SELECT max(id) FROM faulty_item WHERE is_bad)",
     "INSERT INTO realtime_outboxrow (source, image) VALUES ('realtime.notice', NULL), ('faulty_item', '[1]')",
 )
-"""What an application does that stores what its template cannot show."""
+"""A write of an application that stores a value which its template cannot show."""
 
 
 async def cause_chaos(world: World, seconds: float) -> tuple[Figures, Pulse]:

@@ -54,7 +54,7 @@ _FROM = {
     NEXT_PARCELS: "faulty_parcel WHERE floor = 1 AND weight < 80",
     "pulses": "faulty_pulse",
 }
-"""Which rows are those of a topic, in SQL: what each page has to show."""
+"""The rows of a topic, in SQL: each page has to show these."""
 SHOWN = tuple(_FROM)
 
 _SET_UP = """

@@ -41,7 +41,7 @@ class Viewer:
         self.shows = shows or topic
         self.connections = 0
         self.doubts = 0
-        """How often it has noticed that what it shows may not be current."""
+        """How often it has noticed that its rows may not be current."""
         self._is_live = False
         self._received: deque[tuple[float, str]] = deque(maxlen=KEPT_MESSAGES)
         self._on_change = on_change

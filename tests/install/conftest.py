@@ -9,7 +9,7 @@ import pytest
 from tests.support.servers import ROOT
 
 OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
-"""What the distribution needs is installed where tests run, and no registry is asked."""
+"""The distribution's dependencies are installed where tests run, and no registry is used."""
 
 
 def pip(*arguments: str | Path) -> None:

@@ -59,7 +59,7 @@ LEFT = {
     "UNION SELECT 'function', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
     "UNION SELECT 'relation', relname FROM pg_class WHERE relname LIKE '%realtime%'",
 }
-"""What the engine has put into a database, by the database's own catalog."""
+"""The engine's objects in a database, by the database's own catalog."""
 
 
 class OwnProject:

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 NOT_PYTHON = {"py.typed", ".html", ".js", ".css", ".svg"}
 ONLY_OURS = {"servestatic", "django-csp", "psutil", "dj-database-url", "segno", "openpyxl", "defusedxml"}
-"""What this project needs for the demo, its settings and its pages."""
+"""The packages that this project needs for the demo, its settings and its pages."""
 
 
 def ranges(*names: str) -> dict[str, Requirement]:

@@ -10,7 +10,7 @@ from realtime.models import LogEntry, Sequencer
 from realtime.notices import broadcast
 
 OBEYED = "\x1b]0;x\x07\x7f\x85\x9b31m\u2028\u2029\u202e\u2066"
-"""What a terminal obeys: control characters of both sets, line ends, changes of direction."""
+"""Characters that a terminal obeys: control characters of both sets, line ends, changes of direction."""
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from realtime.management.commands import realtime_watch
 from realtime.management.commands.realtime_watch import Command, _table
 
 OBEYED = "\x1b]0;x\x07\x7f\x85\x9b31m\u2028\u2029\u202e\u2066"
-"""What a terminal obeys: control characters of both sets, line ends, changes of direction."""
+"""Characters that a terminal obeys: control characters of both sets, line ends, changes of direction."""
 
 
 def test_without_a_topic_the_topics_are_listed(log, quay, capsys):

@@ -32,7 +32,7 @@ SCRIPT_KEYWORDS: dict[str, Any] = {"text": None}
 CALL = re.compile(
     r"\b(gettext|pgettext|ngettext|_)\(((?:\s*u?(?:'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\")\s*,?)+)"
 )
-"""A call in what Django makes of a template for xgettext; ``count`` follows the texts of a plural."""
+"""A call in the text that Django makes of a template for xgettext; ``count`` follows the texts of a plural."""
 Message = tuple[str | None, str | tuple[str, ...]]
 """A context, and a text or the texts of a plural."""
 

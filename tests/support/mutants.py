@@ -43,7 +43,7 @@ MADE, REACHED = "mutants.json", "reached.json"
 ATTEMPTS = 3
 EVENT = struct.Struct("<cid")
 BEGUN, PASSED, FAILED, ENDED = b"b", b"p", b"f", b"e"
-"""What a forked process reports: of a test by its number, with its seconds; at last that all have passed."""
+"""A report of a forked process: a test's number with its seconds, or at last that all have passed."""
 
 FILES = {
     "realtime/delivery/rights.py": ["tests/delivery"],
@@ -63,7 +63,7 @@ FILES = {
     ],
     "realtime/engine/*.py": ["tests/engine"],
 }
-"""What is mutated, and the tests that have to notice."""
+"""The code that is mutated, and the tests that have to notice."""
 
 _DECORATED = re.compile(
     r"^(?P<indent> *)@(?P<decorator>property|cached_property|contextmanager|cache)\n(?P=indent)def (?P<name>\w+)\(",

@@ -32,7 +32,7 @@ http {{
   include {folder}/site.conf;
 }}
 """
-"""Beside its paths what Debian's package has."""
+"""The configuration of Debian's package, with other paths."""
 
 
 def program() -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a-password-for-tests"
 START_SECONDS = 120.0
-"""How long a server may take to answer its first request: a loaded machine needs many times what an idle one does."""
+"""How long a server may take to answer its first request: a loaded machine needs many times as long as an idle one."""
 
 
 def free_port() -> int:

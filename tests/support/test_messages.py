@@ -75,7 +75,7 @@ UNTRANSLATED = re.compile(
     r"Tidemark|CSV|TSV|Excel|RSS|Atom|JSON Feed|entries\.7|Wall|light dark|noindex(, nofollow)?"
     r"|width=device-width, initial-scale=1"
 )
-"""Names, and what browsers read."""
+"""Names, and syntax that browsers read."""
 WORD = re.compile(r"[A-Za-z]{2,}")
 MARKED = re.compile(r"{%\s*blocktrans.*?{%\s*endblocktrans\w*\s*%}", re.DOTALL)
 

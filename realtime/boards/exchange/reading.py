@@ -36,7 +36,7 @@ SIGNATURES = [
     (b"\xd0\xcf\x11\xe0", gettext_noop("an Excel file of the old kind (.xls), or one with a password")),
     (b"{\\rtf", gettext_noop("a text document (RTF)")),
 ]
-"""How files of other kinds begin, and what errors call them."""
+"""The first bytes of files of other kinds, and their names in errors."""
 MARKS = [(b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")]
 
 

@@ -20,7 +20,7 @@ from .cells import CONTROL, FORMULA, plain
 logger = logging.getLogger("realtime.boards")
 
 MAX_UNFOLDED = 6 * 2**20
-"""Bytes without compression: three times what 2,000 rows need if every cell has its greatest length."""
+"""Bytes without compression: three times the size of 2,000 rows if every cell has its greatest length."""
 MAX_TAGS = 200_000
 """A hundred for each of 2,000 rows; a cell has up to eight. Reading takes a time proportional to their number."""
 MAX_PARTS = 300

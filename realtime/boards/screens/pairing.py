@@ -30,7 +30,7 @@ CHARACTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 LENGTH = 6
 VALID = timedelta(minutes=10)
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""After its code has expired, a screen that nobody has paired is deleted."""
+"""After its code has expired, a screen that no editor has paired is deleted."""
 MAX_WAITING, MAX_WAITING_PER_ADDRESS = 1000, 50
 WRONG_PER_SECOND, WRONG_AT_ONCE = 1 / 30, 10
 """Wrong codes of one editor, and from one address."""

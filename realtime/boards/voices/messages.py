@@ -20,14 +20,14 @@ MAX_WAITING, MAX_KEPT = 200, 500
 KEPT = timedelta(days=30)
 """For how long messages are kept that are not shown."""
 JOINERS = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
-"""What joins letters and emoji, or chooses their form: not seen, but parts of what is."""
+"""Characters that join letters and emoji, or choose their form: invisible, but parts of visible ones."""
 INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     f"\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]|^[{JOINERS}\\s]+$"
 )
-"""Control characters, those that change the direction of a text, and what Unicode says is ignored where it is shown;
-and a text that has nothing else than joiners."""
+"""Control characters, those that change the direction of a text, those that Unicode defines as ignored in display, and
+a text of joiners alone."""
 
 
 class Full(Exception):

@@ -20,7 +20,7 @@ _ALL = (*_MOMENTS, *_DIGITS, "intervalstyle = 'postgres'", "bytea_output = 'hex'
 _AS_IT_IS = frozenset({"int2", "int4", "int8", "uuid"})
 """Types of which equal values have one text."""
 _BY_CAST = frozenset({*_AS_IT_IS, "text", "varchar", "name", "numeric"})
-"""Types whose cast to text, the quickest form, is the same as what the server sends."""
+"""Types whose cast to text, the quickest form, is the same as the text that the server sends."""
 _SETTINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys([*_BY_CAST, "bool", "bpchar", "inet", "cidr", "macaddr", "citext", "time"], ()),
     "date": _DATES, "timestamp": _DATES, "timestamptz": _MOMENTS, "float4": _DIGITS, "float8": _DIGITS,
