@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -19,7 +20,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..databases.registry import database, on
-from .failures import as_exception
+from .failures import as_exception, contained
 
 logger = logging.getLogger("realtime.service")
 
@@ -57,12 +58,12 @@ class DatabaseThreads:
 
         Raises: what the function raises; a RuntimeError in place of errors that event loops treat specially.
         """
-        return await asyncio.wrap_future(self.submit(function, *args))
+        return await asyncio.wrap_future(self.submit(_contained, function, *args))
 
     def submit(self, function: Callable[..., T], *args: object) -> "Future[T]":
         """Return a future with the result of a function that may use the database.
 
-        Its exception is what the function raises; a RuntimeError in place of errors that would end a task or a process.
+        Its exception is what the function raises; a RuntimeError in place of errors that would end the process.
         Raises: Stopping, after ``close``.
         """
         future: Future[T] = Future()
@@ -123,6 +124,8 @@ class DatabaseThreads:
             if future.set_running_or_notify_cancel():
                 try:
                     result = _call(function, args)
+                except CancelledError as error:
+                    future.set_exception(error)  # of a request whose client has left: asgiref expects it
                 except BaseException as error:
                     future.set_exception(as_exception(error))
                 else:
@@ -207,6 +210,11 @@ class OpenFile:
 _pools: "WeakSet[DatabaseThreads]" = WeakSet()
 _generation = 0
 _thread = threading.local()
+
+
+def _contained(function: Callable[..., T], *args: object) -> T:
+    with contained:
+        return function(*args)
 
 
 def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:

@@ -84,10 +84,29 @@ async def test_what_an_event_loop_would_take_for_its_own_is_an_error_of_the_call
     async with asyncio.timeout(60):
         with pytest.raises(RuntimeError, match=type(error).__name__):
             await threads.run(fail)
-        with pytest.raises(RuntimeError, match=type(error).__name__):
-            await asyncio.wrap_future(threads.submit(fail))
 
     assert await threads.run(threading.current_thread)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), Timeout()], ids=repr)
+async def test_a_page_that_raises_what_would_end_the_process_has_failed(threads, error):
+    """Requests are run by asgiref, which awaits such a future in a task of the loop."""
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        await asyncio.wrap_future(threads.submit(fail))
+
+
+async def test_the_cancellation_of_a_request_stays_one(threads):
+    """Its client has left: asgiref ends the request without an error."""
+
+    def leave() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wrap_future(threads.submit(leave))
 
 
 async def test_closing_waits_for_calls_and_closes_every_connection(monkeypatch):

@@ -40,7 +40,7 @@ UNKNOWN_SECONDS = 50.0
 EXPLANATIONS = ROOT / "docs" / "contributing" / "mutants.md"
 MADE, REACHED = "mutants.json", "reached.json"
 """Files in the tree: its mutants, and the numbers of the tests that reach each function."""
-ATTEMPTS = 3
+ATTEMPTS = 5
 EVENT = struct.Struct("<cid")
 BEGUN, PASSED, FAILED, ENDED = b"b", b"p", b"f", b"e"
 """A report of a forked process: a test's number with its seconds, or at last that all have passed."""
@@ -201,11 +201,11 @@ class Judge:
         )
         if not order:
             return "no test reaches it"
-        for _ in range(ATTEMPTS):
-            test = self._noticing(order, mutant.name)
+        for attempt in range(ATTEMPTS):  # on a busy machine each gives more time
+            test = self._noticing(order, mutant.name, 2.0**attempt)
             if test is None:
                 return "survived"
-            if self._noticing([test], "", TIMES_LONGER / 2) is None:
+            if self._noticing([test], "", 2.0**attempt / 2) is None:
                 return "noticed"
         return f"not judged: {self._items[test].nodeid} fails without it"
 
@@ -231,10 +231,10 @@ class Judge:
             self._reached[function] = [test for test in tests if test in self._seconds]
         print(f"{len(self._seconds)} tests take {sum(self._seconds.values()):.0f} s", flush=True)
 
-    def _noticing(self, order: Sequence[int], mutant: str, times: float = TIMES_LONGER) -> int | None:
-        """Return the first of some tests that fails, or takes too long."""
+    def _noticing(self, order: Sequence[int], mutant: str, patience: float) -> int | None:
+        """Return the first of some tests that fails, or takes ``patience`` times as long as it may."""
         test = order[0]
-        for event, test, _ in self._run(order, mutant, times):
+        for event, test, _ in self._run(order, mutant, patience):
             if event == FAILED:
                 return test
             if event == ENDED:
@@ -242,7 +242,7 @@ class Judge:
         return test
 
     def _run(
-        self, tests: Sequence[int], mutant: str, times: float = TIMES_LONGER
+        self, tests: Sequence[int], mutant: str, patience: float = 1.0
     ) -> Iterator[tuple[bytes, int, float]]:
         """Run tests with a mutant; yield what happens, until a test takes too long or the process is gone."""
         if self._as_made:
@@ -261,8 +261,8 @@ class Judge:
         test = tests[0]
         try:
             while True:
-                limit = LONGER_SECONDS + times * self._seconds.get(test, UNKNOWN_SECONDS)
-                is_ready, _, _ = select.select([reader], [], [], limit)
+                limit = LONGER_SECONDS + TIMES_LONGER * self._seconds.get(test, UNKNOWN_SECONDS)
+                is_ready, _, _ = select.select([reader], [], [], patience * limit)
                 happened = os.read(reader, EVENT.size) if is_ready else b""
                 if not happened:
                     return
