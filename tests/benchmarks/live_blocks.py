@@ -125,7 +125,7 @@ async def followed(bench: Bench, out: Outcome) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    out.add("live blocks", {
+    out.add("live-blocks", {
         "followers": followers, "changes a second": RATE, "fetches a second, of all": len(within) / took,
         "fetches a second, of each": len(within) / took / followers, "server, cores": used / took,
         "ms of CPU for a fetch": 1000 * used / max(1, len(within)), "right at the end": right,
