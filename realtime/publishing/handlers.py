@@ -34,7 +34,7 @@ from ..engine.position import Position
 from ..feeds import Feed, registry
 from ..models import LogEntry
 from ..runtime import metrics
-from ..runtime.failures import ESCAPING, as_exception
+from ..runtime.failures import ESCAPING, as_exception, text_of
 from . import handler_cursors, log, progress
 from .handler_cursors import Cursor, Stored
 from .positions import read_snapshot
@@ -186,7 +186,7 @@ class Runner:
             exc_info=None if failures else error,
         )  # fmt: skip
         metrics.handler_failures.labels(self.handler.name).inc()
-        handler_cursors.note_failure(self.handler.name, f"{type(error).__name__}: {error}")
+        handler_cursors.note_failure(self.handler.name, f"{type(error).__name__}: {text_of(error)}")
         return pause
 
     def _stored(self, feed: Feed) -> Stored | None:

@@ -17,9 +17,17 @@ def as_exception(error: BaseException) -> Exception:
     """Return an exception that ends only the call that raised the error: itself, or a RuntimeError caused by it."""
     if isinstance(error, Exception) and not isinstance(error, ESCAPING):
         return error
-    failure = RuntimeError(f"{type(error).__name__} was raised: {error}")
+    failure = RuntimeError(f"{type(error).__name__} was raised: {text_of(error)}")
     failure.__cause__ = error
     return failure
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an error, whose own code may fail, too."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(its text raises {type(failure).__name__})"
 
 
 class _Contained:

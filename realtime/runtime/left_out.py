@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from . import metrics
+from .failures import text_of
 
 logger = logging.getLogger("realtime.feeds")
 
@@ -97,7 +98,7 @@ class LeftOutRows:
 
 def reason_of(error: Exception) -> str:
     """Return the text of an error, without parts that differ between occurrences, such as addresses of objects."""
-    words = _ADDRESS.sub("", str(error))[:MAX_REASON_CHARACTERS]
+    words = _ADDRESS.sub("", text_of(error))[:MAX_REASON_CHARACTERS]
     is_ours = type(error).__module__.startswith("realtime.rows.")
     return words if is_ours else f"{type(error).__name__}: {words}" if words else type(error).__name__
 

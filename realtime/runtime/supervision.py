@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from ..databases.remedies import remedy
 from . import metrics
+from .failures import text_of
 
 MAX_BACKOFF_SECONDS = 1.0
 
@@ -29,7 +30,7 @@ async def supervise(name: str, one_round: Callable[[], Awaitable[None]], logger:
                 raise  # this task is being stopped; otherwise the cancellation was that of another task
             pause = min(MAX_BACKOFF_SECONDS, pause * 2 or 0.1)
             metrics.failed_rounds.labels(name).inc()
-            text = f"{type(error).__name__}: {error}".strip()
+            text = f"{type(error).__name__}: {text_of(error)}".strip()
             advice = remedy(error)
             if advice:  # drivers add the statement, which may be another one in each round
                 text = f"{text.splitlines()[0]}; {advice}"

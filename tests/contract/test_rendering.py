@@ -109,6 +109,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "end of a generator": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.leave }}{% endif %}</li>"},
     "time-out of a library": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.quit }}{% endif %}</li>"},
     "several": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.several }}{% endif %}</li>"},
+    "error without a text": {
+        "template": "<li>{% if entry.label == 'poison' %}{{ entry.unspeakable }}{% endif %}</li>"
+    },
 }  # fmt: skip
 
 
@@ -138,6 +141,15 @@ def query_swallowed(entry: Entry) -> str:
     return "something else"
 
 
+class Unspeakable(Exception):
+    """An error whose text depends on what is missing."""
+
+    def __str__(self) -> str:
+        raise AttributeError("detail")
+
+    __repr__ = __str__
+
+
 def raises(error: BaseException) -> property:
     def fail(entry: Entry) -> None:
         raise error
@@ -154,6 +166,7 @@ def fragile(monkeypatch) -> None:
     monkeypatch.setattr(Entry, "cancel", raises(CancelledError()), raising=False)
     monkeypatch.setattr(Entry, "leave", raises(GeneratorExit()), raising=False)
     monkeypatch.setattr(Entry, "quit", raises(BaseException("quit")), raising=False)
+    monkeypatch.setattr(Entry, "unspeakable", raises(Unspeakable()), raising=False)
     several = BaseExceptionGroup("several", [SystemExit(1), ValueError()])
     monkeypatch.setattr(Entry, "several", raises(several), raising=False)
     monkeypatch.setattr(Entry, "deep", Deep(), raising=False)

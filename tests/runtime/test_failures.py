@@ -5,11 +5,20 @@ from asyncio import CancelledError
 
 import pytest
 
-from realtime.runtime.failures import ESCAPING, Passing, as_exception, contained
+from realtime.runtime.failures import ESCAPING, Passing, as_exception, contained, text_of
 
 
 class Timeout(BaseException):
     """As some libraries have it."""
+
+
+class Unspeakable(BaseException):
+    """An error whose text depends on what is missing."""
+
+    def __str__(self) -> str:
+        raise AttributeError("detail")
+
+    __repr__ = __str__
 
 
 ENDING = [
@@ -61,3 +70,10 @@ def test_other_errors_leave_a_contained_block_as_they_are(error):
         raise error
 
     assert caught.value is error
+
+
+def test_an_error_without_a_text_is_named_by_its_type():
+    """What handles it must not fail in its turn."""
+    assert text_of(ValueError("x")) == "x"
+    assert text_of(Unspeakable()) == "(its text raises AttributeError)"
+    assert str(as_exception(Unspeakable())) == "Unspeakable was raised: (its text raises AttributeError)"
