@@ -10,14 +10,16 @@ import re
 import secrets
 import socket
 import sys
+import zoneinfo
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from realtime.conf import Conf
+from realtime.conf import Conf, conf_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # All files that the running project writes; git ignores the folder.
@@ -49,8 +51,14 @@ SWITCH = {
 
 
 def is_on(name: str) -> bool:
-    """Return whether an environment variable is 1, true, yes or on."""
-    return SWITCH.get(os.environ.get(name, "").lower(), False)
+    """Return whether an environment variable is 1, true, yes or on.
+
+    Raises: ImproperlyConfigured, if it is another word than those and their opposites: HTTPS must not be off unnoticed.
+    """
+    word = os.environ.get(name, "").strip()
+    if word and word.lower() not in SWITCH:
+        raise ImproperlyConfigured(f"{name} is {word!r}; write on or off")
+    return SWITCH.get(word.lower(), False)
 
 
 def kept_secret(path: Path) -> str:
@@ -96,6 +104,8 @@ if is_on("HTTPS"):
     SECURE_REDIRECT_EXEMPT = [rf"^{SCRIPT_NAME.lstrip('/')}/?realtime/metrics/$"]
     try:
         SECURE_HSTS_SECONDS = int(os.environ.get("HSTS_SECONDS") or 30 * 24 * 3600)
+        if SECURE_HSTS_SECONDS < 0:
+            raise ValueError("not an amount")
     except ValueError as error:
         raise ImproperlyConfigured("HSTS_SECONDS is a whole number, such as 31536000 for a year") from error
     # includeSubDomains and preload bind all subdomains, preload in lists that browsers ship: only the owner of
@@ -182,6 +192,8 @@ DATABASE_URL = os.environ.get("DATABASE_URL", "")
 try:
     if DATABASE_URL and not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite://")):
         raise ValueError("another database")
+    if urlsplit(DATABASE_URL).fragment or urlsplit(DATABASE_URL).netloc.count("@") > 1:
+        raise ValueError("a part of the password would be taken for something else")
     DATABASES: dict[str, Any] = {
         "default": dj_database_url.parse(DATABASE_URL, conn_health_checks=True)
         if DATABASE_URL
@@ -226,11 +238,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URLS = from_env("REDIS_URL")
 """The addresses of one or several servers; the channel layer distributes its groups over them."""
 for address in REDIS_URLS:
-    if not address.startswith(("redis://", "rediss://", "unix://")):
+    try:
+        if urlsplit(address).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("another protocol")
+        _ = urlsplit(address).port
+    except ValueError as error:
         raise ImproperlyConfigured(
             f"REDIS_URL holds {address.rpartition('@')[2]!r}; write redis://host:6379/0, rediss://… for TLS, or "
             "unix:///run/valkey.sock; separate several addresses by commas"
-        )
+        ) from error
 REDIS_PREFIX = (
     os.environ.get("REDIS_PREFIX") or hashlib.blake2s(SECRET_KEY.encode(), digest_size=6).hexdigest()
 )
@@ -287,6 +303,7 @@ REALTIME = {
     if name != "database" and os.environ.get(name.upper())
 }
 """The settings that operators set by the environment, under the names of docs/operations.md."""
+conf_of(REALTIME)  # so that a value that cannot be used stops a server and every command
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -337,7 +354,13 @@ if LANGUAGE_CODE not in dict(LANGUAGES):
     )
 # Visitors choose for a year; no script needs the cookie.
 LANGUAGE_COOKIE_AGE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = 365 * 24 * 3600, True, "Lax"
-TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
+TIME_ZONE = os.environ.get("TIME_ZONE") or "UTC"
+try:
+    zoneinfo.ZoneInfo(TIME_ZONE)
+except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+    raise ImproperlyConfigured(
+        f"TIME_ZONE is {TIME_ZONE!r}; write a name such as Europe/Oslo or Asia/Tokyo"
+    ) from error
 USE_TZ = True
 
 # Absolute, because Django prefixes a relative one with the script name, which a client of daphne can set.
@@ -353,6 +376,9 @@ if STATIC_ROOT:
     }
 SERVESTATIC_AUTOREFRESH = DEBUG
 
+LOG_LEVEL = (os.environ.get("LOG_LEVEL") or "INFO").upper()
+if LOG_LEVEL not in (LEVELS := ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")):
+    raise ImproperlyConfigured(f"LOG_LEVEL is {LOG_LEVEL!r}; write one of {', '.join(LEVELS)}")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -379,7 +405,7 @@ LOGGING = {
     # One handler for all loggers, also of servers and libraries: every line that a client can cause is filtered.
     "root": {"handlers": ["console"]},
     "loggers": {
-        "realtime": {"level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+        "realtime": {"level": LOG_LEVEL},
         # Replaces the handlers that the library would install.
         "django": {"level": "INFO"},
         "uvicorn.error": {"handlers": ["console"], "propagate": False},

@@ -65,9 +65,18 @@ def test_settings_that_are_no_dictionary_are_refused_with_words(settings, given)
 
 @pytest.mark.parametrize(
     "given",
-    [{"TICK_SECONDS": "0.5"}, {"READER_THREADS": 2.5}, {"READER_THREADS": True}, {"PUBLISHER": "off"}],
+    [
+        {"TICK_SECONDS": "0.5"},
+        {"READER_THREADS": 2.5},
+        {"READER_THREADS": True},
+        {"PUBLISHER": "off"},
+        {"TICK_SECONDS": 0},
+        {"TICK_SECONDS": float("nan")},
+        {"PAGE_THREADS": 0},
+        {"HEARTBEAT_SECONDS": -1.0},
+    ],
 )
-def test_a_value_of_another_type_is_refused_with_its_name(settings, given):
+def test_a_value_that_cannot_be_used_is_refused_with_its_name(settings, given):
     """It would fail later and elsewhere; and the text "off" would mean on."""
     settings.REALTIME = given
 

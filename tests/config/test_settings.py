@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import secrets
 import shutil
 import subprocess
@@ -128,6 +129,37 @@ def test_a_setting_that_cannot_be_used_is_reported(monkeypatch, name, text, advi
 
     with pytest.raises(ImproperlyConfigured, match=f"^{name} is {text!r}; {advice}$"):
         settings.given(name, IN_THE_ENVIRONMENT[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("PAGE_THREADS", "0", "`int` >= 1 - at `$.page_threads`"),
+        ("TICK_SECONDS", "0", "`float` > 0.0 - at `$.tick_seconds`"),
+        ("PROCESSING_SHARE", "0.0", "`float` > 0.0 - at `$.processing_share`"),
+        ("HTTPS", "enabled", "HTTPS is 'enabled'; write on or off"),
+        ("DEBUG", "2", "DEBUG is '2'; write on or off"),
+        ("PGBOUNCER", "transaction", "write on or off"),
+        ("TIME_ZONE", "Mars/Base", "TIME_ZONE is 'Mars/Base'; write a name such as"),
+        ("TIME_ZONE", "../UTC", "write a name such as"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is 'LOUD'; write one of DEBUG, INFO"),
+        ("DATABASE_URL", "postgresql://u:pa#ss@host/name", "special characters of the password as %40"),
+        ("DATABASE_URL", "postgresql://u:p@ss@host/name", "special characters of the password as %40"),
+        ("REDIS_URL", "redis://host:port/0", "REDIS_URL holds 'redis://host:port/0'; write redis://host:6379/0"),
+        ("REDIS_URL", "redis://host:70000/0", "write redis://host:6379/0"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_is_refused_when_settings_are_read(
+    monkeypatch, tmp_path, name, text, words
+):
+    """So by a server and every command: otherwise it would run in another way than its operator believes."""
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setenv(name, text)
+
+    with pytest.raises(ImproperlyConfigured) as refused:
+        runpy.run_path(str(ROOT / "config" / "settings.py"))
+
+    assert words in str(refused.value)
 
 
 def test_a_limit_that_cannot_be_used_stops_every_command_without_a_traceback(tmp_path):
