@@ -11,11 +11,13 @@ from datetime import datetime
 
 from django.db import DatabaseError, transaction
 from django.db.models import Case, Q, QuerySet, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from realtime.changes import Change
 
-from .models import NOTED, TIMELESS, Board, Entry, Sorting, Status, rank
+from .models import NOTED, TIMELESS, Board, Entry, Sorting, Status
+from .own_statuses import overlooked, severity
 
 logger = logging.getLogger("realtime.boards")
 
@@ -50,13 +52,13 @@ def write_due() -> int:
 def misplaced() -> list[QuerySet[Entry]]:
     """Return the entries whose rank is not that of their board's order, as far as a query can find them.
 
-    It finds them after the order of a board or a status was changed, and new ones. A query cannot compute the rank of a
-    time: changed times are found by ``Sweep``.
+    It finds them after the order of a board, a status or the look of one was changed, and new ones. A query cannot
+    compute the rank of a time: changed times are found by ``Sweep``.
     """
-    by_status = Case(
-        *(When(status=status, then=rank(Sorting.STATUS, None, status)) for status in Status.values),
-        default=0,
+    standard = Case(
+        *(When(status=status, then=place) for place, status in enumerate(Status.values)), default=0
     )
+    by_status = -Coalesce(severity(), standard)
     is_misplaced = Q(board__sorting=Sorting.STATUS) & ~Q(rank=by_status) | Q(board__sorting=Sorting.TIME) & (
         Q(rank__lte=0) | Q(at=None) & ~Q(rank=TIMELESS)
     )
@@ -64,7 +66,13 @@ def misplaced() -> list[QuerySet[Entry]]:
     return [
         Entry.objects.filter(IS_SHOWN, is_misplaced, board__in=sorted_boards),
         Entry.objects.exclude(rank=0).filter(board__sorting=Sorting.HAND),
+        Entry.objects.filter(overlooked()),
     ]
+
+
+def with_boards(entries: "QuerySet[Entry]") -> list[Entry]:
+    """Return entries with what their times, ranks and looks follow from: their boards, and the statuses of these."""
+    return [*entries.select_related("board").prefetch_related("board__statuses")]
 
 
 class Sweep:
@@ -80,7 +88,7 @@ class Sweep:
         found: list[int] = []
 
         def look(part: Sequence[int]) -> None:
-            entries = Entry.objects.filter(pk__in=part).select_related("board")
+            entries = with_boards(Entry.objects.filter(pk__in=part))
             found.extend([entry.pk for entry in entries if entry.note_times(now)])
 
         by_parts(look, keys, lambda key, _: found.extend(not_hidden(key).values_list("pk", flat=True)))
@@ -110,8 +118,8 @@ def by_parts(
 def renew(keys: Sequence[int], now: datetime) -> int:
     """Bring entries up to date; return how many have changed."""
     with transaction.atomic():
-        entries = Entry.objects.select_for_update(of=["self"]).select_related("board").order_by("pk")
-        changed = [entry for entry in entries.filter(pk__in=keys) if entry.note_times(now)]
+        locked = Entry.objects.select_for_update(of=["self"]).filter(pk__in=keys).order_by("pk")
+        changed = [entry for entry in with_boards(locked) if entry.note_times(now)]
         Entry.objects.bulk_update(changed, NOTED)
     return len(changed)
 

@@ -17,6 +17,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import translation
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
@@ -27,9 +28,10 @@ from realtime.conf import get_conf
 from realtime.databases.base import is_storable
 from realtime.engine.codes import Code
 
+from .exchange.columns import known_statuses
 from .history import States, record, states
 from .languages import language_named
-from .models import Board, Entry, Status
+from .models import Board, Entry
 from .places import NoSuchPlace, Places, lock_board, make_room
 from .time_fields import WeekdaysField, ZonedTimeField, as_shown
 from .times import NEVER_SHOWN, is_never
@@ -194,11 +196,12 @@ def move(user: Any, data: dict[str, Any]) -> dict[str, Any]:
 @in_their_language
 def add(user: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Add one entry, or the rows of a table that was copied from a spreadsheet, all or none of them."""
-    rows = parsed(data["table"]) if data["table"] else [data["values"]]
     with transaction.atomic():
         board = lock_board(data["board"])
         if board is None:
             return {"gone": True}
+        prefetch_related_objects([board], "statuses")
+        rows = parsed(data["table"], board) if data["table"] else [data["values"]]
         places = room(board, data, count=len(rows))
         entries = []
         for number, (row, position) in enumerate(zip(rows, places.positions, strict=True), start=1):
@@ -318,7 +321,7 @@ def validate(entry: Entry, values: Mapping[str, str], prefix: str = "") -> None:
         raise ActionRefused(Code.BAD_MESSAGE, f"{prefix}{words}", faults)
 
 
-def parsed(table: str) -> list[dict[str, str]]:
+def parsed(table: str, board: Board) -> list[dict[str, str]]:
     """Return the rows of a table as spreadsheets copy it: tabs between cells, quotes around cells with line ends.
 
     Columns are label, value, status and note, as the board shows them; of five the third is the unit. A status is
@@ -357,9 +360,7 @@ def parsed(table: str) -> list[dict[str, str]]:
         )
     has_unit = max(map(len, rows)) >= len(FIELDS)
     names = FIELDS if has_unit else [name for name in FIELDS if name != "unit"]
-    words = {str(label).casefold(): value for value, label in Status.choices} | {
-        value.casefold(): value for value in Status.values
-    }
+    words = known_statuses(board)
     found = []
     for cells in rows:
         row = {name: " ".join(cell.split()) for name, cell in zip(names, cells, strict=False)}

@@ -11,13 +11,23 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, Subquery, Value, Window
+from django.db.models import (
+    DateTimeField,
+    Exists,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    Window,
+    prefetch_related_objects,
+)
 from django.db.models.functions import RowNumber
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -32,7 +42,6 @@ from realtime.changes import Change
 from .models import Batch, Board, Entry, Revision
 from .time_fields import time_in_words, weekdays_in_words
 from .undo import Step, Values, columns, revert, values_of
-from .zones import zone_named
 
 KEPT = 50
 """The largest number of revisions that are kept of an entry."""
@@ -191,8 +200,8 @@ def step_between(key: int, was: Values | None, now: Values | None) -> Step | Non
     return Step(key, before, after) if names else None
 
 
-def in_words(revision: Any, zone: ZoneInfo | None = None) -> dict[str, Any] | None:
-    """Return a revision as the page shows it, its times by the clocks of a zone; without one, the server's."""
+def in_words(revision: Any, board: Board) -> dict[str, Any] | None:
+    """Return a revision as the page of a board shows it: times by its clock, statuses by its words."""
     step = step_of(revision)
     if step is None:
         return None
@@ -207,15 +216,19 @@ def in_words(revision: Any, zone: ZoneInfo | None = None) -> dict[str, Any] | No
             after = after | {"board_id": revision.title or _("a deleted board")}
         kind = _("moved") if is_moved else _("changed")
         changes = [
-            (titles[name], *(value_in_words(name, values[name], zone) for values in (before, after)))
+            (titles[name], *(value_in_words(name, values[name], board) for values in (before, after)))
             for name in after
         ]
     named = revision.values or revision.was
     return {"revision": revision, "label": named.get("label"), "kind": kind, "changes": changes}
 
 
-def value_in_words(name: str, value: str | None, zone: ZoneInfo | None) -> str | None:
-    """Return a value of a revision as an editor reads it: times by a clock, days by their names."""
+def value_in_words(name: str, value: str | None, board: Board) -> str | None:
+    """Return a value of a revision as an editor of a board reads it: a status by its word, a time by the board's clock,
+    days by their names.
+    """
+    if value and name == "status":
+        return board.word_of(value)
     if value and name == "weekdays":
         return weekdays_in_words(value) or value
     if value and isinstance(Entry._meta.get_field(name), DateTimeField):
@@ -223,7 +236,7 @@ def value_in_words(name: str, value: str | None, zone: ZoneInfo | None) -> str |
             at = parse_datetime(value)
         except ValueError:
             at = None
-        return time_in_words(at, zone or zone_named("")) if at and at.tzinfo else value
+        return time_in_words(at, board.zone) if at and at.tzinfo else value
     return value
 
 
@@ -233,7 +246,7 @@ def batches(board: Board) -> Any:
     return found.annotate(newest=Max("revisions")).filter(newest__isnull=False).order_by("-newest")
 
 
-def batches_in_words(shown: Sequence[Any], zone: ZoneInfo | None = None) -> list[dict[str, Any]]:
+def batches_in_words(shown: Sequence[Any], board: Board) -> list[dict[str, Any]]:
     """Return imports as the page shows them: its newest revision stands for each."""
     rank = Window(RowNumber(), partition_by=F("batch"), order_by=F("pk").asc())
     unnamed = Revision.objects.annotate(title=Value(""), left_title=Value(""), rank=rank)
@@ -241,7 +254,7 @@ def batches_in_words(shown: Sequence[Any], zone: ZoneInfo | None = None) -> list
     for revision in unnamed.filter(
         batch__in=[batch.pk for batch in shown], rank__lte=SHOWN_OF_BATCH
     ).order_by("pk"):
-        if part := in_words(revision, zone):
+        if part := in_words(revision, board):
             parts[revision.batch_id].append(part)
     return [
         {
@@ -312,9 +325,10 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the changes of a board's entries, each with its user."""
     board = visible_board(request, slug)
+    prefetch_related_objects([board], "statuses")
     single = revisions(board).filter(follows=None, batch=None)[:SHOWN]
-    items = [item for each in single if (item := in_words(each, board.zone))]
-    items += batches_in_words(batches(board)[:SHOWN], board.zone)
+    items = [item for each in single if (item := in_words(each, board))]
+    items += batches_in_words(batches(board)[:SHOWN], board)
     items = sorted(items, key=lambda item: -item["revision"].pk)[:SHOWN]
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 

@@ -1,8 +1,20 @@
 """The language of a board: of its dates, its headings and the standard statuses, for all who see it."""
 
+from typing import Any
+
+from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+
+
+class LanguageField(forms.TypedChoiceField):
+    """A choice among the languages of the site, each by its own name."""
+
+    widget = forms.Select
+
+    def __init__(self, *, max_length: int | None = None, **options: Any) -> None:
+        super().__init__(choices=[("", _("The server's")), *settings.LANGUAGES], **options)
 
 
 def validate_language(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from realtime.feeds import Feed, register
 
@@ -32,18 +32,24 @@ class NoticeFeed(OfVisibleBoards):
     name = "notices"
     topic_field = "board_id"
     filter = Q(notice__is_shown=True)
-    depends_on = ["notice"]
+    depends_on = ["notice", "board"]
     fields = ["notice__text", "notice__level", "notice__shows_until"]
     template_name = "boards/_notice.html"
+
+    def get_queryset(self) -> "QuerySet[Any]":
+        return super().get_queryset().select_related("notice", "board")
 
 
 @register(Board)
 class BoardFeed(OfVisibleBoards):
-    """Topic board.<id>: the heading of one board, a single row."""
+    """Topic board.<id>: the heading of one board, a single row. It has the headings of the columns, too, as data: in
+    the table, where rows of another topic are, static/boards/headings.js writes them.
+    """
 
     name = "board"
     topic_field = "id"
-    fields = ["slug", "title", "description"]
+    depends_on = ["organisation"]
+    fields = ["slug", "title", "description", "organisation__name"]
     template_name = "boards/_board_heading.html"
 
 

@@ -4,23 +4,30 @@ These models contain nothing about live rows; ``live.py`` declares those.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.dates import WEEKDAYS_ABBR
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .charts.models import Reading as Reading
 from .exchange.cells import CONTROL
 from .exchange.models import Batch as Batch
 from .exchange.models import RowToken as RowToken
+from .languages import language_named, validate_language
+from .organisations import Logo as Logo
+from .organisations import Organisation as Organisation
+from .own_statuses import BoardStatus as BoardStatus
+from .own_statuses import Look, StatusField
 from .screens.models import Screen as Screen
 from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
@@ -55,6 +62,20 @@ class Sorting(models.TextChoices):
     STATUS = "status", _("By status, the worst first")
 
 
+COLUMN_WORDS = {"label": _("label"), "value": _("value"), "status": _("status"), "note": _("note")}
+"""The columns for which a board has a heading, and what screen readers are told where it is blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a board's table; one that is not named has a heading for screen readers only."""
+
+    name: str
+    heading: str
+    is_named: bool
+    is_shown: bool
+
+
 class Board(TwoWay):
     """A titled table that stays open on screens; its entries are its rows."""
 
@@ -71,6 +92,28 @@ class Board(TwoWay):
         _("status heading"), max_length=60, blank=True, default="", db_default=""
     )
     note_heading = models.CharField(_("note heading"), max_length=60, blank=True, default="", db_default="")
+    shows_value = models.BooleanField(_("values are shown"), default=True, db_default=True)
+    shows_status = models.BooleanField(_("statuses are shown"), default=True, db_default=True)
+    shows_note = models.BooleanField(_("notes are shown"), default=True, db_default=True)
+    shows_updated = models.BooleanField(_("times of changes are shown"), default=True, db_default=True)
+    organisation = models.ForeignKey(
+        Organisation,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="boards",
+        verbose_name=_("organisation"),
+        help_text=_("Its name and logo stand above the title."),
+    )
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_language],
+        help_text=_("Dates, fixed headings and standard statuses on the board are in this language."),
+    )
     position = models.IntegerField(
         _("position"), default=0, db_default=0, help_text=_("Boards are listed from low to high.")
     )
@@ -139,11 +182,15 @@ class Board(TwoWay):
         if "title" not in (exclude or ()) and CONTROL.search(self.title):
             raise ValidationError({"title": _("It has control characters. Type it instead of pasting it.")})
 
+    @transaction.atomic
     def save(self, **options: Any) -> None:
         super().save(**options)
+        names = options.get("update_fields")
+        if names is None or not {"time_zone", "language"}.isdisjoint(names):
+            shown = {"clock": self.time_zone, "language": self.language}
+            self.entries.exclude(**shown).update(**shown)
         # Times of entries are in the board's zone: the job checks them again, and its writes change the pages.
         timed = self.entries.filter(is_due__isnull=False)
-        names = options.get("update_fields")
         if (names is None or not {"time_zone", "hides_after"}.isdisjoint(names)) and timed.exists():
             timed.update(next_change=timezone.now())
 
@@ -153,6 +200,71 @@ class Board(TwoWay):
     @property
     def zone(self) -> ZoneInfo:
         return zone_named(self.time_zone)
+
+    @property
+    def zone_name(self) -> str:
+        """Its zone as a heading shows it: the city, such as Oslo of Europe/Oslo."""
+        return self.zone.key.rpartition("/")[2].replace("_", " ")
+
+    @property
+    def language_code(self) -> str:
+        """The language of its rows."""
+        return language_named(self.language)
+
+    @property
+    def page_language(self) -> str:
+        """The language of pages that show nothing else, walls and frames: its own, or if it has none the visitor's."""
+        return self.language_code if self.language else translation.get_language() or self.language_code
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of its table, in their order."""
+        with translation.override(self.language_code):
+            columns = [
+                Column(name, heading or str(word), bool(heading), getattr(self, f"shows_{name}", True))
+                for name, word in COLUMN_WORDS.items()
+                for heading in [getattr(self, f"{name}_heading")]
+            ]
+            changed = " ".join([gettext("Changed"), self.zone_name])
+        return [*columns, Column("updated", changed, is_named=True, is_shown=self.shows_updated)]
+
+    @property
+    def columns_as_text(self) -> str:
+        """The headings, a line each, for headings.js: behind "-" where the column is not shown, behind "~" where only
+        screen readers are told the heading, otherwise behind "+".
+        """
+        return "\n".join(
+            f"{'-' if not column.is_shown else '+' if column.is_named else '~'}{column.heading}"
+            for column in self.columns
+        )
+
+    @property
+    def own_statuses(self) -> list[BoardStatus]:
+        """Its own statuses, from the best to the worst."""
+        return [*self.statuses.all()] if self.pk else []
+
+    def own_status(self, name: str) -> BoardStatus | None:
+        """Return the status of its own that has a name; None if there is none."""
+        return next((status for status in self.own_statuses if status.name == name), None)
+
+    @property
+    def offered_statuses(self) -> list[tuple[str, str]]:
+        """The names and words of the statuses that editors choose from: its own, or without any the standard ones."""
+        own = [(status.name, status.word) for status in self.own_statuses]
+        standard = [(value, str(word)) for value, word in Status.choices]
+        return [standard[0], *own] if own else standard
+
+    def word_of(self, status: str) -> str:
+        """Return the word of a status; the text itself, if a program has written one that there is not."""
+        own = self.own_status(status)
+        return own.word if own else str(dict(Status.choices).get(status, status))
+
+    def severity(self, status: str) -> int:
+        """Return how bad a status is: its place among the board's own, or among the standard ones."""
+        own = self.own_status(status)
+        if own:
+            return own.position
+        return Status.values.index(status) if status in Status.values else 0
 
 
 class Status(models.TextChoices):
@@ -177,7 +289,8 @@ class Entry(models.Model):
 
     ``is_due`` is whether its times let it be shown now, None if it has no times or if they were not checked yet;
     ``next_change`` is when that changes. ``rank`` is its place where the board is sorted by time or status, ``clock``
-    the zone of its board: a row of the feed is made of its own columns. Saving sets all four; see ``due.py``.
+    and ``language`` are the zone and the language of its board, ``look`` is how a status of its board's own looks: a
+    row of the feed is made of its own columns. Saving sets all of them; see ``due.py``.
     """
 
     board = models.ForeignKey(Board, models.CASCADE, related_name="entries", verbose_name=_("board"))
@@ -187,9 +300,7 @@ class Entry(models.Model):
     label = models.CharField(_("label"), max_length=200)
     value = models.CharField(_("value"), max_length=200, blank=True, default="", db_default="")
     unit = models.CharField(_("unit"), max_length=40, blank=True, default="", db_default="")
-    status = models.CharField(
-        _("status"), max_length=20, choices=Status, blank=True, default="", db_default=""
-    )
+    status = StatusField(_("status"), max_length=20, choices=Status, blank=True, default="", db_default="")
     note = models.CharField(_("note"), max_length=500, blank=True, default="", db_default="")
     is_visible = models.BooleanField(_("visible"), default=True, db_default=True)
     is_pinned = models.BooleanField(
@@ -222,6 +333,8 @@ class Entry(models.Model):
     next_change = models.DateTimeField(null=True, editable=False)
     rank = models.BigIntegerField(default=0, db_default=0, editable=False)
     clock = models.CharField(max_length=60, default="", db_default="", editable=False)
+    language = models.CharField(max_length=10, default="", db_default="", editable=False)
+    look = models.CharField(max_length=90, default="", db_default="", editable=False)
     updated = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
 
     objects = EntryQuerySet.as_manager()
@@ -259,13 +372,27 @@ class Entry(models.Model):
     def note_times(self, now: datetime) -> bool:
         """Set the columns that follow from the times; return whether one of them has changed."""
         before = [getattr(self, name) for name in NOTED]
-        self.is_due, self.next_change, self.clock = None, None, ""
+        self.is_due, self.next_change = None, None
+        self.clock, self.language = self.board.time_zone, self.board.language
+        own = self.board.own_status(self.status) if self.status else None
+        self.look = own.look if own else ""
         if self.at or self.shows_from or self.shows_until or self.weekdays:
             times = self.times
             self.is_due, self.next_change = times.is_due(now), times.next_change(now)
-            self.clock = self.board.time_zone
-        self.rank = rank(self.board.sorting, self.at, self.status)
+        is_by_status = self.board.sorting == Sorting.STATUS
+        self.rank = rank(self.board.sorting, self.at, self.board.severity(self.status) if is_by_status else 0)
         return [getattr(self, name) for name in NOTED] != before
+
+    @property
+    def own_look(self) -> Look | None:
+        """How its status looks, if that is one of its board's own; None if SQL has written another one since."""
+        look = Look.read(self.look)
+        return look if look and look.name == self.status else None
+
+    @property
+    def language_code(self) -> str:
+        """The language of its row."""
+        return language_named(self.language)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -287,17 +414,17 @@ class Entry(models.Model):
         return Times.of(self.board.zone, self.shows_from, [self.shows_until, gone_at], self.weekdays)
 
 
-NOTED = ("is_due", "next_change", "rank", "clock")
+NOTED = ("is_due", "next_change", "rank", "clock", "language", "look")
 RANKED_BY = frozenset({"at", "shows_from", "shows_until", "weekdays", "status", "board", "board_id"})
 """The fields of an entry on which those of ``NOTED`` depend."""
 TIMELESS = 2**40
 
 
-def rank(sorting: str, at: datetime | None, status: str) -> int:
+def rank(sorting: str, at: datetime | None, severity: int) -> int:
     """Return the first sort key of an entry, before its position: the seconds of its time, or how bad its status is."""
     if sorting == Sorting.TIME:
         return max(1, int(at.timestamp())) if at else TIMELESS  # 0 is that of an entry that was not ranked
-    return -Status.values.index(status) if sorting == Sorting.STATUS and status in Status.values else 0
+    return -severity if sorting == Sorting.STATUS else 0
 
 
 class Revision(models.Model):

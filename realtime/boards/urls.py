@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from realtime.databases.base import is_storable
 
-from . import builds, history, kinds, notices, undo_messages, views, wall, wall_worker
+from . import builds, history, kinds, notices, organisations, undo_messages, views, wall, wall_worker
 from .charts import pages as charts
 from .exchange import exporting, importing, rows
 from .screens import pages as screens
@@ -78,6 +78,7 @@ urlpatterns = [
     path("boards/<board:slug>/reactions/", voices.react, name="react"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
+    path("logos/<str:digest>/", organisations.logo, name="logo"),
     path("screen/", screens.screen, name="screen"),
     path("build/", builds.show, name="build"),
     # At the root of the boards, so that a wall may register it for its own address.

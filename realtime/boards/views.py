@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from django.contrib.auth.decorators import permission_required
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_POST
 from .charts.pages import small_charts
 from .compression import compressed
 from .due import has_times
-from .models import Board, Status
+from .models import Board
 from .notices import NoticeForm
 from .planned import not_shown
 from .voices.context import viewers_part
@@ -58,7 +57,6 @@ def page(
         "board": shown,
         "now": now,
         "has_times": times,
-        "statuses": json.dumps(Status.choices, cls=DjangoJSONEncoder),
         "wall_form": WallForm(shown, request.user),
         "small_charts": small_charts(shown),
     }
@@ -68,7 +66,7 @@ def page(
             "running": shown.notices.filter(Q(is_shown=True) | Q(shows_until__gt=now) | Q(shows_until=None)),
         }
     if request.user.has_perm("boards.change_entry"):
-        context["planned"] = not_shown(shown)
+        context |= {"planned": not_shown(shown), "statuses": json.dumps(shown.offered_statuses)}
     context |= viewers_part(request, shown) | (more or {})
     response = render(request, "boards/board.html", context, status=422 if refused else status)
     return stamped(response) if times else response

@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from realtime.databases.base import is_storable
@@ -86,7 +86,8 @@ def show(
         "is_kept": is_kept,
         "screen": screen,
     }
-    response = render(request, "boards/wall.html", context)
+    with translation.override(boards[0].page_language):
+        response = render(request, "boards/wall.html", context)
     if is_kept:
         # The worker stores no other page: private content must not outlast a sign-out.
         response["Wall-Copy"] = "keep"

@@ -3,10 +3,11 @@ import datetime
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
 
-from realtime.boards.models import Board, Entry, Status
+from realtime.boards.models import Board, Entry, Logo, Organisation, Status
 
 ENTRIES = reverse("admin:boards_entry_changelist")
 LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
@@ -70,6 +71,7 @@ def test_a_board_is_edited_with_its_entries_in_one_form(editor_client, board, en
     first, second, third = entries
     form = {"slug": board.slug, "title": "The new quay", "position": 3, "is_public": "on"}
     form |= {"entries-TOTAL_FORMS": 4, "entries-INITIAL_FORMS": 3}
+    form |= {"statuses-TOTAL_FORMS": 0, "statuses-INITIAL_FORMS": 0}
     rows = [
         {"id": first.pk, "position": 0, "label": "A", "is_visible": "on"},
         {"id": second.pk, "position": 1, "label": "b", "is_visible": "on", "DELETE": "on"},
@@ -213,3 +215,80 @@ def test_a_search_for_thousands_of_words_is_answered(editor_client, entries, mod
     response = editor_client.get(address, {"q": "a " * 4000})
 
     assert response.status_code == 200
+
+
+def test_the_form_of_an_entry_offers_the_statuses_of_its_board(editor_client, board, entry):
+    """In the form, in the list and in the actions of the list; not those of another board."""
+    board.statuses.create(word="Gate open")
+    other = Board.objects.create(slug="other", title="Other")
+    other.statuses.create(word="Elsewhere")
+    changelist = reverse("admin:boards_entry_changelist")
+
+    form = editor_client.get(reverse("admin:boards_entry_change", args=[entry.pk])).content.decode()
+    rows = editor_client.get(reverse("admin:boards_board_change", args=[board.pk])).content.decode()
+    listed = editor_client.get(changelist, {"board__id__exact": board.pk}).content.decode()
+
+    for html in (form, rows, listed):
+        assert '<option value="gate-open">Gate open</option>' in html
+        assert '<option value="ok" selected>OK</option>' in html
+        assert "Elsewhere</option>" not in html
+    assert "Set status: Gate open" in listed
+    assert "Set status: Alert" not in listed
+    assert "Set status: Alert" in editor_client.get(changelist).content.decode()
+
+
+def test_a_status_of_its_own_is_set_for_many(editor_client, board, entry):
+    board.statuses.create(word="Gate open")
+    address = f"{reverse('admin:boards_entry_changelist')}?board__id__exact={board.pk}"
+
+    editor_client.post(address, {"action": "set_status_gate-open", "_selected_action": [entry.pk]})
+
+    entry.refresh_from_db()
+    assert entry.status == "gate-open"
+    found = editor_client.get(reverse("admin:boards_entry_changelist"), {"status__exact": "gate-open"})
+    assert "Saltmere" in found.content.decode()
+
+
+def board_form(board, rows):
+    """Return the form of a board with these rows of statuses, and none of entries."""
+    prefix = "statuses"
+    sent = {"title": board.title, "slug": board.slug, "position": 0, "is_public": "on", "shows_value": "on"}
+    sent |= {f"{name}-{count}_FORMS": 0 for name in (prefix, "entries") for count in ("TOTAL", "INITIAL")}
+    sent[f"{prefix}-TOTAL_FORMS"] = len(rows)
+    for number, row in enumerate(rows):
+        sent |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}
+    return sent
+
+
+def test_an_editor_defines_statuses_in_the_form_of_the_board(editor_client, board):
+    """With no right but those to boards and entries; two of one word are refused."""
+    address = reverse("admin:boards_board_change", args=[board.pk])
+    rows = [
+        {"position": 1, "word": "Open", "colour": "ok", "icon": "check"},
+        {"position": 2, "word": "Closed", "colour": "critical", "icon": ""},
+    ]
+
+    double = editor_client.post(address, board_form(board, [rows[0], rows[1] | {"word": "open"}]))
+    saved = editor_client.post(address, board_form(board, rows))
+
+    assert "Two statuses are called" in double.content.decode()
+    assert saved.status_code == 302, saved.content.decode()
+    assert board.offered_statuses == [("", "No status"), ("open", "Open"), ("closed", "Closed")]
+
+
+def test_an_editor_gives_an_organisation_a_logo(editor_client):
+    """Also another one, or none again; what is no picture is refused in words."""
+    png = b"\x89PNG\r\n\x1a\n" + bytes(20)
+    address = reverse("admin:boards_organisation_add")
+
+    refused = editor_client.post(address, {"name": "Port", "picture": SimpleUploadedFile("a.png", b"MZ")})
+    editor_client.post(address, {"name": "Port", "picture": SimpleUploadedFile("logo.png", png)})
+
+    assert "no picture" in refused.content.decode()
+    organisation = Organisation.objects.get()
+    assert bytes(organisation.logo.content) == png
+    change = reverse("admin:boards_organisation_change", args=[organisation.pk])
+    assert organisation.logo_id in editor_client.get(change).content.decode()
+    editor_client.post(change, {"name": "Port", "is_removed": "on"})
+    assert Organisation.objects.get().logo is None
+    assert not Logo.objects.exists()

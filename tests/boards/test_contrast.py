@@ -52,7 +52,7 @@ def test_the_badge_can_be_read(state, scheme):
 
 
 @SCHEMES
-@pytest.mark.parametrize("pill", ["", "-ok", "-info", "-warning", "-critical"])
+@pytest.mark.parametrize("pill", ["", "-ok", "-info", "-warning", "-critical", "-teal", "-violet", "-pink"])
 def test_the_status_can_be_read(pill, scheme):
     """Each status has its own colours."""
     (rule,) = re.findall(rf"^\.status{pill} {{(.*?)}}", BOARD, re.DOTALL | re.MULTILINE)

@@ -38,7 +38,7 @@ def noted(entry, is_initial=False):
 
 def told(board):
     """Return the lines of the page of the history, oldest first."""
-    items = [item for item in map(history.in_words, history.revisions(board)) if item]
+    items = [item for each in history.revisions(board) if (item := history.in_words(each, board))]
     return [
         (str(item["revision"].actor or ""), item["label"], item["kind"], item["changes"])
         for item in reversed(items)

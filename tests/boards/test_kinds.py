@@ -4,9 +4,10 @@ import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django.utils import translation
 
 from realtime.boards.kinds import KINDS
-from realtime.boards.models import Board, Revision, Status
+from realtime.boards.models import Board, Revision
 
 
 def make(client, **form):
@@ -24,10 +25,13 @@ def test_a_board_begins_with_the_rows_of_its_kind(editor_client, board, kind):
     html = editor_client.get(made.get_absolute_url()).content.decode()
     for row in kind.rows:
         label = row[1] if isinstance(row[0], int) else row[0]
-        assert label in html
-    assert kind.headings[0] in html
+        assert str(label) in html
+    assert str(kind.headings[0]) in html
     assert made.position > board.position
-    assert {entry.status for entry in made.entries.all()} <= {*Status.values}
+    assert {entry.status for entry in made.entries.all()} <= {
+        "",
+        *made.statuses.values_list("name", flat=True),
+    }
 
 
 def test_the_page_offers_all_kinds(editor_client):
@@ -35,7 +39,7 @@ def test_the_page_offers_all_kinds(editor_client):
 
     for kind in KINDS:
         assert f'value="{kind.name}"' in html
-        assert kind.title in html
+        assert str(kind.title) in html
     assert ">Address:</label>" in html
     assert reverse("boards:new") in editor_client.get("/").content.decode()
 
@@ -90,3 +94,41 @@ def test_boards_are_made_by_staff(client, visitor):
     assert client.get(reverse("boards:new")).status_code == 404
     assert make(client).status_code == 404
     assert not Board.objects.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_board_begins_in_its_own_language(editor_client, board, kind):
+    """Whatever the language of the editor who makes it."""
+    make(editor_client, kind=kind.name, language="de")
+
+    made = Board.objects.get(slug="pier-7")
+    with translation.override("de"):
+        headings = [str(text) for text in kind.headings]
+        words = [str(word) for _, word, _, _ in kind.statuses]
+    assert [made.label_heading, made.value_heading, made.status_heading, made.note_heading] == headings
+    assert [status.word for status in made.own_statuses] == words
+
+
+@pytest.mark.parametrize(
+    "title, slug",
+    [
+        ("Pier 9", "pier-9"),
+        ("The quay!", "the-quay"),
+        ("Quay", "quay-2"),
+        ("埠頭", "board"),
+        ("x" * 80, "x" * 50),
+    ],
+)
+def test_an_address_is_made_of_the_title(editor_client, board, title, slug):
+    """Editors need not know what an address consists of; another board keeps its own."""
+    response = make(editor_client, title=title, slug="")
+
+    assert response["Location"] == reverse("boards:board", args=[slug])
+    assert Board.objects.get(slug=slug).title == title
+
+
+def test_a_zone_is_suggested(editor_client):
+    html = editor_client.get(reverse("boards:new")).content.decode()
+
+    assert '<option value="Europe/Oslo"></option>' in html
+    assert "posixrules" not in html

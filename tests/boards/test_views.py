@@ -52,11 +52,11 @@ def test_a_page_is_complete_without_javascript(client, board, entry):
 
 def test_an_empty_board_has_a_text(client, board):
     """The text for an empty board is always in the page, so that the browser can show it later."""
-    assert '<p class="empty" data-empty>' in page(client, board.get_absolute_url())
+    assert '<p class="empty" lang="en-gb" data-empty>' in page(client, board.get_absolute_url())
 
     board.entries.create(label="First")
 
-    assert '<p class="empty" data-empty hidden>' in page(client, board.get_absolute_url())
+    assert '<p class="empty" lang="en-gb" data-empty hidden>' in page(client, board.get_absolute_url())
 
 
 @pytest.mark.parametrize("slug", ["with space", "größe", "a/b", "javascript:alert(1)", EVIL[:50], "?#%"])
@@ -115,7 +115,7 @@ def test_signing_out_redirects_to_the_boards(editor_client):
 
 def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
     """A strict content security policy forbids both."""
-    for path, modules in [(INDEX, 2), (board.get_absolute_url(), 3)]:
+    for path, modules in [(INDEX, 2), (board.get_absolute_url(), 4)]:
         html = page(editor_client, path)
 
         assert html.count("<script") == html.count('<script type="module" src=') == modules

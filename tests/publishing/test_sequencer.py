@@ -312,7 +312,7 @@ def test_a_flood_resets_every_feed_of_its_table(narrow, log):
     boards = Board.objects.filter(title="many")
     topics = [f"{feed}.{board.pk}" for feed in ("board", "viewers", "editors") for board in boards]
     assert log.sequenced() == dict.fromkeys(
-        [*topics, "boards", "staffboards", "screens", "screenlist", "messages"], "reset"
+        [*topics, "boards", "staffboards", "screens", "screenlist", "messages", "notices"], "reset"
     )
 
 

@@ -33,6 +33,7 @@ DEMO_TABLES = {
     "boards_message",
     "boards_notice",
     "boards_notice_boards",
+    "boards_organisation",
     "boards_reactioncount",
     "boards_screen",
     "boards_screen_then",

@@ -25,7 +25,8 @@ def furnished(project: Project, folder: Path) -> Project:
 def furnish() -> None:
     """Give the departures times, charts, notices, planned entries, a history, a link, a token and a screen.
 
-    Another board has messages of viewers and reactions.
+    Another board has messages of viewers and reactions, a third one statuses of its own in all colours, a logo, and
+    another language than the site.
 
     Raises: DoesNotExist, if the demo's boards are absent.
     """
@@ -35,7 +36,9 @@ def furnish() -> None:
     from realtime.boards.charts.models import Reading
     from realtime.boards.exchange.models import RowToken
     from realtime.boards.history import record, states
-    from realtime.boards.models import Board, Level, Notice
+    from realtime.boards.icons import ICONS
+    from realtime.boards.models import Board, Level, Logo, Notice, Organisation
+    from realtime.boards.own_statuses import Colour
     from realtime.boards.screens.models import Screen
     from realtime.boards.sharing.models import BoardLink
     from realtime.boards.voices.models import Message, State
@@ -96,11 +99,34 @@ def furnish() -> None:
         shows_viewers=True,
     )
     canteen.entries.create(label="Soup of the day", value="6.50", unit="€")
+    organisation = Organisation.objects.create(name="Tidemark Harbour Office", logo=Logo.keep(LOGO))
+    harbour = Board.objects.create(
+        slug="hafen",
+        title="Hafenamt",
+        position=70,
+        organisation=organisation,
+        language="de",
+        time_zone="Europe/Berlin",
+        label_heading="Schalter",
+        status_heading="Zustand",
+        shows_value=False,
+    )
+    for place, (colour, icon) in enumerate(zip([*Colour, *Colour], ["", *ICONS], strict=False), start=1):
+        harbour.statuses.create(
+            name=f"s{place}", word=f"{colour.label} {place}", colour=colour, icon=icon, position=place
+        )
+        harbour.entries.create(
+            label=f"Schalter {place}", status=f"s{place}", position=place, note="Bis 18 Uhr"
+        )
+
     for state in State:
         Message.objects.create(
             board=canteen, text=f"A message that is {state.value}", name="Ines", state=state
         )
 
+
+LOGO = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40"><rect width="120" height="40" fill="#0b4f6c"/>
+<path d="M8 26q8-10 16 0t16 0 16 0 16 0 16 0 16 0" fill="none" stroke="#fff" stroke-width="4"/></svg>"""
 
 LONG = [
     (

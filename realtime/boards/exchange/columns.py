@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from realtime.databases.base import is_storable
@@ -189,6 +190,7 @@ def cells_of(line: Line, fields: Sequence[str]) -> dict[str, Any]:
 def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[list[Row], list[Fault]]:
     """Return rows of values by field, each with the number by which faults name it, and the faults."""
     rows, faults = [], []
+    prefetch_related_objects([board], "statuses")
     statuses, zone = known_statuses(board), board.zone
     for line, cells in given:
         values: dict[str, Any] = {}
@@ -209,7 +211,7 @@ def read(given: Iterable[tuple[int, Mapping[str, Any]]], board: Board) -> tuple[
     return rows, faults
 
 
-def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo) -> Any:
+def value_of(field: str, text: str, statuses: "Statuses", zone: ZoneInfo) -> Any:
     """Return the value of a cell; UNSAID if it leaves the field unchanged. Times are by the clock of a zone.
 
     Raises: ValidationError, in an editor's words.
@@ -231,7 +233,7 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
         return text.casefold() in YES
     if field == "status":
         if text.casefold() not in statuses:
-            known = ", ".join(str(label) for value, label in Status.choices if value)
+            known = ", ".join(statuses.offered)
             raise ValidationError(
                 _("“{text}” is not a status. Write {known}, or leave it empty.").format(
                     text=text, known=known
@@ -252,12 +254,22 @@ def value_of(field: str, text: str, statuses: Mapping[str, str], zone: ZoneInfo)
     return text
 
 
-def known_statuses(board: Board) -> dict[str, str]:
-    """Return the statuses by the words that stand for them; also those that programs have written to the board."""
+class Statuses(dict[str, str]):
+    """The statuses by the words that stand for them, and the words of those that editors choose from."""
+
+    offered: list[str]
+
+
+def known_statuses(board: Board) -> Statuses:
+    """Return the statuses of a board; also those that programs have written to it."""
     present = board.entries.order_by().values_list("status", flat=True).distinct()
-    return (
+    known = Statuses(
         {plain(status).casefold(): status for status in present}
         | STATUS_WORDS
         | {str(label).casefold(): value for value, label in Status.choices}
         | {value.casefold(): value for value in Status.values}
+        | {own.name.casefold(): own.name for own in board.own_statuses}
+        | {plain(own.word).casefold(): own.name for own in board.own_statuses}
     )
+    known.offered = [word for name, word in board.offered_statuses if name]
+    return known

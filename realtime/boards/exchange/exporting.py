@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from django.contrib.auth.decorators import permission_required
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 
@@ -38,9 +39,9 @@ def exported(board: Board, kind: str) -> bytes:
     """Return a board's entries as the content of a file."""
     heading = [column.heading for column in COLUMNS]
     entries = board.entries.all()
-    zone = board.zone
+    prefetch_related_objects([board], "statuses")
     rows = [
-        [in_words(column.field, getattr(entry, column.field), zone) for column in COLUMNS]
+        [in_words(column.field, getattr(entry, column.field), board) for column in COLUMNS]
         for entry in entries
     ]
     if kind == "xlsx":

@@ -1,6 +1,7 @@
 """The page on which an editor imports a table: it previews what the import would do, and then does exactly that."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -9,6 +10,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -114,12 +116,15 @@ def preview(
     ]
     known = {*data["seen"].split()} if "import" in request.POST and data["previewed"] == digest else None
     shown = planned.items[:SHOWN]
+    prefetch_related_objects([board], "statuses")
     context = {
         "notes": given.notes,
         "faults": [*given.faults, *planned.faults][:SHOWN],
         "fault_count": len(given.faults) + len(planned.faults),
         "plan": planned,
-        "shown": [(item, known is not None and item.mark not in known) for item in shown],
+        "shown": [
+            (replace(item, board=board), known is not None and item.mark not in known) for item in shown
+        ],
         "more": len(planned.items) - len(shown),
         "is_overtaken": known is not None,
         "is_edited": "import" in request.POST and known is None,

@@ -5,17 +5,18 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from django.db import models
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from .. import history
-from ..models import NOTED, RANKED_BY, Board, Entry, Status
+from ..models import NOTED, RANKED_BY, Board, Entry
 from ..times import NEVER_SHOWN
 from ..undo import values_of
 from .cells import plain
@@ -49,6 +50,7 @@ class Item:
     row: Row | None
     values: Mapping[str, Any]
     position: int | None = None
+    board: Board | None = None
 
     @property
     def word(self) -> str:
@@ -63,7 +65,7 @@ class Item:
         return self.row.line if self.row else None
 
     def words_of(self, name: str, value: Any) -> str:
-        return in_words(name, value, self.entry.board.zone if self.entry else None)
+        return in_words(name, value, self.board or (self.entry.board if self.entry else None))
 
     @property
     def changes(self) -> list[tuple[str, str, str]]:
@@ -232,20 +234,22 @@ def held(entry: Entry, name: str) -> Any:
     return comparable(name, plain(now) if isinstance(now, str) else now)
 
 
-def in_words(field: str, value: Any, zone: tzinfo | None = None) -> str:
-    """Return a value as a board and an export show it: a status by its word, a time by the clock of a zone.
+def in_words(field: str, value: Any, board: Board | None) -> str:
+    """Return a value as a board and an export show it: a status by its word, a time by the clock of its zone.
 
-    Without a zone, a time is shown in its own.
+    Without a board these are the standard words, and a time is shown in its own zone.
     """
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return time_in_words(value, zone or value.tzinfo)
+        return time_in_words(value, board.zone if board else value.tzinfo)
     if field == "weekdays":
         return days_in_words(value)
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return str(dict(Status.choices).get(value, value)) if field == "status" and value else str(value)
+    if field == "status" and value:
+        return (board or Board()).word_of(value)
+    return str(value)
 
 
 def locked_entries(board: Board) -> list[Entry]:
@@ -259,6 +263,7 @@ def carry_out(planned: Plan, board: Board, actor: Any, source: str) -> Batch | N
 
     Only differences are written. Returns None if nothing was written, or if there is no history.
     """
+    prefetch_related_objects([board], "statuses")
     known = [(item, item.entry) for item in [*planned.items, *planned.renumbered] if item.entry]
     before: history.States = {entry.pk: values_of(entry) for _, entry in known}
     Entry.objects.filter(pk__in=[entry.pk for item, entry in known if item.kind == "gone"]).delete()

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.views.decorators.clickjacking import xframe_options_exempt
 
@@ -23,7 +23,8 @@ def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
 
     def show(request: HttpRequest) -> HttpResponseBase:
         context = {"board": board, "now": timezone.now(), "has_times": has_times(board)}
-        return stamped(render(request, "boards/embed.html", context))
+        with translation.override(board.page_language):
+            return stamped(render(request, "boards/embed.html", context))
 
     allowed = origins(board.embed_origins)
     view = xframe_options_exempt(csp_replace({"frame-ancestors": allowed})(show)) if allowed else show

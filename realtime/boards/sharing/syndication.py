@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.contrib.syndication.views import Feed
+from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import feedgenerator, translation
@@ -18,7 +19,6 @@ from django.views.decorators.http import conditional_page
 from ..due import IS_SHOWN
 from ..exchange.cells import plain
 from ..exchange.clock import time_in_words
-from ..languages import language_named
 from ..models import Board, Entry, Notice
 
 MAX_ITEMS = 100
@@ -79,17 +79,18 @@ class Item:
     at: datetime
 
     @classmethod
-    def of_entry(cls, entry: Entry, board: str) -> "Item":
-        at = time_in_words(entry.at, entry.board.zone) if entry.at else ""
+    def of_entry(cls, entry: Entry, board: Board) -> "Item":
+        at = time_in_words(entry.at, board.zone) if entry.at else ""
         value = " ".join(filter(None, [at, entry.value, entry.unit]))
         title = ": ".join(filter(None, [entry.label, value]))
-        status = f" ({entry.get_status_display()})" if entry.status else ""
-        return cls(f"{board}#entry-{entry.pk}", plain(title + status), plain(entry.note), entry.updated)
+        status = f" ({board.word_of(entry.status)})" if entry.status else ""
+        address = f"{board.get_absolute_url()}#entry-{entry.pk}"
+        return cls(address, plain(title + status), plain(entry.note), entry.updated)
 
     @classmethod
-    def of_notice(cls, notice: Notice, board: str) -> "Item":
+    def of_notice(cls, notice: Notice, board: Board) -> "Item":
         return cls(
-            f"{board}#notice-{notice.pk}",
+            f"{board.get_absolute_url()}#notice-{notice.pk}",
             plain(f"{notice.get_level_display()}: {notice.text}"),
             "",
             notice.shows_from,
@@ -115,7 +116,7 @@ class BoardItems(ItemFeed):
 
     def get_feed(self, obj: Board, request: HttpRequest) -> feedgenerator.SyndicationFeed:
         """Return the feed in the language of the board: it is the same for all readers."""
-        with translation.override(language_named("")):
+        with translation.override(obj.language_code):
             return super().get_feed(obj, request)
 
     def title(self, board: Board) -> str:
@@ -131,10 +132,10 @@ class BoardItems(ItemFeed):
         """Return the notices that are shown, then the visible entries, those that changed last first."""
         entries = board.entries.filter(IS_SHOWN).order_by("-updated", "-pk")[:MAX_ITEMS]
         notices = board.notices.filter(is_shown=True)
-        address = board.get_absolute_url()
+        prefetch_related_objects([board], "statuses")
         return [
-            *(Item.of_notice(notice, address) for notice in notices),
-            *(Item.of_entry(entry, address) for entry in entries),
+            *(Item.of_notice(notice, board) for notice in notices),
+            *(Item.of_entry(entry, board) for entry in entries),
         ]
 
     def item_title(self, item: Item) -> str:

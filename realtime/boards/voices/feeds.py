@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from realtime.feeds import Feed, register
 
@@ -24,6 +24,9 @@ class MessageFeed(OfVisibleBoards):
     ordering = ["-at"]
     limit = 50
     template_name = "boards/voices/_message.html"
+
+    def get_queryset(self) -> "QuerySet[Message]":
+        return super().get_queryset().select_related("board")
 
 
 class OfEditedBoards(Feed):

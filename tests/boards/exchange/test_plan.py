@@ -187,7 +187,7 @@ def test_an_import_is_one_change_that_is_undone_as_one(board, entries, editor):
     batch = do(board, rows("d", "new", "a*", "b", value="2"), actor=editor)
 
     assert batch.summary == "Import: 1 new, 1 changed, 1 moved, 1 gone"
-    [item] = history.batches_in_words(history.batches(board))
+    [item] = history.batches_in_words(history.batches(board), board)
     assert (item["kind"], len(item["parts"])) == (batch.summary, 4)
     assert item["revision"].actor == editor
     assert revert(history.steps_of(board, item["revision"].pk)).left == []

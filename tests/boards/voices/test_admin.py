@@ -39,7 +39,8 @@ def test_an_editor_switches_on_what_viewers_may_do(editor_client, board):
         "shows_viewers": "on",
     }
     sent = {name: value for name, value in sent.items() if value is not False}
-    sent |= {"entries-TOTAL_FORMS": "0", "entries-INITIAL_FORMS": "0"}
+    for table in ["statuses", "entries"]:
+        sent |= {f"{table}-TOTAL_FORMS": "0", f"{table}-INITIAL_FORMS": "0"}
 
     response = editor_client.post(reverse("admin:boards_board_change", args=[board.pk]), sent)
 

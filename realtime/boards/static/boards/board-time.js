@@ -58,12 +58,14 @@ export class BoardTime extends HTMLElement {
     const offset = at.match(/([+-])(\d\d):(\d\d)$/);
     const seconds = offset ? Number(`${offset[1]}1`) * (Number(offset[2]) * 60 + Number(offset[3])) * 60 : 0;
     const zone = { name: this.dataset.zone ?? "UTC", offsetSeconds: seconds };
+    // That of the board: its row says it elsewhere, too, whatever the language of the page.
+    const language = this.closest("[lang]")?.getAttribute("lang") || "en";
     /** @param {number} ms */
-    const day = (ms) => format(zone, { weekday: "short", day: "numeric", month: "short" }, ms);
+    const day = (ms) => format(zone, { weekday: "short", day: "numeric", month: "short" }, ms, language);
     const isToday = day(this.#atMs) === day(nowMs);
     setText(this.#day, isToday ? "" : `${day(this.#atMs)} `);
     setText(this.#clock, at.slice(11, 16));
-    const words = soon(minutes, this.closest("[lang]")?.getAttribute("lang") ?? "en");
+    const words = soon(minutes, language);
     setText(this.#soon, words && ` ${words}`);
   }
 }

@@ -3,6 +3,7 @@
 /** @import { Realtime } from "../../../../static/realtime/realtime.js" */
 
 import "../board-time.js";
+import "../headings.js";
 import { text } from "../texts.min.js";
 import { WallBoard } from "./board.js";
 import { followBuild } from "./build.js";

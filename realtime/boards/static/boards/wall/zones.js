@@ -10,9 +10,9 @@
  * @param {Zone} zone
  * @param {Intl.DateTimeFormatOptions} options
  * @param {number} at - milliseconds since 1970
+ * @param {string} language
  */
-export function format({ name, offsetSeconds }, options, at) {
-  const language = document.documentElement.lang;
+export function format({ name, offsetSeconds }, options, at, language = document.documentElement.lang) {
   try {
     return new Intl.DateTimeFormat(language, { ...options, timeZone: name }).format(at);
   } catch {
