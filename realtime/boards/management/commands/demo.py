@@ -2,21 +2,24 @@
 
 import ipaddress
 import os
+import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 
-from realtime.boards import demo
+from realtime.boards import demo, first_steps
 from realtime.boards.models import Board
+from realtime.management.terminal import TerminalCommand
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = (
         "Creates the demo's boards, if there are no boards, and the user “editor”; "
-        "prints the addresses and the user's password."
+        "prints the addresses and the user's password. At a terminal it first asks which kind of board to begin with, "
+        "and prints what to try; it asks nothing elsewhere."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,8 +34,13 @@ class Command(BaseCommand):
         try:
             if Board._meta.db_table not in connection.introspection.table_names():
                 raise CommandError("The database has no tables yet; run “manage.py migrate” first.")
+            is_at_terminal = sys.stdin.isatty() and self.stdout.isatty()
+            is_first = not Board.objects.exists()
+            kind = first_steps.choose(input, self.stdout.write) if is_at_terminal and is_first else None
             with transaction.atomic():
                 demo.create_boards()
+                if kind:
+                    first_steps.begin(kind)
                 password = demo.create_editor(settings.VAR_DIR / "editor-password")
         except DatabaseError as error:
             raise CommandError(f"The demo was not created; the database reports: {error}") from error
@@ -48,6 +56,12 @@ class Command(BaseCommand):
             f"  admin   {origin}{reverse('admin:index')}\n"
             f"  login   {demo.EDITOR} / {shown(password)}"
         )
+        board = (
+            Board.objects.order_by("-position").filter(slug__startswith="my-").first()
+            or Board.objects.first()
+        )
+        if is_at_terminal and board:
+            self.stdout.write(first_steps.guide(board, origin, host, port))
 
 
 def printable(host: str) -> str:
