@@ -80,12 +80,11 @@ def measure(scale: float) -> Iterator[dict[str, Any]]:
 
 
 async def _measure(scale: float) -> None:
-    from channels.layers import InMemoryChannelLayer
-
     from realtime.delivery.hub import Hub
     from realtime.delivery.topic_reads import TopicReads
     from realtime.models import OutboxRow
     from realtime.publishing import capture, positions
+    from realtime.publishing.layer import channel_layer
     from realtime.publishing.publisher import Publisher
     from realtime.runtime.threads import DatabaseThreads, close_all
     from tests.apps.faulty.models import Item, Pulse
@@ -99,7 +98,7 @@ async def _measure(scale: float) -> None:
     topics_of_items, changes = max(5, round(TOPICS * scale)), max(3, round(CHANGES * scale))
     slow_seconds = SLOW_QUERY_SECONDS if scale >= 0.05 else 0.3
     slow = Path(os.environ["VAR_DIR"]) / SLOW_FILE
-    subscriber, layer = Subscriber(), InMemoryChannelLayer()
+    subscriber, layer = Subscriber(), channel_layer()
 
     def prepare() -> None:
         capture.install()

@@ -8,6 +8,7 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
 from realtime.models import LogEntry
 from realtime.publishing.layer import (
+    CLEAN_SECONDS,
     EVERYONE_GROUP,
     MAX_PAYLOAD_CHARACTERS,
     channel_layer,
@@ -147,3 +148,19 @@ def test_a_project_without_a_channel_layer_has_one_in_memory(settings, layer, li
     assert isinstance(channel_layer(), InMemoryChannelLayer)
     assert channel_layer() is channel_layer()
     assert len(lines(logging.WARNING)) == 1
+
+
+async def test_a_layer_in_memory_does_not_look_through_its_groups_with_each_message(layer, monkeypatch):
+    """Channels' own does so twice for each, which takes the longer the more topics are held."""
+    now, looks = 0.0, []
+    monkeypatch.setattr("realtime.publishing.layer.time.monotonic", lambda: now)
+    monkeypatch.setattr(InMemoryChannelLayer, "_clean_expired", lambda self: looks.append(now))
+    used = channel_layer()
+    await used.group_add("topic", "channel")
+
+    for turn in range(20):
+        now = 5 + turn * CLEAN_SECONDS / 10
+        await used.group_send("topic", {"type": "change", "turn": turn})
+
+    assert [(await used.receive("channel"))["turn"] for _ in range(20)] == list(range(20))
+    assert len(looks) == 2
