@@ -125,6 +125,120 @@ SURVIVES = {
         "<span>y</span> <b>new</b>",
         "find('span').shadowRoot.textContent === 'shadow' && find('span').textContent === 'y'",
     ),
+    "a day": (
+        "<input type=date value=2026-01-01> <b>old</b>",
+        "find('input').value = '2026-02-03'",
+        "<input type=date value=2026-01-01 class=c> <b>new</b>",
+        "find('input').value === '2026-02-03'",
+    ),
+    "a slider": (
+        "<input type=range> <b>old</b>",
+        "find('input').value = '30'",
+        "<input type=range class=c> <b>new</b>",
+        "find('input').value === '30'",
+    ),
+    "a colour": (
+        "<input type=color> <b>old</b>",
+        "find('input').value = '#123456'",
+        "<input type=color class=c> <b>new</b>",
+        "find('input').value === '#123456'",
+    ),
+    "several chosen options": (
+        "<select multiple><option>x<option selected>y<option>z</select> <b>old</b>",
+        "find('select').options[0].selected = true",
+        "<select multiple><option>w<option>x<option selected>y<option>z</select> <b>new</b>",
+        "[...find('select').selectedOptions].map((each) => each.value).join('') === 'xy'",
+    ),
+    "a half-checked box": (
+        "<input type=checkbox> <b>old</b>",
+        "find('input').indeterminate = true",
+        "<input type=checkbox class=c> <b>new</b>",
+        "find('input').indeterminate",
+    ),
+    "chosen files": (
+        "<input type=file> <b>old</b>",
+        "const data = new DataTransfer(); data.items.add(new File(['x'], 'x.txt')); find('input').files = data.files",
+        "<input type=file accept=.txt> <b>new</b>",
+        "find('input').files[0].name === 'x.txt' && find('input').accept === '.txt'",
+    ),
+    "text in an editable element": (
+        "<p contenteditable>old</p> <b>old</b>",
+        "find('p').innerHTML = 'mine<br>two'",
+        "<p contenteditable class=c>old</p> <b>new</b>",
+        "find('p').innerHTML === 'mine<br>two' && find('p').className === 'c'",
+    ),
+    "an open popover": (
+        "<div popover>old</div> <b>old</b>",
+        "find('div').showPopover()",
+        "<div popover>new</div> <b>new</b>",
+        "find('div').matches(':popover-open') && find('div').textContent === 'new'",
+    ),
+    "a drawing": (
+        "<canvas width=4 height=4></canvas> <b>old</b>",
+        "find('canvas').getContext('2d').fillRect(0, 0, 4, 4)",
+        "<canvas width=4 height=4 class=c></canvas> <b>new</b>",
+        "find('canvas').getContext('2d').getImageData(1, 1, 1, 1).data[3] === 255",
+    ),
+    "a frame": (
+        "<iframe srcdoc=x></iframe> <b>old</b>",
+        "find('iframe').contentWindow.mine = 1",
+        "<iframe srcdoc=x class=c></iframe> <b>new</b>",
+        "find('iframe').contentWindow.mine === 1",
+    ),
+    "the size of a text area that its user has drawn": (
+        "<textarea style='color: red'>1</textarea> <b>old</b>",
+        "find('textarea').style.height = '222px'",
+        "<textarea style='color: blue; margin: 0px'>1</textarea> <b>new</b>",
+        "find('textarea').style.height === '222px' && find('textarea').style.color === 'blue'"
+        " && find('textarea').style.marginTop === '0px'",
+    ),
+    "a style that a script has removed": (
+        "<i style='color: red; top: 1px'>x</i> <b>old</b>",
+        "find('i').style.removeProperty('top')",
+        "<i style='top: 1px'>x</i> <b>new</b>",
+        "find('i').style.top === '' && find('i').style.color === ''",
+    ),
+    "an animation": (
+        "<i>x</i> <b>old</b>",
+        "window.animation = find('i').animate([{ opacity: 0 }, { opacity: 1 }], 100000)",
+        "<i class=c>y</i> <b>new</b>",
+        "animation.playState === 'running' && find('i').getAnimations().length === 1",
+    ),
+    "the state of an element with a class of its own": (
+        "<x-clicks count=1>x</x-clicks> <b>old</b>",
+        "customElements.get('x-clicks') ?? customElements.define('x-clicks', class extends HTMLElement {});"
+        " find('x-clicks').clicks = 7",
+        "<x-clicks count=2>y</x-clicks> <b>new</b>",
+        "find('x-clicks').clicks === 7 && find('x-clicks').getAttribute('count') === '2'",
+    ),
+    "the focus in a shadow root": (
+        "<span></span> <b>old</b>",
+        "find('span').attachShadow({ mode: 'open' }).innerHTML = '<input>';"
+        " find('span').shadowRoot.querySelector('input').focus()",
+        "<span class=c></span> <b>new</b>",
+        "find('span').shadowRoot.activeElement?.localName === 'input'",
+    ),
+    "what Alpine has hidden": (
+        "<i x-show=open>x</i> <b>old</b>",
+        "find('i').style.display = 'none'",
+        "<i x-show=open title=t>y</i> <b>new</b>",
+        "find('i').style.display === 'none' && find('i').textContent === 'y'",
+    ),
+    "a formula": (
+        "<math><mi>x</mi><mn>1</mn></math> <b>old</b>",
+        "find('mi').classList.add('script')",
+        "<math><mi>y</mi><mn>2</mn></math> <b>new</b>",
+        "find('mi').className === 'script' && find('math').textContent === 'y2'"
+        " && find('mn').namespaceURI.endsWith('MathML')",
+    ),
+    "a table in a table": (
+        "<table><colgroup><col></colgroup><thead><tr><th>h</th></tr></thead><tbody><tr><td><input></td></tr></tbody>"
+        "</table> <b>old</b>",
+        "find('input').value = 'typed'",
+        "<table><colgroup><col><col></colgroup><thead><tr><th>h</th><th>i</th></tr></thead>"
+        "<tbody><tr><td><input></td><td>2</td></tr></tbody></table> <b>new</b>",
+        "find('input').value === 'typed' && find('table').querySelectorAll('col, th, td').length === 6",
+    ),
 }
 
 
@@ -198,6 +312,100 @@ def test_a_value_that_is_not_edited_follows_the_server_without_an_announcement(r
     }""")
 
     assert got == ["3", True, "3", []]
+
+
+@pytest.mark.parametrize(
+    ("painted", "then", "value"),
+    [
+        ("<input type=range>", "<input type=range value=30>", "30"),
+        ("<input type=range max=10 value=90>", "<input type=range max=10 value=3>", "3"),
+        ("<input type=color>", "<input type=color value='#123456'>", "#123456"),
+        ("<input type=color value=red>", "<input type=color value='#123456'>", "#123456"),
+        ("<input type=number value='1 '>", "<input type=number value=2>", "2"),
+        ("<input type=date value=today>", "<input type=date value=2026-01-02>", "2026-01-02"),
+        ("<input type=email value=' a@b.c '>", "<input type=email value='d@e.f'>", "d@e.f"),
+    ],
+)
+def test_a_value_that_the_browser_has_corrected_is_not_one_of_the_user(
+    row: Page, painted: str, then: str, value: str
+) -> None:
+    """It follows the server, and nothing is announced: browsers show another value than the markup has."""
+    row.evaluate(
+        """inner => {
+            row(inner);
+            window.announced = 0;
+            document.addEventListener("realtime:overwrite", () => announced++);
+        }""",
+        painted,
+    )
+
+    row.evaluate("inner => becomes(inner)", then)
+
+    row.wait_for_function("value => find('input').value === value", arg=value)
+    assert row.evaluate("announced") == 0
+
+
+@pytest.mark.parametrize(("keeps", "text"), [(False, "theirs"), (True, "mine")], ids=["given up", "kept"])
+def test_text_in_an_editable_element_is_announced_before_it_gives_way(
+    row: Page, keeps: bool, text: str
+) -> None:
+    row.evaluate(
+        """keeps => {
+            row("<p contenteditable>old</p> <b>old</b>");
+            find("p").textContent = "mine";
+            find("p").addEventListener("realtime:overwrite", (event) => {
+                window.announced = event.detail;
+                if (keeps) event.preventDefault();
+            });
+        }""",
+        keeps,
+    )
+
+    row.evaluate("becomes('<p contenteditable>theirs</p> <b>new</b>')")
+
+    row.wait_for_function("find('b').textContent === 'new'")
+    assert row.evaluate("announced") == {"yours": "mine", "theirs": "theirs"}
+    assert row.evaluate("find('p').textContent") == text
+
+
+def test_the_contents_of_a_template_follow_the_server(row: Page) -> None:
+    """Scripts such as Alpine make elements of it when they are needed; it has no children that could be compared."""
+    row.evaluate("row('<template><i>old</i></template>')")
+    row.evaluate("window.template = find('template')")
+
+    row.evaluate("becomes('<template><i>new</i></template>')")
+
+    row.wait_for_function("find('template').content.textContent === 'new'")
+    assert row.evaluate("find('template') === window.template")
+
+
+@pytest.mark.parametrize(
+    ("inner", "done", "expected"),
+    [
+        ("<input>", "each.firstChild.focus()", "document.activeElement === each.firstChild"),
+        ("<p style='height:500px'>tall</p>", "each.scrollTop = 77", "each.scrollTop === 77"),
+        ("<div popover>x</div>", "each.firstChild.showPopover()", "each.firstChild.matches(':popover-open')"),
+        (
+            "<iframe srcdoc=x></iframe>",
+            "each.firstChild.contentWindow.mine = 1",
+            "each.firstChild.contentWindow.mine === 1",
+        ),
+    ],
+    ids=["the focus", "a scroll position", "a popover", "a frame"],
+)
+@pytest.mark.parametrize("moved", ["a", "b", "c"])
+def test_children_with_keys_keep_their_state_when_their_order_changes(
+    row: Page, inner: str, done: str, expected: str, moved: str
+) -> None:
+    """Whichever of them the page moves."""
+    item = f"<div data-key={{}} style='height:20px;overflow:auto'>{inner}</div>"
+    row.evaluate("inner => row(inner)", "".join(item.format(key) for key in "abc"))
+    row.evaluate(f"{{ const each = find('[data-key={moved}]'); {done}; window.each = each; }}")
+
+    row.evaluate("inner => becomes(inner)", "".join(item.format(key) for key in "cab"))
+
+    row.wait_for_function("cell().firstElementChild.dataset.key === 'c'")
+    assert row.evaluate(f"each.isConnected && {expected}")
 
 
 def test_children_with_keys_keep_their_elements_when_their_order_changes(row: Page) -> None:

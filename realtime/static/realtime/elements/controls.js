@@ -47,7 +47,8 @@ export function userValue(live, base, fresh) {
  */
 export function restoreChoice({ control, user, server, isNew, isChanged }) {
   const hasConflict = isNew && isChanged && !isSame(user, server);
-  const isKept = isChanged && (!isNew || (hasConflict && !announce(control, user, server)));
+  const isKept =
+    isChanged && (!isNew || (hasConflict && !announce(control, textOf(control, user), textOf(control, server))));
   write(control, isKept ? user : server);
   return !isSame(read(control), user);
 }
@@ -77,7 +78,12 @@ function stated(control) {
 
 /** The values that a control shows while no user has touched it. @param {Control} control */
 function shown(control) {
-  return control instanceof HTMLSelectElement ? read(control) : stated(control);
+  if (control instanceof HTMLSelectElement) return read(control);
+  if (!(control instanceof HTMLInputElement) || isChecked(control)) return stated(control);
+  // Browsers correct what is stated: a range is within its limits, a colour is one, a number has no blanks.
+  const untouched = /** @type {HTMLInputElement} */ (control.cloneNode());
+  untouched.value = control.defaultValue;
+  return [untouched.value];
 }
 
 /** @param {Control} control @param {string[]} value */
@@ -96,10 +102,13 @@ function isChecked({ type }) {
   return type === "checkbox" || type === "radio";
 }
 
-/** @param {Control} control @param {string[]} yours @param {string[]} theirs */
-function announce(control, yours, theirs) {
-  const detail = { yours: textOf(control, yours), theirs: textOf(control, theirs) };
-  return control.dispatchEvent(new CustomEvent("realtime:overwrite", { bubbles: true, cancelable: true, detail }));
+/**
+ * @param {Element} element @param {string | boolean | string[]} yours @param {string | boolean | string[]} theirs
+ * @returns {boolean} whether no listener keeps what the user has entered
+ */
+export function announce(element, yours, theirs) {
+  const detail = { yours, theirs };
+  return element.dispatchEvent(new CustomEvent("realtime:overwrite", { bubbles: true, cancelable: true, detail }));
 }
 
 /** @param {Control} control @param {string[]} value @returns {string | boolean | string[]} */

@@ -4,10 +4,12 @@
  * For that each part is compared with what the server rendered before, not with what the page shows.
  */
 
-import { isControl, restoreChoice, userValue } from "./controls.js";
-import { pairs, topicOf } from "./pairs.js";
+import { announce, isControl, restoreChoice, userValue } from "./controls.js";
+import { insert } from "./move.js";
+import { isSameNode, pairs, topicOf } from "./pairs.js";
 
 const KEEP = "data-realtime-keep";
+const EDITABLE = ["", "true", "plaintext-only"];
 
 /**
  * @param {Element} live - in the page
@@ -24,14 +26,29 @@ export function morph(live, base, fresh) {
 
 /** @param {Element} live @param {Element} base @param {Element} fresh @param {Set<Element>} changed */
 function morphElement(live, base, fresh, changed) {
-  if (live.hasAttribute(KEEP) || base.isEqualNode(fresh)) return;
+  if (live.hasAttribute(KEEP) || isSameNode(base, fresh)) return;
   // Rows inside of a block follow their topic by themselves, and may be newer.
   if (topicOf(live) !== null) return;
   const value = isControl(live) ? userValue(live, base, fresh) : null;
   if (morphAttributes(live, base, fresh)) changed.add(live);
   // The text of a text area is only what it begins with; its value is restored below.
-  morphChildren(live, base, fresh, changed);
+  if (live instanceof HTMLTemplateElement && fresh instanceof HTMLTemplateElement) {
+    live.content.replaceChildren(fresh.content.cloneNode(true));
+  } else if (!keepsOwnText(live, base, fresh)) {
+    morphChildren(live, base, fresh, changed);
+  }
   if (value && restoreChoice(value)) changed.add(live);
+}
+
+/**
+ * @param {Element} live @param {Element} base @param {Element} fresh
+ * @returns {boolean} whether a listener keeps the text of an editable element, where the user and the server have changed it
+ */
+function keepsOwnText(live, base, fresh) {
+  const isEditable = EDITABLE.includes(live.getAttribute("contenteditable") ?? "false");
+  const [before, yours, theirs] = [base.innerHTML, live.innerHTML, fresh.innerHTML];
+  if (!isEditable || before === theirs || yours === before || yours === theirs) return false;
+  return !announce(live, live.textContent ?? "", fresh.textContent ?? "");
 }
 
 /**
@@ -46,6 +63,7 @@ function morphAttributes(live, base, fresh) {
     if (before === now) continue;
     hasChanged = true;
     if (name === "class") morphClasses(live, base, fresh);
+    else if (name === "style" && live.getAttribute(name) !== before) morphStyle(live, base, fresh);
     else if (now === null) live.removeAttribute(name);
     else live.setAttribute(name, now);
   }
@@ -57,6 +75,17 @@ function morphClasses(live, base, fresh) {
   for (const name of base.classList) if (!fresh.classList.contains(name)) live.classList.remove(name);
   for (const name of fresh.classList) if (!base.classList.contains(name)) live.classList.add(name);
   if (live.classList.length === 0 && !fresh.hasAttribute("class")) live.removeAttribute("class");
+}
+
+/** Properties of scripts, and the size that a user has given, stay. @param {Element} live @param {Element} base @param {Element} fresh */
+function morphStyle(live, base, fresh) {
+  const [mine, before, now] = [live, base, fresh].map((each) => /** @type {HTMLElement} */ (each).style);
+  for (const name of before) if (!now.getPropertyValue(name)) mine.removeProperty(name);
+  for (const name of now) {
+    const [value, priority] = [now.getPropertyValue(name), now.getPropertyPriority(name)];
+    const isNew = value !== before.getPropertyValue(name) || priority !== before.getPropertyPriority(name);
+    if (isNew) mine.setProperty(name, value, priority);
+  }
 }
 
 /** @param {Element} live @param {Element} base @param {Element} fresh @param {Set<Element>} changed */
@@ -85,7 +114,7 @@ function morphChildren(live, base, fresh, changed) {
       else moveAfter(live, mine, previous);
     } else {
       // A script has removed it: that stays so until the server changes it.
-      if (origin?.isEqualNode(node)) continue;
+      if (origin && isSameNode(origin, node)) continue;
       mine = node;
       insertAfter(live, mine, previous, origins, shown);
       changed.add(mine instanceof Element ? mine : live);
@@ -107,7 +136,9 @@ function morphNode(live, base, fresh, changed) {
 /** @param {Element} parent @param {Node} node @param {Node | null} previous */
 function moveAfter(parent, node, previous) {
   const next = previous ? previous.nextSibling : parent.firstChild;
-  if (next !== node) parent.insertBefore(node, next);
+  if (next === node) return;
+  if (node instanceof Element) insert(parent, node, next);
+  else parent.insertBefore(node, next);
 }
 
 /**

@@ -3,7 +3,7 @@
 /**
  * @param {Element} parent
  * @param {Element} element
- * @param {Element | null} next
+ * @param {Node | null} next
  */
 export function insert(parent, element, next) {
   if (element.parentNode !== parent || !element.isConnected) {

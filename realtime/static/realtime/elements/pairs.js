@@ -35,12 +35,20 @@ export function pairs(nodes, others) {
 function trim(nodes, others, found) {
   const shorter = Math.min(nodes.length, others.length);
   let start = 0;
-  while (start < shorter && nodes[start].isEqualNode(others[start])) found.set(nodes[start], others[start++]);
+  while (start < shorter && isSameNode(nodes[start], others[start])) found.set(nodes[start], others[start++]);
   let end = 0;
-  while (end < shorter - start && nodes[nodes.length - 1 - end].isEqualNode(others[others.length - 1 - end])) {
+  while (end < shorter - start && isSameNode(nodes[nodes.length - 1 - end], others[others.length - 1 - end])) {
     found.set(nodes[nodes.length - 1 - end], others[others.length - 1 - end++]);
   }
   return [nodes.slice(start, nodes.length - end), others.slice(start, others.length - end)];
+}
+
+/** Whether two nodes are equal, the contents of templates included. @param {Node} node @param {Node} other */
+export function isSameNode(node, other) {
+  if (!node.isEqualNode(other)) return false;
+  if (!(node instanceof Element) || !(other instanceof Element)) return true;
+  const hasTemplate = node.localName === "template" || node.querySelector("template") !== null;
+  return !hasTemplate || node.outerHTML === other.outerHTML;
 }
 
 /** The topic whose rows an element shows. @param {Element} element */

@@ -8,6 +8,7 @@ import { highlight, highlightParts } from "./highlight.js";
 import { parseRow, textOf } from "./html.js";
 import { morph } from "./morph.js";
 import { insert } from "./move.js";
+import { isSameNode } from "./pairs.js";
 import { checkPlace } from "./placement.js";
 import { RowIndex } from "./row-index.js";
 import { slide } from "./slide.js";
@@ -190,7 +191,7 @@ export class Rows {
     // Unknown until it has succeeded: what fails half-way is replaced as a whole by the snapshot that follows.
     this.#rendered.delete(element);
     mark(element, { key, order, digest });
-    if (base.isEqualNode(fresh)) return new Set();
+    if (isSameNode(base, fresh)) return new Set();
     if (!announce(element, "before-morph", { key, element: fresh })) return new Set([element]);
     const changed = morph(element, base, fresh);
     announce(element, "after-morph", { key });
