@@ -8,6 +8,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, QuerySet
@@ -47,7 +49,9 @@ if TYPE_CHECKING:  # Django's own classes take no type argument when the program
     EntryModelAdmin: TypeAlias = admin.ModelAdmin[Entry]
     OrganisationModelAdmin: TypeAlias = admin.ModelAdmin[Organisation]
     StatusTable: TypeAlias = admin.TabularInline[BoardStatus, Board]
+    AnyUserAdmin: TypeAlias = UserAdmin[User]
 else:
+    AnyUserAdmin = UserAdmin
     EntryTable = StatusTable = admin.TabularInline
     BoardModelAdmin = EntryModelAdmin = NoticeModelAdmin = OrganisationModelAdmin = admin.ModelAdmin
 
@@ -503,3 +507,16 @@ class OrganisationAdmin(Bounded, OrganisationModelAdmin):
             obj.logo = None
         super().save_model(request, obj, form, change)
         remove_unused()
+
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class BoundedUserAdmin(Bounded, AnyUserAdmin):
+    pass
+
+
+@admin.register(Group)
+class BoundedGroupAdmin(Bounded, GroupAdmin):
+    pass

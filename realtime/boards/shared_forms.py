@@ -26,6 +26,8 @@ from django.utils.text import get_text_list
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from .bounded import BoundedChangeList
+
 if TYPE_CHECKING:  # Django's own classes take no type argument when the program runs
     from django.contrib import admin
     from django.contrib.admin.views.main import ChangeList
@@ -376,7 +378,7 @@ class SharedInlineRows(SharedRows, AnyInlineFormSet):
         return self._rows
 
 
-class PairedChangeList(ChangeList):
+class PairedChangeList(BoundedChangeList):
     """A change list that shows each form beside its own row, also when rows were deleted or moved meanwhile."""
 
     _formset: Any = None

@@ -207,6 +207,38 @@ def test_a_list_takes_no_regular_expression_from_its_address(editor_client, entr
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize("lookup", ["username__regex", "email__iregex"])
+def test_the_list_of_users_takes_none_either(admin_client, lookup):
+    assert admin_client.get(reverse("admin:auth_user_changelist"), {lookup: "(x+x+)+y"}).status_code == 400
+
+
+@pytest.mark.parametrize("model", ["boards_entry", "boards_board", "auth_user", "auth_group"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "id__range=", "id__range=1", "id__range=" + "9" * 30, "id__in=" + "9" * 30, "id__exact=-1", "id__gt=x",
+        "updated__year=0", "last_login__year=-1", "last_login__year=" + "9" * 30, "user=" + "9" * 30, "p=x", "o=9.9.-9",
+    ],
+)  # fmt: skip
+def test_lookups_that_cannot_be_carried_out_show_the_whole_list(admin_client, entries, model, query):
+    """Or are refused; none of them is a failure of the server."""
+    response = admin_client.get(f"{reverse(f'admin:{model}_changelist')}?{query}")
+
+    assert response.status_code in (200, 302, 400)
+    if response.status_code == 302:
+        assert response["Location"].endswith("?e=1")
+
+
+@pytest.mark.parametrize("key", ["", "x", "9" * 30, "1.5"])
+def test_an_action_for_a_row_that_cannot_be_is_refused(admin_client, entries, key):
+    form = {"action": "delete_selected", "index": 0, "_selected_action": [entries[0].pk, key], "post": "yes"}
+
+    response = admin_client.post(ENTRIES, form)
+
+    assert response.status_code == 400
+    assert Entry.objects.count() == 3
+
+
 @pytest.mark.parametrize("model", ["board", "entry"])
 def test_a_search_for_thousands_of_words_is_answered(editor_client, entries, model):
     """Each is a condition of the query, and SQLite refuses one with thousands."""
