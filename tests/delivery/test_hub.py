@@ -1,6 +1,7 @@
 """The hub: the layer delivers changes quickly, the log delivers them reliably, and each is sent once."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -710,6 +711,27 @@ async def test_a_connection_that_fails_at_heartbeats_keeps_them_from_no_other(ma
 
     await until(lambda: all(follower.beats >= 2 for follower in good))
     assert all(follower.ended is not None for follower in bad)
+
+
+async def test_a_task_that_does_not_end_keeps_no_hub_from_stopping(slow, monkeypatch):
+    """A layer that hangs may keep the receiver from ending, and the process must end in time."""
+    monkeypatch.setattr(hub_module, "STOP_SECONDS", 0.05)
+    may_end = asyncio.Event()
+
+    async def hang() -> None:
+        while not may_end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    hanging = asyncio.create_task(hang())
+    slow.hub._tasks.append(hanging)
+    await asyncio.sleep(0)
+
+    await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(slow.hub.stop())), 30)
+
+    assert not hanging.done()
+    may_end.set()
+    await hanging
 
 
 def test_all_feeds_of_the_demo_are_registered():
