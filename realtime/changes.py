@@ -71,7 +71,7 @@ class Handler:
             live = ", ".join(sorted(feed.name for feed in own if feed.error is None))
             yield (
                 f"{given} is not a live feed",
-                f"Register it with @register, or correct its declaration. Live models: {live or 'none'}.",
+                f"Register it with @register, or correct its declaration. Live feeds: {live or 'none'}.",
             )
         elif registry[name].is_read_whole:
             yield (
