@@ -10,9 +10,10 @@ from .outages import is_outage
 class Refused(RealtimeError):
     """A request that is refused; ``errors`` are its answer."""
 
-    def __init__(self, errors: Sequence[Error], status: int | None = None) -> None:
+    def __init__(self, errors: Sequence[Error], status: int | None = None, is_logged: bool = False) -> None:
+        """``is_logged``: whether the log has the failure behind it already."""
         super().__init__(errors, status)
-        self.errors = errors
+        self.errors, self.is_logged = errors, is_logged
         self.status = status or status_of(errors[0].code)
 
     def __str__(self) -> str:

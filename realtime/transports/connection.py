@@ -209,7 +209,7 @@ class Connection:
             self._drop(name)
             failure = messages.Error(code=Code.INTERNAL, message=SERVER_FAILED, topic=name)
             self.session.post(failure)
-            return Refused([failure], status_during(error))
+            return Refused([failure], status_during(error), is_logged=True)
         finally:
             self._asked.discard(name)
         self.session.subscribe(topic, position, message.format)

@@ -126,7 +126,9 @@ def refusing(what: str, log: ClientLog, topic: str | UnsetType = UNSET) -> Itera
         raise Refused([Error(error.code, str(error), topic)], status_during(error)) from error
     except Exception as error:
         log.failure(what, error)
-        raise Refused([Error(Code.INTERNAL, SERVER_FAILED, topic)], status_during(error)) from error
+        raise Refused(
+            [Error(Code.INTERNAL, SERVER_FAILED, topic)], status_during(error), is_logged=True
+        ) from error
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -169,11 +171,12 @@ def retry_header(status: int) -> Headers:
 
 
 async def refuse(handshake: Handshake, send: Send, refused: Refused) -> None:
-    """Answer with the errors, and log one line."""
+    """Answer with the errors, and log one line unless the log has it."""
     log = ClientLog(handshake.client)
     for error in refused.errors:
         metrics.refusals.labels(int(error.code)).inc()
-    log.warning("refused: %s %s: %s", handshake.method, handshake.path[:200], str(refused)[:500])
+    if not refused.is_logged:
+        log.warning("refused: %s %s: %s", handshake.method, handshake.path[:200], str(refused)[:500])
     headers = list(retry_header(refused.status))
     if refused.status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body is not read

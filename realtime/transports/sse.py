@@ -54,7 +54,9 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
             if left.done():
                 return
         if len(refusals) == len(subscriptions):
-            raise Refused([error for refusal in refusals for error in refusal.errors], refusals[0].status)
+            errors = [error for refusal in refusals for error in refusal.errors]
+            is_logged = all(refusal.is_logged for refusal in refusals)
+            raise Refused(errors, refusals[0].status, is_logged)
         connection.log.info("open by SSE from %s", handshake.client)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await send(_body(f"retry: {RETRY_MILLISECONDS}\n\n"))

@@ -1,7 +1,6 @@
 """Requests: how they are refused, and the headers of every answer."""
 
 import asyncio
-import logging
 import sqlite3
 import threading
 import time
@@ -221,7 +220,7 @@ async def test_an_outage_is_answered_503_with_the_time_to_try_again(
     assert (status, answer["errors"][0]["code"]) == (503, 4500)
     assert "try again" in answer["errors"][0]["message"]
     assert int(headers["retry-after"]) > 0
-    failed = [line for line in lines(logging.ERROR) if " failed: " in line]
+    failed = [line for line in lines(name="realtime.connection") if "failed: " in line or "refused: " in line]
     assert len(failed) == 1
     assert "Traceback" not in failed[0]
 
