@@ -734,6 +734,36 @@ async def test_a_task_that_does_not_end_keeps_no_hub_from_stopping(slow, monkeyp
     await hanging
 
 
+async def test_a_layer_that_hangs_keeps_no_hub_from_stopping(slow, topic, monkeypatch):
+    """The memberships that are left expire."""
+    monkeypatch.setattr(hub_module, "LEAVE_SECONDS", 0.05)
+    await Follower(topic).follow(slow.hub)
+    hangs = asyncio.Event()
+
+    async def leave(*groups: str) -> None:
+        await hangs.wait()
+
+    monkeypatch.setattr(slow.hub._channel, "leave", leave)
+
+    await asyncio.wait_for(slow.hub.stop(), 30)
+
+    assert not hangs.is_set()
+
+
+async def test_a_hub_counts_what_it_holds(slow, safe, topic):
+    """For health and metrics."""
+    followers = [await Follower(name).follow(slow.hub) for name in (topic, topic, f"entries.{safe.pk}")]
+    for one in followers[:2]:
+        slow.hub.connect(one)
+    assert slow.hub.unreadable_topics == 0
+
+    slow.hub._shared[topic].topic.set_readable(False)
+
+    assert (slow.hub.size, slow.hub.topics, slow.hub.subscriptions) == (2, 2, 3)
+    assert slow.hub.unreadable_topics == 1
+    assert slow.hub.followers == {topic: 2, f"entries.{safe.pk}": 1}
+
+
 def test_all_feeds_of_the_demo_are_registered():
     """These tests rely on the names."""
     assert {"entries", "board", "boards", "staffboards"} <= {feed.name for feed in registry}
