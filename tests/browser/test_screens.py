@@ -232,7 +232,7 @@ def test_a_wall_shows_the_last_rows_and_their_age_while_the_server_is_away(brows
 
         expect(page.locator(".entry").first).to_contain_text("the last word")
         expect(page.locator(".wall-band")).to_have_text(re.compile(r"^No connection since \w* ?\d\d:\d\d$"))
-        assert page.evaluate("getComputedStyle(document.querySelector('.entry')).display") == "grid"
+        assert page.evaluate("getComputedStyle(document.querySelector('.entry')).display") == "flex"
         database.execute("UPDATE boards_entry SET note = 'news' WHERE board_id = 1 AND position = 10")
         server.start()
         page.clock.fast_forward(60_000)

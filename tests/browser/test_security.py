@@ -291,13 +291,13 @@ def test_a_browser_without_trusted_types_shows_the_same(browser, server):
 
 
 SINKS = re.compile(
-    r"innerHTML|outerHTML\s*\+?=|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|HTMLUnsafe|srcdoc"
+    r"innerHTML(?!\s*[],])|outerHTML\s*\+?=(?!=)|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|HTMLUnsafe|srcdoc"
     r"|\beval\b|new Function|\bWorker\("
 )
 
 
 def test_no_other_script_turns_text_into_elements_or_code():
-    """This also covers code that no test runs. The bundle has what html.js has, and no more."""
+    """This also covers code that no test runs. The bundle has what html.js has, and no more. To compare is allowed."""
     scripts = Path(ROOT, "realtime").rglob("static/**/*.js")
 
     sinks = {script.name: SINKS.findall(script.read_text()) for script in scripts}

@@ -93,7 +93,7 @@ def test_a_wall_is_kept_below_the_path(proxy, page):
 
     expect(page.locator("html[data-kept]")).to_have_count(1)
     expect(page.locator(".entry").first).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.querySelector('.entry')).display") == "grid"
+    assert page.evaluate("getComputedStyle(document.querySelector('.entry')).display") == "flex"
 
 
 def test_a_screen_is_run_below_the_path(proxy, page, server):
