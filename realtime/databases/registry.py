@@ -30,12 +30,13 @@ def prepared(field: "Field[Any, Any]", value: Any) -> Any:
 
     Raises: ValidationError and what fields raise.
     """
-    return field.get_db_prep_value(value, _unconnected(get_conf().database))
+    alias = get_conf().database
+    return field.get_db_prep_value(value, _unconnected(alias, connections.databases[alias]["ENGINE"]))
 
 
 @cache
-def _unconnected(alias: str) -> BaseDatabaseWrapper:
-    """Return an object with the database's SQL and settings, which never connects to it.
+def _unconnected(alias: str, engine: str) -> BaseDatabaseWrapper:
+    """Return an object with the SQL and settings of the database, one of this engine, that never connects to it.
 
     ``connections`` makes one for each task of an event loop, and the task keeps it: 3.5 KiB for each WebSocket.
     """
