@@ -70,7 +70,8 @@ def show_by_clock(form: Any, zone: ZoneInfo) -> None:
     if timed:
         words = getattr(timed[-1], "own_help_text", timed[-1].help_text)
         timed[-1].own_help_text = words  # type: ignore[attr-defined]
-        timed[-1].help_text = f"{words} {gettext('By the clock of {zone}.').format(zone=zone.key)}"
+        clock = gettext("By the clock of {zone}.").format(zone=zone.key)
+        timed[-1].help_text = f"{words} {clock}"
 
 
 def check_order(form: Any, begins: datetime | None, until: str) -> None:
