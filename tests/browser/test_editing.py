@@ -287,3 +287,31 @@ def test_an_editors_day_is_few_actions(edit, windows):
     actions.click(page.get_by_role("button", name="Announce"))
     expect(viewer.page.locator(".notice")).to_contain_text("The harbour is closed")
     assert actions.taken() == 2
+
+
+def test_nothing_can_be_edited_before_its_values_are_there(windows, server):
+    """Rows are painted, the server answers late: there is no control yet, because what is entered there would be lost."""
+    editor, viewer = windows().sign_in(), windows().open(DEPARTURES)
+    held: list[str | bytes] = []
+    is_held = True
+
+    def hold(socket) -> None:
+        def pass_on(message: str | bytes) -> None:
+            held.append(message)
+            while held and not is_held:
+                socket.send(held.pop(0))
+
+        socket.connect_to_server().on_message(pass_on)
+
+    page = editor.page
+    page.route_web_socket("**/realtime/ws/", hold)
+    page.goto(DEPARTURES)
+    page.get_by_role("link", name="Edit").click()
+    said(editor, "Waiting for the entries")
+    expect(page.locator(".edit-status, [data-cell], .entry-tools")).to_have_count(0)
+
+    is_held = False  # The next heartbeat brings all of them.
+    key = viewer.keys[0]
+    editor.entry(key).locator(".edit-status").select_option("critical")
+    expect(viewer.entry(key).locator(".status-critical")).to_be_visible()
+    said(editor, "saved")

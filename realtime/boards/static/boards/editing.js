@@ -40,6 +40,8 @@ export class Editing {
   /** @type {Set<() => void>} */
   #waiting = new Set();
   #moves = Promise.resolve();
+  /** Whether the values of the rows are there: nothing can be edited before. */
+  #isReady = false;
   #status = make("output", { className: "edit-status-line" });
   #undo = button(text("Undo"), () => this.undo(), { title: "Ctrl+Z" });
   #bar;
@@ -77,6 +79,7 @@ export class Editing {
         for (const editor of this.#editors) if (editor.key === key) editor.update(row);
       },
       onChange: () => this.#changed(),
+      onStatus: () => this.#subscription && this.#changed(),
     });
     this.#others = new OtherEditors(this.#realtime, this.#board, (key) => this.#row(key));
     this.#element.before(this.#bar);
@@ -89,11 +92,18 @@ export class Editing {
     this.#listen(this.#table, "focusin", (event) => this.#rove(event.target));
     this.#listen(document, "paste", (event) => this.#paste(/** @type {ClipboardEvent} */ (event)));
     this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
+    this.say(text("Waiting for the entries …"));
     this.#changed();
+  }
+
+  /** The values are there: let them be edited. */
+  #begin() {
+    this.#isReady = true;
     const order = this.#sorting
       ? text("Rows are sorted by themselves.")
       : text("Drag ⠿, or press Alt and an arrow key, to move a row.");
     this.say(`${text("Choose a cell to edit it, ◷ for when a row is shown.")} ${order}`);
+    for (const row of this.#rows()) this.#equip(row);
     this.#stops()[0]?.focus();
   }
 
@@ -232,7 +242,8 @@ export class Editing {
   /** After each change of the rows: equip new ones, and look after open editors. */
   #changed() {
     for (const [key, { row }] of this.#subscription.rows) this.#lastKnown.set(key, row);
-    for (const row of this.#rows()) this.#equip(row);
+    if (this.#isReady) for (const row of this.#rows()) this.#equip(row);
+    else if (this.#subscription.status.state === "live" || this.#subscription.rows.size > 0) this.#begin();
     for (const editor of this.#editors) {
       if (editor.cell?.isConnected) continue;
       const cell = /** @type {HTMLElement | null} */ (
@@ -321,7 +332,11 @@ export class Editing {
   /** @param {string} key */
   async #setStatus(key) {
     const select = /** @type {HTMLSelectElement | null} */ (this.#row(key)?.querySelector(".edit-status") ?? null);
-    if (!select || !this.entry(key)) return;
+    if (!select) return;
+    if (!this.entry(key)) {
+      this.say(text("That entry was deleted meanwhile."));
+      return;
+    }
     const { status, label } = this.entry(key);
     const wanted = select.value;
     const seen = { status };
