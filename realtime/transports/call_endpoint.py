@@ -11,7 +11,7 @@ from ..runtime.client_log import ClientLog
 from ..runtime.refusals import Refused, status_of
 from ..service import get_service
 from . import http
-from .calls import answer
+from .calls import name_of, run
 
 
 class _Body(msgspec.Struct):
@@ -26,7 +26,7 @@ _decoder: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Body)
 
 @http.endpoint("POST")
 async def call(handshake: Handshake, receive: Receive, send: Send) -> None:
-    """Run an action and answer with its reply."""
+    """Run an action and answer with its reply; if the server fails, refuse the request: with 503 in an outage."""
     service, visitor, address = get_service(), handshake.visitor, handshake.address
     log = ClientLog(handshake.client)
     with http.refusing("call", log):
@@ -36,7 +36,9 @@ async def call(handshake: Handshake, receive: Receive, send: Send) -> None:
             if not (handshake.header("content-type") or "").startswith("application/json"):
                 raise Refused([Error(Code.BAD_MESSAGE, "send JSON, as application/json")], 415)
             body = decoded(_decoder.decode, await http.read_body(receive, get_conf().max_message_bytes))
-            reply = await answer(service, visitor, address, Call(0, body.action, body.args), "json", log)
+            asked = Call(0, body.action, body.args)
+            with http.refusing(name_of(asked), log):
+                reply = await run(service, visitor, address, asked, "json", log)
         if isinstance(reply.error, msgspec.UnsetType):
             await http.respond(send, 200, {"ok": reply.ok})
         else:

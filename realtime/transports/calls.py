@@ -20,8 +20,24 @@ async def answer(
 ) -> Reply:
     """Run the action as the visitor's user and return the reply, which is an error if the action fails.
 
-    Limits are checked first, because validating the arguments costs more than everything before it.
     Raises: BadMessage, if the arguments cannot be used.
+    """
+    try:
+        return await run(service, visitor, address, call, encoding, log)
+    except BadMessage:
+        raise
+    except Exception as error:
+        log.failure(name_of(call), error)
+        return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SERVER_FAILED))
+
+
+async def run(
+    service: Service, visitor: Visitor, address: str | None, call: Call, encoding: Encoding, log: ClientLog
+) -> Reply:
+    """Run the action as the visitor's user and return the reply, which is an error if the action is refused.
+
+    Limits are checked first, because validating the arguments costs more than everything before it.
+    Raises: BadMessage, if the arguments cannot be used; what loading the user and the action raise.
     """
     try:
         with service.places.one("calls") as place:
@@ -36,13 +52,13 @@ async def answer(
         log.warning("message call %r refused: %s", call.action[:100], error)
         fields = getattr(error, "fields", None) or msgspec.UNSET
         return Reply(id=call.id, error=ReplyError(error.code, str(error), fields))
-    except BadMessage:
-        raise
-    except Exception as error:
-        log.failure(f"call {call.action[:100]!r}", error)
-        return Reply(id=call.id, error=ReplyError(Code.INTERNAL, SERVER_FAILED))
     log.info("message call %r", call.action)
     return Reply(id=call.id, ok=encoded)
+
+
+def name_of(call: Call) -> str:
+    """Return how a call is named in the log."""
+    return f"call {call.action[:100]!r}"
 
 
 def _perform(user: Any, call: Call, encoding: Encoding) -> msgspec.Raw:

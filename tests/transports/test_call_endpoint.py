@@ -5,6 +5,7 @@ import json
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import OperationalError
 
 from realtime.actions import Action, actions
 from tests.support.transports import Request
@@ -66,3 +67,48 @@ async def test_an_impossible_call_is_refused(application, body, headers, status)
     refused, _, answer = await posted(application, body, **headers).fetch()
 
     assert (refused, bool(answer.get("error") or answer.get("errors"))) == (status, True)
+
+
+def failing(error: Exception):
+    """Return an action that raises an error."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("part", ["action", "user"])
+async def test_a_call_in_an_outage_is_answered_503_with_the_time_to_try_again(
+    application, staff, sign_in, in_database, lines, monkeypatch, part
+):
+    """Whether the user or the rows of the action cannot be read; in one line of the log without a traceback."""
+    away = failing(OperationalError("connection refused"))
+    if part == "user":
+        monkeypatch.setattr("realtime.transports.calls.load_user", away)
+    action = Action("fails", away, actions["echo"].form, lambda user: True)
+    monkeypatch.setitem(actions, "fails", action)
+    cookie = f"{django_settings.SESSION_COOKIE_NAME}={await in_database(sign_in, staff)}"
+
+    status, headers, answer = await posted(
+        application, {"action": "fails", "args": {"text": "x"}}, cookie=cookie, origin="http://localhost"
+    ).fetch()
+
+    assert (status, answer["errors"][0]["code"]) == (503, 4500)
+    assert "try again" in answer["errors"][0]["message"]
+    assert int(headers["retry-after"]) > 0
+    failed = [line for line in lines(name="realtime.connection") if "failed: " in line or "refused: " in line]
+    assert len(failed) == 1
+    assert "call 'fails' failed: OperationalError" in failed[0]
+    assert "Traceback" not in failed[0]
+
+
+async def test_a_call_whose_action_has_a_mistake_is_answered_500(application, monkeypatch):
+    """It does not pass, so there is no time after which to try again."""
+    action = Action("fails", failing(ValueError("x")), actions["echo"].form, lambda user: True)
+    monkeypatch.setitem(actions, "fails", action)
+
+    status, headers, answer = await posted(application, {"action": "fails", "args": {"text": "x"}}).fetch()
+
+    assert (status, answer["errors"][0]["code"]) == (500, 4500)
+    assert "retry-after" not in headers
