@@ -290,7 +290,7 @@ def test_an_editors_day_is_few_actions(edit, windows):
 
 
 def test_nothing_can_be_edited_before_its_values_are_there(windows, server):
-    """Rows are painted, the server answers late: there is no control yet, because what is entered there would be lost."""
+    """Rows are painted, the server answers late: there is no control yet; what is entered there would be lost."""
     editor, viewer = windows().sign_in(), windows().open(DEPARTURES)
     held: list[str | bytes] = []
     is_held = True
