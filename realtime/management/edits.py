@@ -106,6 +106,17 @@ def with_addresses(source: str) -> str:
     )
 
 
+def with_outage_page(source: str) -> str:
+    """Return the URL configuration with the view that answers 503 in an outage, unless it has one for errors."""
+    line = "handler500 = 'realtime.views.server_error'"
+    if re.search(r"\bhandler500\b", source):
+        return source
+    addresses = _assigned(source, "urlpatterns")
+    if addresses is None:
+        raise Unrecognised(f"it does not set urlpatterns: add {line}")
+    return _with_line_after(source, addresses, f"\n{line}")
+
+
 def with_head(source: str) -> str:
     """Return a page's template with the tag that loads the page client, at the end of its head."""
     if "realtime_head" in source:

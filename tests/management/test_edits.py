@@ -85,6 +85,11 @@ EDITS = [
     (edits.with_engine, ASGI, "\napplication = realtime.asgi.application(get_asgi_application())\n"),
     (edits.with_addresses, URLS, "from django.urls import include, path\n"),
     (edits.with_addresses, URLS, "[\n    path('realtime/', include('realtime.urls')),\n    path('', admin"),
+    (
+        edits.with_outage_page,
+        URLS,
+        "    path('', admin.site.urls),\n]\n\nhandler500 = 'realtime.views.server_error'\n",
+    ),
     (edits.with_head, BASE, "</title>\n    {% load realtime %}{% realtime_head %}\n  </head>"),
 ]
 
@@ -129,6 +134,11 @@ def test_it_is_added_once(edit, source):
             "from django.urls import (\n    path,\n    re_path,\n)\nurlpatterns = [path('', x)]\n",
             "(\n    include,\n    path,\n",
         ),
+        (
+            edits.with_outage_page,
+            "urlpatterns = i18n_patterns(\n    x\n)\nurlpatterns += y\n",
+            ")\n\nhandler500 = 'realtime.views.server_error'\nurlpatterns += y\n",
+        ),
         (edits.with_head, "<html><head>\n</head>\n", "<head>\n  {% load realtime %}"),
     ],
 )
@@ -162,6 +172,7 @@ def test_other_styles_are_understood(edit, source, expected):
         (edits.with_engine, "application = get_asgi_application()\n", "realtime.asgi.application("),
         (edits.with_addresses, "urlpatterns = i18n_patterns()\n", "add path('realtime/'"),
         (edits.with_addresses, "urlpatterns = [x]\n", "does not import path"),
+        (edits.with_outage_page, "from .addresses import *\n", "add handler500 = "),
         (edits.with_head, "<html>", "{% realtime_head %}"),
     ],
 )
@@ -195,3 +206,14 @@ def test_other_characters_that_end_lines_elsewhere_end_none_of_python(edit, sour
 
     assert ast.dump(ast.parse(edited)) == ast.dump(ast.parse(edit(source)))
     assert edited.startswith(f"# a{character}b{character}{newline}")
+
+
+@pytest.mark.parametrize(
+    "own",
+    ["handler500 = 'shop.views.failed'", "from .errors import handler500", "def handler500(request): ..."],
+)
+def test_a_view_for_errors_of_the_project_stays_the_only_one(own):
+    """It may do more than ours."""
+    source = f"{URLS}\n{own}\n"
+
+    assert edits.with_outage_page(source) == source

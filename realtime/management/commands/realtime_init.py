@@ -80,7 +80,7 @@ def _files() -> Iterator[Edited]:
     name = getattr(settings, "ASGI_APPLICATION", None) or f"{project}.asgi.application"
     yield _edited(_module(os.environ.get(ENVIRONMENT_VARIABLE, "")), *_of_settings(name))
     yield _edited(_module(name.rpartition(".")[0]), edits.with_engine)
-    yield _edited(_module(settings.ROOT_URLCONF), edits.with_addresses)
+    yield _edited(_module(settings.ROOT_URLCONF), edits.with_addresses, edits.with_outage_page)
     base = _base_template()
     if base is not None:
         yield _edited(base, edits.with_head)
