@@ -57,6 +57,15 @@ class SecondsNow(models.Func):
         return on(connection).NOW, []
 
 
+def is_over(field: str, seconds: float) -> models.Q:
+    """Return the condition that a moment, noted by ``SecondsNow``, is longer ago than that.
+
+    One as far ahead is over, too: the clock was set back since, and would reach it in hours or days.
+    """
+    now = SecondsNow()
+    return models.Q(**{f"{field}__lt": now - seconds}) | models.Q(**{f"{field}__gt": now + seconds})
+
+
 class TrustedJSONField(models.JSONField):
     """JSON that its reader checks, not the database: SQLite's check of a row takes a tenth of a trigger's time."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
-from ..models import Instruction, SecondsNow
+from ..models import Instruction, is_over
 
 VALID_SECONDS = 60.0
 """How long an instruction is valid. A process that cannot read the database for longer misses it."""
@@ -31,14 +31,14 @@ class Given(NamedTuple):
 def give(kind: Instruction.Kind, process: str = "", target: str = "") -> None:
     """Give an instruction to one process or to all, and delete those that no process looks for any more."""
     with engine_transaction():
-        Instruction.objects.filter(given_at__lt=SecondsNow() - VALID_SECONDS).delete()
+        Instruction.objects.filter(is_over("given_at", VALID_SECONDS)).delete()
         Instruction.objects.create(kind=kind, process=process, target=target)
 
 
 def watch() -> None:
     """Note that an operator looks at the page, unless that was noted a moment ago."""
-    recent = Instruction.objects.filter(given_at__gt=SecondsNow() - RENEW_SECONDS)
-    if not recent.filter(kind=Instruction.Kind.WATCH).exists():
+    noted = Instruction.objects.filter(kind=Instruction.Kind.WATCH)
+    if not noted.exclude(is_over("given_at", RENEW_SECONDS)).exists():
         give(Instruction.Kind.WATCH)
 
 
@@ -46,8 +46,8 @@ def valid() -> list[Given]:
     """Return the instructions that processes look for, oldest first."""
     here = database()
     found = here.fetch(
-        f"SELECT id, kind, process, target, {here.NOW} - given_at FROM realtime_instruction "
-        f"WHERE given_at > {here.NOW} - %s ORDER BY id",
+        f"SELECT id, kind, process, target, abs({here.NOW} - given_at) FROM realtime_instruction "
+        f"WHERE abs({here.NOW} - given_at) < %s ORDER BY id",
         [VALID_SECONDS],
     )
     return [Given(*row) for row in found]

@@ -132,9 +132,9 @@ def read() -> Overview:
     """Return the overview as of now."""
     here = database()
     heard = {
-        name: max(0.0, age)
+        name: abs(age)
         for name, age in here.fetch(
-            f"SELECT name, {here.NOW} - seen_at FROM realtime_process WHERE seen_at > {here.NOW} - %s",
+            f"SELECT name, {here.NOW} - seen_at FROM realtime_process WHERE abs({here.NOW} - seen_at) < %s",
             [SHOWN_SECONDS],
         )
     }

@@ -7,7 +7,7 @@ import msgspec
 
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
-from ..models import ProcessReport, SecondsNow
+from ..models import ProcessReport, SecondsNow, is_over
 
 FEED = "realtime_processes"
 """The feed of reports: a name that no project is to use for one of its own."""
@@ -83,7 +83,7 @@ def discard(process: str) -> None:
 
 def forget() -> None:
     """Delete the reports of processes that have ended without doing so; where there is none, only read."""
-    stale = ProcessReport.objects.filter(reported_at__lt=SecondsNow() - FORGET_SECONDS)
+    stale = ProcessReport.objects.filter(is_over("reported_at", FORGET_SECONDS))
     if stale.exists():
         with engine_transaction():
             stale.delete()
@@ -95,11 +95,11 @@ def stored() -> list[Stored]:
     found = []
     for name, age, text in here.fetch(
         f"SELECT name, {here.NOW} - reported_at, report FROM realtime_processreport "
-        f"WHERE reported_at >= {here.NOW} - %s ORDER BY name",
+        f"WHERE abs({here.NOW} - reported_at) <= %s ORDER BY name",
         [FORGET_SECONDS],
     ):
         try:
-            found.append(Stored(name, max(0.0, age), msgspec.json.decode(text, type=Report)))
+            found.append(Stored(name, abs(age), msgspec.json.decode(text, type=Report)))
         except msgspec.MsgspecError:
             continue
     return found

@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
+from django.db.models import Q
 
 from ..databases.registry import database
 from ..databases.transactions import engine_transaction
 from ..engine.messages import Content
-from ..models import Interest, Process, SecondsNow
+from ..models import Interest, Process, SecondsNow, is_over
 
 Item = TypeVar("Item")
 
@@ -45,9 +46,7 @@ def begin(process: str) -> int:
     Returns: the number by which ``note`` knows the process.
     """
     with engine_transaction():
-        ended = Process.objects.filter(seen_at__lt=SecondsNow() - FORGET_SECONDS) | Process.objects.filter(
-            name=process
-        )
+        ended = Process.objects.filter(is_over("seen_at", FORGET_SECONDS) | Q(name=process))
         for number in list(ended.values_list("pk", flat=True)):
             Interest.objects.filter(process=number).delete()
             Process.objects.filter(pk=number).delete()
@@ -102,7 +101,7 @@ def followed(topics: Collection[str]) -> dict[str, Content | None]:
         rows = here.fetch(
             "SELECT topic, format FROM realtime_process LEFT JOIN realtime_interest "
             f"ON process_id = realtime_process.id AND topic IN ({', '.join(['%s'] * len(some))}) "
-            f"WHERE seen_at > {here.NOW} - %s",
+            f"WHERE abs({here.NOW} - seen_at) < %s",
             [*some, VALID_SECONDS],
         )
         if not rows:
@@ -124,7 +123,7 @@ def viewers(topics: Collection[str]) -> dict[str, Viewers]:
     for some in _in_parts(topics):
         for topic, number, encoded in here.fetch(
             "SELECT topic, viewers, names FROM realtime_interest JOIN realtime_process "
-            f"ON process_id = realtime_process.id WHERE seen_at > {here.NOW} - %s AND viewers > 0 "
+            f"ON process_id = realtime_process.id WHERE abs({here.NOW} - seen_at) < %s AND viewers > 0 "
             f"AND topic IN ({', '.join(['%s'] * len(some))})",
             [VALID_SECONDS, *some],
         ):

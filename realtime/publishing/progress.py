@@ -15,6 +15,9 @@ from ..databases.outbox import OutboxCursor
 from ..databases.registry import database
 from ..models import Sequencer
 
+LONGEST_PAUSE = timedelta(hours=1)
+"""A pause of capture that lasts longer than this is over: the clock was set back since."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -89,11 +92,12 @@ def note_success() -> None:
 def seconds_since_success() -> float | None:
     """Return how long ago, by the database's clock, any process last sequenced or found nothing to sequence.
 
-    None before the first time.
+    None before the first time. A moment that lies ahead, because the clock was set back since, shows as little that
+    sequencing works now as one that is long ago.
     """
     row = Sequencer.objects.filter(pk=Sequencer.ROW).annotate(now=Now())
     now, then = row.values_list("now", "sequenced_at").first() or (None, None)
-    return None if then is None or now is None else max(0.0, (now - then).total_seconds())
+    return None if then is None or now is None else abs((now - then).total_seconds())
 
 
 def move_edge(epoch: str, edge: int) -> bool:
@@ -110,7 +114,8 @@ def pause_capture(duration: timedelta | None) -> None:
 
 def is_capture_paused() -> bool:
     """Return whether a migration under way installs the triggers itself that it has dropped."""
-    return Sequencer.objects.filter(pk=Sequencer.ROW, capture_paused_until__gt=Now()).exists()
+    row = Sequencer.objects.filter(pk=Sequencer.ROW, capture_paused_until__gt=Now())
+    return row.filter(capture_paused_until__lte=Now() + LONGEST_PAUSE).exists()
 
 
 def _as_json(open: Sequence[int]) -> str:

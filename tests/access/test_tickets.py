@@ -1,7 +1,7 @@
 """Tickets: each is valid once, for seconds, over every transport."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -75,6 +75,26 @@ def test_a_ticket_is_valid_for_seconds(transactional_db):
         tickets.redeem(ticket)
     tickets.issue(ANONYMOUS)
     assert Ticket.objects.count() == 1
+
+
+def test_a_ticket_from_before_the_clock_was_set_back_is_not_valid(transactional_db):
+    """It would be valid for as long as the clock was ahead; it is deleted with the expired ones."""
+    ticket = tickets.issue(Visitor("a" * 32))
+    Ticket.objects.update(expires_at=timezone.now() + timedelta(days=1))
+
+    with pytest.raises(BadTicket):
+        tickets.redeem(ticket)
+    tickets.issue(ANONYMOUS)
+    assert Ticket.objects.count() == 1
+
+
+def test_tickets_are_valid_by_the_clock_of_the_database(transactional_db, monkeypatch):
+    """The machines of two processes may differ by more than the seconds of a ticket."""
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    ticket = tickets.issue(Visitor("a" * 32))
+    monkeypatch.undo()
+
+    assert tickets.redeem(ticket) == Visitor("a" * 32)
 
 
 def test_the_database_keeps_no_ticket(transactional_db):

@@ -38,6 +38,19 @@ def test_no_instruction_is_valid_for_longer_than_a_minute(kind):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", list(Kind))
+def test_no_instruction_is_valid_from_before_the_clock_was_set_back(kind):
+    """It would be for as long as the clock was ahead; an operator who looks then is noted again."""
+    instructions.give(kind)
+    Instruction.objects.update(given_at=SecondsNow() + 24 * 3600)
+
+    assert kinds() == []
+    instructions.watch()
+    assert kinds() == ["watch"]
+    assert Instruction.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_operator_who_keeps_looking_causes_few_writes():
     """A page that is fetched every second causes one write in ten seconds."""
     for _ in range(5):

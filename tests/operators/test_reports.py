@@ -51,6 +51,17 @@ def test_reports_of_ended_processes_are_deleted():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_reports_from_before_the_clock_was_set_back_are_deleted():
+    """A process that was killed then would be shown, with personal data, for as long as the clock was ahead."""
+    reports.store("killed", report())
+    ProcessReport.objects.update(reported_at=SecondsNow() + 24 * 3600)
+
+    assert reports.stored() == []
+    reports.forget()
+    assert not ProcessReport.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_looking_for_reports_to_delete_writes_nothing_where_there_is_none(django_assert_num_queries):
     """Each process does it once a minute: no writer must wait for that."""
     reports.store("here", report())

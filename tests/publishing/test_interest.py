@@ -56,6 +56,20 @@ def test_the_notes_of_a_process_that_died_expire(db, others):
     assert set(interest.followed({"a", "b"})) == {"a"}
 
 
+def test_the_notes_of_a_process_that_died_before_the_clock_was_set_back_expire(db):
+    """Its viewers would be counted, and its topics read, for as long as the clock was ahead."""
+    process, other = interest.begin("dies"), interest.begin("lives")
+    interest.note(process, {"a": 5})
+    interest.note(other, {"b": 1})
+
+    age(process, -24 * 3600)
+
+    assert set(interest.followed({"a", "b"})) == {"b"}
+    assert interest.viewers({"a"})["a"].number == 0
+    interest.begin("next")
+    assert not Process.objects.filter(pk=process).exists()
+
+
 def test_what_ended_long_ago_is_deleted(db):
     """With its topics, when another process begins."""
     old, recent = interest.begin("old"), interest.begin("recent")

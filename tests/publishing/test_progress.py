@@ -1,6 +1,9 @@
 """Progress: the stored cursor of the outbox, which only its last reader may move."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models.functions import Now
 
 from realtime.databases.outbox import OutboxCursor
 from realtime.models import Sequencer
@@ -43,6 +46,26 @@ def test_epoch_and_open_transactions_are_part_of_the_comparison(transactional_db
     other = progress.Progress(epoch, "", OutboxCursor(10, open), 0)
 
     assert not progress.advance(other, OutboxCursor(12))
+
+
+@pytest.mark.parametrize("hours", [-5, 5], ids=["long ago", "before the clock was set back"])
+def test_success_at_another_time_shows_nothing_about_now(transactional_db, hours):
+    """While the clock is behind that moment, a publisher that ended would seem to have worked just now."""
+    progress.begin("e1", "", OutboxCursor(10))
+    Sequencer.objects.update(sequenced_at=Now() + timedelta(hours=hours))
+
+    assert progress.seconds_since_success() == pytest.approx(5 * 3600, abs=600)
+
+
+def test_a_pause_from_before_the_clock_was_set_back_is_over(transactional_db):
+    """The migration may have been killed: no process would install triggers for that long."""
+    progress.begin("e1", "", OutboxCursor(10))
+    progress.pause_capture(timedelta(minutes=10))
+    assert progress.is_capture_paused()
+
+    Sequencer.objects.update(capture_paused_until=Now() + timedelta(days=1))
+
+    assert not progress.is_capture_paused()
 
 
 def test_the_edge_moves_alone_and_never_back(transactional_db):
