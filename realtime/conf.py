@@ -108,8 +108,9 @@ class Conf:
     """Maximum number of outbox rows that are sequenced at once; if more wait, their topics are read again."""
     feed_seconds: Positive = 0.25
     """How long the queries and templates of one feed may delay the changes of other feeds. If they take longer, the
-    processes that hold the changed topics read them again, and the sequencer skips the feed's rows for 10 s, the next
-    time for 20 s, up to 5 min. While the thread waits for a core the time does not run, up to four times as long."""
+    processes that hold the changed topics read them again, and the sequencer skips the feed's rows until it is quick
+    again, which is tried apart from other feeds: after 10 s, then after 20 s, up to every 5 min. While the thread waits
+    for a core the time does not run, up to four times as long."""
     log_retention_seconds: float = 3600.0
     """How long the log keeps its entries; a feed may have a `retention_seconds` of its own."""
     log_max_entries: int = 100_000

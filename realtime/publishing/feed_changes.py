@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any, Final, Literal
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 
 from ..conf import get_conf
 from ..databases.outbox import OutboxCursor
@@ -22,7 +22,8 @@ from ..runtime.failures import contained
 from . import outbox_records
 from .budget import Budget, OutOfTime
 from .outbox_records import Image, OutboxRecord
-from .slow_feeds import slow_feeds
+from .positions import read_snapshot
+from .slow_feeds import Images, slow_feeds
 
 logger = logging.getLogger("realtime.sequencer")
 
@@ -95,23 +96,35 @@ def of_rows(
         outbox_records.skip(f"columns of feed {feed.name} are missing in", unknown)
         return {feed.name: None}
     if feed in slow_feeds:
+        slow_feeds.keep(feed, images)
         return _without_rows(feed, images)
-    budget = Budget(get_conf().feed_seconds, BUSY_FACTOR * get_conf().feed_seconds)
     unusable: set[int] = set()
     try:
-        with database().failing_alone(), contained:
-            found = _changes(feed, images, followed, budget, lambda image: unusable.add(id(image)))
-        outbox_records.skip(
-            f"values of feed {feed.name} that no row has are in",
-            [row for of_table in rows.values() for row in of_table if id(row.image) in unusable],
-        )
-        return found
-    except Exception as error:
-        if isinstance(error, OperationalError) and (budget.is_used_up or budget.has_lasted):
-            slow_feeds.note(feed, budget.seconds, "a query")
-            return _without_rows(feed, images)
+        found = _in_time(feed, images, followed, lambda image: unusable.add(id(image)))
+    except Exception:
         logger.exception("feed %s cannot read its changed rows; its topics must be read again", feed.name)
         return {feed.name: None}
+    outbox_records.skip(
+        f"values of feed {feed.name} that no row has are in",
+        [row for of_table in rows.values() for row in of_table if id(row.image) in unusable],
+    )
+    return found
+
+
+def try_slow_feed(feed: Feed, images: Images) -> None:
+    """Read changed rows of a slow feed, given by table, as a round would; if that is quick, rounds read its rows again.
+
+    Call it apart from the rounds, and outside of a transaction: a feed that is still slow delays no other feed.
+    A feed that fails is not slow: the next round reports what fails.
+    Raises: OperationalError or InterfaceError, if the database is away.
+    """
+    with slow_feeds.trial(feed), read_snapshot():
+        try:
+            _in_time(feed, images, dict.fromkeys, lambda image: None)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            logger.info("feed %s fails while it is tried: %r", feed.name, error)
 
 
 def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> TopicChanges:
@@ -207,7 +220,7 @@ def _values(image: Image, columns: frozenset[str]) -> str:
     return repr([None if (value := image.get(column)) is None else str(value) for column in sorted(columns)])
 
 
-def _without_rows(feed: Feed, images: Mapping[str, Sequence[Image]]) -> TopicChanges:
+def _without_rows(feed: Feed, images: Images) -> TopicChanges:
     """Return the topics that images name, without a query."""
     own_table = _own_table(feed)
     if images.keys() - {own_table}:
@@ -238,9 +251,27 @@ def _named_topics(feed: Feed, since: OutboxCursor, until: OutboxCursor) -> set[s
 # ---------------------------------------------------------------- rows
 
 
+def _in_time(
+    feed: Feed, images: Images, followed: Followed, note_unusable: Callable[[Image], None]
+) -> TopicChanges:
+    """Return the changes of a feed by images; without its rows, and after noting it as slow, if a query takes too long.
+
+    Raises: what the feed and the database raise.
+    """
+    budget = Budget(get_conf().feed_seconds, BUSY_FACTOR * get_conf().feed_seconds)
+    try:
+        with database().failing_alone(), contained:
+            return _changes(feed, images, followed, budget, note_unusable)
+    except OperationalError:
+        if not (budget.is_used_up or budget.has_lasted):
+            raise
+    slow_feeds.note(feed, budget.seconds, "a query")
+    return _without_rows(feed, images)
+
+
 def _changes(
     feed: Feed,
-    images: Mapping[str, Sequence[Image]],
+    images: Images,
     followed: Followed,
     budget: Budget,
     note_unusable: Callable[[Image], None],
@@ -265,8 +296,6 @@ def _changes(
     except OutOfTime:
         if budget.rows < SLOW_ROWS:
             slow_feeds.note(feed, budget.seconds, f"rendering {budget.rows} rows")
-    else:
-        slow_feeds.note_quick(feed)
     return rows.changes
 
 

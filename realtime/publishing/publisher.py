@@ -30,12 +30,14 @@ from ..runtime.supervision import supervise
 from ..runtime.threads import DatabaseThreads, close_all
 from ..schedule import Job, jobs
 from . import commit_watch, lease, positions, progress, releases
+from .feed_changes import try_slow_feed
 from .file_watch import FileWatch, watch
 from .handlers import Runner
 from .housekeeping import Housekeeping
 from .pacing import Deference, Pace
 from .sender import Sender
 from .sequencer import Batch, sequence
+from .slow_feeds import slow_feeds
 
 logger = logging.getLogger("realtime.publisher")
 
@@ -127,6 +129,8 @@ class Publisher:
         await self._thread.run(self._work)
         if self.is_leader:
             self._run_jobs()
+        for feed, images in slow_feeds.take_to_try():
+            self._job_threads.submit(try_slow_feed, feed, images)
 
     # ------------------------------------------------------------ in the publisher's thread
 

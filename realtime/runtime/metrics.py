@@ -36,7 +36,7 @@ skipped_rows = Counter(
 )
 slow_rounds = Counter(
     "realtime_slow_rounds",
-    "Rounds of sequencing in which a feed took longer than FEED_SECONDS, by feed.",
+    "Rounds of sequencing, and later trials, in which a feed took longer than FEED_SECONDS, by feed.",
     ["feed"],
     registry=_counted,
 )

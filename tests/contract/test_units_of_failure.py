@@ -6,12 +6,13 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.apps.registry import Apps
-from django.db import DatabaseError, OperationalError, connection, models, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, models, transaction
 
 from realtime import notices
 from realtime.access import revocation
@@ -20,7 +21,8 @@ from realtime.conf import get_conf
 from realtime.engine import messages
 from realtime.feeds import Feed, registry
 from realtime.models import LogEntry
-from realtime.publishing import capture, feed_changes, log, releases, sequencer
+from realtime.publishing import capture, feed_changes, interest, log, releases, sequencer
+from realtime.publishing import slow_feeds as slow_feeds_module
 from realtime.publishing.budget import Budget
 from realtime.publishing.slow_feeds import slow_feeds
 from realtime.runtime import cpu_time
@@ -453,6 +455,103 @@ def test_a_feed_whose_query_does_not_end_delays_no_other_for_long(database, live
     assert told == [{"slow.s": "reset", "quick.s": "changes", "entries.2": "changes"}] * 4
     assert len(asked) == 1
     assert feed in slow_feeds
+
+
+@pytest.fixture
+def no_pauses(monkeypatch) -> None:
+    """The pause after which a slow feed is tried is over at once."""
+    monkeypatch.setattr(slow_feeds_module, "FIRST_PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def slow(database, live) -> Iterator[Any]:
+    """A feed whose query does not end until the test has it ``quick``, and that was found to be slow."""
+    switch = SimpleNamespace(quick=False, asked=0)
+
+    def get_queryset(self):
+        switch.asked += 1
+        endless = Thing.objects.extra(where=[f"({ENDLESS[database.vendor]}) IS NOT NULL"])
+        return Thing.objects.all() if switch.quick else endless
+
+    switch.feed = live(name="slow", get_queryset=get_queryset)
+    Thing.objects.create(shelf="s")
+    assert not switch.feed.is_read_whole  # which looks at the queryset, once
+    sequence(database)
+    switch.asked = 0
+    assert switch.feed in slow_feeds
+    return switch
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_feed_that_stays_slow_delays_the_others_once(database, slow):
+    """After its pause a trial shows whether it is quick again: apart from the rounds, which do not wait for it."""
+    Thing.objects.create(shelf="s")
+    in_round, asked_in_round = sequence(database), slow.asked
+
+    for trial in slow_feeds.take_to_try():
+        feed_changes.try_slow_feed(*trial)
+
+    assert in_round == {"slow.s": "reset"}
+    assert asked_in_round == 0
+    assert slow.asked == 1
+    assert slow.feed in slow_feeds
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_rows_of_a_feed_that_is_quick_again_are_read_in_rounds(database, slow):
+    """After the trial, even if nobody follows the topics that were tried."""
+    Thing.objects.create(shelf="s")
+    sequence(database)
+    slow.quick = True
+
+    (trial,) = slow_feeds.take_to_try()
+    feed_changes.try_slow_feed(*trial)
+
+    Thing.objects.create(shelf="s")
+    assert slow.feed not in slow_feeds
+    assert sequence(database) == {"slow.s": "changes"}
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_trial_reads_rows_that_nobody_follows(database, slow, monkeypatch):
+    """A feed of which nothing is read is as quick as any other, and would delay the next round."""
+    Thing.objects.create(shelf="s")
+    sequence(database)
+    monkeypatch.setattr(interest, "followed", lambda topics: {})
+
+    (trial,) = slow_feeds.take_to_try()
+    feed_changes.try_slow_feed(*trial)
+
+    assert slow.feed in slow_feeds
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_feed_that_fails_in_its_trial_is_not_slow(database, slow, monkeypatch, caplog):
+    """The next round reports what fails."""
+    Thing.objects.create(shelf="s")
+    sequence(database)
+    monkeypatch.setattr(slow.feed, "read_rows", Mock(side_effect=RuntimeError("no rows")))
+
+    (trial,) = slow_feeds.take_to_try()
+    feed_changes.try_slow_feed(*trial)
+    Thing.objects.create(shelf="s")
+
+    assert sequence(database) == {"slow": "reset"}
+    assert "feed slow cannot read its changed rows" in caplog.text
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_trial_shows_nothing_while_the_database_is_away(database, slow, monkeypatch):
+    """The feed stays slow; the error is that of the thread, which then opens another connection."""
+    Thing.objects.create(shelf="s")
+    sequence(database)
+    monkeypatch.setattr(slow.feed, "read_rows", Mock(side_effect=InterfaceError("closed")))
+
+    (trial,) = slow_feeds.take_to_try()
+    with pytest.raises(InterfaceError):
+        feed_changes.try_slow_feed(*trial)
+
+    assert slow.feed in slow_feeds
 
 
 @pytest.mark.usefixtures("quick_rounds")

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from django.apps.registry import Apps
@@ -16,9 +18,10 @@ from realtime.boards.models import Board, Entry
 from realtime.databases.outbox import Probe
 from realtime.feeds import Feed, register, registry
 from realtime.models import LogEntry, OutboxRow
-from realtime.publishing import capture, housekeeping, lease, positions
+from realtime.publishing import capture, feed_changes, housekeeping, lease, positions
 from realtime.publishing import publisher as publisher_module
 from realtime.publishing.publisher import Publisher
+from realtime.publishing.slow_feeds import SlowFeeds
 from realtime.schedule import Job, jobs
 from tests.conftest import until
 from tests.support.positions import position_now
@@ -151,6 +154,37 @@ async def test_one_process_leads_and_another_takes_over(start, settings):
 
     await until(lambda: second.is_leader)
     assert not was_leader
+
+
+async def test_a_slow_feed_is_tried_apart_from_the_rounds(start, layer, quay, in_database, monkeypatch):
+    """They go on while a job's thread finds out whether it is quick again."""
+    entered, ends = threading.Event(), threading.Event()
+    tried: list[tuple[Feed, Any]] = []
+
+    def try_slow_feed(feed: Feed, images: Any) -> None:
+        tried.append((feed, images))
+        entered.set()
+        ends.wait(60)
+
+    slow_feeds = SlowFeeds(clock=itertools.count(0, 1000).__next__)
+    monkeypatch.setattr(publisher_module, "try_slow_feed", try_slow_feed)
+    monkeypatch.setattr(publisher_module, "slow_feeds", slow_feeds)
+    monkeypatch.setattr(feed_changes, "slow_feeds", slow_feeds)
+    slow_feeds.note(registry["entries"], 0.25, "a query")
+    channel = await layer.new_channel()
+    await layer.group_add(f"realtime.topic.entries.{quay.pk}", channel)
+    start()
+
+    await in_database(quay.entries.create, label="one")
+    await until(entered.is_set)
+    await in_database(quay.entries.create, label="two")
+    messages = [await asyncio.wait_for(layer.receive(channel), 60) for _ in range(2)]
+    ends.set()
+
+    assert [message["kind"] for message in messages] == ["reset"] * 2
+    ((feed, images),) = tried
+    assert feed is registry["entries"]
+    assert list(images) == ["boards_entry"]
 
 
 async def test_jobs_run_again_and_again(start, no_jobs):
