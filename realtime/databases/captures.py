@@ -12,8 +12,8 @@ class Capture:
     """The columns of a table whose old and new values its triggers record: those that identify its rows, their
     topics, or the rows of other tables that depend on them.
 
-    Shape: ``unique`` holds the groups of columns by which one row can replace another (INSERT OR REPLACE), without
-           those that are unique only on a condition.
+    Shape: ``unique`` holds the groups of columns by which one row can replace another (OR REPLACE), without those
+           that are unique only on a condition.
     """
 
     table: str
@@ -21,8 +21,10 @@ class Capture:
     unique: tuple[tuple[str, ...], ...]
     conflicts: tuple[str, ...] = ()
     """Further SQL conditions on which a row can be replaced; only the database has them."""
+    primary_key: tuple[str, ...] = ()
+    """The primary key of the table in the database, which need not be the model's."""
     is_computed: bool = False
-    """Whether the database computes one of the columns from others, so that updates set those others."""
+    """Whether the database computes one of the columns that triggers name from others, so that updates set those."""
 
     @property
     def named_columns(self) -> set[str]:

@@ -148,6 +148,25 @@ def test_names_that_need_quotes_are_captured(database):
     assert (table, {"id": key, column: "é"}) in noted()
 
 
+@pytest.mark.parametrize(
+    "name", ["new", "old", "found", "tg_op", "touched", "evicted", "source", "image", "oid"]
+)
+def test_columns_named_like_what_triggers_name_are_captured(database, name):
+    """Variables of the language, and what the triggers themselves call rows and columns."""
+    database.sql(f'CREATE TABLE named (id integer PRIMARY KEY, "{name}" text)')
+    named = Capture("named", ("id", name), (("id",),))
+    for statement in engine_database().triggers.statements(named).values():
+        database.sql(statement)
+    triggers_of_the_other_kinds = OutboxRow.objects.count()
+
+    database.sql(
+        "INSERT INTO named VALUES (1, 'a')", f"UPDATE named SET \"{name}\" = 'b'", "DELETE FROM named"
+    )
+
+    found = [image[name] for _, image in noted()[triggers_of_the_other_kinds:]]
+    assert [found[0], set(found[1:3]), *found[3:]] == ["a", {"a", "b"}, "b"]
+
+
 # ---------------------------------------------------------------- tables that are exchanged
 
 

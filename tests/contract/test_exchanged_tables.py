@@ -215,6 +215,15 @@ def test_what_is_written_while_a_table_is_another_one_is_found_on_sqlite(on_sqli
     assert_found(on_sqlite, BACK_AGAIN_ON_SQLITE[kind], is_sequenced=is_sequenced)
 
 
+def test_a_table_with_another_expression_of_a_column_is_read_again(on_postgresql):
+    """A column that is computed when it is read has other values in all rows at once."""
+    if getattr(connection, "pg_version", 0) < 18_00_00:
+        pytest.skip("this server has no such columns")
+    on_postgresql.sql("ALTER TABLE boards_entry ADD shown text GENERATED ALWAYS AS (upper(label)) VIRTUAL")
+
+    assert_noticed(on_postgresql, "ALTER TABLE boards_entry ALTER shown SET EXPRESSION AS (lower(label))")
+
+
 def test_a_table_without_an_heir_is_read_again(on_postgresql):
     """Its rows are no longer among those of the table."""
     on_postgresql.sql(*ON_POSTGRESQL["with an heir"])

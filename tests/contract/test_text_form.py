@@ -488,6 +488,56 @@ def test_a_generated_column(database, odd):
         assert feed.topic_of(model.objects.get()) == "texts.two"
 
 
+COMPUTED_WHEN_READ = {
+    "sqlite": ["ALTER TABLE texts_later ADD topic text GENERATED ALWAYS AS (substr(label, 1, 1)) VIRTUAL"],
+    "postgresql": [
+        "ALTER TABLE texts_later ADD topic varchar(9) GENERATED ALWAYS AS "
+        "(left(label, 1) || CASE WHEN label LIKE '%x' THEN '' END) VIRTUAL",
+        "UPDATE texts_later SET label = label || 'x'",
+    ],
+}
+
+
+@pytest.mark.parametrize("odd", [0], indirect=True, ids=["session 1"])
+def test_a_column_that_is_computed_when_it_is_read(database, odd):
+    """Triggers of PostgreSQL cannot read it, and a statement that tries to fails."""
+    if getattr(connection, "pg_version", 18_00_00) < 18_00_00:
+        pytest.skip("this server has no such columns")
+    (model,) = make_models(Later={"label": chars()(), "topic": chars()(null=True)})
+    row = model.objects.create(label="a")
+    database.sql("ALTER TABLE texts_later DROP COLUMN topic", *COMPUTED_WHEN_READ[database.vendor])
+
+    with live(database, model, topic_field="topic"):
+        readers = [Follower("texts.a"), Follower("texts.b")]
+        odd("UPDATE texts_later SET label = replace(label, 'a', 'b')")
+        assert ops(check(database, readers)) == [
+            ("texts.a", [("delete", str(row.pk))]), ("texts.b", [("upsert", str(row.pk))])
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "write", ["INSERT INTO texts_said (id, topic) VALUES (1, {})", "UPDATE texts_said SET topic = {}"]
+)
+@pytest.mark.parametrize(
+    "text", ["json_array(1, 2)", "json_quote('a')", """json_extract('{"x": {"y": 1}}', '$.x')"""]
+)
+def test_a_text_that_a_function_of_json_returns(on_sqlite, write, text):
+    """SQLite marks it as a part of JSON, until it is read from the table."""
+    (model,) = make_models(Said={"topic": chars()()})
+    row = model(pk=1, topic="before")
+    if write.startswith("UPDATE"):
+        row.save()
+
+    with live(on_sqlite, model, topic_field="topic"):
+        on_sqlite.sql(write.format(text))
+        on_sqlite.sequence()
+        reader = Follower(f"texts.{model.objects.get().topic}")
+        assert [placed.key for placed in reader.topic.rows] == ["1"]
+
+        row.delete()
+        assert ops(check(on_sqlite, [reader])) == [(reader.topic.name, [("delete", "1")])]
+
+
 @pytest.mark.parametrize("odd", [0], indirect=True, ids=["session 1"])
 def test_a_column_of_a_domain(database, odd):
     """The driver reads its values as those of the type behind it."""

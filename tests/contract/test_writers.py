@@ -106,6 +106,7 @@ SQL = {
 }
 SQLITE = {
     "replace": "INSERT OR REPLACE INTO boards_entry (id, board_id, label) VALUES (1, 3, 'x')",
+    "replace by an update": "UPDATE OR REPLACE boards_entry SET id = id - 1 WHERE id % 2 = 0",
 }
 POSTGRESQL = {
     "truncate": "TRUNCATE boards_entry",

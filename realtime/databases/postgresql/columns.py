@@ -4,7 +4,7 @@ The text is what PostgreSQL itself sends for a value under fixed settings, so th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
@@ -27,16 +27,29 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "interval": ("intervalstyle = 'postgres'",), "bytea": ("bytea_output = 'hex'",),
 }  # fmt: skip
 
-# The type behind a domain; the name is not used for a domain of a domain.
+# The type behind a domain; the name is not used for a domain of a domain. Triggers cannot read a column that is
+# computed when it is read, but its expression: that names columns of the row, functions and types of PostgreSQL only.
 _TYPES = """
-SELECT attname, base.oid, base.typname FROM pg_attribute
+SELECT attname, base.oid, base.typname, CASE WHEN attgenerated = 'v' THEN
+  format('CAST(%%s AS %%s)', pg_get_expr(adbin, adrelid), format_type(atttypid, atttypmod)) ELSE '' END
+FROM pg_attribute
 JOIN pg_type AS own ON own.oid = atttypid
 JOIN pg_type AS base ON base.oid = coalesce(nullif(own.typbasetype, 0), own.oid)
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attrelid = to_regclass(quote_ident(%s)) AND attnum > 0 AND NOT attisdropped
 """
 
-Types = dict[str, tuple[int, str]]
-"""By column: number and name of its type."""
+
+class Type(NamedTuple):
+    """The type of a column: its number, its name, and the expression of a column that is computed when it is read."""
+
+    number: int = 0
+    name: str = ""
+    expression: str = ""
+
+
+Types = dict[str, Type]
+"""By column."""
 Load = Callable[[str], Any]
 
 _loads: "WeakKeyDictionary[BaseDatabaseWrapper, dict[Field[Any, Any], Load]]" = WeakKeyDictionary()
@@ -46,22 +59,25 @@ def types(connection: BaseDatabaseWrapper, table: str) -> Types:
     """Return the types of a table's columns; empty if there is no such table."""
     with connection.cursor() as cursor:
         cursor.execute(_TYPES, [table])
-        return {column: (oid, name) for column, oid, name in cursor.fetchall()}
+        return {column: Type(*of_column) for column, *of_column in cursor.fetchall()}
 
 
-def settings(names: list[str]) -> list[str]:
+def settings(types: list[Type]) -> list[str]:
     """Return the settings under which values of these types have one text; each one costs every writer some time."""
-    needed = dict.fromkeys(setting for name in names for setting in _SETTINGS.get(name, _ALL))
+    needed = dict.fromkeys(setting for type in types for setting in _SETTINGS.get(type.name, _ALL))
     return list(needed)
 
 
-def distinct(column: str, name: str) -> str:
-    """Return a column, given as SQL names it, in a form in which values are equal only if their texts are."""
-    return column if name in _AS_IT_IS else f'{text(column, name)} COLLATE "C"'
+def distinct(column: str, type: Type) -> str:
+    """Return a column, given as SQL names it, in a form in which values are equal only if their texts are.
+
+    The statement is for Django's cursor.
+    """
+    source = type.expression.replace("%", "%%") or column
+    return source if type.name in _AS_IT_IS else f'{_text(source, type.name)} COLLATE "C"'
 
 
-def text(column: str, name: str) -> str:
-    """Return the expression for the text of a column."""
+def _text(column: str, name: str) -> str:
     if name in _BY_CAST:
         return f"{column}::text"
     # Not a cast, which writes bool, inet and char(n) in another way than the server sends them.
@@ -96,7 +112,7 @@ def _type(connection: BaseDatabaseWrapper, field: "Field[Any, Any]") -> int:
     found = types(connection, table)
     if column not in found:
         raise ProgrammingError(f"there is no column {column} of a table {table}")
-    return found[column][0]
+    return found[column].number
 
 
 def _load(connection: BaseDatabaseWrapper, type_number: int) -> Load:

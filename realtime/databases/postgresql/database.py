@@ -83,8 +83,10 @@ SELECT name, (
     SELECT string_agg(concat_ws('.', id, relfilenode, link), ' ' ORDER BY id, link)
     FROM part JOIN pg_class ON oid = id WHERE part.root = live.root
   ), (
-    SELECT string_agg(concat_ws('.', attnum, attname, atttypid), ' ' ORDER BY attnum)
-    FROM pg_attribute WHERE attrelid = live.root AND attnum > 0 AND NOT attisdropped
+    SELECT string_agg(concat_ws('.', attnum, attname, atttypid, computed.xmin), ' ' ORDER BY attnum)
+    FROM pg_attribute
+    LEFT JOIN pg_attrdef AS computed ON adrelid = attrelid AND adnum = attnum AND attgenerated <> ''
+    WHERE attrelid = live.root AND attnum > 0 AND NOT attisdropped
   ))),
   tgname, concat_ws('.', pg_trigger.oid, pg_trigger.xmin)
 FROM live JOIN pg_class ON pg_class.oid = root

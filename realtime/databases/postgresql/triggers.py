@@ -40,7 +40,9 @@ class PostgreSQLTriggers(Triggers):
         types = self._types(capture)
         created = {}
         for event, (verb, referencing, images) in _EVENTS.items():
-            body = self._record(capture, types, images, f"{schema}.{quote(OUTBOX_TABLE)}")
+            record = self._record(capture, types, images, f"{schema}.{quote(OUTBOX_TABLE)}")
+            # A column may have the name of a variable, such as "new" and "found".
+            body = f"#variable_conflict use_column BEGIN {record} RETURN NULL; END"
             settings = " ".join(f"SET {one}" for one in columns.settings(types) if images)
             name = capture.trigger_name(event, f"{settings} {body}" if settings else body)
             function = f"{schema}.{quote(name)}()"
@@ -48,7 +50,7 @@ class PostgreSQLTriggers(Triggers):
             created[name] = (
                 f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql "
                 f"SECURITY DEFINER SET search_path = pg_catalog, pg_temp {settings} "
-                f"AS $realtime$ BEGIN {body} RETURN NULL; END $realtime$; "
+                f"AS $realtime$ {body} $realtime$; "
                 f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
                 # Replacing does not wait for readers, as dropping would, and enables a disabled trigger.
                 f"CREATE OR REPLACE TRIGGER {quote(name)} AFTER {verb} ON {quote(capture.table)} {referencing} "
@@ -155,12 +157,14 @@ class PostgreSQLTriggers(Triggers):
             (schema,) = cursor.fetchone()
             return str(schema)
 
-    def _types(self, capture: Capture) -> list[str]:
-        """Return the name of each column's type, "" where there is no such column."""
+    def _types(self, capture: Capture) -> list[columns.Type]:
+        """Return the type of each column, without a name where there is no such column."""
         found = columns.types(self.connection, capture.table)
-        return [found.get(column, (0, ""))[1] for column in capture.columns]
+        return [found.get(column, columns.Type()) for column in capture.columns]
 
-    def _record(self, capture: Capture, types: list[str], images: tuple[str, ...], outbox: str) -> str:
+    def _record(
+        self, capture: Capture, types: list[columns.Type], images: tuple[str, ...], outbox: str
+    ) -> str:
         """Return the statement that records the images; one row without an image for an event without images.
 
         UNION makes one row of the old and the new image of an unchanged key. The stamp is the column's default.

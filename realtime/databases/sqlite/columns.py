@@ -1,7 +1,8 @@
 """Values of columns in the exact form that triggers record, and as the driver returns them.
 
 Whole numbers and texts are exact in JSON, as SQLite writes it and Python reads it. Other numbers would lose digits, and
-bytes would make the write fail; these are recorded as a text in a list of one element.
+bytes would make the write fail; these are recorded as a text in a list of one element. SQLite would take a text that a
+function of JSON has returned for a part of the image, unless it is joined with another text.
 """
 
 import sqlite3
@@ -19,7 +20,7 @@ def exact(column: str) -> str:
     """Return the expression that records a column, in a statement that Django's cursor executes."""
     return (
         f"CASE typeof({column}) WHEN 'real' THEN json_array({_NUMBER.format(column)}) "
-        f"WHEN 'blob' THEN json_array('x' || hex({column})) ELSE {column} END"
+        f"WHEN 'blob' THEN json_array('x' || hex({column})) WHEN 'text' THEN {column} || '' ELSE {column} END"
     )
 
 

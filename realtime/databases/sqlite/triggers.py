@@ -1,5 +1,6 @@
 """Capture on SQLite: row triggers."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ..base import Triggers
@@ -18,17 +19,23 @@ _NAMES_OF_KEYS = ("rowid", "_rowid_", "oid")
 class SQLiteTriggers(Triggers):
     def completed(self, capture: Capture) -> Capture:
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT name FROM pragma_table_xinfo(%s) WHERE hidden", [capture.table])
-            computed = {name for (name,) in cursor.fetchall()}
+            cursor.execute("SELECT name, pk, hidden FROM pragma_table_xinfo(%s)", [capture.table])
+            found = cursor.fetchall()
         return replace(
             capture,
             conflicts=tuple(unique_indexes.conflicts(self.connection, capture.table, capture.unique)),
-            is_computed=not computed.isdisjoint(capture.columns),
+            primary_key=tuple(name for name, place, _ in found if place),
+            is_computed=not capture.named_columns.isdisjoint(name for name, _, hidden in found if hidden),
         )
 
     def statements(self, capture: Capture) -> dict[str, str]:
         table = self.quote(capture.table)
         new, old = self._record(capture, "NEW"), self._record(capture, "OLD")
+        unique = tuple(dict.fromkeys(column for group in capture.unique for column in group))
+        # An index with a condition names columns that are not known here.
+        of_unique, when_unique = (
+            ("", "") if capture.conflicts else (self._of(capture, unique), f" WHEN {self._differs(unique)}")
+        )
         definitions = [
             ("insert", f"AFTER INSERT ON {table}", new),
             ("delete", f"AFTER DELETE ON {table}", old),
@@ -36,12 +43,17 @@ class SQLiteTriggers(Triggers):
             # The one for all updates is created after it, and so runs before it.
             (
                 "delete",
-                f"AFTER UPDATE{self._of_columns(capture)} ON {table} WHEN {self._differs(capture)}",
+                f"AFTER UPDATE{self._of(capture, capture.columns)} ON {table} WHEN {self._differs(capture.columns)}",
                 old,
             ),
             ("update", f"AFTER UPDATE ON {table}", new),
-            # INSERT OR REPLACE fires no delete trigger for the row it replaces (recursive_triggers is off).
+            # OR REPLACE fires no delete trigger for the row that is replaced (recursive_triggers is off).
             ("replace", f"BEFORE INSERT ON {table}", self._record_replaced(capture)),
+            (
+                "replace",
+                f"BEFORE UPDATE{of_unique} ON {table}{when_unique}",
+                self._record_replaced(capture, self._is_another(capture.primary_key)),
+            ),
         ]
         created = {}
         for event, when, body in definitions:
@@ -87,13 +99,13 @@ class SQLiteTriggers(Triggers):
         values = f"'{literal(capture.table)}', {self._image(capture, image)}"
         return f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) VALUES ({values});"
 
-    def _of_columns(self, capture: Capture) -> str:
-        """Return the clause for updates that set a captured column; "" where one is computed from other columns."""
+    def _of(self, capture: Capture, columns: Iterable[str]) -> str:
+        """Return the clause for updates that set one of the columns; "" where these are not known by their names."""
         if capture.is_computed:
             return ""
-        return f" OF {', '.join([*map(self.quote, capture.columns), *_NAMES_OF_KEYS])}"
+        return f" OF {', '.join([*map(self.quote, columns), *_NAMES_OF_KEYS])}"
 
-    def _record_replaced(self, capture: Capture) -> str:
+    def _record_replaced(self, capture: Capture, condition: str = "") -> str:
         """Return one statement for each way to replace a row: with OR, SQLite uses no index that has a condition."""
         table = self.quote(capture.table)
         plain = [
@@ -103,9 +115,15 @@ class SQLiteTriggers(Triggers):
         return " ".join(
             f"INSERT INTO {self.quote(OUTBOX_TABLE)} (source, image) "
             f"SELECT '{literal(capture.table)}', {self._image(capture, 'evicted')} "
-            f"FROM {table} AS evicted WHERE {conflict};"
+            f"FROM {table} AS evicted WHERE {conflict}{condition};"
             for conflict in [*plain, *capture.conflicts]
         )
+
+    def _is_another(self, primary_key: Iterable[str]) -> str:
+        """Return the condition that a row is not the one that is being updated; "" for a table without a key."""
+        columns = [self.quote(column) for column in primary_key]
+        terms = " OR ".join(f"evicted.{column} IS NOT OLD.{column}" for column in columns)
+        return f" AND ({terms})" if terms else ""
 
     def _image(self, capture: Capture, image: str) -> str:
         pairs = ", ".join(
@@ -114,10 +132,10 @@ class SQLiteTriggers(Triggers):
         )
         return f"json_object({pairs})"
 
-    def _differs(self, capture: Capture) -> str:
+    def _differs(self, columns: Iterable[str]) -> str:
         # Compared by bytes: texts that differ in case may be equal in the column's own collation.
         old, new = (
-            ", ".join(f"{image}.{self.quote(column)} COLLATE BINARY" for column in capture.columns)
+            ", ".join(f"{image}.{self.quote(column)} COLLATE BINARY" for column in columns)
             for image in ("OLD", "NEW")
         )
         return f"({old}) IS NOT ({new})"

@@ -9,6 +9,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 import realtime
 from realtime.databases.captures import Capture
 from realtime.databases.postgresql import columns
+from realtime.databases.postgresql.columns import Type
 from realtime.databases.postgresql.triggers import PostgreSQLTriggers
 
 CAPTURE = Capture("boards_entry", ("id", "board_id"), (("id",),))
@@ -18,7 +19,8 @@ CAPTURE = Capture("boards_entry", ("id", "board_id"), (("id",),))
 def triggers(monkeypatch) -> PostgreSQLTriggers:
     """Triggers of a connection that is never opened, with the outbox in the schema "public"."""
     monkeypatch.setattr(PostgreSQLTriggers, "_schema", lambda self: "public")
-    found = {"id": (20, "int8"), "board_id": (20, "int8"), "at": (1184, "timestamptz")}
+    int8 = Type(20, "int8")
+    found = {"id": int8, "board_id": int8, "at": Type(1184, "timestamptz")}
     monkeypatch.setattr(columns, "types", lambda connection, table: found)
     return PostgreSQLTriggers(DatabaseWrapper({}))
 

@@ -1,4 +1,4 @@
-"""INSERT OR REPLACE: every row that it replaces is noted, and none is searched for without an index."""
+"""INSERT and UPDATE OR REPLACE: every row that it replaces is noted, and none is searched for without an index."""
 
 import re
 from collections.abc import Iterator
@@ -127,24 +127,87 @@ def test_a_row_that_is_not_replaced_is_not_noted(stalls, shape):
     assert topics_noted(before) == ["new"]
 
 
+def update(values: tuple[Any, ...], topic: str) -> None:
+    """Give the row of a topic other values, in the place of the row that has them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE OR REPLACE {TABLE} SET (name, place, owner, is_taken) = (%s, %s, %s, %s) WHERE topic = %s",
+            [*values, topic],
+        )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_row_replaced_by_an_update_is_noted(stalls, shape):
+    """Once, and the updated row not as one that is replaced by itself."""
+    index, first, second, third = SHAPES[shape]
+    create(index)
+    insert(*first, topic="old")
+    insert(*third, topic="new")
+    before = position_now().offset
+
+    update(second, topic="new")
+
+    assert topics_noted(before) == ["old", "new"]
+    before = position_now().offset
+    update(second, topic="new")
+    assert topics_noted(before) == ["new"]
+
+
+@pytest.mark.parametrize("key", ["id = 1", "rowid = 1", "_rowid_ = 1, topic = topic", "OID = id - 1"])
+def test_a_row_replaced_by_an_update_of_a_key_is_noted(stalls, key):
+    """By whichever of its names, and in a table without other unique columns."""
+    with transaction.atomic():
+        triggers = SQLiteTriggers(connection)
+        triggers.create(triggers.completed(CAPTURE))
+    insert("a", 1, "x", 1, topic="old")
+    insert("b", 2, "y", 1, topic="new")
+    before = position_now().offset
+
+    run(f"UPDATE OR REPLACE {TABLE} SET {key} WHERE id = 2")
+
+    assert sorted(topics_noted(before)) == ["new", "new", "old"]
+
+
+def test_a_row_replaced_by_a_rule_of_the_table_is_noted(stalls):
+    """The statement does not say that it replaces anything, and the column is computed from another."""
+    run(
+        f"DROP TABLE {TABLE}",
+        f"CREATE TABLE {TABLE} (id integer PRIMARY KEY, name text, topic text, "
+        "code text GENERATED ALWAYS AS (lower(name)) STORED UNIQUE ON CONFLICT REPLACE)",
+    )
+    with transaction.atomic():
+        triggers = SQLiteTriggers(connection)
+        triggers.create(triggers.completed(Capture(TABLE, ("id", "topic"), (("id",), ("code",)))))
+    run(f"INSERT INTO {TABLE} (id, name, topic) VALUES (1, 'a', 'old'), (2, 'b', 'new')")
+    before = position_now().offset
+
+    run(f"UPDATE {TABLE} SET name = 'A' WHERE id = 2")
+
+    assert topics_noted(before) == ["old", "new"]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_query_for_replaced_rows_uses_an_index(stalls, shape):
     """Without it every insert would read the whole table."""
     index, *_ = SHAPES[shape]
     create(index)
     triggers = SQLiteTriggers(connection)
-    (statement,) = [
+    statements = [
         statement
         for name, statement in triggers.statements(triggers.completed(CAPTURE)).items()
         if name.endswith("_replace")
     ]
-    body = statement.partition(" BEGIN ")[2].removesuffix(" END").replace("%%", "%")
-    queries = re.findall(r"(SELECT .*?);(?= INSERT|$)", body, re.DOTALL)
-    assert len(queries) == 2
+    bodies = [
+        statement.partition(" BEGIN ")[2].removesuffix(" END").replace("%%", "%") for statement in statements
+    ]
+    queries = [
+        query for body in bodies for query in re.findall(r"(SELECT .*?);(?= INSERT|$)", body, re.DOTALL)
+    ]
+    assert len(queries) == 4
 
     for query in queries:
         with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN QUERY PLAN " + re.sub(r'NEW\."\w+"', "NULL", query), None)
+            cursor.execute("EXPLAIN QUERY PLAN " + re.sub(r'(NEW|OLD)\."\w+"', "NULL", query), None)
             plan = [detail for *_, detail in cursor.fetchall() if "evicted" in detail]
         assert len(plan) == 1
         assert plan[0].startswith("SEARCH evicted USING"), plan
