@@ -96,7 +96,6 @@ def of_rows(
         outbox_records.skip(f"columns of feed {feed.name} are missing in", unknown)
         return {feed.name: None}
     if feed in slow_feeds:
-        slow_feeds.keep(feed, images)
         return _without_rows(feed, images)
     unusable: set[int] = set()
     try:
@@ -265,7 +264,7 @@ def _in_time(
     except OperationalError:
         if not (budget.is_used_up or budget.has_lasted):
             raise
-    slow_feeds.note(feed, budget.seconds, "a query")
+    slow_feeds.note(feed, budget.seconds, "a query", images)
     return _without_rows(feed, images)
 
 
@@ -295,7 +294,7 @@ def _changes(
             rows.read_some(budget)
     except OutOfTime:
         if budget.rows < SLOW_ROWS:
-            slow_feeds.note(feed, budget.seconds, f"rendering {budget.rows} rows")
+            slow_feeds.note(feed, budget.seconds, f"rendering {budget.rows} rows", images)
     return rows.changes
 
 

@@ -1,6 +1,6 @@
 """Slow feeds: feeds whose rows the sequencer does not read, because other feeds would wait for them.
 
-After a pause the rows are read in a thread apart from the rounds, to find out whether the feed is quick again.
+After a pause, rows for which a feed was slow are read apart from the rounds, to find out whether it is quick again.
 """
 
 import logging
@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from ..feeds import Feed
@@ -18,38 +19,65 @@ logger = logging.getLogger("realtime.sequencer")
 
 FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
+TRIED_ROWS = 50
+"""How many changed rows of each table a feed is tried with, at most."""
 
 Images = Mapping[str, Sequence[Image]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """The pause of one feed.
+
+    Units: ``seconds`` is its length; ``ends`` is infinite during a trial, and then when the trial has ended.
+    Shape: ``images`` has changed rows for which the feed was slow; None after a trial in which it was quick.
+    """
+
+    seconds: float
+    ends: float
+    images: Images | None
 
 
 class SlowFeeds:
     """The slow feeds of this process; its one instance is ``slow_feeds``.
 
-    Each time that a feed is slow again after its pause, the pause doubles; once it is quick, it is forgotten.
+    Each time that a feed is slow again, the pause doubles. A feed that may be quick for some rows alone is forgotten
+    when it has been quick for as long as its pause was.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # By feed: when the pause ends, which is not known during a trial, and how long it is.
-        self._pauses: WeakKeyDictionary[Feed, tuple[float, float]] = WeakKeyDictionary()
-        self._to_try: WeakKeyDictionary[Feed, Images] = WeakKeyDictionary()
+        self._pauses: WeakKeyDictionary[Feed, _Pause] = WeakKeyDictionary()
 
     def __contains__(self, feed: Feed) -> bool:
-        return feed in self._pauses
+        pause = self._pauses.get(feed)
+        return pause is not None and pause.images is not None
 
-    def keep(self, feed: Feed, images: Images) -> None:
-        """Keep changed rows of a slow feed, by table, to try it with them, if its pause is over."""
-        ends, _ = self._pauses[feed]
-        if self._clock() >= ends:
-            self._to_try[feed] = images
+    def names(self) -> list[str]:
+        """Return the names of the slow feeds."""
+        return sorted(feed.name for feed in list(self._pauses) if feed in self)
+
+    def note(self, feed: Feed, seconds: float, work: str, images: Images) -> None:
+        """Begin a pause; ``work`` names the step that took so many seconds, for changed rows given by table."""
+        before, now = self._pauses.get(feed), self._clock()
+        is_again = before is not None and (before.images is not None or now < before.ends + before.seconds)
+        pause = min(before.seconds * 2, LONGEST_PAUSE_SECONDS) if before and is_again else FIRST_PAUSE_SECONDS
+        some = {table: rows[:TRIED_ROWS] for table, rows in images.items()}
+        self._pauses[feed] = _Pause(pause, now + pause, some)
+        metrics.slow_rounds.labels(feed.name).inc()
+        logger.warning(
+            "feed %s is slow: %s took more than %.2f s; for %.0f s its changed topics are read apart",
+            feed.name, work, seconds, pause,
+        )  # fmt: skip
 
     def take_to_try(self) -> list[tuple[Feed, Images]]:
-        """Return the feeds that are to be tried, each with changed rows; for each of them call ``trial``."""
-        feeds = list(self._to_try.items())
-        self._to_try.clear()
-        for feed, _ in feeds:
-            self._pauses[feed] = math.inf, self._pauses[feed][1]
-        return feeds
+        """Return the feeds whose pause is over, each with rows for which it was slow; call ``trial`` for each."""
+        found: list[tuple[Feed, Images]] = []
+        for feed, pause in list(self._pauses.items()):
+            if pause.images is not None and pause.ends <= self._clock():
+                self._pauses[feed] = replace(pause, ends=math.inf)
+                found.append((feed, pause.images))
+        return found
 
     @contextmanager
     def trial(self, feed: Feed) -> Iterator[None]:
@@ -57,30 +85,15 @@ class SlowFeeds:
 
         A feed that is not slow in it is quick again; if the block fails, the pause begins anew.
         """
+        before = self._pauses[feed]
         try:
             yield
         except BaseException:
-            pause = self._pauses[feed][1]
-            self._pauses[feed] = self._clock() + pause, pause
+            self._pauses[feed] = replace(before, ends=self._clock() + before.seconds)
             raise
-        if self._pauses[feed][0] == math.inf:
-            del self._pauses[feed]
+        if self._pauses[feed] is before:
+            self._pauses[feed] = replace(before, ends=self._clock(), images=None)
             logger.info("feed %s is quick again", feed.name)
-
-    def names(self) -> list[str]:
-        """Return the names of the feeds that were slow when last asked."""
-        return sorted(feed.name for feed in list(self._pauses))
-
-    def note(self, feed: Feed, seconds: float, work: str) -> None:
-        """Begin a pause; ``work`` names the step that took so many seconds."""
-        _, before = self._pauses.get(feed, (0.0, 0.0))
-        pause = min(before * 2, LONGEST_PAUSE_SECONDS) or FIRST_PAUSE_SECONDS
-        self._pauses[feed] = self._clock() + pause, pause
-        metrics.slow_rounds.labels(feed.name).inc()
-        logger.warning(
-            "feed %s is slow: %s took more than %.2f s; for %.0f s its changed topics are read apart",
-            feed.name, work, seconds, pause,
-        )  # fmt: skip
 
 
 slow_feeds = SlowFeeds()

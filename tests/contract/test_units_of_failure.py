@@ -482,14 +482,18 @@ def slow(database, live) -> Iterator[Any]:
     return switch
 
 
+def try_slow_feeds() -> None:
+    for trial in slow_feeds.take_to_try():
+        feed_changes.try_slow_feed(*trial)
+
+
 @pytest.mark.usefixtures("quick_rounds", "no_pauses")
 def test_a_feed_that_stays_slow_delays_the_others_once(database, slow):
     """After its pause a trial shows whether it is quick again: apart from the rounds, which do not wait for it."""
     Thing.objects.create(shelf="s")
     in_round, asked_in_round = sequence(database), slow.asked
 
-    for trial in slow_feeds.take_to_try():
-        feed_changes.try_slow_feed(*trial)
+    try_slow_feeds()
 
     assert in_round == {"slow.s": "reset"}
     assert asked_in_round == 0
@@ -499,15 +503,12 @@ def test_a_feed_that_stays_slow_delays_the_others_once(database, slow):
 
 @pytest.mark.usefixtures("quick_rounds", "no_pauses")
 def test_rows_of_a_feed_that_is_quick_again_are_read_in_rounds(database, slow):
-    """After the trial, even if nobody follows the topics that were tried."""
-    Thing.objects.create(shelf="s")
-    sequence(database)
+    """After the trial."""
     slow.quick = True
 
-    (trial,) = slow_feeds.take_to_try()
-    feed_changes.try_slow_feed(*trial)
-
+    try_slow_feeds()
     Thing.objects.create(shelf="s")
+
     assert slow.feed not in slow_feeds
     assert sequence(database) == {"slow.s": "changes"}
 
@@ -515,25 +516,41 @@ def test_rows_of_a_feed_that_is_quick_again_are_read_in_rounds(database, slow):
 @pytest.mark.usefixtures("quick_rounds", "no_pauses")
 def test_a_trial_reads_rows_that_nobody_follows(database, slow, monkeypatch):
     """A feed of which nothing is read is as quick as any other, and would delay the next round."""
-    Thing.objects.create(shelf="s")
-    sequence(database)
     monkeypatch.setattr(interest, "followed", lambda topics: {})
 
-    (trial,) = slow_feeds.take_to_try()
-    feed_changes.try_slow_feed(*trial)
+    try_slow_feeds()
 
     assert slow.feed in slow_feeds
 
 
 @pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_trial_reads_the_rows_for_which_the_feed_was_slow(database, live):
+    """A query may be slow for some rows alone; that others are read quickly shows nothing."""
+    asked = []
+
+    def get_queryset(self):
+        asked.append(1)
+        return Thing.objects.extra(where=[f"name <> 'slow' OR ({ENDLESS[database.vendor]}) IS NOT NULL"])
+
+    feed = live(name="slow", get_queryset=get_queryset)
+    assert not feed.is_read_whole
+    for name in ("slow", "quick"):
+        Thing.objects.create(shelf="s", name=name)
+        sequence(database)
+    asked.clear()
+
+    try_slow_feeds()
+
+    assert len(asked) == 1
+    assert feed in slow_feeds
+
+
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
 def test_a_feed_that_fails_in_its_trial_is_not_slow(database, slow, monkeypatch, caplog):
     """The next round reports what fails."""
-    Thing.objects.create(shelf="s")
-    sequence(database)
     monkeypatch.setattr(slow.feed, "read_rows", Mock(side_effect=RuntimeError("no rows")))
 
-    (trial,) = slow_feeds.take_to_try()
-    feed_changes.try_slow_feed(*trial)
+    try_slow_feeds()
     Thing.objects.create(shelf="s")
 
     assert sequence(database) == {"slow": "reset"}
@@ -543,13 +560,10 @@ def test_a_feed_that_fails_in_its_trial_is_not_slow(database, slow, monkeypatch,
 @pytest.mark.usefixtures("quick_rounds", "no_pauses")
 def test_a_trial_shows_nothing_while_the_database_is_away(database, slow, monkeypatch):
     """The feed stays slow; the error is that of the thread, which then opens another connection."""
-    Thing.objects.create(shelf="s")
-    sequence(database)
     monkeypatch.setattr(slow.feed, "read_rows", Mock(side_effect=InterfaceError("closed")))
 
-    (trial,) = slow_feeds.take_to_try()
     with pytest.raises(InterfaceError):
-        feed_changes.try_slow_feed(*trial)
+        try_slow_feeds()
 
     assert slow.feed in slow_feeds
 
