@@ -61,8 +61,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 # The history of the boards and the page of operators have feeds of their own, and tests count the log's entries.
 registry.remove("allentries")
+registry.remove("allboards")
 registry.remove("realtime_processes")
 handlers.pop("boards.history", None)
+handlers.pop("boards.history_of_boards", None)
 
 
 ALL_OF_SERVERS = [Path(__file__).parent / name for name in ("browser", "contract", "processes")]

@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from realtime.feeds import registry
 
 from . import due
+from .board_values import key_of
 from .bounded import Bounded
 from .history import states
 from .languages import LanguageField
@@ -247,6 +248,15 @@ class BoardAdmin(UndoableAdmin, SharedAdmin, Bounded, BoardModelAdmin):
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **kwargs | {"form": SharedForm})
+
+    def save_model(self, request: HttpRequest, obj: Board, form: Any, change: bool) -> None:
+        form.states = states([key_of(obj.pk)]) if change else {}
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the tables of the form, then record what has become of the board itself: its statuses are in one."""
+        super().save_related(request, form, formsets, change)
+        self.record(request, form.states or {key_of(form.instance.pk): None})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         if formset.model is not Entry:

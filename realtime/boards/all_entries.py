@@ -1,5 +1,5 @@
-"""A feed of all entries, hidden ones too, for the history, charts and the times of entries. It is imported only if the
-history is on.
+"""Feeds of all boards and of all entries, hidden ones too, for the history, charts and the times of entries. They are
+imported only if the history is on.
 """
 
 from realtime.changes import Change, on_change
@@ -7,8 +7,8 @@ from realtime.feeds import Feed, register
 
 from .charts import recording
 from .due import TIMES, renew_entry
-from .history import note
-from .models import Entry
+from .history import note, note_board
+from .models import Board, Entry
 
 
 @register(Entry)
@@ -26,3 +26,18 @@ def follow(change: Change) -> None:
     note(change)
     renew_entry(change)
     recording.note(change)
+
+
+@register(Board)
+class AllBoardsFeed(Feed):
+    """Topic allboards: all boards, for staff."""
+
+    name = "allboards"
+    depends_on = ["statuses"]
+    fields = ["title"]
+
+
+@on_change(AllBoardsFeed, name="boards.history_of_boards", from_start=True, atomic=True)
+def follow_board(change: Change) -> None:
+    """Record a change of a board itself, or of its statuses, in its history."""
+    note_board(change)

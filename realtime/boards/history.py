@@ -1,4 +1,5 @@
-"""The history of entries: a revision for each state that differs from the one before, and who made the change.
+"""The history of entries, and of boards themselves: a revision for each state that differs from the one before, and who
+made the change.
 
 Editors' changes are recorded in the transaction that makes them, with their user. A function of ``on_change`` records
 all other changes a moment later: changes that it finds unrecorded were made by a program. Several changes of an entry
@@ -17,6 +18,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
 from django.db.models import (
+    BooleanField,
     DateTimeField,
     Exists,
     F,
@@ -39,18 +41,22 @@ from django.views.decorators.http import require_POST
 
 from realtime.changes import Change
 
+from . import board_values
+from .board_values import is_board, key_of
 from .models import Batch, Board, Entry, Revision
 from .time_fields import time_in_words, weekdays_in_words
 from .undo import Step, Values, columns, revert, values_of
 
 KEPT = 50
 """The largest number of revisions that are kept of an entry."""
+UNDO_RIGHTS = ["boards.add_entry", "boards.change_entry", "boards.delete_entry"]
 SHOWN = 200
 SHOWN_OF_BATCH = 50
 REMOVED_AT_ONCE = 1000
 """The largest number of empty batches that one run of the job removes."""
 STAYS = gettext_noop("“{label}” has changed {number} times or more since then, and was left as it is")
 States = dict[int, Values | None]
+"""Values by the keys of the history: those of entries, and of boards themselves with a minus."""
 
 
 def kept_days() -> int:
@@ -59,10 +65,12 @@ def kept_days() -> int:
 
 
 def states(keys: Iterable[int]) -> States:
-    """Return the values of entries, None for those that do not exist, and lock them until the transaction ends."""
+    """Return the values of entries and boards, None for those that do not exist; lock them."""
     wanted = list(keys)
-    found = Entry.objects.select_for_update().filter(pk__in=wanted).order_by("pk") if wanted else []
-    return dict.fromkeys(wanted) | {entry.pk: values_of(entry) for entry in found}
+    boards = board_values.states(key_of(key) for key in wanted if is_board(key))
+    entries = [key for key in wanted if not is_board(key)]
+    found = Entry.objects.select_for_update().filter(pk__in=entries).order_by("pk") if entries else []
+    return dict.fromkeys(wanted) | boards | {entry.pk: values_of(entry) for entry in found}
 
 
 def record(
@@ -108,15 +116,23 @@ def record(
 
 def note(change: Change) -> None:
     """Record the state of an entry that has changed, unless an editor's transaction has recorded it."""
-    if change.op == "reset":
-        return
+    if change.op != "reset":
+        _note(int(change.key), change.is_initial)
+
+
+def note_board(change: Change) -> None:
+    """Record the values of a board itself that has changed, unless an editor's transaction has recorded them."""
+    if change.op != "reset":
+        _note(key_of(int(change.key)), change.is_initial)
+
+
+def _note(key: int, is_initial: bool) -> None:
     with transaction.atomic():
-        key = int(change.key)
         now, last = states([key])[key], newest_of([key]).get(key)
         was = last.values if last else None
         if was != now:
             revision = revised(key, was, now)
-            revision.is_baseline = last is None and change.is_initial
+            revision.is_baseline = last is None and is_initial
             revision.save()
             remove_surplus([key])
 
@@ -194,9 +210,12 @@ def step_between(key: int, was: Values | None, now: Values | None) -> Step | Non
     """Return the step between two states; a field that one of them lacks, as after a migration, has not changed."""
     if was is None or now is None:
         return None if was is now else Step(key, was, now)
-    names = [field.attname for field in columns()]
-    names = [name for name in names if name in was and name in now and was[name] != now[name]]
-    before, after = ({name: values[name] for name in names} for values in (was, now))
+    if is_board(key):
+        names = board_values.differing(was, now)
+    else:
+        names = [field.attname for field in columns()]
+        names = [name for name in names if name in was and name in now and was[name] != now[name]]
+    before, after = ({name: values.get(name) for name in names} for values in (was, now))
     return Step(key, before, after) if names else None
 
 
@@ -206,6 +225,8 @@ def in_words(revision: Any, board: Board) -> dict[str, Any] | None:
     if step is None:
         return None
     before, after = step.before, step.after
+    if is_board(step.key):
+        return {"revision": revision, "label": ""} | board_in_words(before, after)
     titles = {field.attname: str(field.verbose_name) for field in columns()}
     if before is None or after is None:
         kind, changes = _("added") if before is None else _("deleted"), []
@@ -223,15 +244,33 @@ def in_words(revision: Any, board: Board) -> dict[str, Any] | None:
     return {"revision": revision, "label": named.get("label"), "kind": kind, "changes": changes}
 
 
+def board_in_words(before: Values | None, after: Values | None) -> dict[str, Any]:
+    """Return a change of a board itself as the page shows it; ``right`` is that to undo it, None if nobody can."""
+    if before is None or after is None:
+        kind = _("made the board") if before is None else _("deleted the board")
+        return {"kind": kind, "changes": [], "right": None}
+    changes = [
+        (
+            board_values.title_of(name),
+            *(board_values.in_words(name, values[name]) for values in (before, after)),
+        )
+        for name in after
+    ]
+    return {"kind": _("changed the board itself"), "changes": changes, "right": "boards.change_board"}
+
+
 def value_in_words(name: str, value: str | None, board: Board) -> str | None:
     """Return a value of a revision as an editor of a board reads it: a status by its word, a time by the board's clock,
-    days by their names.
+    days by their names, a switch as yes or no.
     """
     if value and name == "status":
         return board.word_of(value)
     if value and name == "weekdays":
         return weekdays_in_words(value) or value
-    if value and isinstance(Entry._meta.get_field(name), DateTimeField):
+    field = Entry._meta.get_field(name)
+    if value and isinstance(field, BooleanField):
+        return _("yes") if field.to_python(value) else _("no")
+    if value and isinstance(field, DateTimeField):
         try:
             at = parse_datetime(value)
         except ValueError:
@@ -296,8 +335,16 @@ def steps_of(board: Board, key: int) -> list[Step]:
     return [step for step in map(step_of, [chosen, *followers]) if step]
 
 
+def permitted(user: Any, steps: list[Step]) -> tuple[list[Step], list[str]]:
+    """Return the steps that an editor of entries may undo, and a text if there are others, of boards themselves."""
+    if user.has_perm("boards.change_board") or not any(is_board(step.key) for step in steps):
+        return steps, []
+    words = _("The board itself was left as it is: undoing its changes requires the right to change boards.")
+    return [step for step in steps if not is_board(step.key)], [words]
+
+
 def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
-    """Return the steps of a board's entries after a revision, and the texts for entries whose changes are not known."""
+    """Return the steps of a board and its entries after a revision, and texts for those whose changes are not known."""
     if not Revision.objects.filter(pk__lte=key, at__gte=kept_since()).exists():
         return [], [_("The history no longer reaches back to that time: load the page again.")]
     # The renumbering that made room for a move is recorded after it, and is part of it.
@@ -316,25 +363,28 @@ def steps_since(board: Board, key: int) -> tuple[list[Step], list[str]]:
         if len(found) < KEPT:
             steps.append(step)
         else:
-            label = (now or was or {}).get("label")
+            label = board if is_board(entry) else (now or was or {}).get("label")
             unknown.append(_(STAYS).format(label=label, number=KEPT))
     return steps, unknown
 
 
 @permission_required("boards.change_entry")
 def history(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show the changes of a board's entries, each with its user."""
+    """Show the changes of a board and its entries, each with its user."""
     board = visible_board(request, slug)
     prefetch_related_objects([board], "statuses")
     single = revisions(board).filter(follows=None, batch=None)[:SHOWN]
     items = [item for each in single if (item := in_words(each, board))]
     items += batches_in_words(batches(board)[:SHOWN], board)
     items = sorted(items, key=lambda item: -item["revision"].pk)[:SHOWN]
+    for item in items:
+        right = item.get("right", "boards.change_entry")
+        item["is_undoable"] = right is not None and request.user.has_perms([*UNDO_RIGHTS, right])
     return render(request, "boards/history.html", {"board": board, "items": items, "days": kept_days()})
 
 
 @require_POST
-@permission_required(["boards.add_entry", "boards.change_entry", "boards.delete_entry"])
+@permission_required(UNDO_RIGHTS)
 def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     """Undo one revision, or with ``later`` all after it; values that were changed since stay, and are reported."""
     board = visible_board(request, slug)
@@ -353,6 +403,8 @@ def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
                 summary=_("Undone: {summary}").format(summary=undone.summary)[:300],
             )
             made_room, unknown = [], removed_of(undone)
+    steps, refused = permitted(actor, steps)
+    unknown += refused
     with transaction.atomic():
         before = states(step.key for step in steps)
         reverted = revert(steps)
@@ -362,7 +414,8 @@ def undo(request: HttpRequest, slug: str, key: int) -> HttpResponse:
     left = unknown + reverted.left
     for words in left or ([] if reverted.done else [_("There was nothing to undo.")]):
         messages.warning(request, words)
-    return redirect("boards:history", slug=slug)
+    board.refresh_from_db(fields=["slug"])  # the address may be one of the values that have gone back
+    return redirect("boards:history", slug=board.slug)
 
 
 def visible_board(request: HttpRequest, slug: str) -> Board:

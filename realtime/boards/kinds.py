@@ -14,6 +14,7 @@ from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from .board_values import key_of
 from .history import record
 from .languages import LanguageField
 from .models import Board, Entry, Sorting
@@ -195,7 +196,7 @@ class KindForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes none when
         board: Board = self.instance
         with transaction.atomic():
             entries = furnish(board, kind)
-            record(editor, dict.fromkeys(entry.pk for entry in entries))
+            record(editor, dict.fromkeys([key_of(board.pk), *(entry.pk for entry in entries)]))
             LogEntry.objects.log_actions(editor.pk, [board], ADDITION, [{"added": {}}])
             LogEntry.objects.log_actions(editor.pk, entries, ADDITION, [{"added": {}}])
         return board

@@ -430,6 +430,8 @@ def rank(sorting: str, at: datetime | None, severity: int) -> int:
 class Revision(models.Model):
     """The values of an entry before and after a change. It has no foreign key to the entry, which it outlives.
 
+    One of a board itself has the board's key with a minus as ``entry``: see ``board_values.py``.
+
     ``left_board`` is the board from which the entry has moved. A baseline has the values of an entry when its
     history began. ``follows`` is the revision of the entry that was moved or added, if this one was renumbered to make
     room for it. See ``history.py``.

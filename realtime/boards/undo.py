@@ -8,6 +8,8 @@ from django.core import signing
 from django.db import models, transaction
 from django.utils.translation import gettext as _
 
+from . import board_values
+from .board_values import is_board, key_of
 from .models import NOTED, Board, Entry
 
 SALT = "realtime.boards.undo"
@@ -16,9 +18,9 @@ Values = dict[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A change of one entry: the values of the changed fields before and after.
+    """A change of one entry, or of a board itself (``board_values.key_of``): the changed values before and after.
 
-    ``before`` is None if the entry did not exist, ``after`` if it was deleted; the other one then has all fields.
+    ``before`` is None if the row did not exist, ``after`` if it was deleted; the other one then has all fields.
     """
 
     key: int
@@ -86,10 +88,20 @@ def revert(steps: Iterable[Step]) -> Reverted:
     wanted = list(steps)[::-1]
     with transaction.atomic():
         keys = {step.key for step in wanted}
+        own = {key_of(key) for key in keys if is_board(key)}
+        boards = {
+            board.pk: board for board in Board.objects.select_for_update().filter(pk__in=own).order_by("pk")
+        }
         found = {
             entry.pk: entry for entry in Entry.objects.select_for_update().filter(pk__in=keys).order_by("pk")
         }
         for step in wanted:
+            if is_board(step.key):
+                made, words = _revert_board(step, boards.get(key_of(step.key)))
+                left += words
+                if made is not None:
+                    done.append(made)
+                continue
             entry = found.get(step.key)
             made, words = _revert(step, entry)
             left += words
@@ -100,6 +112,19 @@ def revert(steps: Iterable[Step]) -> Reverted:
                 elif made.before is None:
                     found[step.key] = Entry.objects.get(pk=step.key)
     return Reverted(done, left)
+
+
+def _revert_board(step: Step, board: Board | None) -> tuple[Step | None, list[str]]:
+    """Undo a change of a board itself; return the step that was taken, and texts for values that were not restored."""
+    if board is None or step.before is None or step.after is None:
+        return None, [_("a board is not made or deleted by an undo; the admin can do that")]
+    was = board_values.values_of(board)
+    written, left = board_values.go_back(board, step.before, step.after)
+    if not written:
+        return None, left
+    return Step(
+        step.key, {name: was.get(name) for name in written}, {name: step.before[name] for name in written}
+    ), left
 
 
 def _revert(step: Step, entry: Entry | None) -> tuple[Step | None, list[str]]:

@@ -1,4 +1,4 @@
-"""Undo where it is needed: the admin's success messages about entries have a button that undoes the change."""
+"""Undo where it is needed: the admin's messages about boards and entries have a button that undoes the change."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +14,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from .history import States, kept_since, record, states, step_of
+from .history import UNDO_RIGHTS, States, kept_since, permitted, record, states, step_of
 from .models import Revision
 from .undo import revert
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # Django's own class takes no type argument when the program 
 else:
     AnyModelAdmin = object
 
-RIGHTS = ["boards.add_entry", "boards.change_entry", "boards.delete_entry"]
 MAX_REVISIONS = 500
 """More are undone on the page of the history."""
 
@@ -35,7 +34,7 @@ class UndoableAdmin(AnyModelAdmin):
         css = {"all": ["boards/admin.css"]}
 
     def record(self, request: HttpRequest, before: States) -> None:
-        """Record the request's changes of entries since ``states`` returned ``before``."""
+        """Record the request's changes of boards and entries since ``states`` returned ``before``."""
         made: list[Revision] = []
         record(request.user, before, made=made)
         self._revisions_of(request).extend(revision.pk for revision in made)
@@ -53,7 +52,11 @@ class UndoableAdmin(AnyModelAdmin):
         fail_silently: bool = False,
     ) -> None:
         keys = self._revisions_of(request)
-        if level == messages.SUCCESS and 0 < len(keys) <= MAX_REVISIONS and request.user.has_perms(RIGHTS):
+        if (
+            level == messages.SUCCESS
+            and 0 < len(keys) <= MAX_REVISIONS
+            and request.user.has_perms(UNDO_RIGHTS)
+        ):
             message = format_html(
                 '{} <form class="undo-form" method="post" action="{}">'
                 '<input type="hidden" name="csrfmiddlewaretoken" value="{}">'
@@ -76,7 +79,7 @@ class UndoableAdmin(AnyModelAdmin):
 
 
 @require_POST
-@permission_required(RIGHTS)
+@permission_required(UNDO_RIGHTS)
 def undo_revisions(request: HttpRequest) -> HttpResponse:
     """Undo the revisions that a message names; values that were changed since stay, and are reported."""
     if not getattr(request.user, "is_staff", False):
@@ -86,13 +89,14 @@ def undo_revisions(request: HttpRequest) -> HttpResponse:
     ]
     found = Revision.objects.filter(pk__in=keys[:MAX_REVISIONS], at__gte=kept_since()).order_by("pk")
     with transaction.atomic():
-        steps = [step for step in map(step_of, found) if step]
+        steps, refused = permitted(request.user, [step for step in map(step_of, found) if step])
         before = states(step.key for step in steps)
         reverted = revert(steps)
         record(request.user, before)
     if reverted.done:
         messages.success(request, _("Undone."))
-    for words in reverted.left or ([] if reverted.done else [_("There was nothing to undo.")]):
+    left = refused + reverted.left
+    for words in left or ([] if reverted.done else [_("There was nothing to undo.")]):
         messages.warning(request, words)
     wanted = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())

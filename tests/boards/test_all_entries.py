@@ -39,4 +39,9 @@ def test_what_programs_write_is_recorded(tmp_path):
         database.execute("UPDATE boards_entry SET value = '7.5' WHERE id = 1")
         assert wait_for(database, "SELECT value FROM boards_reading WHERE entry = 1") == [(7.5,)]
 
+        of_board = 'SELECT 1 FROM boards_revision WHERE entry = -1 AND NOT is_baseline AND "values" LIKE '
+        wait_for(database, of_board + "'%chart_days\": \"30%'")
+        database.execute("INSERT INTO boards_boardstatus (board_id, name, word) VALUES (1, 'late', 'Late')")
+        wait_for(database, of_board + "'%status:late%'")
+
     assert json.loads(values)["value"] == "23:59"

@@ -86,7 +86,7 @@ def test_a_bulk_action_is_recorded_for_each_entry(editor_client, board, entries)
 
     editor_client.post(ENTRIES, form)
 
-    assert told(board) == [("someone", label, "changed", [("visible", "True", "False")]) for label in "ab"]
+    assert told(board) == [("someone", label, "changed", [("visible", "yes", "no")]) for label in "ab"]
 
 
 def test_a_programs_write_between_two_edits_is_a_revision_of_its_own(editor, board, entries):

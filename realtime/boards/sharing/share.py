@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from ..board_values import key_of
 from ..exchange.importing import RIGHTS
 from ..exchange.models import RowToken
-from ..history import visible_board
+from ..history import record, states, visible_board
 from ..models import Board
 from ..shared_forms import SharedForm
 from . import embedding, qr
@@ -59,7 +60,9 @@ def set_sites(request: HttpRequest, slug: str) -> HttpResponse:
         form = SitesForm(request.POST, instance=board, auto_id="sites_%s")
         if not form.is_valid():
             return page(request, visible_board(request, slug), {"sites_form": form})
+        before = states([key_of(board.pk)])
         form.save()
+        record(request.user, before)
     messages.success(request, _("Saved."))
     return redirect("boards:share", slug)
 
