@@ -96,6 +96,7 @@ def of_rows(
         outbox_records.skip(f"columns of feed {feed.name} are missing in", unknown)
         return {feed.name: None}
     if feed in slow_feeds:
+        slow_feeds.keep(feed, images)
         return _without_rows(feed, images)
     unusable: set[int] = set()
     try:
@@ -113,17 +114,29 @@ def of_rows(
 def try_slow_feed(feed: Feed, images: Images) -> None:
     """Read changed rows of a slow feed, given by table, as a round would; if that is quick, rounds read its rows again.
 
-    Call it apart from the rounds, and outside of a transaction: a feed that is still slow delays no other feed.
-    A feed that fails is not slow: the next round reports what fails.
+    Call it apart from the rounds, and outside of a transaction: a feed that is still slow delays no other feed. Rows
+    that the feed no longer has show nothing. A feed that fails is not slow: the next round reports what fails.
     Raises: OperationalError or InterfaceError, if the database is away.
     """
-    with slow_feeds.trial(feed), read_snapshot():
-        try:
-            _in_time(feed, images, dict.fromkeys, lambda image: None)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception as error:
-            logger.info("feed %s fails while it is tried: %r", feed.name, error)
+    is_quick = False
+    try:
+        with read_snapshot():
+            is_quick = _has_rows(_in_time(feed, images, dict.fromkeys, lambda image: None))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.info("feed %s fails while it is tried: %r", feed.name, error)
+        is_quick = True
+    finally:
+        slow_feeds.end_trial(feed, is_quick=is_quick)
+
+
+def _has_rows(found: TopicChanges) -> bool:
+    """Return whether any row was read, or none needs to be."""
+    return any(
+        not isinstance(changes, list) or any(change.op == "upsert" for change in changes)
+        for changes in found.values()
+    )
 
 
 def of_flood(feed: Feed, sources: set[str], since: OutboxCursor, until: OutboxCursor) -> TopicChanges:

@@ -457,6 +457,23 @@ def test_a_feed_whose_query_does_not_end_delays_no_other_for_long(database, live
     assert feed in slow_feeds
 
 
+@pytest.mark.usefixtures("quick_rounds", "no_pauses")
+def test_a_trial_whose_rows_are_gone_shows_nothing(database, slow):
+    """Many queries end at once where there is no row; the next trial reads rows that have changed since."""
+    slow.quick = True
+    Thing.objects.all().delete()
+    try_slow_feeds()
+    is_slow_without_rows = slow.feed in slow_feeds
+    sequence(database)
+    Thing.objects.create(shelf="s")
+    sequence(database)
+
+    try_slow_feeds()
+
+    assert is_slow_without_rows
+    assert slow.feed not in slow_feeds
+
+
 @pytest.fixture
 def no_pauses(monkeypatch) -> None:
     """The pause after which a slow feed is tried is over at once."""
