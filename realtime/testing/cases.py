@@ -1,6 +1,9 @@
 """A mixin for Django's classes of tests."""
 
 from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from django.db import connections
 
 from ..client.replica import Format
 from .clients import LiveClient
@@ -19,6 +22,16 @@ class LiveTestMixin(_Base):
     The clients see what the test's own connection sees: in a TestCase, that includes data that is never committed. A
     server, or any other code with a connection of its own, sees nothing of a TestCase.
     """
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if hasattr(cls, "ProtocolServerProcess"):
+            # The process of Channels' server prepends "test_" to NAME where TEST names no database. A forked one has
+            # the NAME of the test database already, and would look for another one (django/channels#2176).
+            for connection in connections.all():
+                used = connection.settings_dict
+                cls.enterClassContext(mock.patch.dict(used["TEST"], NAME=used["NAME"]))
+        super().setUpClass()
 
     @classmethod
     def tearDownClass(cls) -> None:

@@ -165,7 +165,9 @@ class LiveClient:
         self._wait(lambda: condition(self), seconds, "the condition does not hold")
 
     def next_change(self, seconds: float = WAIT_SECONDS) -> Change:
-        """Return the next change; the first rows are changes, too, unless ``skip`` was called.
+        """Return the oldest change that was not returned yet, or wait for one. The first rows are changes, too.
+
+        ``skip`` forgets those that ``until`` or ``sequence_now`` have delivered: then it is the next one.
 
         Raises: AssertionError, if there is none in time.
         """

@@ -31,7 +31,6 @@ if DATABASE == "file":
 elif DATABASE != "memory":
     import dj_database_url
     DATABASES = {"default": dj_database_url.parse(DATABASE)}
-    DATABASES["default"]["TEST"] = {"NAME": "test_shop"}
 """
 URLS = """
 from django.shortcuts import render
@@ -103,7 +102,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
         yield "memory"
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
-    yield server.url("postgres")
+    yield server.url("shop")
     with server.connect() as connection:
         left = connection.execute(
             "SELECT datname FROM pg_database WHERE datname LIKE 'test_shop%'"
@@ -125,7 +124,7 @@ def test_the_recipes_for_pytest_pass(project: Path, database: str) -> None:
 
 def test_the_recipes_pass_on_a_database_that_is_reused(project: Path, postgresql: PostgreSQL) -> None:  # noqa: F811
     """Also when the triggers of a feed are not there yet; the last run drops the database."""
-    url = postgresql.url("postgres")
+    url = postgresql.url("shop")
     assert "5 passed" in run_pytest(project, "--reuse-db", database=url)
     with postgresql.connect("test_shop") as connection:
         triggers = "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
@@ -140,7 +139,7 @@ def test_the_recipes_pass_on_a_database_that_is_reused(project: Path, postgresql
 @pytest.mark.parametrize("kind", ["file", "postgresql"])
 def test_the_recipes_with_a_server_pass(project: Path, request: pytest.FixtureRequest, kind: str) -> None:
     """The server is a process of its own, or the application runs in the test: threads and connections end with it."""
-    database = kind if kind == "file" else request.getfixturevalue("postgresql").url("postgres")
+    database = kind if kind == "file" else request.getfixturevalue("postgresql").url("shop")
 
     printed = run(
         project, "manage.py", "test", "shop.test_server", "shop.test_application", database=database
