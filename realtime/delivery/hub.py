@@ -85,6 +85,9 @@ class Hub:
         self.rights = Rights(readers)
         self._announced_to = NOWHERE  # up to where announcements were read from the log
         self._compared = NOWHERE  # up to where all topics were compared with the log
+        self._unsettled: set[SharedTopic] = set()  # those that the next look compares, whatever the log has
+        self._furthest = 0  # no topic that is settled has a higher offset
+        self._files: dict[str, str] = {}  # each table's storage, with which settled topics were compared
         self._looked_at = time.monotonic()  # when the log's tail was last read
         self._waiting_seconds = 0.0  # by then: age of the oldest change that was not sequenced
         self._refreshes: set[asyncio.Task[None]] = set()
@@ -224,7 +227,7 @@ class Hub:
             room = self._limits.make_room(len(self._shared), subscriber.address)
             dropped = [self._shared.pop(other) for other in room]
             shared = self._shared[name] = SharedTopic(
-                name, self._reader_threads, self._reads, self.rights, self.look_soon
+                name, self._reader_threads, self._reads, self.rights, self.look_soon, self._unsettled
             )
             shared.freshness.set_captured(not self._uncaptured & _tables(shared))
         if subscriber not in shared.subscribers:
@@ -386,8 +389,12 @@ class Hub:
             await self._look()
 
     async def _look(self) -> None:
-        """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others."""
-        before = {name: shared.topic.position for name, shared in self._shared.items()}
+        """Begin to bring all topics to the log's end; one that fails, or takes long, does not affect the others.
+
+        A topic is compared if the tail names it or its feed, or if it is not settled. All are compared if the tail does
+        not continue the log that was read before, or if a table has another storage.
+        """
+        before = {shared: shared.topic.position for shared in self._unsettled}
         known, since = self._announced_to, self._looked_at
         tail, uncaptured, looked_at, files = await self._reader_threads.run(self._tail, known, since)
         unread = 0  # up to where the log may have had entries that are not in the tail
@@ -412,18 +419,37 @@ class Hub:
             self._uncaptured = uncaptured
             for shared in self._shared.values():
                 shared.freshness.set_captured(not uncaptured & _tables(shared))
+        furthest = max([self._furthest, *(position.offset for position in before.values())])
+        self._furthest = min(furthest, tail.offset)
+        is_other_log = not tail.continues(known) or unread > 0 or furthest > tail.offset
+        has_other_tables = bool(files) and files != self._files
+        chosen = list(self._shared.values()) if is_other_log or has_other_tables else self._concerned(tail)
         due: list[SharedTopic] = []
-        # Including topics that were requested meanwhile: their rows may have been read before the tail was.
-        waiting = iter(list(self._shared.items()))
+        waiting = iter(chosen)
         while some := list(islice(waiting, COMPARED_AT_ONCE)):
-            for name, shared in some:
-                shared.compare(tail, before.get(name), unread)
-                shared.compare_files(files, looked_at)
+            for shared in some:
+                has_moved = shared in self._unsettled and shared not in before
+                position = None if has_moved else before.get(shared, shared.topic.position)
+                shared.compare(tail, position, unread)
+                is_settled = shared.compare_files(files, looked_at) and shared.topic.position is position
                 if shared.is_due:
-                    due.append(shared)
+                    due.append(shared)  # when it has caught up, or has failed to, it is not settled
+                elif shared.is_stale:
+                    is_settled = False
+                (self._unsettled.discard if is_settled else self._unsettled.add)(shared)
             await asyncio.sleep(0)
+        self._files = files or self._files
         self._compared = Position(tail.epoch, max(self._compared.offset, tail.end, tail.edge))
         self._catch_up.add([shared for shared in due if shared.is_due], tail.epoch)
+
+    def _concerned(self, tail: log.Tail) -> list[SharedTopic]:
+        """Return the topics of which the tail has entries, and those that are not settled."""
+        dropped = [shared for shared in self._unsettled if self._shared.get(shared.name) is not shared]
+        self._unsettled.difference_update(dropped)
+        feeds = {name for name in tail.newest if name in registry and registry[name].topic_field}
+        named = [self._shared[name] for name in tail.newest if name in self._shared]
+        of_feeds = [shared for shared in self._shared.values() if shared.feed in feeds] if feeds else []
+        return list(self._unsettled.union(named, of_feeds))
 
     def _tail(self, known: Position, since: float) -> tuple[log.Tail, frozenset[str], float, dict[str, str]]:
         """Return the log's tail, the tables that may not be captured, the time, and each table's storage.

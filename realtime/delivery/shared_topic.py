@@ -55,8 +55,12 @@ class SharedTopic:
         reads: TopicReads,
         rights: Rights,
         fell_behind: Callable[[], None],
+        unsettled: "set[SharedTopic] | None" = None,
     ) -> None:
-        """``fell_behind`` is called when the log may have more than this topic."""
+        """``fell_behind`` is called when the log may have more than this topic.
+
+        The topic adds itself to ``unsettled`` when it has moved or is stale, so that the next look compares it.
+        """
         self.feed = name.partition(".")[0]
         self.topic = Topic(name, encodings=_encodings)
         self.topic.fetches_per_second = get_conf().block_fetches_per_second
@@ -82,11 +86,13 @@ class SharedTopic:
         self.read_at = -math.inf  # when all rows were last read, by the loop's clock
         self._must_read = False
         self._files: Mapping[str, str] = {}  # the storage that each table was read from
+        self._has_compared_files = False  # since that reading
         self._unread_since = (
             0.0  # when the oldest change was written that the next read includes; 0 if not known
         )
         self._was_restored = False
         self._reader_threads, self._reads, self._fell_behind = readers, reads, fell_behind
+        self._unsettled = set() if unsettled is None else unsettled
         self._rights = rights
         self._reading = asyncio.Lock()
 
@@ -119,6 +125,7 @@ class SharedTopic:
     def is_stale(self, is_stale: bool) -> None:
         self._is_stale = is_stale
         if is_stale:
+            self._unsettled.add(self)
             self.freshness.fall_behind()
 
     @property
@@ -164,26 +171,32 @@ class SharedTopic:
     def compare(self, tail: log.Tail, before: Position | None, unread: int) -> None:
         """Note whether the log has more, or the database was restored to a position below ``before``.
 
-        ``before`` is this topic's position from before the tail was read, None if it was not held. Entries up to
+        ``before`` is this topic's position from before the tail was read, None if that is not known. Entries up to
         ``unread`` are not in the tail: they were pruned before this process read them, or are of another epoch.
         """
         if not self.is_loaded and not self.is_reading:
             return
         newest = max(tail.newest.get(self.name, 0), tail.newest.get(self.feed, 0))
         position = self.topic.position
-        self._was_restored = before is not None and before.offset > tail.offset
+        if before is not None:
+            self._was_restored = before.offset > tail.offset
         if self._was_restored or position.epoch != tail.epoch or max(newest, unread) > position.offset:
             self.is_stale = True
 
-    def compare_files(self, files: Mapping[str, str], as_of: float) -> None:
+    def compare_files(self, files: Mapping[str, str], as_of: float) -> bool:
         """Have the rows read again if a table was read from other files than it has at a later time.
 
-        This corrects a topic that was read in a moment in which its table was exchanged.
+        This corrects a topic that was read in a moment in which its table was exchanged. Return False while the topic
+        has not been compared since it was read, because ``files`` are empty or from before.
         """
-        if not self.is_loaded or self.read_at >= as_of:
-            return
-        if any(files.get(table, read) != read for table, read in self._files.items()):
-            self.is_stale = self._must_read = True
+        if not self.is_loaded or not self._files:
+            return True
+        if files:
+            self._has_compared_files = self.read_at < as_of
+            has_other = any(files.get(table, read) != read for table, read in self._files.items())
+            if self._has_compared_files and has_other:
+                self.is_stale = self._must_read = True
+        return self._has_compared_files
 
     def require_reading(self) -> None:
         """Have the rows read again with the next look, although the log has nothing new."""
@@ -203,6 +216,7 @@ class SharedTopic:
             is_visible = self.topic.apply(entry.after, entry.begins, entry.position, changes)
         except (Gap, MsgspecError, UnicodeError):
             return False
+        self._unsettled.add(self)
         if is_visible:
             self._fan_out.notify(entry.written_at)
         return True
@@ -393,8 +407,9 @@ class SharedTopic:
 
     def _load(self, reading: Reading, new: Replacement, written_at: float = 0.0) -> None:
         is_visible = self.topic.load(reading.position, new, reading.unchanged_since)
+        self._unsettled.add(self)
         self.is_loaded, self._must_read, self._unread_since = True, False, 0.0
-        self._files = reading.files
+        self._files, self._has_compared_files = reading.files, False
         self.read_at = asyncio.get_running_loop().time()
         if is_visible:
             self._fan_out.notify(written_at)

@@ -4,12 +4,14 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from realtime.boards.models import Board, Entry
 from realtime.delivery import catch_up, hub, shared_topic, topic_reads
+from realtime.engine.position import Position
 from realtime.models import LogEntry
 from realtime.publishing import log as log_module
 from realtime.publishing.positions import read_topic
@@ -298,3 +300,63 @@ async def test_topics_are_compared_with_the_log_in_steps_and_each_gets_what_the_
     counting[0].cancel()
     assert max(Counter(steps).values()) <= 7
     assert all([await slow.is_current(follower) for follower in followers])
+
+
+# ---------------------------------------------------------------- what a look costs
+
+
+@pytest.fixture
+def compared(monkeypatch) -> list[str]:
+    """The topics that looks have compared with the log's tail."""
+    names: list[str] = []
+    compare = shared_topic.SharedTopic.compare
+
+    def noting(shared: shared_topic.SharedTopic, *args: Any) -> None:
+        names.append(shared.name)
+        compare(shared, *args)
+
+    monkeypatch.setattr(shared_topic.SharedTopic, "compare", noting)
+    return names
+
+
+async def test_a_look_compares_the_topics_that_have_changed_and_no_others(slow, boards, compared):
+    """However many topics the process holds, a look costs what the log has of them."""
+    followers = await follow(slow, boards)
+    await slow._in_database(slow._log.sequence)  # the boards themselves
+    await slow.settle()
+    await slow.settle()
+    compared.clear()
+
+    await slow.hub._look()
+    assert compared == []
+
+    await slow.write(Entry.objects.create, board=boards[7], label="new")
+    await slow.settle()
+    assert set(compared) == {f"entries.{boards[7].pk}"}
+    assert await slow.is_current(followers[7])
+
+    await slow.write(reset)
+    compared.clear()
+    await slow.settle()
+    assert set(compared) == {f"entries.{board.pk}" for board in boards}
+
+
+async def test_topics_are_all_read_again_when_the_database_went_back(
+    slow, boards, compared, readings, monkeypatch
+):
+    """Also those that have been settled for long: each has a position that the database no longer has."""
+    followers = await follow(slow, boards[:3])
+    await slow.settle()
+    compared.clear()
+    readings.clear()
+    position = followers[0].replica.position
+    slow.hub._announced_to = Position(position.epoch, 0)  # an older log, which goes on from here
+    tail = log_module.tail
+    monkeypatch.setattr(
+        log_module, "tail", lambda after: replace(tail(after), newest={}, offset=position.offset - 1)
+    )
+
+    await slow.hub._look()
+
+    assert len(compared) == 3
+    await until(lambda: len(readings) == 3)
