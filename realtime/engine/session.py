@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -226,8 +226,10 @@ class Session:
         self._subscriptions[topic.name] = _Subscription(topic, cursor)
         self._news[topic.name] = None
 
-    def has_room_for(self, topic: str) -> bool:
-        return topic in self._subscriptions or len(self._subscriptions) < self._limits.max_subscriptions
+    def has_room_for(self, topic: str, requested: Set[str]) -> bool:
+        """Return whether a topic may be followed. ``requested`` are the topics that will soon be, with this one."""
+        topics = self._subscriptions.keys() | requested
+        return topic in self._subscriptions or len(topics) <= self._limits.max_subscriptions
 
     def unsubscribe(self, topic: str) -> None:
         self.leave()

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import UnsetType
@@ -47,6 +47,10 @@ from .broadcasts import NotSent, Sender
 from .calls import answer
 from .outbound import Outbound
 
+SUBSCRIBES_AT_ONCE = 8
+"""How many subscribes of one connection are carried out at once: one check of rights and one note answer them together,
+and the topics of other connections need not wait for all of them."""
+
 _numbers = itertools.count(1)
 
 
@@ -54,8 +58,8 @@ class Connection:
     """One client's connection."""
 
     __slots__ = (
-        "_asked", "_opened_at", "_outbound", "_place", "_sender", "_service", "_transport", "address", "log", "session",
-        "visitor",
+        "_asked", "_opened_at", "_outbound", "_place", "_requested", "_sender", "_service", "_subscribing",
+        "_transport", "address", "log", "session", "visitor",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +89,8 @@ class Connection:
         self._outbound = Outbound(self.session, self.log, send, frame, close, write, self)
         self._service, self._place = service, place
         self._asked: set[str] = set()  # topics that are being read for a subscribe
+        self._requested: dict[str, Subscribe] = {}  # subscribes that wait for their turn, by topic
+        self._subscribing: tuple[asyncio.Task[None], ...] = ()  # the tasks that carry them out
         self._opened_at = time.monotonic()
         self._sender: Sender | None = None  # from its first broadcast on
 
@@ -100,6 +106,8 @@ class Connection:
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
         """Leave the hub, give back the place, and stop sending; if ``is_cut_off`` by us, send a bye where possible."""
+        for task in self._subscribing:
+            task.cancel()
         self._service.hub.disconnect(self, self.topics)
         if self._place is not None:
             self._place.leave()
@@ -116,7 +124,10 @@ class Connection:
 
     async def receive(self, encoded: Encoded) -> None:
         """Carry out one message of the client, at the expense of its address's share of processing time."""
-        await measured(self._receive(encoded), partial(self._service.processing.spend, self.address))
+        await measured(self._receive(encoded), self._spend)
+
+    def _spend(self, seconds: float) -> None:
+        self._service.processing.spend(self.address, seconds)
 
     async def _receive(self, encoded: Encoded) -> None:
         if self.session.ending is not None:
@@ -138,9 +149,11 @@ class Connection:
             await asyncio.sleep(seconds)
 
     async def _carry_out(self, message: messages.ClientMessage) -> None:
+        if not isinstance(message, Subscribe | Ack):
+            await self._all_subscribed()
         match message:
             case Subscribe():
-                await self.subscribe(message)
+                await self._request(message)
             case messages.Unsubscribe(topic=topic):
                 self.log.info("message unsubscribe %r", topic[:200])
                 self._drop(topic)
@@ -191,6 +204,38 @@ class Connection:
         else:
             self.session.post(messages.Reply(message.id, error=messages.ReplyError(code, reason)))
 
+    async def _request(self, message: Subscribe) -> None:
+        """Have a subscribe carried out beside others.
+
+        Meanwhile the server reads what else the client sends. If it did not, it would not see the answers to its pings,
+        and would end the connection of a client whose many topics take long.
+        """
+        is_full = len(self._requested) >= get_conf().max_subscriptions
+        if is_full or message.topic in self._requested or message.topic in self._asked:
+            await self._all_subscribed()
+        self._requested[message.topic] = message
+        if len(self._subscribing) < SUBSCRIBES_AT_ONCE:
+            work = measured(self._subscribe_requested(), self._spend)
+            self._subscribing += (asyncio.create_task(work, name="realtime-subscribe"),)
+            await asyncio.sleep(0)  # it begins before the next message, which may end the session
+
+    async def _subscribe_requested(self) -> None:
+        """Carry out the subscribes that wait, one after the other."""
+        try:
+            while self._requested and self.session.ending is None:
+                await self._until_affordable()
+                if self._requested:
+                    await self.subscribe(self._requested.pop(next(iter(self._requested))))
+                    self._outbound.push()
+        finally:
+            own = asyncio.current_task()
+            self._subscribing = tuple(task for task in self._subscribing if task is not own)
+
+    async def _all_subscribed(self) -> None:
+        """Wait until all subscribes have been carried out: messages after them may rely on that."""
+        if self._subscribing:
+            await asyncio.wait(self._subscribing)
+
     async def subscribe(self, message: Subscribe) -> Refused | None:
         """Follow a topic; if it is refused, send the client an error, and return the refusal."""
         name = message.topic
@@ -225,7 +270,7 @@ class Connection:
         """
         hub = self._service.hub
         position = None if message.position is None else Position.parse(message.position)
-        if not self.session.has_room_for(message.topic):
+        if not self.session.has_room_for(message.topic, self._asked):
             raise TooMuch(get_conf().max_subscriptions, "topics of one connection")
         verdict = await self._service.rights.check(self.visitor, message.topic)
         registry.check_format(message.topic, message.format)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from django.db.utils import ConnectionHandler
 from django.template import Context, Template
 
 from realtime.boards.models import Board, Entry
+from realtime.delivery import topic_reads
 from realtime.delivery.rights import recheck
 from realtime.engine.position import Position
 from realtime.feeds import Feed, register, registry
 from realtime.publishing import positions
+from tests.conftest import until
 from tests.support.positions import position_now
 from tests.support.replica import Replica
 
@@ -313,6 +316,84 @@ async def test_the_topics_of_a_connection_are_limited(connect, settings, topic):
 
     assert (refused["type"], refused["code"]) == ("error", 4529)
     assert [again["type"], then["type"]] == ["snapshot", "snapshot"]
+
+
+async def test_topics_requested_at_once_are_limited_as_well(connect, settings, topic):
+    """As many are followed as may be, the first ones; the others are refused."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_SUBSCRIPTIONS": 2}
+    peer = connect()
+    await peer.open()
+
+    for name in (topic, "boards", topic.replace("entries", "board")):
+        await peer.send("subscribe", topic=name)
+    answers = [await peer.receive() for _ in range(3)]
+
+    assert {answer["topic"]: answer["type"] for answer in answers} == {
+        topic: "snapshot", "boards": "snapshot", topic.replace("entries", "board"): "error",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def held_read(topic, monkeypatch):
+    """Reading the topic waits until this event is set."""
+    go_on = threading.Event()
+
+    def read(name, *args):
+        assert name != topic or go_on.wait(60)
+        return positions.read_topic(name, *args)
+
+    monkeypatch.setattr(topic_reads, "read_topic", read)
+    monkeypatch.setattr(topic_reads, "FIRST_SECONDS", 60.0)
+    yield go_on
+    go_on.set()
+
+
+async def test_a_topic_that_is_read_slowly_keeps_no_other_of_its_connection(connect, topic, held_read):
+    """The others are answered; messages of other types wait for all topics, as their answers may depend on them."""
+    peer = connect()
+    await peer.open()
+    await peer.send("subscribe", topic=topic)
+
+    other = await peer.follow("boards")
+    await peer.send("ping")
+    assert await peer.receive_nothing(0.1)
+    held_read.set()
+
+    assert other["type"] == "snapshot"
+    assert (await peer.receive())["topic"] == topic
+    assert (await peer.receive())["positions"].keys() == {topic, "boards"}
+
+
+async def test_the_server_reads_on_while_topics_are_read(connect, topic, held_read):
+    """Otherwise it would not see the answers to its pings, and end the connection."""
+    peer = connect()
+    await peer.open()
+
+    for name in (topic, *(f"entries.{number}" for number in range(1000, 1040))):
+        await peer.send("subscribe", topic=name)
+    for _ in range(40):
+        assert (await peer.receive())["code"] == 4403
+    await peer.send("subscribe", topic="boards")
+
+    assert (await peer.receive())["topic"] == "boards"
+
+
+async def test_a_connection_that_closes_while_its_topics_are_read_leaves_nothing(
+    connect, service, topic, held_read
+):
+    """No subscriber, and no task that subscribes."""
+    peer = connect()
+    await peer.open()
+    await peer.send("subscribe", topic=topic)
+    await until(lambda: service.hub.subscriptions == 1)
+
+    await peer.disconnect()
+
+    assert service.hub.subscriptions == 0
+    await until(lambda: not [one for one in asyncio.all_tasks() if "subscribe" in one.get_name()])
+    held_read.set()
+    await until(lambda: not service.hub._shared[topic].is_reading)
+    assert service.hub.subscriptions == 0
 
 
 async def test_a_client_cannot_make_topics_without_bound(connect, settings, topic, service):
