@@ -6,15 +6,22 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         execute_from_command_line(sys.argv)
-    except (ImproperlyConfigured, OperationalError) as error:
-        # An operator can correct these without a traceback; --traceback shows it.
+    except ImproperlyConfigured as error:
+        # An operator can correct this, and what follows, without a traceback; --traceback shows it.
         if "--traceback" in sys.argv:
             raise
-        cause = "The database does not answer" if isinstance(error, OperationalError) else "The settings"
-        sys.exit(f"{cause}: {error}")
+        sys.exit(f"The settings: {error}")
+    except DatabaseError as error:
+        from realtime.databases.remedies import remedy
+
+        advice = remedy(error)
+        if "--traceback" in sys.argv or not (advice or isinstance(error, OperationalError)):
+            raise
+        words = str(error).strip().partition("\n")[0]
+        sys.exit(f"The database: {words}; {advice or 'run `manage.py doctor`'}")

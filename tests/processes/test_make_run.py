@@ -141,7 +141,10 @@ async def test_two_variables_select_postgresql_and_redis(
     [
         ({"DATABASE_URL": "localhost:5432/name"}, "DATABASE_URL cannot be used; write postgresql://"),
         ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL cannot be used; write postgresql://"),
-        ({"DATABASE_URL": "postgresql://user@127.0.0.1:1/name"}, "The database does not answer"),
+        (
+            {"DATABASE_URL": "postgresql://user@127.0.0.1:1/name"},
+            "; start the database, or correct its address in",
+        ),
         ({"REDIS_URL": "localhost:6379"}, "REDIS_URL holds 'localhost:6379'; write redis://"),
     ],
     ids=["no scheme", "another database", "closed port", "redis without scheme"],
@@ -152,4 +155,40 @@ def test_an_invalid_variable_is_reported(variables: dict[str, str], words: str, 
 
     assert done.returncode == 1
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_refuses_a_command_is_reported_with_what_to_do(tmp_path: Path) -> None:
+    """It does answer: the file is not a database, may not be written, or the role lacks a right."""
+    project = Project(tmp_path)
+    project.database.write_text("no database " * 100)
+
+    done = project.manage("migrate", check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "The database: file is not a database; restore a backup, or correct the path: the file is something else"
+    )
+
+
+@pytest.mark.parametrize("command", ["migrate", "demo"])
+def test_a_role_without_rights_is_told_the_right(
+    postgresql: PostgreSQL, tmp_path: Path, command: str
+) -> None:
+    """As a command that is run as another role than the owner of the tables."""
+    with contextlib.closing(postgresql.connect()) as admin:
+        admin.execute("CREATE DATABASE refused")
+        admin.execute("CREATE ROLE stranger LOGIN")
+    try:
+        Project(tmp_path, DATABASE_URL=postgresql.url("refused")).manage("migrate")
+
+        stranger = Project(tmp_path, DATABASE_URL=postgresql.url("refused", "stranger"))
+        done = stranger.manage(command, check=False)
+    finally:
+        postgresql.drop("refused")
+        with contextlib.closing(postgresql.connect()) as admin:
+            admin.execute("DROP ROLE stranger")
+
+    assert done.returncode == 1
+    assert "GRANT SELECT ON TABLE" in done.stderr
     assert "Traceback" not in done.stderr

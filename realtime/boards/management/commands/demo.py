@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.urls import reverse
 
 from realtime.boards import demo, first_steps
@@ -42,8 +42,6 @@ class Command(TerminalCommand):
                 if kind:
                     first_steps.begin(kind)
                 password = demo.create_editor(settings.VAR_DIR / "editor-password")
-        except DatabaseError as error:
-            raise CommandError(f"The demo was not created; the database reports: {error}") from error
         except OSError as error:
             raise CommandError(
                 f"The editor's password cannot be written: {error}; set EDITOR_PASSWORD instead."
