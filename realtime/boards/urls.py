@@ -2,7 +2,7 @@
 
 from django.templatetags.static import static
 from django.urls import path, register_converter
-from django.urls.converters import IntConverter, PathConverter
+from django.urls.converters import IntConverter, PathConverter, StringConverter
 from django.utils.functional import lazy
 from django.views.generic import RedirectView
 
@@ -23,13 +23,14 @@ class SlugConverter(PathConverter):
     pattern that rejects it would fail on every page that lists boards."""
 
     def to_python(self, value: str) -> str:
-        """Return the slug.
+        return storable(value)
 
-        Raises: ValueError, which Django answers with 404, if no database can store it: PostgreSQL rejects the query.
-        """
-        if not is_storable(value):
-            raise ValueError(value)
-        return value
+
+class DigestConverter(StringConverter):
+    """The digest of a picture; any text, for the same reason."""
+
+    def to_python(self, value: str) -> str:
+        return storable(value)
 
 
 class KeyConverter(IntConverter):
@@ -46,7 +47,18 @@ class KeyConverter(IntConverter):
         return key
 
 
+def storable(value: str) -> str:
+    """Return a text of an address.
+
+    Raises: ValueError, which Django answers with 404, if no database can store it: PostgreSQL rejects the query.
+    """
+    if not is_storable(value):
+        raise ValueError(value)
+    return value
+
+
 register_converter(SlugConverter, "board")
+register_converter(DigestConverter, "digest")
 register_converter(KeyConverter, "key")
 
 app_name = "boards"
@@ -78,7 +90,7 @@ urlpatterns = [
     path("boards/<board:slug>/reactions/", voices.react, name="react"),
     path("boards/<board:slug>/wall/", wall.wall, name="wall"),
     path("boards/<board:slug>/", views.board, name="board"),
-    path("logos/<str:digest>/", organisations.logo, name="logo"),
+    path("logos/<digest:digest>/", organisations.logo, name="logo"),
     path("screen/", screens.screen, name="screen"),
     path("build/", builds.show, name="build"),
     # At the root of the boards, so that a wall may register it for its own address.

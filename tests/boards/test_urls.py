@@ -36,6 +36,15 @@ def test_an_address_has_no_slug_that_no_database_can_store(slug):
         resolve(f"/boards/{slug}/")
 
 
+@pytest.mark.parametrize("digest", ["%00", "a%00", "%ED%A0%80"])
+def test_a_digest_that_no_database_can_store_is_not_found(digest, client, board, storable_queries):
+    """Logos have an address for everybody."""
+    with storable_queries():
+        response = client.get(f"/logos/{digest}/")
+
+    assert response.status_code == 404
+
+
 def test_the_index_is_the_front_page():
     assert reverse("boards:index") == "/"
     assert resolve("/").view_name == "boards:index"
