@@ -65,6 +65,8 @@ def _of_connection(words: str) -> str:
         return _BY_STATE["3D000"]
     if "too many" in words:
         return _BY_STATE["53300"]
+    if "No space left" in words:
+        return _BY_STATE["53100"]
     return _AWAY
 
 

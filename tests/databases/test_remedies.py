@@ -70,6 +70,12 @@ def test_sqlites_errors_are_known_by_their_words(words, advice):
             psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"),
             "max_connections",
         ),
+        (
+            psycopg.OperationalError(
+                "connection failed: FATAL:  could not write init file: No space left on device"
+            ),
+            "free space",
+        ),
         (psycopg.OperationalError("connection refused"), "start the database"),
         (
             psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
