@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .runtime.failures import text_of
+
 __all__ = ["every"]
 
 logger = logging.getLogger("realtime.schedule")
@@ -21,6 +23,8 @@ class Job:
     seconds: float
     is_running: bool = False
     due_at: float = field(default=0.0)
+    _failure: str = ""
+    """The text of the error with which the last run failed; empty if it did not."""
 
     def start_if_due(self, now: float) -> bool:
         """Return whether the job is due; if so, mark it as running and set when it is due next.
@@ -34,11 +38,21 @@ class Job:
         return True
 
     def run(self) -> None:
-        """Run the function once; an error is logged and affects neither other jobs nor the next run."""
+        """Run the function once; an error affects neither other jobs nor the next run.
+
+        It is logged, but not again for as long as each run fails with the same text: a database may be away for hours.
+        """
         try:
             self.function()
-        except BaseException:  # in a thread: nothing else ends by it
-            logger.exception("job %s failed; it runs again in %g s", self.name, self.seconds)
+        except BaseException as error:  # in a thread: nothing else ends by it
+            failure = f"{type(error).__name__}: {text_of(error)}"
+            if failure != self._failure:
+                logger.exception("job %s failed; it runs again in %g s", self.name, self.seconds)
+            self._failure = failure
+        else:
+            if self._failure:
+                logger.info("job %s works again", self.name)
+            self._failure = ""
         finally:
             self.is_running = False
 

@@ -53,6 +53,23 @@ def test_a_failing_job_runs_again(lines, error):
     assert line.startswith("job a.job failed; it runs again in 5 s")
 
 
+def test_a_job_that_fails_again_in_the_same_way_is_logged_once(lines):
+    """A job of every two seconds would log forty thousand lines a day while the database is away."""
+    failures = [ValueError("a"), ValueError("a"), KeyError("a"), None, None, KeyError("a")]
+
+    def run() -> None:
+        failure = failures.pop(0)
+        if failure:
+            raise failure
+
+    job = Job("a.job", run, seconds=5)
+    for _ in range(6):
+        job.run()
+
+    failed = "job a.job failed; it runs again in 5 s"
+    assert [line.splitlines()[0] for line in lines()] == [failed, failed, "job a.job works again", failed]
+
+
 def test_a_decorated_function_is_a_job_and_still_a_function(monkeypatch):
     """Tests and commands may call it directly."""
     monkeypatch.setattr("realtime.schedule.jobs", dict(jobs))

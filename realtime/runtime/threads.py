@@ -223,8 +223,15 @@ def _call(function: Callable[..., T], args: tuple[object, ...]) -> T:
         return function(*args)
     except Error:
         # The connection may be the cause: the next call opens a new one.
+        if any(map(_is_lost, connections.all(initialized_only=True))):
+            reopen_connections()  # those of threads that were idle meanwhile are lost, too
         connections.close_all()
         raise
+
+
+def _is_lost(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the database's server has ended a connection; files have none that could be."""
+    return bool(getattr(connection.connection, "closed", False))
 
 
 def _join(threads: list[threading.Thread], seconds: float) -> None:

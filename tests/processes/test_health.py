@@ -94,6 +94,10 @@ async def test_a_process_says_what_it_lacks_and_recovers_by_itself(
         await asyncio.sleep(0.1)
     assert found["realtime_database_up"] == found["realtime_publisher_leads"] == 1
 
+    assert (await ask(server, "topics/entries.1"))[
+        0
+    ] == 200  # by a thread that is idle until the end of the outage
+
     postgresql.stop("immediate")
     try:
         reasons = await until_ready(server, lambda reasons: any("database: " in one for one in reasons))
@@ -105,6 +109,7 @@ async def test_a_process_says_what_it_lacks_and_recovers_by_itself(
     assert "realtime_connections" in found
     assert "realtime_outbox_waiting" not in found
     await until_ready(server, lambda reasons: not reasons)
+    assert [(await ask(server, "topics/entries.1"))[0] for _ in range(20)] == [200] * 20
 
     assert server.process is not None
     server.process.send_signal(signal.SIGTERM)

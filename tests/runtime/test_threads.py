@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError, connection, connections
@@ -33,6 +34,34 @@ async def test_calls_run_in_as_many_threads_as_given(threads):
 
     assert len(names) == 2
     assert await threads.run(name) in names
+
+
+async def test_a_lost_connection_has_other_threads_open_theirs_again(threads, monkeypatch):
+    """The server has ended those of idle threads, too: the first question to each would fail after every outage."""
+    idle, other = DatabaseThreads("realtime-test-idle", 1), DatabaseThreads("realtime-test-other", 1)
+
+    def opened() -> int:
+        connection.ensure_connection()
+        return id(connection.connection)
+
+    def lose() -> None:
+        connection.connection = SimpleNamespace(closed=True, close=lambda: None)
+        raise OperationalError("the server closed the connection")
+
+    def fail() -> None:
+        connection.ensure_connection()
+        raise OperationalError("a query took too long")
+
+    before = await idle.run(opened)
+    with pytest.raises(OperationalError, match="too long"):
+        await other.run(fail)
+    assert await idle.run(opened) == before
+    with pytest.raises(OperationalError, match="server closed"):
+        await other.run(lose)
+    kept = await idle.run(lambda: connections.all(initialized_only=True)[0].connection)
+
+    assert kept is None
+    await close_all(idle, other)
 
 
 async def test_a_database_error_closes_the_connection(threads):
