@@ -48,7 +48,7 @@ def check_feeds(**kwargs: Any) -> list[CheckMessage]:
                 )
         try:
             rows = feed.get_queryset()
-            if fault := fault_of_queryset(rows):
+            if fault := fault_of_queryset(feed.model, rows):
                 faults.append((feed.name, fault.words, fault.hint))
             else:
                 found += _of_queryset(feed, rows)

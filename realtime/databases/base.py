@@ -5,8 +5,8 @@ A new database implements both classes in a package beside ``postgresql`` and ``
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -93,6 +93,19 @@ class Database(ABC):
     @abstractmethod
     def read_transaction(self) -> AbstractContextManager[None]:
         """Return a block in which all statements read the same snapshot, without waiting for writers."""
+
+    @contextmanager
+    def _kept_open(self) -> Iterator[None]:
+        """Return a block in which code of a feed does not close the connection, as ``close_old_connections`` does.
+
+        The rows after it would be of another moment, and the transaction of all feeds would be over.
+        """
+        own = vars(self.connection)
+        own["close"] = lambda: None
+        try:
+            yield
+        finally:
+            del own["close"]
 
     @abstractmethod
     def is_in_transaction(self) -> bool:

@@ -129,8 +129,8 @@ def faults_of_databases(model: type[models.Model], others: Iterable[type[models.
             )
 
 
-def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
-    """Return the fault of a feed whose rows are no queryset of instances, or of another database than that of the log.
+def fault_of_queryset(model: type[models.Model], rows: "models.QuerySet[Any]") -> Fault | None:
+    """Return the fault of a feed whose rows are no queryset of instances of its model in the database of the log.
 
     It is not part of ``Feed.faults``, which has no time limit: a ``get_queryset`` may query the database.
     """
@@ -140,6 +140,13 @@ def fault_of_queryset(rows: "models.QuerySet[Any]") -> Fault | None:
         return Fault(
             f"get_queryset returns {kind}, not a queryset",
             "Return super().get_queryset(), filtered as needed.",
+        )
+    own = model._meta.concrete_model or model
+    if not issubclass(rows.model, own) and rows.model._meta.db_table != own._meta.db_table:
+        return Fault(
+            f"its queryset has rows of {rows.model.__name__}, but the feed is registered for {model.__name__}, whose "
+            "table is captured",
+            f"Return rows of {model.__name__}, or register the feed for {rows.model.__name__}.",
         )
     if found.query.is_sliced:
         return Fault(

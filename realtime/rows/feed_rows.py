@@ -36,7 +36,7 @@ class FeedRows(FeedDeclaration):
         Raises: ImproperlyConfigured, if the queryset names another database; whatever ``get_queryset`` raises.
         """
         rows = self.get_queryset()
-        if fault := fault_of_queryset(rows):
+        if fault := fault_of_queryset(self.model, rows):
             raise ImproperlyConfigured(f"feed {self.name!r}: {fault.words}. {fault.hint}")
         rows = rows.using(get_conf().database)
         # Django selects no related rows of a union, or with deferred columns.

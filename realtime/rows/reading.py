@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import FieldError, SynchronousOnlyOperation
-from django.db import DataError, Error, InternalError, OperationalError, models
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    models,
+)
 
 from ..databases.registry import database
 
@@ -17,6 +26,8 @@ Item = TypeVar("Item")
 
 MAX_FAILURES = 1000
 """How many queries of one reading may fail before it fails as a whole."""
+MAX_WRONG_QUERIES = 50
+"""How many wrong queries rendering may cause, where it succeeds for no row, before the reading fails as a whole."""
 MAX_KEYS = 100_000
 """The largest number of rows that are searched for a failing one; with more rows the reading fails as a whole."""
 ROWS_AT_ONCE = 500
@@ -34,6 +45,39 @@ class Found(Generic[Item]):
     left_out: dict[Any, Exception]
 
 
+def is_of_a_row(error: Exception) -> bool:
+    """Return whether a row's data may have caused an error, rather than the connection, a time limit or the query."""
+    if isinstance(error, DataError):
+        return True
+    if isinstance(error, InternalError):
+        return True  # of a function, of a damaged row; or of a transaction that a caught error has aborted
+    if isinstance(error, OperationalError):
+        return _is_of_a_statement(error) and not _is_wrong_query(error)
+    return not isinstance(error, Error | FieldError | SynchronousOnlyOperation | MemoryError)
+
+
+def _is_of_rendering(error: Exception) -> bool:
+    """Return whether code that renders a row may have caused an error: it may run wrong queries for some rows only."""
+    return is_of_a_row(error) or _is_wrong_query(error)
+
+
+def _is_wrong_query(error: Exception) -> bool:
+    """Return whether an error is of a query, whatever the data; or one that a transaction which reads cannot have."""
+    if isinstance(error, OperationalError):
+        return _is_of_a_statement(error) and str(error).startswith(("no such", "near "))
+    return isinstance(
+        error, ProgrammingError | NotSupportedError | IntegrityError | FieldError | SynchronousOnlyOperation
+    )
+
+
+def _is_of_a_statement(error: OperationalError) -> bool:
+    """Return whether SQLite refuses a statement or its data, and is not locked, interrupted or without a disk."""
+    cause = error.__cause__
+    # An error about text that is not UTF-8 has no code.
+    code = getattr(cause, "sqlite_errorcode", _SQLITE_ERROR)
+    return type(cause).__module__ == "sqlite3" and bool(code & 0xFF == _SQLITE_ERROR)
+
+
 def read(
     rows: "models.QuerySet[Any]",
     render: Callable[[Any], Item],
@@ -46,7 +90,8 @@ def read(
     ``by_place``: its rows depend on each other, so that it may be divided by place only, not by key.
     ``candidates``: the primary keys of the requested rows; or a function that returns rows among
     which its rows are, for when its own condition fails for one of them.
-    Raises: errors that no row causes, such as a lost connection, a time-out or a wrong query.
+    Raises: errors that no row causes, such as a lost connection, a time-out, or a wrong query; one by the code that
+    renders rows only if it fails for all of them.
     """
     instances, unread = _fetch(rows, by_place, candidates)
     unrendered: dict[int, Exception] = {}
@@ -63,23 +108,32 @@ def read(
                 unrendered[number] = error
         return found
 
-    rendered, failed = isolate(render_some, len(instances)) if instances else ([], {})
+    rendered, failed = (
+        isolate(render_some, len(instances), is_of_a_row=_is_of_rendering) if instances else ([], {})
+    )
     unrendered |= failed
+    if not rendered:
+        for error in filter(_is_wrong_query, unrendered.values()):
+            raise error
     return Found(rendered, unread | {instances[number].pk: error for number, error in unrendered.items()})
 
 
 def isolate(
-    work: Callable[[int, int], list[Item]], size: int, at_once: int | None = None
+    work: Callable[[int, int], list[Item]],
+    size: int,
+    at_once: int | None = None,
+    is_of_a_row: Callable[[Exception], bool] = is_of_a_row,
 ) -> tuple[list[Item], dict[int, Exception]]:
     """Return the results of ``work(start, end)`` for ``size`` items, and the errors of items for which it fails.
 
     ``at_once``: how many items are tried at once; by default all.
+    Raises: errors of which ``is_of_a_row`` says that no item causes them, and others if they are too many.
     """
     step = at_once or max(size, 1)
     waiting = [(start, min(start + step, size)) for start in range(0, size, step)][::-1]
     found: list[Item] = []
     errors: dict[int, Exception] = {}
-    failures = 0
+    failures = wrong = 0
     while waiting:
         start, end = waiting.pop()
         try:
@@ -87,7 +141,9 @@ def isolate(
                 some = work(start, end)
         except Exception as error:
             failures += 1
-            if not is_of_a_row(error) or failures > MAX_FAILURES:
+            wrong += _is_wrong_query(error)
+            is_wrong_for_all = wrong > MAX_WRONG_QUERIES and not found
+            if not is_of_a_row(error) or failures > MAX_FAILURES or is_wrong_for_all:
                 raise
             if end - start == 1:
                 errors[start] = error
@@ -162,18 +218,3 @@ def failing_alone() -> Iterator[None]:
             yield
     else:
         yield
-
-
-def is_of_a_row(error: Exception) -> bool:
-    """Return whether a row's data may have caused an error, rather than the connection, a time limit or the query."""
-    if isinstance(error, DataError):
-        return True
-    if isinstance(error, InternalError):
-        return True  # of a function, of a damaged row; or of a transaction that a caught error has aborted
-    if isinstance(error, OperationalError):
-        cause = error.__cause__
-        is_sqlite = type(cause).__module__ == "sqlite3"
-        # An error about text that is not UTF-8 has no code.
-        code = getattr(cause, "sqlite_errorcode", _SQLITE_ERROR)
-        return is_sqlite and code & 0xFF == _SQLITE_ERROR and not str(error).startswith(("no such", "near "))
-    return not isinstance(error, Error | FieldError | SynchronousOnlyOperation | MemoryError)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from realtime.checks.feeds import check_feeds, check_names, check_order_keys, check_templates
 from realtime.engine.errors import FeedOff
 from realtime.feeds import Feed, computed, register, registry
-from tests.apps.library.models import Book
+from tests.apps.library.models import Author, Book
 from tests.support.servers import Project
 
 RANK = Window(Rank(), order_by="rank")
@@ -53,6 +53,7 @@ def about(found: list[CheckMessage]) -> list[str]:
         ({"get_queryset": lambda self: [Book()]}, "get_queryset returns list, not a queryset"),
         ({"get_queryset": lambda self: None}, "get_queryset returns NoneType"),
         ({"get_queryset": lambda self: Book.objects}, "get_queryset returns Manager"),
+        ({"get_queryset": lambda self: Author.objects.all()}, "its queryset has rows of Author"),
         ({"get_queryset": lambda self: Book.objects.raw("SELECT 1")}, "get_queryset returns RawQuerySet"),
         ({"get_queryset": lambda self: Book.objects.all()[:5]}, "its queryset is a slice"),
         ({"get_queryset": lambda self: Book.objects.values("title")}, "its queryset has values()"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as project
-from django.db import connection, models, transaction
+from django.db import DatabaseError, close_old_connections, connection, connections, models, transaction
 from django.urls import set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
@@ -108,6 +108,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "cancellation": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.cancel }}{% endif %}</li>"},
     "end of a generator": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.leave }}{% endif %}</li>"},
     "time-out of a library": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.quit }}{% endif %}</li>"},
+    "wrong query": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.query_wrong }}{% endif %}</li>"},
+    "write": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.get_or_create }}{% endif %}</li>"},
+    "lock": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.lock }}{% endif %}</li>"},
     "several": {"template": "<li>{% if entry.label == 'poison' %}{{ entry.several }}{% endif %}</li>"},
     "error without a text": {
         "template": "<li>{% if entry.label == 'poison' %}{{ entry.unspeakable }}{% endif %}</li>"
@@ -139,6 +142,23 @@ def query_swallowed(entry: Entry) -> str:
     if connection.vendor == "sqlite":
         raise ValueError("nothing to leave behind")
     return "something else"
+
+
+def query_wrong(entry: Entry) -> Any:
+    """Ask for a table that is not there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM nowhere")
+
+
+def get_or_create(entry: Entry) -> Any:
+    """Write what is missing, as libraries for thumbnails do; SQLite has a transaction within the reading's, too."""
+    return Board.objects.get_or_create(slug="made by a row")
+
+
+def lock(entry: Entry) -> Any:
+    """Lock rows; SQLite, where that does nothing, gets a name of no column."""
+    rows = Board.objects.select_for_update()
+    return list(rows if connection.vendor == "postgresql" else rows.extra(where=["nothing = 1"]))
 
 
 class Unspeakable(Exception):
@@ -173,6 +193,9 @@ def fragile(monkeypatch) -> None:
     monkeypatch.setattr(Entry, "large", "x" * 300_000, raising=False)
     monkeypatch.setattr(Entry, "surrogate", "\ud800", raising=False)
     monkeypatch.setattr(Entry, "query", property(query), raising=False)
+    monkeypatch.setattr(Entry, "query_wrong", property(query_wrong), raising=False)
+    monkeypatch.setattr(Entry, "get_or_create", property(get_or_create), raising=False)
+    monkeypatch.setattr(Entry, "lock", property(lock), raising=False)
     monkeypatch.setattr(Entry, "query_swallowed", property(query_swallowed), raising=False)
     monkeypatch.setattr(Entry, "query_caught", property(query_caught), raising=False)
 
@@ -374,6 +397,60 @@ def test_a_lost_connection_is_no_fault_of_a_row(database, declare, monkeypatch):
     with pytest.raises(OperationalError):
         positions.read_topic(NAME)
     assert left_out.reasons(NAME) == {}
+
+
+@pytest.mark.parametrize("number", [0, 1000])
+def test_a_query_that_is_wrong_for_every_row_is_no_fault_of_a_row(database, declare, fragile, number):
+    """A table without its migration, for example: subscribers get an error, not an empty topic."""
+    declare(template="<li>{{ entry.query_wrong }}</li>")
+    Entry.objects.bulk_create(Entry(board_id=1, label="another") for _ in range(number))
+
+    with pytest.raises(DatabaseError, match="nowhere"):
+        positions.read_topic(NAME)
+    assert left_out.reasons(NAME) == {}
+
+
+def end_by(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_each_of_many_rows_whose_code_runs_a_wrong_query_is_left_out_alone(database, declare, fragile):
+    declare(template="<li>{% if entry.label == 'poison' %}{{ entry.query_wrong }}{% endif %}</li>")
+    Entry.objects.bulk_create(
+        Entry(board_id=1, label="poison" if number % 10 else "well") for number in range(100)
+    )
+
+    assert len(read()) == 20
+    assert len(left_out.reasons(NAME)) == 90
+
+
+ENDS = {
+    "close": lambda: connection.close(),
+    "close all": lambda: connections.close_all(),
+    "close the old ones": close_old_connections,
+    "commit": lambda: end_by("COMMIT"),
+    "roll back": lambda: end_by("ROLLBACK"),
+}
+
+
+@pytest.mark.parametrize("way", ENDS)
+def test_a_row_that_ends_the_reading_stops_nothing(database, declare, monkeypatch, way):
+    """Its own code closes the connection, or ends the transaction, in which all feeds are read."""
+    monkeypatch.setattr(Entry, "end", property(lambda entry: ENDS[way]()), raising=False)
+    declare(template="<li>{{ entry.label }}{% if entry.label == 'poison' %}{{ entry.end }}{% endif %}</li>")
+    follower = Follower(NAME)
+
+    database.sql("UPDATE boards_entry SET label = 'poison' WHERE id = 3")
+    database.sql("UPDATE boards_entry SET label = 'changed' WHERE id = 4")
+
+    assert read() == KEYS
+    assert database.sequence() is not None
+    assert database.sequence() is None
+    follower.follow()
+    follower.assert_equals_source()
+    connection.close()
+    assert connection.connection is None
 
 
 def test_a_missing_template_is_no_fault_of_a_row(database, declare):

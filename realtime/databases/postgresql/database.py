@@ -114,7 +114,8 @@ class PostgreSQL(Database):
                 f"SET LOCAL idle_in_transaction_session_timeout = '{READ_IDLE_SECONDS}s'"
             )
             try:
-                yield
+                with self._kept_open():
+                    yield
             finally:
                 cursor.execute("ROLLBACK")
 

@@ -57,9 +57,11 @@ class SQLite(Database):
         # Not ``atomic()``, which would take the write lock.
         self.fetch("BEGIN DEFERRED")
         try:
-            yield
+            with self._kept_open():
+                yield
         finally:
-            self.fetch("ROLLBACK")
+            if self.connection.connection.in_transaction:  # code of a feed may have ended it
+                self.fetch("ROLLBACK")
 
     def is_in_transaction(self) -> bool:
         return self.connection.in_atomic_block or bool(self.connection.connection.in_transaction)
