@@ -46,10 +46,13 @@ from realtime.runtime.threads import close_former_connections
 from realtime.service import Service, get_service
 from realtime.transports.application import RealtimeApplication
 from tests.support.matrix import mark_repetitions
+from tests.support.memory import keep_files_in_memory
 from tests.support.shares import Shares, longest_first
 
 Summary = dict[str, list[tuple[str, str]] | str]
 PATIENCE_SECONDS = 45.0
+
+keep_files_in_memory()
 
 # No property test fails because the machine was slow.
 hypothesis_settings.register_profile("untimed", deadline=None)
