@@ -97,12 +97,32 @@ def test_the_package_can_be_packed_installed_and_imported_with_its_types(tmp_pat
 
     names = 'Object.keys(await import("django-tidemark")).join()'
     exports = run_in_node(f'console.log({names}, "rows" in await import("django-tidemark/svelte"))', project)
+    (project / "node_modules" / "vue").symlink_to(TSC.parents[1] / "vue")
     (project / "use.ts").write_text("""
-        import { subscribe, call } from "django-tidemark";
+        import { subscribe, call, type Row } from "django-tidemark";
+        import { useRows } from "django-tidemark/react";
+        import { rows as store } from "django-tidemark/svelte";
+        import { useRows as useRef } from "django-tidemark/vue";
+        import { ref, type Ref } from "vue";
         const topic = subscribe("products", { onUpdate: (row, old) => row.key + old.order });
         export const rows: Map<string, { key: string }> = topic.rows;
         export const state: "live" | string = topic.status.state;
         export const answer: Promise<unknown> = call("rename", {}, { timeout: 5 });
+        type Product = { name: string; stock: number };
+        const products = subscribe<Product>("products", {
+            onInsert: ({ row }) => row.name.length,
+            onChange: (rows) => [...rows.values()].map(({ row }) => row.stock + 1),
+        });
+        products.assume("7", { stock: 4 });
+        export const some: Row<Product> | undefined = products.rows.get("7");
+        export const names: string[] = useRows<Product>("products").rows.map(({ row }) => row.name);
+        export const shown: Ref<{ rows: Row<Product>[] }> = useRef<Product>(ref("products"));
+        store<Product>("products").subscribe(({ rows }) => rows.map(({ row }) => row.stock + 1));
+        export const untyped: number = topic.rows.get("7")?.row.stock;
+        // @ts-expect-error: the feed has no such field
+        products.rows.get("7")?.row.price;
+        // @ts-expect-error: nor can it be assumed
+        products.assume("7", { price: 4 });
         // @ts-expect-error: there is no such handler
         subscribe("products", { onInserted: () => {} });
     """)
@@ -114,7 +134,7 @@ def test_the_package_can_be_packed_installed_and_imported_with_its_types(tmp_pat
         "--moduleResolution",
         "bundler",
         "--lib",
-        "es2020,dom",
+        "es2020,dom,dom.iterable",
     ]
 
     assert exports == "CallError,broadcast,call,connect,presence,subscribe true\n"

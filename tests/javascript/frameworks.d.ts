@@ -4,9 +4,11 @@ declare module "react" {
   export function useSyncExternalStore<T>(subscribe: (listener: () => void) => () => void, get: () => T, first: () => T): T;
 }
 declare module "vue" {
+  export interface ShallowRef<T> { value: T }
+  export type MaybeRefOrGetter<T> = T | (() => T) | { value: T };
   export function onMounted(action: () => void): void;
-  export function shallowRef<T>(value: T): { value: T };
-  export function toValue<T>(value: T | (() => T) | { value: T }): T;
+  export function shallowRef<T>(value: T): ShallowRef<T>;
+  export function toValue<T>(value: MaybeRefOrGetter<T>): T;
   export function watch<T>(
     source: () => T,
     action: (value: T, old: T | undefined, onCleanup: (stop: () => void) => void) => void,

@@ -4,14 +4,40 @@
  */
 
 /**
- * The types of the public interface, which programs import from here.
+ * The types of the public interface, which programs import from here: those of rows, with the type of their fields.
+ *
+ * @template [R=any]
+ * @typedef {import("./protocol/messages.js").Row<R>} Row
+ */
+
+/**
+ * @template [R=any]
+ * @typedef {import("./realtime.js").Subscription<R>} Subscription
+ */
+
+/**
+ * @template [R=any]
+ * @typedef {import("./realtime.js").SubscribeOptions<R>} SubscribeOptions
+ */
+
+/**
+ * @template [R=any]
+ * @typedef {import("./topics/row-map.js").Handlers<R>} Handlers
+ */
+
+/**
+ * @template [R=any]
+ * @typedef {import("./topics/row-map.js").Options<R>} RowOptions
+ */
+
+/**
+ * Those of everything else.
  *
  * @typedef {import("./protocol/messages.js").Change} Change
  * @typedef {import("./protocol/messages.js").Changes} Changes
  * @typedef {import("./protocol/messages.js").ErrorMessage} ErrorMessage
  * @typedef {import("./protocol/messages.js").Format} Format
  * @typedef {import("./protocol/messages.js").Refusal} Refusal
- * @typedef {import("./protocol/messages.js").Row} Row
  * @typedef {import("./protocol/messages.js").ServerMessage} ServerMessage
  * @typedef {import("./protocol/messages.js").Snapshot} Snapshot
  * @typedef {import("./realtime.js").Events} Events
@@ -19,13 +45,9 @@
  * @typedef {import("./realtime.js").PresenceHandlers} PresenceHandlers
  * @typedef {import("./realtime.js").Realtime} Realtime - what `connect` returns
  * @typedef {import("./realtime.js").StatusHandler} StatusHandler
- * @typedef {import("./realtime.js").SubscribeOptions} SubscribeOptions
- * @typedef {import("./realtime.js").Subscription} Subscription
  * @typedef {import("./realtime.js").SubscriptionStatus} SubscriptionStatus
  * @typedef {import("./status.js").PageState} PageState
  * @typedef {import("./status.js").Status} Status
- * @typedef {import("./topics/row-map.js").Handlers} Handlers
- * @typedef {import("./topics/row-map.js").Options} RowOptions
  * @typedef {import("./topics/topic.js").FollowerState} FollowerState
  * @typedef {import("./topics/topic.js").Received} Received
  * @typedef {import("./topics/topic.js").TopicState} TopicState
@@ -193,9 +215,10 @@ export function connect(options = {}) {
 
 /**
  * Follow a topic; see `Realtime.subscribe`.
+ * @template [R=any] - the type of the rows' fields
  * @param {string} topic
- * @param {SubscribeOptions} [options]
- * @returns {Subscription}
+ * @param {SubscribeOptions<R>} [options]
+ * @returns {Subscription<R>}
  */
 export function subscribe(topic, options) {
   return connect().subscribe(topic, options);

@@ -32,8 +32,6 @@ const LATE_MS = 5_000;
  * @typedef {object} StatusHandler - for a subscription
  * @property {(status: SubscriptionStatus) => void} [onStatus] - called with each new status
  *
- * @typedef {Options & StatusHandler} SubscribeOptions - what to follow, from where on, and the functions to call
- *
  * @typedef {object} PresenceHandlers - functions that are called when viewers come and leave
  * @property {(viewers: Viewers) => void} [onSync] - after each change
  * @property {(name: string) => void} [onJoin] - for each name that is new
@@ -44,13 +42,23 @@ const LATE_MS = 5_000;
  * @property {number | null} viewers - how many connections follow it; null before the server has said it
  * @property {string[]} names - of those that have one
  * @property {() => void} unsubscribe - ends it
- *
- * @typedef {object} Subscription - the rows of a topic, kept current
+ */
+
+/**
+ * What to follow, from where on, and the functions to call.
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {Options<R> & StatusHandler} SubscribeOptions
+ */
+
+/**
+ * The rows of a topic, kept current.
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {object} Subscription
  * @property {string} topic
  * @property {string | null} position - of the rows
- * @property {Map<string, Row>} rows - in the topic's order; another Map after each change
+ * @property {Map<string, Row<R>>} rows - in the topic's order; another Map after each change
  * @property {SubscriptionStatus} status
- * @property {(key: string, fields: object | null) => () => void} assume - show fields of a row, or null for its removal,
+ * @property {(key: string, fields: Partial<R> | null) => () => void} assume - show fields of a row, or null for its removal,
  *   until the server changes it, for at most ten seconds; returns a function that takes it back
  * @property {() => void} unsubscribe - ends it
  */
@@ -212,9 +220,10 @@ export class Realtime {
 
   /**
    * Follow a topic from a script. It begins with the rows that the page was rendered with, if it has them.
+   * @template [R=any] - the type of the rows' fields
    * @param {string} topic
-   * @param {SubscribeOptions} options
-   * @returns {Subscription}
+   * @param {SubscribeOptions<R>} options
+   * @returns {Subscription<R>}
    */
   subscribe(topic, { onStatus, ...options } = {}) {
     const painted = options.position === undefined ? this.#env.painted?.(topic) : null;

@@ -8,9 +8,10 @@ import { rowsStore } from "./store.js";
 
 /**
  * The rows of a topic and their status, in a React component.
+ * @template [R=any] - the type of the rows' fields
  * @param {string} topic
- * @param {SubscribeOptions} [options] - those of the component's first rendering with this topic
- * @returns {Rows}
+ * @param {SubscribeOptions<R>} [options] - those of the component's first rendering with this topic
+ * @returns {Rows<R>}
  */
 export function useRows(topic, options) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: other options must not begin another subscription.

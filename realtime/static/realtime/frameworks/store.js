@@ -5,28 +5,35 @@
 
 import { connect } from "../client.js";
 
-/** @typedef {{rows: Row[], status: SubscriptionStatus}} Rows - in the topic's order; a new object after each change */
+/**
+ * In the topic's order; a new object after each change.
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {{rows: Row<R>[], status: SubscriptionStatus}} Rows
+ */
 
 /**
- * @typedef {object} Store - the rows of a topic as a value with listeners
- * @property {() => Rows} get - returns the value
+ * The rows of a topic as a value with listeners.
+ * @template [R=any]
+ * @typedef {object} Store
+ * @property {() => Rows<R>} get - returns the value
  * @property {(listener: () => void) => () => void} subscribe - calls the listener after each change, until the function that
  *   it returns is called
  */
 
-/** @type {Rows} */
+/** @type {Rows<never>} */
 const NOTHING = { rows: [], status: { state: "loading", since: null, reason: "" } };
 
 /**
  * It follows the topic while it has listeners, and connects the page for the first one.
+ * @template [R=any]
  * @param {string} topic
- * @param {SubscribeOptions} [options] - rows and position: those that the server has rendered
- * @returns {Store}
+ * @param {SubscribeOptions<R>} [options] - rows and position: those that the server has rendered
+ * @returns {Store<R>}
  */
 export function rowsStore(topic, options = {}) {
-  /** @type {Rows} */
+  /** @type {Rows<R>} */
   let value = options.rows ? { ...NOTHING, rows: options.rows } : NOTHING;
-  /** @type {Subscription | null} */
+  /** @type {Subscription<R> | null} */
   let subscription = null;
   /** @type {Set<() => void>} */
   const listeners = new Set();

@@ -4,22 +4,25 @@
 /** @import { Rows } from "./store.js" */
 
 /**
- * @typedef {object} Readable - a store of Svelte's
- * @property {(run: (value: Rows) => void) => () => void} subscribe - calls a function at once and after each change
+ * A store of Svelte's.
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {object} Readable
+ * @property {(run: (value: Rows<R>) => void) => () => void} subscribe - calls a function at once and after each change
  */
 
 import { rowsStore } from "./store.js";
 
 /**
  * A readable store. While the server renders the component, it has the rows of its options.
+ * @template [R=any] - the type of the rows' fields
  * @param {string} topic
- * @param {SubscribeOptions} [options]
- * @returns {Readable}
+ * @param {SubscribeOptions<R>} [options]
+ * @returns {Readable<R>}
  */
 export function rows(topic, options) {
   const store = rowsStore(topic, options);
   return {
-    /** @param {(value: Rows) => void} run */
+    /** @param {(value: Rows<R>) => void} run */
     subscribe(run) {
       run(store.get());
       return typeof document === "undefined" ? () => {} : store.subscribe(() => run(store.get()));

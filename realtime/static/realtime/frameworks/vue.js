@@ -1,5 +1,6 @@
 /** `const entries = useRows("entries.7")` in a Vue component: `entries.rows` and `entries.status` in its template. */
 
+/** @import { MaybeRefOrGetter, ShallowRef } from "vue" */
 /** @import { SubscribeOptions } from "../realtime.js" */
 /** @import { Rows } from "./store.js" */
 
@@ -8,9 +9,10 @@ import { rowsStore } from "./store.js";
 
 /**
  * The rows of a topic and their status as a ref, in a Vue component.
- * @param {string | (() => string)} topic - or a ref of one
- * @param {SubscribeOptions} [options]
- * @returns {{value: Rows}}
+ * @template [R=any] - the type of the rows' fields
+ * @param {MaybeRefOrGetter<string>} topic
+ * @param {SubscribeOptions<R>} [options]
+ * @returns {ShallowRef<Rows<R>>}
  */
 export function useRows(topic, options) {
   const value = shallowRef(rowsStore(toValue(topic), options).get());

@@ -1,12 +1,16 @@
+/** The messages on the wire as types (docs/protocol.md). It contains no code, so browsers do not load it. */
+
 /**
- * The messages on the wire as types (docs/protocol.md). It contains no code, so browsers do not load it.
- *
+ * A row of a topic: `row` has the feed's fields, where the format is one with rows; `html` is the rendered row.
+ * @template [R=any] - the type of the fields, which `manage.py realtime_types` declares for each feed
+ * @typedef {{key: string, order: string, row: R, html?: string, digest?: number}} Row
+ */
+
+/**
  * @typedef {"rows" | "html" | "signal" | "rows+html" | "rows+signal" | "html+signal" | "rows+html+signal"} Format - what a
  *   subscriber receives: rows as objects, as HTML, and signals that something may have changed
  * @typedef {{topic: string, format: Format, position: string | null}} Subscription - what a page follows, and the
  *   position of the rows it has
- * @typedef {{key: string, order: string, row?: object, html?: string, digest?: number}} Row - `row` has the feed's
- *   fields, `html` is the rendered row
  * @typedef {{op: "delete", key: string}} Delete - a row is gone
  * @typedef {{op: "upsert"} & Row} Upsert - a row is new or has changed
  * @typedef {Delete | Upsert} Change - of one row

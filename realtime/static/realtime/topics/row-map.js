@@ -14,20 +14,26 @@ const ASSUMED_MS = 10_000;
 const LAST = "\uffff";
 
 /**
- * @typedef {object} Handlers - functions that a subscription calls
- * @property {(row: Row) => void} [onInsert] - for each new row, those of the first snapshot included
- * @property {(row: Row, old: Row) => void} [onUpdate] - for each row that has changed
- * @property {(old: Row) => void} [onDelete] - for each row that is gone
- * @property {(rows: Map<string, Row>) => void} [onChange] - once after each message that has changed anything, with all rows
- * @property {(rows: Row[], message: Snapshot) => void} [onSnapshot] - with all rows, when a snapshot has replaced them
+ * Functions that a subscription calls.
+ * @template [R=any]
+ * @typedef {object} Handlers
+ * @property {(row: Row<R>) => void} [onInsert] - for each new row, those of the first snapshot included
+ * @property {(row: Row<R>, old: Row<R>) => void} [onUpdate] - for each row that has changed
+ * @property {(old: Row<R>) => void} [onDelete] - for each row that is gone
+ * @property {(rows: Map<string, Row<R>>) => void} [onChange] - once after each message that has changed anything, with all
+ *   rows
+ * @property {(rows: Row<R>[], message: Snapshot) => void} [onSnapshot] - with all rows, when a snapshot has replaced them
  * @property {(changes: Change[], message: Changes) => void} [onChanges] - with the changes of a message
  * @property {(message: ErrorMessage) => void} [onError] - when the topic is refused or cannot be read
  * @property {() => void} [onCorrected] - after a snapshot has corrected rows that were wrong
  * @property {(viewers: Viewers) => void} [onPresence] - of a feed with `presence`
  * @property {(message: Received) => void} [onBroadcast] - with a message of another subscriber
- *
- * @typedef {Handlers & {format?: Format, position?: string | null, rows?: Row[]}} Options - rows: all of them, as of
- *   `position`
+ */
+
+/**
+ * What to follow, and from where on; rows: all of them, as of `position`.
+ * @template [R=any]
+ * @typedef {Handlers<R> & {format?: Format, position?: string | null, rows?: Row<R>[]}} Options
  */
 
 export class RowMap {
@@ -69,7 +75,7 @@ export class RowMap {
     if (this.#shown) return this.#shown;
     const rows = new Map(this.#rows);
     for (const [key, { fields }] of this.#assumed) {
-      const row = rows.get(key) ?? { key, order: LAST };
+      const row = rows.get(key) ?? { key, order: LAST, row: {} };
       if (fields === null) rows.delete(key);
       else rows.set(key, { ...row, row: { ...row.row, ...fields } });
     }
