@@ -489,7 +489,8 @@ class Hub:
         """
         now = time.monotonic()
         linger = get_conf().topic_linger_seconds
-        dropped = [shared for shared in self._shared.values() if shared.is_idle_for(linger, now)]
+        idle = [self._shared[name] for name in self._limits.idle if name in self._shared]
+        dropped = [shared for shared in idle if shared.is_idle_for(linger, now)]
         for shared in dropped:
             del self._shared[shared.name]
             self._limits.drop(shared.name)

@@ -5,7 +5,8 @@ trigger that was disabled. Changes that the log has are left to the log.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 from ..conf import get_conf
 from ..engine.position import Position
@@ -32,29 +33,37 @@ class Scrubber:
     async def scrub_next(self) -> None:
         """Read the topics that are due, and wait for the next."""
         now = asyncio.get_running_loop().time()
-        next_at = now + REST_SECONDS
-        oldest: SharedTopic | None = None
-        for shared in list(self._topics()):
-            if not shared.can_be_scrubbed:
-                continue
-            seconds = _refresh_seconds(shared)
-            if seconds is None:
-                if oldest is None or shared.read_at < oldest.read_at:
-                    oldest = shared
-            elif shared.read_at + seconds <= now:
-                self._refresh(shared)
-            else:
-                next_at = min(next_at, shared.read_at + seconds)
-        conf = get_conf()
-        if oldest is not None and conf.scrub_share > 0:
-            due_at = max(oldest.read_at + conf.scrub_seconds, self._rests_until)
-            if due_at <= now:
-                await oldest.scrub(self._reached(), is_expected=False)
+        conf, topics = get_conf(), list(self._topics())
+        intervals = {feed.name: feed.refresh_seconds for feed in registry if feed.refresh_seconds is not None}
+        next_at = self._refresh_due(topics, intervals, now) if intervals else now + REST_SECONDS
+        if conf.scrub_share > 0:
+            # The time first: whether a topic can be scrubbed costs ten times as much, and only few are due.
+            read_by = now - conf.scrub_seconds if now >= self._rests_until else -math.inf
+            others = [shared for shared in topics if shared.feed not in intervals]
+            due = [shared for shared in others if shared.read_at <= read_by and shared.can_be_scrubbed]
+            if due:
+                await min(due, key=lambda shared: shared.read_at).scrub(self._reached(), is_expected=False)
                 ended = asyncio.get_running_loop().time()
                 self._rests_until = ended + (ended - now) * (1 / conf.scrub_share - 1)
                 return
-            next_at = min(next_at, due_at)
+            oldest = min((shared.read_at for shared in others if shared.read_at > read_by), default=now)
+            next_at = min(next_at, max(oldest + conf.scrub_seconds, self._rests_until))
         await asyncio.sleep(next_at - now)
+
+    def _refresh_due(
+        self, topics: Iterable[SharedTopic], intervals: Mapping[str, float], now: float
+    ) -> float:
+        """Begin to read the topics whose interval is over; return when to look for further ones."""
+        next_at = now + REST_SECONDS
+        for shared in topics:
+            seconds = intervals.get(shared.feed)
+            if seconds is None or not shared.can_be_scrubbed:
+                continue
+            if shared.read_at + seconds <= now:
+                self._refresh(shared)
+            else:
+                next_at = min(next_at, shared.read_at + seconds)
+        return next_at
 
     def _refresh(self, shared: SharedTopic) -> None:
         task = asyncio.create_task(
@@ -62,7 +71,3 @@ class Scrubber:
         )
         self._refreshes.add(task)
         task.add_done_callback(self._refreshes.discard)
-
-
-def _refresh_seconds(shared: SharedTopic) -> float | None:
-    return registry[shared.feed].refresh_seconds if shared.feed in registry else None

@@ -1,6 +1,7 @@
 """Limits of topics: how many a process keeps in memory, in total and per address, and which are dropped for others."""
 
 from collections import Counter
+from collections.abc import Collection
 
 from ..access.limits import TooMuch
 from ..conf import get_conf
@@ -16,6 +17,11 @@ class TopicLimits:
         self._followed: dict[str, Counter[str]] = {}  # by address: its subscriptions to each topic
         self._idle: dict[str, str | None] = {}  # the address that was last to leave, longest idle first
         self._idle_of: dict[str | None, dict[str, None]] = {}  # the same by address
+
+    @property
+    def idle(self) -> Collection[str]:
+        """The topics without subscribers, longest idle first."""
+        return self._idle.keys()
 
     def make_room(self, topics: int, address: str | None) -> list[str]:
         """Return the idle topics to be dropped so that an address may have one that is not among ``topics`` in memory.
