@@ -333,7 +333,11 @@ _STOPS = "this server is stopping; reconnect to another one"
 
 @cache
 def _freeze_permanent_objects() -> None:
-    """Exclude code and settings from garbage collection, once: each collection would stop the loop for 50 ms."""
+    """Exclude code and settings from garbage collection, once: each collection would stop the loop for 50 ms.
+
+    Without garbage among them: they are examined again when their number has doubled.
+    """
+    gc.collect()
     gc.freeze()
 
 

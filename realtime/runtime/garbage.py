@@ -18,8 +18,11 @@ LEAST_OBJECTS = 100_000
 class Exclusion:
     """Excludes what survives collections of the oldest generation, once it is a callback of ``gc``."""
 
-    def __init__(self, limit: int = LEAST_OBJECTS) -> None:
-        """``limit`` is the number of excluded objects above which the next collection examines them, too."""
+    def __init__(self, limit: int | None = None) -> None:
+        """``limit`` is the number of excluded objects above which the next collection examines them, too.
+
+        By default twice the number at the first collection, which are those that a process has excluded at its start.
+        """
         self._limit = limit
         self._examines_all = False
 
@@ -28,10 +31,17 @@ class Exclusion:
         if info["generation"] < 2:
             return
         if phase == "start":
-            self._examines_all = gc.get_freeze_count() > self._limit
+            excluded = gc.get_freeze_count()
+            if self._limit is None:
+                self._limit = _limit_for(excluded)
+            self._examines_all = excluded > self._limit
             if self._examines_all:
                 gc.unfreeze()
         else:
             gc.freeze()
             if self._examines_all:
-                self._limit = max(LEAST_OBJECTS, 2 * gc.get_freeze_count())
+                self._limit = _limit_for(gc.get_freeze_count())
+
+
+def _limit_for(excluded: int) -> int:
+    return max(LEAST_OBJECTS, 2 * excluded)

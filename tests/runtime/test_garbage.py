@@ -18,11 +18,11 @@ class Circle:
 
 
 @pytest.fixture
-def exclude() -> Iterator[Callable[[int], Exclusion]]:
+def exclude() -> Iterator[Callable[..., Exclusion]]:
     """A function that has ``gc`` call an exclusion until the test ends."""
     added = []
 
-    def add(limit: int) -> Exclusion:
+    def add(limit: int | None = None) -> Exclusion:
         added.append(Exclusion(limit))
         gc.callbacks.append(added[-1])
         return added[-1]
@@ -44,6 +44,19 @@ def test_what_survives_a_collection_is_not_examined_again(exclude):
     gc.collect()
 
     assert not any(each is kept for each in gc.get_objects())
+
+
+def test_the_first_collection_leaves_out_what_was_excluded_at_the_start(exclude, monkeypatch):
+    """However much code a project has: it would be examined while pages are open."""
+    monkeypatch.setattr(garbage, "LEAST_OBJECTS", 1)
+    freed = weakref.ref(Circle())
+    gc.freeze()
+    exclusion = exclude()
+
+    gc.collect()
+
+    assert freed() is not None
+    assert exclusion._limit == pytest.approx(2 * gc.get_freeze_count(), rel=0.01)
 
 
 def test_an_excluded_object_is_freed_with_its_last_reference(exclude):
