@@ -1,6 +1,6 @@
 """Visibility: finds which of several topics a user may read by the methods of their feed, together or one by one."""
 
-from collections.abc import Awaitable, Collection, Hashable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Collection, Hashable, Iterable, Iterator, Mapping
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar
 
@@ -26,15 +26,17 @@ class Answering(Protocol):
 class BadAnswer(TypeError):
     """A feed has not answered which topics a user may read."""
 
-    def __init__(self, feed: str, answer: object) -> None:
-        super().__init__(feed, answer)
-        self.feed, self.answer = feed, answer
+    def __init__(self, feed: str, wanted: str, answer: object) -> None:
+        super().__init__(feed, wanted, answer)
+        self.feed, self.wanted, self.answer = feed, wanted, answer
 
     def __str__(self) -> str:
-        return (
-            f"visible_topics of feed {self.feed} must return those of the given keys that the user may read, as a "
-            f"list or a queryset of values, but it returned {repr(self.answer)[:100]}"
-        )
+        method, _, result = self.wanted.partition(" ")
+        return f"{method} of feed {self.feed} must return {result}, but it returned {repr(self.answer)[:100]}"
+
+
+_ONE = "can_subscribe True or False"
+_SEVERAL = "visible_topics those of the given keys that the user may read, as a list or a queryset of values"
 
 
 def answers_together(feed: Answering, base: type) -> bool:
@@ -70,9 +72,13 @@ def _depth(feed: Answering, name: str, base: type) -> int:
 def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
     """Return the answer of a feed's ``can_subscribe``, which may be an async function.
 
-    Raises: whatever the feed raises.
+    Raises: BadAnswer, for a function that was not called and for a generator: they are true whatever they would return.
+    Whatever the feed raises.
     """
-    return bool(result_of(feed.can_subscribe(user, key)))
+    answer: object = result_of(feed.can_subscribe(user, key))
+    if callable(answer) or isinstance(answer, Iterator | AsyncIterator):
+        raise BadAnswer(feed.name, _ONE, answer)
+    return bool(answer)
 
 
 def result_of(answer: T | Awaitable[T]) -> T:
@@ -94,12 +100,12 @@ def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
     """
     answer = result_of(feed.visible_topics(user, keys))
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-        raise BadAnswer(feed.name, answer)
+        raise BadAnswer(feed.name, _SEVERAL, answer)
     found = list(answer)
     asked = {(type(key) is bool, key) for key in keys}  # True is equal to 1, but answers another question
     try:
         if not {(type(key) is bool, key) for key in found} <= asked:
-            raise BadAnswer(feed.name, found)
+            raise BadAnswer(feed.name, _SEVERAL, found)
     except TypeError as error:  # an answer without a hash is no key
-        raise BadAnswer(feed.name, found) from error
+        raise BadAnswer(feed.name, _SEVERAL, found) from error
     return set(found)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import uuid
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +113,34 @@ def test_a_feed_may_answer_by_an_async_function(answer):
     feed.can_subscribe = can_subscribe
 
     assert may_subscribe(feed, USER, 1) is answer
+
+
+async def items() -> AsyncIterator[bool]:
+    yield False
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda: False, USER.__eq__, type(USER), (each for each in [False]), items()],
+    ids=["a function", "a method", "a class", "a generator", "an async generator"],
+)
+def test_an_answer_that_is_always_true_grants_nothing(answer):
+    """A forgotten pair of brackets, as in ``user.has_perm``, would let everybody read."""
+    feed = declare("can_subscribe")()
+    feed.can_subscribe = lambda user, key: answer
+
+    with pytest.raises(
+        BadAnswer, match="can_subscribe of feed things must return True or False, but it returned"
+    ):
+        may_subscribe(feed, USER, 1)
+
+
+@pytest.mark.parametrize("answer", [1, "yes", [0]])
+def test_other_answers_count_as_python_counts_them(answer):
+    feed = declare("can_subscribe")()
+    feed.can_subscribe = lambda user, key: answer
+
+    assert may_subscribe(feed, USER, 1) is True
 
 
 @pytest.mark.parametrize("answer", [[], [2], {1, 2}])
