@@ -8,6 +8,7 @@ from django import forms
 
 from .engine.codes import Code
 from .engine.errors import RealtimeError
+from .rows.visibility import granted, result_of
 
 __all__ = ["ActionRefused", "action", "everyone", "is_staff"]
 
@@ -24,7 +25,7 @@ def everyone(user: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A function of (user, cleaned data) whose result is sent as JSON."""
+    """A function of (user, cleaned data) whose result is sent as JSON; it and its permission may be async."""
 
     name: str
     function: Callable[[Any, dict[str, Any]], Any]
@@ -66,13 +67,13 @@ def perform(user: Any, name: str, arguments: dict[str, Any]) -> Any:
     found = actions.get(name)
     if found is None:
         raise ActionRefused(Code.NOT_FOUND, f"no action {name[:100]!r}")
-    if not found.permission(user):
+    if not granted(found.permission(user), f"the permission of action {name!r}"):
         raise ActionRefused(Code.FORBIDDEN, f"you may not call {name!r}; sign in with an account that may")
     form = found.form(arguments)
     if not form.is_valid():
         fields = {field: [str(error) for error in errors] for field, errors in form.errors.items()}
         raise ActionRefused(Code.BAD_MESSAGE, f"{name!r} does not accept these arguments", fields)
-    return found.function(user, form.cleaned_data)
+    return result_of(found.function(user, form.cleaned_data))
 
 
 class EchoForm(forms.Form):

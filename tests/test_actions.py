@@ -86,3 +86,53 @@ def test_an_unknown_action_is_refused(name):
 def test_echo_returns_the_text(text):
     """For every user: the simplest test of a connection in both directions."""
     assert perform(AnonymousUser(), "echo", {"text": text}) == {"text": text}
+
+
+def declared(monkeypatch, permission) -> list[object]:
+    """Declare an action with a permission; return the list of its calls."""
+    calls: list[object] = []
+    monkeypatch.setitem(actions, "lock", None)
+    action("lock", permission=permission)(lambda user, data: calls.append(user))
+    return calls
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_permission_may_be_async(monkeypatch, holds):
+    """A coroutine that nobody awaits would count as true, whatever it returns."""
+
+    async def permission(user):
+        return holds
+
+    calls = declared(monkeypatch, permission)
+
+    if holds:
+        perform(STAFF, "lock", {})
+    else:
+        with pytest.raises(ActionRefused):
+            perform(STAFF, "lock", {})
+    assert calls == [STAFF] * holds
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [lambda user: user.has_perm, lambda user: (each for each in [False])],
+    ids=["a method", "a generator"],
+)
+def test_a_permission_that_is_always_true_grants_nothing(monkeypatch, permission):
+    """A forgotten pair of brackets, for example."""
+    calls = declared(monkeypatch, permission)
+
+    with pytest.raises(TypeError, match="the permission of action 'lock' must return True or False"):
+        perform(STAFF, "lock", {})
+    assert calls == []
+
+
+def test_an_action_may_be_async(monkeypatch):
+    """What it returns is the answer."""
+    monkeypatch.setitem(actions, "count", None)
+
+    @action("count")
+    async def count(user, data):
+        return {"count": 3}
+
+    assert perform(STAFF, "count", {}) == {"count": 3}

@@ -17,7 +17,7 @@ from ..engine.bucket import Bucket
 from ..engine.messages import Broadcast, decode_server, encode
 from ..feeds import Feed, registry
 from ..publishing.layer import BROADCAST_TYPE, check_seal, sealed
-from ..rows.visibility import result_of
+from ..rows.visibility import granted
 from ..runtime import metrics
 from .audience import name_of
 from .fan_out import FAN_OUT_AT_ONCE
@@ -62,7 +62,7 @@ def permit(visitor: Visitor, topic: str) -> Permit:
     """
     feed, key = registry.find(topic)
     user = load_user(visitor)
-    if not result_of(feed.can_broadcast(user, key)):
+    if not granted(feed.can_broadcast(user, key), f"can_broadcast of feed {feed.name}"):
         return Permit(False, user.pk)
     return Permit(True, user.pk, name_of(feed.name, user) if feed.presence == "names" else "")
 

@@ -24,19 +24,14 @@ class Answering(Protocol):
 
 
 class BadAnswer(TypeError):
-    """A feed has not answered which topics a user may read."""
+    """An app's code has not answered what a user may do; ``wanted`` says who must return what."""
 
-    def __init__(self, feed: str, wanted: str, answer: object) -> None:
-        super().__init__(feed, wanted, answer)
-        self.feed, self.wanted, self.answer = feed, wanted, answer
+    def __init__(self, wanted: str, answer: object) -> None:
+        super().__init__(wanted, answer)
+        self.wanted, self.answer = wanted, answer
 
     def __str__(self) -> str:
-        method, _, result = self.wanted.partition(" ")
-        return f"{method} of feed {self.feed} must return {result}, but it returned {repr(self.answer)[:100]}"
-
-
-_ONE = "can_subscribe True or False"
-_SEVERAL = "visible_topics those of the given keys that the user may read, as a list or a queryset of values"
+        return f"{self.wanted}, but it returned {repr(self.answer)[:100]}"
 
 
 def answers_together(feed: Answering, base: type) -> bool:
@@ -70,14 +65,22 @@ def _depth(feed: Answering, name: str, base: type) -> int:
 
 
 def may_subscribe(feed: Answering, user: Any, key: Any) -> bool:
-    """Return the answer of a feed's ``can_subscribe``, which may be an async function.
+    """Return the answer of a feed's ``can_subscribe``.
+
+    Raises: BadAnswer; whatever the feed raises.
+    """
+    return granted(feed.can_subscribe(user, key), f"can_subscribe of feed {feed.name}")
+
+
+def granted(answer: object, asked: str) -> bool:
+    """Return whether an answer of an app's code, which may be that of an async function, grants something.
 
     Raises: BadAnswer, for a function that was not called and for a generator: they are true whatever they would return.
-    Whatever the feed raises.
+    Whatever the code raises.
     """
-    answer: object = result_of(feed.can_subscribe(user, key))
+    answer = result_of(answer)
     if callable(answer) or isinstance(answer, Iterator | AsyncIterator):
-        raise BadAnswer(feed.name, _ONE, answer)
+        raise BadAnswer(f"{asked} must return True or False", answer)
     return bool(answer)
 
 
@@ -99,13 +102,17 @@ def visible(feed: Answering, user: Any, keys: Collection[Any]) -> set[Any]:
     Raises: BadAnswer, if that is not some of the keys; whatever the feed raises.
     """
     answer = result_of(feed.visible_topics(user, keys))
+    wanted = (
+        f"visible_topics of feed {feed.name} must return those of the given keys that the user may read, as a list or "
+        "a queryset of values"
+    )
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | Mapping):
-        raise BadAnswer(feed.name, _SEVERAL, answer)
+        raise BadAnswer(wanted, answer)
     found = list(answer)
     asked = {(type(key) is bool, key) for key in keys}  # True is equal to 1, but answers another question
     try:
         if not {(type(key) is bool, key) for key in found} <= asked:
-            raise BadAnswer(feed.name, _SEVERAL, found)
+            raise BadAnswer(wanted, found)
     except TypeError as error:  # an answer without a hash is no key
-        raise BadAnswer(feed.name, _SEVERAL, found) from error
+        raise BadAnswer(wanted, found) from error
     return set(found)

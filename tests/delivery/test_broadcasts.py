@@ -12,6 +12,7 @@ from realtime.delivery import broadcasts
 from realtime.delivery.broadcasts import Broadcasts, may_be_given, permit
 from realtime.engine.errors import UnknownTopic
 from realtime.engine.messages import Broadcast
+from realtime.rows.visibility import BadAnswer
 from tests.conftest import until
 from tests.delivery.conftest import Follower
 
@@ -62,6 +63,14 @@ def test_the_permission_is_the_feeds(log, quay, topic, sociable, monkeypatch, an
     monkeypatch.setattr(sociable, "can_broadcast", lambda self, user, key: answer and key == quay.pk)
 
     assert permit(ANONYMOUS, topic) == (answer, None, "")
+
+
+def test_a_permission_that_is_always_true_grants_nothing(log, topic, sociable, monkeypatch):
+    """A method that was not called, for example."""
+    monkeypatch.setattr(sociable, "can_broadcast", lambda self, user, key: user.has_perm)
+
+    with pytest.raises(BadAnswer, match="can_broadcast of feed"):
+        permit(ANONYMOUS, topic)
 
 
 # ---------------------------------------------------------------- floods
