@@ -54,10 +54,6 @@ class SlowFeeds:
         pause = self._pauses.get(feed)
         return pause is not None and pause.images is not None
 
-    def names(self) -> list[str]:
-        """Return the names of the slow feeds."""
-        return sorted(feed.name for feed in list(self._pauses) if feed in self)
-
     def note(self, feed: Feed, seconds: float, work: str, images: Images) -> None:
         """Begin a pause; ``work`` names the step that took so many seconds, for changed rows given by table."""
         with self._lock:
