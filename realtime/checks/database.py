@@ -25,7 +25,8 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
             Warning(
                 "ATOMIC_REQUESTS is on: each page is rendered inside a transaction. On SQLite that blocks all "
                 "writers; on PostgreSQL the page has no exact position and receives a snapshot when it connects.",
-                hint="Turn it off, and use transaction.atomic in views that write.",
+                hint="Turn it off, and use transaction.atomic in views that write; or decorate the views of live pages "
+                "with transaction.non_atomic_requests, and silence this check.",
                 id="realtime.W008",
             )
         )

@@ -31,7 +31,7 @@ def follow(
     The first changes are the rows that there are. Iterating ends only by ``break``, or with an error; a lost connection
     is made again, and continues where it was.
 
-    Raises: ValueError, for another kind of address; when it is iterated, Refused.
+    Raises: ValueError, for another kind of address or format; when it is iterated, Refused.
     """
     return Follower(
         url, topic, format=format, headers=headers, cookies=cookies, ticket=ticket, origin=origin, random=random,

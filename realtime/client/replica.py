@@ -48,6 +48,8 @@ class Replica:
     """The rows of one topic as of ``position``."""
 
     def __init__(self, topic: str, format: messages.Format = "rows") -> None:
+        if format not in ("rows", "html", "signal"):
+            raise ValueError(f"format {format!r} does not exist; write 'rows' for values or 'html' for HTML")
         self.topic, self.format = topic, format
         self.position: Position | None = None
         self.must_subscribe = False

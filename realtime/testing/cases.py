@@ -1,5 +1,6 @@
 """A mixin for Django's classes of tests."""
 
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -26,6 +27,11 @@ class LiveTestMixin(_Base):
     @classmethod
     def setUpClass(cls) -> None:
         if hasattr(cls, "ProtocolServerProcess"):
+            if multiprocessing.current_process().daemon:
+                raise AssertionError(
+                    "a process of --parallel can start no server: run these tests without it, for example "
+                    "`manage.py test --exclude-tag server --parallel`, then `manage.py test --tag server`"
+                )
             # The process of Channels' server prepends "test_" to NAME where TEST names no database. A forked one has
             # the NAME of the test database already, and would look for another one (django/channels#2176).
             for connection in connections.all():

@@ -5,6 +5,8 @@ import contextlib
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -154,6 +156,26 @@ def test_what_an_api_writes_is_live_and_its_tickets_open_connections(page, url, 
     ticket = ask(f"{url}/api/ticket/", "POST", {})["ticket"]
     rows = ask(f"{url}/realtime/topics/products/?ticket={ticket}", "GET", None)["messages"][0]["rows"]
     assert [each["row"]["stock"] for each in rows] == [2]
+
+
+def test_a_program_follows_with_the_tickets_of_an_api(reader, url, write):
+    write("stock = 5")
+    credentials = base64.b64encode(b"admin:a-password-for-tests").decode()
+    program = subprocess.Popen(
+        [sys.executable, "shop/follow_products.py", url, f"Basic {credentials}"],
+        cwd=reader.folder, env=reader.environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert program.stdout is not None
+        first = program.stdout.readline()
+        write("stock = 1")
+        second = program.stdout.readline()
+    finally:
+        program.kill()
+        program.communicate()
+
+    assert "'stock': 5" in first
+    assert "'stock': 1" in second
 
 
 def ask(url: str, method: str, data: Any) -> Any:

@@ -57,6 +57,12 @@ def test_a_snapshot_is_shown_with_its_last_part():
     assert replica.is_vouched_for
 
 
+def test_a_format_that_does_not_exist_is_refused():
+    """At once, and with the names of those that do."""
+    with pytest.raises(ValueError, match="format 'hmtl' does not exist; write 'rows' for values or 'html'"):
+        Replica("products", "hmtl")  # type: ignore[arg-type]  # what mypy would refuse, too
+
+
 def test_a_later_snapshot_yields_only_what_differs(replica):
     """Rows that it lacks are deletes; so the changes always add up to the rows."""
     changes = replica.receive(snapshot("f.1", row("b", "2"), row("c", "3")))

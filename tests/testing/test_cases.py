@@ -1,6 +1,10 @@
 """The mixin for Django's classes of tests; docs/testing.md has more, which tests/testing/test_recipes.py runs."""
 
+import multiprocessing
+from types import SimpleNamespace
+
 import pytest
+from channels.testing import ChannelsLiveServerTestCase
 from django.contrib.auth import get_user_model
 from django.test import TestCase, TransactionTestCase
 
@@ -39,6 +43,18 @@ class _Story(LiveTestMixin):
         self.sequence_now()
 
         assert "Another" in str(page.rows)
+
+
+def test_a_server_in_a_process_of_parallel_tests_is_refused_with_words(monkeypatch):
+    """Such a process may have no children, and Django's runner could not report why."""
+
+    class ServerTest(LiveTestMixin, ChannelsLiveServerTestCase):
+        pass
+
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: SimpleNamespace(daemon=True))
+
+    with pytest.raises(AssertionError, match="can start no server: run these tests without it"):
+        ServerTest.setUpClass()
 
 
 class OneTransactionTest(_Story, TestCase):
