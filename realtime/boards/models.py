@@ -27,7 +27,7 @@ from .languages import language_named, validate_language
 from .organisations import Logo as Logo
 from .organisations import Organisation as Organisation
 from .own_statuses import BoardStatus as BoardStatus
-from .own_statuses import Look, StatusField
+from .own_statuses import Look, OrderedQuerySet, StatusField
 from .screens.models import Screen as Screen
 from .sharing.models import BoardLink as BoardLink
 from .sharing.models import Guest as Guest
@@ -277,13 +277,6 @@ class Status(models.TextChoices):
     CRITICAL = "critical", _("Alert")
 
 
-class EntryQuerySet(models.QuerySet["Entry"]):
-    def next_position(self, board: int) -> int:
-        """Return the position after all entries of a board."""
-        last = self.filter(board=board).aggregate(last=models.Max("position"))["last"]
-        return 10 if last is None else int(last) + 10
-
-
 class Entry(models.Model):
     """One row of a board. SQL that inserts one needs a board and a label; all other columns have defaults.
 
@@ -337,7 +330,7 @@ class Entry(models.Model):
     look = models.CharField(max_length=90, default="", db_default="", editable=False)
     updated = models.DateTimeField(_("updated"), auto_now=True, db_default=Now())
 
-    objects = EntryQuerySet.as_manager()
+    objects = OrderedQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]

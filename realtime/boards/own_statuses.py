@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models.functions import Coalesce, Concat, Lower
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
@@ -22,8 +23,6 @@ else:
 
 MAX_NAME = 20
 """The length of the column ``status`` of an entry."""
-WORST = 32767
-"""The highest place among the statuses of a board, that of the column."""
 
 
 class Colour(models.TextChoices):
@@ -39,11 +38,16 @@ class Colour(models.TextChoices):
     PINK = "pink", _("Pink")
 
 
-class BoardStatusQuerySet(models.QuerySet["BoardStatus"]):
+class OrderedQuerySet(models.QuerySet[Any]):
+    """Rows that have a place on their board."""
+
     def next_position(self, board: int) -> int:
-        """Return the place after all statuses of a board."""
+        """Return the place after all rows of a board, or the last one that the column can hold."""
         last = self.filter(board=board).aggregate(last=models.Max("position"))["last"]
-        return 10 if last is None else min(int(last) + 10, WORST)
+        column = self.model._meta.get_field("position")
+        # Not those of SQLite, which are wider: the row may move to another database.
+        _lowest, highest = BaseDatabaseOperations.integer_field_ranges[column.get_internal_type()]
+        return 10 if last is None else min(int(last) + 10, highest)
 
 
 class BoardStatus(models.Model):
@@ -67,7 +71,7 @@ class BoardStatus(models.Model):
         _("order"), default=10, db_default=10, help_text=_("From the best to the worst.")
     )
 
-    objects = BoardStatusQuerySet.as_manager()
+    objects = OrderedQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "pk"]

@@ -39,6 +39,14 @@ def test_a_page_has_the_forms_that_are_on(client, open_board, entry):
     assert 'id="moderate"' not in html
 
 
+def test_a_page_that_is_not_counted_yet_shows_no_number(client, open_board, monkeypatch):
+    """It would say that nobody is watching, to somebody who is."""
+    assert f'<live-viewers topic="viewers.{open_board.pk}"></live-viewers>' in page(client, open_board)
+
+    monkeypatch.setattr("realtime.presence.viewers", lambda topic: 3)
+    assert f'<live-viewers topic="viewers.{open_board.pk}">3</live-viewers>' in page(client, open_board)
+
+
 def test_an_editor_sees_what_waits(editor_client, open_board):
     open_board.messages.create(text="Not yet")
 

@@ -7,7 +7,16 @@
 const KEEP = "data-realtime-keep";
 const block = /** @type {HTMLElement | null} */ (document.querySelector('[data-realtime-block="entries"]'));
 
-/** Keep a row, and what it was shown with, from now on. @param {Event} event */
+/** Whether a control holds another value than the one that it was rendered with. @param {HTMLInputElement} control */
+function isChanged(control) {
+  if (control instanceof HTMLSelectElement)
+    return [...control.options].some((option) => option.selected !== option.defaultSelected);
+  if (control.type === "hidden") return false;
+  if (control.type === "checkbox") return control.checked !== control.defaultChecked;
+  return control.value !== control.defaultValue;
+}
+
+/** Keep a row, and what it was shown with, from now on. @param {{target: EventTarget | null}} event */
 function keep({ target }) {
   const control = /** @type {HTMLInputElement} */ (target);
   const form = /^form-\d+/.exec(control.name)?.[0];
@@ -35,6 +44,9 @@ function refuse(list, event) {
 }
 
 if (block) {
+  // What was typed before this script came, or was filled in again by the browser.
+  for (const control of /** @type {NodeListOf<HTMLInputElement>} */ (block.querySelectorAll("input, select, textarea")))
+    if (isChanged(control)) keep({ target: control });
   for (const type of ["input", "change"]) block.addEventListener(type, keep);
   block.addEventListener("realtime:before-morph", (event) => refuse(block, /** @type {CustomEvent} */ (event)));
 }

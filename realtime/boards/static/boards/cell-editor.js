@@ -4,6 +4,7 @@
  */
 
 import { button, make } from "./elements.js";
+import { reasonOf } from "./failure.js";
 import { fieldNames } from "./field-names.js";
 import { text } from "./texts.min.js";
 
@@ -17,7 +18,8 @@ export class CellEditor {
   #inputs = [];
   /** The fields in which something was typed. @type {Set<string>} */
   #touched = new Set();
-  #isSaving = false;
+  /** The save that is under way. @type {Promise<void> | null} */
+  #saving = null;
   #hasAsked = false;
 
   /**
@@ -79,7 +81,7 @@ export class CellEditor {
 
   /** Handle a change of the entry by another editor. @param {Record<string, string>} entry */
   update(entry) {
-    if (this.#isSaving || this.#hasAsked) return;
+    if (this.#saving || this.#hasAsked) return;
     const typed = this.typed;
     /** @type {Record<string, string>} */
     const conflict = {};
@@ -128,15 +130,23 @@ export class CellEditor {
     this.save();
   }
 
-  async save() {
-    if (this.#isSaving || this.#hasAsked) return;
+  /** Save what was typed and close; after a conflict or an error stay open. */
+  save() {
+    if (this.#hasAsked) return Promise.resolve();
+    this.#saving ??= this.#save().finally(() => {
+      this.#saving = null;
+      this.#form.classList.remove("is-saving");
+    });
+    return this.#saving;
+  }
+
+  async #save() {
     const changes = this.changes;
     const names = Object.keys(changes);
     if (names.length === 0) {
       this.close();
       return;
     }
-    this.#isSaving = true;
     this.#form.classList.add("is-saving");
     const seen = Object.fromEntries(names.map((name) => [name, this.seen[name]]));
     const { label } = this.#board.entry(this.key) ?? this.seen;
@@ -151,28 +161,26 @@ export class CellEditor {
       else await this.#shown(changes);
     } catch (error) {
       this.#report(error);
-    } finally {
-      this.#isSaving = false;
-      this.#form.classList.remove("is-saving");
     }
   }
 
   /** Close when the row shows the saved values: the old text must not flash. @param {Record<string, string>} changes */
   async #shown(changes) {
+    Object.assign(this.seen, changes);
     const isShown = () => {
       const entry = this.#board.entry(this.key);
       return !entry || Object.entries(changes).every(([name, value]) => entry[name] === value);
     };
     await this.#board.until(isShown, SHOWN_MS);
-    this.close();
+    // What was typed while the server was saving is not saved yet.
+    if (Object.keys(this.changes).length === 0) this.close();
+    else if (!this.#isFocused) await this.#save();
   }
 
   /** @param {unknown} error */
   #report(error) {
-    const { message, fields = {} } = /** @type {{message: string, fields?: Record<string, string[]>}} */ (error);
-    const words = Object.values(fields).flat().join(" ") || message;
     this.#question.replaceChildren(
-      text("Not saved: {reason} Enter tries again, Escape gives it up.", { reason: words }),
+      text("Not saved: {reason} Enter tries again, Escape gives it up.", { reason: reasonOf(error) }),
     );
   }
 
@@ -203,6 +211,10 @@ export class CellEditor {
       take,
     );
     for (const input of this.#inputs) input.addEventListener("input", () => keep.replaceChildren(mine()));
+  }
+
+  focus() {
+    this.#inputs[0].focus();
   }
 
   close() {

@@ -12,8 +12,14 @@ for (const place of document.querySelectorAll(".share-text")) {
   button.type = "button";
   button.textContent = text("Copy");
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(field.value);
-    button.textContent = text("Copied");
+    try {
+      await navigator.clipboard.writeText(field.value);
+      button.textContent = text("Copied");
+    } catch {
+      // The browser or its user does not allow it.
+      field.focus();
+      button.textContent = text("Press Ctrl+C");
+    }
   });
   place.append(button);
 }

@@ -7,7 +7,8 @@
  */
 
 import { CellEditor } from "./cell-editor.js";
-import { button, make } from "./elements.js";
+import { button, make, once } from "./elements.js";
+import { reasonOf } from "./failure.js";
 import { fieldNames } from "./field-names.js";
 import { OtherEditors } from "./other-editors.js";
 import { rowsOf } from "./pasted.js";
@@ -40,11 +41,18 @@ export class Editing {
   /** @type {Set<() => void>} */
   #waiting = new Set();
   #moves = Promise.resolve();
+  /** The statuses that are being set, by the key of each entry. @type {Map<string, Promise<void>>} */
+  #statusesBeingSet = new Map();
+  /** The row to fill in, and its place: the key of the entry above, null at the end. @type {{row: HTMLElement, inputs: HTMLInputElement[], above: string | null} | null} */
+  #draft = null;
+  /** Whether the bar offers input whose entry was deleted. */
+  #hasLost = false;
   /** Whether the values of the rows are there: nothing can be edited before. */
   #isReady = false;
   #status = make("output", { className: "edit-status-line" });
   #undo = button(text("Undo"), () => this.undo(), { title: "Ctrl+Z" });
   #bar;
+  #onDone;
   /** Functions that remove the listeners. @type {(() => void)[]} */
   #listeners = [];
 
@@ -59,13 +67,17 @@ export class Editing {
     this.#table = /** @type {HTMLTableElement} */ (element.querySelector("table"));
     this.#board = board;
     this.#statuses = statuses;
+    this.#onDone = onDone;
     const add = button(text("Add entry"), () => this.draft(null));
     this.#bar = make(
       "div",
       { className: "edit-bar", role: "toolbar", "aria-label": text("Editing") },
       add,
       this.#undo,
-      button(text("Done"), onDone),
+      button(
+        text("Done"),
+        once(() => this.#finish()),
+      ),
       this.#status,
     );
     this.#showUndo();
@@ -92,6 +104,7 @@ export class Editing {
     this.#listen(this.#table, "focusin", (event) => this.#rove(event.target));
     this.#listen(document, "paste", (event) => this.#paste(/** @type {ClipboardEvent} */ (event)));
     this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
+    this.#listen(window, "beforeunload", (event) => this.#hasInput && event.preventDefault());
     this.say(text("Waiting for the entries …"));
     this.#changed();
   }
@@ -113,15 +126,40 @@ export class Editing {
     this.#listeners.push(() => target.removeEventListener(type, listener));
   }
 
+  /** End when all that was typed is saved; otherwise show what is not. */
+  async #finish() {
+    this.#hasLost = false;
+    if (this.#editors.size > 0) this.say(text("Saving …"));
+    await Promise.all([...this.#editors].map((editor) => editor.save()));
+    if (this.#hasLost) return;
+    const [open] = this.#editors;
+    const input = open ?? (this.#isDrafting && this.#draft?.inputs[0]);
+    if (!input) {
+      this.#onDone();
+      return;
+    }
+    this.say(text("Something that you have typed is not saved yet: save it, or give it up with Escape."));
+    input.focus();
+  }
+
+  /** Whether something was typed into the new row. */
+  get #isDrafting() {
+    return this.#draft?.inputs.some(({ value }) => value.trim()) ?? false;
+  }
+
+  get #hasInput() {
+    return this.#isDrafting || [...this.#editors].some(({ changes }) => Object.keys(changes).length > 0);
+  }
+
   end() {
-    for (const editor of this.#editors) editor.save();
     for (const remove of this.#listeners) remove();
     this.#subscription.unsubscribe();
     this.#others?.end();
     this.#bar.remove();
     this.#table.classList.remove("is-edited");
     this.#table.removeAttribute("role");
-    for (const tool of this.#table.querySelectorAll(".edit-status, .entry-tools, .is-draft")) tool.remove();
+    this.#draft?.row.remove();
+    for (const tool of this.#table.querySelectorAll(".edit-status, .entry-tools")) tool.remove();
     for (const cell of this.#table.querySelectorAll("[data-cell]")) {
       cell.removeAttribute("tabindex");
       cell.removeAttribute("data-cell");
@@ -133,7 +171,7 @@ export class Editing {
     return this.#subscription.rows.get(key)?.row;
   }
 
-  /** @param {string} words @param {Node[]} choices */
+  /** @param {string} words @param {(Node | string)[]} choices */
   say(words, ...choices) {
     this.#status.replaceChildren(words, ...choices);
   }
@@ -159,16 +197,24 @@ export class Editing {
     return answer;
   }
 
-  /** Like `call`, for actions without an input: an error is shown in the bar. @param {string} action @param {object} args @param {string} done */
-  async #try(action, args, done) {
+  /**
+   * Like `call`, but an error is shown in the bar.
+   * @param {string} action @param {object} args @param {string} done @param {() => void} [again] - repeats it
+   */
+  async #try(action, args, done, again) {
     try {
       const answer = await this.call(action, args, done);
-      if (answer.gone) this.say(text("That entry was deleted meanwhile."));
+      if (answer.gone) this.#sayGone();
       return answer;
     } catch (error) {
-      this.say(text("Not done: {reason}", { reason: /** @type {Error} */ (error).message }));
+      const choices = again ? [" ", button(text("Try again"), again)] : [];
+      this.say(text("Not done: {reason}", { reason: reasonOf(error) }), ...choices);
       return {};
     }
+  }
+
+  #sayGone() {
+    this.say(text("That entry was deleted meanwhile."));
   }
 
   /** Wait until a condition holds, which is checked after each change of the rows. @param {() => boolean} isSo @param {number} ms */
@@ -203,7 +249,7 @@ export class Editing {
     } catch (error) {
       this.#undone.push(token);
       this.#showUndo();
-      this.say(text("Not undone: {reason}", { reason: /** @type {Error} */ (error).message }));
+      this.say(text("Not undone: {reason}", { reason: reasonOf(error) }));
     }
   }
 
@@ -227,9 +273,9 @@ export class Editing {
       .join(", ");
     editor.close();
     if (!typed) return;
-    const again = button(text("Add it again with that"), () =>
-      this.#try("add", { board: this.#board, values }, text("“{label}” added", values)),
-    );
+    this.#hasLost = true;
+    const add = once(() => this.#try("add", { board: this.#board, values }, text("“{label}” added", values), add));
+    const again = button(text("Add it again with that"), add);
     this.say(
       `${text("“{label}” was deleted meanwhile; you entered {typed}.", { label: values.label, typed })} `,
       again,
@@ -307,11 +353,21 @@ export class Editing {
       "td",
       { className: "entry-tools" },
       handle,
-      tool("◷", text("Times of"), () => this.#editTimes(key), { className: "edit-stop" }),
+      tool(
+        "◷",
+        text("Times of"),
+        once(() => this.#editTimes(key)),
+        { className: "edit-stop" },
+      ),
       tool("↑", text("Move up"), () => this.move(key, -1), { className: "edit-for-readers" }),
       tool("↓", text("Move down"), () => this.move(key, 1), { className: "edit-for-readers" }),
       tool("+", text("Add below"), () => this.draft(key), { className: "edit-stop" }),
-      tool("×", text("Delete"), () => this.remove(key), { className: "edit-stop" }),
+      tool(
+        "×",
+        text("Delete"),
+        once(() => this.remove(key)),
+        { className: "edit-stop" },
+      ),
     );
   }
 
@@ -325,25 +381,38 @@ export class Editing {
     try {
       await editTimes(this, key);
     } catch (error) {
-      this.say(text("Not possible now: {reason}", { reason: /** @type {Error} */ (error).message }));
+      this.say(text("Not possible now: {reason}", { reason: reasonOf(error) }));
     }
   }
 
-  /** @param {string} key */
+  /** Set the chosen status. Choices in one row follow one another, each on what the last one has set. @param {string} key */
   async #setStatus(key) {
     const select = /** @type {HTMLSelectElement | null} */ (this.#row(key)?.querySelector(".edit-status") ?? null);
     if (!select) return;
+    const wanted = select.value;
+    const setting = (this.#statusesBeingSet.get(key) ?? Promise.resolve()).then(() => this.#setStatusNow(key, wanted));
+    this.#statusesBeingSet.set(key, setting);
+    select.classList.add("is-saving");
+    await setting;
+    if (this.#statusesBeingSet.get(key) !== setting) return;
+    this.#statusesBeingSet.delete(key);
+    select.classList.remove("is-saving");
+    this.#changed();
+  }
+
+  /** @param {string} key @param {string} wanted */
+  async #setStatusNow(key, wanted) {
     if (!this.entry(key)) {
-      this.say(text("That entry was deleted meanwhile."));
+      this.#sayGone();
       return;
     }
     const { status, label } = this.entry(key);
-    const wanted = select.value;
     const seen = { status };
-    select.classList.add("is-saving");
-    const set = async () => {
+    const set = once(async () => {
       const args = { entry: Number(key), changes: { status: wanted }, seen };
-      const { conflict } = await this.#try("set", args, text("Status of “{label}” saved", { label }));
+      const answer = await this.#try("set", args, text("Status of “{label}” saved", { label }), set);
+      if (answer.undo) await this.until(() => (this.entry(key)?.status ?? wanted) === wanted, MOVED_MS);
+      const { conflict } = answer;
       if (!conflict) return;
       const names = new Map(this.#statuses);
       seen.status = conflict.status;
@@ -352,10 +421,8 @@ export class Editing {
         this.say(""),
       );
       this.say(`${text("The status of “{label}” was changed meanwhile.", { label })} `, keep, take);
-    };
+    });
     await set();
-    select.classList.remove("is-saving");
-    this.#changed();
   }
 
   /** @param {string} key @param {HTMLElement} target @param {boolean} isBefore */
@@ -400,6 +467,7 @@ export class Editing {
       "move",
       args,
       text("“{label}” moved to place {place} of {count}", { label, place: place + 1, count: others.length + 1 }),
+      () => this.#moveTo(key, place),
     );
     if (!answer.undo && !answer.is_too_large) return;
     await this.until(() => this.#rows()[place]?.dataset.key === key, MOVED_MS);
@@ -408,9 +476,18 @@ export class Editing {
 
   /** @param {string} key */
   async remove(key, entry = this.entry(key)) {
-    if (!entry) return;
+    if (!entry) {
+      this.#sayGone();
+      return;
+    }
     const seen = Object.fromEntries(FIELDS.map((name) => [name, entry[name]]));
-    const { conflict } = await this.#try("delete", { entry: Number(key), seen }, text("“{label}” deleted", entry));
+    const again = () => this.remove(key, entry);
+    const { conflict } = await this.#try(
+      "delete",
+      { entry: Number(key), seen },
+      text("“{label}” deleted", entry),
+      again,
+    );
     if (!conflict) return;
     const words = Object.entries(conflict)
       .map(([name, value]) => `${fieldNames[name]} “${value}”`)
@@ -423,9 +500,17 @@ export class Editing {
     );
   }
 
-  /** Show a row to fill in, which other users do not see before it is added. @param {string | null} key - of the entry above; null: at the end */
+  /** Show a row to fill in, which other users do not see before it is added; one that is open moves there with its input. @param {string | null} key - of the entry above; null: at the end */
   draft(key) {
-    this.#table.querySelector(".is-draft")?.remove();
+    this.#draft ??= this.#newDraft();
+    this.#draft.above = key;
+    const above = key === null ? undefined : this.#row(key);
+    if (above) above.after(this.#draft.row);
+    else this.#table.tBodies[0].append(this.#draft.row);
+    this.#draft.inputs[0].focus();
+  }
+
+  #newDraft() {
     const inputs = FIELDS.map((name) => {
       const properties = {
         name,
@@ -434,12 +519,17 @@ export class Editing {
         autocomplete: "off",
       };
       if (name !== "status") return /** @type {HTMLInputElement} */ (make("input", properties));
-      return /** @type {HTMLSelectElement} */ (
+      return /** @type {HTMLInputElement} */ (
         make("select", properties, ...this.#statuses.map(([value, name]) => make("option", { value }, name)))
       );
     });
-    const add = async () => {
+    const close = () => {
+      row.remove();
+      this.#draft = null;
+    };
+    const add = once(async () => {
       const values = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
+      const key = this.#draft?.above ?? null;
       const rows = this.#rows();
       const index = rows.findIndex((row) => row.dataset.key === key);
       const place = key === null ? {} : { after: Number(key), before: Number(rows[index + 1]?.dataset.key) || null };
@@ -449,27 +539,24 @@ export class Editing {
         text("“{label}” added", values),
       );
       if (!keys) return;
-      draft.remove();
+      if (inputs.every(({ name, value }) => value === values[name])) close();
       await this.until(() => this.#row(keys[0]) !== undefined, MOVED_MS);
-      /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
-    };
-    const cancel = button(text("Cancel"), () => draft.remove());
+      if (!this.#draft)
+        /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
+    });
     const cell = make(
       "td",
       { colSpan: 6 },
-      make("div", { className: "edit-draft" }, ...inputs, button(text("Add"), add), cancel),
+      make("div", { className: "edit-draft" }, ...inputs, button(text("Add"), add), button(text("Cancel"), close)),
     );
-    const draft = make("tr", { className: "entry is-draft" }, cell);
-    draft.addEventListener("keydown", (event) => {
+    const row = make("tr", { className: "entry is-draft" }, cell);
+    row.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.target instanceof HTMLButtonElement) return;
       if (event.key === "Enter") add();
-      if (event.key === "Escape") draft.remove();
+      if (event.key === "Escape") close();
     });
-    const above = key === null ? undefined : this.#row(key);
-    if (above) above.after(draft);
-    else this.#table.tBodies[0].append(draft);
-    inputs[0].focus();
+    return { row, inputs, above: /** @type {string | null} */ (null) };
   }
 
   /** @returns {HTMLElement[]} the elements that the arrow keys reach, row by row */
@@ -511,7 +598,10 @@ export class Editing {
   /** @param {HTMLElement} cell @returns {CellEditor | null} */
   #edit(cell) {
     const key = /** @type {HTMLElement} */ (cell.closest("tr")).dataset.key ?? "";
-    if (!this.entry(key)) return null;
+    if (!this.entry(key)) {
+      this.#sayGone();
+      return null;
+    }
     const editor = new CellEditor(this, key, cell, CELLS[cell.dataset.cell ?? ""]);
     this.#editors.add(editor);
     this.#tellOthers();
@@ -567,7 +657,8 @@ export class Editing {
   /** @param {ClipboardEvent} event */
   #paste(event) {
     const table = (event.clipboardData?.getData("text/plain") ?? "").replace(/\s+$/, "");
-    if (!/[\t\n]/.test(table) || event.target instanceof HTMLTextAreaElement) return;
+    const field = event.target instanceof Element ? event.target.closest("input, textarea") : null;
+    if (!/[\t\n]/.test(table) || (field && !this.#table.contains(field))) return;
     event.preventDefault();
     const below = /** @type {HTMLElement | null} */ (document.activeElement?.closest("[data-key]") ?? null);
     this.#preview(table, below?.dataset.key ?? null);
@@ -587,7 +678,7 @@ export class Editing {
         ? text("Add {number} rows at the end", { number })
         : text("Add {number} rows below “{label}”", { number, label: this.entry(key)?.label });
     const words = make("p", { className: "edit-error", role: "alert" });
-    const add = button(where, async () => {
+    const insert = once(async () => {
       try {
         const answer = await this.call(
           "add",
@@ -597,9 +688,11 @@ export class Editing {
         if (answer.gone) words.textContent = text("Nothing was added: the board was deleted meanwhile.");
         else close();
       } catch (error) {
-        words.textContent = `${text("Nothing was added.")} ${/** @type {Error} */ (error).message}`;
+        words.textContent = `${text("Nothing was added.")} ${reasonOf(error)}`;
+        if (!dialog.isConnected) this.say(words.textContent);
       }
     });
+    const add = button(where, insert);
     const dialog = /** @type {HTMLDialogElement} */ (
       make(
         "dialog",
@@ -642,9 +735,12 @@ function offer(link) {
   };
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const realtime = Reflect.get(window, "realtime");
+    // Without the page client, which may have failed to load, the link leads to the admin.
+    if (!realtime) return;
     event.preventDefault();
     place.hidden = true;
-    editing = new Editing(Reflect.get(window, "realtime"), element, {
+    editing = new Editing(realtime, element, {
       board: Number(link.dataset.editBoard),
       statuses,
       onDone: end,

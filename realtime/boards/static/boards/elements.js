@@ -21,3 +21,20 @@ export function button(words, action, properties = {}) {
   made.addEventListener("click", action);
   return made;
 }
+
+/**
+ * An action that is not begun again while it is under way: a second click or Enter would do it twice.
+ * @param {() => Promise<void>} action
+ */
+export function once(action) {
+  let isUnderWay = false;
+  return async () => {
+    if (isUnderWay) return;
+    isUnderWay = true;
+    try {
+      await action();
+    } finally {
+      isUnderWay = false;
+    }
+  };
+}

@@ -1,6 +1,7 @@
 /** The time of an entry, and the times from which and until which it is shown: a dialog on the board, by the board's clock. */
 
-import { button, make } from "./elements.js";
+import { button, make, once } from "./elements.js";
+import { reasonOf } from "./failure.js";
 import { text } from "./texts.min.js";
 
 /** @type {[string, string][]} */
@@ -41,7 +42,7 @@ export async function editTimes(board, key) {
     const chosen = days.filter(({ box }) => box.checked).map(({ box }) => box.value);
     return /** @type {Record<string, string>} */ ({ ...texts, weekdays: chosen.length === 7 ? "" : chosen.join("") });
   };
-  const save = async () => {
+  const save = once(async () => {
     const now = entered();
     const changes = Object.fromEntries(Object.entries(now).filter(([name, value]) => value !== seen[name]));
     if (Object.keys(changes).length === 0) {
@@ -66,10 +67,10 @@ export async function editTimes(board, key) {
         close();
       }
     } catch (error) {
-      const { message, fields = {} } = /** @type {{message: string, fields?: Record<string, string[]>}} */ (error);
-      words.textContent = text("Not saved: {reason}", { reason: Object.values(fields).flat().join(" ") || message });
+      words.textContent = text("Not saved: {reason}", { reason: reasonOf(error) });
+      if (!dialog.isConnected) board.say(words.textContent);
     }
-  };
+  });
 
   const form = make(
     "form",

@@ -28,6 +28,9 @@ async function post(form, name, value) {
 
 const NOT_SENT = document.querySelector("[data-not-sent]")?.getAttribute("data-not-sent") ?? "";
 
+/** @param {HTMLFormElement} form @returns {string} what its fields hold */
+const textOf = (form) => JSON.stringify([...new FormData(form).values()]);
+
 /** Send a form where it stands; what was typed stays until it has arrived. @param {HTMLFormElement} form */
 function sendQuietly(form) {
   const output = /** @type {HTMLOutputElement} */ (form.querySelector("output"));
@@ -37,10 +40,12 @@ function sendQuietly(form) {
     if (isSending) return;
     isSending = true;
     const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
+    const sent = textOf(form);
     const { ok, words } = await post(form, button?.name, button?.value);
     isSending = false;
     output.textContent = words ?? "";
-    if (ok) form.reset();
+    // What was typed meanwhile was not sent.
+    if (ok && textOf(form) === sent) form.reset();
   });
 }
 
