@@ -27,7 +27,7 @@ class BadPosition(BadMessage):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"position {text[:80]!r} is not <epoch>.<integer>")
-        self.text = text
+        self.args, self.text = (text,), text
 
 
 class UnknownTopic(RealtimeError):

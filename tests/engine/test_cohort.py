@@ -4,6 +4,7 @@ Hypothesis chooses changes, stalls, acknowledgements, heartbeats, subscriptions 
 the same session with the same history, which never joins a cohort.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +24,8 @@ from hypothesis.stateful import (
 
 from realtime.engine import cohort as cohort_module
 from realtime.engine.codes import Code
+from realtime.engine.cohort import Cohort
+from realtime.engine.cursor import Cursor
 from realtime.engine.errors import BadMessage, Forbidden
 from realtime.engine.messages import Change, Encoded, Format, Notice, Row, WireFormat, delete
 from realtime.engine.position import Position
@@ -386,6 +389,39 @@ def test_cohorts_of_two_topics_together_send_no_more_than_may_be_unacknowledged(
 
     assert len(line.received) < 20
     assert line.received == twin.received
+
+
+@pytest.mark.parametrize("at_once, turns", [(1, 5), (2, 3), (4, 2), (5, 1), (9, 1)])
+def test_a_message_is_written_to_a_few_members_before_each_turn(at_once, turns):
+    """Then something else has its turn; in the end no member is left behind that can be written to."""
+    cohort = Cohort(Cursor(WireFormat(), 1), 0)
+    written: list[Encoded] = []
+
+    def write(message: Encoded) -> bool:
+        written.append(message)
+        return True
+
+    for member in range(5):
+        cohort.join(member, write, math.inf)
+
+    counts = [len(written) for _ in cohort.send(b"news", Cursor(WireFormat(), 2), at_once)]
+
+    assert list(cohort.members) == list(range(5))
+    assert counts == [min(5, at_once * turn) for turn in range(1, turns + 1)]
+
+
+def test_the_list_of_what_a_cohort_has_sent_is_bounded(monkeypatch):
+    """Members that need not acknowledge for long leave it, and join another."""
+    monkeypatch.setattr(cohort_module, "MAX_MESSAGES", 2)
+    cohort = Cohort(Cursor(WireFormat(), 1), 0)
+    joined = cohort.join("member", lambda message: True, math.inf)
+    rooms = []
+    for number in (2, 3):
+        rooms.append(cohort.has_room_for(b"news"))
+        list(cohort.send(b"news", Cursor(WireFormat(), number), 1))
+
+    assert [*rooms, cohort.has_room_for(b"news")] == [True, True, False]
+    assert [sent.size for sent in cohort.leave("member", joined)[1]] == [4, 4]
 
 
 TestTwins = Twins.TestCase

@@ -1,5 +1,7 @@
 """Encoded messages are kept for further subscribers, in a bounded number of bytes."""
 
+import sys
+
 import pytest
 
 from realtime.engine.encodings import Encodings
@@ -73,6 +75,16 @@ def test_however_much_is_asked_for_no_more_is_kept(encodings):
     assert encodings.bytes == 0
 
 
+def test_what_fits_exactly_is_kept():
+    """In a topic, and in the process."""
+    size = sys.getsizeof(message("a"))
+    encodings = Encodings(max_bytes=3 * size, max_topic_bytes=2 * size)
+    for topic, letter in (("one", "a"), ("one", "b"), ("two", "a")):
+        encodings.keep(topic, letter, message(letter))
+
+    assert kept(encodings, "one", "ab") + kept(encodings, "two", "a") == "aba"
+
+
 def test_one_message_may_be_longer_than_all_limits(encodings):
     """It is about to be sent to many; the next one takes its place."""
     encodings.keep("one", "a", "x" * 100_000)
@@ -81,6 +93,10 @@ def test_one_message_may_be_longer_than_all_limits(encodings):
     encodings.keep("two", "b", message("b"))
 
     assert kept(encodings, "one", "a") + kept(encodings, "two", "b") == "b"
+    encodings.keep("two", "c", "x" * 100_000)
+    assert kept(encodings, "two", "bc") == "c"
+    encodings.keep("two", "d", message("d"))
+    assert kept(encodings, "two", "bcd") == "d"
 
 
 def test_characters_count_as_the_memory_that_they_take(encodings):

@@ -1,5 +1,7 @@
 """The engine's errors: each has a sentence, a code for the client, and its values as attributes."""
 
+import pickle
+
 import pytest
 
 from realtime.engine import errors
@@ -62,6 +64,18 @@ TABLE = [
 def test_an_error_says_what_happened_and_what_to_do(error, code, sentence):
     """Values that a client sent are cut, because they may be of any length."""
     assert (error.code, str(error)) == (code, sentence)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [*(error for error, _, _ in TABLE), UnknownTopic("nothing", "ask for another one")],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_stays_the_same_when_it_is_sent_to_another_process(error):
+    """By tests that run in several processes, for example: it is made anew from its arguments."""
+    received = pickle.loads(pickle.dumps(error))
+
+    assert (type(received), str(received), vars(received)) == (type(error), str(error), vars(error))
 
 
 def test_values_are_attributes():

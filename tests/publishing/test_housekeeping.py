@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -154,6 +155,25 @@ def test_a_process_that_becomes_the_leader_looks_at_once(chores, monkeypatch):
     assert "boards_entry" in resets()
 
 
+def test_what_no_trigger_notes_is_noticed_within_two_seconds(log, monkeypatch):
+    """With the pauses that a process has, by its clock: an exchanged table, and triggers that were dropped."""
+    now = 1000.0
+    monkeypatch.setattr(housekeeping, "time", SimpleNamespace(monotonic=lambda: now))
+    chores = Housekeeping("one")
+    chores.stop()
+    chores.turn()
+
+    for change in (add_a_column, lambda: capture.uninstall(["boards_entry"])):
+        OutboxRow.objects.all().delete()
+        change()
+        for _ in range(8):
+            now += 0.25
+            chores.turn()
+
+        assert "boards_entry" in resets()
+        assert capture.missing() == []
+
+
 def test_after_an_error_all_is_examined_at_once(chores, monkeypatch):
     """The database may be another one when it is back."""
     monkeypatch.setattr(housekeeping, "LOOK_SECONDS", 1000.0)
@@ -178,14 +198,15 @@ def copied(file: Path, to: Path) -> Path:
 
 
 @pytest.fixture
-def file(chores, tmp_path, monkeypatch) -> Iterator[Path]:
+def file(chores, tmp_path) -> Iterator[Path]:
     """A database file of this test's own: connections of other tests must not have it open."""
     original = Path(connection.settings_dict["NAME"])
     connections.close_all()
-    monkeypatch.setitem(connection.settings_dict, "NAME", str(copied(original, tmp_path / "own.sqlite3")))
-    chores.turn()
-    yield Path(connection.settings_dict["NAME"])
-    connections.close_all()
+    with pytest.MonkeyPatch.context() as patch:  # ends before the database of all tests is restored
+        patch.setitem(connection.settings_dict, "NAME", str(copied(original, tmp_path / "own.sqlite3")))
+        chores.turn()
+        yield Path(connection.settings_dict["NAME"])
+        connections.close_all()
 
 
 @pytest.mark.parametrize("way", ["renamed", "removed and written anew", "linked"])
