@@ -8,6 +8,7 @@ from django import forms
 
 from .engine.codes import Code
 from .engine.errors import RealtimeError
+from .rows.values import is_same
 from .rows.visibility import granted, result_of
 
 __all__ = ["ActionRefused", "action", "everyone", "is_staff"]
@@ -50,9 +51,17 @@ actions: dict[str, Action] = {}
 def action(
     name: str, *, form: type[forms.Form] = forms.Form, permission: Callable[[Any], bool] = is_staff
 ) -> Callable[[Callable[[Any, dict[str, Any]], Any]], Callable[[Any, dict[str, Any]], Any]]:
-    """Declare an action: ``form`` validates its arguments, ``permission`` decides on a user; by default only staff."""
+    """Declare an action: ``form`` validates its arguments, ``permission`` decides on a user; by default only staff.
+
+    Raises: TypeError, if it stands above a function without a name. ValueError, for a name that is taken.
+    """
+    if not isinstance(name, str):
+        raise TypeError('@action stands above a function without a name: write @action("rename")')
 
     def decorate(function: Callable[[Any, dict[str, Any]], Any]) -> Callable[[Any, dict[str, Any]], Any]:
+        known = actions.get(name)
+        if known is not None and not is_same(known.function, function):
+            raise ValueError(f"two actions have the name {name!r}; give one of them another")
         actions[name] = Action(name, function, form, permission)
         return function
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from .feeds import Feed, registry
-from .rows.values import is_called_with
+from .rows.values import is_called_with, is_same
 
 __all__ = ["Change", "on_change"]
 
@@ -121,7 +121,7 @@ def on_change(
         known = handlers.get(own)
         if len(own) > MAX_NAME_CHARACTERS:
             raise ValueError(f"the name {own[:40]!r}… has more than {MAX_NAME_CHARACTERS} characters")
-        if known is not None and known.function.__qualname__ != function.__qualname__:
+        if known is not None and not is_same(known.function, function):
             raise ValueError(f"two functions of on_change have the name {own!r}; give one of them another")
         handlers[own] = Handler(own, feed, function, from_start, atomic)
         return function

@@ -153,6 +153,10 @@ def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
         return cast("Callable[[type[Feed]], type[Feed]]", given)
 
     def decorate(feed_class: type[Feed]) -> type[Feed]:
+        declared: Any = feed_class
+        if not (isinstance(declared, type) and issubclass(declared, Feed)):
+            _refuse(declared, f"{declared.__name__} is no feed: write `class {declared.__name__}(Feed)`")
+            return feed_class
         if not (isinstance(given, type) and issubclass(given, models.Model)):
             _refuse(
                 feed_class,
@@ -171,5 +175,5 @@ def register(model: type[models.Model]) -> Callable[[type[Feed]], type[Feed]]:
 
 
 def _refuse(feed_class: type[Feed], words: str) -> None:
-    registry.refused[feed_class.name or feed_class.__name__] = words
+    registry.refused[getattr(feed_class, "name", "") or feed_class.__name__] = words
     logger.error("%s; this feed is off", words)

@@ -62,8 +62,8 @@ jobs: dict[str, Job] = {}
 
 def every(*, seconds: float) -> Callable[[Callable[[], object]], Callable[[], object]]:
     """Run the decorated function, which has no arguments, at an interval."""
-    if seconds <= 0:
-        raise ValueError(f"every(seconds={seconds}): must be above 0")
+    if not (isinstance(seconds, int | float) and seconds > 0):
+        raise ValueError(f"every(seconds={seconds!r}): must be a number above 0")
 
     def decorate(function: Callable[[], object]) -> Callable[[], object]:
         name = f"{function.__module__}.{function.__qualname__}"

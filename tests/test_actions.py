@@ -1,5 +1,7 @@
 """Actions: which users may call them, with which arguments, and which calls are refused."""
 
+from typing import Any
+
 import pytest
 from django import forms
 from django.contrib.auth.models import AnonymousUser, User
@@ -136,3 +138,21 @@ def test_an_action_may_be_async(monkeypatch):
         return {"count": 3}
 
     assert perform(STAFF, "count", {}) == {"count": 3}
+
+
+def test_two_actions_of_one_name_are_refused(book):
+    """Otherwise the one that is imported later would take the calls of the other."""
+
+    def another(user, data):
+        return None
+
+    with pytest.raises(ValueError, match="two actions have the name 'book'; give one of them another"):
+        action("book")(another)
+
+    assert perform(STAFF, "book", {"seats": "3"}) == {"booked": 3}
+
+
+def test_an_action_without_a_name_is_refused_with_words():
+    decorator: Any = action
+    with pytest.raises(TypeError, match="@action stands above a function without a name: write"):
+        decorator(lambda user, data: None)

@@ -49,7 +49,11 @@ def test_a_decorator_without_its_model_leaves_the_feed_off_with_words(log):
         class Empty(Feed):
             pass
 
-        names = [Bare.name, Quoted.name, "Empty"]
+        @decorator(Board)
+        class Plain:
+            pass
+
+        names = [Bare.name, Quoted.name, "Empty", "Plain"]
         words = [registry.refused[name] for name in names]
     finally:
         for name in names:
@@ -58,6 +62,7 @@ def test_a_decorator_without_its_model_leaves_the_feed_off_with_words(log):
     assert all("write" in each for each in words)
     assert "Bare without a model" in words[0]
     assert "'boards.Board'" in words[1]
+    assert "write `class Plain(Feed)`" in words[3]
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def test_a_decorated_function_is_a_job_and_still_a_function(monkeypatch):
     assert figures() == "done"
 
 
-@pytest.mark.parametrize("seconds", [0, -1, -0.5])
+@pytest.mark.parametrize("seconds", [0, -1, -0.5, "5"])
 def test_an_interval_must_be_above_zero(seconds):
     """Without a pause the job would occupy the publisher."""
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match="must be a number above 0"):
         every(seconds=seconds)
 
 

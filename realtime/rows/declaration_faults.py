@@ -175,8 +175,10 @@ def faults_of_methods(feed: Any, fields: object) -> Iterator[Fault]:
         yield Fault("fields is a text", f"Write a list: {names}.")
     for name, arguments in METHODS.items():
         method = inspect.getattr_static(feed, name)
-        if inspect.isfunction(method) and not is_called_with(method, "self", *arguments):
-            given = f"self, {', '.join(arguments)}" if arguments else "self"
+        given = ", ".join(["self", *arguments])
+        if not callable(getattr(feed, name)):
+            yield Fault(f"{name} is {method!r}, not a method", f"Write `def {name}({given})`.")
+        elif inspect.isfunction(method) and not is_called_with(method, "self", *arguments):
             yield Fault(f"{name} does not take ({given})", f"Write `def {name}({given})`.")
     methods = {name: found.method for name, found in computed_methods(feed).items()}
     for name, method in {**methods, "serialize": feed.serialize}.items():

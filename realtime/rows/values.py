@@ -186,6 +186,11 @@ def _returned(function: Any) -> Any:
     return None if found is inspect.Signature.empty else found
 
 
+def is_same(function: Any, other: Any) -> bool:
+    """Return whether two functions are the same one, or the same one of a module that was loaded again."""
+    return (function.__module__, function.__qualname__) == (other.__module__, other.__qualname__)
+
+
 def is_called_with(function: Any, *arguments: Any) -> bool:
     """Return whether a function accepts these arguments."""
     try:

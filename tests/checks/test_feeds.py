@@ -61,6 +61,8 @@ def about(found: list[CheckMessage]) -> list[str]:
         ({"get_queryset": lambda: Book.objects.all()}, "get_queryset does not take (self)"),
         ({"can_subscribe": lambda user, key: True}, "can_subscribe does not take (self, user, key)"),
         ({"can_subscribe": lambda self, user: True}, "can_subscribe does not take (self, user, key)"),
+        ({"can_subscribe": True}, "can_subscribe is True, not a method"),
+        ({"can_broadcast": False}, "can_broadcast is False, not a method"),
         ({"visible_topics": lambda self, keys: keys}, "visible_topics does not take (self, user, keys)"),
         ({"same_rights": lambda user: 1}, "same_rights does not take (self, user)"),
         ({"viewer_name": lambda self: ""}, "viewer_name does not take (self, user)"),
