@@ -1,6 +1,7 @@
 """Growth: what is asked of log and outbox costs the same however much they hold, of one topic or of others."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -13,6 +14,7 @@ from realtime.databases.base import Database as Contract
 from realtime.databases.registry import database as here
 from realtime.publishing import log, positions
 from tests.contract.conftest import Database
+from tests.support.servers import ROOT
 
 TOPIC, FEED = "entries.2", "entries"
 MANY = 5_000
@@ -168,3 +170,32 @@ def test_a_reading_looks_at_a_part_of_what_waits_to_be_sequenced(database, monke
 
     assert costs[1] < costs[0] + 2000, costs
     assert unchanged == [False, True]
+
+
+def outbox_bytes(database: Database) -> int:
+    """Return how large the outbox is; on SQLite the file, in which nothing else grows meanwhile."""
+    size = (
+        "SELECT pg_total_relation_size('realtime_outboxrow')"
+        if database.vendor == "postgresql"
+        else "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(size)
+        return int(cursor.fetchone()[0])
+
+
+def test_a_change_takes_as_much_of_the_outbox_as_the_deployment_page_says(database):
+    """Operators plan by it how much room a large import needs until it is pruned."""
+    stated = re.search(
+        r"outbox takes (\d+) bytes for each changed row on SQLite and (\d+) on PostgreSQL",
+        (ROOT / "docs" / "deploy.md").read_text(),
+    )
+    assert stated is not None
+    changes = 10_000
+    Entry.objects.bulk_create([Entry(board_id=2, label="a", position=1) for _ in range(changes)])
+    before = outbox_bytes(database)
+
+    Entry.objects.filter(label="a").update(label="b")
+
+    each = (outbox_bytes(database) - before) / changes
+    assert each == pytest.approx(int(stated[2 if database.vendor == "postgresql" else 1]), rel=0.25)
