@@ -16,6 +16,7 @@ from realtime.engine.messages import (
     Row,
     Snapshot,
     Welcome,
+    WireFormat,
     decode_server,
 )
 from realtime.engine.position import Position
@@ -457,3 +458,23 @@ def test_a_rate_of_less_than_a_message_in_ten_seconds_allows_one(rate):
     assert isinstance(session.receive('{"type":"ping"}', 0.0), messages.Ping)
     with pytest.raises(BadMessage):
         session.receive('{"type":"ping"}', 0.0)
+
+
+def test_each_connection_delays_the_fetches_of_live_blocks_once(topic):
+    """However often it subscribes, and only while it is open: a client could delay those of all others without end."""
+    topic.fetches_per_second = 50.0
+    signals = WireFormat("signal")
+    sessions = [Session(default_limits()) for _ in range(10)]
+
+    for each in sessions:
+        for _ in range(20):
+            each.subscribe(topic, None, "signal")
+    assert topic.spread_of(signals) == 0.2
+    for each in sessions[:5]:
+        each.subscribe(topic, None, "rows")
+    assert topic.spread_of(signals) == 0.1
+    for each in sessions:
+        each.unsubscribe(topic.name)
+
+    assert topic.spread_of(signals) is UNSET
+    assert topic.signalled == 0
