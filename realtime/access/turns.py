@@ -13,6 +13,10 @@ from ..engine.errors import RealtimeError
 
 MAX_WAITING, MAX_WAITING_PER_ADDRESS = 100, 25
 """How many requests wait for a turn of one kind in one process, in total and of one address."""
+MAX_WAITING_REPEATED = 50
+"""How many of them may be of pages that fetch themselves again."""
+REPEATED = "repeated"
+"""The owner of the turns of pages that fetch themselves again."""
 WAIT_SECONDS = 10.0
 """How long a request waits at most; a person would have reloaded the page by then."""
 
@@ -40,13 +44,19 @@ S = TypeVar("S", bound=Seat)
 class _Request(Generic[S]):
     address: str | None
     page: str
+    is_repeated: bool
     is_granted: asyncio.Future[None]
     seat: S | None = None
 
     @property
-    def owners(self) -> list[Hashable]:
-        """The owners whose shares it counts in; none if the address is unknown."""
-        return [] if self.address is None else [self.address, (self.address, self.page)]
+    def shares(self) -> dict[Hashable, int]:
+        """The owners whose shares it counts in, each with the part of the turns that it has: half of them for 2."""
+        found: dict[Hashable, int] = {}
+        if self.address is not None:
+            found |= {(self.address,): 2, (self.address, self.page): 4}
+        if self.is_repeated:
+            found[REPEATED] = 2
+        return found
 
 
 class Turns(Generic[S]):
@@ -54,6 +64,9 @@ class Turns(Generic[S]):
 
     One address has at most half of them at once, and for one page half of that, so that its other pages do not wait for
     a slow one. The next turn is given to the address that has the fewest, and to its oldest request.
+
+    Pages that fetch themselves again for their live blocks have half of the turns together, from however many
+    addresses: the viewers of a slow page would take them all, once a second.
     """
 
     def __init__(self, seats: Sequence[S]) -> None:
@@ -73,16 +86,16 @@ class Turns(Generic[S]):
         """How many requests wait for one."""
         return len(self._waiting)
 
-    async def take(self, address: str | None, page: str) -> "Turn[S]":
-        """Return a turn as soon as a request for a page may have one.
+    async def take(self, address: str | None, page: str, is_repeated: bool = False) -> "Turn[S]":
+        """Return a turn as soon as a request for a page may have one; ``is_repeated`` if a page fetches itself again.
 
         Raises: NoTurn, if too many wait already, or if that takes ``WAIT_SECONDS``.
         """
         loop = asyncio.get_running_loop()
-        request: _Request[S] = _Request(address, page, loop.create_future())
+        request: _Request[S] = _Request(address, page, is_repeated, loop.create_future())
         self._waiting.append(request)
         self._grant()
-        if request in self._waiting and self._is_crowded(address):
+        if request in self._waiting and self._is_crowded_for(request):
             self._waiting.remove(request)
             raise NoTurn
         try:
@@ -106,22 +119,25 @@ class Turns(Generic[S]):
         """Wait until no request has a turn."""
         await self._all_left.wait()
 
-    def _is_crowded(self, address: str | None) -> bool:
+    def _is_crowded_for(self, request: _Request[S]) -> bool:
+        address = request.address
         of_address = sum(address == other.address for other in self._waiting if address is not None)
-        return len(self._waiting) > MAX_WAITING or of_address > MAX_WAITING_PER_ADDRESS
+        repeated = sum(other.is_repeated for other in self._waiting) if request.is_repeated else 0
+        return (
+            len(self._waiting) > MAX_WAITING
+            or of_address > MAX_WAITING_PER_ADDRESS
+            or repeated > MAX_WAITING_REPEATED
+        )
 
     def _may(self, request: _Request[S]) -> bool:
-        shares = ceil(self._size / 2), ceil(self._size / 4)
-        within = all(
-            self._running[owner] < share for owner, share in zip(request.owners, shares, strict=False)
-        )
+        within = all(self._running[owner] < ceil(self._size / part) for owner, part in request.shares.items())
         return within and not request.is_granted.cancelled()
 
     def _grant(self) -> None:
         while self._free and (able := [request for request in self._waiting if self._may(request)]):
-            request = min(able, key=lambda request: self._running[request.address])
+            request = min(able, key=lambda request: self._running[(request.address,)])
             self._waiting.remove(request)
-            self._running.update(request.owners)
+            self._running.update(request.shares.keys())
             request.seat = self._free.pop()
             self._all_left.clear()
             request.is_granted.set_result(None)
@@ -136,7 +152,7 @@ class Turns(Generic[S]):
         seat.when_idle(free)
 
     def _free_seat(self, request: _Request[S], seat: S) -> None:
-        self._running.subtract(request.owners)
+        self._running.subtract(request.shares.keys())
         self._running += Counter()  # drop zeros: otherwise an entry would stay for each address ever seen
         self._free.append(seat)
         if len(self._free) == self._size:

@@ -30,6 +30,8 @@ from . import http
 
 IDLE_SECONDS = 1.0
 """A request that has not used its thread for this time gives up its turn: its client reads slowly, or it only waits."""
+BLOCK_HEADER = "realtime-block"
+"""The header of a request by which a page fetches itself again, with the names of its live blocks."""
 RETRY_SECONDS = (4, 9)
 """After how many seconds a refused client may try again: random, so that clients do not return together."""
 
@@ -61,7 +63,8 @@ class Pages:
         # Files and metrics do not wait for pages.
         turns = service.asset_turns if _is_asset(scope) else service.page_turns
         try:
-            turn = await turns.take(handshake.address, handshake.path)
+            is_repeated = handshake.header(BLOCK_HEADER) is not None
+            turn = await turns.take(handshake.address, handshake.path, is_repeated)
         except NoTurn as error:
             await http.hold_back(handshake.address)
             await _refuse(handshake, send, error)

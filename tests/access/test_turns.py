@@ -6,7 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from realtime.access import turns
-from realtime.access.turns import MAX_WAITING, MAX_WAITING_PER_ADDRESS, NoTurn, Turn, Turns
+from realtime.access.turns import (
+    MAX_WAITING,
+    MAX_WAITING_PER_ADDRESS,
+    MAX_WAITING_REPEATED,
+    NoTurn,
+    Turn,
+    Turns,
+)
 from realtime.engine.codes import Code
 from tests.conftest import until
 
@@ -66,6 +73,37 @@ async def test_one_address_has_half_of_the_turns_and_for_one_page_a_quarter():
     assert have_turns(others) == [True, True, True, True, False]
     assert (pages.running, pages.waiting) == (8, 7)
     await cancelled([*flood, *others])
+
+
+async def test_pages_that_fetch_themselves_again_have_half_of_the_turns():
+    """From however many addresses: the viewers of a slow page leave the others to visitors."""
+    pages = seats(8)
+
+    def fetches(first: int, last: int) -> list[asyncio.Task[Turn[Seat]]]:
+        return [asyncio.create_task(pages.take(f"10.0.0.{n}", "/slow/", True)) for n in range(first, last)]
+
+    viewers = fetches(0, 4 + MAX_WAITING_REPEATED)
+    visitors = await taken(pages, *[(f"10.0.1.{number}", "/slow/") for number in range(4)])
+    late = fetches(100, 101)
+    (refused,) = await asyncio.gather(*late, return_exceptions=True)
+
+    assert [have_turns(viewers).count(True), have_turns(visitors)] == [4, [True] * 4]
+    assert isinstance(refused, NoTurn)
+    assert pages.waiting == MAX_WAITING_REPEATED
+    viewers[0].result().leave()
+    await until(lambda: have_turns(viewers).count(True) == 5)
+    assert pages.running == 8
+    await cancelled([*viewers, *visitors])
+
+
+async def test_a_page_without_an_address_fetches_itself_in_the_same_share():
+    """Behind a Unix socket no address is known."""
+    pages = seats(4)
+    tasks = [asyncio.create_task(pages.take(None, "/", True)) for _ in range(3)]
+    others = await taken(pages, (None, "/"), (None, "/"))
+
+    assert have_turns([*tasks, *others]) == [True, True, False, True, True]
+    await cancelled([*tasks, *others])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -181,6 +181,25 @@ async def test_the_log_says_if_all_requests_may_be_those_of_one_proxy(
     await asked
 
 
+async def test_pages_that_fetch_themselves_again_leave_turns_to_visitors(site, service, django):
+    """Those with a live block of a slow page: four threads, of which they have two, whoever asks."""
+    django.may_end.clear()
+    block = {"realtime-block": "summary"}
+
+    fetches = [
+        asyncio.create_task(Request(site, "/slow/", client=f"10.0.0.{number}", headers=block).start())
+        for number in range(3)
+    ]
+    await until(lambda: service.page_turns.waiting == 1)
+    visit = asyncio.create_task(Request(site, "/", client="10.0.1.1").start())
+    await until(lambda: django.running == 3)
+
+    assert (service.page_turns.running, service.page_turns.waiting) == (3, 1)
+    django.may_end.set()
+    answers = await asyncio.gather(*fetches, visit)
+    assert [status for status, _ in answers] == [200] * 4
+
+
 async def test_files_metrics_and_the_engine_do_not_wait_for_pages(busy, site, service, django, settings):
     """However busy the threads of pages are."""
     settings.STATIC_URL = "/static/"
