@@ -175,5 +175,5 @@ def test_claims_are_stored_in_the_order_of_their_names(log):
 
     (insert,) = [one["sql"] for one in queries if "INSERT" in one["sql"]]
     names = re.findall(r"realtime_[0-9a-f]{12}_\w+", insert)
-    assert len(names) == 5 * len(DEMO_TABLES)
+    assert len(names) == 6 * len(DEMO_TABLES)
     assert names == sorted(names)
