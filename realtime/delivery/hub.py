@@ -434,7 +434,7 @@ class Hub:
                 is_settled = shared.compare_files(files, looked_at) and shared.topic.position is position
                 if shared.is_due:
                     due.append(shared)  # when it has caught up, or has failed to, it is not settled
-                elif shared.is_stale:
+                elif shared.is_stale and not shared.is_refreshing:
                     is_settled = False
                 (self._unsettled.discard if is_settled else self._unsettled.add)(shared)
             await asyncio.sleep(0)

@@ -260,6 +260,7 @@ class SharedTopic:
         finally:
             late.cancel()
             self.is_refreshing = False
+            self._unsettled.add(self)  # it may have become stale meanwhile
         return 0.0
 
     def _note_success(self) -> None:
