@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext as _
 
 from .models import Board
 from .organisations import Organisation
 from .own_statuses import BoardStatus
+from .voices.models import Kind
 
 STATUS = "status:"
 """In front of the name of a status, where the name of a column would be."""
@@ -70,11 +72,15 @@ def title_of(name: str) -> str:
 
 
 def in_words(name: str, value: str | None) -> str | None:
-    """Return a value as editors read it: a choice by its label, a row by its name, a status by its word and look."""
+    """Return a value as editors read it: choices by their labels, a row by its name, a status by its word and look."""
     if value is None:
         return None
     if name.startswith(STATUS):
         return status_in_words(value)
+    if name == "reactions":
+        return ", ".join(str(dict(Kind.choices).get(kind, kind)) for kind in value.split())
+    if name == "language":
+        return dict(settings.LANGUAGES).get(value, value)
     field = next((each for each in columns() if each.attname == name), None)
     if isinstance(field, models.BooleanField):
         return _("yes") if field.to_python(value) else _("no")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
+from django.forms import Script
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect
@@ -32,6 +33,7 @@ class UndoableAdmin(AnyModelAdmin):
 
     class Media:
         css = {"all": ["boards/admin.css"]}
+        js = [Script("boards/unsaved.js", type="module")]
 
     def record(self, request: HttpRequest, before: States) -> None:
         """Record the request's changes of boards and entries since ``states`` returned ``before``."""

@@ -77,6 +77,13 @@ def test_a_change_in_the_form_is_recorded_in_words(editor_client, board):
     ]
 
 
+def test_reactions_and_languages_are_named(editor_client, board):
+    change(editor_client, board, reactions=["thumb", "heart"], language="de")
+
+    ((_who, _kind, changes),) = told(board)
+    assert sorted(changes) == [("language", "", "Deutsch"), ("reactions", "", "Thumbs up, Heart")]
+
+
 def test_a_change_in_the_list_is_recorded(editor_client, board):
     form = Form(editor_client.get(BOARDS))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.browser.test_editing import PASTE, cell, edit, said, tool, type_into  # noqa: F401
 from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
@@ -170,6 +170,47 @@ def test_what_is_typed_while_the_server_saves_is_kept(held, windows):
     field.press("Enter")
     expect(cell(viewer, first, "note")).to_have_text("one, two")
     expect(field).to_have_count(0)
+
+
+@pytest.mark.parametrize("where", ["cell", "new row"])
+def test_leaving_the_page_asks_where_something_is_not_saved(edit, where):  # noqa: F811
+    window = edit()
+    if where == "cell":
+        type_into(window, window.keys[0], "note", "typed")
+    else:
+        draft(window, "typed")
+
+    with window.page.expect_event("dialog") as asked:
+        window.page.close(run_before_unload=True)
+
+    assert asked.value.type == "beforeunload"
+    asked.value.accept()
+
+
+def test_leaving_a_form_of_the_admin_asks_where_something_is_not_saved(windows):
+    """Not after saving, nor for what is chosen in a list without writing it."""
+    page = windows().sign_in().page
+    page.goto("/admin/boards/board/1/change/")
+    page.fill("#id_description", "typed")
+    with page.expect_event("dialog") as asked:
+        page.evaluate("document.querySelector('.breadcrumbs a').click()")
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+
+    dialogs: list[str] = []
+
+    def accept(dialog: Dialog) -> None:
+        dialogs.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
+    page.locator("[name=_save]").first.click()
+    expect(page.locator(".messagelist .success")).to_be_visible()
+    page.locator(".action-select").first.check()
+    page.locator("select[name=action]").select_option("delete_selected")
+    page.get_by_role("link", name="Home").first.click()
+    expect(page.locator("#content h1")).to_have_text("Edit here; every open page follows")
+    assert dialogs == []
 
 
 def test_two_choices_of_a_status_follow_one_another(held, windows):

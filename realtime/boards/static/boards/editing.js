@@ -7,6 +7,7 @@
  */
 
 import { CellEditor } from "./cell-editor.js";
+import { DraftRow } from "./draft-row.js";
 import { button, make, once } from "./elements.js";
 import { reasonOf } from "./failure.js";
 import { fieldNames } from "./field-names.js";
@@ -43,7 +44,7 @@ export class Editing {
   #moves = Promise.resolve();
   /** The statuses that are being set, by the key of each entry. @type {Map<string, Promise<void>>} */
   #statusesBeingSet = new Map();
-  /** The row to fill in, and its place: the key of the entry above, null at the end. @type {{row: HTMLElement, inputs: HTMLInputElement[], above: string | null} | null} */
+  /** @type {DraftRow | null} */
   #draft = null;
   /** Whether the bar offers input whose entry was deleted. */
   #hasLost = false;
@@ -104,7 +105,11 @@ export class Editing {
     this.#listen(this.#table, "focusin", (event) => this.#rove(event.target));
     this.#listen(document, "paste", (event) => this.#paste(/** @type {ClipboardEvent} */ (event)));
     this.#listen(document, "keydown", (event) => this.#pressAnywhere(/** @type {KeyboardEvent} */ (event)));
-    this.#listen(window, "beforeunload", (event) => this.#hasInput && event.preventDefault());
+    this.#listen(window, "beforeunload", (event) => {
+      if (!this.#hasInput) return;
+      event.preventDefault();
+      Reflect.set(event, "returnValue", true); // Chromium asks for this up to 118
+    });
     this.say(text("Waiting for the entries …"));
     this.#changed();
   }
@@ -133,22 +138,17 @@ export class Editing {
     await Promise.all([...this.#editors].map((editor) => editor.save()));
     if (this.#hasLost) return;
     const [open] = this.#editors;
-    const input = open ?? (this.#isDrafting && this.#draft?.inputs[0]);
-    if (!input) {
+    const unsaved = open ?? (this.#draft?.hasInput ? this.#draft : null);
+    if (!unsaved) {
       this.#onDone();
       return;
     }
     this.say(text("Something that you have typed is not saved yet: save it, or give it up with Escape."));
-    input.focus();
-  }
-
-  /** Whether something was typed into the new row. */
-  get #isDrafting() {
-    return this.#draft?.inputs.some(({ value }) => value.trim()) ?? false;
+    unsaved.focus();
   }
 
   get #hasInput() {
-    return this.#isDrafting || [...this.#editors].some(({ changes }) => Object.keys(changes).length > 0);
+    return this.#draft?.hasInput || [...this.#editors].some(({ changes }) => Object.keys(changes).length > 0);
   }
 
   end() {
@@ -500,63 +500,34 @@ export class Editing {
     );
   }
 
-  /** Show a row to fill in, which other users do not see before it is added; one that is open moves there with its input. @param {string | null} key - of the entry above; null: at the end */
+  /** Show a row to fill in; one that is open moves there with its input. @param {string | null} key - of the entry above; null: at the end */
   draft(key) {
-    this.#draft ??= this.#newDraft();
+    this.#draft ??= new DraftRow(FIELDS, this.#statuses, {
+      onAdd: (draft) => this.#add(draft),
+      onClose: () => {
+        this.#draft = null;
+      },
+    });
     this.#draft.above = key;
     const above = key === null ? undefined : this.#row(key);
     if (above) above.after(this.#draft.row);
     else this.#table.tBodies[0].append(this.#draft.row);
-    this.#draft.inputs[0].focus();
+    this.#draft.focus();
   }
 
-  #newDraft() {
-    const inputs = FIELDS.map((name) => {
-      const properties = {
-        name,
-        placeholder: fieldNames[name],
-        "aria-label": text("{field} of the new entry", { field: fieldNames[name] }),
-        autocomplete: "off",
-      };
-      if (name !== "status") return /** @type {HTMLInputElement} */ (make("input", properties));
-      return /** @type {HTMLInputElement} */ (
-        make("select", properties, ...this.#statuses.map(([value, name]) => make("option", { value }, name)))
-      );
-    });
-    const close = () => {
-      row.remove();
-      this.#draft = null;
-    };
-    const add = once(async () => {
-      const values = Object.fromEntries(inputs.map((input) => [input.name, input.value]));
-      const key = this.#draft?.above ?? null;
-      const rows = this.#rows();
-      const index = rows.findIndex((row) => row.dataset.key === key);
-      const place = key === null ? {} : { after: Number(key), before: Number(rows[index + 1]?.dataset.key) || null };
-      const { keys } = await this.#try(
-        "add",
-        { board: this.#board, values, ...place },
-        text("“{label}” added", values),
-      );
-      if (!keys) return;
-      if (inputs.every(({ name, value }) => value === values[name])) close();
-      await this.until(() => this.#row(keys[0]) !== undefined, MOVED_MS);
-      if (!this.#draft)
-        /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
-    });
-    const cell = make(
-      "td",
-      { colSpan: 6 },
-      make("div", { className: "edit-draft" }, ...inputs, button(text("Add"), add), button(text("Cancel"), close)),
-    );
-    const row = make("tr", { className: "entry is-draft" }, cell);
-    row.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.target instanceof HTMLButtonElement) return;
-      if (event.key === "Enter") add();
-      if (event.key === "Escape") close();
-    });
-    return { row, inputs, above: /** @type {string | null} */ (null) };
+  /** @param {DraftRow} draft */
+  async #add(draft) {
+    const { values, above } = draft;
+    const rows = this.#rows();
+    const index = rows.findIndex((row) => row.dataset.key === above);
+    const place = above === null ? {} : { after: Number(above), before: Number(rows[index + 1]?.dataset.key) || null };
+    const args = { board: this.#board, values, ...place };
+    const { keys } = await this.#try("add", args, text("“{label}” added", values));
+    if (!keys) return;
+    draft.added(values);
+    await this.until(() => this.#row(keys[0]) !== undefined, MOVED_MS);
+    if (this.#draft) return;
+    /** @type {HTMLElement | null} */ (this.#row(keys[0])?.querySelector("[data-cell]") ?? null)?.focus();
   }
 
   /** @returns {HTMLElement[]} the elements that the arrow keys reach, row by row */
