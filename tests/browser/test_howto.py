@@ -35,7 +35,7 @@ done
 """
 NPX = """#!/bin/sh
 program=$1; shift
-exec node_modules/$program/bin/$program "$@"
+exec {packages}/.bin/$program "$@"
 """
 PIP = """#!/bin/sh
 exec {python} -c "import rest_framework"
@@ -56,7 +56,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, installed: Path) -> Iterato
             reader.follow(*part)
     npm_package.write(reader.folder / "node_modules" / "django-tidemark")
     reader.program("npm", NPM, packages=PACKAGES)
-    reader.program("npx", NPX)
+    reader.program("npx", NPX, packages=PACKAGES)
     reader.program("pip", PIP)
     for page in PAGES:
         for language, text in BLOCK.findall(page.read_text()):
