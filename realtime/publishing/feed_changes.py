@@ -167,7 +167,8 @@ def in_question(feed: Feed, rows: Mapping[str, Sequence[OutboxRecord]]) -> set[s
             for row in noted_rows:
                 if row.image is None:
                     return {feed.name}
-                topics |= feed.topics_in_question(table, row.image)
+                with contained:
+                    topics |= feed.topics_in_question(table, row.image)
     except Exception:
         logger.exception(
             "feed %s cannot read the images that rights depend on; all are asked again", feed.name
@@ -238,7 +239,8 @@ def _without_rows(feed: Feed, images: Images) -> TopicChanges:
     if images.keys() - {own_table}:
         return {feed.name: None}
     try:
-        return dict.fromkeys(feed.named_topics(images.get(own_table, ())))
+        with contained:
+            return dict.fromkeys(feed.named_topics(images.get(own_table, ())))
     except Exception:
         logger.exception("feed %s cannot read its images; its topics must be read again", feed.name)
         return {feed.name: None}

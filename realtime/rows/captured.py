@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from django.db import models
 
 from ..databases.registry import database
+from ..runtime.failures import contained
 from . import reading
 
 Field: TypeAlias = "models.Field[Any, Any]"
@@ -62,13 +63,16 @@ class CapturedColumn:
         return True
 
     def _read(self, noted: Any) -> Any:
-        value = self._database.value(self._column, noted)
-        for convert in self._converters:
-            value = convert(value, self._expression, self._database.connection)
-        self._column.to_python(value)  # its result may be written in another way than the instance's value
-        stored = self._column.get_db_prep_value(value, self._database.connection)
-        if isinstance(value, str):
-            value.encode()
-        if isinstance(stored, int) and not -(2**63) <= stored < 2**63:
-            raise ValueError("no column holds the number")
-        return self._convert(value)
+        with contained:
+            value = self._database.value(self._column, noted)
+            for convert in self._converters:
+                value = convert(value, self._expression, self._database.connection)
+            self._column.to_python(
+                value
+            )  # its result may be written in another way than the instance's value
+            stored = self._column.get_db_prep_value(value, self._database.connection)
+            if isinstance(value, str):
+                value.encode()
+            if isinstance(stored, int) and not -(2**63) <= stored < 2**63:
+                raise ValueError("no column holds the number")
+            return self._convert(value)

@@ -21,6 +21,7 @@ from django.db import (
 )
 
 from ..databases.registry import database
+from ..runtime.failures import contained
 
 Item = TypeVar("Item")
 
@@ -210,11 +211,11 @@ def is_possible(rows: "models.QuerySet[Any]") -> bool:
 
 @contextlib.contextmanager
 def failing_alone() -> Iterator[None]:
-    """Return a block in which a query may fail without aborting the transaction around it, if there is one."""
+    """Return a block in which a query may fail without aborting the transaction around it, if there is one.
+
+    Converters of fields are an app's code.
+    """
     here = database()
     here.connection.ensure_connection()
-    if here.is_in_transaction():
-        with here.failing_alone():
-            yield
-    else:
+    with contained, here.failing_alone() if here.is_in_transaction() else contextlib.nullcontext():
         yield

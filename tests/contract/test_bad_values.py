@@ -9,9 +9,10 @@ import pytest
 from django.apps.registry import Apps
 from django.db import connection, models
 
-from realtime.boards.models import Entry
+from realtime.boards.models import Board, Entry
 from realtime.feeds import Feed, registry
 from realtime.publishing import capture
+from realtime.publishing.slow_feeds import slow_feeds
 from tests.contract.conftest import Follower
 from tests.contract.test_units_of_failure import sequence, spoil
 
@@ -35,6 +36,29 @@ class Dated(models.Model):
 
     mark: Any = models.DateField(primary_key=True)
     shelf: Any = models.DateField(null=True)
+    name = models.TextField(default="")
+
+    objects: Any = models.Manager()
+
+    class Meta:
+        app_label = "throwaway"
+        apps = Apps()
+
+
+class FusedField(models.TextField):
+    """A third-party field, whose converter raises for one text what would end a thread, task or process."""
+
+    error: BaseException
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        if value == "fuse":
+            raise self.error
+        return value
+
+
+class Fused(models.Model):
+    mark: Any = models.TextField(primary_key=True)
+    shelf: Any = FusedField(null=True)
     name = models.TextField(default="")
 
     objects: Any = models.Manager()
@@ -265,3 +289,55 @@ def test_a_key_that_cannot_be_asked_for_keeps_no_other_row_from_being_read(datab
     assert (
         len([sql for sql in queries if "SAVEPOINT" not in sql]) <= 1 + len(bad) * 2 * len(keys).bit_length()
     )
+
+
+ENDINGS = pytest.mark.parametrize(
+    "error", [SystemExit(1), GeneratorExit(), BaseException("quit")], ids=lambda error: type(error).__name__
+)
+
+
+@ENDINGS
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_converter_that_ends_more_than_its_call_touches_its_row_alone(
+    database, live, monkeypatch, error, is_slow
+):
+    """Its row is in no topic, and returns when its value can be read; also while the feed is slow."""
+    monkeypatch.setattr(FusedField, "error", error, raising=False)
+    feed = live(Fused)
+    Fused.objects.create(mark="a", shelf="s")
+    Fused.objects.create(mark="b", shelf="s")
+    sequence(database)
+    follower, other = Follower("things.s"), Follower("entries.2")
+    if is_slow:
+        slow_feeds.note(feed, 1.0, "a test", {})
+
+    database.sql("UPDATE throwaway_fused SET shelf = 'fuse' WHERE mark = 'a'")
+    database.sql("UPDATE throwaway_fused SET name = 'beside it' WHERE mark = 'b'")
+    Entry.objects.filter(pk=3).update(label="beside it")
+
+    kind = "reset" if is_slow else "changes"
+    assert sequence(database) == {"things.s": kind, "entries.2": "changes"}
+    for each in (follower, other):
+        each.follow()
+        each.assert_equals_source()
+    assert [row.key for row in follower.topic.rows] == ["b"]
+    database.sql("UPDATE throwaway_fused SET shelf = 's' WHERE mark = 'a'")
+    sequence(database)
+    follower.follow()
+    assert [row.key for row in follower.topic.rows] == ["a", "b"]
+
+
+@ENDINGS
+def test_a_feed_that_ends_more_than_its_call_when_rights_change_stops_no_other(database, monkeypatch, error):
+    """All rights to its own topics are asked again."""
+
+    def topics_in_question(table: str, image: Any) -> set[str]:
+        raise error
+
+    monkeypatch.setattr(registry["entries"], "topics_in_question", topics_in_question)
+    Board.objects.filter(pk=3).update(is_public=False)
+
+    told = sequence(database)
+
+    assert told["entries"] == "rights"
+    assert "board.3" in told
