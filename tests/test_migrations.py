@@ -14,7 +14,7 @@ from tests.support.servers import Project
 pytestmark = pytest.mark.server
 
 ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.apps.remade.settings"}
-PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),))
+PRESENT = Capture("remade_berth", ("id", "dock"), (("id",),), primary_key=("id",))
 
 
 def install_triggers(project: Project, capture: Capture) -> None:
