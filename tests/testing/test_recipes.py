@@ -81,16 +81,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     templates.mkdir(parents=True)
     (folder / "shop" / "__init__.py").touch()
     for file, text in re.findall(
-        r"^```python\n# (shop/\w+\.py)\n(.*?)^```", RECIPES.read_text(), re.DOTALL | re.MULTILINE
+        r"^```python\n# (shop/\w+\.py)[^\n]*\n(.*?)^```", RECIPES.read_text(), re.DOTALL | re.MULTILINE
     ):
-        (folder / file).write_text(text)
+        with (folder / file).open("a") as opened:  # a later block may go on at the end of an earlier one
+            opened.write(text)
     (templates / "page.html").write_text(PAGE)
     (templates / "_product.html").write_text(ROW)
     with (folder / "project" / "settings.py").open("a") as settings:
         settings.write(SETTINGS)
     (folder / "project" / "urls.py").write_text(URLS)
     (folder / "project" / "asgi.py").write_text(ASGI)
-    (folder / "pytest.ini").write_text("[pytest]\npython_files = test_live.py\n")
+    (folder / "pytest.ini").write_text("[pytest]\npython_files = test_live.py test_buying.py\n")
     run(folder, "manage.py", "makemigrations", "shop", database="memory")
     return folder
 
@@ -119,19 +120,19 @@ def test_the_recipes_for_unittest_pass(project: Path, database: str) -> None:
 
 def test_the_recipes_for_pytest_pass(project: Path, database: str) -> None:
     """With workers of pytest-xdist, which drop their databases at the end."""
-    assert "5 passed" in run_pytest(project, "-n", "2", database=database)
+    assert "6 passed" in run_pytest(project, "-n", "2", database=database)
 
 
 def test_the_recipes_pass_on_a_database_that_is_reused(project: Path, postgresql: PostgreSQL) -> None:  # noqa: F811
     """Also when the triggers of a feed are not there yet; the last run drops the database."""
     url = postgresql.url("shop")
-    assert "5 passed" in run_pytest(project, "--reuse-db", database=url)
+    assert "6 passed" in run_pytest(project, "--reuse-db", database=url)
     with postgresql.connect("test_shop") as connection:
         triggers = "SELECT tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
         for name, table in connection.execute(triggers).fetchall():
             connection.execute(f'DROP TRIGGER "{name}" ON {table}')
 
-    assert "5 passed" in run_pytest(project, "--reuse-db", database=url)
+    assert "6 passed" in run_pytest(project, "--reuse-db", database=url)
 
     postgresql.drop("test_shop")
 
