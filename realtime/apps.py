@@ -58,6 +58,8 @@ def _remove_capture(plan: list[tuple[Migration, bool]], using: str, **kwargs: An
     if RealtimeConfig.name in touched:
         capture.uninstall()  # servers do not install them meanwhile: triggers need the engine's tables
         return
+    if not _has_tables():
+        return  # another app is migrated first, in an empty database
     progress.pause_capture(MIGRATION_TIME)
     sources = {model for feed in registry for model in feed.captured}
     capture.uninstall(model._meta.db_table for model in sources if model._meta.app_label in touched)
@@ -67,13 +69,17 @@ def _install_capture(using: str, **kwargs: Any) -> None:
     """Install missing triggers; tables whose triggers were missing are read again by all hubs that follow them."""
     from .conf import get_conf
     from .databases.registry import database
-    from .models import OutboxRow
     from .publishing import capture, progress
 
-    if using != get_conf().database:
-        return
-    here = database()
-    if OutboxRow._meta.db_table in here.connection.introspection.table_names():
-        here.prepare_tables()
+    if using == get_conf().database and _has_tables():
+        database().prepare_tables()
         capture.install()
         progress.pause_capture(None)
+
+
+def _has_tables() -> bool:
+    """Return whether the tables of the engine exist."""
+    from .databases.registry import database
+    from .models import OutboxRow
+
+    return OutboxRow._meta.db_table in database().connection.introspection.table_names()

@@ -152,3 +152,14 @@ def test_the_engines_own_tables_may_be_dropped_and_created_again(release, presen
 
     assert trigger_names(release) == present_names
     assert images(release) == [None]
+
+
+def test_an_app_is_migrated_before_the_engine(tmp_path):
+    """In an empty database: there is nothing to pause yet, and the engine captures its tables when it comes."""
+    project = Project(tmp_path, **ENVIRONMENT)
+
+    project.manage("migrate", "remade", "--verbosity", "0")
+    assert trigger_names(project) == set()
+    project.manage("migrate", "--verbosity", "0")
+
+    assert trigger_names(project) != set()
