@@ -341,6 +341,30 @@ async def test_a_look_compares_the_topics_that_have_changed_and_no_others(slow, 
     assert set(compared) == {f"entries.{board.pk}" for board in boards}
 
 
+async def test_topics_that_wait_to_catch_up_are_not_compared_with_each_look(
+    slow, boards, held_reads, compared
+):
+    """Thousands may wait after a reset, while each change of another feed causes a look."""
+    followers = await follow(slow, boards)
+    await slow._in_database(slow._log.sequence)  # the boards themselves
+    await slow.settle()
+    held_reads.go_on.clear()
+    held_reads.begun.clear()
+    await slow.write(reset)
+    await slow.hub._look()
+    await until(lambda: held_reads.begun)
+    await slow.write(reset)  # again: they are marked anew while they wait
+    await slow.hub._look()
+    compared.clear()
+
+    await slow.hub._look()
+
+    assert compared == []
+    held_reads.go_on.set()
+    await slow.settle()
+    assert all([await slow.is_current(follower) for follower in followers])
+
+
 async def test_topics_are_all_read_again_when_the_database_went_back(
     slow, boards, compared, readings, monkeypatch
 ):
