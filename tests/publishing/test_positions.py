@@ -13,6 +13,7 @@ from realtime.engine.position import Position
 from realtime.feeds import registry
 from realtime.models import LogEntry, OutboxRow, Sequencer
 from realtime.publishing import positions
+from realtime.publishing.budget import Budget, OutOfTime
 from realtime.publishing.positions import probe, read_snapshot, read_topic
 from tests.support.positions import position_now
 
@@ -154,11 +155,40 @@ def test_a_topic_may_have_changed_before_the_edge(log, quay):
     assert read_topic(f"entries.{quay.pk}").unchanged_since == edge
 
 
+def test_a_reading_counts_the_rows_that_it_lacks(log, quay, monkeypatch):
+    """Another format might have them, so it is of no use there."""
+    bad, feed = quay.entries.first(), registry["entries"]
+    values = feed.serialize
+    monkeypatch.setattr(feed, "serialize", lambda entry: values(entry) if entry.pk != bad.pk else 1 / 0)
+
+    reading = read_topic(f"entries.{quay.pk}")
+
+    assert reading.left_out == 1
+    assert str(bad.pk) not in [row.key for row in reading.rows]
+    assert (reading.is_usable_in(None), reading.is_usable_in("rows")) == (True, False)
+
+
+def test_a_reading_over_its_time_says_what_to_change(log, quay, monkeypatch):
+    """The feed, or the limit."""
+
+    def spend(budget: Budget) -> None:
+        raise OutOfTime
+
+    monkeypatch.setattr(Budget, "spend_on_a_row", spend)
+
+    with pytest.raises(
+        TimeoutError, match=r"took more than 3 s: 0 rows were rendered; .*, or raise READ_SECONDS$"
+    ):
+        read_topic(f"entries.{quay.pk}", seconds=3)
+
+
 # ---------------------------------------------------------------- the log's life
 
 
-def test_an_epoch_lasts_until_the_machine_restarts(log):
-    """A restarted process continues in the same one."""
+def test_an_epoch_lasts_until_the_machine_restarts(log, monkeypatch):
+    """A restarted process continues in the same one, and locks nothing to find that out."""
+    monkeypatch.setattr(positions, "begin_epoch", None)
+
     assert positions.ensure_epoch() == log.state.epoch
 
 
