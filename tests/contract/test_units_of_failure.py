@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -364,8 +365,8 @@ def test_a_round_that_fails_as_a_whole_is_split_until_the_culprit_is_alone(datab
     follower.assert_equals_source()
 
 
-def test_a_round_with_too_many_culprits_ends(database, monkeypatch):
-    """Then all of its feeds are reset."""
+def test_a_round_with_too_many_culprits_ends(database, monkeypatch, caplog):
+    """Then all of its feeds are reset, and the log counts what they were reset for."""
     monkeypatch.setattr(sequencer, "MAX_ATTEMPTS", 5)
     monkeypatch.setattr(sequencer, "_amount", lambda rows: 1 / 0)
     with transaction.atomic():
@@ -376,6 +377,11 @@ def test_a_round_with_too_many_culprits_ends(database, monkeypatch):
     assert sequence(database) == {"entries": "reset"}
     follower.follow()
     follower.assert_equals_source()
+    counted = [
+        re.fullmatch(r"sequencing fails for (\d+) outbox rows of 'boards_entry', the first is \d+", line)
+        for line in caplog.messages
+    ]
+    assert sum(int(found[1]) for found in counted if found) == 40
 
 
 def test_a_database_that_is_away_is_no_reason_to_split(database, monkeypatch):
