@@ -124,13 +124,15 @@ def test_a_topic_may_have_any_other_name(database, live, shelf):
     assert len(follower.topic.rows) == 1
 
 
-def test_a_flood_of_topics_with_long_names_affects_no_other(database, live, settings):
+def test_a_flood_of_topics_with_long_names_affects_no_other(database, live, settings, caplog):
     """The topics are known from the images only, of which some name none."""
     settings.REALTIME = {**settings.REALTIME, "MAX_BATCH_ROWS": 3}
     live(name="things")
     Thing.objects.bulk_create(Thing(shelf=shelf) for shelf in ["x" * 300, "s", "t", "s", None])
 
-    assert sequence(database) == {"things.s": "reset", "things.t": "reset"}
+    with caplog.at_level("INFO", "realtime.sequencer"):
+        assert sequence(database) == {"things.s": "reset", "things.t": "reset"}
+    assert "more than 3 changes at once; their topics are read again" in caplog.messages
 
 
 # ---------------------------------------------------------------- outbox rows
