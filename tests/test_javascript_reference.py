@@ -65,7 +65,7 @@ def test_each_parameter_of_a_public_function_is_described():
 def test_each_type_that_the_public_interface_names_is_exported():
     """Programs in TypeScript import them from the package's root."""
     client = SOURCES[CLIENT / "client.js"]
-    types = set(re.findall(r"@typedef \{import\([^)]+\)\.\w+\} (\w+)", client))
+    types = set(re.findall(r"@typedef \{import\([^)]+\)\.\w+(?:<\w+>)?\} (\w+)", client))
     declared = set(re.findall(r"@typedef .*\} (\w+)(?: -|\n)", SOURCES[CLIENT / "realtime.js"]))
 
     assert declared

@@ -215,7 +215,7 @@ class Connection:
             await self._all_subscribed()
         self._requested[message.topic] = message
         if len(self._subscribing) < SUBSCRIBES_AT_ONCE:
-            work = measured(self._subscribe_requested(), self._spend)
+            work = self._subscribe_requested()
             self._subscribing += (asyncio.create_task(work, name="realtime-subscribe"),)
             await asyncio.sleep(0)  # it begins before the next message, which may end the session
 
@@ -223,13 +223,16 @@ class Connection:
         """Carry out the subscribes that wait, one after the other."""
         try:
             while self._requested and self.session.ending is None:
-                await self._until_affordable()
-                if self._requested:
-                    await self.subscribe(self._requested.pop(next(iter(self._requested))))
-                    self._outbound.push()
+                await measured(self._subscribe_first(), self._spend)
         finally:
             own = asyncio.current_task()
             self._subscribing = tuple(task for task in self._subscribing if task is not own)
+
+    async def _subscribe_first(self) -> None:
+        await self._until_affordable()
+        if self._requested:
+            await self.subscribe(self._requested.pop(next(iter(self._requested))))
+            self._outbound.push()
 
     async def _all_subscribed(self) -> None:
         """Wait until all subscribes have been carried out: messages after them may rely on that."""

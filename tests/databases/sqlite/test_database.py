@@ -51,14 +51,15 @@ def test_a_system_without_a_boot_id_has_only_the_file_as_origin(here, monkeypatc
 
 def test_another_file_of_the_same_name_has_another_identity(here, monkeypatch, tmp_path):
     """A database in memory has none."""
-    monkeypatch.setitem(here.connection.settings_dict, "NAME", tmp_path / "name")
-    assert here.file_identity() == ""
-    (tmp_path / "name").touch()
-    before = here.file_identity()
-    (tmp_path / "other").touch()
-    (tmp_path / "other").rename(tmp_path / "name")
+    with monkeypatch.context() as patch:
+        patch.setitem(here.connection.settings_dict, "NAME", tmp_path / "name")
+        assert here.file_identity() == ""
+        (tmp_path / "name").touch()
+        before = here.file_identity()
+        (tmp_path / "other").touch()
+        (tmp_path / "other").rename(tmp_path / "name")
 
-    assert here.file_identity() != before
+        assert here.file_identity() != before
 
 
 def test_every_table_has_the_number_of_the_schema_as_its_state(here):
