@@ -24,6 +24,7 @@ from django.utils import timezone
 from realtime.access import tickets
 from realtime.access.visitors import ANONYMOUS
 from realtime.boards.models import Entry
+from realtime.conf import get_conf
 from realtime.databases.postgresql.triggers import _ADVISORY_LOCK
 from realtime.models import LogEntry, Ticket
 from realtime.notices import broadcast
@@ -61,7 +62,9 @@ def expire() -> None:
 
 
 def add_tickets() -> None:
-    Ticket.objects.create(digest=tickets._digest("valid"), login=[], expires_at="2100-01-01T00:00Z")
+    """One of them is valid for nearly as long as a ticket can be."""
+    valid_until = timezone.now() + timedelta(seconds=2 * get_conf().ticket_seconds - 1)
+    Ticket.objects.create(digest=tickets._digest("valid"), login=[], expires_at=valid_until)
     Ticket.objects.create(digest="old", login=[], expires_at="2000-01-01T00:00Z")
 
 
