@@ -72,6 +72,24 @@ def test_each_type_that_the_public_interface_names_is_exported():
     assert declared - types == set()
 
 
+def test_each_type_that_is_exported_is_described():
+    """Behind its name, where TypeDoc looks for it; a type that is imported has the description of its own module."""
+    client = SOURCES[CLIENT / "client.js"]
+    modules = {CLIENT / name for name in re.findall(r'@typedef \{import\("\./([^"]+)"\)', client)}
+    declared = [
+        (path.stem, rest)
+        for path in sorted(modules | set(PUBLIC))
+        for rest in re.findall(r"@typedef (?!\{import)((?:[^*@]|\*(?!/))+)", SOURCES[path])
+    ]
+    lacking = [
+        (stem, rest) for stem, rest in declared if not re.match(r"\{.+\} \w+[\s*]+- \w", rest, re.DOTALL)
+    ]
+
+    assert len(modules) >= 6
+    assert len(declared) >= 30
+    assert lacking == []
+
+
 def test_each_element_is_in_the_reference():
     """With the attributes that it reads or writes beside it."""
     elements = re.findall(r'customElements\.define\("([\w-]+)"', SOURCES[CLIENT / "client.js"])

@@ -45,15 +45,13 @@ const LATE_MS = 5_000;
  */
 
 /**
- * What to follow, from where on, and the functions to call.
  * @template [R=any] - the type of the rows' fields
- * @typedef {Options<R> & StatusHandler} SubscribeOptions
+ * @typedef {Options<R> & StatusHandler} SubscribeOptions - what to follow, from where on, and the functions to call
  */
 
 /**
- * The rows of a topic, kept current.
  * @template [R=any] - the type of the rows' fields
- * @typedef {object} Subscription
+ * @typedef {object} Subscription - the rows of a topic, kept current
  * @property {string} topic
  * @property {string | null} position - of the rows
  * @property {Map<string, Row<R>>} rows - in the topic's order; another Map after each change

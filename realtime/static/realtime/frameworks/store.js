@@ -6,15 +6,13 @@
 import { connect } from "../client.js";
 
 /**
- * In the topic's order; a new object after each change.
  * @template [R=any] - the type of the rows' fields
- * @typedef {{rows: Row<R>[], status: SubscriptionStatus}} Rows
+ * @typedef {{rows: Row<R>[], status: SubscriptionStatus}} Rows - of a topic, in its order; a new object after each change
  */
 
 /**
- * The rows of a topic as a value with listeners.
- * @template [R=any]
- * @typedef {object} Store
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {object} Store - the rows of a topic as a value with listeners
  * @property {() => Rows<R>} get - returns the value
  * @property {(listener: () => void) => () => void} subscribe - calls the listener after each change, until the function that
  *   it returns is called

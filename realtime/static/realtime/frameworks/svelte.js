@@ -4,9 +4,8 @@
 /** @import { Rows } from "./store.js" */
 
 /**
- * A store of Svelte's.
  * @template [R=any] - the type of the rows' fields
- * @typedef {object} Readable
+ * @typedef {object} Readable - a store of Svelte's
  * @property {(run: (value: Rows<R>) => void) => () => void} subscribe - calls a function at once and after each change
  */
 

@@ -1,9 +1,9 @@
 /** The messages on the wire as types (docs/protocol.md). It contains no code, so browsers do not load it. */
 
 /**
- * A row of a topic: `row` has the feed's fields, where the format is one with rows; `html` is the rendered row.
  * @template [R=any] - the type of the fields, which `manage.py realtime_types` declares for each feed
- * @typedef {{key: string, order: string, row: R, html?: string, digest?: number}} Row
+ * @typedef {{key: string, order: string, row: R, html?: string, digest?: number}} Row - of a topic: `row` has the feed's
+ *   fields, where the format is one with rows; `html` is the rendered row
  */
 
 /**

@@ -14,9 +14,8 @@ const ASSUMED_MS = 10_000;
 const LAST = "\uffff";
 
 /**
- * Functions that a subscription calls.
- * @template [R=any]
- * @typedef {object} Handlers
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {object} Handlers - functions that a subscription calls
  * @property {(row: Row<R>) => void} [onInsert] - for each new row, those of the first snapshot included
  * @property {(row: Row<R>, old: Row<R>) => void} [onUpdate] - for each row that has changed
  * @property {(old: Row<R>) => void} [onDelete] - for each row that is gone
@@ -31,9 +30,9 @@ const LAST = "\uffff";
  */
 
 /**
- * What to follow, and from where on; rows: all of them, as of `position`.
- * @template [R=any]
- * @typedef {Handlers<R> & {format?: Format, position?: string | null, rows?: Row<R>[]}} Options
+ * @template [R=any] - the type of the rows' fields
+ * @typedef {Handlers<R> & {format?: Format, position?: string | null, rows?: Row<R>[]}} Options - what to follow, and from
+ *   where on; rows: all of them, as of `position`
  */
 
 export class RowMap {

@@ -24,7 +24,7 @@ const MAX_PAUSE_MS = 300_000;
  * @typedef {FollowerState | "misplaced"} TopicState - misplaced: where browsers allow no such element
  * @typedef {{state: TopicState, since: number | null, reason: string}} TopicStatus - since: when its rows were last known
  *   to be current, in milliseconds; null while it is live
- * @typedef {object} Follower
+ * @typedef {object} Follower - who shows the rows of a topic, such as an element or a subscription
  * @property {Format} format - what it needs; with "signal" it has no rows
  * @property {string | null} position - of the rows it holds; set here, after the follower has applied a message
  * @property {() => number | null} [digest] - of the rows it holds; null if it does not know

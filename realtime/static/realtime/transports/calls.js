@@ -30,7 +30,7 @@ export class CallError extends Error {
 
 /**
  * @typedef {{message: Call, isSent: boolean, timer: unknown, resolve: (ok: unknown) => void,
- *   reject: (error: CallError) => void}} Waiting
+ *   reject: (error: CallError) => void}} Waiting - a call without a reply
  */
 
 export class Calls {
