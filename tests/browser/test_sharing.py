@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.windows import DEPARTURES, ROWS, Window
 from tests.support import servers
@@ -97,6 +97,31 @@ def test_a_board_in_a_frame_of_another_site_is_live(windows, editor, server, oth
 
     expect(frame.locator(ROWS, has_text="Framed Island")).to_have_count(1)
     viewer.errors[:] = [error for error in viewer.errors if "frame-ancestors 'none'" not in error]
+
+
+def test_a_second_click_makes_no_second_link(editor):
+    """The server has received the first request; its answer is held until the second click has been made."""
+    page = editor.page
+    page.goto(f"{DEPARTURES}share/")
+    held = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch(max_redirects=0)))
+
+    page.route("**/share/links/", hold)
+    page.fill("#link_name", "Once only")
+    button = page.locator("text=Make a link").bounding_box()
+    middle = button["x"] + button["width"] / 2, button["y"] + button["height"] / 2
+    page.mouse.click(*middle)
+    while not held:
+        page.wait_for_timeout(20)
+    page.mouse.click(*middle)
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    page.unroute("**/share/links/")
+
+    expect(page.locator("[aria-label='Secret link']")).to_be_visible()
+    expect(page.locator(".tool-row bdi", has_text="Once only")).to_have_count(1)
 
 
 def test_a_secret_link_opens_a_private_board_until_it_is_revoked(windows, editor):

@@ -1,7 +1,8 @@
-/** On the pages of viewers and editors: one of another build than the server's loads again. */
+/** On the pages of users: one of another build than the server's loads again, and no form is sent twice. */
 
 /** @import { Realtime } from "../../../static/realtime/realtime.js" */
 
+import "./sent-once.js";
 import { followBuild } from "./wall/build.js";
 
 const { realtime } = /** @type {{realtime?: Realtime}} */ (
