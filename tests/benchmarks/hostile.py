@@ -14,7 +14,7 @@ from .load import Load
 from .outcome import Outcome, latency
 
 MIB = 2**20
-SECONDS = 8.0
+SECONDS = 4.0
 
 
 async def on_daphne(bench: Bench, out: Outcome) -> None:
@@ -27,19 +27,14 @@ async def on_guarded_uvicorn(bench: Bench, out: Outcome) -> None:
     await _attacked(bench, out, "guarded")
 
 
-async def on_uvicorn(bench: Bench, out: Outcome) -> None:
-    """The same on uvicorn as it is."""
-    await _attacked(bench, out, "uvicorn")
-
-
 async def _attacked(bench: Bench, out: Outcome, name: str) -> None:
-    readers, changes = 20, bench.count(80)
+    readers, changes = 20, bench.count(40)
     names = [*attacks.ATTACKS][:1] if bench.is_tiny else [*attacks.ATTACKS]
     # A tiny run shares its server with other scenarios, which need more connections of one address.
     limit = DEFAULTS["MAX_CONNECTIONS_PER_ADDRESS"] if bench.is_tiny else "200"
     with contestants.run(bench, name, MAX_CONNECTIONS_PER_ADDRESS=limit) as running:
         assert running.server is not None
-        process, load = psutil.Process(running.pid), Load(running.url, settle_seconds=bench.seconds(2))
+        process, load = psutil.Process(running.pid), Load(running.url, settle_seconds=bench.seconds(1))
         await load.open(["entries.1"] * readers)
         for attack in (None, *names):
             with out.tolerating(f"{name}, {attack}"):
@@ -52,7 +47,7 @@ async def _attacked(bench: Bench, out: Outcome, name: str) -> None:
                     latencies = await make(running, load, ["entries.1"], changes, 10)
                     if attack is not None:
                         await asyncio.to_thread(under_way.result)
-                await asyncio.sleep(bench.seconds(2))
+                await asyncio.sleep(bench.seconds(1))
                 out.add("hostile", {
                     "": name, "attack": attack or "none", **latency(latencies),
                     "delivered %": 100 * len(latencies) / (readers * changes),

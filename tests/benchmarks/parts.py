@@ -58,7 +58,6 @@ _PARTS: dict[str, dict[str, Scenario]] = {
     "cluster": {"hubs": cluster.hubs, "floor": cluster.floor},
     "attacks-daphne": {"hostile-daphne": hostile.on_daphne},
     "attacks-guarded": {"hostile-guarded": hostile.on_guarded_uvicorn},
-    "attacks-uvicorn": {"hostile-uvicorn": hostile.on_uvicorn},
 }
 
 PARTS: dict[str, list[str]] = {part: list(scenarios) for part, scenarios in _PARTS.items()}
