@@ -16,10 +16,11 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.dates import WEEKDAYS_ABBR
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from .charts.models import Reading as Reading
+from .clock_times import ClockTime
 from .exchange.cells import CONTROL
 from .exchange.models import Batch as Batch
 from .exchange.models import RowToken as RowToken
@@ -257,7 +258,7 @@ class Board(TwoWay):
     def word_of(self, status: str) -> str:
         """Return the word of a status; the text itself, if a program has written one that there is not."""
         own = self.own_status(status)
-        return own.word if own else str(dict(Status.choices).get(status, status))
+        return own.word if own else standard_word(status)
 
     def severity(self, status: str) -> int:
         """Return how bad a status is: its place among the board's own, or among the standard ones."""
@@ -275,6 +276,17 @@ class Status(models.TextChoices):
     INFO = "info", _("Now")
     WARNING = "warning", _("Watch")
     CRITICAL = "critical", _("Alert")
+
+
+STANDARD_WORDS = dict(Status.choices)
+
+
+def standard_word(status: str) -> str:
+    """Return the word of a standard status in the active language; the text itself, if there is none of this name.
+
+    It is that of ``get_status_display``, which translates the words of all of them to find one.
+    """
+    return str(STANDARD_WORDS.get(status, status))
 
 
 class Entry(models.Model):
@@ -393,9 +405,21 @@ class Entry(models.Model):
         return zone_named(self.clock)
 
     @property
-    def shown_at(self) -> datetime | None:
+    def status_word(self) -> str:
+        """Its status in the active language, if that is a standard one."""
+        return standard_word(self.status)
+
+    @property
+    def shown_at(self) -> ClockTime | None:
         """Its time as pages show it: none, if a program has written one that is too far away."""
-        return self.at if self.at and is_in_reach(self.at) else None
+        if not self.at or not is_in_reach(self.at):
+            return None
+        return ClockTime.of(self.at, self.zone, self.language_code, AT_FORMAT)
+
+    @property
+    def shown_updated(self) -> ClockTime:
+        """When it was last written, as pages show it."""
+        return ClockTime.of(self.updated, self.zone, self.language_code, UPDATED_FORMAT)
 
     @property
     def times(self) -> Times:
@@ -411,6 +435,8 @@ NOTED = ("is_due", "next_change", "rank", "clock", "language", "look")
 RANKED_BY = frozenset({"at", "shows_from", "shows_until", "weekdays", "status", "board", "board_id"})
 """The fields of an entry on which those of ``NOTED`` depend."""
 TIMELESS = 2**40
+AT_FORMAT = gettext_noop("D j M H:i")
+UPDATED_FORMAT = gettext_noop("j M H:i:s")
 
 
 def rank(sorting: str, at: datetime | None, severity: int) -> int:
