@@ -6,8 +6,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
+from tests.browser.client.pages import Pages
 from tests.support.servers import ROOT
 
 FOLDERS = {
@@ -40,28 +41,26 @@ def site() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture
-def errors() -> list[str]:
-    """Errors in the page's console; a test that provokes some removes them."""
-    return []
-
-
 @pytest.fixture(scope="package")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Shared by all pages for its cache; they store nothing else in it."""
+def pages(browser: Browser) -> Iterator[Pages]:
+    """They share a context for its cache."""
     context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
-    yield context
+    yield Pages(context)
     context.close()
 
 
 @pytest.fixture
-def page(context: BrowserContext, site: str, errors: list[str]) -> Iterator[Page]:
+def errors(pages: Pages) -> list[str]:
+    """Errors in the page's console; a test that provokes some removes them."""
+    return pages.errors
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, pages: Pages, site: str, errors: list[str]) -> Iterator[Page]:
     """A page with fakes/page.js; nothing is connected yet."""
-    page = context.new_page()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{site}/fakes/page.html")
+    failed = request.session.testsfailed
+    page = pages.open(f"{site}/fakes/page.html")
     page.wait_for_selector("html[data-ready]")
     yield page
-    page.close()
+    pages.give_back(page, passed=request.session.testsfailed == failed)
     assert errors == []
