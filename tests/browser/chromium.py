@@ -3,13 +3,16 @@
 ``python -m tests.browser.chromium`` does this before the suite runs, and prints the path.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SHELL = "chromium-headless-shell"
+"""Debian's package of Chromium without windows: the same engine, for two thirds of the processor's time."""
+NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -32,19 +35,25 @@ def find() -> str | None:
 
 
 def install() -> None:
-    """Try Playwright's own download, then Debian's package; ``find`` shows whether it worked."""
-    attempts = [[sys.executable, "-m", "playwright", "install", "chromium"]]
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        attempts += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]]
-    for command in attempts:
-        print("trying:", " ".join(command), flush=True)
-        subprocess.run(command, check=False, timeout=900, stdout=subprocess.DEVNULL)
-        if find():
-            return
+    """Try Debian's package without windows, Playwright's own download and Debian's Chromium, until there is one."""
+    apt = ["apt-get", "install", "-y", "-qq"] if shutil.which("apt-get") and os.geteuid() == 0 else None
+    if apt and not _try(*apt, SHELL) and _try("apt-get", "update", "-qq"):
+        _try(*apt, SHELL)
+    if not find():
+        _try(sys.executable, "-m", "playwright", "install", "chromium")
+    if apt and not find():
+        _try(*apt, "chromium")
+
+
+def _try(*command: str) -> bool:
+    print("trying:", " ".join(command), flush=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return not subprocess.run(command, check=False, timeout=900, stdout=subprocess.DEVNULL).returncode
+    return False
 
 
 if __name__ == "__main__":
-    if not find():
+    if not shutil.which(SHELL):
         install()
     browser = find()
     if browser:

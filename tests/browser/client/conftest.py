@@ -27,6 +27,11 @@ class Files(SimpleHTTPRequestHandler):
                 return str(folder / path.removeprefix(prefix))
         return "/nowhere"
 
+    def end_headers(self) -> None:
+        """Let the pages of one run, which share a cache, ask for each file once."""
+        self.send_header("Cache-Control", "max-age=3600")
+        super().end_headers()
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
