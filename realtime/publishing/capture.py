@@ -24,6 +24,9 @@ WAIT_SECONDS = 4.0
 CLAIM_TIME = timedelta(minutes=10)
 """How long a trigger that no running release claims is kept."""
 
+Needed = Mapping[Capture, Collection[str]]
+"""Captures, and the names of the triggers of each. The database is asked for the names: several queries a capture."""
+
 _failures: dict[str, str] = {}
 """The tables on which this process last failed to install triggers, with the reason of each."""
 _logged: dict[str, str] = {}
@@ -64,20 +67,27 @@ def missing() -> list[Capture]:
     included: a trigger that names a missing column would make every write fail.
     """
     here = database()
-    return _missing(here, possible(here))
+    return _missing(here, _needed(here))
 
 
-def _missing(here: Database, needed: Iterable[Capture]) -> list[Capture]:
+def _missing(here: Database, needed: Needed) -> list[Capture]:
     present = {(trigger.name, trigger.table) for trigger in here.triggers.installed()}
     return [
         capture
-        for capture in needed
-        if any((name, capture.table) not in present for name in here.triggers.statements(capture))
+        for capture, names in needed.items()
+        if any((name, capture.table) not in present for name in names)
     ]
 
 
-def possible(here: Database) -> list[Capture]:
-    """Return the captures whose tables have all the columns they name; none before the engine's tables exist."""
+def _needed(here: Database, chosen: Collection[str] | None = None) -> Needed:
+    return {capture: tuple(here.triggers.statements(capture)) for capture in possible(here, chosen)}
+
+
+def possible(here: Database, chosen: Collection[str] | None = None) -> list[Capture]:
+    """Return the captures whose tables have all the columns they name; none before the engine's tables exist.
+
+    ``chosen`` are the tables to look at, all of them by default.
+    """
     inspect = here.connection.introspection
     with here.connection.cursor() as cursor:
         tables = set(inspect.table_names(cursor))
@@ -87,6 +97,7 @@ def possible(here: Database) -> list[Capture]:
             here.triggers.completed(capture)
             for capture in captures(registry)
             if capture.table in tables
+            and (chosen is None or capture.table in chosen)
             and not here.triggers.unfit(capture.table)
             and capture.named_columns <= here.column_names(capture.table)
         ]
@@ -95,10 +106,10 @@ def possible(here: Database) -> list[Capture]:
 def uncaptured() -> dict[str, str]:
     """Return the live tables whose changes are not recorded, with the reason of each: their feeds are not live."""
     here = database()
-    return _uncaptured(here, possible(here))
+    return _uncaptured(here, _needed(here))
 
 
-def _uncaptured(here: Database, needed: Collection[Capture]) -> dict[str, str]:
+def _uncaptured(here: Database, needed: Needed) -> dict[str, str]:
     absent = {capture.table for capture in _missing(here, needed)}
     installed = {(capture.table, capture.columns) for capture in needed if capture.table not in absent}
     found = {}
@@ -140,13 +151,13 @@ def install(
     ``tables`` are those to install triggers on, all of them by default; ``is_patient``: see ``drop_obsolete``.
     """
     here = database()
-    needed = possible(here)
+    needed = _needed(here)
     lacking = [capture for capture in _missing(here, needed) if tables is None or capture.table in tables]
     installed = [capture for capture in lacking if _try(here, capture, wait_seconds)]
     if lacking:
-        needed = possible(here)  # while a table was waited for, another may have been altered
+        needed = _needed(here)  # while a table was waited for, another may have been altered
     _log_uncaptured(_uncaptured(here, needed))  # first: the role may lack rights for the rest
-    _store_claims(here, needed)
+    _store_claims(needed)
     _drop_obsolete(here, needed, wait_seconds, is_patient)
     return installed
 
@@ -154,10 +165,10 @@ def install(
 def _try(here: Database, capture: Capture, wait_seconds: float) -> bool:
     try:
         with _change(here, wait_seconds):
-            if capture not in missing():
+            if capture not in _missing(here, needed := _needed(here, [capture.table])):
                 return False  # another process has installed them meanwhile
             here.triggers.create(capture)
-            _store_claims(here, [capture], here.table_states([capture.table]))
+            _store_claims({capture: needed[capture]}, here.table_states([capture.table]))
             OutboxRow.objects.create(source=capture.table, image=None)
     except DatabaseError as error:
         _failures[capture.table] = str(error).partition("\n")[0]
@@ -197,12 +208,10 @@ def _log_uncaptured(reasons: Mapping[str, str]) -> None:
 
 def claim(here: Database) -> None:
     """Store that this release needs its triggers, so that no other release drops them."""
-    _store_claims(here, possible(here))
+    _store_claims(_needed(here))
 
 
-def _store_claims(
-    here: Database, needed: Iterable[Capture], states: Mapping[str, TableState] | None = None
-) -> None:
+def _store_claims(needed: Needed, states: Mapping[str, TableState] | None = None) -> None:
     """Claim the triggers of captures; with ``states``, also store that the tables are read as they are now."""
     # By the triggers' names: two models may have the same table, and need the same triggers.
     claims = {
@@ -212,8 +221,8 @@ def _store_claims(
             claimed_at=Now(),
             seen="" if states is None else states[capture.table].triggers[name],
         )
-        for capture in needed
-        for name in here.triggers.statements(capture)
+        for capture, names in needed.items()
+        for name in names
     }
     TriggerClaim.objects.bulk_create(
         # Always in the same order, so that no two processes wait for each other.
@@ -230,11 +239,11 @@ def drop_obsolete(here: Database, wait_seconds: float, *, is_patient: bool = Fal
     ``is_patient``: a trigger that was never claimed is dropped only after the time of a claim; a release that
     is older than claims may need it.
     """
-    _drop_obsolete(here, possible(here), wait_seconds, is_patient)
+    _drop_obsolete(here, _needed(here), wait_seconds, is_patient)
 
 
-def _drop_obsolete(here: Database, needed: Iterable[Capture], wait_seconds: float, is_patient: bool) -> None:
-    wanted = {name for capture in needed for name in here.triggers.statements(capture)}
+def _drop_obsolete(here: Database, needed: Needed, wait_seconds: float, is_patient: bool) -> None:
+    wanted = {name for names in needed.values() for name in names}
     tables = {capture.table for capture in captures(registry)}
     TriggerClaim.objects.filter(claimed_at__lt=Now() - CLAIM_TIME).delete()
     claimed = set(TriggerClaim.objects.values_list("name", flat=True))

@@ -1,6 +1,7 @@
 """Capture: the triggers match the feeds, are installed once, and are replaced when they are outdated."""
 
 import re
+from collections import Counter
 
 import pytest
 from django.db import connection, models
@@ -8,7 +9,9 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from realtime.boards.models import Entry
+from realtime.databases.captures import Capture
 from realtime.databases.registry import database
+from realtime.databases.sqlite.triggers import SQLiteTriggers
 from realtime.feeds import registry
 from realtime.models import TriggerClaim
 from realtime.publishing import capture
@@ -28,6 +31,24 @@ def test_a_second_installation_does_nothing(log, images):
     assert capture.install() == []
     assert trigger_names() == names
     assert images(Entry) == []
+
+
+@pytest.mark.parametrize("is_lacking, times", [(False, 1), (True, 4)])
+def test_installing_examines_each_table_a_few_times(log, monkeypatch, is_lacking, times):
+    """Not once more for each table that lacks its triggers: that took a start of many tables seconds."""
+    if is_lacking:
+        capture.uninstall()
+    examined: Counter[str] = Counter()
+    statements = SQLiteTriggers.statements
+
+    def counted(triggers: SQLiteTriggers, needed: Capture) -> dict[str, str]:
+        examined[needed.table] += 1
+        return statements(triggers, needed)
+
+    monkeypatch.setattr(SQLiteTriggers, "statements", counted)
+    capture.install()
+
+    assert set(examined.values()) == {times}
 
 
 def test_uninstalling_drops_all_triggers_of_the_engine(uninstalled):
