@@ -83,6 +83,26 @@ class Database:
             connections.settings["default"] = kept
             ContentType.objects.clear_cache()
 
+    @contextlib.contextmanager
+    def in_preparation(self) -> Iterator[None]:
+        """Make it the default while it is prepared, and ready to be copied."""
+        with self.is_default():
+            yield
+            if self.vendor == "sqlite":
+                connections["default"].cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextlib.contextmanager
+def copy_of(prepared: Database) -> Iterator[Database]:
+    name = f"test_{next(numbers)}"
+    if isinstance(prepared.source, Path):
+        shutil.copy(prepared.source / prepared.name, prepared.source / name)
+    else:
+        prepared.source.copy(prepared.name, name)
+    yield Database(prepared.vendor, prepared.source, name)
+    if isinstance(prepared.source, databases.PostgreSQL):
+        prepared.source.drop(name)
+
 
 class Follower:
     """A topic held by a process that reads only the log."""
@@ -134,11 +154,9 @@ def prepared(request, tmp_path_factory, django_db_blocker) -> Database:
         database = Database("postgresql", server, name)
         with contextlib.closing(server.connect()) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-    with django_db_blocker.unblock(), database.is_default():
+    with django_db_blocker.unblock(), database.in_preparation():
         call_command("migrate", verbosity=0)
         fill()
-        if database.vendor == "sqlite":
-            connections["default"].cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return database
 
 
@@ -164,31 +182,32 @@ def no_slow_feeds(settings) -> Iterator[None]:
 @pytest.fixture
 def database(prepared, django_db_blocker, no_slow_feeds) -> Iterator[Database]:
     """A fresh copy with a log and a sequenced outbox."""
-    name = f"test_{next(numbers)}"
-    if prepared.vendor == "sqlite":
-        shutil.copy(prepared.source / prepared.name, prepared.source / name)
-    else:
-        prepared.source.copy(prepared.name, name)
-    database = Database(prepared.vendor, prepared.source, name)
-    with django_db_blocker.unblock(), database.is_default():
+    with copy_of(prepared) as database, django_db_blocker.unblock(), database.is_default():
         positions.ensure_epoch()
         database.sequence()
         yield database
-    if database.vendor == "postgresql":
-        prepared.source.drop(name)
 
 
 @pytest.fixture
-def on_postgresql(database) -> Database:
-    if database.vendor != "postgresql":
+def only_postgresql(prepared) -> None:
+    """Skip the test on SQLite, before a copy is made."""
+    if prepared.vendor != "postgresql":
         pytest.skip("only on PostgreSQL")
+
+
+@pytest.fixture
+def only_sqlite(prepared) -> None:
+    if prepared.vendor != "sqlite":
+        pytest.skip("only on SQLite")
+
+
+@pytest.fixture
+def on_postgresql(only_postgresql, database) -> Database:
     return database
 
 
 @pytest.fixture
-def on_sqlite(database) -> Database:
-    if database.vendor != "sqlite":
-        pytest.skip("only on SQLite")
+def on_sqlite(only_sqlite, database) -> Database:
     return database
 
 

@@ -33,7 +33,7 @@ from tests.apps.library.models import (
     Tag,
     Win,
 )
-from tests.contract.conftest import Follower, log_changes
+from tests.contract.conftest import Database, Follower, copy_of, log_changes
 
 
 def with_html(row: Row | None, parts: Iterable[str]) -> Row | None:
@@ -49,7 +49,8 @@ class Library(Feed):
     ordering = ["author__name", "title"]
 
     def get_queryset(self):
-        return super().get_queryset().select_related("author__country")
+        to_one = super().get_queryset().select_related("author__country", "publisher", "sequel_of", "cover")
+        return to_one.prefetch_related("tags", "prizes", "chapter_set")
 
     def row(self, instance):
         return with_html(super().row(instance), self.parts(instance))
@@ -68,7 +69,7 @@ class Library(Feed):
         yield from sorted(f"{prize.name}" for prize in book.prizes.all())
         yield from sorted(str(year) for year in Win.objects.filter(book=book).values_list("year", flat=True))
         yield from sorted(chapter.title for chapter in book.chapter_set.all())
-        if Cover.objects.filter(book=book).exists():
+        if hasattr(book, "cover"):
             yield f"in {book.cover.colour}"
 
 
@@ -137,29 +138,45 @@ TOPICS = [
 ]  # fmt: skip
 
 
+@contextlib.contextmanager
+def registered(**feeds: tuple[type[Feed], type[models.Model]]) -> Iterator[None]:
+    """Register ``name=(feed class, model)``."""
+    for name, (feed, model) in feeds.items():
+        registry.add(type(feed.__name__, (feed,), {"name": name})(model))
+    try:
+        yield
+    finally:
+        for name in feeds:
+            registry.remove(name)
+
+
 @pytest.fixture
 def make_live(database) -> Iterator[Callable[..., None]]:
     """Make models live for one test: ``make_live(name=(feed class, model))``."""
-    names: list[str] = []
+    with contextlib.ExitStack() as stack:
 
-    def register(**feeds: tuple[type[Feed], type[models.Model]]) -> None:
-        for name, (feed, model) in feeds.items():
-            registry.add(type(feed.__name__, (feed,), {"name": name})(model))
-            names.append(name)
-        capture.install()
-        database.sequence()
+        def register(**feeds: tuple[type[Feed], type[models.Model]]) -> None:
+            stack.enter_context(registered(**feeds))
+            capture.install()
+            database.sequence()
 
-    yield register
-    for name in names:
-        registry.remove(name)
+        yield register
 
 
-@pytest.fixture
-def library(database, make_live):
-    """Two shelves of books with rows in all related tables, and every feed above."""
-    with connection.schema_editor() as editor:
-        for model in MODELS:
-            editor.create_model(model)
+@pytest.fixture(scope="module")
+def prepared(prepared, django_db_blocker) -> Iterator[Database]:
+    """To be copied: two shelves of books with rows in all related tables, and the triggers of every feed above."""
+    with copy_of(prepared) as database:
+        with django_db_blocker.unblock(), database.in_preparation(), registered(**FEEDS):
+            with connection.schema_editor() as editor:
+                for model in MODELS:
+                    editor.create_model(model)
+            fill()
+            capture.install()
+        yield database
+
+
+def fill() -> None:
     home, away = (Country.objects.create(name=name) for name in ("home", "away"))
     ann, bob = (Author.objects.create(name=n, country=c) for n, c in (("Ann", home), ("Bob", away)))
     press = Publisher.objects.create(code="press", name="The Press")
@@ -175,8 +192,13 @@ def library(database, make_live):
     Win.objects.create(book_id=1, prize=prize, year=1999)
     Cover.objects.create(book_id=1, colour="red")
     AudioBook.objects.create(shelf=1, title="Told", author=ann, minutes=60)
-    make_live(**FEEDS)
-    return database
+
+
+@pytest.fixture
+def library(database) -> Iterator[Database]:
+    """The books above, with every feed."""
+    with registered(**FEEDS):
+        yield database
 
 
 def as_sql(statement: str) -> Callable[[], None]:
