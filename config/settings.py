@@ -20,6 +20,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from realtime.conf import Conf, conf_of
+from realtime.runtime.early_script import early_script_hash
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # All files that the running project writes; git ignores the folder.
@@ -156,7 +157,7 @@ AUTHENTICATION_BACKENDS = [
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
-        "script-src": [SELF],
+        "script-src": [SELF, early_script_hash()],
         "style-src": [SELF],
         "img-src": [SELF],
         "connect-src": [SELF],  # includes WebSockets in every browser that can run the page client

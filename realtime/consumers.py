@@ -11,14 +11,16 @@ from .access import origins
 from .access.handshake import Handshake
 from .access.limits import ending_of
 from .access.visitors import ANONYMOUS
+from .conf import get_conf
 from .engine.codes import Code
 from .engine.errors import RealtimeError
-from .engine.messages import SUBPROTOCOLS, Encoded
+from .engine.messages import SUBPROTOCOLS, Encoded, Subscribe
 from .engine.session import Ending, Session
 from .runtime.asgi_types import Event, Receive, Scope, Send
 from .runtime.client_log import SERVER_FAILED, ClientLog
 from .servers.frames import WRITER
 from .service import get_service
+from .transports import parameters
 from .transports.connection import Connection
 
 __all__ = ["RealtimeConsumer"]
@@ -70,7 +72,11 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
             return
         service = get_service()
         visitor, place, ending = ANONYMOUS, None, None
+        subscriptions: list[Subscribe] = []
         try:
+            if b"topic=" in handshake.query_string:
+                limit = get_conf().max_subscriptions
+                subscriptions = parameters.subscriptions(handshake.parameters, limit)
             visitor, place = await service.admit(handshake)
         except RealtimeError as error:
             ending = ending_of(error)
@@ -94,6 +100,8 @@ class RealtimeConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channel
         await self.accept(subprotocol)
         self._connection.log.info("open from %s", handshake.client)
         self._connection.open(ending)
+        if ending is None:
+            await self._connection.begin(subscriptions)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._connection is not None:

@@ -71,6 +71,50 @@ async def test_a_client_without_an_origin_is_anonymous(connect, staff, sign_in, 
     assert (await peer.follow("boards"))["type"] == "snapshot"
 
 
+async def test_topics_in_the_address_are_followed_from_the_beginning(connect, quay, safe, in_database):
+    """As by subscribe: each from its position, in its format; one that may not be read is refused alone."""
+    topic, secret = f"entries.{quay.pk}", f"entries.{safe.pk}"
+    first = connect()
+    await first.open()
+    position = (await first.follow(topic))["position"]
+    query = (
+        f"topic={topic}&topic=boards&topic={secret}&format=html&format=rows&format=html&since={position},,"
+    )
+    peer = connect(query=query)
+
+    welcome = await peer.open()
+    answers = {message["topic"]: message for message in [await peer.receive() for _ in range(3)]}
+    await in_database(quay.entries.create, label="new")
+    (change,) = (await peer.receive_next("changes", topic))["changes"]
+
+    assert welcome["type"] == "welcome"
+    assert (answers[topic]["position"], answers[topic]["changes"]) == (position, [])
+    assert (answers["boards"]["type"], "row" in answers["boards"]["rows"][0]) == ("snapshot", True)
+    assert answers[secret]["code"] == 4403
+    assert "new" in change["html"]
+
+
+@pytest.mark.parametrize(
+    "query, code, why",
+    [
+        ("topic=a&format=xml", 4400, "format is signal, rows or html, not 'xml'"),
+        ("topic=a&topic=b&since=e.1", 4400, "1 positions for 2 topics"),
+        ("topic=%ff", 4400, "cannot be parsed"),
+        ("topic=a&topic=b&topic=c", 4529, "no more than 2 topics"),
+    ],
+)
+async def test_an_address_with_impossible_topics_is_refused(connect, settings, query, code, why):
+    """With a reason: accepted, then closed."""
+    settings.REALTIME = {**settings.REALTIME, "MAX_SUBSCRIPTIONS": 2}
+    peer = connect(query=query)
+
+    await peer.connect(PATIENCE_SECONDS)
+    (_, bye), closed = await peer.receive_rest()
+
+    assert (bye["type"], bye["code"], closed) == ("bye", code, code)
+    assert why in bye["reason"]
+
+
 async def test_messagepack_and_json_encode_the_same_object(connect, quay):
     """Field by field."""
     text, binary = make("json", connect, None), make("msgpack", connect, None)

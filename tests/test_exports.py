@@ -37,6 +37,7 @@ EXPORTS = {
     "realtime.middleware": ["LiveBlocksMiddleware", "PasswordAttemptsMiddleware", "PrivatePagesMiddleware"],
     "realtime.notices": ["broadcast"],
     "realtime.presence": ["names", "viewers"],
+    "realtime.runtime.early_script": ["early_script", "early_script_hash"],
     "realtime.schedule": ["every"],
     "realtime.testing": [
         "LiveClient",

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1] / "realtime" / "static" / "realtime"
 LAYERS = {
     "frameworks": 7,
     "live.js": 6,
+    "early.js": 6,
     "client.js": 5,
     "elements": 4,
     "realtime.js": 3,

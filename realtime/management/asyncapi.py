@@ -10,6 +10,7 @@ from .contracts import Schema
 
 VERSION = "3.0.0"
 ADDRESS = "/realtime/ws/"
+TEXTS: Schema = {"type": "array", "items": {"type": "string"}}
 WORDS = (
     "One JSON object per text message of a WebSocket, subprotocol `realtime.v1.json` or none; the same objects as "
     "MessagePack in binary messages by `realtime.v1.msgpack`. Unknown fields are ignored by both sides. Server-Sent "
@@ -63,7 +64,16 @@ def document() -> Schema:
                         "query": {
                             "type": "object",
                             "properties": {
-                                "ticket": {"type": "string", "description": "opens one connection, once"}
+                                "ticket": {"type": "string", "description": "opens one connection, once"},
+                                "topic": {
+                                    **TEXTS,
+                                    "description": "followed from the beginning, as by subscribe",
+                                },
+                                "format": {**TEXTS, "description": "one for all topics, or one for each"},
+                                "since": {
+                                    "type": "string",
+                                    "description": "a position for each topic, joined by commas",
+                                },
                             },
                         },
                     }

@@ -32,6 +32,7 @@ from ..feeds import Feed, registry
 from ..middleware import LiveBlocksMiddleware
 from ..publishing.positions import read_topic
 from ..rows.markup import WORDS
+from ..runtime.early_script import early_script
 from ..runtime.left_out import left_out
 from ..runtime.script_texts import script_texts
 from ..service import running_hub
@@ -363,13 +364,15 @@ def realtime_texts(app: str = "realtime") -> SafeString:
 
 
 @register.inclusion_tag("realtime/head.html", takes_context=True)
-def realtime_head(context: template.Context, style: bool = True) -> dict[str, object]:
+def realtime_head(context: template.Context, style: bool = True, early: bool = False) -> dict[str, object]:
     """Render the tags for the ``<head>`` of a page with live rows: addresses, style, script.
 
-    ``style=False`` leaves out ``live.css``, for a page whose own style has it. Under a Content-Security-Policy with
-    nonces, of django-csp or of Django 6, the elements have the nonce of the request.
+    ``style=False`` leaves out ``live.css``, for a page whose own style has it. ``early=True`` adds an inline script
+    that opens the connection while the client is still being loaded. Under a Content-Security-Policy with nonces, of
+    django-csp or of Django 6, the elements have the nonce of the request.
     """
     return {
+        "early": SafeString(early_script()) if early else "",
         "path": live_path(),
         "session": live_session(context),
         "style": style,

@@ -7,7 +7,7 @@ A transport (``consumers.py``, ``sse.py``) passes in the client's messages, and 
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Literal
 
@@ -103,6 +103,11 @@ class Connection:
             self.session.end(ending)
         self._service.hub.connect(self)
         self._outbound.open()
+
+    async def begin(self, subscriptions: Iterable[Subscribe]) -> None:
+        """Follow the topics that the client has named in its address, as if it had sent these messages."""
+        for message in subscriptions:
+            await self._request(message)
 
     async def close(self, code: int | str, *, is_cut_off: bool = False) -> None:
         """Leave the hub, give back the place, and stop sending; if ``is_cut_off`` by us, send a bye where possible."""

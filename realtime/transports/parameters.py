@@ -1,4 +1,4 @@
-"""The parameters of requests for topics: the parts of the query string of a stream or poll."""
+"""The parameters of requests for topics: the parts of the query string of a WebSocket, stream or poll."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import get_args
 
 from ..access.handshake import BadQuery
 from ..access.limits import TooMuch
-from ..engine.messages import Format, WireFormat
+from ..engine.messages import Format, Subscribe, WireFormat
 
 MAX_WAIT_SECONDS = 25.0
 
@@ -16,6 +16,20 @@ Parameters = Mapping[str, Sequence[str]]
 def last(parameters: Parameters, name: str, default: str = "") -> str:
     """Return a parameter that is given once; the last value if it is repeated."""
     return parameters.get(name, [default])[-1]
+
+
+def subscriptions(parameters: Parameters, limit: int, last_event_id: str = "") -> list[Subscribe]:
+    """Return a subscription for each requested topic, from the position that ``last_event_id`` or ``since`` names.
+
+    Raises: BadQuery, TooMuch.
+    """
+    names = topics(parameters, limit)
+    forms = wire_formats(parameters, len(names))
+    since = positions(last_event_id or last(parameters, "since"), len(names))
+    return [
+        Subscribe(topic, position, form.format)
+        for topic, position, form in zip(names, since, forms, strict=True)
+    ]
 
 
 def topics(parameters: Parameters, limit: int) -> list[str]:

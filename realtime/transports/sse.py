@@ -7,7 +7,7 @@ import asyncio
 
 from ..access.handshake import Handshake
 from ..conf import get_conf
-from ..engine.messages import Encoded, Subscribe
+from ..engine.messages import Encoded
 from ..engine.session import Ending, Session
 from ..runtime.asgi_types import Event, Receive, Send
 from ..runtime.client_log import ClientLog
@@ -31,7 +31,9 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     """Send the topics' rows or missed changes, and then their changes until the client leaves."""
     service = get_service()
     with http.refusing("stream", ClientLog(handshake.client)):
-        subscriptions = _subscriptions(handshake)
+        subscriptions = parameters.subscriptions(
+            handshake.parameters, get_conf().max_subscriptions, handshake.header("last-event-id") or ""
+        )
         visitor, place = await service.admit(handshake)
     events = Events([subscription.topic for subscription in subscriptions], send)
     connection = Connection(
@@ -65,19 +67,6 @@ async def stream(handshake: Handshake, receive: Receive, send: Send) -> None:
     finally:
         left.cancel()
         await connection.close("stream")
-
-
-def _subscriptions(handshake: Handshake) -> list[Subscribe]:
-    """Raises: BadQuery, TooMuch."""
-    given = handshake.parameters
-    topics = parameters.topics(given, get_conf().max_subscriptions)
-    wire_formats = parameters.wire_formats(given, len(topics))
-    since = handshake.header("last-event-id") or parameters.last(given, "since")
-    positions = parameters.positions(since, len(topics))
-    return [
-        Subscribe(topic, position, wire_format.format)
-        for topic, position, wire_format in zip(topics, positions, wire_formats, strict=True)
-    ]
 
 
 class Events:

@@ -5,6 +5,7 @@ import pytest
 from django.urls import reverse
 
 from realtime.boards.models import Board
+from realtime.runtime.early_script import early_script, early_script_hash
 
 from .test_templates import EVIL
 
@@ -113,12 +114,13 @@ def test_signing_out_redirects_to_the_boards(editor_client):
     assert "Sign in" in response.content.decode()
 
 
-def test_pages_run_no_inline_script_or_style(editor_client, board, entry):
-    """A strict content security policy forbids both."""
+def test_pages_run_no_inline_style_and_one_inline_script(editor_client, board, entry):
+    """A strict content security policy forbids both, and allows this script by its hash."""
     for path, modules in [(INDEX, 2), (board.get_absolute_url(), 4)]:
         html = page(editor_client, path)
 
-        assert html.count("<script") == html.count('<script type="module" src=') == modules
+        assert html.count('<script type="module" src=') == modules
+        assert html.count("<script") - modules == html.count(f">{early_script()}</script>") == 1
         assert "<style" not in html
         assert " style=" not in html
 
@@ -140,7 +142,7 @@ def test_headings_and_title_of_a_board_are_escaped(client, db):
 
 OURS = {
     "default-src": "'none'",
-    "script-src": "'self'",
+    "script-src": f"'self' {early_script_hash()}",
     "style-src": "'self'",
     "img-src": "'self'",
     "connect-src": "'self'",

@@ -304,7 +304,7 @@ def test_nothing_can_be_edited_before_its_values_are_there(windows, server):
         socket.connect_to_server().on_message(pass_on)
 
     page = editor.page
-    page.route_web_socket("**/realtime/ws/", hold)
+    page.route_web_socket("**/realtime/ws/**", hold)
     page.goto(DEPARTURES)
     page.get_by_role("link", name="Edit").click()
     said(editor, "Waiting for the entries")

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocket, expect
 
 from tests.browser.visits import collected, visit
 from tests.browser.windows import DEPARTURES, Window
@@ -29,6 +29,34 @@ def test_a_first_visit_is_few_requests_and_few_bytes(browser: Browser, site: Ser
     assert seen.requests <= 6, seen.addresses
     assert seen.bytes < 35_000, seen.received
     assert seen.shift < 0.01
+    assert window.errors == []
+    window.context.close()
+
+
+def test_a_first_visit_connects_before_its_client_is_loaded(browser: Browser, site: Server) -> None:
+    """Its socket's address names the topics of the page; the page client uses it, and asks for nothing more."""
+    window = Window(browser, site)
+    page = window.page
+    held, sockets, sent = [], [], []
+
+    def connected(socket: WebSocket) -> None:
+        sockets.append(socket.url)
+        socket.on("framesent", lambda text: sent.append(text))
+
+    page.on("websocket", connected)
+    page.route("**/live.min*.js", lambda route: held.append(route))
+    page.goto(DEPARTURES, wait_until="commit")
+    page.wait_for_function(
+        "() => window.realtimeEarly?.received.length >= 4"
+    )  # the greeting, and three topics
+
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.locator("live-status")).to_have_attribute("data-state", "live")
+
+    (address,) = sockets
+    assert [name for name in ("entries.1", "board.1", "notices.1") if f"topic={name}&" not in address] == []
+    assert [text for text in sent if "subscribe" in text] == []
     assert window.errors == []
     window.context.close()
 

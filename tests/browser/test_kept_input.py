@@ -19,7 +19,7 @@ class Line:
         self.is_held = False
         self._sockets: list[tuple[Any, Any]] = []
         self._held: list[tuple[Any, str | bytes]] = []
-        page.route_web_socket("**/realtime/ws/", self._open)
+        page.route_web_socket("**/realtime/ws/**", self._open)
 
     def _open(self, socket: Any) -> None:
         server = socket.connect_to_server()

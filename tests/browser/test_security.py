@@ -232,7 +232,7 @@ def pushed_unescaped(page: Page) -> None:
     def spoil(socket) -> None:
         socket.connect_to_server().on_message(lambda text: socket.send(text.replace("now spoiled", MARKUP)))
 
-    page.route_web_socket("**/realtime/ws/", spoil)
+    page.route_web_socket("**/realtime/ws/**", spoil)
 
 
 @pytest.mark.parametrize("spoil", [rendered_unescaped, pushed_unescaped])

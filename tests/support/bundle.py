@@ -78,6 +78,7 @@ class Bundle:
 
 
 CLIENT_BUNDLE = Bundle(CLIENT / "live.min.js", 'export {{ default }} from "{}";', (CLIENT / "live.js",))
+EARLY_BUNDLE = Bundle(CLIENT / "early.min.js", 'import "{}";', (CLIENT / "early.js",))
 STYLE_BUNDLE = Bundle(
     BOARDS / "boards.min.css",
     '@import "{}";',
@@ -92,6 +93,7 @@ TEXTS_BUNDLE = Bundle(BOARDS / "texts.min.js", 'export {{ text }} from "{}";', (
 BUNDLES = (
     TEXTS_BUNDLE,
     CLIENT_BUNDLE,
+    EARLY_BUNDLE,
     STYLE_BUNDLE,
     TIMES_BUNDLE,
     WALL_BUNDLE,

@@ -19,6 +19,7 @@ from realtime.engine.errors import UnknownTopic
 from realtime.feeds import Feed, register, registry
 from realtime.publishing import interest
 from realtime.publishing.positions import read_topic
+from realtime.runtime.early_script import early_script
 from tests.support.contents import html_of
 from tests.support.positions import position_now
 
@@ -293,6 +294,22 @@ def test_the_head_has_all_that_a_page_loads(render):
     assert '<script type="module" src="/static/realtime/live.min.js"></script>' in head
     assert "nonce" not in head
     assert "stylesheet" not in render("{% realtime_head style=False %}")
+
+
+def test_the_head_opens_the_connection_early_where_it_is_asked_to(rf, render):
+    """By a script in the page, which not every policy allows; before the style, which a script may have to wait for."""
+    request = rf.get("/")
+    nonce = nonce_of_django_csp(request)
+    source = "{% load realtime %}{% realtime_head early=True %}"
+
+    head = Template(source).render(Context({"request": request}))
+
+    assert f'<script type="module" async nonce="{nonce}">{early_script()}</script>' in head
+    assert head.index(early_script()) < head.index("stylesheet")
+    assert f'<script type="module" async>{early_script()}</script>' in render(
+        "{% realtime_head early=True %}"
+    )
+    assert early_script() not in render("{% realtime_head %}")
 
 
 def nonce_of_django_csp(request: HttpRequest) -> str:

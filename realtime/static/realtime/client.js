@@ -71,6 +71,8 @@ import { PageFetches } from "./elements/page-fetches.js";
 import { reportSelects } from "./elements/placement.js";
 import { TopicHost } from "./elements/topic-host.js";
 import { Realtime as Connected } from "./realtime.js";
+import { takeEarly } from "./transports/early.js";
+import { sharedName, socketUrl } from "./transports/page.js";
 
 const FETCH_MS = 30_000;
 
@@ -87,11 +89,6 @@ class FetchError extends Error {
  * @typedef {object} PageOptions - of the page's connection
  * @property {string} [path] - of the server's WebSocket, by default that of `<meta name="realtime-path">`
  */
-
-/** @param {string} name */
-function metaContent(name) {
-  return document.querySelector(`meta[name="${name}"]`)?.getAttribute("content") ?? undefined;
-}
 
 /**
  * The rows of a topic that `{% live_rows %}` has put into the page.
@@ -129,14 +126,10 @@ async function fetchPage(names) {
  * Define the elements, and open the page's connection.
  * @param {PageOptions} options
  */
-function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
-  const base = new URL(path, location.href);
-  const url = new URL(base);
-  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-
-  // Pages of another session may not read what this one may; a page that does not name its session shares nothing.
-  const session = metaContent("realtime-session");
-  const canShare = session !== undefined && navigator.locks && window.BroadcastChannel;
+function open({ path }) {
+  const url = socketUrl(path);
+  const base = url.replace("ws", "http");
+  const name = sharedName(url);
 
   // A browser that forbids storage may throw when the property is read.
   /** @type {Storage | undefined} */
@@ -148,14 +141,15 @@ function open({ path = metaContent("realtime-path") ?? "/realtime/ws/" }) {
   }
 
   const realtime = new Connected({
-    url: url.href,
+    url,
     paths: {
       stream: new URL("../sse/", base).href,
       topics: new URL("../topics/", base).href,
       calls: new URL("../calls/", base).href,
     },
-    tabs: canShare ? { name: `realtime ${url.href} ${session}`, locks: navigator.locks, BroadcastChannel } : undefined,
+    tabs: name === null ? undefined : { name, locks: navigator.locks, BroadcastChannel },
     WebSocket,
+    takeEarly: () => takeEarly(url),
     EventSource,
     // Wrapped, because the browser's own functions must be called with their window as `this`.
     fetch: (...args) => fetch(...args),

@@ -2,6 +2,7 @@
 
 /** @import { Environment, Handlers, HttpEnvironment, Transport } from "./transport.js" */
 
+import { TRANSPORT_KEY } from "./page.js";
 import { Polling } from "./polling.js";
 import { Socket } from "./socket.js";
 import { EventStream } from "./sse.js";
@@ -13,7 +14,6 @@ const FIRST_WELCOME_MS = 3_000;
 const TRIAL_MS = 60_000;
 const MAX_TRIAL_MS = 600_000;
 const MAX_PROVEN_FAILURES = 6; // about fifteen seconds: servers restart
-const STORAGE_KEY = "realtime-transport";
 
 /** @typedef {"websocket" | "sse" | "poll"} TransportName - how the server is reached */
 
@@ -53,7 +53,7 @@ export class Fallback {
         { name: "poll", open: (handlers, welcomeMs) => new Polling(env, handlers, welcomeMs) },
       );
     }
-    const stored = env.storage?.getItem(STORAGE_KEY);
+    const stored = env.storage?.getItem(TRANSPORT_KEY);
     this.#index = Math.max(
       0,
       this.#transports.findIndex(({ name }) => name === stored),
@@ -96,7 +96,7 @@ export class Fallback {
   succeeded() {
     this.#proven.add(this.#index);
     this.#failures = 0;
-    this.#env.storage?.setItem(STORAGE_KEY, this.name);
+    this.#env.storage?.setItem(TRANSPORT_KEY, this.name);
   }
 
   /** The best transport has received the greeting, and is in use from now on. */

@@ -3,6 +3,7 @@
  * in `socket.js`, `sse.js` and `polling.js`. Whether and when to reconnect is decided in `connection.js`.
  */
 
+/** @import { EarlySocket } from "./early.js" */
 /** @import { Bye, ClientMessage, Row, ServerMessage, Subscription } from "../protocol/messages.js" */
 
 import { describe } from "../protocol/codes.js";
@@ -18,6 +19,7 @@ const GRACE_MS = 2_000;
  * @property {string} url - of the WebSocket
  * @property {Paths} [paths] - URLs for the other transports; without them only WebSocket is used
  * @property {typeof WebSocket} WebSocket
+ * @property {() => EarlySocket | null} [takeEarly] - an open connection to that URL, once, if the page has one
  * @property {typeof EventSource} [EventSource]
  * @property {typeof fetch} [fetch]
  * @property {TabsEnvironment} [tabs] - for sharing the connection; without it this page has a connection of its own
