@@ -126,9 +126,9 @@ class Session:
     """
 
     __slots__ = (
-        "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_is_beat_due", "_limits", "_member",
-        "_messages", "_news", "_outgoing", "_part", "_parted", "_parts", "_subscriptions", "_unacknowledged",
-        "encoding", "ending", "is_beating",
+        "_bad_messages", "_behind_seconds", "_bytes", "_has_acknowledged", "_has_doubts", "_is_beat_due",
+        "_limits", "_member", "_messages", "_news", "_outgoing", "_part", "_parted", "_parts", "_subscriptions",
+        "_unacknowledged", "encoding", "ending", "holds_doubts", "is_beating", "is_doubting",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, encoding: Encoding = "json") -> None:
@@ -140,6 +140,9 @@ class Session:
         self._part = 0  # the next one of them to be sent
         self._parted = ""  # the topic of that snapshot
         self._is_beat_due = False
+        self._has_doubts = (
+            False  # whether the client shows a topic as current that is not, or the other way round
+        )
         self._behind_seconds = 0.0  # as of the last beat
         self._bad_messages = 0
         rate = limits.max_messages_per_second
@@ -151,6 +154,11 @@ class Session:
         self.ending: Ending | None = None
         self.is_beating = False
         """Whether the message that ``next`` returned last is a heartbeat."""
+        self.is_doubting = False
+        """Whether it is one that was sent because topics are not current, or are again."""
+        self.holds_doubts = False
+        """Whether no such heartbeat is sent now. It has the positions of all topics, so that under load, where topics
+        are late one after the other, one for each would be most of what is sent."""
         self.post(
             messages.Welcome(
                 protocol=messages.PROTOCOL,
@@ -336,12 +344,16 @@ class Session:
     @property
     def is_waiting(self) -> bool:
         """Whether there may be something to send."""
-        return bool(self._news or self._outgoing or self._is_beat_due) or not self.is_whole
+        return bool(self._news or self._outgoing or self._must_beat) or not self.is_whole
+
+    @property
+    def _must_beat(self) -> bool:
+        return self._is_beat_due or (self._has_doubts and not self.holds_doubts)
 
     def next(self) -> Encoded | None:
         """Return the message to send now; None if there is none, or if an acknowledgement is needed first."""
         self.leave()
-        self.is_beating = False
+        self.is_beating = self.is_doubting = False
         message = None if self._must_wait() else self._next()
         if message is not None:
             self._unacknowledged.add(len(message))
@@ -381,14 +393,14 @@ class Session:
             # The client shows rows that it was sent as current: a heartbeat must follow that leaves this topic out.
             if is_current != subscription.is_vouched_for or (news and not is_current):
                 subscription.is_vouched_for = is_current
-                self._is_beat_due = True
+                self._has_doubts = True
             if news:
                 subscription.answered = subscription.topic.recoveries
                 self._parts, self._part, self._parted = news, 0, name
                 return self._next_part()
-        if self._is_beat_due:
-            self._is_beat_due = False
-            self.is_beating = True
+        if self._must_beat:
+            self.is_beating, self.is_doubting = True, self._has_doubts
+            self._is_beat_due = self._has_doubts = False
             return messages.encode(self._heartbeat(), self.encoding)
         return None
 

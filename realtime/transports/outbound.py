@@ -10,12 +10,16 @@ from ..runtime.asgi_types import Event, Send
 from ..runtime.client_log import ClientLog
 from ..servers.frames import Writer
 
+DOUBT_SECONDS = 1.0
+"""How long after a heartbeat that topics are not current, or are again, there is no other one for that reason."""
+
 
 class Outbound:
     """Sends to one client, and nothing before ``open``."""
 
     __slots__ = (
-        "_close", "_frame", "_is_over", "_is_writing", "_log", "_member", "_send", "_session", "_write", "writer",
+        "_close", "_doubts", "_frame", "_is_over", "_is_writing", "_log", "_member", "_send", "_session", "_write",
+        "writer",
     )  # fmt: skip
 
     def __init__(
@@ -39,6 +43,7 @@ class Outbound:
         self._member = member
         self._is_writing = True  # until ``open``
         self._is_over = False
+        self._doubts: asyncio.TimerHandle | None = None  # until it is due, the session holds its doubts
 
     def open(self) -> None:
         """Send the messages of the session from now on."""
@@ -53,14 +58,28 @@ class Outbound:
         if self._is_writing or self._is_over:
             return
         session, write = self._session, self._write
-        message = session.next()
+        message = self._next()
         while message is not None and write is not None and session.is_whole and self._is_written(message):
-            message = session.next() if session.is_waiting else None
+            message = self._next() if session.is_waiting else None
         if message is None and session.ending is None:
             if write is not None and self._member is not None:
                 session.join(self._member, write)
             return
         self.writer = eager.start(self._flush(message), f"realtime-writer-{self._log.connection}")
+
+    def _next(self) -> Encoded | None:
+        message = self._session.next()
+        if self._session.is_doubting:
+            self._session.holds_doubts = True
+            if self._doubts is not None:  # this heartbeat was due for another reason as well
+                self._doubts.cancel()
+            self._doubts = asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._release_doubts)
+        return message
+
+    def _release_doubts(self) -> None:
+        self._doubts, self._session.holds_doubts = None, False
+        if self._session.is_waiting:
+            self.push()
 
     def _is_written(self, message: Encoded) -> bool:
         """Write a message at once; return False if it must be sent by ``send``, whose failure ends the connection."""
@@ -75,6 +94,8 @@ class Outbound:
         self._session.leave()
         if self.writer is not None:
             self.writer.cancel()
+        if self._doubts is not None:
+            self._doubts.cancel()
         if ending is not None and not self._is_over:
             self._session.end(ending)
             await self._flush(self._session.next())
@@ -89,7 +110,7 @@ class Outbound:
                 if not self._session.is_whole:
                     # A server may accept all parts of a snapshot without a turn of the loop for others.
                     await asyncio.sleep(0)
-                message = self._session.next()
+                message = self._next()
             if self._session.ending is not None:
                 self._is_over = True
                 await self._close(self._session.ending)

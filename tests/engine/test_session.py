@@ -186,6 +186,38 @@ def test_messages_of_a_topic_that_lacks_something_are_not_taken_for_current(sess
     assert heartbeat == Heartbeat({})
 
 
+def test_a_heartbeat_about_doubts_waits_while_they_are_held(session, topic):
+    """The changes do not, nor does a heartbeat for another reason; it contains the doubts."""
+    topic.set_current(False)
+    session.subscribe(topic, Position("e", 5), "rows")
+    taken(session)
+    session.holds_doubts = True
+
+    topic.apply(5, 5, 6, [row("b").upsert()])
+    session.notify("numbers")
+    assert [type(message) for message in taken(session)] == [Changes]
+    assert not session.is_waiting
+
+    session.pulse()
+    assert taken(session) == [Heartbeat({})]
+    session.holds_doubts = False
+    assert not session.is_waiting
+
+
+def test_held_doubts_are_sent_when_they_are_released(session, topic):
+    session.subscribe(topic, Position("e", 5), "rows")
+    taken(session)
+    session.holds_doubts = True
+    topic.set_current(False)
+    session.notify("numbers")
+    assert taken(session) == []
+
+    session.holds_doubts = False
+
+    assert session.is_waiting
+    assert taken(session) == [Heartbeat({})]
+
+
 @pytest.mark.parametrize(("seconds", "sent"), [(0.0, UNSET), (0.94, UNSET), (1.0, 1.0), (12.345, 12.3)])
 def test_a_heartbeat_says_how_far_the_log_is_behind(session, seconds, sent):
     """From one second on."""

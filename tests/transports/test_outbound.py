@@ -12,6 +12,7 @@ from realtime.engine.position import Position
 from realtime.engine.session import Ending, Session
 from realtime.engine.topic import Topic
 from realtime.runtime.client_log import ClientLog
+from realtime.transports import outbound as outbound_module
 from realtime.transports.outbound import Outbound
 from tests.support.limits import default_limits
 
@@ -63,6 +64,14 @@ def outbound(server, session) -> Outbound:
     return Outbound(session, ClientLog("?", "c1"), server.send, frame, server.close, server.write)
 
 
+def late_topic() -> Topic:
+    """Return a topic at offset 5 that lacks something."""
+    topic = Topic("numbers")
+    topic.load(Position("e", 5), [], unchanged_since=5)
+    topic.set_current(False)
+    return topic
+
+
 async def writes_are_over(outbound: Outbound) -> None:
     if outbound.writer is not None:
         await asyncio.wait([outbound.writer])
@@ -106,6 +115,43 @@ async def test_what_a_server_fails_to_write_is_sent(outbound, server, session, m
     await writes_are_over(outbound)
 
     assert server.received == ["sent welcome", "sent one"]
+
+
+async def test_a_topic_that_is_late_for_long_causes_one_heartbeat_a_second(
+    outbound, server, session, monkeypatch
+):
+    """Each has the positions of all topics: one after each change would be most of what a busy server sends."""
+    monkeypatch.setattr(outbound_module, "DOUBT_SECONDS", 3600)
+    topic = late_topic()
+    server.can_write = True
+    session.subscribe(topic, Position("e", 5), "rows")
+    outbound.open()
+    assert server.received == ["written welcome", "written changes", "written heartbeat"]
+
+    for offset in (5, 6):
+        topic.apply(offset, offset, offset + 1, [Row("b", "b", Raw(b"%d" % offset)).upsert()])
+        session.notify("numbers")
+        outbound.push()
+
+    assert server.received[3:] == ["written changes", "written changes"]
+    await outbound.finish(None)
+
+
+async def test_the_heartbeat_about_a_topic_that_is_late_follows(outbound, server, session, monkeypatch):
+    """Without it the client would show the rows that it was sent last as current."""
+    monkeypatch.setattr(outbound_module, "DOUBT_SECONDS", 0.01)
+    topic = late_topic()
+    server.can_write = True
+    session.subscribe(topic, Position("e", 5), "rows")
+    outbound.open()
+    topic.apply(5, 5, 6, [Row("b", "b", Raw(b"1")).upsert()])
+    session.notify("numbers")
+    outbound.push()
+
+    async with asyncio.timeout(60):
+        while server.received[3:] != ["written changes", "written heartbeat"]:
+            await asyncio.sleep(0.001)
+    await outbound.finish(None)
 
 
 async def test_messages_keep_their_order_while_the_client_does_not_read(outbound, server, session):
