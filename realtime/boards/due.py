@@ -71,8 +71,11 @@ def misplaced() -> list[QuerySet[Entry]]:
 
 
 def with_boards(entries: "QuerySet[Entry]") -> list[Entry]:
-    """Return entries with what their times, ranks and looks follow from: their boards, and the statuses of these."""
-    return [*entries.select_related("board").prefetch_related("board__statuses")]
+    """Return entries with what their times, ranks and looks follow from: their boards, and the statuses of these.
+
+    Entries of one board share it, so that its statuses are found once.
+    """
+    return [*entries.prefetch_related("board__statuses")]
 
 
 class Sweep:

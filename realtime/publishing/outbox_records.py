@@ -23,6 +23,7 @@ MAX_LONG_CHARACTERS = 16 * 1024 * 1024
 """Still longer images are not read."""
 _CUT = "\udc80"
 """Appended to a value that is cut: half of a surrogate pair, so that the result is equal to no stored value."""
+_decoder = json.JSONDecoder(parse_float=Decimal)  # json.loads makes one for each text
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def decode(image: str | bytes) -> Any:
 
     Raises: ValueError, RecursionError.
     """
-    return json.loads(text(image), parse_float=Decimal)
+    return _decoder.decode(text(image))
 
 
 def _parse(id: int, written_at: float, source: str, image: str | bytes | None, is_long: bool) -> OutboxRecord:

@@ -81,7 +81,7 @@ def test_only_entries_whose_time_has_come_are_looked_at(board, clock, django_ass
         board.entries.create(label=f"Later {number}", shows_from=now + HOUR)
         board.entries.create(label=f"Over {number}", shows_until=now - HOUR)
 
-    with django_assert_num_queries(8) as queries:
+    with django_assert_num_queries(9) as queries:
         assert due.write_due() == 0
 
     with connection.cursor() as cursor:
