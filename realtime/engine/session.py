@@ -70,6 +70,11 @@ class Ending:
         return messages.Bye(self.code, self.reason, delay, True if self.reload else UNSET)
 
 
+MIN_SHARE = 1 / 64
+"""What part of ``max_unacknowledged_bytes`` must be left for each topic if a session is to join cohorts: by default 4
+KiB, room for several changes."""
+
+
 @dataclass(slots=True)
 class _Subscription:
     topic: Topic
@@ -265,14 +270,15 @@ class Session:
         if self.is_waiting or self.ending is not None or self._member is not None:
             return
         room = self._room()
-        # A cohort dissolves when a member has no room left.
-        if room < self._limits.max_unacknowledged_bytes / 2:
+        # A cohort dissolves when a member has no room left. With many topics that is soon, and then all are left.
+        limit, share = self._limits.max_unacknowledged_bytes, room / max(1, len(self._subscriptions))
+        if room < limit / 2 or share < limit * MIN_SHARE:
             return
         for subscription in self._subscriptions.values():
             topic = subscription.topic
             cohort = topic.cohort_at(subscription.cursor, subscription.answered)
             if cohort is not None and subscription.is_vouched_for:
-                subscription.joined = cohort.join(member, write, room / len(self._subscriptions))
+                subscription.joined = cohort.join(member, write, share)
                 subscription.cohort, subscription.cursor = cohort, cohort.cursor
                 self._member = member
 

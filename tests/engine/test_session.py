@@ -218,6 +218,25 @@ def test_held_doubts_are_sent_when_they_are_released(session, topic):
     assert taken(session) == [Heartbeat({})]
 
 
+@pytest.mark.parametrize(("count", "joins"), [(1, True), (64, True), (65, False)])
+def test_a_session_with_many_topics_joins_no_cohort(count, joins):
+    """Each would have so little room that it dissolves after a change or two, and all are left and joined then."""
+    session = Session(
+        default_limits(max_unacknowledged_bytes=1024**2, max_silent_bytes=None, max_subscriptions=100)
+    )
+    topics = [Topic(f"numbers.{number}") for number in range(count)]
+    for topic in topics:
+        topic.load(Position("e", 5), [row("a")], unchanged_since=5)
+        session.subscribe(topic, Position("e", 5), "rows")
+    sent = len(taken(session))
+    session.acknowledge(sent)
+    taken(session)
+
+    session.join("member", lambda message: True)
+
+    assert [topic.members for topic in topics] == [["member"] if joins else []] * count
+
+
 @pytest.mark.parametrize(("seconds", "sent"), [(0.0, UNSET), (0.94, UNSET), (1.0, 1.0), (12.345, 12.3)])
 def test_a_heartbeat_says_how_far_the_log_is_behind(session, seconds, sent):
     """From one second on."""
