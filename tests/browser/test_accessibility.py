@@ -103,8 +103,8 @@ def press(words: str, then: str) -> Callable[[Page], None]:
     return reach
 
 
-SETTLED = "() => Promise.allSettled(document.getAnimations().map(each => each.finished))"
-"""A script that waits for transitions between colours: the admin has some."""
+SETTLE = "() => document.getAnimations().forEach(each => each.finish())"
+"""A script that ends transitions between colours, of which the admin has some; to wait for them takes frames."""
 
 BY_VISITORS = [
     View("boards:index", args=()),
@@ -206,7 +206,7 @@ def faults(page: Page, where: str) -> list[str]:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         # Rows that may be out of date are dimmed, as they are for a moment where the machine is busy.
         expect(page.locator("live-topic[state=stale]")).to_have_count(0, timeout=PATIENCE_MS)
-        page.evaluate(SETTLED)
+        page.evaluate(SETTLE)
         response = Axe().run(page, options={"resultTypes": ["violations"], **options}).response
         found += [
             f"{where} ({scheme}): {violation['id']}: {target} {node['failureSummary']}"
