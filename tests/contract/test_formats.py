@@ -19,6 +19,7 @@ from realtime.rows import rendering
 from realtime.runtime.left_out import left_out
 from tests.conftest import until
 from tests.contract.conftest import Database, log_changes
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 from tests.delivery.conftest import Follower, Wire
 from tests.support.contents import html_of, json_of
 from tests.support.replica import Replica
@@ -69,7 +70,6 @@ def feed(database, tmp_path, settings, monkeypatch):
     yield registry[NAME]
     registry.remove(NAME)
     left_out.clear()
-    capture.install()
 
 
 @pytest.fixture

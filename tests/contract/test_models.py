@@ -16,6 +16,7 @@ from realtime.feeds import Feed, registry
 from realtime.publishing import capture
 from tests.apps.library.models import MODELS, AudioBook, Author, Book, apps
 from tests.contract.conftest import Follower
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 
 
 @pytest.fixture
@@ -35,7 +36,6 @@ def declare(database) -> Iterator[Callable[..., Feed]]:
     yield register
     for name in names:
         registry.remove(name)
-    capture.install()
 
 
 def make(*made: type[models.Model]) -> None:

@@ -14,6 +14,7 @@ from realtime.feeds import Feed, registry
 from realtime.models import HandlerCursor, LogEntry
 from realtime.publishing import capture, handler_cursors, interest, log, positions, sequencer
 from realtime.publishing.handlers import Runner
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 
 NAME = "on_change.probe"
 
@@ -63,7 +64,6 @@ def probe(database) -> Iterator[Feed]:
     registry.remove("probe")
     for name in [name for name in handlers if name.startswith(NAME)]:
         del handlers[name]
-    capture.install()
 
 
 def handle(function: Callable[[Change], Any], name: str = NAME, **options: Any) -> Runner:

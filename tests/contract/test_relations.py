@@ -163,7 +163,7 @@ def make_live(database) -> Iterator[Callable[..., None]]:
         yield register
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prepared(prepared, django_db_blocker) -> Iterator[Database]:
     """To be copied: two shelves of books with rows in all related tables, and the triggers of every feed above."""
     with copy_of(prepared) as database:

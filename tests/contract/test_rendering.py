@@ -18,6 +18,7 @@ from realtime.models import LogEntry
 from realtime.publishing import capture, positions
 from realtime.runtime.left_out import left_out
 from tests.contract.conftest import Follower, contents, log_changes
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 from tests.support.contents import html_of
 
 NAME = "probe"
@@ -42,7 +43,6 @@ def declare(database, tmp_path, settings) -> Iterator[Callable[..., Feed]]:
 
     yield register
     registry.remove(NAME)
-    capture.install()
 
 
 def read() -> list[str]:

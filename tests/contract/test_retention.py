@@ -32,7 +32,6 @@ def declare(database) -> Iterator[Callable[..., Feed]]:
     yield register
     for name in names:
         registry.remove(name)
-    capture.install()
 
 
 def write(database, label: str, *keys: int) -> None:

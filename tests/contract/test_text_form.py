@@ -27,6 +27,7 @@ from realtime.feeds import Feed, registry
 from realtime.models import LogEntry, OutboxRow
 from realtime.publishing import capture, positions
 from tests.contract.conftest import Database, Follower, log_changes
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 from tests.support.contents import json_of
 
 UTC = datetime.UTC

@@ -17,6 +17,7 @@ from realtime.publishing import capture, positions
 from realtime.runtime.left_out import left_out
 from tests.apps.library.models import MODELS, Author, Book, Chapter, Country, Cover, Publisher
 from tests.contract.conftest import Follower, contents
+from tests.contract.own_feeds import only_own_feeds, prepared  # noqa: F401
 from tests.support.contents import json_of
 
 
