@@ -72,7 +72,10 @@ class _Round:
 
     def add(self, more: TopicChanges) -> None:
         for topic, changed in more.items():
-            before = self.changes.get(topic, feed_changes.RowChanges())
+            if topic not in self.changes:
+                self.changes[topic] = changed
+                continue
+            before = self.changes[topic]
             if isinstance(before, list) and isinstance(changed, list):
                 merged = before.followed_by(changed)
                 self.changes[topic] = merged if merged.holders else None
