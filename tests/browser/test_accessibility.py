@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 from tests.browser.windows import PATIENCE_MS, Window
 from tests.support import servers
 from tests.support.furnished import furnished
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import ROOT, Project, Server
 
 COLOURS = ["color-contrast", "link-in-text-block"]
@@ -178,7 +177,7 @@ ERRORS = sorted(path.name for path in (ROOT / "templates").glob("[45]*.html"))
 
 
 @pytest.fixture(scope="module")
-def site(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def site(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("furnished")
     with servers.running(furnished(prepared, folder / "project")) as server:
         yield server

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import ROOT, Project, Server
 
 SCREENS = "/admin/boards/screen/"
@@ -21,7 +20,7 @@ LIVE = "html[data-state='live']"
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file."""
     project = servers.copy(prepared, tmp_path_factory.mktemp("screens") / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project) as server:
@@ -200,7 +199,7 @@ def test_chromium_87_shows_a_screen(server):
     assert found["value"] == {"code": 7, "isWithin": True}
 
 
-def test_a_wall_shows_the_last_rows_and_their_age_while_the_server_is_away(browser, prepared, tmp_path):  # noqa: F811
+def test_a_wall_shows_the_last_rows_and_their_age_while_the_server_is_away(browser, prepared, tmp_path):
     """Also after it was switched off and on; the rows of now come with the server."""
     project = servers.copy(prepared, tmp_path / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project) as server:

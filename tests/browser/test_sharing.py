@@ -9,14 +9,13 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.windows import DEPARTURES, ROWS, Window
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import Project, Server
 
 PRIVATE = "/boards/roster/"
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file."""
     project = servers.copy(prepared, tmp_path_factory.mktemp("sharing") / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project) as server:

@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.proxy import Proxy
 from tests.browser.windows import PATIENCE_MS
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import Project, Server
 
 UPGRADE = "Upgrade: websocket"
@@ -17,7 +16,7 @@ LIVE = "html[data-state='live']"
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file."""
     folder = tmp_path_factory.mktemp("below") / "project"
     project = servers.copy(prepared, folder, HEARTBEAT_SECONDS="2", RECHECK_SECONDS="1", SCRIPT_NAME="/tide")

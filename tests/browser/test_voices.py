@@ -7,12 +7,11 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.windows import DEPARTURES, Window
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import Project, Server
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file, on which viewers may do everything on the departures."""
     project = servers.copy(prepared, tmp_path_factory.mktemp("voices") / "project", HEARTBEAT_SECONDS="2")
     database = project.connect()

@@ -14,7 +14,6 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.windows import DEPARTURES, PATIENCE_MS, Window
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import ROOT, Project, Server
 
 WALL = f"{DEPARTURES}wall/"
@@ -23,7 +22,7 @@ ENTRIES = f"{SHOWN} .entry"
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of this file."""
     project = servers.copy(prepared, tmp_path_factory.mktemp("wall") / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project) as server:
@@ -202,7 +201,7 @@ def test_without_scripts_a_wall_is_whole_and_loads_again(windows):
     assert page.locator("meta[http-equiv=refresh]").count() == 1
 
 
-def test_a_wall_says_since_when_the_server_is_away(browser, prepared, tmp_path):  # noqa: F811
+def test_a_wall_says_since_when_the_server_is_away(browser, prepared, tmp_path):
     """After 15 seconds, over the full width, and the rows move together so that none is covered."""
     project = servers.copy(prepared, tmp_path / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project) as server:

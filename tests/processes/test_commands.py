@@ -15,12 +15,11 @@ import pytest
 
 from tests.processes.sockets import PATIENCE_SECONDS
 from tests.support import servers
-from tests.support.projects import prepared  # noqa: F401
 from tests.support.servers import ROOT, Project, Server
 
 
 @pytest.fixture(scope="module")
-def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: F811
+def server(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One for all tests: which server it is does not matter to commands."""
     project = servers.copy(prepared, tmp_path_factory.mktemp("commands") / "project", HEARTBEAT_SECONDS="2")
     with servers.running(project, "uvicorn") as server:
