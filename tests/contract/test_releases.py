@@ -17,7 +17,7 @@ from realtime.feeds import registry
 from realtime.models import LogEntry
 from realtime.publishing import releases
 from tests.apps.faulty.switches import NEXT_RELEASE
-from tests.contract.conftest import Database
+from tests.contract.conftest import Database, copy_of
 from tests.delivery.conftest import Follower, has_row
 from tests.support.servers import ROOT
 
@@ -112,11 +112,19 @@ class Release:
         assert is_current, "its page differs from what it would read"
 
 
+@pytest.fixture(scope="session")
+def prepared(prepared, tmp_path_factory, django_db_blocker) -> Iterator[Database]:
+    """The prepared database with the tables of both releases."""
+    with copy_of(prepared) as database:
+        with django_db_blocker.unblock(), database.in_preparation():
+            Release(database, tmp_path_factory.mktemp("releases")).migrate()
+        yield database
+
+
 @pytest.fixture
 def both(database, tmp_path) -> Iterator[tuple[Release, Release]]:
     """Two running releases, in the order of their start."""
     present, following = Release(database, tmp_path), Release(database, tmp_path, NEXT_RELEASE)
-    present.migrate()
     database.sql(
         "INSERT INTO faulty_parcel (id, shelf, floor, weight, label) VALUES "
         "(1, 1, 1, 10, 'a'), (2, 1, 2, 10, 'b'), (3, 2, 1, 60, 'c'), (4, 1, 1, 60, 'd'), (5, 1, 1, 90, 'e')"
