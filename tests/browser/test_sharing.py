@@ -101,6 +101,8 @@ def test_a_board_in_a_frame_of_another_site_is_live(windows, editor, server, oth
 def test_a_second_click_makes_no_second_link(editor):
     """The server has received the first request; its answer is held until the second click has been made."""
     page = editor.page
+    # To Chromium, a page after an answer of the test's own is not one of this machine.
+    page.context.grant_permissions(["local-network-access"])
     page.goto(f"{DEPARTURES}share/")
     held = []
 
