@@ -19,7 +19,6 @@ LONGEST = (
     "tests/benchmarks/test_scenarios.py",
     "tests/contract/test_frozen_processes.py",
     "tests/faults/test_chaos.py",
-    "tests/contract/test_relations.py",
     "tests/processes/hostile/test_exhaustion.py",
     "tests/processes/test_make_run.py",
     "tests/browser/test_pages.py",
