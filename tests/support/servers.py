@@ -24,10 +24,11 @@ START_SECONDS = 120.0
 def free_port() -> int:
     """Return a port that is free, from below the ranges that systems use for outgoing connections.
 
-    A port from such a range can be taken by any connection before the server listens, or while it restarts.
+    A port from such a range can be taken by any connection before the server listens, or while it restarts. Browsers
+    refuse to open some ports; 10080 is the highest of them.
     """
     while True:
-        port = random.SystemRandom().randrange(10_000, 32_000)
+        port = random.SystemRandom().randrange(10_081, 32_000)
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
