@@ -335,7 +335,7 @@ _STOPS = "this server is stopping; reconnect to another one"
 def _freeze_permanent_objects() -> None:
     """Exclude code and settings from garbage collection, once: each collection would stop the loop for 50 ms.
 
-    Without garbage among them: they are examined again when their number has doubled.
+    Without garbage among them: they are examined again only when the process has grown several times.
     """
     gc.collect()
     gc.freeze()

@@ -9,7 +9,7 @@ join and leave, and a process that dies is no longer counted when its notes expi
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -66,11 +66,11 @@ class Audience:
 
     def __init__(
         self,
-        shared: Callable[[], Iterable[SharedTopic]],
+        shared: Mapping[str, SharedTopic],
         held_topics: HeldTopics,
         readers: DatabaseThreads,
     ) -> None:
-        """``shared`` returns the topics of the hub."""
+        """``shared`` are the topics of the hub, by name."""
         self._shared, self._held_topics, self._reader_threads = shared, held_topics, readers
         self._topics: dict[str, _Audience] = {}
         self._names: dict[Named, tuple[str, float]] = {}  # with the time when it was read
@@ -102,15 +102,16 @@ class Audience:
         await asyncio.sleep(min(max(LOOK_SECONDS, took / MAX_SHARE), MAX_PAUSE_SECONDS))
 
     async def _look(self) -> None:
-        shared = {each.name: each for each in self._shared() if _presence(each) is not None}
+        held = {name: self._shared[name] for name in self._topics if name in self._shared}
+        shared = {name: each for name, each in held.items() if _presence(each) is not None}
         for name in self._topics.keys() - shared.keys():
             del self._topics[name]
-        followed = {name for name, each in shared.items() if each.subscribers}
-        if not followed and not self._topics:
+        if not self._topics:
             return
-        for name in followed | self._topics.keys():
-            self._count(self._topics.setdefault(name, _Audience()), shared[name])
-        await self._name({name: shared[name] for name in self._topics})
+        followed = {name for name, each in shared.items() if each.subscribers}
+        for name, audience in self._topics.items():
+            self._count(audience, shared[name])
+        await self._name(shared)
         try:
             await self._held_topics.count(self.counted)
             viewers = await self._held_topics.viewers(followed)

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
@@ -27,6 +28,8 @@ WAIT_SECONDS = 0.25
 """How long a subscription waits for its note: a database that is locked for long does not delay it further."""
 RENEW_SECONDS = 10.0
 """How often the notes are renewed; those of dropped topics are deleted then."""
+COMPARED_AT_ONCE = 500
+"""How many notes are compared with the stored ones before the event loop may do other work (1 ms)."""
 END_SECONDS = 1.0
 """How long a process that stops tries to delete its notes, which expire otherwise."""
 
@@ -78,21 +81,27 @@ class HeldTopics:
 
         ``formats`` has the format of topics that are held in one only, ``counted`` what ``count`` was given last.
         """
-        notes = {topic: _Note(viewers, (formats or {}).get(topic)) for topic, viewers in held.items()}
-        for topic, (viewers, names) in (counted or {}).items():
-            if topic in notes:
-                notes[topic] = notes[topic]._replace(viewers=viewers, names=names)
+        formats, counted = formats or {}, counted or {}
+
+        def note_of(topic: str) -> _Note:
+            viewers, names = counted.get(topic, (held[topic], ()))
+            # A format may have been asked for meanwhile.
+            return _Note(viewers, self._waiting.get(topic, formats.get(topic)), names)
+
         async with self._writing:
             dropped = self._noted.keys() - held.keys() - self._waiting.keys()
             for topic in dropped:  # first: from now on a subscription stores its note again
                 del self._noted[topic]
-            for topic in self._waiting.keys() & notes.keys():  # a format was asked for meanwhile
-                notes[topic] = notes[topic]._replace(format=self._waiting[topic])
-            changed = {topic: note for topic, note in notes.items() if self._noted.get(topic) != note}
+            changed: dict[str, _Note] = {}
+            topics = iter(held)
+            while some := list(islice(topics, COMPARED_AT_ONCE)):
+                notes = {topic: note_of(topic) for topic in some}
+                changed |= {topic: note for topic, note in notes.items() if self._noted.get(topic) != note}
+                await asyncio.sleep(0)
             await self._store(changed, dropped)
-            missing = {topic: note for topic, note in notes.items() if topic not in self._noted}
+            missing = held.keys() - self._noted.keys()
             if missing and not self._has_failed:  # the database had lost the notes
-                await self._store(missing, ())
+                await self._store({topic: note_of(topic) for topic in missing}, ())
 
     async def count(self, counted: Mapping[str, Viewers]) -> None:
         """Store the viewers of topics that are noted with others."""

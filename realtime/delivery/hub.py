@@ -78,9 +78,6 @@ class Hub:
         """``follow_seconds``: the pause between two reads of the log's tail; ``held_topics`` stores the topics."""
         self._channel = LayerChannel(layer)
         self._held_topics = held_topics
-        self._audience: Audience | None = None
-        if held_topics is not None:
-            self._audience = Audience(lambda: list(self._shared.values()), held_topics, readers)
         self._reader_threads, self._reads, self._follow_seconds = readers, reads, follow_seconds
         self.rights = Rights(readers)
         self._announced_to = NOWHERE  # up to where announcements were read from the log
@@ -98,6 +95,7 @@ class Hub:
         self._table_watch, self._table_watch_due = TableWatch(), -math.inf
         self._uncaptured: frozenset[str] = frozenset()  # tables of which a change may not have been noted
         self._shared: dict[str, SharedTopic] = {}
+        self._audience = None if held_topics is None else Audience(self._shared, held_topics, readers)
         self.broadcasts = Broadcasts(self._shared, self._channel)
         self._limits = TopicLimits()
         self._beats: list[set[Subscriber]] = [set() for _ in range(BEATS)]

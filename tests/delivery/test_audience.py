@@ -12,6 +12,7 @@ from realtime.access.visitors import Visitor, login_for
 from realtime.delivery import audience
 from realtime.delivery.held_topics import HeldTopics
 from realtime.delivery.hub import Hub
+from realtime.delivery.shared_topic import SharedTopic
 from realtime.engine.messages import Presence
 from realtime.feeds import registry
 from realtime.models import Interest, Process, SecondsNow
@@ -72,6 +73,25 @@ async def test_a_feed_without_presence_tells_nothing(make_hub, monkeypatch, quay
     await until(lambda: viewers(told) == 1)
 
     assert viewers(silent) is None
+
+
+async def test_topics_without_viewers_to_count_cost_nothing(sociable, make_hub, quay, topic):
+    """A count looks at topics by their names: a process may hold twenty thousand others."""
+
+    class ByName(dict[str, SharedTopic]):
+        def __iter__(self):
+            raise AssertionError("each topic is looked at")
+
+        keys = values = items = __iter__
+
+    hub = await make_hub()
+    follower = await Follower(topic).follow(hub)
+    counting = audience.Audience(ByName(hub._shared), hub._held_topics, hub._reader_threads)
+    counting.greet(hub._shared[topic], follower)
+
+    await counting._look()
+
+    assert counting.counted == {topic: Viewers(1)}
 
 
 async def test_the_viewers_of_a_process_that_died_expire(sociable, make_hub, in_database, quay, topic):

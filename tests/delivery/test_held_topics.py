@@ -66,6 +66,30 @@ async def test_a_renewal_stores_what_has_changed(held, writes, in_database):
     assert writes[before:] == [{"kept": 3, "late": 1}, {}]
 
 
+async def test_a_renewal_of_many_topics_lets_others_work(held, monkeypatch):
+    """Comparing twenty thousand notes at once would hold up every connection."""
+    many = {f"t{number}": 1 for number in range(10 * held_topics.COMPARED_AT_ONCE)}
+    turns = 0
+    stored: list[tuple[set[str], int]] = []
+
+    async def work() -> None:
+        nonlocal turns
+        while not stored:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def store(notes, dropped) -> None:
+        stored.append((set(notes), turns))
+        held._noted |= notes
+
+    monkeypatch.setattr(held, "_store", store)
+    await asyncio.gather(held.renew(many), work())
+
+    ((topics, before),) = stored
+    assert topics == set(many)
+    assert before >= 10
+
+
 async def test_a_dropped_topic_is_noted_when_it_is_held_again(held, in_database):
     """Whatever the renewal has deleted meanwhile."""
     await held.note("topic")
