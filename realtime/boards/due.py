@@ -17,7 +17,7 @@ from django.utils import timezone
 from realtime.changes import Change
 
 from .models import NOTED, TIMELESS, Board, Entry, Sorting, Status
-from .own_statuses import overlooked, severity
+from .own_statuses import BoardStatus, overlooked, severity
 
 logger = logging.getLogger("realtime.boards")
 
@@ -73,9 +73,18 @@ def misplaced() -> list[QuerySet[Entry]]:
 def with_boards(entries: "QuerySet[Entry]") -> list[Entry]:
     """Return entries with what their times, ranks and looks follow from: their boards, and the statuses of these.
 
-    Entries of one board share it, so that its statuses are found once.
+    Entries of one board share it, so that its statuses are found once. What prefetches leave refers to each other in
+    a circle: the garbage of a job that never ends.
     """
-    return [*entries.prefetch_related("board__statuses")]
+    found = [*entries]
+    boards = Board.objects.in_bulk({entry.board_id for entry in found})
+    statuses: dict[int, list[BoardStatus]] = {key: [] for key in boards}
+    for status in BoardStatus.objects.filter(board__in=boards):
+        statuses[status.board_id].append(status)
+    for entry in found:
+        entry.board = boards[entry.board_id]
+        entry.board.read_statuses = statuses[entry.board_id]
+    return found
 
 
 class Sweep:

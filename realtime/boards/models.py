@@ -239,9 +239,14 @@ class Board(TwoWay):
             for column in self.columns
         )
 
+    read_statuses: list[BoardStatus] | None = None
+    """Its own statuses, where they were read together with those of other boards."""
+
     @property
     def own_statuses(self) -> list[BoardStatus]:
         """Its own statuses, from the best to the worst."""
+        if self.read_statuses is not None:
+            return self.read_statuses
         return [*self.statuses.all()] if self.pk else []
 
     def own_status(self, name: str) -> BoardStatus | None:

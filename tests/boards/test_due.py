@@ -1,5 +1,6 @@
 """Entries that are shown by time: written by a job, correctly after any pause, and the same for every writer."""
 
+import gc
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -292,6 +293,26 @@ def test_saving_one_field_writes_no_time(board, clock, django_assert_num_queries
 
     with django_assert_num_queries(1):
         entry.save(update_fields=["label"])
+
+
+def test_the_job_leaves_nothing_for_the_garbage_collector(board):
+    """It runs every few seconds for as long as the server does."""
+    board.statuses.create(word="Boarding")
+    board.entries.create(label="Gate 12", status="boarding")
+
+    def in_memory():
+        return sum(isinstance(each, Board | Entry) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = in_memory()
+        due.write_due()
+        after = in_memory()
+    finally:
+        gc.enable()
+
+    assert after == before
 
 
 def test_a_page_shows_a_time_by_the_clock_of_its_board(board, client):
