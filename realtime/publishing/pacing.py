@@ -4,50 +4,56 @@ import math
 from dataclasses import dataclass
 
 from ..databases.outbox import Probe
+from ..engine.bucket import Bucket
 
 BUSY_SECONDS = 1.0
 """In this time after a batch another one is likely."""
 PROBES_PER_TICK = 4
-COMMIT_SECONDS = 0.002
-"""Usual time from the first byte of a commit in the database's file to its end."""
+BATCHES_AT_ONCE = 4
+"""How many batches may follow each other without a pause. On average there is one a tick."""
+COMMIT_SECONDS = 0.0005
+"""The first pause of those after which a noticed write is looked for. It is usually found before: SQLite writes to the
+file at the end of a commit."""
 TICKS_PER_QUIET_PROBE = 4
 LEADER_TICKS = 4
 """How long a process that does not lead leaves waiting rows to the leader, in ticks."""
 
 
-@dataclass(slots=True)
 class Pace:
     """When batches were sequenced and writes were noticed, and when to probe next because of that.
 
     Units: moments as of time.monotonic.
     """
 
-    sequenced_at: float = -BUSY_SECONDS
-    written_at: float = -math.inf
-    """When the file watch last noticed a write whose commit has not been found yet."""
-    is_busy: bool = False
-    """Whether the last two batches were sequenced less than two ticks apart."""
+    def __init__(self, tick_seconds: float) -> None:
+        self._tick_seconds = tick_seconds
+        self._sequenced_at = -math.inf
+        self._written_at = -math.inf  # when a write was last noticed whose commit has not been found yet
+        self._batches = Bucket(1 / tick_seconds, BATCHES_AT_ONCE)
 
-    def note_batch(self, now: float, tick_seconds: float) -> None:
-        self.is_busy = now - self.sequenced_at < 2 * tick_seconds
-        self.sequenced_at, self.written_at = now, -math.inf
+    def note_batch(self, now: float) -> None:
+        self._batches.spend(1, now)
+        self._sequenced_at, self._written_at = now, -math.inf
 
-    def note_write(self, now: float, tick_seconds: float) -> float:
-        """Note that a write was noticed; return how many seconds later to probe.
+    def note_write(self, now: float) -> float:
+        """Note that a write was noticed; return how many seconds later to probe."""
+        self._written_at = now
+        return self._rest(now)
 
-        At once when its commit can be complete; in a row of batches a tick after the last one, so that the
-        writes of each tick are sequenced together.
-        """
-        self.written_at = now
-        rest = self.sequenced_at + tick_seconds - now if self.is_busy else 0.0
-        return max(COMMIT_SECONDS, rest)
-
-    def pause(self, now: float, tick_seconds: float, *, is_watched: bool) -> float:
+    def pause(self, now: float, *, is_watched: bool) -> float:
         """Return how many seconds to wait before the next probe; ``is_watched``: a file watch notices writes."""
-        since_sequenced = now - self.sequenced_at
+        since_sequenced = now - self._sequenced_at
         if not is_watched:
-            return pause(tick_seconds, since_sequenced)
-        return pause_when_watched(tick_seconds, now - self.written_at, since_sequenced)
+            return self._rest(now) or pause(self._tick_seconds, since_sequenced)
+        return pause_when_watched(self._tick_seconds, now - self._written_at, since_sequenced)
+
+    def _rest(self, now: float) -> float:
+        """Return how many seconds later the next batch may be sequenced: 0 while they are few.
+
+        In a row of batches at most a tick after the last one, so that the writes of each tick are sequenced together.
+        """
+        tick_ends = max(0.0, self._sequenced_at + self._tick_seconds - now)
+        return min(self._batches.seconds_until(1, now), tick_ends)
 
 
 @dataclass(slots=True)
@@ -75,11 +81,9 @@ class Deference:
 def pause(tick_seconds: float, since_sequenced: float) -> float:
     """Return the pause where no file watch notices writes.
 
-    A whole tick right after a batch, so that writes in a row are sequenced together. Then, for a second, part of a
-    tick: more writes are likely, and a probe that finds nothing is cheap.
+    For a second after a batch, part of a tick: more writes are likely, and a probe that finds nothing is cheap.
     """
-    is_busy = tick_seconds <= since_sequenced < BUSY_SECONDS
-    return tick_seconds / PROBES_PER_TICK if is_busy else tick_seconds
+    return tick_seconds / PROBES_PER_TICK if since_sequenced < BUSY_SECONDS else tick_seconds
 
 
 def pause_when_watched(tick_seconds: float, since_written: float, since_sequenced: float) -> float:

@@ -67,7 +67,7 @@ class Publisher:
         self._is_stopping = False
         self._is_prepared = False
         self._success_due = 0.0
-        self._pace = Pace()
+        self._pace = Pace(get_conf().tick_seconds)
         self._deference = Deference()
         self._furthest = ("", 0)
         self._log_seen = ("", 0)
@@ -157,7 +157,7 @@ class Publisher:
             batch = sequence(seen, self._quiet) if rest == 0 else None
             if batch is not None:
                 self._log_seen = (batch.epoch, batch.end)
-                self._pace.note_batch(time.monotonic(), get_conf().tick_seconds)
+                self._pace.note_batch(time.monotonic())
                 self._loop.call_soon_threadsafe(self._sequenced, batch)
             now = time.monotonic()
             if self.is_leader and not seen.is_waiting and now >= self._success_due:
@@ -178,7 +178,7 @@ class Publisher:
     def _pause(self, now: float, rest: float) -> float:
         if not self.is_leader:
             return min(self._standby_seconds, rest or self._standby_seconds)
-        return self._pace.pause(now, get_conf().tick_seconds, is_watched=self._file is not None)
+        return self._pace.pause(now, is_watched=self._file is not None)
 
     def _begin_anew_if_restored(self, seen: Probe) -> None:
         """Begin a new epoch if the database is an older state of itself: a backup was restored meanwhile."""
@@ -220,8 +220,11 @@ class Publisher:
     def _file_written(self) -> None:
         """Called when another process writes to the database's file: probe when the commit can be read."""
         if self.is_leader:  # the leader sequences for all
-            delay = self._pace.note_write(time.monotonic(), get_conf().tick_seconds)
-            self._loop.call_later(delay, self._awake.set)
+            delay = self._pace.note_write(time.monotonic())
+            if delay:
+                self._loop.call_later(delay, self._awake.set)
+            else:
+                self._awake.set()  # the loop's timers are never shorter than a millisecond
 
     def _run_jobs(self) -> None:
         now = time.monotonic()

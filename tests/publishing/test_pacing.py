@@ -8,10 +8,10 @@ from realtime.publishing.pacing import Deference, Pace, pause, pause_when_watche
 
 @pytest.mark.parametrize(
     "since_sequenced, pause_seconds",
-    [(0, 0.05), (0.04, 0.05), (0.05, 0.0125), (0.9, 0.0125), (1, 0.05), (1000, 0.05)],
+    [(0, 0.0125), (0.05, 0.0125), (0.9, 0.0125), (1, 0.05), (1000, 0.05)],
 )
 def test_probes_follow_quickly_after_a_batch(since_sequenced, pause_seconds):
-    """The first pause after a batch is a whole tick, so that other writes can join the next batch."""
+    """For a second."""
     assert pause(0.05, since_sequenced) == pause_seconds
 
 
@@ -19,7 +19,7 @@ def test_probes_follow_quickly_after_a_batch(since_sequenced, pause_seconds):
     "since_written, since_sequenced, pause_seconds",
     [
         (1000, 1000, 0.2),
-        (0.0001, 1000, 0.002),
+        (0.0001, 1000, 0.0005),
         (0.002, 1000, 0.002),
         (0.03, 1000, 0.03),
         (0.05, 1000, 0.2),
@@ -36,32 +36,71 @@ def test_a_noticed_write_is_probed_for_until_its_commit_is_found(
     assert pause_when_watched(0.05, since_written, since_sequenced) == pause_seconds
 
 
-@pytest.mark.parametrize("gap, is_busy", [(0.05, True), (0.09, True), (0.11, False), (10, False)])
-def test_only_batches_in_a_row_delay_the_next_probe(gap, is_busy):
-    """After a single batch a noticed write is probed for at once."""
-    pace = Pace()
-    pace.note_batch(100, tick_seconds=0.05)
+def delays(*, writes: int, gap: float, tick_seconds: float = 0.05) -> list[float]:
+    """Return how much later each of some writes at equal distances is probed for, if its commit is found at once."""
+    pace, found, last = Pace(tick_seconds), [], 0.0
+    for number in range(writes):
+        now = 100 + number * gap
+        if now < last:  # it is sequenced together with the one before
+            continue
+        found.append(pace.note_write(now))
+        last = now + found[-1]
+        pace.note_batch(last)
+    return found
 
-    pace.note_batch(100 + gap, tick_seconds=0.05)
 
-    assert pace.is_busy == is_busy
-    assert pace.note_write(100 + gap, tick_seconds=0.05) == pytest.approx(0.05 if is_busy else 0.002)
+def test_writes_are_probed_for_at_once_while_they_are_few():
+    """At most one a tick on average, however unequal their distances are."""
+    assert delays(writes=200, gap=0.051) == [0] * 200
+    assert delays(writes=4, gap=0.001) == [0] * 4
+
+
+def test_in_a_row_of_writes_those_of_a_tick_are_sequenced_together():
+    """Of two seconds with two hundred writes each."""
+    found = delays(writes=400, gap=0.005)
+
+    assert len(found) == pytest.approx(40 + 4, abs=1)
+    assert found[:4] == [0] * 4
+    assert all(0.04 < delay <= 0.05 for delay in found[6:])
+
+
+def test_no_write_is_probed_for_later_than_a_tick_after_a_batch():
+    """Not even after many batches in a row, such as of writes by this process, which do not wait."""
+    pace = Pace(tick_seconds=0.05)
+    for number in range(100):
+        pace.note_batch(100 + number / 1000)
+
+    assert pace.note_write(100.109) == pytest.approx(0.04)
+    assert pace.note_write(100.2) == 0
+
+
+def test_without_a_watch_the_rest_of_a_tick_is_waited_for_in_a_row_of_batches():
+    """So that other writes can join the next batch."""
+    pace = Pace(tick_seconds=0.05)
+    pace.note_batch(100)
+    assert pace.pause(100, is_watched=False) == 0.0125
+
+    for _ in range(4):
+        pace.note_batch(100.01)
+
+    assert pace.pause(100.02, is_watched=False) == pytest.approx(0.04)
+    assert pace.pause(100.07, is_watched=False) == 0.0125
 
 
 @pytest.mark.parametrize("is_watched, pause_seconds", [(True, 0.2), (False, 0.05)])
 def test_an_idle_publisher_probes_less_often_where_writes_are_noticed(is_watched, pause_seconds):
     """The file watch makes most probes unnecessary."""
-    assert Pace().pause(100, 0.05, is_watched=is_watched) == pause_seconds
+    assert Pace(0.05).pause(100, is_watched=is_watched) == pause_seconds
 
 
 def test_a_batch_answers_the_noticed_write():
     """After it, the next pause is that of a quiet file."""
-    pace = Pace()
-    pace.note_write(100, tick_seconds=0.05)
+    pace = Pace(tick_seconds=0.05)
+    pace.note_write(100)
 
-    pace.note_batch(100.01, tick_seconds=0.05)
+    pace.note_batch(100.01)
 
-    assert pace.pause(100.02, 0.05, is_watched=True) == 0.05
+    assert pace.pause(100.02, is_watched=True) == 0.05
 
 
 def seen(sequenced: int, *, is_waiting: bool = True, epoch: str = "a") -> Probe:
