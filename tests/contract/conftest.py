@@ -19,7 +19,7 @@ from realtime.databases.outbox import Probe
 from realtime.delivery.topic_reads import TopicReads
 from realtime.engine.topic import Topic
 from realtime.models import LogEntry
-from realtime.publishing import log, positions
+from realtime.publishing import commit_watch, log, positions
 from realtime.publishing.sequencer import Batch, sequence
 from realtime.publishing.slow_feeds import SlowFeeds, slow_feeds
 from realtime.runtime.threads import DatabaseThreads, close_all
@@ -35,6 +35,12 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture(autouse=True)
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the writes of this thread wake publishers again after a test that has run the publisher's work in it."""
+    monkeypatch.setattr(commit_watch._ignored, "on", False, raising=False)
 
 
 class Database:
