@@ -184,6 +184,8 @@ def reopen_connections() -> None:
 def close_former_connections(**kwargs: object) -> None:
     """Close this thread's connections if ``reopen_connections`` was called since; a receiver of ``request_started``."""
     if getattr(_thread, "generation", _generation) != _generation:
+        if any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):
+            return  # a request of Django's test client, inside the transaction of a test: closing would end it
         connections.close_all()
     _thread.generation = _generation
 

@@ -5,9 +5,14 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
-from realtime.runtime.threads import DatabaseThreads, close_all
+from realtime.runtime.threads import (
+    DatabaseThreads,
+    close_all,
+    close_former_connections,
+    reopen_connections,
+)
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -62,6 +67,26 @@ async def test_a_lost_connection_has_other_threads_open_theirs_again(threads, mo
 
     assert kept is None
     await close_all(idle, other)
+
+
+async def test_a_request_inside_a_transaction_leaves_its_connection_open(threads):
+    """As those of Django's test client do, which begin in a test's transaction; after it, it is opened again."""
+
+    def is_opened_again() -> bool:
+        before = _driver()
+        reopen_connections()
+        with transaction.atomic(), connection.cursor() as cursor:
+            close_former_connections()
+            cursor.execute("SELECT 1")
+        close_former_connections()
+        return _driver() is not before
+
+    assert await threads.run(is_opened_again)
+
+
+def _driver() -> object:
+    connection.ensure_connection()
+    return connection.connection
 
 
 async def test_a_database_error_closes_the_connection(threads):
