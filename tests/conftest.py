@@ -305,16 +305,20 @@ def make_model(log) -> Callable[..., type[models.Model]]:
     return make  # the tables end with the database
 
 
-@pytest.fixture
-def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
-    """A function that returns the logged lines of ``realtime``, all or of one level: ``lines(logging.WARNING)``."""
-    monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
-    # Filters without the state of earlier tests.
+@pytest.fixture(autouse=True)
+def fresh_log_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no line of a test be dropped or changed for those of earlier tests."""
     monkeypatch.setattr(logging.getLogger("realtime.layer"), "filters", [FirstOfASeries()])
     for handler in logging.getLogger().handlers:
         for one in handler.filters:
             if isinstance(one, FewOfAKind):
                 monkeypatch.setattr(one, "_kinds", {})
+
+
+@pytest.fixture
+def lines(caplog, monkeypatch) -> Callable[..., list[str]]:
+    """A function that returns the logged lines of ``realtime``, all or of one level: ``lines(logging.WARNING)``."""
+    monkeypatch.setattr(logging.getLogger("realtime"), "propagate", True)
     caplog.set_level(logging.DEBUG, logger="realtime")
 
     def logged(level: int | None = None, name: str = "realtime") -> list[str]:
