@@ -73,11 +73,13 @@ def misplaced() -> list[QuerySet[Entry]]:
 def with_boards(entries: "QuerySet[Entry]") -> list[Entry]:
     """Return entries with what their times, ranks and looks follow from: their boards, and the statuses of these.
 
-    Entries of one board share it, so that its statuses are found once. What prefetches leave refers to each other in
-    a circle: the garbage of a job that never ends.
+    Entries of one board share it, so that its statuses are found once. Those whose board is gone are left out: SQLite
+    checks foreign keys only for programs that request it. Not by a prefetch, which would leave boards and statuses in a
+    circle of references: a job calls this for as long as the server runs.
     """
-    found = [*entries]
-    boards = Board.objects.in_bulk({entry.board_id for entry in found})
+    read = [*entries]
+    boards = Board.objects.in_bulk({entry.board_id for entry in read})
+    found = [entry for entry in read if entry.board_id in boards]
     statuses: dict[int, list[BoardStatus]] = {key: [] for key in boards}
     for status in BoardStatus.objects.filter(board__in=boards):
         statuses[status.board_id].append(status)

@@ -22,6 +22,8 @@ LEADER_TICKS = 4
 class Pace:
     """When batches were sequenced and writes were noticed, and when to probe next because of that.
 
+    The publisher's thread and the loop use it without a lock: at worst a probe is early, or late by part of a tick.
+
     Units: moments as of time.monotonic.
     """
 

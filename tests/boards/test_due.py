@@ -295,6 +295,22 @@ def test_saving_one_field_writes_no_time(board, clock, django_assert_num_queries
         entry.save(update_fields=["label"])
 
 
+def test_an_entry_whose_board_is_gone_keeps_no_other_from_its_time(board, clock):
+    """Programs that do not ask SQLite to check foreign keys can delete a board alone."""
+    now = clock(datetime(2026, 11, 26, 8, tzinfo=UTC))
+    lost = Board.objects.create(slug="lost", title="Lost")
+    lost.entries.create(label="Lost", shows_from=now + HOUR)
+    board.entries.create(label="Begun", shows_from=now + HOUR)
+    with connection.constraint_checks_disabled():
+        Board.objects.filter(pk=lost.pk)._raw_delete("default")
+        clock(now + 2 * HOUR)
+
+        due.write_due()
+
+        assert shown(board) == ["Begun"]
+        Entry.objects.filter(label="Lost").delete()
+
+
 def test_the_job_leaves_nothing_for_the_garbage_collector(board):
     """It runs every few seconds for as long as the server does."""
     board.statuses.create(word="Boarding")

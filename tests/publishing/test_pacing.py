@@ -50,7 +50,7 @@ def delays(*, writes: int, gap: float, tick_seconds: float = 0.05) -> list[float
 
 
 def test_writes_are_probed_for_at_once_while_they_are_few():
-    """At most one a tick on average, however unequal their distances are."""
+    """At most one a tick on average; a few may follow each other quickly."""
     assert delays(writes=200, gap=0.051) == [0] * 200
     assert delays(writes=4, gap=0.001) == [0] * 4
 
